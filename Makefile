@@ -1,18 +1,18 @@
-# The one front door. `make` alone says what there is.
+# Entry points of the project. `make` alone lists the targets.
 
 PYTHON ?= python3
 VENV   := .venv
 PY     := "$(CURDIR)/.venv/bin/python"
-# The lists are complete, so nothing is resolved here: a release that appears later cannot change what is installed.
+# The requirement files are complete, so nothing is resolved here: a later release cannot change what is installed.
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps
 PIP_CHECK := $(PY) -m pip --disable-pip-version-check check
 
-# What the tools remember between runs stays in one folder; where the tree cannot be written to, in a temporary one.
+# Caches of the tools are in one folder, or in a temporary one if the tree is read-only.
 CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
 	then echo "$(CURDIR)/.cache"; else echo "$${TMPDIR:-/tmp}/slackoms-cache-$$(id -u)"; fi)
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
-# How many tests run side by side; a process each, with databases of its own.
+# The number of test processes. Each has its own databases.
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -o cache_dir="$(CACHE)/pytest"
 MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
@@ -22,7 +22,7 @@ IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/im
 .PHONY: help install run test check bench migrate seed-data docker-up docker-down clean dev format lock \
 	test-oms-api test-slack-bot test-e2e check-python
 
-help: ## say what there is
+help: ## list the targets
 	@echo "SlackOMS: trade from Slack. Start with \`make run\`."
 	@echo
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -61,7 +61,7 @@ docker-up: install ## PostgreSQL and both services in containers; asks for the S
 docker-down: ## stop the containers; the database stays
 	docker compose down
 
-format: dev ## put every file into shape
+format: dev ## format every file
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 

@@ -1,1 +1,1 @@
-"""Load and scale benchmarks; each figure stands as a ratio to a limit measured in the same run."""
+"""Load and scale benchmarks. Each figure is a ratio to a limit measured in the same run."""

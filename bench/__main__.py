@@ -1,6 +1,6 @@
-"""Every benchmark, one after the other: `make bench`, or `python -m bench [name …]` for some of them.
+"""Runs all benchmarks: `make bench`, or `python -m bench [name …]` for some of them.
 
-Takes 10 to 15 minutes. Status 1 says that a must was missed.
+Takes 10 to 15 minutes. Status 1 means that a required value was missed.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import access, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
-from bench.ledger import filled
+from bench.ledger import fill_database
 from bench.postgres import postgres
 from bench.report import Line, show
 from bench.service import OMS_API, ROOT
@@ -28,22 +28,25 @@ def _orders() -> list[Line]:
 
 
 def _scale() -> list[Line]:
-    """What needs the large ledger, which is made once."""
+    """Run the benchmarks that need the large ledger, which is created once."""
     with scratch() as folder, postgres(folder) as server:
-        large, small = filled(server, "large", reads.LARGE), filled(server, "small", reads.SMALL)
+        large, small = (
+            fill_database(server, "large", reads.LARGE),
+            fill_database(server, "small", reads.SMALL),
+        )
         return reads.measure(large, small, folder, rounds=3, seconds=3.0) + verify.measure(large)
 
 
 def _matching() -> list[Line]:
-    return _apart("matching", "matching in memory")
+    return _run_separately("matching", "matching in memory")
 
 
 def _risk() -> list[Line]:
-    return _apart("risk", "the risk checks alone")
+    return _run_separately("risk", "the risk checks alone")
 
 
-def _apart(name: str, what: str) -> list[Line]:
-    """Run a benchmark that needs the service's package in an interpreter of its own."""
+def _run_separately(name: str, what: str) -> list[Line]:
+    """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
     command = [sys.executable, "-m", f"bench.{name}"]
     status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
@@ -70,7 +73,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
 
 
 def main() -> int:
-    """Run what the command line names, or all; print one table at the end."""
+    """Run the named benchmarks, or all, and print one table at the end."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     names = parser.parse_args().names or list(BENCHMARKS)

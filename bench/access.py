@@ -1,7 +1,7 @@
-"""What the gate costs a request, and `POST /trade` against the same service of an earlier revision, in pairs.
+"""The cost of authentication per request, and `POST /trade` compared with an earlier revision, in pairs.
 
-python -m bench.access                         the gate alone
-python -m bench.access --against v0.1.0        and trades, beside that revision of this repository
+python -m bench.access                         authentication only
+python -m bench.access --against v0.1.0        and trades, compared with that revision of this repository
 """
 
 import argparse
@@ -16,10 +16,10 @@ from bench.postgres import Server, postgres
 from bench.report import Line, at_least, at_most, median, show
 from bench.service import OMS_API, ROOT, Load, api, fresh_key, migrate
 
-GATE_MUST, GATE_REACH = 60.0, 20.0  # microseconds
+AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
 KEPT_MUST, KEPT_REACH = 0.95, 1.0
 ROUNDS, SECONDS = 5, 5.0
-# Run inside the service's own folder: it times the gate as routes call it, with a warm cache.
+# Runs in the service's own folder and times authentication as routes call it, with a warm cache.
 _PROBE = """
 import asyncio, json, sys
 from time import perf_counter
@@ -29,22 +29,22 @@ from app.config import load_settings
 from app.database import connect_engine, unit_of_work
 from app.edge import FastRequest
 from app.identity.rules.access import Operation
-from app.identity.service.keys import mint_key
+from app.identity.service.keys import store_new_key
 from app.main import create_app
 
 settings = load_settings()
 with unit_of_work(connect_engine(settings.database_url)) as connection:
-    key = mint_key(connection, "bench", "act_as trade", utc_now()).encode()
-gate = create_app(settings).state.gate
+    key = store_new_key(connection, "bench", "act_as trade", utc_now()).encode()
+authentication = create_app(settings).state.authentication
 asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"}}
 
 async def best(headers, rounds=50, calls=200):
     request, times = FastRequest(headers, b"", "/api/v1/trade", "bench"), []
-    await gate.admit(request, Operation.REPORT_TRADE)
+    await authentication.authorize(request, Operation.REPORT_TRADE)
     for _ in range(rounds):
         begin = perf_counter()
         for _ in range(calls):
-            await gate.admit(request, Operation.REPORT_TRADE)
+            await authentication.authorize(request, Operation.REPORT_TRADE)
         times.append((perf_counter() - begin) / calls)
     return sorted(times)[rounds // 2] * 1e6
 
@@ -56,7 +56,7 @@ print(json.dumps(asyncio.run(main())))
 
 
 def measure() -> list[Line]:
-    """Return the lines of the gate: microseconds for each request, the median of fifty times two hundred."""
+    """Return the lines for authentication: microseconds per request, the median of 50 × 200."""
     with scratch() as folder:
         key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
@@ -75,14 +75,16 @@ def measure() -> list[Line]:
         Line(
             f"authentication, limits and authorisation of {what}",
             f"{spent[name]:.1f} µs",
-            at_most(spent[name], GATE_MUST, GATE_REACH),
+            at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
         )
         for name, what in named.items()
     ]
 
 
 def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
-    """Return the line of trades: this tree's rate over that of `revision`, on PostgreSQL, turn by turn."""
+    """Return the line of trades: the rate of this tree divided by that of `revision`, on PostgreSQL,
+    alternating.
+    """
     with scratch() as folder, postgres(folder) as server:
         earlier = folder / "earlier"
         earlier.mkdir()

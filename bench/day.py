@@ -1,5 +1,7 @@
-"""A day simulated at speed against real processes, on PostgreSQL: orders of every type and time in force,
-prices that move, cancels, replaces, pairs, kill switches, deaths and restarts. It ends with a judge's proof.
+"""Simulates a trading day at high speed against real processes on PostgreSQL.
+
+It uses orders of every type and time in force, moving prices, cancels, replaces, linked orders, kill
+switches, process kills and restarts. At the end it verifies the books.
 
 `python -m bench.day [--tickets 100000] [--kills 8] [--seed 1]`: about five minutes on two cores.
 """
@@ -16,7 +18,7 @@ TICKETS, KILLS = 100_000, 8
 
 
 def play(tickets: int, kills: int, seed: int | None, seconds: float) -> int:
-    """Play a day and return its status: 0 when everything adds up."""
+    """Run a day. Return status 0 if the books are consistent."""
     with scratch() as folder, postgres(folder) as server:
         url = server.fresh_database("day")
         migrate(url, fresh_key())

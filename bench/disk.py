@@ -1,4 +1,4 @@
-"""Folders for the databases of a run: all on one disk, gone at the end."""
+"""Folders for the databases of a run: all on one disk, deleted at the end."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +8,6 @@ from pathlib import Path
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a fresh folder under TMPDIR (/tmp unless set); set TMPDIR to measure another disk."""
+    """Yield a new folder under TMPDIR (/tmp by default). Set TMPDIR to measure another disk."""
     with tempfile.TemporaryDirectory(prefix="slackoms-bench-", ignore_cleanup_errors=True) as name:
         yield Path(name)

@@ -1,7 +1,7 @@
-"""Fill a migrated database with trades, in big batches, by the ledger's own handler.
+"""Fills a migrated database with trades in big batches, by the ledger's own handler.
 
-Run with oms-api and the repository on PYTHONPATH. Every portfolio of the load's spread holds every symbol
-from the first thousand trades on, so that books of different ages have the same number of positions.
+Run it with oms-api and the repository on PYTHONPATH. Every portfolio holds every symbol after the first
+thousand trades, so that books of different lengths have the same number of positions.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from itertools import islice
 
 from app.config import load_settings
 from app.database import connect_engine
-from app.database.waits import patience
+from app.database.timeouts import response_timeout
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = 60
 
 
 def commands(count: int, seed: int = 1) -> Iterator[RecordTrade]:
-    """Yield `count` trades, round-robin over portfolios and symbols, sides and sizes drawn."""
+    """Yield `count` trades, round-robin over portfolios and symbols, with random sides and sizes."""
     chance = random.Random(seed)
     for number in range(count):
         symbol, portfolio = number % SYMBOLS, number // SYMBOLS % PORTFOLIOS
@@ -49,10 +49,10 @@ def _command(
 
 
 def fill(count: int) -> None:
-    """Record `count` trades in the database that the environment names."""
+    """Record `count` trades in the database of the environment."""
     engine = connect_engine(load_settings().database_url, readers=1)
     recording, waiting = Recording(), commands(count)
-    with engine.connect().execution_options(writes=True) as connection, patience(_PATIENCE_SECONDS):
+    with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         while batch := list(islice(waiting, BATCH)):
             with connection.begin():
                 recording.handle(connection, batch)

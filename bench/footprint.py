@@ -1,4 +1,4 @@
-"""What the services cost while nobody calls: the time to import the API, the memory of both."""
+"""The cost of idle services: the import time of the API, and the memory of both services."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ IDLE_SECONDS = 3.0
 
 
 def measure(rounds: int = 7) -> list[Line]:
-    """Return the lines of the table: the best of `rounds` imports, memory a few seconds after the start."""
+    """Return the lines of the table: the best of `rounds` imports, and memory shortly after the start."""
     with scratch() as folder:
         database_url, key = f"sqlite:///{folder}/idle.db", fresh_key()
         environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}

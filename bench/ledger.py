@@ -1,4 +1,4 @@
-"""Ledgers of a given length, filled by the service's own code, then vacuumed as autovacuum would."""
+"""Ledgers of a given length, filled by the service's own code and vacuumed as autovacuum would."""
 
 import os
 import subprocess
@@ -12,19 +12,19 @@ from bench.service import OMS_API, ROOT, api_environment, fresh_key, migrate
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A filled database, and the key of the API that serves it."""
+    """A filled database, and the API key that it accepts."""
 
     database_url: str
     key: str
     trades: int
 
     def environment(self) -> dict[str, str]:
-        """Return the environment for the service's commands."""
+        """Return the environment of the service's commands."""
         return api_environment(self.database_url, self.key)
 
 
-def filled(server: Server, name: str, trades: int) -> Ledger:
-    """Return a database of that name with so many trades; it takes about 3 minutes a million."""
+def fill_database(server: Server, name: str, trades: int) -> Ledger:
+    """Return a database of that name with `trades` trades, which takes about 3 minutes per million."""
     started = perf_counter()
     ledger = Ledger(server.fresh_database(name), fresh_key(), trades)
     migrate(ledger.database_url, ledger.key)

@@ -1,8 +1,9 @@
-"""The limit of trades: pgbench, writing to the service's own tables, one trade a transaction.
+"""The upper limit of trade throughput: pgbench writing to the service's own tables, one trade per
+transaction.
 
-It computes nothing: no hash, no P&L, no look-up of a key. The bare limit appends to the ledger and upserts
-the position. The full one also tells the outbox and moves the portfolio, as the service does; one transaction
-a trade, these wait for each other at the portfolio's row, so it is the lower one.
+It computes no hash and no P&L and looks up no key. The bare limit appends to the ledger and upserts the
+position. The full limit also writes to the outbox and updates the portfolio, as the service does.
+Transactions then wait for each other at the portfolio's row, so the full limit is the lower one.
 """
 
 import re
@@ -20,13 +21,13 @@ CLIENTS, THREADS = 32, 2
 _INSTANT = "'2026-11-20T15:04:05.123456Z'"
 _HASH = f"'{'0123456789abcdef' * 4}'"
 
-# As long as what the service tells of a trade, and of the position that it moved.
-_TRADE_TOLD = (
+# As long as the service's event of a trade and of the updated position.
+_TRADE_EVENT = (
     """'{"trade_id":"T16972345671230000a1b2c3d4","portfolio_id":1,"portfolio_name":"Book 1","sequence":1,"""
     """"kind":"trade","symbol":"SYM10","side":"BUY","quantity":"500","price":"175.25","gmv":"87625.00","""
     """"realized_pnl":"0.00"}'"""
 )
-_POSITION_TOLD = (
+_POSITION_EVENT = (
     """'{"portfolio_id":1,"portfolio_name":"Book 1","symbol":"SYM10","product":"","sequence":1,"""
     """"quantity":"500","cost":"87625.00","realized_pnl":"0.00"}'"""
 )
@@ -82,11 +83,11 @@ ON CONFLICT (tenant_id, portfolio_id, symbol, product) DO UPDATE
 SET quantity = excluded.quantity, cost = excluded.cost, realized_pnl = excluded.realized_pnl,
     last_sequence = excluded.last_sequence;
 """  # noqa: S608  # names and literals of this file
-# The portfolio comes last: its row is the most wanted, and so is locked for the shortest time.
-_THE_REST = f"""
+# The portfolio comes last: its row is the most contended and so is locked for the shortest time.
+_REMAINING_STATEMENTS = f"""
 INSERT INTO events (tenant_id, type, payload, created_at)
-VALUES (1, 'trade.recorded', {_TRADE_TOLD}, {_INSTANT}),
-    (1, 'position.changed', {_POSITION_TOLD}, {_INSTANT});
+VALUES (1, 'trade.recorded', {_TRADE_EVENT}, {_INSTANT}),
+    (1, 'position.changed', {_POSITION_EVENT}, {_INSTANT});
 UPDATE portfolios
 SET cash = cash - :quantity * 175.25, total_trades = total_trades + 1, total_buys = total_buys + 1,
     last_sequence = last_sequence + 1, last_hash = {_HASH}, last_created_at = {_INSTANT}
@@ -105,15 +106,15 @@ class NoPgbench(Exception):
 
 
 class Script(Enum):
-    """What a transaction does."""
+    """The statements of a transaction."""
 
     BARE = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}COMMIT;\n"
-    FULL = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}{_THE_REST}COMMIT;\n"
+    FULL = f"{_DRAW}BEGIN;{_INSERT_AND_UPSERT}{_REMAINING_STATEMENTS}COMMIT;\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What pgbench reached: transactions a second, their average time in milliseconds."""
+    """The result of pgbench: transactions per second, and their average time in milliseconds."""
 
     rate: float
     milliseconds: float
@@ -124,14 +125,14 @@ class Limit:
 
 
 def open_books(server: Server, database: str) -> None:
-    """Put the portfolios of the script into a migrated, empty database."""
+    """Insert the portfolios of the script into a migrated, empty database."""
     server.sql(_BOOKS, database)
 
 
 def pgbench(
     server: Server, database: str, folder: Path, script: Script, turn: int, seconds: int = 8
 ) -> Limit:
-    """Run the script; `turn` tells the runs on one database apart. Raises NoPgbench."""
+    """Run the script. `turn` distinguishes the runs on one database. Raise NoPgbench."""
     program = server.pgbench()
     if program is None:
         raise NoPgbench("pgbench is not installed (Debian: postgresql-client and postgresql-contrib).")

@@ -1,7 +1,8 @@
-"""A lean HTTP load generator, a process of its own: raw sockets, kept alive, one request in flight on each.
+"""A minimal HTTP load generator as a separate process: raw keep-alive sockets with one request in flight
+each.
 
-Prints one JSON object: answers a second, latencies in milliseconds. Any answer of another status than
-expected is a failure. Trades carry an idempotency key each, and are spread over portfolios, symbols, sides.
+Prints one JSON object: responses per second, latencies in milliseconds. A response with an unexpected status
+is a failure. Each trade has its own idempotency key; trades are spread over portfolios, symbols and sides.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from time import perf_counter, process_time
 
 PORTFOLIOS, SYMBOLS = 20, 50
 BOOKS = [f"Book {number:02d}" for number in range(PORTFOLIOS)]
-EACH_BOOK = "{book}"  # in a path: each portfolio's number in turn
+EACH_PORTFOLIO = "{book}"  # in a path: replaced by each portfolio's number in turn
 _DRAWS = 4096
 _RECEIVE_BYTES = 262_144
 PATIENCE_SECONDS = 20.0
@@ -29,7 +30,7 @@ _STARTED = perf_counter()
 
 @dataclass(slots=True)
 class Connection:
-    """A connection with its request in flight; `missing` is what the answer still lacks, in bytes."""
+    """A connection with a request in flight. `missing` is the number of response bytes still to come."""
 
     socket: socket.socket
     sent_at: float = 0.0
@@ -39,21 +40,21 @@ class Connection:
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen: latencies in seconds, and how many answers had another status than expected."""
+    """The measurements: latencies in seconds, and the number of unexpected statuses."""
 
     latencies: "array[float]"
     errors: int = 0
     first_error: str = ""
 
     def note(self, line: Connection, now: float, expected: bytes) -> None:
-        """Note an answer."""
+        """Record a response."""
         self.latencies.append(now - line.sent_at)
         if line.answer[9:12] != expected:
             self.errors += 1
             self.first_error = self.first_error or line.answer[:1000].decode(errors="replace")
 
     def summary(self, seconds: float) -> dict[str, float]:
-        """Return rate (a second) and latencies (milliseconds)."""
+        """Return the rate (per second) and latencies (milliseconds)."""
         ordered = sorted(self.latencies)
         if self.errors or not ordered:
             raise SystemExit(
@@ -68,7 +69,7 @@ class Tally:
 
 
 def trades(key: str, seed: int = 1) -> Iterator[bytes]:
-    """Yield requests that report trades, for ever; the drawn bodies repeat, the idempotency keys never do."""
+    """Yield requests that report trades, without end. Bodies repeat, idempotency keys do not."""
     chance = random.Random(seed)
     templates = [_trade(key, chance) for _ in range(_DRAWS)]
     run = secrets.token_hex(6).encode()
@@ -94,7 +95,7 @@ def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
 
 
 def orders(key: str, seed: int = 1) -> Iterator[bytes]:
-    """Yield requests for market orders of a unit or two, for ever: books stay within every limit."""
+    """Yield requests for market orders of one or two units, without end and within all limits."""
     chance = random.Random(seed)
     templates = [_order(key, chance) for _ in range(_DRAWS)]
     run = secrets.token_hex(6).encode()
@@ -117,7 +118,7 @@ def _order(key: str, chance: random.Random) -> tuple[bytes, bytes]:
 
 
 def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
-    """Return a POST in two parts: between them goes the idempotency key."""
+    """Return a POST request in two parts. The idempotency key goes between them."""
     body = json.dumps(content).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: "
@@ -125,10 +126,10 @@ def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, byt
 
 
 def reads(key: str, path: str) -> Iterator[bytes]:
-    """Yield GETs of `path` for ever; EACH_BOOK in it stands for every portfolio in turn."""
+    """Yield GET requests of `path` without end. EACH_PORTFOLIO is replaced by every portfolio in turn."""
     paths = (
-        [path.replace(EACH_BOOK, f"{book:02d}") for book in range(PORTFOLIOS)]
-        if EACH_BOOK in path
+        [path.replace(EACH_PORTFOLIO, f"{book:02d}") for book in range(PORTFOLIOS)]
+        if EACH_PORTFOLIO in path
         else [path]
     )
     return itertools.cycle(
@@ -142,7 +143,7 @@ POSTED: dict[str, Callable[[str], Iterator[bytes]]] = {"trades": trades, "orders
 def drive(
     port: int, requests: Iterator[bytes], connections: int, warm: float, seconds: float, expected: bytes
 ) -> Tally:
-    """Keep `connections` requests in flight; what is answered in the `seconds` after `warm` counts."""
+    """Keep `connections` requests in flight. Responses in the `seconds` after `warm` count."""
     tally = Tally(array("d"))
     poller = select.epoll()
     opened = {line.socket.fileno(): line for line in (_connect(port) for _ in range(connections))}
@@ -186,7 +187,7 @@ def _send(line: Connection, request: bytes) -> None:
 
 
 def _received(line: Connection) -> bool:
-    """Read what is there; tell whether the answer is whole."""
+    """Read what is available. Return whether the response is complete."""
     arrived = line.socket.recv(_RECEIVE_BYTES)
     if not arrived:
         raise ConnectionError("the service hung up")
@@ -202,7 +203,7 @@ def _received(line: Connection) -> bool:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", help="what to GET, or `trades` or `orders` to POST these")
     parser.add_argument("--port", type=int, required=True)

@@ -1,7 +1,7 @@
-"""Matching, in memory: a quote that meets 10,000 resting orders, and bars that go by as in a backtest.
+"""Matching in memory: a quote against 10,000 resting orders, and a backtest on bars.
 
-Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.matching`; with `--profile` it
-shows where the time of the bars goes.
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.matching`. With `--profile` it
+prints a profile of the backtest.
 """
 
 import argparse
@@ -32,7 +32,9 @@ _SIDES = (Side.BUY, Side.SELL)
 
 
 def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
-    """Yield working orders on both sides of 100: of ten, eight limits, a stop and a trail; some in reach."""
+    """Yield working orders on both sides of 100: of ten, eight limits, a stop and a trailing stop; some
+    match.
+    """
     for number in range(count):
         side = _SIDES[number % 2]
         away = -side.sign * Decimal(5 + number % 45) / 10
@@ -49,7 +51,7 @@ def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
 
 
 def quotes() -> list[Line]:
-    """Return what one quote takes among all resting orders, kept by symbol as the service keeps them."""
+    """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
     book = Book(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
     seconds, told = [], 0
@@ -70,7 +72,7 @@ def quotes() -> list[Line]:
 
 
 def one_symbol() -> list[Line]:
-    """Return what a quote takes where all orders rest on its symbol."""
+    """Return the time of a quote if all orders rest on its symbol."""
     orders = list(_resting("ONE", RESTING, 100))
     seconds = [_timed(orders, _quote("ONE", Decimal(0)))[0] for _ in range(20)]
     return [Line(f"a quote, all {RESTING:,} resting on its symbol", f"{median(seconds) * 1000:.1f} ms")]
@@ -88,7 +90,7 @@ def _timed(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
 
 
 def bars() -> list[Line]:
-    """Return how many bars a second go by, with matching and accounting."""
+    """Return the number of bars per second, with matching and accounting."""
     made = _bars(BARS)
     market = median([_rate(made, OrderType.MARKET) for _ in range(ROUNDS)])
     limit = median([_rate(made, OrderType.LIMIT) for _ in range(ROUNDS)])
@@ -122,8 +124,9 @@ def _rate(made: list[Bar], kind: OrderType) -> float:
 
 
 def _every_so_often(kind: OrderType) -> Decide:
-    """Return a strategy that orders every so many bars, buying and selling in turn; a limit that has not
-    filled by then is cancelled.
+    """Return a strategy that places an order every few bars, alternating between buys and sells.
+
+    It cancels a limit order that has not filled by the next one.
     """
     count = 0
 
@@ -147,7 +150,7 @@ def measure() -> list[Line]:
 
 
 def main() -> int:
-    """Print the table; 1 says that a must was missed."""
+    """Print the table. Return 1 if a required value was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()

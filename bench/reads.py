@@ -1,4 +1,4 @@
-"""Reading a large ledger against a small one, and deep in a list against its first page."""
+"""Compares a large ledger with a small one, and a deep page of a list with the first one."""
 
 import argparse
 import json
@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.disk import scratch
-from bench.ledger import Ledger, filled
-from bench.load import EACH_BOOK
+from bench.ledger import Ledger, fill_database
+from bench.load import EACH_PORTFOLIO
 from bench.postgres import postgres
 from bench.report import Line, at_least, at_most, median, show
 from bench.service import Load, Service, api
 
 LARGE, SMALL = 1_000_000, 1_000
 DEPTH_PART = 0.9
-PAGE, MOST_PAGE = 100, 1000
+PAGE, MAX_PAGE = 100, 1000
 BOOK = "/api/v1/portfolio/Book%2007"
-EVERY_BOOK = f"/api/v1/portfolio/Book%20{EACH_BOOK}"
+EVERY_PORTFOLIO = f"/api/v1/portfolio/Book%20{EACH_PORTFOLIO}"
 _NEXT = re.compile(r'<(.+)>; rel="next"')
 
 
 def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians over the rounds, which alternate between what is compared."""
+    """Return the lines of the table. Each is a median; rounds alternate between the compared cases."""
     with (
         api(large.database_url, folder / "large.log", large.key) as old,
         api(small.database_url, folder / "small.log", small.key) as young,
@@ -34,7 +34,7 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         deep = _page_at(old, int(large.trades * DEPTH_PART))
         page = _compare(lambda: _alone(old, deep, seconds), lambda: _alone(old, first, seconds), rounds)
         one_book = [old.load(BOOK, seconds) for _ in range(rounds)]
-        every_book = [old.load(EVERY_BOOK, seconds) for _ in range(rounds)]
+        every_book = [old.load(EVERY_PORTFOLIO, seconds) for _ in range(rounds)]
     rate, best = (median([one.rate for one in loads]) for loads in (every_book, one_book))
     return [
         Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
@@ -52,7 +52,7 @@ def _alone(service: Service, path: str, seconds: float) -> Load:
 
 
 def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) -> float:
-    """Return how much longer `much` takes than `little`, by their medians of one connection."""
+    """Return how much longer `much` takes than `little`, by their medians on one connection."""
     return median([much().p50 / little().p50 for _ in range(rounds)])
 
 
@@ -63,33 +63,33 @@ def _same_size(old: Service, young: Service) -> None:
 
 
 def _page_at(service: Service, depth: int) -> str:
-    """Follow the list to `depth` and return the address of the page that begins there."""
-    address = f"/api/v1/trades?limit={MOST_PAGE}"
-    for _ in range(depth // MOST_PAGE):
+    """Follow the list's links to `depth` and return the address of that page."""
+    address = f"/api/v1/trades?limit={MAX_PAGE}"
+    for _ in range(depth // MAX_PAGE):
         found = _NEXT.fullmatch(_get(service, address)[1])
         if not found:
             raise ValueError(f"the list ends before {depth:,}")
         address = found[1]
-    return address.replace(f"limit={MOST_PAGE}", f"limit={PAGE}")
+    return address.replace(f"limit={MAX_PAGE}", f"limit={PAGE}")
 
 
 def _get(service: Service, address: str) -> tuple[bytes, str]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.port}{address}", headers={"X-API-Key": service.key}
-    )  # our own
+    )  # a URL of this benchmark
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  # as above
         return answer.read(), answer.headers.get("Link", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make both ledgers, measure, show."""
+    """Create both ledgers, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trades", type=int, default=LARGE)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     asked = parser.parse_args(arguments)
     with scratch() as folder, postgres(folder) as server:
-        large, small = filled(server, "large", asked.trades), filled(server, "small", SMALL)
+        large, small = fill_database(server, "large", asked.trades), fill_database(server, "small", SMALL)
         show(measure(large, small, folder, asked.rounds, asked.seconds))
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks print: a figure, and how it stands to what must be and what is reached for."""
+"""The output of benchmarks: a figure compared with its required value and its target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ __all__ = ["Line", "at_least", "at_most", "median", "show"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table. `verdict` begins with "MISSED" where a must was missed."""
+    """A row of the table. `verdict` begins with "MISSED" if the required value was missed."""
 
     what: str
     measured: str
@@ -17,12 +17,12 @@ class Line:
 
 
 def at_least(value: float, must: float, reach: float) -> str:
-    """Return how a figure stands that should be large."""
+    """Return the verdict on a figure that should be large."""
     return _verdict(value >= must, value >= reach, f"must ≥ {must:,g}, reach ≥ {reach:,g}")
 
 
 def at_most(value: float, must: float, reach: float) -> str:
-    """Return how a figure stands that should be small."""
+    """Return the verdict on a figure that should be small."""
     return _verdict(value <= must, value <= reach, f"must ≤ {must:,g}, reach ≤ {reach:,g}")
 
 

@@ -1,8 +1,7 @@
-"""The pre-trade checks alone: an order that passes them all with every limit set, and one that is denied;
-beside them what it costs to make their input of positions and working orders.
+"""The pre-trade checks alone: an order that passes all of them with every limit set, and one that is denied.
 
-Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.risk`; with `--profile` it shows
-where the time goes.
+It also measures how long it takes to build their input of positions and working orders. Needs the service's
+package on its path: `PYTHONPATH=oms-api python -m bench.risk`. With `--profile` it prints a profile.
 """
 
 import argparse
@@ -63,7 +62,7 @@ def _limits() -> Limits:
 
 
 def _every_limit() -> list[SetLimit]:
-    """Return a limit on everything, for the tenant and for the portfolio, so that no check is let off."""
+    """Return a limit of every kind for the tenant and for the portfolio, so that no check is skipped."""
     wide = {LimitCode.PRICE_COLLAR_PERCENT: Decimal(10), LimitCode.SHORT_SELLING: Decimal(1)}
     none = {LimitCode.STARTER_PROFILE, LimitCode.MIN_PRICE}
     places = ((LimitScope.TENANT, ""), (LimitScope.PORTFOLIO, "growth"))

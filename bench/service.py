@@ -1,4 +1,4 @@
-"""The API and the bot as processes of their own, set up as in production, and the load against them."""
+"""Runs the API and the bot as separate processes, configured as in production, and puts load on them."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Environment = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load generator measured: answers a second, latencies in ms, its own share of a core."""
+    """The result of a load generator: responses per second, latencies in ms, and its own share of a core."""
 
     rate: float
     p50: float
@@ -45,14 +45,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service; `key` is what its callers send."""
+    """A running service. `key` authenticates its callers."""
 
     port: int
     key: str
     process_id: int
 
     def open_portfolios(self, names: Iterable[str]) -> None:
-        """Create portfolios, which orders need."""
+        """Create the portfolios that orders need."""
         for name in names:
             body = json.dumps({"name": name}).encode()
             headers = {"X-API-Key": self.key, "Content-Type": "application/json"}
@@ -61,7 +61,7 @@ class Service:
             urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # as above
 
     def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 2.0) -> Load:
-        """Drive it and return what was measured; `path` as `bench.load` takes it."""
+        """Put load on the service and return the result. `path` is as in `bench.load`."""
         timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
         command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
         limit = seconds + warm + 60
@@ -82,7 +82,7 @@ def fresh_key() -> str:
 
 
 def api_environment(database_url: str, key: str, port: int = 8001) -> Environment:
-    """Return the environment in which the API and its commands run."""
+    """Return the environment of the API and its commands."""
     settings = {
         "OMS_API_KEY": key,
         "JWT_KEYS": f"bench:{key[::-1]}",
@@ -95,7 +95,7 @@ def api_environment(database_url: str, key: str, port: int = 8001) -> Environmen
 
 
 def bot_environment(api_port: int, key: str, port: int) -> Environment:
-    """Return the environment of a bot whose Slack is nobody: it is only to be there."""
+    """Return the environment of a bot without Slack, which only needs to run."""
     settings = {
         "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
         "SLACK_SIGNING_SECRET": secrets.token_hex(16),
@@ -110,7 +110,7 @@ def bot_environment(api_port: int, key: str, port: int) -> Environment:
 
 
 def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
-    """Make the tables; `folder` holds the code of the service."""
+    """Create the tables. `folder` holds the code of the service."""
     command = [sys.executable, "-m", "app.migrate"]
     environment = api_environment(database_url, key)
     subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -118,7 +118,7 @@ def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
 
 @contextmanager
 def api(database_url: str, log: Path, key: str, folder: Path = OMS_API) -> Iterator[Service]:
-    """Run the API on a migrated database until the block ends; `folder` holds its code."""
+    """Run the API on a migrated database until the block ends. `folder` holds its code."""
     port = free_port()
     command = [sys.executable, "-m", "app.main"]
     with _running(command, folder, api_environment(database_url, key, port), log) as process:

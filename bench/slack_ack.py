@@ -1,8 +1,8 @@
-"""How fast the bot acknowledges Slack: a command, a submission with the OMS well, and with the OMS hung.
+"""The bot's acknowledgement times: for a command, for a submission, and for a submission while the OMS hangs.
 
-Run it with the project's environment: `python bench/slack_ack.py`. The bot runs as it is deployed, in its own
-process; Slack and the OMS are fakes on this machine. The limit, measured in the same run, is a bare Flask
-endpoint under the same server and load. It stops by itself within a minute; status 1 says that a must was
+Run it in the project's environment: `python bench/slack_ack.py`. The bot runs as deployed, in its own
+process; Slack and the OMS are local fakes. The limit, measured in the same run, is a plain Flask endpoint on
+the same server and under the same load. It ends within a minute. Status 1 means that a required value was
 missed.
 """
 
@@ -27,7 +27,7 @@ from tests.fake_oms import FakeOms  # noqa: E402 - after the path to it
 from tests.fakes import Answer, FakeSlack  # noqa: E402 - after the path to it
 
 CLIENTS = 4
-REQUESTS = 150  # each client
+REQUESTS = 150  # per client
 HUNG_AT_ONCE = 20
 OMS_SECONDS = 0.010
 START_SECONDS = 15
@@ -49,7 +49,7 @@ serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=64)
 
 @dataclass(frozen=True)
 class Figures:
-    """Milliseconds."""
+    """Percentiles in milliseconds."""
 
     p50: float
     p99: float
@@ -57,7 +57,7 @@ class Figures:
 
 
 class WellOms(FakeOms):
-    """Answers each call after about 10 ms in all: the price is looked up, then the trade is placed."""
+    """Responds to each call in about 10 ms in total: first the price query, then the trade."""
 
     def receive(self, call):
         time.sleep(OMS_SECONDS / 2)
@@ -116,7 +116,7 @@ def post(
 
 
 def load(port: int, payload: Callable[[int], dict], clients: int, requests: int) -> list[float]:
-    """Send `requests` deliveries from each of `clients` at once; return the seconds each took."""
+    """Send `requests` requests from each of `clients` concurrently. Return the seconds of each."""
     seconds: list[float] = []
     together = threading.Barrier(clients)
 
@@ -159,7 +159,7 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
         "BOT_DATABASE_URL": f"sqlite:///{folder}/bot.db",
     }  # fmt: skip
     with program([sys.executable, "main.py"], port, **environment):
-        load(port, command, CLIENTS, 10)  # warm
+        load(port, command, CLIENTS, 10)  # warm up
         commands = figures(load(port, command, CLIENTS, REQUESTS))
         well = figures(load(port, submission("W"), CLIENTS, REQUESTS))
         for name in ("last_price", "place", "find"):

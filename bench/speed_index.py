@@ -1,4 +1,4 @@
-"""How fast this machine is: the seconds of a fixed Python loop, to read the other figures by."""
+"""The speed of this machine: the seconds of a fixed Python loop, to compare the other figures by."""
 
 from time import perf_counter
 
@@ -14,7 +14,7 @@ def measure_seconds() -> float:
 
 
 def describe(seconds: float) -> str:
-    """Return the class of a machine that takes so many seconds: fast, medium or slow."""
+    """Return the class of a machine with that time: fast, medium or slow."""
     if seconds <= MAX_FAST_SECONDS:
         return "fast"
     return "slow" if seconds >= MIN_SLOW_SECONDS else "medium"

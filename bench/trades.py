@@ -1,4 +1,4 @@
-"""`POST /trade`, one API process, on PostgreSQL and on SQLite, against pgbench in the same run."""
+"""`POST /trade` with one API process, on PostgreSQL and on SQLite, compared with pgbench in the same run."""
 
 import argparse
 from collections.abc import Callable
@@ -17,24 +17,24 @@ REACH = {"PostgreSQL": 1.0, "SQLite": 0.8}
 P99_MUST, P99_REACH = 40.0, 15.0
 ROUNDS, SECONDS = 5, 5.0
 
-Databases = dict[str, Callable[[], str]]  # by name, what makes a fresh one and returns its address
+Databases = dict[str, Callable[[], str]]  # by name, a function that creates a database and returns its URL
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One turn of all; `bare` of a database is the mean of pgbench just before and just after its load."""
+    """One round of all measurements. `bare` is the mean of pgbench just before and just after the load."""
 
     bare: dict[str, float]
     full: Limit
     loads: dict[str, Load]
 
     def ratio(self, name: str) -> float:
-        """Return the load on that database as a part of pgbench's limit."""
+        """Return the load on that database divided by pgbench's limit."""
         return self.loads[name].rate / self.bare[name]
 
 
 def measure(rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians over the rounds."""
+    """Return the lines of the table: medians of the rounds."""
     with scratch() as folder, postgres(folder) as server:
         print(f"PostgreSQL {server.version}; pgbench with {CLIENTS} clients", flush=True)
         migrate(server.fresh_database("pgbench"), fresh_key())

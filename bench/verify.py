@@ -1,4 +1,4 @@
-"""`python -m app.verify` on a long ledger: its time, and its memory."""
+"""The time and memory of `python -m app.verify` on a long ledger."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from time import perf_counter
 
 from bench.disk import scratch
-from bench.ledger import Ledger, filled
+from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
 from bench.report import Line, at_most, show
 from bench.service import OMS_API
@@ -17,7 +17,7 @@ MUST_SECONDS = 60.0
 
 
 def measure(ledger: Ledger) -> list[Line]:
-    """Return the line of the table. Raises ChildProcessError unless the ledger verifies."""
+    """Return the line of the table. Raise ChildProcessError if verification fails."""
     started = perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.verify"], cwd=OMS_API, env=ledger.environment(), stdout=subprocess.DEVNULL
@@ -36,4 +36,4 @@ if __name__ == "__main__":
     parser.add_argument("--trades", type=int, default=TRADES)
     asked = parser.parse_args()
     with scratch() as folder, postgres(folder) as server:
-        show(measure(filled(server, "large", asked.trades)))
+        show(measure(fill_database(server, "large", asked.trades)))

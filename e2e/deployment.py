@@ -94,7 +94,7 @@ class Deployment:
         bot.process.wait(timeout=20)
         bot.environment = {**bot.environment, "OMS_API_KEY": key}
         bot.start()
-        run.wait_until_well([bot])
+        run.wait_until_healthy([bot])
 
     def kill_oms(self) -> None:
         """Kill the OMS."""
@@ -108,7 +108,7 @@ class Deployment:
         """Start the OMS again, and wait until it answers."""
         oms = self.programs["oms-api"]
         oms.start()
-        run.wait_until_well([oms])
+        run.wait_until_healthy([oms])
 
     def _stop_oms(self, number: signal.Signals) -> None:
         oms = self.programs["oms-api"]
@@ -153,7 +153,7 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
         **settings,
     }
     ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
-    programs = run.programs_for(environment, {}, ports)
+    programs = run.list_programs(environment, {}, ports)
     log: list[str] = []
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
@@ -161,7 +161,7 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
         run.migrate(programs[0])
         for program in programs:
             program.start()
-        run.wait_until_well(programs)
+        run.wait_until_healthy(programs)
         yield Deployment({program.name: program for program in programs}, key, log)
     finally:
         stop_all(programs)

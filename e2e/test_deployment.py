@@ -114,7 +114,7 @@ def test_an_image_listens_where_it_says_and_is_asked_there_for_its_health(servic
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_command_of_an_image_is_the_one_that_make_run_uses(service):
     (command,) = instruction(service, "CMD")
-    program = next(each for each in run.programs_for({}, {}, run.PORTS) if each.name == service)
+    program = next(each for each in run.list_programs({}, {}, run.PORTS) if each.name == service)
     assert json.loads(command) == ["python", *program.command[1:]]
 
 

@@ -70,7 +70,7 @@ def test_what_an_image_contains_starts_and_is_healthy_by_its_own_check(service, 
         migrated(program)
     program.start()
     try:
-        run.wait_until_well([program])
+        run.wait_until_healthy([program])
         assert probe(service, program) == 0
     finally:
         assert stop_all([program])

@@ -131,27 +131,27 @@ def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start
     for service in ("oms-api", "slack-bot"):
         (tree / service / ".env").unlink(missing_ok=True)
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     assert [oct((tree / name / ".env").stat().st_mode & 0o777) for name in ("oms-api", "slack-bot")] == [
         "0o600"
     ] * 2
     for port in ports.values():
         assert f"http://127.0.0.1:{port}" in running.printed
-        assert run.is_well(port)
+        assert run.is_healthy(port)
     assert running.end() == 0
     assert not any(run.answers(port) for port in ports.values())
 
 
 def test_ctrl_c_stops_all_of_it(start, ports):
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     assert running.end(signal.SIGINT) == 0
     assert not any(run.answers(port) for port in ports.values())
 
 
 def test_no_secret_is_printed(start, tree):
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     running.end()
     key = key_of(tree)
     assert key not in running.printed
@@ -161,19 +161,19 @@ def test_no_secret_is_printed(start, tree):
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the process through /proc")
 def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     os.kill(oms_process_of(ports), signal.SIGKILL)
     running.wait_for("oms-api   | was killed by SIGKILL")
-    assert run.is_well(ports["BOT_PORT"])
+    assert run.is_healthy(ports["BOT_PORT"])
     running.wait_for("started again")
-    wait_until(lambda: run.is_well(ports["OMS_PORT"]))
+    wait_until(lambda: run.is_healthy(ports["OMS_PORT"]))
     assert running.end() == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel to stop children with their parent")
 def test_a_killed_run_leaves_no_orphans(start, ports):
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     running.process.kill()
     wait_until(lambda: not any(run.answers(port) for port in ports.values()))
 
@@ -196,7 +196,7 @@ def test_settings_that_are_wrong_stop_everything_with_their_reason(start, ports)
 
 def test_trades_survive_a_stop_and_a_start(start, tree, ports):
     running = start()
-    running.wait_for("Ctrl-C stops all of it.")
+    running.wait_for("Press Ctrl-C to stop.")
     key = key_of(tree)
     trade = {"symbol": "AAPL", "quantity": "1", "gmv": "175", "side": "BUY", "portfolio_name": "Kept"}
     oms = httpx.Client(
@@ -206,5 +206,5 @@ def test_trades_survive_a_stop_and_a_start(start, tree, ports):
         placed = oms.post("/trade", json=trade).raise_for_status().json()
         running.end()
         again = start()
-        again.wait_for("Ctrl-C stops all of it.")
+        again.wait_for("Press Ctrl-C to stop.")
         assert oms.get(f"/trades/{placed['trade_id']}").raise_for_status().json() == placed["trade"]

@@ -5,13 +5,13 @@ import socket
 import pytest
 
 import run
-from supervisor import Program, how_it_ended
+from supervisor import Program, describe_exit
 
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
 
 
 def by_name(environment, bot=(), ports=PORTS):
-    return {program.name: program for program in run.programs_for(environment, dict(bot), ports)}
+    return {program.name: program for program in run.list_programs(environment, dict(bot), ports)}
 
 
 def test_without_a_slack_token_the_simulator_comes_along():
@@ -34,7 +34,7 @@ def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
 
 
 def test_the_secrets_of_a_start_are_new_ones():
-    assert run.simulated_slack() != run.simulated_slack()
+    assert run.create_slack_secrets() != run.create_slack_secrets()
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])
@@ -64,14 +64,14 @@ def test_an_oms_elsewhere_stays_the_bots_oms():
 
 
 def test_ports_come_from_the_environment_then_the_file_then_the_design():
-    chosen = run.chosen_ports({"OMS_PORT": "9001"}, {"PORT": "9002"}, {"PORT": "9003"})
+    chosen = run.choose_ports({"OMS_PORT": "9001"}, {"PORT": "9002"}, {"PORT": "9003"})
     assert chosen == {"OMS_PORT": 9001, "BOT_PORT": 9003, "SIMULATOR_PORT": 3010}
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "８００１", "1.5"])
 def test_a_port_that_is_none_stops_the_start(text):
     with pytest.raises(run.CannotStartError, match="OMS_PORT"):
-        run.chosen_ports({"OMS_PORT": text}, {}, {})
+        run.choose_ports({"OMS_PORT": text}, {}, {})
 
 
 def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path):
@@ -94,4 +94,4 @@ def test_after_a_long_life_a_death_counts_as_the_first(tmp_path):
 
 @pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
 def test_an_end_is_told_in_words(code, words):
-    assert how_it_ended(code) == words
+    assert describe_exit(code) == words

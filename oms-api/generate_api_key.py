@@ -1,11 +1,11 @@
-"""Keys for the OMS.
+"""Creates and lists API keys of the OMS.
 
-    python generate_api_key.py                                   print a fresh key, to set as OMS_API_KEY
-    python generate_api_key.py --store desk-bot --scopes trade   mint a key, which is shown once
-    python generate_api_key.py --list                            the keys that were minted, and their times
-    python generate_api_key.py --revoke desk-bot                 end a key: within a second it opens nothing
+    python generate_api_key.py                                   print a new key, to set as OMS_API_KEY
+    python generate_api_key.py --store desk-bot --scopes trade   create a key, which is shown once
+    python generate_api_key.py --list                            list the created keys and their times
+    python generate_api_key.py --revoke desk-bot                 revoke a key, effective within one second
 
-The key alone goes to standard output. Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
+Only the key goes to standard output. Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
 """
 
 import argparse
@@ -17,19 +17,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.admin.account import account
-from app.audit.rules.entries import Facts, TellsTooMuch
+from app.admin.account import get_account_name
+from app.audit.rules.entries import Facts, InvalidFacts
 from app.audit.service import AuditEntry, record
 from app.clock import iso, utc_now
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, declare_tenants, snapshot, unit_of_work
-from app.database.failures import reason
+from app.database import connect_engine, set_tenant_scope, snapshot, unit_of_work
+from app.database.failures import format_reason
 from app.errors import Invalid, OmsError
 from app.identity.queries.keys import list_keys
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
 from app.identity.rules.keys import NAME_LENGTH, ListedKey, make_key
 from app.identity.schemas.fields import RESERVED
-from app.identity.service.keys import id_in, mint_key, revoke_key
+from app.identity.service.keys import get_key_id, revoke_key, store_new_key
 from app.migrate import is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
@@ -37,11 +37,11 @@ MOST_DAYS = 3650
 
 
 class NotMigrated(Exception):
-    """The database has not this version's tables."""
+    """The database schema is not the one of this version."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say."""
+    """Execute the command of the arguments."""
     wanted = _parser().parse_args(arguments)
     if not (wanted.store or wanted.list or wanted.revoke):
         print(make_key(secrets.choice))
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OmsError as error:
         return _print_and_exit(error.detail, REFUSED)
     except SQLAlchemyError as error:
-        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     engine.dispose()
     return DONE
 
@@ -75,15 +75,15 @@ def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
         print(key)
         _print_and_exit(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
     else:
-        _print_and_exit(f"{wanted.revoke!r} is revoked; within a second it opens nothing.", DONE)
+        _print_and_exit(f"{wanted.revoke!r} is revoked, effective within one second.", DONE)
 
 
 def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> str:
     expires_at = now + timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
     words = " ".join(wanted.scopes)
-    key = mint_key(connection, wanted.store, words, now, expires_at=expires_at, created_by=_actor())
+    key = store_new_key(connection, wanted.store, words, now, expires_at=expires_at, created_by=_actor())
     until = iso(expires_at) if expires_at else None
-    facts = {"key_id": id_in(key), "name": wanted.store, "scopes": wanted.scopes, "expires_at": until}
+    facts = {"key_id": get_key_id(key), "name": wanted.store, "scopes": wanted.scopes, "expires_at": until}
     _record(connection, "key.created", wanted.store, facts, now)
     return key
 
@@ -91,13 +91,13 @@ def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> 
 def _record(connection: Connection, action: str, name: str, facts: Facts, now: datetime) -> None:
     try:
         entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
-    except TellsTooMuch:
+    except InvalidFacts:
         raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
-    record(declare_tenants(connection, [FIRST_TENANT]), [entry])
+    record(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
 
 
 def _actor() -> str:
-    return f"shell:{account()}"
+    return f"shell:{get_account_name()}"
 
 
 def _lines(keys: list[ListedKey], now: datetime) -> list[str]:
@@ -155,7 +155,7 @@ def _name(text: str) -> str:
 def _new_name(text: str) -> str:
     name = _name(text)
     if name.lower() in RESERVED or "~" in name:
-        raise argparse.ArgumentTypeError("this name would be taken for something else in the books")
+        raise argparse.ArgumentTypeError("this name is reserved")
     return name
 
 

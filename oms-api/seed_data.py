@@ -1,11 +1,10 @@
-"""Fill the configured database with a demo desk: portfolios, people, a working week of plausible trades, and
-orders of today (see `seed_orders`).
+"""Fills the configured database with demo data: portfolios, users, a week of trades, and today's orders.
 
     python seed_data.py        (or `make seed-data`)
 
-It writes through the service's own recording, not over REST, so that the trades can stand in the days before
-today; a running OMS may go on meanwhile. Every trade and order has an idempotency key: a second run adds
-nothing. Refused in production.
+It uses the service's own recording instead of the REST API, so that trades can have times before today. A
+running OMS may stay up meanwhile. Every trade and order has an idempotency key, so that a second run adds
+nothing. Refused in production. See `seed_orders` for the orders.
 """
 
 import random
@@ -21,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, unit_of_work
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
@@ -43,7 +42,7 @@ PEOPLE = ("U0AVACHEN01", "U0BENOKAF02", "U0ZOENUNE03", "U0DEVPATE04")
 
 @dataclass(frozen=True)
 class Line:
-    """How a portfolio trades one symbol: price at the start, swing of a step, usual size, share of buys."""
+    """How a portfolio trades one symbol: initial price, price step, usual size and share of buys."""
 
     symbol: str
     price: Decimal
@@ -54,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Style:
-    """A portfolio, who trades it, how often, and what."""
+    """A portfolio, its trader, its frequency of trades, and its symbols."""
 
     name: str
     people: Sequence[str]
@@ -64,7 +63,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Deal:
-    """One trade of the demo desk, numbered within its portfolio."""
+    """A demo trade, numbered within its portfolio."""
 
     portfolio: str
     number: int
@@ -78,7 +77,7 @@ class Deal:
 
     @property
     def key(self) -> str:
-        """Its idempotency key."""
+        """Return its idempotency key."""
         return f"seed-data:{SEED}:{name_key(self.portfolio)}:{self.number}"
 
 
@@ -115,7 +114,7 @@ DESK = (
 
 
 def deals(now: datetime) -> list[Deal]:
-    """Return the desk's trades in order of time, all before `now`; only their times depend on it."""
+    """Return the demo trades in time order, all before `now`. Only their times depend on it."""
     made = [deal for style in DESK for deal in _deals_of(style, now)]
     return sorted(made, key=lambda deal: deal.at)
 
@@ -137,7 +136,7 @@ def _deals_of(style: Style, now: datetime) -> Iterator[Deal]:
 
 
 def _move(line: Line, held: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
-    """Return what is done next: mostly adding up, sometimes half off, all off, or through zero."""
+    """Return the next trade: mostly an addition, sometimes a reduction by half, a close or a reversal."""
     whim = dice.random()
     away = Side.SELL if held > 0 else Side.BUY
     if held and whim < 0.1:
@@ -162,7 +161,7 @@ def _instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
 
 
 def command(deal: Deal) -> RecordTrade:
-    """Return the command that records a deal."""
+    """Return the command that records a trade."""
     valued = value_trade(deal.quantity, None, deal.price)
     folded = name_key(deal.portfolio)
     facts = (
@@ -179,7 +178,7 @@ def command(deal: Deal) -> RecordTrade:
 
 
 def seed(engine: Engine, now: datetime) -> tuple[int, int]:
-    """Record the desk's trades and one reversal; return how many are new, and how many there are."""
+    """Record the trades and one reversal. Return the number of new ones and the total."""
     commands: list[Command] = [command(deal) for deal in deals(now)]
     recording = Recording()
     with unit_of_work(engine) as connection:
@@ -224,7 +223,7 @@ def main() -> int:
     except ConfigurationError as error:
         return _print_and_exit(str(error), CANNOT)
     except SQLAlchemyError as error:
-        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     engine.dispose()
     books = ", ".join(style.name for style in DESK)
     print(f"{fresh} of {total} demo trades are new, in {books}.")

@@ -1,7 +1,7 @@
-"""The orders of the demo desk: working, filled, denied and cancelled ones; its instruments and limits.
+"""Demo orders: working, filled, denied and cancelled ones, with their instruments and limits.
 
-`seed_data.py` calls it. Orders go through the writer's own handler, priced off the quotes of the moment.
-Where the price source has none (`manual`), quotes are given first. What stands already is left alone.
+`seed_data.py` calls it. Orders go through the writer's own handler, at prices around the current quotes. If
+the price source has none (`manual`), quotes are set first. Existing data is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from app.audit.service import AuditEntry, record
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.clock import iso
 from app.config import Settings
-from app.database import Readers, declare_tenants, unit_of_work
+from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.rules.access import FIRST_TENANT
 from app.ids import new_row_id
 from app.instruments import queries as instruments
@@ -70,7 +70,7 @@ Prices = Mapping[str, Decimal]
 
 @dataclass(frozen=True)
 class Seeded:
-    """How much of it is new: orders that were placed, instruments and limits that were set."""
+    """The number of new orders, instruments and limits."""
 
     orders: int
     instruments: int
@@ -78,33 +78,34 @@ class Seeded:
 
 
 def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
-    """Describe instruments, set limits and place the orders, as far as they are not there yet."""
+    """List instruments, set limits and place orders, unless they exist."""
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
     market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
-    tools = BatchServices(market, Controls(), paper_settings(settings))
-    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
+    tools = BatchServices(market, Controls(), load_paper_settings(settings))
+    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
-        prices = _prices(connection, floor, market, now)
+        prices = _prices(connection, handler, market, now)
         _open_portfolio(connection, now)
-        placed = [_done(floor, connection, command) for command in placements(prices, now)]
+        placed = [_done(handler, connection, command) for command in placements(prices, now)]
         fresh = [done for done in placed if not done.replayed]
         for done in fresh:
             if done.orders[0].order.client_order_id == CANCELLED:
-                _done(floor, connection, _cancel(done, now))
+                _done(handler, connection, _cancel(done, now))
     readers.close()
     return Seeded(sum(len(done.orders) for done in fresh), described, limited)
 
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
-    """Open the portfolio of the orders, where it is not there yet."""
+    """Create the portfolio of the orders unless it exists."""
     portfolio = empty_portfolio(new_row_id(), FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
-    insert_portfolios(declare_tenants(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
+    insert_portfolios(set_tenant_scope(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:
-    """Return the commands that place the orders, around these prices. A name stands for one order, whatever
-    its price was: another day's run finds it placed.
+    """Yield the commands that place the orders around these prices.
+
+    A name identifies one order whatever its price, so that a run on another day finds it.
     """
     market, limit, stop = OrderType.MARKET, OrderType.LIMIT, OrderType.STOP
 
@@ -153,34 +154,34 @@ def _cancel(done: Done, now: datetime) -> CancelOrder:
     return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _done(floor: OrderBatchHandler, connection: Connection, command: Command) -> Done:
-    (outcome,) = floor.handle(connection, [command])
+def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> Done:
+    (outcome,) = handler.handle(connection, [command])
     if not isinstance(outcome, Done):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome
 
 
-def _prices(connection: Connection, floor: OrderBatchHandler, market: Market, now: datetime) -> Prices:
-    """Return each symbol's mark. Where the price source says nothing, a quote is given first."""
+def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
+    """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    found = market.quotes_for(declare_tenants(connection, [FIRST_TENANT]), keys, now)
+    found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in found:
             level = KNOWN[key[1]]
             quote = Quote(key[1], level.price - level.tick, level.price + level.tick, level.price, None, None,
                           now, SOURCE)  # fmt: skip
-            _done(floor, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
+            _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
             found[key] = quote
     marks = {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
     return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
 def _describe(engine: Engine, now: datetime) -> int:
-    """Set the terms of the symbols that nobody has described; return of how many."""
+    """Set the terms of the symbols that are not listed. Return their number."""
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [FIRST_TENANT])
+        set_tenant_scope(connection, [FIRST_TENANT])
         keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
-        known = instruments.instruments_for(connection, keys)
+        known = instruments.find_instruments(connection, keys)
         missing = [one for one in INSTRUMENTS if not known[FIRST_TENANT, one.symbol].is_listed]
         for instrument in missing:
             instruments.set_terms(connection, FIRST_TENANT, instrument, now)
@@ -188,10 +189,10 @@ def _describe(engine: Engine, now: datetime) -> int:
 
 
 def _set_limits(engine: Engine, now: datetime) -> int:
-    """Set the limits that nobody has set, and tell the audit trail; return how many."""
+    """Set the limits that are not set, with their audit entries. Return their number."""
     entries = []
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [FIRST_TENANT])
+        set_tenant_scope(connection, [FIRST_TENANT])
         for scope, name, code, value in LIMITS:
             key = name_key(name) if scope is LimitScope.PORTFOLIO else name
             limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, iso(now))

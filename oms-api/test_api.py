@@ -1,9 +1,9 @@
-"""A smoke test of a running OMS, with the standard library alone:
+"""A smoke test of a running OMS that only needs the standard library:
 
     TEST_API_URL=https://oms.example.com OMS_API_KEY=… python test_api.py
 
-One line a check. What it trades stands in one portfolio, "smoke-test" and the day, and is flat at the end.
-Exit status: 0 all passed, 1 something failed, 2 it could not be run. (pytest finds nothing here.)
+It prints one line per check. Its trades are in one portfolio, "smoke-test" and the date, which is flat at the
+end. Exit status: 0 all passed, 1 a check failed, 2 it could not run. (pytest collects nothing here.)
 """
 
 import json
@@ -21,18 +21,18 @@ from urllib.request import Request, urlopen
 
 DEFAULT_URL = "http://127.0.0.1:8001"
 TIMEOUT_SECONDS = 20  # a write is answered or refused within 15 s
-READY_SECONDS = 60  # a sleeping instance needs time to wake
+READY_SECONDS = 60  # a sleeping instance needs time to start
 PASSED, FAILED, CANNOT = 0, 1, 2
 SYMBOL = "SMOKE"
 
 
 class Failed(Exception):
-    """A check did not see what it must see."""
+    """A check failed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; header names in lower case."""
+    """A response, with header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -40,7 +40,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body as JSON."""
+        """Parse the body as JSON."""
         try:
             return json.loads(self.text)
         except ValueError:
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass
 class ApiClient:
-    """The deployment under test, and what the checks learn on their way."""
+    """A client of the deployment under test, with the state that the checks share."""
 
     url: str
     key: str
@@ -58,7 +58,7 @@ class ApiClient:
     trade: dict[str, Any] = field(default_factory=dict)
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        """Send a request with the key, unless `X_API_Key` says otherwise; `_` in names becomes `-`."""
+        """Send a request with the key, unless `X_API_Key` overrides it. `_` in header names becomes `-`."""
         sent = {"X-API-Key": self.key, "Content-Type": "application/json"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = None if body is None else json.dumps(body).encode()
@@ -71,7 +71,7 @@ class ApiClient:
                 return _read(refusal.code, refusal)
 
     def report(self, key: str, **changes: object) -> Answer:
-        """POST a trade under an idempotency key."""
+        """POST a trade with an idempotency key."""
         body = {"symbol": SYMBOL, "quantity": "10", "gmv": "1000.00", "side": "BUY", "user_id": "smoke-test"}
         named = {"portfolio_name": self.portfolio, "note": f"smoke test {self.run}"}
         return self.call(
@@ -79,7 +79,7 @@ class ApiClient:
         )
 
     def book(self, **params: object) -> dict[str, Any]:
-        """GET the portfolio, which must be there."""
+        """GET the portfolio, which must exist."""
         query = "&".join(f"{name}={value}" for name, value in params.items())
         answer = self.call(
             "GET", f"/api/v1/portfolio/{quote(self.portfolio)}" + (f"?{query}" if query else "")
@@ -88,110 +88,112 @@ class ApiClient:
 
 
 def expect(answer: Answer, status: int) -> Answer:
-    """Return the answer if it has that status."""
+    """Return the answer if it has that status. Raise Failed otherwise."""
     if answer.status != status:
         raise Failed(f"status {answer.status} instead of {status}: {answer.text[:200]}")
     return answer
 
 
 def equal(what: str, seen: object, due: object) -> None:
-    """Fail unless both are the same."""
+    """Raise Failed unless both are equal."""
     if seen != due:
         raise Failed(f"{what} is {seen!r}, must be {due!r}")
 
 
-def health(desk: ApiClient) -> None:
-    """GET /health answers without a key."""
+def health(client: ApiClient) -> None:
+    """GET /health responds without a key."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            equal("status", expect(desk.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy")
+            equal(
+                "status", expect(client.call("GET", "/health", X_API_Key=""), 200).json["status"], "healthy"
+            )
         except (Failed, URLError, TimeoutError):
-            if time.monotonic() > deadline or "127.0.0.1" in desk.url:
+            if time.monotonic() > deadline or "127.0.0.1" in client.url:
                 raise
-            time.sleep(2)  # hosting plans put idle services to sleep
+            time.sleep(2)  # hosting plans suspend idle services
         else:
             return
 
 
-def ready(desk: ApiClient) -> None:
-    """GET /health/ready: database, migrations and writer are well."""
-    equal("status", expect(desk.call("GET", "/health/ready"), 200).json["status"], "ready")
+def ready(client: ApiClient) -> None:
+    """GET /health/ready: database, migrations and writer are available."""
+    equal("status", expect(client.call("GET", "/health/ready"), 200).json["status"], "ready")
 
 
-def unauthenticated(desk: ApiClient) -> None:
-    """Neither no key nor a wrong one gets in."""
+def unauthenticated(client: ApiClient) -> None:
+    """A request without a key or with a wrong one is rejected."""
     for key in ("", "wrong-" + "x" * 40):
-        answer = expect(desk.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
+        answer = expect(client.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
         if "www-authenticate" not in answer.headers:
             raise Failed("401 without WWW-Authenticate")
 
 
-def trade(desk: ApiClient) -> None:
-    """A trade is recorded, priced, and leaves its position."""
-    answer = expect(desk.report("buy"), 201)
-    desk.trade = answer.json["trade"]
-    equal("price", desk.trade["price"], "100.00")
-    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+def trade(client: ApiClient) -> None:
+    """A trade is recorded and priced, and creates a position."""
+    answer = expect(client.report("buy"), 201)
+    client.trade = answer.json["trade"]
+    equal("price", client.trade["price"], "100.00")
+    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
 
 
-def replay(desk: ApiClient) -> None:
-    """The same key and body give the same answer, and no second trade."""
-    answer = expect(desk.report("buy"), 201)
-    equal("trade_id", answer.json["trade_id"], desk.trade["trade_id"])
+def replay(client: ApiClient) -> None:
+    """A repeat with the same key and body gets the same response and records no second trade."""
+    answer = expect(client.report("buy"), 201)
+    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
     equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
 
 
-def conflict(desk: ApiClient) -> None:
-    """The same key with another body is refused."""
-    expect(desk.report("buy", quantity="11"), 409)
+def conflict(client: ApiClient) -> None:
+    """A repeat with the same key and another body is rejected."""
+    expect(client.report("buy", quantity="11"), 409)
 
 
-def bad_input(desk: ApiClient) -> None:
-    """What is not acceptable is refused field by field."""
-    answer = expect(desk.report("bad", quantity="-1", side="HOLD"), 422)
+def bad_input(client: ApiClient) -> None:
+    """Invalid input is rejected with an error for each field."""
+    answer = expect(client.report("bad", quantity="-1", side="HOLD"), 422)
     equal("bad fields", sorted({error["field"] for error in answer.json["errors"]}), ["quantity", "side"])
 
 
-def listing(desk: ApiClient) -> None:
-    """The trade is the newest of its portfolio, and found by its id."""
-    query = f"portfolio={quote(desk.portfolio)}&limit=1"
-    newest = expect(desk.call("GET", f"/api/v1/trades?{query}"), 200).json
-    equal("newest trade", newest[0]["trade_id"], desk.trade["trade_id"])
-    found = expect(desk.call("GET", f"/api/v1/trades/{desk.trade['trade_id']}"), 200).json
-    equal("hash", found["hash"], desk.trade["hash"])
+def listing(client: ApiClient) -> None:
+    """The trade is the newest of its portfolio and is found by its id."""
+    query = f"portfolio={quote(client.portfolio)}&limit=1"
+    newest = expect(client.call("GET", f"/api/v1/trades?{query}"), 200).json
+    equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
+    found = expect(client.call("GET", f"/api/v1/trades/{client.trade['trade_id']}"), 200).json
+    equal("hash", found["hash"], client.trade["hash"])
 
 
-def portfolio(desk: ApiClient) -> None:
-    """The portfolio holds what was bought, and is among the names."""
-    equal("position", desk.book()["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
-    names = expect(desk.call("GET", f"/api/v1/portfolios?q={quote(desk.portfolio)}"), 200).json
-    equal("listed", desk.portfolio in names, True)
+def portfolio(client: ApiClient) -> None:
+    """The portfolio holds the position and is in the list of portfolios."""
+    equal("position", client.book()["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
+    names = expect(client.call("GET", f"/api/v1/portfolios?q={quote(client.portfolio)}"), 200).json
+    equal("listed", client.portfolio in names, True)
 
 
-def reversal(desk: ApiClient) -> None:
-    """A trade is undone once, and the position is what it was before."""
-    path = f"/api/v1/trades/{desk.trade['trade_id']}:reverse"
-    undone = expect(desk.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
-    equal("reverses", undone["reverses"], desk.trade["trade_id"])
-    expect(desk.call("POST", path, {"reason": "Smoke test, again"}), 409)
+def reversal(client: ApiClient) -> None:
+    """A trade is reversed once, which restores the previous position."""
+    path = f"/api/v1/trades/{client.trade['trade_id']}:reverse"
+    undone = expect(client.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
+    equal("reverses", undone["reverses"], client.trade["trade_id"])
+    expect(client.call("POST", path, {"reason": "Smoke test, again"}), 409)
 
 
-def as_of(desk: ApiClient) -> None:
-    """The book of an earlier sequence number stands as it stood."""
-    then = desk.book(as_of=desk.trade["sequence"])
-    equal("last_sequence", then["last_sequence"], desk.trade["sequence"])
-    equal("position", then["positions"][SYMBOL]["quantity"], desk.trade["position"]["quantity"])
+def as_of(client: ApiClient) -> None:
+    """The portfolio as of an earlier sequence number is unchanged."""
+    then = client.book(as_of=client.trade["sequence"])
+    equal("last_sequence", then["last_sequence"], client.trade["sequence"])
+    equal("position", then["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
 
 
-def flat(desk: ApiClient) -> None:
-    """Nothing is left open."""
-    equal("position", desk.book()["positions"][SYMBOL]["quantity"], "0")
+def flat(client: ApiClient) -> None:
+    """No position is left open."""
+    equal("position", client.book()["positions"][SYMBOL]["quantity"], "0")
 
 
-def docs(desk: ApiClient) -> None:
-    """The OpenAPI document and its page are served, or switched off together."""
-    page, document = desk.call("GET", "/docs"), desk.call("GET", "/openapi.json")
+def docs(client: ApiClient) -> None:
+    """The OpenAPI document and its page are both served or both disabled."""
+    page, document = client.call("GET", "/docs"), client.call("GET", "/openapi.json")
     equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
     if document.status == 200:
         equal("POST /api/v1/trade documented", "/api/v1/trade" in document.json["paths"], True)
@@ -203,13 +205,13 @@ CHECKS: tuple[Callable[[ApiClient], None], ...] = (
 )
 
 
-def run_checks(desk: ApiClient) -> Iterator[tuple[str, str]]:
-    """Yield each check's sentence and what it failed on, "" if it passed; end where nothing else can pass."""
+def run_checks(client: ApiClient) -> Iterator[tuple[str, str]]:
+    """Yield each check's sentence and its error, "" if it passed. Stop when no other check can pass."""
     for check in CHECKS:
-        trouble = _trouble(check, desk)
+        trouble = _trouble(check, client)
         yield str(check.__doc__), trouble
         if trouble and check in (health, ready, trade):
-            return  # the rest would only say so again
+            return  # the remaining checks would fail for the same reason
 
 
 def main() -> int:
@@ -230,9 +232,9 @@ def main() -> int:
     return FAILED if troubles else PASSED
 
 
-def _trouble(check: Callable[[ApiClient], None], desk: ApiClient) -> str:
+def _trouble(check: Callable[[ApiClient], None], client: ApiClient) -> str:
     try:
-        check(desk)
+        check(client)
     except Failed as failure:
         return str(failure)
     except (URLError, TimeoutError, ConnectionError) as error:

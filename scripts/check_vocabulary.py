@@ -1,7 +1,7 @@
-"""Count names that are not standard terms; the count may only fall.
+"""Counts names that are not standard terms. The count may only decrease.
 
-Run by `make check`. It fails when there are more such names than the limit in `vocabulary.toml`, and when
-there are fewer, so that the limit follows the count down. `--list` prints each name with its place.
+Run by `make check`. It fails if there are more such names than the limit in `vocabulary.toml`, and if there
+are fewer, so that the limit follows the count. `--list` prints each name with its location.
 """
 
 import ast
@@ -22,7 +22,7 @@ METAPHORS, VAGUE_VERBS, PARTICIPLES = (
 
 
 class Finding(NamedTuple):
-    """One name that breaks a rule: where it is defined, and which word breaks it."""
+    """A name that breaks a rule, its location, and the offending word."""
 
     path: str
     line: int
@@ -36,12 +36,12 @@ def split_words(name: str) -> list[str]:
 
 
 def find_metaphor(name: str) -> str | None:
-    """Return the first word of a name that is a metaphor, None if all are plain."""
+    """Return the first metaphor in a name, or None."""
     return next((word for word in split_words(name) if word in METAPHORS), None)
 
 
 def find_vague_verb(name: str) -> str | None:
-    """Return the verb of a function's name if it does not say what the function does."""
+    """Return the verb of a function's name if it does not say what the function does, or None."""
     words = split_words(name)
     return words[0] if words and words[0] in VAGUE_VERBS else None
 
@@ -56,13 +56,14 @@ def check_module(path: str) -> Iterator[Finding]:
 
 
 def check_source(path: str, source: str) -> Iterator[Finding]:
-    """Yield a finding for each class and function of a module with a name that breaks a rule."""
+    """Yield a finding for each class and function of a module whose name breaks a rule."""
     yield from check_module(path)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
             word = find_metaphor(node.name)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            is_test = node.name.startswith("test_")  # a test's name is a sentence, in which a verb may be any
+            # a test's name is a sentence, in which any verb may occur
+            is_test = node.name.startswith("test_")
             word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
         else:
             continue
@@ -71,7 +72,7 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
 
 
 def find_all(root: Path) -> list[Finding]:
-    """Return the findings of every Python file of the project, the migrations excepted."""
+    """Return the findings of all Python files of the project except the migrations."""
     findings: list[Finding] = []
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*.py")):
@@ -81,7 +82,7 @@ def find_all(root: Path) -> list[Finding]:
 
 
 def compare(count: int, limit: int) -> str | None:
-    """Return what to do when the count is not the limit, None when it is."""
+    """Return what to do if the count differs from the limit, or None."""
     found = f"{count} names are not standard terms"
     if count > limit:
         return f"{found}; {limit} are allowed. List them with --list, and rename the new ones."
@@ -91,7 +92,7 @@ def compare(count: int, limit: int) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the count, or the findings; return 1 when the count is not the limit."""
+    """Print the count or the findings. Return 1 if the count differs from the limit."""
     findings = find_all(ROOT)
     if "--list" in arguments:
         for finding in findings:

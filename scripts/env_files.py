@@ -1,7 +1,7 @@
-"""Write the settings files that a first start needs, with fresh secrets, and leave existing ones alone.
+"""Creates the settings files of a first start with new secrets, and keeps existing files.
 
-`python scripts/env_files.py` makes `oms-api/.env` and `slack-bot/.env`; `--compose` makes the `.env` that
-`docker compose` reads. Every file is readable by its owner only, and none is ever overwritten.
+`python scripts/env_files.py` creates `oms-api/.env` and `slack-bot/.env`. `--compose` creates the `.env` of
+`docker compose`. Every file is readable by its owner only, and none is ever overwritten.
 """
 
 import os
@@ -24,7 +24,7 @@ SLACK_SIGNING_SECRET={slack_signing_secret}
 
 
 def ensure_service_files(root: Path = ROOT) -> list[Path]:
-    """Make what is missing of the services' `.env` files, sharing one API key; return what was written."""
+    """Create the missing `.env` files of the services, with one shared API key. Return the created ones."""
     key = _key_of(root / "oms-api" / ".env") or secrets.token_urlsafe(48)
     values = {"OMS_API_KEY": key, "OMS_API_URL": API_URL, "JWT_KEYS": _fresh_jwt_keys()}
     return [
@@ -35,7 +35,7 @@ def ensure_service_files(root: Path = ROOT) -> list[Path]:
 
 
 def ensure_compose_file(root: Path = ROOT) -> list[Path]:
-    """Make the `.env` of docker compose if there is none, taking the Slack values from `slack-bot/.env`."""
+    """Create the `.env` of docker compose if it is missing, with the Slack values of `slack-bot/.env`."""
     slack = dotenv_values(root / "slack-bot" / ".env")
     text = COMPOSE_TEMPLATE.format(
         password=secrets.token_urlsafe(32),
@@ -49,7 +49,7 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
 
 
 def filled(template: str, values: dict[str, str]) -> str:
-    """Return the template with `NAME=…` lines replaced by the values given; other lines stay as they are."""
+    """Return the template with the values of `NAME=…` lines replaced. Other lines are kept."""
 
     def line_for(line: str) -> str:
         name = line.partition("=")[0].strip()
@@ -81,7 +81,7 @@ def _write_new(path: Path, text: str) -> bool:
 
 
 def main() -> None:
-    """Make the files, and say which."""
+    """Create the files and print their names."""
     written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
     for path in written:
         print(f"Wrote {path.relative_to(ROOT)} with fresh secrets.")

@@ -1,9 +1,9 @@
-"""Start the whole product on this machine: `make run`.
+"""Starts the whole product on this machine: `make run`.
 
-Makes the `.env` files of a first start, brings the database up to date, starts the OMS, the bot and (where no
-Slack token is configured) the Slack simulator, prints their addresses, and keeps them running until Ctrl-C or
-SIGTERM. A program that dies is started again. Exit status: 0 after an asked-for stop, 1 when something could
-not be started or had to be killed.
+Creates the `.env` files of a first start, migrates the database, and starts the OMS, the bot and, without a
+Slack token, the Slack simulator. It prints their addresses, restarts programs that crash, and runs until
+Ctrl-C or SIGTERM. Exit status: 0 after a requested stop, 1 if something could not be started or had to be
+killed.
 """
 
 import http.client
@@ -21,7 +21,7 @@ from types import FrameType
 from dotenv import dotenv_values
 
 from env_files import ensure_service_files
-from supervisor import Program, how_it_ended, print_line, stop_all
+from supervisor import Program, describe_exit, print_line, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -34,15 +34,15 @@ Values = Mapping[str, str]
 
 
 class CannotStartError(Exception):
-    """Something on this machine stands in the way; the message says what to do about it."""
+    """Something on this machine prevents the start. The message says what to do."""
 
 
 class StopRequested(Exception):  # a request, not an error
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C or SIGTERM was received."""
 
 
-def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
-    """Return the port of each program: from the environment, the service's `.env`, or the usual one."""
+def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
+    """Return the port of each program: from the environment, the service's `.env`, or the default."""
     asked = {
         "OMS_PORT": environment.get("OMS_PORT") or oms.get("PORT"),
         "BOT_PORT": environment.get("BOT_PORT") or bot.get("PORT"),
@@ -51,11 +51,11 @@ def chosen_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
     return {name: _port(name, asked[name] or str(usual)) for name, usual in PORTS.items()}
 
 
-def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
-    """Return the programs to run, the OMS first, each with its whole environment.
+def list_programs(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
+    """Return the programs to run, the OMS first, each with its complete environment.
 
-    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator comes along; it and the
-    bot get the same random secrets, which are written nowhere, and the same key of the OMS.
+    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator is included. It and the
+    bot share random secrets, which are not written to disk, and the same key of the OMS.
     """
     base = {name: value for name, value in environment.items() if name not in PORTS}
     oms_environment = base | {"PORT": str(ports["OMS_PORT"])}
@@ -64,7 +64,7 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
         bot_environment["OMS_API_URL"] = _url(ports["OMS_PORT"])
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
-        shared = simulated_slack()
+        shared = create_slack_secrets()
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
@@ -79,8 +79,8 @@ def programs_for(environment: Values, bot: Values, ports: Mapping[str, int]) -> 
     return programs
 
 
-def simulated_slack() -> dict[str, str]:
-    """Return a token and a signing secret for one start, shaped like Slack's."""
+def create_slack_secrets() -> dict[str, str]:
+    """Return a token and a signing secret for one start, in Slack's format."""
     return {
         "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
         "SLACK_SIGNING_SECRET": secrets.token_hex(16),
@@ -88,7 +88,7 @@ def simulated_slack() -> dict[str, str]:
 
 
 def require_free(programs: list[Program]) -> None:
-    """Raise CannotStartError, naming the port and the variable to change, if somebody else holds one."""
+    """Raise CannotStartError with the port and the variable to change if another program uses a port."""
     variables = {"oms-api": "OMS_PORT", "slack-bot": "BOT_PORT", "simulator": "SIMULATOR_PORT"}
     for program in programs:
         if answers(program.port):
@@ -100,14 +100,14 @@ def require_free(programs: list[Program]) -> None:
 
 
 def answers(port: int) -> bool:
-    """Return whether anything on this machine accepts connections at the port."""
+    """Return whether something on this machine accepts connections at the port."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def is_well(port: int) -> bool:
-    """Return whether what listens at the port answers 200 to `GET /health`."""
+def is_healthy(port: int) -> bool:
+    """Return whether the server at the port responds with 200 to `GET /health`."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2.0)
     try:
         connection.request("GET", "/health")
@@ -118,86 +118,86 @@ def is_well(port: int) -> bool:
         connection.close()
 
 
-def wait_until_well(programs: list[Program]) -> None:
-    """Return when every program answers; raise CannotStartError when one ends instead, or takes too long."""
+def wait_until_healthy(programs: list[Program]) -> None:
+    """Wait until every program responds. Raise CannotStartError if one ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     waiting = list(programs)
     while waiting:
         for program in waiting:
             if (code := program.ended()) is not None:
-                raise CannotStartError(f"{program.name} {how_it_ended(code)}; its reason stands above.")
+                raise CannotStartError(f"{program.name} {describe_exit(code)}; see its output above.")
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if not is_well(program.port)]
+        waiting = [program for program in waiting if not is_healthy(program.port)]
         time.sleep(POLL_SECONDS)
 
 
 def keep_running(programs: list[Program]) -> None:
-    """Start again whatever dies, until a stop is requested; leave alone what was started by hand instead."""
+    """Restart programs that crash until a stop is requested. Skip one that was started manually instead."""
     while True:
         now = time.monotonic()
         for program in programs:
             if program.process is None:
                 _start_if_due(program, now)
             elif (code := program.ended()) is not None:
-                program.signal(signal.SIGKILL)  # its group, before the port is used again
+                program.signal(signal.SIGKILL)  # kill its group before the port is used again
                 wait = program.schedule_restart(now)
                 print_line(
                     program.name,
-                    f"{how_it_ended(code)}. The others go on; starting it again in {wait:.1f} s.",
+                    f"{describe_exit(code)}. The others keep running; restarting it in {wait:.1f} s.",
                 )
         time.sleep(POLL_SECONDS)
 
 
 def banner(programs: list[Program], key_file: str) -> str:
-    """Return what a person sees when everything stands: where to go, and how to stop."""
+    """Return the text shown after the start: addresses, and how to stop."""
     ports = {program.name: program.port for program in programs}
     lines = ["", "SlackOMS is running."]
     if "simulator" in ports:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
     lines += [
-        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key stands in {key_file}",
+        f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
-        "Ctrl-C stops all of it.",
+        "Press Ctrl-C to stop.",
         "",
     ]
     return "\n".join(lines)
 
 
 def migrate(oms: Program) -> None:
-    """Bring the OMS's database up to date; raise CannotStartError if that fails."""
+    """Migrate the OMS's database. Raise CannotStartError if that fails."""
     command = [sys.executable, "-m", "app.migrate"]
     done = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
     if done.returncode != 0:
-        raise CannotStartError("The database could not be brought up to date; the reason stands above.")
+        raise CannotStartError("The database could not be migrated; see the output above.")
 
 
 def run() -> None:
-    """Start everything and keep it running; raise CannotStartError or StopRequested."""
+    """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
-    programs = programs_for(os.environ, bot, chosen_ports(os.environ, oms, bot))
+    programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot))
     require_free(programs)
     try:
         for program in programs[1:]:
             program.start()
-        # In development the OMS brings its database up to date itself when it starts.
+        # In development the OMS migrates its database itself when it starts.
         if (os.environ.get("ENVIRONMENT") or oms.get("ENVIRONMENT")) == "production":
             migrate(programs[0])
         programs[0].start()
-        wait_until_well(programs)
+        wait_until_healthy(programs)
         print(banner(programs, "oms-api/.env"), flush=True)
         keep_running(programs)
     finally:
         _ignore_signals()
         if not stop_all(programs):
-            raise CannotStartError("Not everything stopped by itself.")
+            raise CannotStartError("Some programs had to be killed.")
 
 
 def main() -> int:
-    """Run until asked to stop; return the exit status."""
+    """Run until asked to stop. Return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _request_stop)
     try:
@@ -215,7 +215,7 @@ def _request_stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore_signals() -> None:
-    # From here on the stop is bounded by itself: a second Ctrl-C must not leave half of it running.
+    # The shutdown is bounded from here on. A second Ctrl-C must not leave some programs running.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
@@ -226,7 +226,7 @@ def _start_if_due(program: Program, now: float) -> None:
     if answers(program.port):
         if not program.deaths:
             return
-        print_line(program.name, f"port {program.port} is in use again: leaving it to whoever took it.")
+        print_line(program.name, f"port {program.port} is used by another program: not restarting.")
         program.deaths = 0
     else:
         program.start()
@@ -234,7 +234,7 @@ def _start_if_due(program: Program, now: float) -> None:
 
 
 def _simulator_settings(bot_environment: Values, bot: Values) -> dict[str, str]:
-    """Return the OMS and the key that the bot uses: the simulator shows its people their desk by them."""
+    """Return the URL and the key of the OMS, which the simulator uses to show its state."""
     names = ("OMS_API_URL", "OMS_API_KEY")
     return {name: value for name in names if (value := bot_environment.get(name) or bot.get(name))}
 
@@ -252,7 +252,7 @@ def _values(path: Path) -> dict[str, str]:
 
 def _port(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise CannotStartError(f"{name} is to be a port number from 1 to 65535.")
+        raise CannotStartError(f"{name} must be a port number from 1 to 65535.")
     return int(text)
 
 

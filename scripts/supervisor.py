@@ -1,4 +1,4 @@
-"""Run a few programs together: logs with a name in front, restarts with backoff, and one stop for all."""
+"""Runs several programs together: prefixed logs, restarts with backoff, and one shutdown for all."""
 
 import ctypes
 import os
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-STOP_SECONDS = 20.0  # a write is answered or refused within 15
+STOP_SECONDS = 20.0  # a write is answered or refused within 15 s
 LAST_LINES_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 15.0
-SETTLED_SECONDS = 30.0  # after this long alive, a death counts as the first again
+SETTLED_SECONDS = 30.0  # after this long alive, a crash counts as the first one again
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _print_lock = threading.Lock()
 
 
 def print_line(name: str, line: str) -> None:
-    """Print one line of one program, whole, whoever else prints at the same moment."""
+    """Print one line of a program atomically."""
     with _print_lock:
         print(f"{name:<9} | {line}", flush=True)
 
 
-def how_it_ended(returncode: int) -> str:
-    """Return the end of a process in words: its exit status, or the signal that killed it."""
+def describe_exit(returncode: int) -> str:
+    """Describe the end of a process: its exit status, or the signal that killed it."""
     if returncode < 0:
         return f"was killed by {signal.Signals(-returncode).name}"
     return f"ended with status {returncode}"
@@ -37,7 +37,7 @@ def how_it_ended(returncode: int) -> str:
 
 @dataclass
 class Program:
-    """One program: its command, run in `folder` with `environment`, listening on `port` of this machine."""
+    """A program: its command, run in `folder` with `environment`, listening on a local `port`."""
 
     name: str
     command: list[str]
@@ -52,7 +52,7 @@ class Program:
     reader: threading.Thread | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start it in a process group of its own, so that a Ctrl-C reaches it through us alone."""
+        """Start it in its own process group, so that Ctrl-C only reaches the supervisor."""
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
@@ -71,11 +71,11 @@ class Program:
         self.reader.start()
 
     def ended(self) -> int | None:
-        """Return how it ended (as subprocess does), or None while it runs."""
+        """Return the return code (as in subprocess), or None while it runs."""
         return self.process.poll() if self.process else None
 
     def schedule_restart(self, now: float) -> float:
-        """Note a death; return the seconds until the next start: more each time, up to a limit."""
+        """Record a crash. Return the seconds until the next start, which increase up to a limit."""
         if now - self.started_at > SETTLED_SECONDS:
             self.deaths = 0
         wait = min(FIRST_BACKOFF_SECONDS * 2.0**self.deaths, LONGEST_BACKOFF_SECONDS)
@@ -85,7 +85,7 @@ class Program:
         return wait
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it and to whatever it started."""
+        """Send a signal to the program and its children."""
         if self.process is not None:
             try:
                 os.killpg(self.process.pid, number)
@@ -99,7 +99,7 @@ class Program:
 
 
 def stop_all(programs: list[Program]) -> bool:
-    """Ask all to stop, wait a bounded time, kill what is left; return whether nothing had to be killed."""
+    """Terminate all, wait a bounded time, and kill the rest. Return whether nothing had to be killed."""
     running = [program for program in programs if program.process is not None]
     for program in running:
         program.signal(signal.SIGTERM)
@@ -119,13 +119,13 @@ def _ended_by(program: Program, deadline: float) -> bool:
         program.signal(signal.SIGKILL)
         program.process.wait()
         return False
-    program.signal(signal.SIGKILL)  # whatever it left behind in its group
+    program.signal(signal.SIGKILL)  # children left behind in its group
     if program.reader is not None:
         program.reader.join(timeout=LAST_LINES_SECONDS)
     return True
 
 
 def _stop_with_parent() -> None:
-    # Should we be killed outright, the kernel stops our children: no orphans hold the ports.
+    # If this process is killed, the kernel stops its children, so that no orphans hold the ports.
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Whose address a request counts for: the peer's, unless the peer is a proxy of ours that tells another."""
+"""The client address of a request: the peer, or the address that a trusted proxy reports."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -6,15 +6,16 @@ from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-NOBODY = "-"  # a socket of the file system has no address
+NOBODY = "-"  # a Unix domain socket has no address
 _FORWARDED_FOR = b"x-forwarded-for"
-_MAPPED = "::ffff:"  # IPv4 on a socket that takes IPv6 too
-_MOST_HOPS = 20
+_MAPPED = "::ffff:"  # IPv4 on a socket that accepts IPv6 too
+_MAX_HOPS = 20
 
 
-class AddressBook:
-    """Tells the address of a request. Entries of X-Forwarded-For count from the right, each as long as the
-    one that wrote it is a trusted proxy.
+class AddressResolver:
+    """Determines the client address of a request.
+
+    Entries of X-Forwarded-For are read from the right, as long as a trusted proxy has written them.
     """
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
@@ -22,7 +23,7 @@ class AddressBook:
         self._is_trusted = lru_cache(maxsize=4096)(self._matches_network)
 
     def resolve(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Return the address that a request from `peer` with these headers counts for."""
+        """Return the client address of a request from `peer` with these headers."""
         if peer is None:
             return NOBODY
         if peer.startswith(_MAPPED):
@@ -30,15 +31,15 @@ class AddressBook:
         if not self._trusted or not self._is_trusted(peer):
             return peer
         sent = [value for name, value in headers if name == _FORWARDED_FOR]
-        hops = b",".join(sent).decode("latin-1").rsplit(",", _MOST_HOPS)
-        return self._last_untrusted(peer, hops[-_MOST_HOPS:])
+        hops = b",".join(sent).decode("latin-1").rsplit(",", _MAX_HOPS)
+        return self._last_untrusted(peer, hops[-_MAX_HOPS:])
 
     def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
         for hop in reversed(hops):
-            told = _address_in(hop)
-            if told is None:
-                break  # what stands further left was not written by anyone we trust
-            address = told
+            address_in_hop = _address_in(hop)
+            if address_in_hop is None:
+                break  # no trusted proxy wrote the entries further left
+            address = address_in_hop
             if not self._is_trusted(address):
                 break
         return address
@@ -52,8 +53,10 @@ class AddressBook:
 
 
 @lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
-    """Return what one client can hardly leave: an IPv4 address, or the /64 network of an IPv6 one."""
+def find_network(address: str) -> str:
+    """Return the network that one client usually stays in: an IPv4 address, or the /64 network of an IPv6
+    one.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -67,7 +70,7 @@ def network_of(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _address_in(hop: str) -> str | None:
-    """Return the address in an entry, with or without a port; None where there is none."""
+    """Return the address in an entry, with or without a port, or None."""
     text = hop.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -80,7 +83,7 @@ def _address_in(hop: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Return an IPv4 address that is written as IPv6 in its own form."""
+    """Return an IPv4-mapped IPv6 address as IPv4."""
     address = ipaddress.ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)

@@ -1,4 +1,4 @@
-"""What a process of the service is made of, put together once: `assemble`."""
+"""Creates the components of a process: `assemble`."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
@@ -19,11 +19,11 @@ from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
-from app.health.dependencies import Vitals
+from app.health.dependencies import HealthComponents
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
-from app.identity.service.logins import LogIns
+from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
 from app.identity.service.threads import Transactions
@@ -47,19 +47,19 @@ from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.trade_guard import OrderTradeGuard
-from app.rate_limit import RateLimiter, Sharing, shared_state
+from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
 from app.wire.exports import Exports
+from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
-from app.wire.seals import Seals
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The parts, from the database up to the desks."""
+    """The components, from the database to the services."""
 
     settings: Settings
     now: Now
@@ -80,32 +80,32 @@ class Components:
     throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
-    gate: Authentication
-    desk: TradeService
-    order_desk: OrderService
+    authentication: Authentication
+    trade_service: TradeService
+    order_service: OrderService
 
     def parts(self) -> Parts:
-        """Return what starts with the process, and ends with it."""
+        """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        duty = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        market_watcher = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
             first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
             sharing=self.sharing,
-            duties=(duty.run,),
+            background_tasks=(market_watcher.run,),
         )
 
     def state(self) -> dict[str, Any]:
-        """Return by name what the routes' dependencies ask the application for."""
-        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_desk, self.readers).stop
+        """Return, by name, the components that the routes' dependencies read from the application's state."""
+        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
         return {
-            "gate": self.gate,
-            "desk": self.desk,
-            "order_desk": self.order_desk,
-            "publish_quote": self.order_desk.publish,
+            "authentication": self.authentication,
+            "desk": self.trade_service,
+            "order_desk": self.order_service,
+            "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
@@ -118,10 +118,10 @@ class Components:
             "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
-            "seals": Seals(own_key),
+            "opaque_ids": OpaqueIds(own_key),
             "sessions": self.sessions,
             "passwords": self.passwords,
-            "log_ins": LogIns(
+            "login_service": LoginService(
                 self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
             ),
             "administration": Administration(transactions, self.passwords, secrets, now),
@@ -129,11 +129,11 @@ class Components:
             "cursors": Cursors(own_key),
             "now": now,
             "cost_rates": load_rates(),
-            "vitals": self._vitals(),
+            "health_components": self._vitals(),
         }
 
-    def _vitals(self) -> Vitals:
-        return Vitals(
+    def _vitals(self) -> HealthComponents:
+        return HealthComponents(
             *(
                 self.readers,
                 is_current,
@@ -142,22 +142,22 @@ class Components:
                 self.metrics,
                 self.now,
             ),
-            lambda: shared_state(self.limiter, self.sharing),
+            lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
         )
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
-    """Put the parts of a process together. Raises ConfigurationError where the settings do not do."""
+    """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
     metrics = Metrics()
     engine = connect_engine(
-        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, walled=True
+        settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls = _market(settings, readers), Controls()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, rate, metrics)
-    trail = Trail(engine, now, metrics.audit_dropped)
+    trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle = Throttle()
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
@@ -181,9 +181,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         throttle=throttle,
         limiter=limiter,
         sharing=sharing,
-        gate=create_authentication(settings, engine, readers, transactions, sessions, limiter, trail, now),
-        desk=TradeService(cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now),
-        order_desk=OrderService(writer, market, now, readers),
+        authentication=create_authentication(
+            settings, engine, readers, transactions, sessions, limiter, trail, now
+        ),
+        trade_service=TradeService(
+            cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
+        ),
+        order_service=OrderService(writer, market, now, readers),
     )
 
 
@@ -195,10 +199,10 @@ def _writer(
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    tools = BatchServices(market, controls, paper_settings(settings), rate)
-    floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), tools)
+    batch_services = BatchServices(market, controls, load_paper_settings(settings), rate)
+    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, floor, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
+        engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
     )
     metrics.watch_queue(lambda: writer.depth)
     return writer

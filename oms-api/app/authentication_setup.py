@@ -1,4 +1,4 @@
-"""Wiring of the gate: how callers are looked up, off the event loop."""
+"""Builds authentication: the parts that look up callers off the event loop."""
 
 import asyncio
 import logging
@@ -17,20 +17,20 @@ from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import key_ring
-from app.identity.service.authenticator import Authenticator, People, Where
-from app.identity.service.people import known_person, welcome
-from app.identity.service.sessions import Sessions, Terms
+from app.identity.service.authenticator import Authenticator, ClientInfo, People
+from app.identity.service.people import create_slack_user, find_known_person
+from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.identity.service.threads import Transactions
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
-NEWCOMERS_PER_MINUTE = 60  # for each tenant: a stolen key of a bot makes up no thousands of people
+NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
 
 
 def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
     """Return the sessions of a process."""
     ring = key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
-    terms = Terms(
+    terms = TokenLifetimes(
         timedelta(minutes=settings.access_token_minutes),
         timedelta(days=settings.session_days),
         timedelta(days=settings.session_idle_days),
@@ -39,7 +39,10 @@ def make_sessions(settings: Settings, readers: Readers, transactions: Transactio
 
 
 def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
-    """Return the rate limits of a process, and what shares them, and `others`, where REDIS_URL is set."""
+    """Return the rate limits of a process, and their exchange with other processes if REDIS_URL is set.
+
+    `others` are further pools of buckets to exchange.
+    """
     quotas = Quotas(
         settings.rate_limit_per_minute,
         settings.rate_limit_tenant_per_minute,
@@ -59,7 +62,7 @@ def create_authentication(
     trail: Trail,
     now: Now,
 ) -> Authentication:
-    """Return the gate of a process."""
+    """Return the authentication of a process."""
     people = _people(readers, transactions, now)
     return Authentication(
         _authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
@@ -85,13 +88,17 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
 
 
 def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
-    newcomers = Limit("newcomers", "Too many people are new at this desk just now.", NEWCOMERS_PER_MINUTE)
+    new_user_limit = Limit(
+        "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
+    )
 
-    async def find_or_create_person(caller: Caller, named: SlackPerson, where: Where) -> Person:
-        person = await readers.run(lambda connection: known_person(connection, caller.tenant_id, named))
+    async def find_or_create_person(caller: Caller, named: SlackPerson, where: ClientInfo) -> Person:
+        person = await readers.run(lambda connection: find_known_person(connection, caller.tenant_id, named))
         if person is not None:
             return person
-        newcomers.take(caller.tenant_id, monotonic_seconds())
-        return await transactions.run(lambda connection: welcome(connection, caller, named, where, now()))
+        new_user_limit.take(caller.tenant_id, monotonic_seconds())
+        return await transactions.run(
+            lambda connection: create_slack_user(connection, caller, named, where, now())
+        )
 
     return People(find_or_create_person)

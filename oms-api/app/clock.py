@@ -1,4 +1,4 @@
-"""The only place that reads the wall clock; everything below the edge is given the time."""
+"""The only module that reads the wall clock. Other code gets the time as an argument."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
-    """Return the present instant, timezone-aware, in UTC."""
+    """Return the current time, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
@@ -31,22 +31,22 @@ def iso(instant: datetime) -> str:
 
 
 def monotonic_seconds() -> float:
-    """Return seconds on a clock that never runs backwards; for durations only."""
+    """Return monotonic seconds, for durations only."""
     return time.monotonic()
 
 
 def elapsed_seconds() -> float:
-    """Return seconds on a clock that never runs backwards and, on Linux, counts while the machine sleeps."""
+    """Return monotonic seconds that, on Linux, also count while the machine is suspended."""
     clock_id = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock_id is None else time.clock_gettime(clock_id)
 
 
 class SteadyClock:
-    """The wall clock of a process; a jump forward is followed only once it has lasted for JUMP_HOLD_SECONDS.
+    """The wall clock of a process. It follows a forward jump only after JUMP_HOLD_SECONDS.
 
-    What is recorded under a time in the future stays in the future: ids, filters and as-of reads are by time.
-    A clock that jumps forward and back within the hold leaves nothing there. Until then time goes on as it
-    did. A jump back is followed at once. For any thread.
+    A row recorded with a future time keeps it, and ids, filters and as-of reads depend on the time. A clock
+    that jumps forward and back within the hold therefore leaves no such row; meanwhile the time continues
+    from before the jump. A backward jump is followed immediately. Thread-safe.
     """
 
     def __init__(self, wall: Now = utc_now, elapsed: Callable[[], float] = elapsed_seconds) -> None:
@@ -56,7 +56,7 @@ class SteadyClock:
         self._jumped_at: float | None = None
 
     def __call__(self) -> datetime:
-        """Return the present instant, timezone-aware, in UTC."""
+        """Return the current time, timezone-aware, in UTC."""
         with self._lock:
             elapsed, wall = self._elapsed(), self._wall()
             expected = self._last + timedelta(seconds=elapsed - self._last_elapsed)

@@ -1,6 +1,4 @@
-"""Settings from the environment and `.env`; a value that is missing or unsafe stops the start with a
-sentence.
-"""
+"""Settings from the environment and `.env`. A missing or unsafe value stops the start with a message."""
 
 import ipaddress
 import re
@@ -25,13 +23,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigurationError(Exception):
-    """The environment does not describe a service that can be run safely."""
+    """The settings are missing, malformed or unsafe."""
 
 
 class Settings(BaseSettings):
-    """What the environment says. Amounts are in the portfolio's currency, quantities in units of the
-    instrument.
-    """
+    """The settings. Amounts are in the portfolio's currency, quantities in units of the instrument."""
 
     model_config = SettingsConfigDict(
         env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True
@@ -79,12 +75,12 @@ class Settings(BaseSettings):
     paper_basis_points: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
     paper_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
-    enforce_sessions: bool = False  # for the sessions to come
+    enforce_sessions: bool = False  # applies to sessions that start later
 
     @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")
     @classmethod
     def _set_to_something(cls, value: str | None) -> str | None:
-        return value or None  # compose hands an unset variable on as an empty one
+        return value or None  # Docker Compose passes an unset variable as an empty one
 
     @field_validator("oms_api_key", "oms_api_key_previous", "bot_statement_secret")
     @classmethod
@@ -163,25 +159,23 @@ class Settings(BaseSettings):
             )
         if self.jwt_keys and self.oms_api_key in self.jwt_keys:
             raise ValueError(
-                "JWT_KEYS must not hold OMS_API_KEY: whoever has that key could make up sessions"
+                "JWT_KEYS must not contain OMS_API_KEY, which would let holders of that key forge sessions"
             )
         return self
 
     @property
     def logs_as_json(self) -> bool:
-        """JSON lines where asked for, and in production unless asked otherwise."""
+        """Whether to log JSON lines: if set, and by default in production."""
         return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
 
     @property
     def migrates_at_start(self) -> bool:
-        """Development brings its database up to date by itself; production does it as a step of its own."""
+        """Whether to migrate at the start: development only. Production migrates in a separate step."""
         return self.environment != "production"
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Return the networks in `text`, parted by commas. Raises ValueError for anything else, and for a network
-    that is the whole internet.
-    """
+    """Parse networks separated by commas. Raise ValueError if malformed, or if one is the whole internet."""
     networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
@@ -199,7 +193,7 @@ def _names_a_database(url: str) -> bool:
 def load_settings() -> Settings:
     """Read the settings.
 
-    Raises ConfigurationError with one line per trouble, naming the variable and never its value.
+    Raise ConfigurationError with one line per problem, which names the variable but never its value.
     """
     try:
         return Settings()

@@ -1,8 +1,7 @@
-"""The outermost layer of every request: its id, its body's cap, its log line, its metrics, its last-resort
-answer.
+"""The outermost ASGI middleware: request ids, the body size limit, access log, metrics and fallback errors.
 
-Routes that must be quick are served right here (`fast`), past the framework's own body handling and routing;
-the framework knows the same routes, and documents them.
+Performance-critical routes are served here (`fast`), without the framework's routing and body parsing. They
+are registered with the framework as well, which documents them.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from app.addresses import AddressBook
+from app.addresses import AddressResolver
 from app.clock import Now
 from app.deadline import Deadline
 from app.errors import Forbidden, Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
@@ -45,20 +44,20 @@ _ONCE = (
     *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
     *(b"content-encoding", b"x-request-id"),
 )
-# Whoever serves production serves it behind TLS; over plain HTTP browsers ignore this one.
+# Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class FastRequest:
-    """What a fast route sees. Header names are lower case; those that decide something stand once.
+    """A request to a fast route. Header names are in lower case; security-relevant headers occur only once.
 
-    `address` is whose the request counts for; the gate sets `caller` and `rate`, which the answer tells, and
-    `denied`, which is called where a known caller is answered 403.
+    The rate of `address` is charged. Authentication sets `caller`, `rate`, which is added to the response,
+    and `denied`, which is called when an authenticated caller gets a 403.
     """
 
-    headers: dict[bytes, bytes] = field(repr=False)  # keys and passwords are in these two
+    headers: dict[bytes, bytes] = field(repr=False)  # may contain keys and passwords
     body: bytes = field(repr=False)
     path: str
     request_id: str
@@ -70,23 +69,25 @@ class FastRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class FastAnswer:
-    """What it answers, as JSON."""
+class FastResponse:
+    """A JSON response of a fast route."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-FastRoute = Callable[[FastRequest], Awaitable[FastAnswer]]
+FastRoute = Callable[[FastRequest], Awaitable[FastResponse]]
 
 
 class Disconnected(Exception):
-    """The client went away before its request was whole."""
+    """The client disconnected before its request was complete."""
 
 
 class Edge:
-    """ASGI middleware; `fast` maps (method, path) to fast routes. A path may end in TAIL: any segment."""
+    """The middleware. `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any
+    segment.
+    """
 
     def __init__(
         self,
@@ -96,11 +97,11 @@ class Edge:
         now: Now,
         fast: dict[tuple[str, str], FastRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
-        addresses: AddressBook | None = None,
+        addresses: AddressResolver | None = None,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
-        self._addresses = addresses or AddressBook()
+        self._addresses = addresses or AddressResolver()
         self._body_deadline = Deadline(body_seconds)
         self._headers = headers
         self._metrics = metrics
@@ -109,14 +110,14 @@ class Edge:
         self._fast = fast
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; anything but HTTP passes through."""
+        """Serve one request. Pass everything but HTTP through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
         request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
-        answer = _Answer(send, self._headers, request)
+        answer = _ResponseSender(send, self._headers, request)
         try:
             _refuse_repeats(scope, headers)
             request.body = await _read_body(headers, receive, self._body_deadline)
@@ -130,13 +131,15 @@ class Edge:
             await answer.problem(Unexpected())
         if answer.status == Forbidden.status and request.denied is not None:
             request.denied()
-        self._note(scope, request, answer.status, time.perf_counter() - started)
+        self._log_request(scope, request, answer.status, time.perf_counter() - started)
 
     def _address(self, scope: Scope) -> str:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
-    async def _serve(self, scope: Scope, receive: Receive, request: FastRequest, answer: "_Answer") -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, request: FastRequest, answer: "_ResponseSender"
+    ) -> None:
         fast = self._fast_route(scope, request)
         if fast is not None:
             await answer.send_fast(await fast(request))
@@ -146,7 +149,7 @@ class Edge:
 
     def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
         if scope["query_string"]:
-            return None  # whoever asks for more than the plain thing gets it from the framework
+            return None  # other variants of the request go to the framework
         method, path = scope["method"], request.path
         fast = self._fast.get((method, path))
         if fast is None:
@@ -157,7 +160,7 @@ class Edge:
             scope["oms_route"] = path
         return fast
 
-    def _note(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
+    def _log_request(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = scope.get("oms_route") or _route_template(scope)
         self._metrics.request(method, route, status, seconds)
@@ -167,8 +170,8 @@ class Edge:
         )
 
 
-class _Answer:
-    """The client's side: adds the common headers, and remembers what was sent."""
+class _ResponseSender:
+    """The connection to the client. Adds the common headers and records what was sent."""
 
     def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: FastRequest) -> None:
         self._send = send
@@ -181,12 +184,12 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             rate = self._request.rate
-            told = rate.headers if rate is not None else ()
-            message["headers"] = [*message.get("headers", ()), *self._headers, *told]
+            rate_headers = rate.headers if rate is not None else ()
+            message["headers"] = [*message.get("headers", ()), *self._headers, *rate_headers]
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
-    async def send_fast(self, answer: FastAnswer) -> None:
+    async def send_fast(self, answer: FastResponse) -> None:
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *answer.headers]
         await self({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -194,9 +197,9 @@ class _Answer:
 
     async def problem(self, error: OmsError) -> None:
         if self._is_whole:
-            return  # the framework has answered
+            return  # the framework has already responded
         if self.status:
-            raise error  # half an answer is out: let the server cut the connection
+            raise error  # half of the response is sent: let the server close the connection
         body = problem_body(error, self._request.path, self._request.request_id)
         headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
         headers.append((b"content-length", str(len(body)).encode()))
@@ -210,22 +213,24 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Refuse what two readers could read differently: a deciding header, or a parameter, said twice."""
+    """Reject security-relevant headers and parameters that occur twice, which two parsers could read
+    differently.
+    """
     if len(headers) != len(scope["headers"]):
         names = [name for name, _ in scope["headers"]]
         for name in _ONCE:
             if names.count(name) > 1:
-                raise Malformed(f"The header {name.decode()} stands twice.")
+                raise Malformed(f"The header {name.decode()} occurs twice.")
     if b"&" in scope["query_string"]:
-        asked = [
+        names = [
             name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         ]
-        if len(set(asked)) != len(asked):
-            raise Malformed("A query parameter stands twice.")
+        if len(set(names)) != len(names):
+            raise Malformed("A query parameter occurs twice.")
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
-    """Read the body whole, up to the cap; what is longer is refused without reading on, what is late too."""
+    """Read the whole body. Reject it if it exceeds the limit, without reading on, or if it is late."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
         raise _too_large()
@@ -234,7 +239,7 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: De
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     try:
-        body = await deadline.bound(_whole_body(receive))
+        body = await deadline.wait_for(_whole_body(receive))
     except TimeoutError:
         raise _too_slow(deadline.seconds) from None
     if len(body) > BODY_LIMIT:
@@ -264,14 +269,14 @@ def _too_large() -> TooLarge:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body once, and after it the news that the client went away: a stream ends by that."""
+    """Return a receive function that yields the body once, and then the disconnect, which ends a stream."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
         if messages:
             return messages.pop()
         while (message := await receive())["type"] != "http.disconnect":
-            pass  # the end of a body that was read, or was not worth reading
+            pass  # the rest of a body that was read or rejected
         return message
 
     return replay
@@ -283,4 +288,4 @@ def _route_template(scope: Scope) -> str:
     if not isinstance(path, str):
         return "unmatched"
     is_prefixed = scope["path"].startswith(API_PREFIX) and not path.startswith(API_PREFIX)
-    return API_PREFIX + path if is_prefixed else path  # a router's route knows nothing of its prefix
+    return API_PREFIX + path if is_prefixed else path  # a router's route does not include its prefix

@@ -1,4 +1,4 @@
-"""The facts that can stand against a request; the kind of a fact gives its HTTP status."""
+"""Expected errors of requests. The base class of an error determines its HTTP status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field: its path ("trades.3.quantity"), a sentence, and a stable code."""
+    """An invalid field: its path ("trades.3.quantity"), a sentence, and a stable code."""
 
     field: str
     message: str
@@ -15,16 +15,17 @@ class FieldError:
 
 
 class OmsError(Exception):
-    """An expected failure that the caller is told about.
+    """An expected error that is reported to the caller.
 
-    `kind` is the last part of the problem's `type` URI, `status` its HTTP status; `headers` go with it.
+    `kind` is the last part of the problem's `type` URI, `status` its HTTP status. `headers` are added to the
+    response.
     """
 
     status = 500
     kind = "internal"
     title = "Something went wrong here"
     retry_after_seconds: int | None = None
-    extensions: Mapping[str, object] = MappingProxyType({})  # members of the problem beyond the usual ones
+    extensions: Mapping[str, object] = MappingProxyType({})  # additional members of the problem details
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
@@ -34,38 +35,38 @@ class OmsError(Exception):
 
 
 class Unexpected(OmsError):
-    """A defect of ours, of which the caller learns nothing but the request id."""
+    """An internal error. The caller only receives the request id."""
 
     def __init__(self) -> None:
         super().__init__("The error was logged under this request id.")
 
 
 class Malformed(OmsError):
-    """The body is not what it says it is (not JSON, duplicate names, text that is not Unicode)."""
+    """The body is malformed: not JSON, duplicate names, or text that is not Unicode."""
 
     status, kind, title = 422, "malformed", "The request cannot be read"
 
 
 class Unauthenticated(OmsError):
-    """No key, or none that counts."""
+    """The credentials are missing or invalid."""
 
-    status, kind, title = 401, "unauthenticated", "A valid API key is needed"
+    status, kind, title = 401, "unauthenticated", "A valid API key is required"
 
 
 class Forbidden(OmsError):
-    """The caller is known, and may not do this."""
+    """The caller is authenticated but may not do this."""
 
     status, kind, title = 403, "forbidden", "Not allowed"
 
 
 class NotFound(OmsError):
-    """There is no such thing, or it is not the caller's to see."""
+    """The object does not exist, or the caller may not see it."""
 
     status, kind, title = 404, "not-found", "Not found"
 
 
 class Conflict(OmsError):
-    """The request contradicts what is recorded."""
+    """The request contradicts stored data."""
 
     status, kind, title = 409, "conflict", "Conflicts with what is recorded"
 
@@ -77,25 +78,25 @@ class TooSlow(OmsError):
 
 
 class TooLarge(OmsError):
-    """The body is over the cap."""
+    """The body exceeds the maximum size."""
 
     status, kind, title = 413, "too-large", "The body is too large"
 
 
 class UnsupportedMediaType(OmsError):
-    """The body is not JSON by its own account."""
+    """The content type of the body is not JSON."""
 
     status, kind, title = 415, "unsupported-media-type", "Send application/json"
 
 
 class Invalid(OmsError):
-    """The request is understood, and some of it is not acceptable; `errors` names each field."""
+    """The request is well-formed but invalid. `errors` names each field."""
 
     status, kind, title = 422, "invalid", "The request is not valid"
 
 
 class TooMany(OmsError):
-    """The caller is over its rate."""
+    """The caller exceeded its rate limit."""
 
     status, kind, title = 429, "rate-limited", "Too many requests"
 
@@ -105,19 +106,19 @@ class TooMany(OmsError):
 
 
 class Unavailable(OmsError):
-    """The service cannot answer now, and nothing was recorded."""
+    """The service cannot respond now. Nothing was recorded."""
 
     status, kind, title = 503, "unavailable", "Not available at the moment"
     retry_after_seconds = 1
 
 
 class NotPlaced(Unavailable):
-    """The write was not recorded, for certain; it may be sent again."""
+    """The write was certainly not recorded. It may be sent again."""
 
     kind, title = "not-placed", "Not recorded"
 
 
 class OutcomeUnknown(Unavailable):
-    """Whether the write was recorded cannot be told now; the same idempotency key will tell."""
+    """It is unknown whether the write was recorded. A repeat with the same idempotency key finds out."""
 
-    kind, title = "outcome-unknown", "Not known whether it was recorded"
+    kind, title = "outcome-unknown", "Unknown whether it was recorded"

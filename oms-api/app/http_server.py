@@ -1,5 +1,6 @@
-"""uvicorn, with bounds on what a client may send before its request counts: its own parser reads headers
-without end, and waits for them for ever. And streams that end when the server is told to.
+"""uvicorn's HTTP protocol with limits on incomplete requests, and streams that end at shutdown.
+
+uvicorn's own parser reads headers of any size and waits for them without a timeout.
 """
 
 import asyncio
@@ -9,14 +10,14 @@ from typing import Any
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.whole_writes import WholeWrites
+from app.buffered_transport import BufferedTransport
 
 HEAD_LIMIT = 64 * 1024
-STREAMS = "/stream"  # what ends so never ends by itself
+STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 _AROUND_A_FIELD = len(": \r\n")
-MOST_FILES = 65_536
+MAX_FILES = 65_536
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
@@ -24,27 +25,32 @@ _NOT_HTTP = b"HTTP/1.1 400 Bad Request" + _EMPTY_AND_CLOSE
 
 
 class _HeadRefused(Exception):
-    """The parser stops at this head; what to answer stands in the protocol."""
+    """The parser rejects this head. The protocol object holds the response."""
 
 
-class _Ignored(list[Any]):
-    """Where the fields after a body go: nobody here reads them, and they must not join those of the head."""
+class _DiscardedTrailers(list[Any]):
+    """Discards the trailer fields after a body: nothing reads them, and they must not be added to the
+    headers.
+    """
 
     @override
     def append(self, _: object) -> None:
         pass
 
 
-_IGNORED = _Ignored()
+_IGNORED = _DiscardedTrailers()
 
 
 class CappedHttp(HttpToolsProtocol):
-    """Close a connection whose request line and headers exceed HEAD_LIMIT bytes, or are not there
-    `head_seconds` after it was opened or they began; or whose body goes on `rest_seconds` after its answer.
-    Cut it where the client does not read its answers, so that no more could be sent for `write_seconds`.
+    """An HTTP protocol that closes connections of slow or oversized requests.
 
-    A request that is whole gets its own answer, whatever follows it: what cannot be read closes the
-    connection after that answer.
+    It closes a connection if the request line and headers exceed HEAD_LIMIT bytes, or are not complete
+    `head_seconds` after the connection opened or they began, or if the body continues `rest_seconds` after
+    its response. It aborts a connection to which nothing could be sent for `write_seconds`, because the
+    client does not read.
+
+    A complete request always gets its response. Input that cannot be parsed closes the connection after that
+    response.
     """
 
     head_seconds = HEAD_SECONDS
@@ -64,12 +70,12 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.transport = WholeWrites(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
-        self._expect(self.head_seconds)
+        self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
+        self._set_timeout(self.head_seconds)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect(None)
+        self._set_timeout(None)
         self._stop_write_deadline()
         super().connection_lost(exc)
 
@@ -92,19 +98,20 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
-            return  # nothing is read any more: the answers that are owed go out, then the connection closes
+            return  # stop reading: send the pending responses, then close the connection
         messages = self._messages
         super().data_received(data)
-        # How much of this piece belongs to a message that began in it is not known: the next one counts.
-        goes_on = self._in_head and self._messages == messages
-        self._head_bytes = self._head_bytes + len(data) if goes_on else 0
+        # It is unknown how much of this chunk belongs to a message that began in it: count from the next
+        # chunk.
+        continues_head = self._in_head and self._messages == messages
+        self._head_bytes = self._head_bytes + len(data) if continues_head else 0
         if self._head_bytes > HEAD_LIMIT:
             self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
-                self._expect(self.head_seconds)
+                self._set_timeout(self.head_seconds)
         elif self._deadline is not None and not self._is_answered:
-            self._expect(None)
+            self._set_timeout(None)
 
     @override
     def on_message_begin(self) -> None:
@@ -133,7 +140,7 @@ class CappedHttp(HttpToolsProtocol):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
-        if not self.parser.should_upgrade():  # there uvicorn reads the headers again
+        if not self.parser.should_upgrade():  # uvicorn reads the headers again in that case
             self.headers = _IGNORED
 
     @override
@@ -146,7 +153,7 @@ class CappedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._is_answered and not self._in_head:
-            self._expect(self.rest_seconds)
+            self._set_timeout(self.rest_seconds)
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -154,18 +161,19 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(b"" if is_stray else self._refusal)
 
     def _refuse(self, answer: bytes) -> None:
-        """Read no further: whole requests get their own answers, then the connection closes. `answer` is told
-        where none is owed.
+        """Stop reading. Complete requests get their responses, then the connection closes.
+
+        Send `answer` if no response is pending.
         """
         if self._is_ending or self.transport.is_closing():
             return
         self._is_ending = True
-        self._expect(None)
-        owed = self._last_whole
-        if owed is not None and not owed.response_complete:
-            if self.pipeline and self.pipeline[0][0] is not owed:
-                self.pipeline.popleft()  # it broke off, and waits for its turn
-            owed.keep_alive = False  # the connection closes after its answer
+        self._set_timeout(None)
+        pending_response = self._last_whole
+        if pending_response is not None and not pending_response.response_complete:
+            if self.pipeline and self.pipeline[0][0] is not pending_response:
+                self.pipeline.popleft()  # its body was cut off, and it is still queued
+            pending_response.keep_alive = False  # the connection closes after this response
             return
         is_half_answered = self._in_message and not self._in_head and self.cycle.response_started
         if answer and not is_half_answered:
@@ -176,24 +184,26 @@ class CappedHttp(HttpToolsProtocol):
     def shutdown(self) -> None:
         super().shutdown()
         if self.cycle is not None and self.cycle.scope["path"].endswith(STREAMS):
-            self.transport.close()  # who follows comes again, to a server that stays
+            self.transport.close()  # clients reconnect to a server that keeps running
 
     @property
     def _is_answered(self) -> bool:
-        """Whether the answer is out while the body goes on."""
+        """Return whether the response is complete while the body continues."""
         return self._in_message and self._is_free
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is here: uvicorn's own patience ends with the first byte, be it a blank line."""
+        """Return whether no request is in progress. uvicorn's own timeout ends with the first byte, even of a
+        blank line.
+        """
         return not self._in_message and self._is_free
 
     @property
     def _is_free(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _expect(self, seconds: float | None) -> None:
-        """Close the connection after so many seconds, or not any more."""
+    def _set_timeout(self, seconds: float | None) -> None:
+        """Set the timeout after which the connection closes, or remove it."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
@@ -202,10 +212,11 @@ class CappedHttp(HttpToolsProtocol):
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
-def install_protocol() -> None:
-    """Let a uvicorn that somebody else starts use CappedHttp where it would use its own class.
+def install_http_protocol() -> None:
+    """Make uvicorn use CappedHttp even if another program starts it.
 
-    It chooses the class before it loads the application, so the class itself makes the other one.
+    uvicorn chooses its protocol class before it loads the application. Therefore that class itself is changed
+    to create a CappedHttp.
     """
 
     def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
@@ -214,18 +225,20 @@ def install_protocol() -> None:
     HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
 
 
-def allow_many_connections() -> None:
-    """Let this process open as many files as the system lets it, up to MOST_FILES: connections are files."""
+def raise_file_limit() -> None:
+    """Raise the limit of open files, of which each connection is one, as far as the system allows, up to
+    MAX_FILES.
+    """
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # Windows has none
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def set_deadlines(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
-    """Set the deadlines of every connection of this process; each worker process sets its own."""
+def set_timeouts(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
+    """Set the timeouts of all connections of this process. Each worker process sets its own."""
     CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds
     CappedHttp.write_seconds = write_seconds

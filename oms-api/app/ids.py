@@ -1,4 +1,4 @@
-"""Identifiers: trade ids that sort by time, request ids, random text."""
+"""Identifiers: trade ids that sort by time, request ids and random text."""
 
 import logging
 import os
@@ -16,16 +16,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class RandomDigits:
-    """Random digits of the system, drawn in advance: each call of the system lets go of the interpreter's
-    lock, and a thread amid a hundred orders would wait to get it back for every id.
+    """Random digits of the system, drawn in advance.
+
+    Each system call releases the interpreter's lock. A thread that processes a hundred orders would wait to
+    get it back for every id.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._drawn, self._place = "", 0
 
-    def hexadecimal(self, count: int) -> str:
-        """Return `count` digits that were never given before."""
+    def draw_hexadecimal(self, count: int) -> str:
+        """Return `count` digits that were never returned before."""
         with self._lock:
             if self._place + count > len(self._drawn):
                 self._drawn, self._place = os.urandom(_DRAWN_AT_ONCE).hex(), 0
@@ -37,15 +39,15 @@ _RANDOM = RandomDigits()
 
 
 class TradeIds:
-    """Make trade ids, or by another prefix others of the kind: `T`, 13 digits of milliseconds, 4 of a
-    counter, 8 random (hexadecimal).
+    """Generates trade ids, and by another prefix ids of other kinds.
 
-    Ids that one process makes for a tenant ascend; with `after` they also ascend past what another process
-    wrote, so that the order of ids within a portfolio is the order of its sequence numbers. Each tenant is
-    counted by itself: a counter tells nothing of others' trades.
+    An id is `T`, then 13 digits of milliseconds, 4 of a counter and 8 random ones, all hexadecimal. Ids that
+    one process creates for a tenant ascend. With `after` they also ascend past those of other processes, so
+    that the order of ids within a portfolio is the order of its sequence numbers. Each tenant has its own
+    counter, so that it reveals nothing about other tenants' trades.
 
-    Ids are at most MAX_AHEAD_MILLISECONDS ahead of the clock: after a clock that was ahead was set back they
-    begin anew at its time. Only what must come `after` an id of the future is in the future too.
+    Ids are at most MAX_AHEAD_MILLISECONDS ahead of the clock: after the clock was set back, they restart at
+    its time. Only an id that must follow an `after` in the future is in the future too.
     """
 
     def __init__(self, prefix: str = "T") -> None:
@@ -54,9 +56,7 @@ class TradeIds:
         self._last: dict[int, tuple[int, int]] = {}
 
     def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
-        """Return an id later than all of the tenant's before it and, where given, later than the id
-        `after`.
-        """
+        """Return an id above all of the tenant's previous ones and, if given, above `after`."""
         moment = milliseconds(now)
         with self._lock:
             last = self._last.get(tenant_id, (0, 0))
@@ -65,32 +65,34 @@ class TradeIds:
                 last = (0, 0)
             made = _next(max(last, _time_and_counter(after)) if after else last, moment)
             self._last[tenant_id] = made if made[0] <= moment + MAX_AHEAD_MILLISECONDS else last
-        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.hexadecimal(8)}"
+        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
 
 
-def first_trade_id_at(instant: datetime) -> str:
-    """Return a text that sorts before every trade id made at `instant` or later, after all earlier ones."""
+def build_first_trade_id(instant: datetime) -> str:
+    """Return a text that sorts before every trade id created at `instant` or later, and after all earlier
+    ones.
+    """
     return f"T{milliseconds(instant):013d}"
 
 
 def new_row_id() -> int:
-    """Return a fresh id of a row: 52 random bits, which every JSON reader keeps and which count nothing."""
+    """Return a random row id: 52 bits, which every JSON parser keeps exactly and which reveal no count."""
     return (int.from_bytes(os.urandom(7), "big") >> 4) or 1
 
 
 def new_timed_id(now: datetime) -> int:
-    """Return a fresh id of a row, later than those of earlier milliseconds: 41 bits of time, 12 at random."""
+    """Return a row id above those of earlier milliseconds: 41 bits of time and 12 random bits."""
     return milliseconds(now) << 12 | int.from_bytes(os.urandom(2), "big") >> 4
 
 
 def new_tenant_id() -> int:
-    """Return a fresh id of a tenant: 31 random bits."""
+    """Return a random tenant id of 31 bits."""
     return (int.from_bytes(os.urandom(4), "big") >> 1) or 1
 
 
 def new_request_id() -> str:
-    """Return a fresh request id of 20 hexadecimal digits."""
-    return _RANDOM.hexadecimal(20)
+    """Return a random request id of 20 hexadecimal digits."""
+    return _RANDOM.draw_hexadecimal(20)
 
 
 def _next(floor: tuple[int, int], moment: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Structured logs: readable lines, or JSON. Access lines are gathered for a moment and written in one go."""
+"""Structured logs: readable lines, or JSON. Access log lines are buffered briefly and written together."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ FLUSH_SECONDS = 0.05
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats one JSON object per line."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Time, level, message, then the facts as name=value; a traceback below."""
+    """Formats time, level, message and the facts as name=value, with a traceback below."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -42,28 +42,28 @@ class ConsoleFormatter(logging.Formatter):
 
 
 class AccessLog:
-    """Write a line per request, at most FLUSH_SECONDS late; `schedule` is the event loop's call_later."""
+    """Writes a line per request, at most FLUSH_SECONDS late. `schedule` is the event loop's call_later."""
 
     def __init__(self, as_json: bool, write: Callable[[str], object] | None = None) -> None:
         self._format = _access_json if as_json else _access_text
         self._write = write or (lambda text: sys.stdout.write(text) and sys.stdout.flush())
         self._lines: list[str] = []
 
-    def add(self, schedule: Callable[[float, Callable[[], None]], object], *facts: Any) -> None:  # as below
-        """Note a request: instant, method, path, status, seconds, request id, caller."""
+    def add(self, schedule: Callable[[float, Callable[[], None]], object], *facts: Any) -> None:  # see below
+        """Add a request: instant, method, path, status, seconds, request id and caller."""
         if not self._lines:
             schedule(FLUSH_SECONDS, self.flush)
         self._lines.append(self._format(*facts))
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the buffered lines."""
         lines, self._lines = self._lines, []
         if lines:
             self._write("".join(lines))
 
 
 def configure_logging(as_json: bool, level: str) -> None:
-    """Send all logs of the process to standard output in one form; uvicorn's own access lines are off."""
+    """Send all logs of the process to standard output in one format. uvicorn's access log is disabled."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,4 +1,6 @@
-"""Wiring: `create_app()` puts the parts together. Start by `uvicorn app.main:app` or `python -m app.main`."""
+"""Builds the application: `create_app()` connects its parts. Start with `uvicorn app.main:app` or `python -m
+app.main`.
+"""
 
 import sys
 
@@ -6,7 +8,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from app import __version__
-from app.addresses import AddressBook
+from app.addresses import AddressResolver
 from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
@@ -32,7 +34,7 @@ from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
 ROUTERS = (
-    *(recording.router, export.router, reading.router),  # `/trades/export` before `/trades/{trade_id}`
+    *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     *(managing.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     calendar_routes.router,
@@ -57,64 +59,64 @@ A POST with an `Idempotency-Key` may be repeated: the same key and body give the
 
 
 class Application(FastAPI):
-    """FastAPI behind the edge, which is the outermost layer: past every middleware of the framework."""
+    """FastAPI wrapped by the ASGI middleware of `app.edge`, outside of all of the framework's middleware."""
 
     edge: Edge
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            send = _without_traceback(send)
+            send = _replace_traceback(send)
         await self.edge(scope, receive, send)
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve as FastAPI alone would."""
+        """Serve a request by FastAPI, without the wrapping middleware."""
         await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:
-    """Return the application. Raises ConfigurationError where the settings do not do."""
+    """Return the application. Raise ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
-    house = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
+    components = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, house.parts()),
+        lifespan=lifespan(settings, components.parts()),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
-    for name, part in house.state().items():
+    for name, part in components.state().items():
         setattr(app.state, name, part)
     _add_routes(app)
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _edge(app, house)
+    app.edge = _edge(app, components)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _edge(app: Application, house: Components) -> Edge:
-    settings, gate = house.settings, house.gate
+def _edge(app: Application, components: Components) -> Edge:
+    settings, authentication = components.settings, components.authentication
     fast = {
-        ("POST", recording.TRADE_PATH): recording.fast_report(gate, house.desk),
-        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(gate, house.order_desk),
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(gate, house.readers),
+        ("POST", recording.TRADE_PATH): recording.fast_report(authentication, components.trade_service),
+        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(authentication, components.order_service),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(authentication, components.readers),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        *(app.framework, house.metrics, house.access_log, house.now, fast, headers),
-        AddressBook(settings.trusted_proxies),
+        *(app.framework, components.metrics, components.access_log, components.now, fast, headers),
+        AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
     )
 
 
-def _without_traceback(send: Send) -> Send:
-    """A start that is refused for a known reason tells that reason, and nothing of the code."""
+def _replace_traceback(send: Send) -> Send:
+    """Replace the traceback of a refused start by its message."""
 
     async def send_message(message: Message) -> None:
         refusal = sys.exc_info()[1]
@@ -134,21 +136,21 @@ def _add_routes(app: FastAPI) -> None:
 
 
 def run() -> int:
-    """Serve until told to stop."""
-    # Who imports the application may have a server of their own: a tenth of a second that they do without.
-    import uvicorn  # noqa: PLC0415  # as said
+    """Serve until stopped."""
+    # Importing uvicorn takes 0.1 s that other importers of this module save.
+    import uvicorn  # noqa: PLC0415  # see above
 
-    from app.http_server import CappedHttp, allow_many_connections, set_deadlines  # noqa: PLC0415  # as said
+    from app.http_server import CappedHttp, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
-        # Worker processes make the application themselves: by its import string, as uvicorn wants it.
+        # Worker processes create the application themselves, by its import string.
         app = "app.main:app" if settings.web_concurrency > 1 else create_app(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    allow_many_connections()
-    set_deadlines(
+    raise_file_limit()
+    set_timeouts(
         settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
     )
     uvicorn.run(
@@ -167,20 +169,20 @@ def run() -> int:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Make `app` when uvicorn asks for `app.main:app`, so that importing this module reads no settings."""
+    """Create `app` when uvicorn requests `app.main:app`, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    # Who asks for `app` has loaded the server.
-    from app.http_server import allow_many_connections, install_protocol, set_deadlines  # noqa: PLC0415  # as said
+    # A program that requests `app` has already loaded uvicorn.
+    from app.http_server import install_http_protocol, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
         application = create_app(settings)
-        set_deadlines(
+        set_timeouts(
             settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
         )
-        install_protocol()
-        allow_many_connections()
+        install_http_protocol()
+        raise_file_limit()
     except ConfigurationError as error:
         raise SystemExit(f"{error}") from None
     globals()["app"] = application

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests, latencies, batches, queue depth, commits."""
+"""Prometheus metrics: requests, latencies, batches, queue depth and commits."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class Metrics:
-    """The service's own registry; one instance per application, so that tests do not share counts."""
+    """The service's own registry. Each application has an instance, so that tests do not share counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -29,14 +29,16 @@ class Metrics:
         self._commits = Histogram(
             "oms_commit_seconds", "Time per batch", buckets=_SECONDS, registry=self.registry
         )
-        self._depth = Gauge("oms_write_queue_depth", "Items that wait for the writer", registry=self.registry)
+        self._depth = Gauge("oms_write_queue_depth", "Items in the writer's queue", registry=self.registry)
         self._audit_drops = Counter(
-            "oms_audit_acts_dropped", "Acts that found no way into the audit trail", registry=self.registry
+            "oms_audit_acts_dropped",
+            "Actions that were not written to the audit trail",
+            registry=self.registry,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request; `route` is the template ("/api/v1/trades/{trade_id}"), never a path as sent."""
+        """Count a request. `route` is the template ("/api/v1/trades/{trade_id}"), never the path as sent."""
         key = (method, route, status)
         children = self._known.get(key)
         if children is None:
@@ -53,14 +55,14 @@ class Metrics:
         self._batches.observe(size)
         self._commits.observe(seconds)
 
-    def audit_dropped(self, acts: int) -> None:
-        """Count acts that are not in the audit trail."""
+    def count_dropped_actions(self, acts: int) -> None:
+        """Count actions that were not written to the audit trail."""
         self._audit_drops.inc(acts)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Report the writer's queue from now on."""
+        """Start to report the depth of the writer's queue."""
         self._depth.set_function(lambda: float(depth()))
 
     def render(self) -> bytes:
-        """Return the exposition text."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,6 +1,4 @@
-"""Bring the database up to date: `python -m app.migrate`. Several processes may do so at once; one does the
-work.
-"""
+"""Migrates the database: `python -m app.migrate`. Concurrent processes are serialized by a lock."""
 
 import fcntl
 import logging
@@ -17,15 +15,15 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.database.policies import adopt
-from app.database.waits import patience
+from app.database.timeouts import response_timeout
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-_LOCK = 7_266_311_042  # any number, the same for every process of this service
+_LOCK = 7_266_311_042  # an arbitrary number, the same in every process of this service
 _LOCK_SECONDS = 120.0
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     """Upgrade to `revision` under a lock that other processes wait for."""
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
-    with _locked(engine) as connection, patience(_LOCK_SECONDS):
+    with _locked(engine) as connection, response_timeout(_LOCK_SECONDS):
         before = current_revision(connection)
         command.upgrade(alembic_config(connection), revision)
         if before not in {None, current_revision(connection)}:
@@ -44,7 +42,9 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def _renew_versions(connection: Connection) -> None:
-    """Write new versions of all portfolios: a migration may change what a running process has cached."""
+    """Write new versions of all portfolios, since a migration may change data that running processes have
+    cached.
+    """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
         connection.execute(
             text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": secrets.token_hex(8)}
@@ -52,7 +52,7 @@ def _renew_versions(connection: Connection) -> None:
 
 
 def alembic_config(connection: Connection) -> "Config":
-    """Return the configuration by which Alembic works on `connection`."""
+    """Return Alembic's configuration for `connection`."""
     from alembic.config import Config  # noqa: PLC0415  # as above
 
     config = Config()
@@ -62,26 +62,26 @@ def alembic_config(connection: Connection) -> "Config":
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the database has the tables of this version, or of a later one."""
+    """Return whether the database has the schema of this version or of a later one."""
     revision = current_revision(connection)
-    return revision is not None and revision not in superseded()
+    return revision is not None and revision not in list_earlier_revisions()
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision, None where the database was never migrated, or not for this version's role."""
+    """Return the revision, or None if the database was never migrated, or not for this version's role."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     try:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    except ProgrammingError:  # the service's role may not: the tables are from before there was one
+    except ProgrammingError:  # the service's role has no right: the tables are older than the role
         connection.rollback()
         return None
 
 
 @cache
-def superseded() -> frozenset[str]:
-    """Return the revisions before this version's own, by the names of their files; one that it does not know
-    comes from a later version.
+def list_earlier_revisions() -> frozenset[str]:
+    """Return the revisions before this version's, by their file names. An unknown revision is of a later
+    version.
     """
     known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")}
     return frozenset(known - {max(known)})
@@ -90,13 +90,13 @@ def superseded() -> frozenset[str]:
 @contextmanager
 def _locked(engine: Engine) -> Iterator[Connection]:
     if engine.dialect.name == "sqlite":
-        # The write lock at once: a service that goes on trading would be in the way of one taken later.
+        # Take the write lock immediately: a running service could hold it later.
         with _file_locked(engine), engine.connect().execution_options(writes=True) as connection:
             yield connection
             connection.commit()
         return
     with engine.connect() as connection:
-        with patience(_LOCK_SECONDS):
+        with response_timeout(_LOCK_SECONDS):
             connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
             connection.commit()
@@ -107,7 +107,7 @@ def _locked(engine: Engine) -> Iterator[Connection]:
             connection.rollback()
             connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
             connection.commit()
-            connection.invalidate()  # its lock_timeout is not the service's
+            connection.invalidate()  # its lock_timeout differs from the service's
 
 
 @contextmanager
@@ -129,15 +129,15 @@ def _open_lock(path: Path) -> TextIO:
         ) from None
 
 
-def migration_url(settings: Settings) -> str:
-    """Return the database that migrations run on, as whom: MIGRATION_DATABASE_URL, else DATABASE_URL."""
+def get_migration_url(settings: Settings) -> str:
+    """Return the URL for migrations: MIGRATION_DATABASE_URL, or else DATABASE_URL."""
     return settings.migration_database_url or settings.database_url
 
 
 def main() -> int:
-    """Migrate the configured database; 0 when it is up to date, 2 where that cannot be done."""
+    """Migrate the configured database. Return 0 if it is up to date, 2 if migration failed."""
     try:
-        engine = connect_engine(migration_url(load_settings()))
+        engine = connect_engine(get_migration_url(load_settings()))
         migrate(engine)
         with engine.connect() as connection:
             revision = current_revision(connection)
@@ -145,7 +145,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be migrated: {reason(error)}\n")
+        sys.stderr.write(f"The database cannot be migrated: {format_reason(error)}\n")
         return 2
     sys.stdout.write(f"The database is at revision {revision}.\n")
     return 0

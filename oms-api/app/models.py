@@ -1,4 +1,4 @@
-"""Table of contents: every table, so that `Base.metadata` is whole."""
+"""Imports every table, so that `Base.metadata` is complete."""
 
 from app.audit.models import AuditHead, AuditRow
 from app.events.models import Event

@@ -1,33 +1,33 @@
-"""Exact amounts: `Decimal` with 8 places, rounded only by functions whose names say how."""
+"""Exact amounts: `Decimal` with 8 decimals. Only functions whose names say so round."""
 
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact
 
 PLACES = 8
-DIGITS = 24  # NUMERIC(24, 8), as the database holds them
+DIGITS = 24  # NUMERIC(24, 8), the database's type
 ZERO = Decimal(0)
 
 _UNIT = Decimal(1).scaleb(-PLACES)
 _CENT = Decimal("0.01")
 _ONE = Decimal(1)
-# 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits lies at least
-# 1e-33 off any tie at 8 places unless it is one, so rounding at 60 digits first cannot change the result.
+# 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits is at least 1e-33
+# away from any tie at 8 decimals unless it is one, so rounding to 60 digits first cannot change the result.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _NO_ROUNDING = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, traps=[Inexact])
 _PLAIN = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?", re.ASCII)
 
 
 def parse_plain(text: str) -> Decimal | None:
-    """Return the number that `text` writes plainly ("1", "-0.25"), or None for anything else.
+    """Parse a plain number ("1", "-0.25"). Return None for anything else.
 
-    Plain means ASCII digits with at most one point: no exponent, blank, separator, plus sign, NaN or
+    Plain means ASCII digits with at most one point: no exponent, space, separator, plus sign, NaN or
     infinity.
     """
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
 def fits(amount: Decimal) -> bool:
-    """Tell whether `amount` is stored without loss: at most 8 decimals and 16 digits before the point."""
+    """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
         stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
     except ArithmeticError:
@@ -35,25 +35,25 @@ def fits(amount: Decimal) -> bool:
     return stored == amount
 
 
-def amount_error(amount: Decimal) -> str | None:
-    """Return the sentence against an amount that is not above zero or cannot be stored exactly, or None."""
+def find_amount_error(amount: Decimal) -> str | None:
+    """Return what is wrong with an amount that is not above zero or cannot be stored exactly, or None."""
     if amount <= 0:
         return "Must be positive."
     return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
 
 
 def to_places(amount: Decimal) -> Decimal:
-    """Round half-even to 8 places, the precision of the ledger."""
+    """Round half-even to 8 decimals, the precision of the ledger."""
     return amount.quantize(_UNIT, context=_EXACT)
 
 
 def to_cents(amount: Decimal) -> Decimal:
-    """Round half up to 2 places, for display to people."""
+    """Round half up to 2 decimals, for display."""
     return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
 
 
 def product(left: Decimal, right: Decimal) -> Decimal:
-    """Multiply, then round half-even to 8 places."""
+    """Multiply, then round half-even to 8 decimals."""
     return to_places(_EXACT.multiply(left, right))
 
 
@@ -63,27 +63,27 @@ def exact_product(left: Decimal, right: Decimal) -> Decimal:
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
-    """Return amount × part / whole, rounded once, half-even, to 8 places. `whole` is not zero."""
+    """Return amount × part / whole, rounded once, half-even, to 8 decimals. `whole` must not be zero."""
     return to_places(_EXACT.divide(_EXACT.multiply(amount, part), whole))
 
 
 def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
-    """Return amount / divisor, rounded half-even to 8 places. `divisor` is not zero."""
+    """Return amount / divisor, rounded half-even to 8 decimals. `divisor` must not be zero."""
     return to_places(_EXACT.divide(amount, divisor))
 
 
 def round_down_to(amount: Decimal, step: Decimal) -> Decimal:
-    """Return the greatest multiple of `step` that is not above `amount`: whole lots, a SELL's worse tick."""
+    """Return the greatest multiple of `step` up to `amount`, for whole lots and a SELL's worse tick."""
     return _multiple(amount, step, ROUND_FLOOR)
 
 
 def ceiling_to(amount: Decimal, step: Decimal) -> Decimal:
-    """Return the least multiple of `step` that is not below `amount`: a BUY's worse tick."""
+    """Return the least multiple of `step` from `amount` up, for a BUY's worse tick."""
     return _multiple(amount, step, ROUND_CEILING)
 
 
 def nearest_to(amount: Decimal, step: Decimal) -> Decimal:
-    """Return the multiple of `step` nearest to `amount`, half up: the tick of a trail."""
+    """Return the multiple of `step` nearest to `amount`, half up, for the tick of a trailing stop."""
     return _multiple(amount, step, ROUND_HALF_UP)
 
 
@@ -93,12 +93,12 @@ def fixed(amount: Decimal) -> str:
 
 
 def money_text(text: str) -> str:
-    """Shorten canonical text for display: 2 to 8 decimals ("17500.00000000" → "17500.00")."""
+    """Shorten canonical text to 2 to 8 decimals for display ("17500.00000000" → "17500.00")."""
     return text[:-6] + text[-6:].rstrip("0")
 
 
 def quantity_text(text: str) -> str:
-    """Shorten canonical text for display without trailing zeros ("100.00000000" → "100")."""
+    """Shorten canonical text for display by removing trailing zeros ("100.00000000" → "100")."""
     return text.rstrip("0").rstrip(".")
 
 

@@ -1,7 +1,7 @@
-"""Rebuild positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
+"""Rebuilds positions and portfolio counters from the ledger: `python -m app.rebuild`. Safe on a live system.
 
-Exit status: 0 all projections are right now, 1 a ledger itself lies and its portfolio was left alone, 2 the
-database cannot be worked on.
+Exit status: 0 all projections are correct now, 1 a ledger is corrupt and its portfolio was not changed, 2 the
+database is not usable.
 """
 
 import sys
@@ -10,39 +10,39 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, declare_every_tenant, snapshot, unit_of_work
-from app.database.failures import reason
-from app.database.tenants import SeesNothing
-from app.database.waits import patience
+from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_of_work
+from app.database.failures import format_reason
+from app.database.tenants import NoVisibleRows
+from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
 from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, rebuild_portfolio
 from app.ledger.service.verification import BookKey
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 
-SCAN_SECONDS = 3600.0  # one answer of the server, a sort of a whole ledger included
+SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
 REBUILT, LIES, CANNOT = 0, 1, 2
 
 
 class CannotRebuild(Exception):
-    """There is nothing to rebuild yet."""
+    """There is no database to rebuild yet."""
 
 
 def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
-    """Rebuild one portfolio. Raises LedgerCorrupted."""
+    """Rebuild one portfolio. Raise LedgerCorrupted."""
     with snapshot(engine) as connection:
-        state = read_ahead(declare_every_tenant(connection), key)
+        state = read_ahead(set_all_tenants_scope(connection), key)
     with unit_of_work(engine) as connection:
-        return rebuild_portfolio(declare_every_tenant(connection), key, state)
+        return rebuild_portfolio(set_all_tenants_scope(connection), key, state)
 
 
 def rebuild_all(engine: Engine) -> int:
-    """Rebuild every portfolio, tell what differed, and return the exit status."""
+    """Rebuild every portfolio, report the differences, and return the exit status."""
     with snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotRebuild(
                 "The database is not at this version's revision: run `python -m app.migrate`."
             )
-        keys = book_keys(declare_every_tenant(connection))
+        keys = book_keys(set_all_tenants_scope(connection))
     differed = lied = rows = 0
     for key in keys:
         try:
@@ -63,14 +63,14 @@ def rebuild_all(engine: Engine) -> int:
 def main() -> int:
     """Rebuild the configured database."""
     try:
-        engine = connect_engine(migration_url(load_settings()), readers=1)
-        with patience(SCAN_SECONDS):
+        engine = connect_engine(get_migration_url(load_settings()), readers=1)
+        with response_timeout(SCAN_SECONDS):
             status = rebuild_all(engine)
-    except (ConfigurationError, CannotRebuild, SeesNothing) as error:
+    except (ConfigurationError, CannotRebuild, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:
-        sys.stderr.write(f"Not finished; run it again. The database says: {reason(error)}\n")
+        sys.stderr.write(f"Not finished; run it again. The database says: {format_reason(error)}\n")
         return CANNOT
     engine.dispose()
     return status

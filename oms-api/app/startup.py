@@ -1,6 +1,4 @@
-"""What happens between the start of the process and its first request, and between its last one and the
-end.
-"""
+"""Startup before the first request, and shutdown after the last one."""
 
 import asyncio
 import gc
@@ -19,26 +17,27 @@ from app.audit.service import Trail
 from app.config import ConfigurationError, Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.database.files import DatabaseFile
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
-from app.migrate import migrate, migration_url
+from app.migrate import get_migration_url, migrate
 from app.orders.service.commands import Command, Outcome
 from app.rate_limit import Sharing
 
-# The writer waits this long for the interpreter's lock after each answer of the database; 5 ms would add up.
-SWITCH_SECONDS = 0.0005
+# The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
+# up.
+THREAD_SWITCH_SECONDS = 0.0005
 _LOG = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """The service must not take requests; the message says what to do."""
+    """The service must not take requests. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is started, and closed in the reverse order."""
+    """Components to start, and to close in the reverse order."""
 
     engine: Engine
     readers: Readers
@@ -48,11 +47,13 @@ class Parts:
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
-    duties: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is cancelled
+    background_tasks: Sequence[
+        Callable[[], Coroutine[Any, Any, None]]
+    ] = ()  # each runs until it is cancelled
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    """Return the application's lifespan. It raises CannotStart where the database is away or unsafe."""
+    """Return the application's lifespan, which raises CannotStart if the database is down or unsafe."""
 
     @asynccontextmanager
     async def run(_: object) -> AsyncIterator[None]:
@@ -62,10 +63,10 @@ def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsy
         if parts.sharing is not None:
             parts.sharing.start()
         parts.trail.start()
-        duties = [asyncio.create_task(duty()) for duty in parts.duties]
+        background_tasks = [asyncio.create_task(duty()) for duty in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
         yield
-        await _cancel(duties)
+        await _cancel(background_tasks)
         if parts.sharing is not None:
             await parts.sharing.close()
         for close in parts.first_to_close:
@@ -89,7 +90,7 @@ def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) ->
     try:
         if settings.migrates_at_start:
             owner = connect_engine(
-                migration_url(settings), readers=1, timeout_seconds=settings.database_timeout_seconds
+                get_migration_url(settings), readers=1, timeout_seconds=settings.database_timeout_seconds
             )
             migrate(owner)
             owner.dispose()
@@ -99,19 +100,22 @@ def _prepare_database(settings: Settings, engine: Engine, file: DatabaseFile) ->
     except (UnsafeDatabase, ConfigurationError) as error:
         raise CannotStart(str(error)) from None
     except SQLAlchemyError as error:
-        raise CannotStart(f"The database cannot be used: {reason(error)}. Check DATABASE_URL.") from None
+        raise CannotStart(
+            f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL."
+        ) from None
 
 
 def _require_writable(engine: Engine, file: DatabaseFile) -> None:
     problem = file.find_problem()
     if problem is not None:
         raise CannotStart(problem)
-    if engine.dialect.name == "sqlite":  # it opens what it may only read, and says so at the first write
+    # SQLite opens a read-only file and reports it only at the first write
+    if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(writes=True) as connection:
             connection.exec_driver_sql("PRAGMA user_version")
 
 
 def _tune_interpreter() -> None:
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.collect()
-    gc.freeze()  # what the start made stays; the collector need not look at it again
+    gc.freeze()  # objects created at startup stay alive, so the garbage collector need not scan them

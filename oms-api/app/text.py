@@ -1,15 +1,14 @@
-"""Names and other text that people write: cleaned once, and compared without what nobody sees."""
+"""Names and other user text: normalized once, and compared without invisible characters."""
 
 import re
 import unicodedata
 
-_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, format (bidi) characters, surrogates
-_JOINERS = (
-    "\u200c\u200d"  # format characters that some scripts and emoji are written with; the bot takes them too
-)
+# control, format (bidi), surrogate, private-use and separator characters
+_FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"  # format characters that some scripts and emoji need. The bot allows them too
 _WITHOUT_JOINERS = str.maketrans("", "", _JOINERS)
-# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, the same from version 14 to 16:
-# Python's `unicodedata` does not know the property.
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, which is the same in versions 14 to 16.
+# Python's `unicodedata` does not have this property.
 DEFAULT_IGNORABLE = (
     *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
     *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
@@ -26,52 +25,52 @@ _UNIFIED = str.maketrans({mark: plain for plain, marks in _SAME_MARKS.items() fo
 
 
 def clean_text(text: str) -> str | None:
-    """Return `text` trimmed and in NFC, or None where it holds control, format (bidi) or unpaired
-    characters.
-    """
+    """Return `text` trimmed and in NFC, or None if it has control, format (bidi) or unpaired characters."""
     if text.isascii():
         return text.strip() if text.isprintable() else None
-    if any(map(_is_forbidden, without_joiners(text))):
+    if any(map(_is_forbidden, remove_joiners(text))):
         return None
     return unicodedata.normalize("NFC", text).strip()
 
 
 def clean_name(text: str) -> str | None:
-    """Return `text` as `clean_text` does, or None also where it holds any invisible character."""
+    """Return `text` like `clean_text`, or None also if it contains any invisible character."""
     name = clean_text(text)
     return None if name is None or _INVISIBLE.search(name) else name
 
 
-def without_joiners(text: str) -> str:
-    """Return `text` without the joiners, which nobody sees."""
+def remove_joiners(text: str) -> str:
+    """Return `text` without joiners, which are invisible."""
     return text.translate(_WITHOUT_JOINERS)
 
 
-def visible_text(text: str) -> str:
-    """Return `text` without invisible characters, for names from before they were refused."""
+def remove_invisible(text: str) -> str:
+    """Return `text` without invisible characters, for names stored before these were rejected."""
     return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def label_key(label: str) -> str:
-    """Return the form under which labels are the same: single spaces, plain quotes and dashes, nothing
-    invisible. Case counts.
+    """Return the form in which equal labels are the same: single spaces, plain quotes and dashes, no
+    invisible characters. Case is kept.
     """
     if label.isascii():
         return " ".join(label.replace("`", "'").split())
-    composed = unicodedata.normalize("NFC", visible_text(label))
+    composed = unicodedata.normalize("NFC", remove_invisible(label))
     return " ".join(unicodedata.normalize("NFC", composed.translate(_UNIFIED)).split())
 
 
-def spellings(label: str) -> list[str]:
-    """Return how a label may be stored: in the form of `label_key`, and, from earlier versions, as typed."""
+def list_spellings(label: str) -> list[str]:
+    """Return the forms in which a label may be stored: that of `label_key`, and as typed, by earlier
+    versions.
+    """
     return sorted({label, label_key(label)})
 
 
 def name_key(name: str) -> str:
-    """Return the form under which names are unique: that of labels, and in any case."""
+    """Return the form in which names are unique: that of labels, with case folded."""
     if name.isascii():
         return label_key(name.lower())
-    return label_key(unicodedata.normalize("NFD", visible_text(name)).casefold())
+    return label_key(unicodedata.normalize("NFD", remove_invisible(name)).casefold())
 
 
 def _is_forbidden(character: str) -> bool:

@@ -1,10 +1,9 @@
-"""Prove the books: `python -m app.verify` checks every invariant on a live database.
+"""Verifies the books: `python -m app.verify` checks every invariant of a database in use.
 
-It names the rows that are wrong, with what they say and what they must say. With `--audit FILE` it proves an
-export of the audit trail or of the ledger instead, without database and settings, against the detached heads
-in `--head FILE`.
+It lists each wrong row with its stored and expected values. With `--audit FILE` it verifies an export of the
+audit trail or of the ledger instead, without database and settings, against the heads in `--head FILE`.
 
-Exit status: 0 all is well, 1 something is wrong, 2 it cannot be checked.
+Exit status: 0 all checks passed, 1 differences were found, 2 the checks could not run.
 """
 
 import argparse
@@ -16,29 +15,29 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.rules.acts import Difference
-from app.audit.rules.proving import TRAIL
-from app.audit.service.examining import Examined, examine
-from app.audit.service.proving import NoHead, Proven, prove, read_heads
+from app.audit.rules.actions import Difference
+from app.audit.rules.export_verification import TRAIL
+from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
+from app.audit.service.trail_verification import TrailResult, examine_trails
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, declare_every_tenant, snapshot
-from app.database.failures import reason
-from app.database.tenants import SeesNothing
-from app.database.waits import patience
+from app.database import connect_engine, set_all_tenants_scope, snapshot
+from app.database.failures import format_reason
+from app.database.tenants import NoVisibleRows
+from app.database.timeouts import response_timeout
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.verification import verify_orders
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
 
-SCAN_SECONDS = 3600.0  # one answer of the server, a sort of the whole ledger included
+SCAN_SECONDS = 3600.0  # one response of the server may include a sort of the whole ledger
 CLEAN, LIES, CANNOT = 0, 1, 2
 
 
@@ -48,13 +47,13 @@ def _compared(
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
         for found in differences(connection):
-            verdict.blame(found.place, [Finding(check, found.field, found.stored, found.expected)])
+            verdict.blame(found.location, [Finding(check, found.field, found.stored, found.expected)])
 
     return part
 
 
 class RecordCheck(StrEnum):
-    """What is compared with the audit log, in the order in which it is told."""
+    """A comparison of tables with the audit log, in the order of the report."""
 
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
@@ -70,51 +69,51 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
-    Check.FORM: "amounts, instants and words are in their canonical form",
+    Check.FORM: "amounts, times and text are in canonical form",
     Check.SEQUENCE: "sequence numbers run from 1 without gaps",
     Check.TIME: "created_at never precedes its predecessor's",
     Check.TRADE_ID: "trade ids ascend",
     Check.CHAIN: "each hash covers its row and its predecessor's hash",
-    Check.VALUE: "price and gross market value belong together",
-    Check.POSITION: "each row's changes and position are what its trade makes of the position before",
+    Check.VALUE: "price and gross market value are consistent",
+    Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
     Check.CASH: "cash moves by each row's value",
     Check.COUNTERS: "counters and realised P&L add up",
-    Check.REVERSAL: "a reversal mirrors one earlier trade of its portfolio, once",
-    Check.KEY: "a key is bound to one request, with its hash",
-    Check.PORTFOLIO: "portfolios stand where their ledgers end",
-    Check.HOLDING: "positions are what the ledger gives",
+    Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
+    Check.KEY: "an idempotency key belongs to one request and its hash",
+    Check.PORTFOLIO: "portfolios match the end of their ledgers",
+    Check.HOLDING: "positions match the ledger",
     Check.HOME: "rows belong to a portfolio of their tenant",
-    Check.EVENT: "each row has its one event, which says what the row says",
-    Check.POSITION_EVENT: "each change of a position says what its row of the ledger says",
-    OrderCheck.HISTORY: "orders moved along the table of states, and stand where their histories end",
-    OrderCheck.QUANTITY: "filled and remaining quantity make the quantity of open orders",
-    OrderCheck.FILLS: "orders filled what their executions add up to",
-    OrderCheck.TRADE: "each execution is one trade of its order, and made one move of it",
-    RecordCheck.PORTFOLIO: "portfolios have the name, currency and opening cash that the audit log names",
-    RecordCheck.INSTRUMENT: "instruments have the terms that the audit log names",
-    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces are as the audit log left them",
-    RiskCheck.SWITCH: "kill switches stand where their changes, their events and the audit log end",
-    RiskCheck.STATE: "the trading state of each portfolio is what the kill switches say",
-    RiskCheck.LIMIT: "limits stand where their events and the audit log end",
-    RiskCheck.LATCH: "latches stand where their events and the audit log end",
-    OrderCheck.EVENT: "each move of an order has its one event, which says what order, move and fill say",
+    Check.EVENT: "each row has one event with the same content",
+    Check.POSITION_EVENT: "each position event matches its row of the ledger",
+    OrderCheck.HISTORY: "orders followed the state machine and match the end of their history",
+    OrderCheck.QUANTITY: "filled and remaining quantity add up to the quantity of open orders",
+    OrderCheck.FILLS: "filled quantities match the sum of the executions",
+    OrderCheck.TRADE: "each execution has one trade and one state change of its order",
+    RecordCheck.PORTFOLIO: "name, currency and opening cash of portfolios match the audit log",
+    RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
+    RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
+    RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
+    RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
+    RiskCheck.LIMIT: "limits match their events and the audit log",
+    RiskCheck.LATCH: "latches match their events and the audit log",
+    OrderCheck.EVENT: "each state change of an order has one event with the same content",
 }
 
 
 class CannotVerify(Exception):
-    """There is nothing to check yet."""
+    """There is no database to check yet."""
 
 
 def verify_database(engine: Engine) -> Verdict:
-    """Check the database at one moment. Raises CannotVerify where it has not this version's tables."""
-    with patience(SCAN_SECONDS), snapshot(engine) as connection:
+    """Check the database on one snapshot. Raise CannotVerify if its schema is not of this version."""
+    with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        return check(declare_every_tenant(connection))
+        return check(set_all_tenants_scope(connection))
 
 
 def check(connection: Connection) -> Verdict:
-    """Check everything but the audit log as `connection` sees it; it must see one moment."""
+    """Run all checks except those of the audit log. `connection` must be on one snapshot."""
     verdict = Verdict()
     for name, part in PARTS.items():
         try:
@@ -125,14 +124,14 @@ def check(connection: Connection) -> Verdict:
     return verdict
 
 
-def verify_trails(engine: Engine) -> Examined:
-    """Check the audit trails of the database at one moment."""
-    with patience(SCAN_SECONDS), snapshot(engine) as connection:
-        return examine(declare_every_tenant(connection))
+def verify_trails(engine: Engine) -> TrailResult:
+    """Check the audit trails of the database on one snapshot."""
+    with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
+        return examine_trails(set_all_tenants_scope(connection))
 
 
 def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
-    """Yield the lines that tell the verdict. "Clean" stands only where the audit trail is clean too."""
+    """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
     for check, meaning in _MEANING.items():
         failed = verdict.failed[check]
         state = f"FAILED {failed:,}" if failed else "ok"
@@ -140,7 +139,7 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
         if failed:
             yield f"{'':<24}first: {verdict.first_of[check]}"
     if verdict.first is None and not is_trail_clean:
-        yield "The books are clean. The audit trail is not: its first finding stands above."
+        yield "The books are clean. The audit trail is not: see its first finding above."
         return
     if verdict.first is None:
         yield f"Clean: {verdict.checked[Check.CHAIN]:,} rows in {seconds:.1f} s."
@@ -149,7 +148,7 @@ def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> 
 
 
 def report_findings(verdict: Verdict) -> Iterator[str]:
-    """Yield a sentence for each finding, up to as many as the verdict keeps."""
+    """Yield a sentence for each finding that the verdict keeps."""
     for number, lie in enumerate(verdict.reported):
         yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
         for finding in lie.findings:
@@ -159,21 +158,21 @@ def report_findings(verdict: Verdict) -> Iterator[str]:
 
 
 def _sentence(finding: Finding) -> str:
-    """Return what is stored and what must be, in words."""
+    """Describe the stored and the expected value."""
     stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
     return f"{finding.field} is {stored}, must be {expected}"
 
 
-def report_trails(examined: Examined) -> Iterator[str]:
-    """Yield the lines that tell of the audit trails."""
+def report_trails(examined: TrailResult) -> Iterator[str]:
+    """Yield the lines of the report on the audit trails."""
     state = "ok" if examined.lie is None else "FAILED"
     yield f"{state:<10} {examined.entries:>11,}  audit trail: entries are chained, as far as each trail goes"
     if examined.lie:
         yield f"{'':<24}first: {examined.lie}"
 
 
-def report_export(proven: Proven, *, with_heads: bool) -> Iterator[str]:
-    """Yield the lines that tell what an export is worth."""
+def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
+    """Yield the lines of the report on an export."""
     proof, finding = proven
     if finding:
         yield f"The first bad line is {finding.line}: {finding.what}."
@@ -184,7 +183,7 @@ def report_export(proven: Proven, *, with_heads: bool) -> Iterator[str]:
     if not with_heads:
         yield "Without a head (--head FILE) this does not show whether lines are missing at the end."
     elif proof.unproven:
-        yield f"No head speaks of {proof.unproven:,} of the lines: they are newer, or of another portfolio."
+        yield f"No head covers {proof.unproven:,} of the lines: they are newer, or of another portfolio."
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -207,8 +206,8 @@ def _verify_export(export: Path, heads: Path | None) -> int:
             with heads.open("rb") as file:
                 stated = dict(read_heads(file))
         with export.open("rb") as file:
-            proven = prove(file, (TRAIL, LEDGER, EARLIER_LEDGER), stated)
-    except NoHead as error:
+            proven = verify_export(file, (TRAIL, LEDGER, EARLIER_LEDGER), stated)
+    except InvalidHeads as error:
         sys.stderr.write(f"{heads} cannot be used: {error}.\n")
         return CANNOT
     except OSError as error:
@@ -221,13 +220,13 @@ def _verify_export(export: Path, heads: Path | None) -> int:
 def _verify_configured() -> int:
     started = monotonic_seconds()
     try:
-        engine = connect_engine(migration_url(load_settings()), readers=1)
+        engine = connect_engine(get_migration_url(load_settings()), readers=1)
         verdict, examined = verify_database(engine), verify_trails(engine)
-    except (ConfigurationError, CannotVerify, SeesNothing) as error:
+    except (ConfigurationError, CannotVerify, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
     except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be read: {reason(error)}\n")
+        sys.stderr.write(f"The database cannot be read: {format_reason(error)}\n")
         return CANNOT
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))

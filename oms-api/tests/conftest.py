@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from app.database import connect_engine
-from app.database.waits import patience
+from app.database.timeouts import response_timeout
 from app.migrate import migrate
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import ApiClient, Service, serving
@@ -112,7 +112,7 @@ def new_database(
             return f"sqlite:///{path}"
         databases: Databases = request.getfixturevalue("databases")
         template = request.getfixturevalue("template_postgres") if migrated else "template0"
-        with patience(COPY_SECONDS):  # to copy a database takes its time where all else is busy
+        with response_timeout(COPY_SECONDS):  # to copy a database takes its time where all else is busy
             return databases.new(template)
 
     return make

@@ -9,8 +9,8 @@ import pytest
 
 from app import config
 from app.config import ConfigurationError, Settings, load_settings
-from app.database import normalise_url
-from app.migrate import migration_url
+from app.database import normalize_url
+from app.migrate import get_migration_url
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.processes import environment
 from tests.support.service import settings_for
@@ -68,7 +68,7 @@ def test_keys_of_sessions_are_secrets_with_names_or_without(load, keys):
 
 
 def test_the_key_of_sessions_is_not_the_master_key(load):
-    with pytest.raises(ConfigurationError, match="JWT_KEYS must not hold OMS_API_KEY"):
+    with pytest.raises(ConfigurationError, match="JWT_KEYS must not contain OMS_API_KEY"):
         load(JWT_KEYS=f"a:{BOOTSTRAP_KEY}")
 
 
@@ -175,16 +175,16 @@ def test_a_database_that_forgets_or_has_no_name_is_refused(load, url):
 
 def test_migrations_run_where_they_are_told_to_else_in_the_same_place():
     settings = settings_for("sqlite:///a.db")
-    assert migration_url(settings) == "sqlite:///a.db"
+    assert get_migration_url(settings) == "sqlite:///a.db"
     assert (
-        migration_url(settings.model_copy(update={"migration_database_url": "sqlite:///b.db"}))
+        get_migration_url(settings.model_copy(update={"migration_database_url": "sqlite:///b.db"}))
         == "sqlite:///b.db"
     )
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
 def test_every_name_of_postgresql_means_psycopg2(scheme):
-    url = normalise_url(f"{scheme}://someone:p%40ss@db.internal:5433/oms?sslmode=require")
+    url = normalize_url(f"{scheme}://someone:p%40ss@db.internal:5433/oms?sslmode=require")
     assert (url.drivername, url.password, url.port) == ("postgresql+psycopg2", "p@ss", 5433)
     assert url.query == {"sslmode": "require"}
 

@@ -96,7 +96,7 @@ def test_the_bootstrap_key_trades_for_the_first_tenant(service):
 def test_there_is_nothing_at_other_addresses(api, path):
     answer = call(api.service, "GET", path, api.key)
     assert answer.status_code == 404
-    assert problem_of(answer)["detail"] == "There is nothing at this address."
+    assert problem_of(answer)["detail"] == "There is no resource at this address."
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.addresses import NOBODY, AddressBook
+from app.addresses import NOBODY, AddressResolver
 from app.config import parse_networks
 from tests.support.processes import running
 
@@ -13,7 +13,7 @@ FORWARDED = b"x-forwarded-for"
 
 def resolve(peer, *entries, trusted=PROXIES):
     headers = [(b"host", b"x"), *((FORWARDED, entry.encode("latin-1")) for entry in entries)]
-    return AddressBook(trusted).resolve(peer, headers)
+    return AddressResolver(trusted).resolve(peer, headers)
 
 
 @pytest.mark.parametrize("entries", [[], ["203.0.113.9"], ["203.0.113.9, 10.0.0.1"]])

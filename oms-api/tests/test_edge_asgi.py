@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.edge import BODY_LIMIT, Edge, FastAnswer
+from app.edge import BODY_LIMIT, Edge, FastResponse
 from app.errors import Conflict
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -117,7 +117,7 @@ def test_a_fast_route_tells_the_rate_that_the_gate_noted_and_sees_the_address():
 
     async def fast(request):
         request.rate = limiter.take("a", 1, request.address)
-        return FastAnswer(200, request.address.encode())
+        return FastResponse(200, request.address.encode())
 
     sent, _ = serve(never, [b""], {("POST", "/x"): fast})
     assert sent[1]["body"] == b"-"
@@ -128,7 +128,7 @@ def test_a_fast_route_is_served_at_the_edge_and_its_errors_are_problems():
     async def fast(request):
         if request.body == b"bad":
             raise Conflict("no")
-        return FastAnswer(201, request.body, ((b"x-more", b"1"),))
+        return FastResponse(201, request.body, ((b"x-more", b"1"),))
 
     routes = {("POST", "/x"): fast}
     good, _ = serve(never, [b"good"], routes)

@@ -19,7 +19,7 @@ async def soon(value):
 def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
     async def run_scenario():
         deadline = Deadline(0.01)
-        assert await asyncio.gather(*(deadline.bound(soon(value)) for value in range(3))) == [0, 1, 2]
+        assert await asyncio.gather(*(deadline.wait_for(soon(value)) for value in range(3))) == [0, 1, 2]
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
@@ -31,9 +31,9 @@ def test_who_is_late_is_told_no_sooner_than_promised():
         deadline, loop = Deadline(0.05), asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(TimeoutError):
-            await deadline.bound(never())
+            await deadline.wait_for(never())
         assert loop.time() - began >= 0.05
-        assert await deadline.bound(soon("again")) == "again"
+        assert await deadline.wait_for(soon("again")) == "again"
 
     asyncio.run(run_scenario())
 
@@ -44,7 +44,7 @@ def test_each_has_its_own_time():
 
         async def wait(name):
             with pytest.raises(TimeoutError):
-                await deadline.bound(never())
+                await deadline.wait_for(never())
             told.append(name)
 
         one = asyncio.create_task(wait("one"))
@@ -60,13 +60,13 @@ def test_each_has_its_own_time():
 def test_another_reason_to_end_is_not_mistaken_for_lateness():
     async def run_scenario():
         deadline = Deadline(60)
-        task = asyncio.create_task(deadline.bound(never()))
+        task = asyncio.create_task(deadline.wait_for(never()))
         await asyncio.sleep(0)  # it waits
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         with pytest.raises(ValueError, match="no"):
-            await deadline.bound(fails())
+            await deadline.wait_for(fails())
 
     async def fails():
         raise ValueError("no")
@@ -77,7 +77,7 @@ def test_another_reason_to_end_is_not_mistaken_for_lateness():
 def test_who_is_late_and_told_to_end_at_once_ends():
     async def run_scenario():
         deadline = Deadline(60)
-        task = asyncio.create_task(deadline.bound(never()))
+        task = asyncio.create_task(deadline.wait_for(never()))
         await asyncio.sleep(0)  # it waits
         deadline.seconds = -1.0
         deadline._check(asyncio.get_running_loop())

@@ -27,9 +27,9 @@ def test_the_service_says_who_it_is(service, path):
 def test_it_is_ready_when_all_is_there(service, prefix, backend):
     answer = service.client.get(f"{prefix}/health/ready")
     assert answer.status_code == 200
-    wall = "enforced" if backend == "postgresql" else "none"
+    row_security = "enforced" if backend == "postgresql" else "none"
     checks = {"database": "ok", "migrations": "ok", "writer": "ok"}
-    assert answer.json().items() >= ({"status": "ready", "row_level_security": wall} | checks).items()
+    assert answer.json().items() >= ({"status": "ready", "row_level_security": row_security} | checks).items()
 
 
 @pytest.mark.parametrize(("per_minute", "told"), [(0, "off"), (1, "per process")])

@@ -12,7 +12,7 @@ from app.ids import (
     MAX_AHEAD_MILLISECONDS,
     RandomDigits,
     TradeIds,
-    first_trade_id_at,
+    build_first_trade_id,
     new_request_id,
     new_row_id,
     new_tenant_id,
@@ -64,7 +64,7 @@ def test_an_id_comes_after_the_one_that_it_must_follow(here, elsewhere):
 @given(instants, instants)
 def test_the_first_id_of_an_instant_parts_earlier_from_later(at, other):
     trade_id = TradeIds().next(1, other)
-    assert (trade_id >= first_trade_id_at(at)) == (milliseconds(other) >= milliseconds(at))
+    assert (trade_id >= build_first_trade_id(at)) == (milliseconds(other) >= milliseconds(at))
 
 
 def test_the_counter_runs_over_into_the_next_millisecond():
@@ -124,6 +124,6 @@ def test_a_timed_id_is_later_than_those_of_earlier_milliseconds_for_centuries():
 def test_digits_that_are_drawn_in_advance_are_given_once():
     drawn = RandomDigits()
     with ThreadPoolExecutor(4) as threads:
-        given = list(threads.map(drawn.hexadecimal, [8, 20] * 3000))
+        given = list(threads.map(drawn.draw_hexadecimal, [8, 20] * 3000))
     assert len(set(given)) == 6000
     assert {len(digits) for digits in given} == {8, 20}

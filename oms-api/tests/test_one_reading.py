@@ -21,13 +21,13 @@ def test_a_header_that_decides_something_stands_once(api, path, name):
     twice = [*headers, (name, dict(headers)[name])]
     answer = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
     assert answer.status_code == 422
-    assert answer.json()["detail"] == f"The header {name.lower()} stands twice."
+    assert answer.json()["detail"] == f"The header {name.lower()} occurs twice."
     assert api.trades() == []
 
 
 def test_a_query_parameter_stands_once(api):
     answer = api.get("/trades?limit=1&limit=2")
-    assert (answer.status_code, answer.json()["detail"]) == (422, "A query parameter stands twice.")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "A query parameter occurs twice.")
 
 
 @pytest.mark.parametrize("limit", ["1_0", "+5", " 5", "5.0", "\u0665", "1e2", "-1", ""])

@@ -206,7 +206,7 @@ def test_an_ipv6_site_counts_as_one_address(clock):
 
 
 def test_callers_beyond_count_neither_fill_the_memory_nor_free_the_busy(clock, monkeypatch):
-    monkeypatch.setattr(buckets_module, "MOST_BUCKETS", 10)
+    monkeypatch.setattr(buckets_module, "MAX_BUCKETS", 10)
     limiter = limiter_of(clock, 1)
     assert passes(limiter, "busy")
     clock.now += 10

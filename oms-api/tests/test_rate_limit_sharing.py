@@ -223,7 +223,7 @@ def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(morta
 
     asyncio.run(run_scenario())
     told = [record.getMessage() for record in caplog.records]
-    assert told.count("rate limits are per process: Redis is away") == 2
+    assert told.count("rate limits are per process: Redis is unavailable") == 2
     assert told.count("rate limits are shared") == 4
 
 
@@ -344,7 +344,7 @@ async def test_failed_log_ins_are_slowed_down_by_all_processes_together(redis_se
             throttles[1].begin("alpha\0alice", ADDRESS)
         assert 60 < (refused.value.retry_after_seconds or 0) <= 120  # one a minute, and one is owed
         throttles[1].begin("alpha\0bob", ADDRESS)
-        throttles[1].succeeded(attempt)
+        throttles[1].record_success(attempt)
         await sharings[1].exchange()
         throttles[1].begin("alpha\0alice", ADDRESS)
         with redis_server.client() as client:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from app import main
-from app.http_server import HEAD_LIMIT, CappedHttp, set_deadlines
+from app.http_server import HEAD_LIMIT, CappedHttp, set_timeouts
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import running
 from tests.support.service import settings_for
@@ -115,5 +115,5 @@ def test_a_uvicorn_that_is_started_by_itself_has_the_same_bounds(monkeypatch):
         assert type(made) is CappedHttp
         assert made.head_seconds == 7
     finally:
-        set_deadlines(*before)
+        set_timeouts(*before)
         vars(main).pop("app", None)

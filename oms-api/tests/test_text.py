@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text import DEFAULT_IGNORABLE, clean_name, clean_text, label_key, name_key, visible_text
+from app.text import DEFAULT_IGNORABLE, clean_name, clean_text, label_key, name_key, remove_invisible
 
 EDGES = [chr(code) for low, high in DEFAULT_IGNORABLE for code in (low, high)]
 BESIDE = [chr(code) for low, high in DEFAULT_IGNORABLE for code in (low - 1, high + 1)]
@@ -15,18 +15,20 @@ BESIDE = [chr(code) for low, high in DEFAULT_IGNORABLE for code in (low - 1, hig
 @pytest.mark.parametrize("character", EDGES)
 def test_a_name_holds_nothing_invisible(character):
     assert clean_name(f"Gro{character}wth") is None
-    assert visible_text(f"Gro{character}wth") == "Growth"
+    assert remove_invisible(f"Gro{character}wth") == "Growth"
     assert name_key(f"Gro{character}wth") == "growth"
 
 
 def test_the_table_of_invisible_characters_is_no_wider_than_it_says():
     visible = set(BESIDE) - set(EDGES)
-    assert {character for character in visible if visible_text(f"é{character}") != f"é{character}"} == set()
+    assert {
+        character for character in visible if remove_invisible(f"é{character}") != f"é{character}"
+    } == set()
 
 
 def test_every_format_character_of_bidirectional_text_is_in_the_table():
     controls = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    assert visible_text(controls) == ""
+    assert remove_invisible(controls) == ""
 
 
 @pytest.mark.parametrize("text", ["\u2764\ufe0f", "\U0001f469\u200d\U0001f680", "\u0645\u06cc\u200c\u062e"])

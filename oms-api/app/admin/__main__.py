@@ -1,4 +1,4 @@
-"""`python -m app.admin`: see `arguments` for what it takes."""
+"""Runs `python -m app.admin`. See `arguments` for its commands."""
 
 import asyncio
 import getpass
@@ -9,58 +9,60 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.admin.account import account
+from app.admin.account import get_account_name
 from app.admin.arguments import make_parser
-from app.admin.commands import COMMANDS, Done, Shell
+from app.admin.commands import COMMANDS, CommandContext, CommandResult
 from app.admin.master_key import NoMasterKey
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine
-from app.database.failures import reason
+from app.database.failures import format_reason
 from app.errors import FieldError, OmsError, Unavailable
 from app.identity.service.idempotent_operations import Administration
 from app.identity.service.passwords import Passwords
 from app.identity.service.threads import Transactions
-from app.migrate import is_current, migration_url
+from app.migrate import get_migration_url, is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 
 
 class NotMigrated(Exception):
-    """The database has not this version's tables."""
+    """The database schema is not the one of this version."""
 
 
 class NoPassword(Exception):
-    """Two entries differ, or there is none."""
+    """The two entries differ, or there is none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say."""
-    given = make_parser().parse_args(arguments)
+    """Execute the command of the arguments."""
+    options = make_parser().parse_args(arguments)
     try:
-        return _print_result(_run(given))
+        return _print_result(_run(options))
     except (ConfigurationError, NotMigrated, NoMasterKey, Unavailable) as error:
         return _print_and_exit(str(error), CANNOT)
     except OSError as error:
         return _print_and_exit(f"{error.filename} cannot be written: {error.strerror}.", CANNOT)
     except SQLAlchemyError as error:
-        return _print_and_exit(f"The database cannot be used: {reason(error)}", CANNOT)
+        return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     except OmsError as error:
         return _print_and_exit("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
     except NoPassword as error:
         return _print_and_exit(str(error), REFUSED)
 
 
-def _run(given: Namespace) -> Done:
+def _run(options: Namespace) -> CommandResult:
     settings = load_settings()
-    engine = connect_engine(migration_url(settings), readers=1)
+    engine = connect_engine(get_migration_url(settings), readers=1)
     try:
         _require_tables(engine)
         transactions, passwords = Transactions(engine), Passwords()
         administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
         try:
-            shell = Shell(engine, administration, utc_now, account(), read_password)
-            return asyncio.run(COMMANDS[given.command](shell, given))
+            command_context = CommandContext(
+                engine, administration, utc_now, get_account_name(), read_password
+            )
+            return asyncio.run(COMMANDS[options.command](command_context, options))
         finally:
             passwords.close()
             transactions.close()
@@ -69,7 +71,7 @@ def _run(given: Namespace) -> Done:
 
 
 def read_password() -> str:
-    """Return a new password: asked for twice at a terminal, else the first line of standard input."""
+    """Return a new password: entered twice at a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\r\n")
     else:
@@ -93,7 +95,7 @@ def _blame(bad: FieldError) -> str:
     return f"{bad.field}: {bad.message}"
 
 
-def _print_result(done: Done) -> int:
+def _print_result(done: CommandResult) -> int:
     sys.stdout.writelines(f"{line}\n" for line in done.lines)
     if done.secret:
         sys.stdout.write(f"{done.secret}\n")

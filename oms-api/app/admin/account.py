@@ -1,12 +1,12 @@
-"""Who sits at the machine."""
+"""The operating system account of the operator."""
 
 import os
 import pwd
 
 
-def account() -> str:
-    """Return the name of the account that runs this, or its number where it has none."""
+def get_account_name() -> str:
+    """Return the name of the account of this process, or its number if it has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run as numbers
+    except KeyError:  # containers run as numeric users
         return str(os.getuid())

@@ -1,4 +1,4 @@
-"""The words of the command line. Passwords and keys are never among them: other programs can see those."""
+"""Command line arguments. Passwords and keys are not among them, since other programs can read arguments."""
 
 import argparse
 from datetime import timedelta
@@ -6,19 +6,19 @@ from datetime import timedelta
 from app.identity.rules.access import Role, Scope
 
 _DESCRIPTION = """
-Tenants, users and keys, from the shell: what the REST interface does, for whoever runs this installation.
+Manage tenants, users and keys from the shell, as the operator of this installation.
 
-A secret goes to standard output, alone and once; all else goes to standard error. Passwords are asked for, or
-read from standard input. Every change stands in the audit trail, as made by shell:<who>.
+A secret is printed once to standard output; all else goes to standard error. Passwords are prompted for,
+or read from standard input. Every change is recorded in the audit trail as made by shell:<account>.
 
 Exit status: 0 done, 1 refused, 2 wrong arguments or no database.
 """
 _SCOPES = " ".join(scope for scope in Scope if scope is not Scope.TENANTS)
-_TENANT = "the tenant's slug (default: the first tenant's)"
+_TENANT = "the tenant's slug (default: the first tenant)"
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser; `command` tells which command was given."""
+    """Return the parser, which sets `command` to the name of the command."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m app.admin", description=_DESCRIPTION, formatter_class=form)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -28,12 +28,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _tenants(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = commands.add_parser("create-tenant", help="make a tenant; prints its first admin key")
+    made = commands.add_parser("create-tenant", help="create a tenant and print its first admin key")
     made.add_argument("slug")
     made.add_argument("name")
-    shut = commands.add_parser("suspend", help="shut a tenant out; its books stand")
+    shut = commands.add_parser("suspend", help="suspend a tenant; its data is kept")
     shut.add_argument("slug")
-    opened = commands.add_parser("resume", help="let a suspended tenant in again")
+    opened = commands.add_parser("resume", help="reactivate a suspended tenant")
     opened.add_argument("slug")
     listed = commands.add_parser("list", help="list tenants, or the users or keys of one")
     listed.add_argument("what", choices=("tenants", "users", "keys"))
@@ -41,7 +41,7 @@ def _tenants(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _users(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = commands.add_parser("create-user", help="make a user; asks for the password")
+    made = commands.add_parser("create-user", help="create a user; asks for the password")
     made.add_argument("name")
     made.add_argument("role", choices=[role.value for role in Role])
     made.add_argument("--email")
@@ -49,29 +49,29 @@ def _users(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     _narrowed(made)
     _of_tenant(made)
     for command in ("reset-password", "reset"):
-        reset = commands.add_parser(command, help="set a user's password, and end all their sessions")
+        reset = commands.add_parser(command, help="set a user's password and end all sessions of the user")
         reset.add_argument("email")
         _of_tenant(reset)
     for command in ("disable-user", "enable-user"):
-        switched = commands.add_parser(command, help="shut a user out at once, or let them in again")
+        switched = commands.add_parser(command, help="disable or enable a user")
         switched.add_argument("email", help="the e-mail address, or slack:<team>:<user>")
         _of_tenant(switched)
 
 
 def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = commands.add_parser("create-key", help="make a key; prints it")
+    made = commands.add_parser("create-key", help="create a key and print it")
     made.add_argument("name")
     made.add_argument("scopes", nargs="+", help=f"of: {_SCOPES}")
     made.add_argument("--expires-in-days", type=_days, metavar="DAYS")
     _narrowed(made)
     _of_tenant(made)
-    revoked = commands.add_parser("revoke-key", help="end a key: within a second it opens nothing")
+    revoked = commands.add_parser("revoke-key", help="revoke a key, effective within one second")
     revoked.add_argument("name", help="its name, or its id")
     _of_tenant(revoked)
-    rotated = commands.add_parser("rotate-key", help="give a key a successor; prints that")
+    rotated = commands.add_parser("rotate-key", help="replace a key by a new one and print it")
     rotated.add_argument("name", help="its name, or its id")
     rotated.add_argument(
-        "--overlap-seconds", type=_seconds, default=3600, help="how long the old one works on"
+        "--overlap-seconds", type=_seconds, default=3600, help="how long the old key stays valid"
     )
     _of_tenant(rotated)
 
@@ -86,7 +86,7 @@ def _of_tenant(parser: argparse.ArgumentParser) -> None:
 
 
 def _narrowed(parser: argparse.ArgumentParser) -> None:
-    narrowed = "for this portfolio alone; can be given several times"
+    narrowed = "restrict to this portfolio; may be repeated"
     parser.add_argument("--portfolio", dest="portfolios", action="append", metavar="NAME", help=narrowed)
 
 

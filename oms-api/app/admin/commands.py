@@ -1,4 +1,4 @@
-"""What the operator's commands do: by the same services as REST, with the same audit."""
+"""The operator's commands. They use the same services as the REST API and are audited in the same way."""
 
 import secrets
 from argparse import Namespace
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from app.admin.master_key import current_key, replace_key
 from app.clock import Now, iso
-from app.database import declare_tenants, snapshot
+from app.database import set_tenant_scope, snapshot
 from app.errors import NotFound
 from app.identity.errors import NoSuchKey
 from app.identity.queries import keys as key_queries
@@ -30,14 +30,14 @@ from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
-from app.identity.service.idempotent_operations import Administration, Asking, Change
-from app.wire.body import validated
+from app.identity.service.idempotent_operations import Administration, Change, OperationContext
+from app.wire.body import validate_model
 
-_MOST_LISTED = 1_000_000
+_MAX_LISTED = 1_000_000
 
 
-class Done(NamedTuple):
-    """What is told: a sentence for standard error; a secret, or lines of a list, for standard output."""
+class CommandResult(NamedTuple):
+    """The output: a sentence for standard error, and a secret or the lines of a list for standard output."""
 
     sentence: str = ""
     secret: str = ""
@@ -45,8 +45,8 @@ class Done(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
-    """What commands work with. `who` is the account at the machine, `ask_password` gets a new password."""
+class CommandContext:
+    """The context of a command. `who` is the operator's account. `ask_password` reads a new password."""
 
     engine: Engine
     administration: Administration
@@ -55,153 +55,167 @@ class Shell:
     ask_password: Callable[[], str]
 
     def tenant(self, slug: str | None) -> TenantRow:
-        """Return the tenant of that slug, the first for None. Raises NoSuchTenant."""
+        """Return the tenant of that slug, or the first one for None. Raise NoSuchTenant."""
         with snapshot(self.engine) as connection:
             if slug is None:
                 return tenant_queries.get_tenant(connection, FIRST_TENANT)
-            return tenants.seen_tenant(connection, self.asking().caller, slug)
+            return tenants.get_visible_tenant(connection, self.context().caller, slug)
 
-    def asking(self, tenant_id: int = FIRST_TENANT) -> Asking:
-        """Return an operator's request to the tenant."""
+    def context(self, tenant_id: int = FIRST_TENANT) -> OperationContext:
+        """Return a request by the operator on the tenant."""
         person = f"shell:{self.who}"
-        return Asking(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
+        return OperationContext(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 
     @contextmanager
-    def looking_at(self, tenant_id: int) -> Iterator[Connection]:
-        """Yield a connection that sees the tenant."""
+    def connect_as_tenant(self, tenant_id: int) -> Iterator[Connection]:
+        """Yield a connection with the tenant scope set."""
         with snapshot(self.engine) as connection:
-            yield declare_tenants(connection, [tenant_id])
+            yield set_tenant_scope(connection, [tenant_id])
 
-    async def change(self, work: Callable[[Connection, Asking, datetime], Change], tenant_id: int) -> Any:
-        """Carry out a change and return its answer."""
-        asking = self.asking(tenant_id)
+    async def change(
+        self, work: Callable[[Connection, OperationContext, datetime], Change], tenant_id: int
+    ) -> Any:
+        """Execute a change and return its response."""
+        context = self.context(tenant_id)
         answer = await self.administration.change(
-            asking, lambda connection, now: work(connection, asking, now)
+            context, lambda connection, now: work(connection, context, now)
         )
         return orjson.loads(answer.body)
 
 
-async def create_tenant(shell: Shell, given: Namespace) -> Done:
-    """Make a tenant."""
-    wanted = validated(TenantIn, {"slug": given.slug, "name": given.name}).wanted()
-    made = await shell.change(
-        lambda connection, asking, now: tenants.create_tenant(connection, asking, wanted, now), FIRST_TENANT
+async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Create a tenant."""
+    parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).parameters()
+    made = await command_context.change(
+        lambda connection, context, now: tenants.create_tenant(connection, context, parameters, now),
+        FIRST_TENANT,
     )
-    return Done(f"Tenant {made['slug']!r} is made. Its first admin key is shown once.", made["api_key"])
-
-
-async def suspend(shell: Shell, given: Namespace) -> Done:
-    """Shut a tenant out."""
-    return await _switch(shell, given.slug, {"status": "suspended"})
-
-
-async def resume(shell: Shell, given: Namespace) -> Done:
-    """Let a tenant in again."""
-    return await _switch(shell, given.slug, {"status": "active"})
-
-
-async def create_user(shell: Shell, given: Namespace) -> Done:
-    """Make a user; without an e-mail address there is no password to ask for."""
-    tenant_id = shell.tenant(given.tenant).id
-    said = {name: getattr(given, name) for name in ("name", "role", "email", "person", "portfolios")}
-    said["password"] = shell.ask_password() if given.email else None
-    wanted = validated(UserIn, said).wanted()
-    answer = await users.create_user(shell.administration, shell.asking(tenant_id), wanted)
-    return Done(
-        f"User {orjson.loads(answer.body)['id']} is made: {given.email or given.person}, {given.role}."
+    return CommandResult(
+        f"Tenant {made['slug']!r} is made. Its first admin key is shown once.", made["api_key"]
     )
 
 
-async def reset_password(shell: Shell, given: Namespace) -> Done:
-    """Set a password, and end the person's sessions."""
-    tenant_id = shell.tenant(given.tenant).id
-    user = _user(shell, tenant_id, given.email)
-    changes = validated(UserPatch, {"password": shell.ask_password()}).changes()
-    await users.change_user(shell.administration, shell.asking(tenant_id), user, changes)
-    return Done(f"{user.called} has the new password; all sessions of before are over.")
+async def suspend(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Suspend a tenant."""
+    return await _switch(command_context, options.slug, {"status": "suspended"})
 
 
-async def disable_user(shell: Shell, given: Namespace) -> Done:
-    """Shut a user out."""
-    return await _change_user(shell, given, {"status": "disabled"})
+async def resume(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Reactivate a tenant."""
+    return await _switch(command_context, options.slug, {"status": "active"})
 
 
-async def enable_user(shell: Shell, given: Namespace) -> Done:
-    """Let a user in again."""
-    return await _change_user(shell, given, {"status": "active"})
-
-
-async def create_key(shell: Shell, given: Namespace) -> Done:
-    """Make a key."""
-    expires_at = iso(shell.now() + given.expires_in_days) if given.expires_in_days else None
-    words = " ".join(given.scopes).replace(",", " ").split()
-    said = {"name": given.name, "scopes": words, "expires_at": expires_at, "portfolios": given.portfolios}
-    wanted = validated(KeyIn, said).wanted()
-    made = await shell.change(
-        lambda connection, asking, now: api_keys.create_key(connection, asking, wanted, now),
-        shell.tenant(given.tenant).id,
+async def create_user(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Create a user. Without an e-mail address it has no password."""
+    tenant_id = command_context.tenant(options.tenant).id
+    values = {name: getattr(options, name) for name in ("name", "role", "email", "person", "portfolios")}
+    values["password"] = command_context.ask_password() if options.email else None
+    parameters = validate_model(UserIn, values).parameters()
+    answer = await users.create_user(
+        command_context.administration, command_context.context(tenant_id), parameters
     )
-    return Done(f"Key {made['name']!r} ({made['key_id']}) is made. It is shown once.", made["key"])
+    return CommandResult(
+        f"User {orjson.loads(answer.body)['id']} is made: {options.email or options.person}, {options.role}."
+    )
 
 
-async def revoke_key(shell: Shell, given: Namespace) -> Done:
-    """End a key."""
-    tenant_id = shell.tenant(given.tenant).id
-    key = _key(shell, tenant_id, given.name)
-    await shell.change(
-        lambda connection, asking, now: api_keys.change_key(
-            connection, asking, key.key_id, None, now, revoked=True
+async def reset_password(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Set a password and end the user's sessions."""
+    tenant_id = command_context.tenant(options.tenant).id
+    user = _user(command_context, tenant_id, options.email)
+    changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
+    await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
+    return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
+
+
+async def disable_user(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Disable a user."""
+    return await _change_user(command_context, options, {"status": "disabled"})
+
+
+async def enable_user(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Enable a user."""
+    return await _change_user(command_context, options, {"status": "active"})
+
+
+async def create_key(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Create a key."""
+    expires_at = iso(command_context.now() + options.expires_in_days) if options.expires_in_days else None
+    words = " ".join(options.scopes).replace(",", " ").split()
+    values = {
+        "name": options.name,
+        "scopes": words,
+        "expires_at": expires_at,
+        "portfolios": options.portfolios,
+    }
+    parameters = validate_model(KeyIn, values).parameters()
+    made = await command_context.change(
+        lambda connection, context, now: api_keys.create_key(connection, context, parameters, now),
+        command_context.tenant(options.tenant).id,
+    )
+    return CommandResult(f"Key {made['name']!r} ({made['key_id']}) is made. It is shown once.", made["key"])
+
+
+async def revoke_key(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Revoke a key."""
+    tenant_id = command_context.tenant(options.tenant).id
+    key = _key(command_context, tenant_id, options.name)
+    await command_context.change(
+        lambda connection, context, now: api_keys.change_key(
+            connection, context, key.key_id, None, now, revoked=True
         ),
         tenant_id,
     )
-    return Done(f"Key {key.name!r} ({key.key_id}) is revoked; within a second it opens nothing.")
+    return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked, effective within one second.")
 
 
-async def rotate_key(shell: Shell, given: Namespace) -> Done:
-    """Give a key a successor."""
-    tenant_id = shell.tenant(given.tenant).id
-    key, wanted = _key(shell, tenant_id, given.name), Rotation(given.overlap_seconds)
-    made = await shell.change(
-        lambda connection, asking, now: api_keys.rotate_key(connection, asking, key.key_id, wanted, now),
+async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Replace a key by a new one."""
+    tenant_id = command_context.tenant(options.tenant).id
+    key, parameters = _key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
+    made = await command_context.change(
+        lambda connection, context, now: api_keys.rotate_key(
+            connection, context, key.key_id, parameters, now
+        ),
         tenant_id,
     )
-    overlap = f"The old one works {given.overlap_seconds} s more."
-    return Done(f"Key {key.name!r} is {made['key_id']} now, shown once. {overlap}", made["key"])
+    overlap = f"The old one works {options.overlap_seconds} s more."
+    return CommandResult(f"Key {key.name!r} is {made['key_id']} now, shown once. {overlap}", made["key"])
 
 
-async def rotate_master_key(shell: Shell, given: Namespace) -> Done:
-    """Replace OMS_API_KEY; the service is to be restarted with both keys."""
-    file = Path(given.env_file) if given.env_file else None
+async def rotate_master_key(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Replace OMS_API_KEY. Restart the service with both keys afterwards."""
+    file = Path(options.env_file) if options.env_file else None
     if file:
         current_key(file)
-    await shell.change(_show_master_key, FIRST_TENANT)
+    await command_context.change(_show_master_key, FIRST_TENANT)
     new = make_key(secrets.choice)
     if file is None:
-        return Done("Set OMS_API_KEY to it, OMS_API_KEY_PREVIOUS to the key of before, and restart.", new)
+        return CommandResult(
+            "Set OMS_API_KEY to it and OMS_API_KEY_PREVIOUS to the previous key, then restart.", new
+        )
     replace_key(file, new)
-    after = (
-        "Restart the service, give the new key to whoever uses the old one, then remove OMS_API_KEY_PREVIOUS."
-    )
-    return Done(f"{file} holds a new OMS_API_KEY, and the old one as OMS_API_KEY_PREVIOUS. {after}")
+    after = "Restart the service, replace the old key at its clients, then remove OMS_API_KEY_PREVIOUS."
+    return CommandResult(f"{file} holds a new OMS_API_KEY, and the old one as OMS_API_KEY_PREVIOUS. {after}")
 
 
-async def list_all(shell: Shell, given: Namespace) -> Done:
+async def list_all(command_context: CommandContext, options: Namespace) -> CommandResult:
     """List tenants, or a tenant's users or keys."""
-    tenant_id = shell.tenant(given.tenant).id
-    with shell.looking_at(tenant_id) as connection:
-        if given.what == "tenants":
-            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MOST_LISTED, None)]
-        elif given.what == "users":
-            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MOST_LISTED, None)
+    tenant_id = command_context.tenant(options.tenant).id
+    with command_context.connect_as_tenant(tenant_id) as connection:
+        if options.what == "tenants":
+            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
+        elif options.what == "users":
+            found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
             rows = [_user_line(row) for row in found]
         else:
-            now = shell.now()
-            listed = key_queries.list_key_rows(connection, tenant_id, _MOST_LISTED, None)
-            rows = [_key_line(facts) for facts in api_keys.keys_facts(connection, tenant_id, listed, now)]
-    return Done(lines=tuple(rows))
+            now = command_context.now()
+            listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
+            rows = [_key_line(facts) for facts in api_keys.serialize_keys(connection, tenant_id, listed, now)]
+    return CommandResult(lines=tuple(rows))
 
 
-COMMANDS: dict[str, Callable[[Shell, Namespace], Coroutine[Any, Any, Done]]] = {
+COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, CommandResult]]] = {
     "create-tenant": create_tenant,
     "suspend": suspend,
     "resume": resume,
@@ -218,38 +232,40 @@ COMMANDS: dict[str, Callable[[Shell, Namespace], Coroutine[Any, Any, Done]]] = {
 }
 
 
-async def _switch(shell: Shell, slug: str, changes: TenantChanges) -> Done:
-    await shell.change(
-        lambda connection, asking, now: tenants.change_tenant(connection, asking, slug, changes, now),
+async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
+    await command_context.change(
+        lambda connection, context, now: tenants.change_tenant(connection, context, slug, changes, now),
         FIRST_TENANT,
     )
-    return Done(f"Tenant {slug!r} is {changes['status']}.")
+    return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
 
 
-async def _change_user(shell: Shell, given: Namespace, changes: UserChanges) -> Done:
-    tenant_id = shell.tenant(given.tenant).id
-    user = _user(shell, tenant_id, given.email)
-    await users.change_user(shell.administration, shell.asking(tenant_id), user, changes)
-    return Done(f"{user.called} is {changes['status']}.")
+async def _change_user(
+    command_context: CommandContext, options: Namespace, changes: UserChanges
+) -> CommandResult:
+    tenant_id = command_context.tenant(options.tenant).id
+    user = _user(command_context, tenant_id, options.email)
+    await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
+    return CommandResult(f"{user.called} is {changes['status']}.")
 
 
-def _show_master_key(_: Connection, asking: Asking, now: datetime) -> Change:
-    return Change({}, [asking.entry(now, "installation.rotated", "OMS_API_KEY")])
+def _show_master_key(_: Connection, context: OperationContext, now: datetime) -> Change:
+    return Change({}, [context.entry(now, "installation.rotated", "OMS_API_KEY")])
 
 
-def _user(shell: Shell, tenant_id: int, called: str) -> UserRow:
-    wanted = called.strip().lower()
-    with shell.looking_at(tenant_id) as connection:
-        found = user_queries.list_users(connection, tenant_id, UserFilter(wanted), _MOST_LISTED, None)
+def _user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
+    parameters = called.strip().lower()
+    with command_context.connect_as_tenant(tenant_id) as connection:
+        found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)
     for user in found:
-        if wanted in {user.email, (user.person or "").lower()}:
+        if parameters in {user.email, (user.person or "").lower()}:
             return user
     raise NotFound(f"There is no user {called!r}.")
 
 
-def _key(shell: Shell, tenant_id: int, named: str) -> KeyRow:
-    with shell.looking_at(tenant_id) as connection:
-        listed = key_queries.list_key_rows(connection, tenant_id, _MOST_LISTED, None)
+def _key(command_context: CommandContext, tenant_id: int, named: str) -> KeyRow:
+    with command_context.connect_as_tenant(tenant_id) as connection:
+        listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
     for key in listed:
         if named in {key.name, key.key_id}:
             return key

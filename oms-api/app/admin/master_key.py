@@ -1,4 +1,4 @@
-"""A new OMS_API_KEY in a `.env` file, beside the old one."""
+"""Replaces OMS_API_KEY in a `.env` file and keeps the previous key."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ CURRENT, PREVIOUS = "OMS_API_KEY", "OMS_API_KEY_PREVIOUS"
 
 
 class NoMasterKey(Exception):
-    """The file holds no key that could be replaced."""
+    """The file has no key to replace."""
 
 
 def current_key(file: Path) -> str:
-    """Return the key in the file. Raises NoMasterKey."""
+    """Return the key in the file. Raise NoMasterKey."""
     try:
         key = dotenv_values(file, interpolate=False).get(CURRENT) if file.is_file() else None
     except (OSError, UnicodeDecodeError):
@@ -23,8 +23,9 @@ def current_key(file: Path) -> str:
 
 
 def replace_key(file: Path, new: str) -> None:
-    """Let the file's key become the previous one, and `new` the current. Whenever this is cut short, the file
-    holds a key that works. Raises OSError.
+    """Make the file's key the previous one and `new` the current one. Raise OSError.
+
+    The file holds a valid key even if this is interrupted.
     """
     set_key(file, PREVIOUS, current_key(file), quote_mode="auto", follow_symlinks=True)
     set_key(file, CURRENT, new, quote_mode="never", follow_symlinks=True)

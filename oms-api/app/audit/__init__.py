@@ -1,1 +1,1 @@
-"""The trail of who did what: append-only, chained by hashes tenant by tenant. No routes of its own."""
+"""The append-only audit trail, chained by hashes per tenant. It has no routes of its own."""

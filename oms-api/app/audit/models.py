@@ -1,4 +1,4 @@
-"""The audit trail: who did what, chained tenant by tenant. Rows are canonical text, as they are hashed."""
+"""Tables of the audit trail, chained per tenant. Rows are canonical text, as they are hashed."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,8 +7,8 @@ from app.database import Base
 
 
 class AuditRow(Base):
-    """One entry. `at` is RFC 3339 text; `before` and `after` are JSON text; `count` tells how many alike were
-    put together.
+    """One entry. `at` is RFC 3339 text, `before` and `after` are JSON text. `count` is the number of combined
+    actions.
     """
 
     __tablename__ = "audit_log"
@@ -34,7 +34,7 @@ class AuditRow(Base):
 
 
 class AuditHead(Base):
-    """The end of a tenant's chain; whoever appends locks it first."""
+    """The head of a tenant's chain. Every writer locks it before it appends."""
 
     __tablename__ = "audit_heads"
 

@@ -1,1 +1,1 @@
-"""Where orders are executed: one protocol, and the paper broker that needs no account anywhere."""
+"""Order execution: the broker interface, and the paper broker, which needs no account."""

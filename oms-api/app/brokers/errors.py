@@ -1,11 +1,9 @@
-"""How a broker fails. A broker that says no raises nothing: that is an event."""
+"""Errors of the connection to a broker. A rejection by the broker is an event, not an error."""
 
 
 class BrokerUnavailable(Exception):
-    """The broker was not reached: nothing was sent, and the call may be repeated."""
+    """The broker was not reached. Nothing was sent, and the call may be repeated."""
 
 
 class OutcomeOpen(Exception):
-    """The broker was reached and did not answer: ask it by `find` what became of the order before anything
-    is repeated.
-    """
+    """The broker was reached but did not respond. Query the order by `find` before repeating the call."""

@@ -1,4 +1,4 @@
-"""What any broker does for us, and the tests in `tests/brokers/contract.py` hold it to."""
+"""The interface of a broker. The tests in `tests/brokers/contract.py` check every implementation."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,68 +7,69 @@ from typing import NamedTuple, Protocol
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding
 
 
-class Found(NamedTuple):
-    """An order that the broker knows, as it stands there."""
+class OrderState(NamedTuple):
+    """An order and its state at the broker."""
 
     order: BrokerOrder
     is_open: bool
 
 
-class Told(NamedTuple):
-    """An event, and where to go on reading after it."""
+class BrokerEventRecord(NamedTuple):
+    """An event, and the cursor after it."""
 
     cursor: int
     event: BrokerEvent
 
 
 class Broker(Protocol):
-    """A place where orders are executed.
+    """Executes orders.
 
-    Orders carry our ids, and the same id is the same order: submitting it twice does nothing twice. Calls
-    return what the broker says at once; `events` has all that it ever said, in order. Every event is about
-    one order. Executions may come late, after a cancel, and carry an id of their own. `at` is now.
+    Orders carry our ids, and submitting the same id again has no effect. Calls return the immediate events;
+    `events` returns all events in order. Every event concerns one order. Executions have their own ids and
+    may arrive late, even after a cancel. `at` is the current time.
 
-    Calls raise BrokerUnavailable where nothing was sent, and OutcomeOpen where that is not known.
+    Calls raise BrokerUnavailable if nothing was sent, and OutcomeOpen if that is not known.
     """
 
     @property
     def name(self) -> str:
-        """How it is called, in executions and settings; at most 20 characters."""
+        """The broker's name in executions and settings, at most 20 characters."""
         ...
 
     @property
-    def answers_inside(self) -> bool:
-        """Whether it works in memory alone, so that it may be called within a transaction. One that talks to
-        the outside world is called after the commit.
+    def is_in_process(self) -> bool:
+        """Whether the broker works in memory only and may be called within a transaction.
+
+        One that uses the network is called after the commit.
         """
         ...
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Send an order: Accepted or Rejected, now or later, then whatever becomes of it."""
+        """Submit an order. The events are Accepted or Rejected, now or later, then its executions."""
         ...
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
-        """Ask for the end of an order: Canceled, or Refused where it is not working."""
+        """Request the cancellation of an order: Canceled, or Refused if it is not working."""
         ...
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Ask for `successor` in the place of an order: Replaced, or Refused where it is not working.
+        """Request the replacement of an order by `successor`: Replaced, or Refused if it is not working.
 
-        The successor's quantity is the total of both: what the old order has filled counts, whatever `leaves`
-        the successor comes with.
+        The successor's quantity is the total of both orders. Fills of the old order count towards it,
+        whatever its `leaves` is.
         """
         ...
 
-    def find(self, order_id: str) -> Found | None:
-        """Return what the broker knows of an order of ours, or None: it never got there."""
+    def find(self, order_id: str) -> OrderState | None:
+        """Return the broker's state of an order, or None if the broker never received it."""
         ...
 
     def open_orders(self) -> Sequence[BrokerOrder]:
-        """Return the orders that work, oldest first."""
+        """Return the working orders, oldest first."""
         ...
 
     def positions(self) -> Sequence[Holding]:
-        """Return what is held and not flat."""
+        """Return the open positions."""
         ...
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
@@ -79,8 +80,6 @@ class Broker(Protocol):
         """Return cash and buying power."""
         ...
 
-    def events(self, after: int = 0) -> Sequence[Told]:
-        """Return what was said past the cursor `after`, oldest first; what is not yet said is not waited
-        for.
-        """
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+        """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
         ...

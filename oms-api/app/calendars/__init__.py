@@ -1,1 +1,1 @@
-"""Trading calendars: when each market is open, from tables that ship with the service."""
+"""Trading calendars: the sessions of each market, from tables of this release."""

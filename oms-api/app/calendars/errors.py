@@ -1,4 +1,4 @@
-"""Questions that the calendars cannot answer."""
+"""Errors of calendars."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ from app.errors import FieldError, Invalid
 
 
 class SessionsUnknown(Invalid):
-    """The sessions of a market on a date are not known, so nothing is said about them."""
+    """The sessions of the market on that date are not known."""
 
     kind, title = "sessions-unknown", "The sessions of that date are not known"
 

@@ -1,4 +1,4 @@
-"""Trading calendars and clocks of markets."""
+"""Routes of trading calendars and market clocks."""
 
 from typing import Annotated
 
@@ -24,9 +24,9 @@ router = APIRouter(tags=["calendars"])
 async def list_calendar(
     _: Reader, query: Annotated[CalendarQuery, Query()], calendars: TheCalendars
 ) -> Response:
-    """List the sessions and holidays of a market, in the order of time.
+    """List the sessions and holidays of a market in time order.
 
-    Weekends without a session are left out. Dates that the tables do not cover are refused.
+    Weekends without a session are left out. Dates that the tables do not cover are rejected.
     """
     days = calendars.list_days(query.market, query.segment, query.since, query.until)
     return answer(list(map(serialize_day, days)))
@@ -36,6 +36,6 @@ async def list_calendar(
 async def get_clock(
     _: Reader, query: Annotated[ClockQuery, Query()], calendars: TheCalendars, now: TheClock
 ) -> Response:
-    """Tell whether a market is open now, and when it opens and closes next."""
+    """Get whether a market is open now, and when it opens and closes next."""
     clock = calendars.read_clock(query.market, query.segment, now())
     return answer(serialize_clock(query.market, query.segment, clock))

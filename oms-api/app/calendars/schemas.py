@@ -1,4 +1,4 @@
-"""Calendars and clocks on the wire."""
+"""Request and response bodies of calendars and clocks."""
 
 import re
 from datetime import date, datetime
@@ -34,7 +34,7 @@ SegmentName = Annotated[Segment, BeforeValidator(_lower)]
 
 
 class ClockQuery(BaseModel):
-    """A market, and the segment whose hours are wanted."""
+    """A market and segment."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +45,7 @@ class ClockQuery(BaseModel):
 
 
 class CalendarQuery(ClockQuery):
-    """A market and the dates that are wanted."""
+    """A market and a range of dates."""
 
     since: LocalDate = Field(
         alias="from", description="First date, in the market's time zone", examples=["2026-11-23"]
@@ -73,7 +73,7 @@ class PhaseOut(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session, `[open, close)`; its phases follow each other without a break."""
+    """A session, `[open, close)`. Its phases are contiguous."""
 
     open: str = Field(examples=["2026-11-27T14:30:00.000000Z"])
     close: str = Field(examples=["2026-11-27T18:00:00.000000Z"])
@@ -81,9 +81,9 @@ class SessionOut(BaseModel):
 
 
 class DayOut(BaseModel):
-    """A date with its sessions; a holiday has none.
+    """A date with its sessions. A holiday has none.
 
-    A day of the kind `unknown` has a session whose hours are not known to this service.
+    A day of the kind `unknown` has a session whose hours are not known.
     """
 
     date: str = Field(description="In the market's time zone", examples=["2026-11-27"])
@@ -94,7 +94,7 @@ class DayOut(BaseModel):
 
 
 class ClockOut(BaseModel):
-    """A market at this moment. `null` means that the service does not know."""
+    """The state of a market now. `null` means unknown."""
 
     market: Market
     segment: Segment
@@ -109,7 +109,7 @@ class ClockOut(BaseModel):
 
 
 def serialize_day(day: Day) -> dict[str, Any]:
-    """Return the day as `DayOut` describes it."""
+    """Serialize the day as `DayOut`."""
     return {
         "date": day.date.isoformat(),
         "kind": day.kind,
@@ -120,7 +120,7 @@ def serialize_day(day: Day) -> dict[str, Any]:
 
 
 def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str, Any]:
-    """Return the clock as `ClockOut` describes it."""
+    """Serialize the clock as `ClockOut`."""
     return {
         "market": market,
         "segment": segment,

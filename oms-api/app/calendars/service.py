@@ -27,7 +27,7 @@ class Calendars:
 
     @classmethod
     def load(cls) -> Self:
-        """Load the tables that ship with the service."""
+        """Load the tables of this release."""
         hours = parse_hours(_read_table("hours"))
         calendars: dict[CalendarKey, Calendar] = {
             CalendarKey(Market.CRYPTO, Segment.SHARES): ContinuousCalendar()
@@ -40,7 +40,7 @@ class Calendars:
         return cls(calendars)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
-        """Return the calendar. Raises UnknownSegment where the market has no such segment."""
+        """Return the calendar. Raise UnknownSegment if the market has no such segment."""
         calendar = self._calendars.get(CalendarKey(market, segment))
         if calendar is None:
             raise UnknownSegment(market, segment)
@@ -49,12 +49,12 @@ class Calendars:
     def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
         """Return the days from `start` to `end`, both included, without weekends that have no session.
 
-        Raises SessionsUnknown where the tables do not cover them, and UnknownSegment.
+        Raise SessionsUnknown if the tables do not cover them, and UnknownSegment.
         """
         return self.get_calendar(market, segment).list_days(start, end)
 
     def read_clock(self, market: Market, segment: Segment, instant: datetime) -> Clock:
-        """Return what the market does at the instant. Raises UnknownSegment."""
+        """Return the state of the market at the instant. Raise UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
             phase = phase_at(calendar, instant)

@@ -1,1 +1,1 @@
-"""What trading costs: dated schedules of fees and taxes, and the charges of a fill."""
+"""Trading costs: dated schedules of fees and taxes, and the charges of a fill."""

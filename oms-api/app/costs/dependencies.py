@@ -1,13 +1,13 @@
-"""What the routes of costs are given."""
+"""Dependencies of the routes of costs."""
 
 from typing import Annotated
 
 from fastapi import Depends
 
 from app.costs.rules.rates import RateTable
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.dependencies import part
 
 TheRates = Annotated[RateTable, part("cost_rates")]
-Estimator = Annotated[Caller, Depends(allowed(Operation.ESTIMATE_COSTS))]
+Estimator = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]

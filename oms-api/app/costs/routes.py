@@ -1,4 +1,4 @@
-"""Estimates of costs."""
+"""Routes of cost estimates."""
 
 from typing import Annotated, Any
 
@@ -36,15 +36,15 @@ async def estimate_costs(
     _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: TheRates,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Compute brokerage, taxes and fees of an order that one execution fills, with the source of each rate.
-    Nothing is recorded.
+    """Compute the brokerage, taxes and fees of an order that one execution fills, with the source of each
+    rate. Nothing is recorded.
 
-    A schedule that does not cover the exchange or product charges nothing and answers `not_covered: true`.
+    If the schedule does not cover the exchange or product, the charges are zero and `not_covered` is true.
     """
     order = body.terms(body.date or find_trading_day(body.exchange, now()))
     found = estimate_charges(order, body.execution(), rates)
-    told = serialize_estimate(
+    serialized = serialize_estimate(
         body, order, found.charges, found.dp_charge, found.rates, MARKETS[body.exchange],
         is_covered=is_covered(order),
     )  # fmt: skip
-    return answer(told)
+    return answer(serialized)

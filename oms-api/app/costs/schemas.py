@@ -1,4 +1,4 @@
-"""Estimates of costs on the wire."""
+"""Request and response bodies of cost estimates."""
 
 import datetime
 import re
@@ -21,7 +21,7 @@ def _small_letters(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _plain_date(value: Any) -> datetime.date:  # whatever JSON held
+def _plain_date(value: Any) -> datetime.date:  # any JSON value
     if isinstance(value, str) and _DATE.fullmatch(value):
         try:
             return datetime.date.fromisoformat(value)
@@ -105,7 +105,7 @@ class RateOut(BaseModel):
 
 
 class EstimateOut(BaseModel):
-    """The charges of an order, and the rates that they come from."""
+    """The charges of an order, and the rates they were computed from."""
 
     schedule: Schedule
     exchange: Exchange
@@ -131,7 +131,7 @@ def serialize_estimate(
     body: EstimateIn, order: OrderTerms, charges: Charges, dp_charge: Decimal | None, rates: tuple[Rate, ...],
     market: Market, *, is_covered: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the estimate as `EstimateOut` describes it."""
+    """Serialize the estimate as `EstimateOut`."""
     total = _money(charges.total)
     components = charges.components(order.schedule)
     return {

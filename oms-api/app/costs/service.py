@@ -1,4 +1,4 @@
-"""The rates that ship with the service, and estimates of an order's charges."""
+"""Loads the rates of this release, and estimates the charges of orders."""
 
 from decimal import Decimal
 from functools import cache
@@ -12,9 +12,9 @@ from app.costs.rules.values import Charges, Execution, OrderTerms, Totals
 
 
 class Estimate(NamedTuple):
-    """The charges of an order that is filled by one execution, the first of its day.
+    """The charges of an order filled by one execution, the first of its day.
 
-    `dp_charge` is booked beside them, once per scrip and day; None where it is unknown on that date.
+    `dp_charge` is charged separately, once per scrip and day. It is None if the rate of that date is unknown.
     """
 
     charges: Charges
@@ -23,18 +23,18 @@ class Estimate(NamedTuple):
 
 
 def read_rates() -> list[Rate]:
-    """Return the rates of the table that ships with the service. Raises InvalidRates."""
+    """Return the rates of the table of this release. Raise InvalidRates."""
     return parse_rates(resources.files("app.costs").joinpath("rates.csv").read_text("utf-8"))
 
 
 @cache
 def load_rates() -> RateTable:
-    """Return the table that ships with the service, ready to search, read once. Raises InvalidRates."""
+    """Return the table of this release as an search, read once. Raise InvalidRates."""
     return RateTable(read_rates())
 
 
 def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) -> Estimate:
-    """Return what the order costs. Raises RateUnknown where the table begins after the order's day."""
+    """Return the charges of the order. Raise RateUnknown if the table begins after the order's day."""
     rates = find_rates(order, table)
     charges = compute_fill_charges(order, Totals(), execution, table).charges
     return Estimate(charges, _dp_charge(order, table), tuple(rates.values()))

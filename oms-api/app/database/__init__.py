@@ -1,18 +1,18 @@
-"""Connections, types and bulk statements; no business knowledge."""
+"""Connections, column types and bulk statements, without business logic."""
 
 from app.database.base import METADATA, Base
 from app.database.bulk import (
-    alteration,
-    insertion,
-    insertion_of_missing,
-    matching_rows,
-    upsertion,
+    build_insert,
+    build_insert_missing,
+    build_update,
+    build_upsert,
+    find_matching_rows,
     write,
 )
-from app.database.engine import connect_engine, normalise_url, refuse_unsafe_durability
+from app.database.engine import connect_engine, normalize_url, refuse_unsafe_durability
 from app.database.plans import presorted
 from app.database.readers import Readers
-from app.database.tenants import declare_every_tenant, declare_tenants
+from app.database.tenants import set_all_tenants_scope, set_tenant_scope
 from app.database.types import Amount, Instant, Serial
 from app.database.unit_of_work import snapshot, unit_of_work
 
@@ -23,18 +23,18 @@ __all__ = [
     "Instant",
     "Readers",
     "Serial",
-    "alteration",
+    "build_insert",
+    "build_insert_missing",
+    "build_update",
+    "build_upsert",
     "connect_engine",
-    "declare_every_tenant",
-    "declare_tenants",
-    "insertion",
-    "insertion_of_missing",
-    "matching_rows",
-    "normalise_url",
+    "find_matching_rows",
+    "normalize_url",
     "presorted",
     "refuse_unsafe_durability",
+    "set_all_tenants_scope",
+    "set_tenant_scope",
     "snapshot",
     "unit_of_work",
-    "upsertion",
     "write",
 ]

@@ -1,4 +1,4 @@
-"""The declarative base; constraints get their names from one convention, so that migrations can name them."""
+"""The declarative base. Constraint names follow one convention, so that migrations can name them."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
@@ -15,6 +15,6 @@ METADATA = MetaData(
 
 
 class Base(DeclarativeBase):
-    """All tables of the service."""
+    """The base of all tables."""
 
     metadata = METADATA

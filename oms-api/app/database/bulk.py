@@ -1,8 +1,8 @@
-"""Many rows in one statement: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
+"""Statements for many rows: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
 
-Values are what both databases take as text or JSON: str, int, bool and None; amounts as canonical text
-(`money.fixed`), instants as RFC 3339 text (`clock.iso`). Statements name tables and columns of the code
-alone.
+Values have types that both databases accept as text or JSON: str, int, bool and None. Amounts are canonical
+text (`money.fixed`), times are RFC 3339 text (`clock.iso`). Statements only contain names of tables and
+columns from the code.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchem
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A statement of each database, and the rows it is for."""
+    """A statement for each database, and its rows."""
 
     on_postgresql: str
     on_sqlite: str
@@ -31,53 +31,53 @@ class Write:
 
 
 class Part(NamedTuple):
-    """Columns of a table, looked up where those of `on` equal the key's members of these numbers."""
+    """Columns of a table, from the row whose `on` columns equal the key's members at these positions."""
 
     table: Table
     columns: Names
     on: tuple[tuple[str, int], ...]
 
 
-def insertion(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
-    """Insert `rows`, each in the order of `columns`."""
+def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+    """Insert `rows`, with values in the order of `columns`."""
     return Write(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
 
 
-def insertion_of_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
-    """Insert those of `rows` that break no unique constraint, in the order given."""
-    plain = insertion(table, columns, rows)
+def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+    """Insert those of `rows` that violate no unique constraint, in the given order."""
+    plain = build_insert(table, columns, rows)
     ignore = " ON CONFLICT DO NOTHING"
     return Write(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
 
 
-def upsertion(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
-    """Insert `rows`, or where one with the same `key` stands, overwrite its other columns."""
+def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+    """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
     return Write(_upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows)
 
 
-def alteration(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
-    """Set the columns of the rows with those keys. A row of `rows` holds `columns`, then `key`."""
+def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+    """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
     return Write(_update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows)
 
 
 def write(connection: Connection, *writes: Write) -> None:
-    """Run `writes` in order, on PostgreSQL in one round trip. Those without rows do nothing."""
-    due = [one for one in writes if one.rows]
+    """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows."""
+    pending = [one for one in writes if one.rows]
     if _is_sqlite(connection):
-        for one in due:
+        for one in pending:
             connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
-    elif due:
-        script = ";\n".join(one.on_postgresql for one in due)
-        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in due))
+    elif pending:
+        script = ";\n".join(one.on_postgresql for one in pending)
+        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in pending))
 
 
-def matching_rows(
+def find_matching_rows(
     connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
 ) -> list[tuple[Any, ...]]:
-    """Return `columns` of the rows whose `key` is among `keys`, as the driver gives them, in no certain
+    """Return `columns` of the rows whose `key` is among `keys`, in the driver's types and in no defined
     order.
 
-    With `lock_by`, on PostgreSQL, the rows are locked for update in the order of that column.
+    With `lock_by`, on PostgreSQL, lock the rows for update in the order of that column.
     """
     if not keys:
         return []
@@ -85,9 +85,10 @@ def matching_rows(
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
-def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
-    """Return those of `keys` that any of `parts` knows: the key, then the columns of each part, None where it
-    has no such row.
+def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
+    """Return those of `keys` that have a row in any of `parts`: the key, then the columns of each part.
+
+    The columns of a part without such a row are None.
     """
     if not keys:
         return []
@@ -95,16 +96,16 @@ def joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> li
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
 
 
-def rows_named(
+def find_rows_by_name(
     connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows with those (tenant id, name), for an index on (`name`, tenant_id).
 
-    On PostgreSQL no other index can serve it: on a table that was not analysed yet, one of those that begin
-    with the tenant looks as good to the planner, and all of the tenant's rows would be read for each name.
+    No other index can serve the query on PostgreSQL. On a table without statistics the planner might choose
+    an index that begins with the tenant, and read all of the tenant's rows for each name.
     """
     if not names or _is_sqlite(connection):
-        return matching_rows(connection, table, columns, ("tenant_id", name), names)
+        return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
     statement = _format_name_lookup(table, columns, name)
     return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
 
@@ -114,7 +115,7 @@ def _is_sqlite(connection: Connection) -> bool:
 
 
 def _json(rows: Sequence[Row]) -> str:
-    """Return the rows as JSON arrays of objects with the short names c0, c1, …: less to send and to parse."""
+    """Return the rows as JSON objects with the short names c0, c1, …, which are faster to parse."""
     names = _short(len(rows[0]))
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
@@ -172,7 +173,7 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bo
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
         return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above
-    # OFFSET 0 keeps the look-ups apart: one join of all would read a whole table that was not analysed yet.
+    # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
 

@@ -1,4 +1,7 @@
-"""Writes that touch no book and so need not wait for the writer: a thread, a transaction each."""
+"""Writes that do not touch a portfolio's books and so need not wait for the writer thread.
+
+One thread runs them, each in its own transaction.
+"""
 
 import asyncio
 import sqlite3
@@ -12,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.clock import monotonic_seconds
 from app.database.locks import is_file_locked
-from app.database.tenants import declare_tenants
+from app.database.tenants import set_tenant_scope
 from app.database.unit_of_work import unit_of_work
 from app.errors import NotPlaced, OutcomeUnknown
 
@@ -22,26 +25,26 @@ WAIT_SECONDS = 5.0
 
 
 class Changes:
-    """Run functions of a connection that write, one after the other, off the event loop."""
+    """Runs functions that write, one after another, off the event loop."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="changes")
 
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
-        """Return what `change` returns, once it is committed; it sees the tenant's rows alone.
+        """Run `change` with the tenant scope set, commit, and return its result.
 
-        Raises NotPlaced where the database is away, or another session holds a lock; OutcomeUnknown where the
-        connection was lost at COMMIT.
+        Raise NotPlaced if the database is unavailable or another session holds a lock, and OutcomeUnknown if
+        the connection was lost at COMMIT.
         """
 
         def declared(connection: Connection) -> T:
-            return change(declare_tenants(connection, [tenant_id]))
+            return change(set_tenant_scope(connection, [tenant_id]))
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, declared)
 
     def close(self) -> None:
-        """Let what is under way end, and stop the thread."""
+        """Finish the running work and stop the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, change: Callable[[Connection], T]) -> T:
@@ -55,17 +58,20 @@ class Changes:
 
         try:
             if self._engine.dialect.name == "sqlite":
-                return self._beside_the_writer(noted)
+                return self._lock_sqlite(noted)
             with unit_of_work(self._engine) as connection:
                 return noted(connection)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if is_done and isinstance(error, DBAPIError) and error.connection_invalidated:
-                message = "The database was lost while committing; look whether the change was made."
+                message = "The database was lost during the commit. Check whether the change was made."
                 raise OutcomeUnknown(message) from error
             raise NotPlaced("The database does not take this just now; send it again in a moment.") from error
 
-    def _beside_the_writer(self, change: Callable[[Connection], T]) -> T:
-        """SQLite asks for its one lock less and less often: under load the writer would have it each time."""
+    def _lock_sqlite(self, change: Callable[[Connection], T]) -> T:
+        """Take SQLite's lock with constant retries.
+
+        SQLite's own retries become less and less frequent, so under load the writer thread would always win.
+        """
         with self._engine.connect().execution_options(writes=True) as connection:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.execute(f"PRAGMA busy_timeout = {ASK_MILLISECONDS}")

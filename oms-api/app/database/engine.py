@@ -1,4 +1,4 @@
-"""Engines: psycopg2 with bounded waits, or SQLite in WAL mode with every commit flushed."""
+"""Database engines: psycopg2 with timeouts, or SQLite in WAL mode with every commit flushed to disk."""
 
 import sqlite3
 from pathlib import Path
@@ -8,21 +8,21 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.config import ConfigurationError
-from app.database.tenants import carry_declarations, enforce_row_security
-from app.database.waits import install
+from app.database.tenants import enforce_row_security, send_tenant_scope
+from app.database.timeouts import install
 
 CONNECT_TIMEOUT_SECONDS = 3
-# Beside the readers: the writer, changes, log-ins, administration, the audit trail, newcomers.
+# For the writer, changes, log-ins, administration, the audit trail and new Slack users.
 _SPARE_CONNECTIONS = 9
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 class UnsafeDatabase(Exception):
-    """The database may lose what it has acknowledged."""
+    """The database may lose commits that it has acknowledged."""
 
 
-def normalise_url(url: str) -> URL:
-    """Return the URL with the driver named: SQLAlchemy 2.1 takes a bare `postgresql://` for another one."""
+def normalize_url(url: str) -> URL:
+    """Return the URL with an explicit driver: SQLAlchemy 2.1 chooses another one for a bare `postgresql://`."""
     parsed = make_url(url)
     if parsed.drivername in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg2")
@@ -30,17 +30,17 @@ def normalise_url(url: str) -> URL:
 
 
 def connect_engine(
-    url: str, readers: int = 8, timeout_seconds: float = 5.0, *, walled: bool = False
+    url: str, readers: int = 8, timeout_seconds: float = 5.0, *, tenant_scoped: bool = False
 ) -> Engine:
-    """Return an engine for `url` with a connection for each reader and a few to spare.
+    """Return an engine for `url` with a connection for each reader and some for writers.
 
-    With `walled`, as the service works: on PostgreSQL as a role that sees declared tenants alone (see
-    `database.tenants`), and by indexes alone; without, as the operator's commands do. No statement waits
-    longer than `timeout_seconds` for the server, nor a fifth of that for a lock: told apart, for a lock that
-    is held is no server that is gone. Errors do not repeat parameters: hashes of passwords and keys are among
-    them.
+    With `tenant_scoped`, for the service: on PostgreSQL it works as a role that sees only the rows of the
+    tenant scope (see `database.tenants`), and uses only indexes. Without it, for the operator's commands. No
+    statement waits longer than `timeout_seconds` for the server, nor longer than a fifth of that for a lock,
+    so that a held lock is distinguished from an unavailable server. Errors do not include parameters, which
+    may be hashes of passwords and keys.
     """
-    parsed = normalise_url(url)
+    parsed = normalize_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed, pool, timeout_seconds)
@@ -49,7 +49,7 @@ def connect_engine(
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"
     )
-    if walled:  # what is known of a table that was never analysed says nothing of how large it is
+    if tenant_scoped:  # the statistics of a table that was never analyzed do not give its size
         options += " -c enable_seqscan=off"
     engine = create_engine(
         parsed,
@@ -62,24 +62,24 @@ def connect_engine(
         hide_parameters=True,
         **pool,
     )
-    (enforce_row_security if walled else carry_declarations)(engine)
+    (enforce_row_security if tenant_scoped else send_tenant_scope)(engine)
     return engine
 
 
-def drop_plans(connection: Connection) -> None:
-    """Have PostgreSQL plan anew what it planned for this connection, in its next transaction or this one.
+def discard_plans(connection: Connection) -> None:
+    """Make PostgreSQL replan cached plans of this connection, in this or the next transaction.
 
-    It keeps the plans of foreign keys' checks while a connection lives, or until a table is analysed: what
-    was planned for an empty table would read all of a large one, for each row that is inserted.
+    It caches the plans of foreign key checks until the connection closes or a table is analyzed. A plan made
+    for an empty table would scan a large one for each inserted row.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("DISCARD PLANS")
 
 
 def refuse_unsafe_durability(connection: Connection) -> None:
-    """Raise UnsafeDatabase where a crash of the server could lose a commit that it has acknowledged."""
+    """Raise UnsafeDatabase if a crash of the server could lose an acknowledged commit."""
     if connection.dialect.name == "sqlite":
-        return  # every connection sets its own: see _configure_sqlite
+        return  # each SQLite connection sets its own, see _configure_sqlite
     for setting in _MUST_BE_ON:
         value = connection.execute(text(f"SHOW {setting}")).scalar_one()
         if value in {"off", "local"}:
@@ -114,14 +114,15 @@ def _make_folder(folder: Path) -> None:
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # BEGIN is ours to say: see _begin_sqlite
-    # Without recursive triggers, REPLACE would delete rows of the ledger past the trigger that forbids it.
+    connection.isolation_level = None  # BEGIN is sent explicitly, see _begin_sqlite
+    # Without recursive triggers, REPLACE would delete ledger rows without firing the trigger that forbids it.
     settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
     for pragma in (*settings, "trusted_schema=OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the write lock at once; a deferred one would fail half-way when it meets another.
+    # A writer takes the write lock immediately. A deferred one would fail halfway if another writer is
+    # active.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

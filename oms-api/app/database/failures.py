@@ -1,9 +1,9 @@
-"""What a database's refusal says to an operator."""
+"""Error messages of the database, for operators."""
 
 from sqlalchemy.exc import SQLAlchemyError
 
 
-def reason(error: SQLAlchemyError) -> str:
-    """Return the driver's own words, on one line; no address, no statement."""
+def format_reason(error: SQLAlchemyError) -> str:
+    """Return the driver's message on one line, without the address and the statement."""
     words = str(getattr(error, "orig", None) or type(error).__name__)
     return " ".join(words.split())

@@ -1,15 +1,15 @@
-"""The file of a SQLite database: whether what is written to it is kept."""
+"""The file of a SQLite database, and checks that writes to it persist."""
 
 import os
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-MIN_FREE_BYTES = 1_000_000  # below this the next commits fail
+MIN_FREE_BYTES = 1_000_000  # below this, the next commits fail
 
 
 class DatabaseFile:
-    """The file that a service began to write to. `path` is None for a database on a server."""
+    """The file that the service opened at its start. `path` is None for a database server."""
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path).absolute()
@@ -21,8 +21,9 @@ class DatabaseFile:
         return cls(engine.url.database if engine.dialect.name == "sqlite" else None)
 
     def find_problem(self) -> str | None:
-        """Return a sentence that says why nothing can be written, or None. It names no path: anybody may
-        read it. The first file that is seen is the one to be kept.
+        """Return a sentence that says why writes would fail or be lost, or None.
+
+        It names no path, since it is public. The first file found is the one that must stay in place.
         """
         if self._path is None:
             return None

@@ -1,7 +1,6 @@
-"""One query for all who ask at once: the reading counterpart of group commit.
+"""Combines concurrent look-ups into one query: the read counterpart of group commit.
 
-Whoever asks while a query is under way waits for the next one, so nobody is told less than what was committed
-before they asked.
+A call during a running query waits for the next one, so that it sees everything committed before the call.
 """
 
 import asyncio
@@ -15,11 +14,11 @@ from app.database.readers import Readers
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
-MOST_KEYS = 50
+MAX_KEYS = 50
 
 
 class GroupRead(Generic[Key, Answer]):
-    """Answer keys by `read`, one statement for all that wait; for one event loop."""
+    """Answers keys by `read`, with one statement for all waiting callers. For one event loop."""
 
     def __init__(
         self, readers: Readers, read: Callable[[Connection, Sequence[Key]], dict[Key, Answer]]
@@ -30,32 +29,33 @@ class GroupRead(Generic[Key, Answer]):
         self._drain: asyncio.Task[None] | None = None
 
     async def get(self, key: Key) -> Answer | None:
-        """Return the answer for `key`, None where there is none. Raises what the readers raise."""
+        """Return the value of `key`, or None. Raise the errors of the readers."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
         if self._drain is None:
             self._drain = asyncio.create_task(self._answer_all())
-        return await asyncio.shield(future)  # one who leaves takes nothing from the others
+        return await asyncio.shield(future)  # a cancelled caller does not cancel the query of the others
 
     def _query(self, keys: Sequence[Key]) -> Callable[[Connection], dict[Key, Answer]]:
         return lambda connection: self._read(connection, keys)
 
     async def _answer_all(self) -> None:
         while self._waiting:
-            keys = list(self._waiting)[:MOST_KEYS]
-            asked = {key: self._waiting.pop(key) for key in keys}
+            keys = list(self._waiting)[:MAX_KEYS]
+            futures = {key: self._waiting.pop(key) for key in keys}
             try:
                 found = await self._readers.run_single(self._query(keys))
             except Exception as error:  # noqa: BLE001  # told to those who asked; the next query is another
-                _refuse(asked, error)
+                _refuse(futures, error)
             else:
-                for key, future in asked.items():
+                for key, future in futures.items():
                     future.set_result(found.get(key))
         self._drain = None
 
 
-def _refuse(asked: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
-    for future in asked.values():
+def _refuse(futures: dict[Key, "asyncio.Future[Answer | None]"], error: Exception) -> None:
+    for future in futures.values():
         future.set_exception(error)
-        future.exception()  # looked at here, lest one whom nobody waits for any more is reported as forgotten
+        # retrieve the exception, or asyncio reports it as never retrieved if no caller waits any more
+        future.exception()

@@ -1,4 +1,4 @@
-"""Locks that another session holds too long: telling them, and keeping what waits for them out of the way."""
+"""Detects lock timeouts, and avoids waiting again for locks that other sessions hold."""
 
 from collections.abc import Hashable
 
@@ -10,29 +10,29 @@ from app.clock import monotonic_seconds
 PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
-_SQLITE_BUSY = 5  # the primary code; the extended ones carry it in their lowest byte
-_MOST_JAMS = 10_000
+_SQLITE_BUSY = 5  # the primary code: the lowest byte of an extended code
+_MAX_LOCK_GROUPS = 10_000
 
 
 def is_row_locked(error: Exception) -> bool:
-    """Tell whether a statement gave up waiting for a lock on rows: others may be free."""
+    """Return whether a statement timed out on a row lock. Other rows may be free."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE
 
 
 def is_file_locked(error: Exception) -> bool:
-    """Tell whether SQLite gave up waiting for its one lock: nothing can be written."""
+    """Return whether SQLite timed out on its single write lock. Then nothing can be written."""
     code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
     return (code & 0xFF) == _SQLITE_BUSY
 
 
-def wait_briefly(connection: Connection) -> None:
-    """Wait PROBE_MILLISECONDS at most for each lock of this transaction (PostgreSQL)."""
+def set_short_lock_timeout(connection: Connection) -> None:
+    """Limit the wait for each lock of this transaction to PROBE_MILLISECONDS (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
 
 
 class LockContention:
-    """What ran into a lock of somebody else, and until when it is not even tried."""
+    """Lock groups whose lock another session holds, and the time until which they are not tried again."""
 
     def __init__(self) -> None:
         self._closed_until: dict[Hashable, float] = {}
@@ -40,19 +40,19 @@ class LockContention:
     def __bool__(self) -> bool:
         return bool(self._closed_until)
 
-    def __contains__(self, strand: Hashable) -> bool:
-        return strand in self._closed_until
+    def __contains__(self, lock_group: Hashable) -> bool:
+        return lock_group in self._closed_until
 
-    def is_closed(self, strand: Hashable) -> bool:
-        """Tell whether the strand ran into a lock within the last CLOSED_SECONDS."""
-        return monotonic_seconds() < self._closed_until.get(strand, 0.0)
+    def is_closed(self, lock_group: Hashable) -> bool:
+        """Return whether the group hit a lock within the last CLOSED_SECONDS."""
+        return monotonic_seconds() < self._closed_until.get(lock_group, 0.0)
 
-    def close(self, strand: Hashable) -> None:
-        """Note that the strand ran into a lock just now."""
-        if len(self._closed_until) >= _MOST_JAMS:
+    def close(self, lock_group: Hashable) -> None:
+        """Record that the group hit a lock just now."""
+        if len(self._closed_until) >= _MAX_LOCK_GROUPS:
             self._closed_until.clear()
-        self._closed_until[strand] = monotonic_seconds() + CLOSED_SECONDS
+        self._closed_until[lock_group] = monotonic_seconds() + CLOSED_SECONDS
 
-    def open(self, strand: Hashable) -> None:
-        """Note that the strand got through."""
-        self._closed_until.pop(strand, None)
+    def open(self, lock_group: Hashable) -> None:
+        """Record that the group got its lock."""
+        self._closed_until.pop(lock_group, None)

@@ -1,17 +1,16 @@
-"""Row-level security for migrations: how a table is put behind the wall between tenants (PostgreSQL).
+"""Row-level security for migrations: statements that restrict a table to one tenant's rows (PostgreSQL).
 
-Where the migrating user may make the role `slackoms_app`, or is a member of it, the service works as that
-role, and the owner sees everything: migrations and backups need it. Where it may not, the policy binds the
-owner itself.
+If the migrating user may create or join the role `slackoms_app`, the service works as that role, and the
+owner sees all rows for migrations and backups. Otherwise the policy also applies to the owner.
 """
 
 from sqlalchemy import Connection, text
 
 from app.database.tenants import APP_ROLE
 
-# A subquery, so that the setting is read once for a statement and not for every row it looks at. And not
-# `tenant_id = any(…)`: the planner would expect few rows, and read all of the tenant's instead of looking up
-# the keys that a statement asks for.
+# A subquery, so that the setting is read once per statement and not once per row. Not `tenant_id = any(…)`,
+# for which the planner would expect few rows and scan all of the tenant's rows instead of looking up the keys
+# of the statement.
 _DECLARED = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
 _MINE = f"array_position({_DECLARED}, tenant_id) IS NOT NULL"
 _MAKE_ROLE = f"""
@@ -20,7 +19,7 @@ _MAKE_ROLE = f"""
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END $$
 """
-# Where another installation of the server made the role, that one's owner alone may admit others to it.
+# If another installation on the server created the role, only that installation's owner can grant it.
 _JOIN_ROLE = f"""
     DO $$ BEGIN
         GRANT {APP_ROLE} TO CURRENT_USER;
@@ -42,7 +41,7 @@ _STANDING = text(
 
 
 def prepare_role(connection: Connection) -> bool:
-    """Make the role of the service and join it, where that is allowed; return whether it can be used."""
+    """Create the role of the service and join it if that is allowed. Return whether it can be used."""
     may_create, exists, is_member = connection.execute(_STANDING).one()
     if may_create and not exists:
         connection.execute(text(_MAKE_ROLE))
@@ -53,8 +52,9 @@ def prepare_role(connection: Connection) -> bool:
 
 
 def adopt(connection: Connection) -> None:
-    """Let whoever owns the tables now see all of their rows: in a database that was restored under another
-    name, the policies speak of the owner of before.
+    """Give the current owner of the tables access to all of their rows.
+
+    In a database restored under another name, the policies name the previous owner.
     """
     orphans = connection.execute(text(_ORPHANS)).scalars().all()
     for table in orphans:
@@ -64,7 +64,7 @@ def adopt(connection: Connection) -> None:
 
 
 def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:
-    """Return the statements that let tenants see their own rows of `table` alone, and use `verbs` on them."""
+    """Return the statements that restrict `table` to rows of the tenant scope and grant `verbs` on them."""
     statements = [
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
@@ -90,7 +90,7 @@ def unprotect(table: str) -> list[str]:
 
 
 def allow(table: str, verbs: str) -> list[str]:
-    """Return the statements that let the service use `verbs` on a table, and number its rows."""
+    """Return the statements that grant the service `verbs` on a table and the use of its sequence."""
     grant_sequence = f"""
         DO $$ DECLARE owned record; BEGIN
             FOR owned IN SELECT quote_ident(s.relname) AS name FROM pg_class s

@@ -1,4 +1,4 @@
-"""Reads for an event loop: a few threads, each sure of a connection, and a bounded line before them."""
+"""Reads off the event loop, in a few threads that have a connection each and a bounded queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,38 +9,36 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database.tenants import declare_tenants
+from app.database.tenants import set_tenant_scope
 from app.errors import Unavailable
 
 QUEUE_PER_THREAD = 64
-ANSWER_SECONDS = 10.0  # no caller waits longer
+ANSWER_SECONDS = 10.0  # the maximum wait of a caller
 
 T = TypeVar("T")
 
 
 class Readers:
-    """Run read-only functions of a connection off the event loop."""
+    """Runs read-only functions of a connection off the event loop."""
 
     def __init__(self, engine: Engine, threads: int) -> None:
         self._snapshots, self._statements = engine, engine
-        if engine.dialect.name == "postgresql":  # SQLite's transactions see one moment by themselves
+        if engine.dialect.name == "postgresql":  # SQLite's transactions are snapshots anyway
             self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
             self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self._room = threads * QUEUE_PER_THREAD
 
     async def run(self, read: Callable[[Connection], T], tenant_id: int | None = None) -> T:
-        """Return what `read` returns: all its statements see the database at one moment, and of tables behind
-        the wall the tenant's rows alone (see `database.tenants`).
+        """Run `read` on one snapshot of the database and return its result.
 
-        Raises Unavailable when the line is full or the database does not answer.
+        It sees only the tenant's rows of tables with row-level security (see `database.tenants`). Raise
+        Unavailable if the queue is full or the database does not respond.
         """
         return await self._run(self._snapshots, read, tenant_id)
 
     async def run_single(self, read: Callable[[Connection], T]) -> T:
-        """As `run`, for single statements that need no transaction around them; `read` declares the tenant of
-        each.
-        """
+        """Like `run`, for single statements without a transaction. `read` sets the tenant scope of each."""
         return await self._run(self._statements, read, None)
 
     async def _run(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
@@ -58,7 +56,7 @@ class Readers:
             self._room += 1
 
     def close(self) -> None:
-        """Let the reads under way end, and stop the threads."""
+        """Finish the running reads and stop the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
@@ -69,7 +67,8 @@ def _read(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            # A connection from before a restart of the database; the pool holds none of those now.
+            # The connection was opened before a restart of the database. The pool has dropped all of those
+            # now.
             return _once(engine, read, tenant_id)
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("The database does not answer; try again in a moment.") from error
@@ -77,4 +76,4 @@ def _read(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None
 
 def _once(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
     with engine.connect() as connection:
-        return read(connection if tenant_id is None else declare_tenants(connection, [tenant_id]))
+        return read(connection if tenant_id is None else set_tenant_scope(connection, [tenant_id]))

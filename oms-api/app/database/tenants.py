@@ -1,8 +1,8 @@
-"""The second wall between tenants, on PostgreSQL: which tenants a transaction is for.
+"""Row-level security at run time, on PostgreSQL: the tenant scope of a transaction.
 
-Row-level security shows a statement the rows of the tenants in the setting `app.tenants`, local to the
-transaction; none set means no rows. The declaration travels in front of the first statement of each
-transaction, in one round trip. SQLite has no such wall, and ignores the declaration.
+A statement sees only rows of the tenants in the setting `app.tenants`, which is local to the transaction;
+without it, no rows. The setting is sent ahead of the first statement of each transaction, in one round trip.
+SQLite has no row-level security and ignores the scope.
 """
 
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ _STANDING = """
 """
 
 
-# Whether a policy lets the user see rows of each table behind the wall.
-_SIGHT = """
+# Whether a policy lets the user see rows of each protected table.
+_VISIBILITY = """
     SELECT bool_and(rolsuper OR rolbypassrls OR EXISTS (
         SELECT FROM pg_policy any_policy, unnest(any_policy.polroles) role
         WHERE any_policy.polrelid = wall.polrelid
@@ -32,52 +32,58 @@ _SIGHT = """
 """
 
 
-class SeesNothing(Exception):
-    """The user of the database stands outside of its policies: every table would look empty."""
+class NoVisibleRows(Exception):
+    """No policy applies to the database user, so every table would look empty."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The policies of the database show this user nothing: work as the owner of the tables, and where "
-            "they were restored under another owner run `python -m app.migrate` first."
+            "Row-level security hides all rows from this database user. Connect as the owner of the tables. "
+            "If they were restored under another owner, run `python -m app.migrate` first."
         )
 
 
-def declare_tenants(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
-    """Let the transactions of `connection` see these tenants, from the next statement on; return it."""
+def set_tenant_scope(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
+    """Set the tenants that transactions of `connection` may see, from the next statement on. Return
+    `connection`.
+    """
     numbers = ",".join(str(int(tenant_id)) for tenant_id in sorted(set(tenant_ids)))
     return connection.execution_options(**{_DECLARED: numbers})
 
 
 def enforce_row_security(engine: Engine) -> None:
-    """Make every connection of `engine` act as a role that owns nothing, and carry what is declared.
+    """Make every connection of `engine` act as a role that owns no table, and send its tenant scope.
 
-    Where the database knows no such role, or the user may not act as it, connections stay who they are.
+    If the role does not exist, or the user may not act as it, connections keep their user.
     """
-    event.listen(engine, "connect", _act_as_app)
-    carry_declarations(engine)
+    event.listen(engine, "connect", _set_app_role)
+    send_tenant_scope(engine)
 
 
-def carry_declarations(engine: Engine) -> None:
-    """Send declared tenants ahead of the first statement of each transaction."""
-    event.listen(engine, "begin", _forget)
-    event.listen(engine, "before_cursor_execute", _carry, retval=True)
+def send_tenant_scope(engine: Engine) -> None:
+    """Send the tenant scope ahead of the first statement of each transaction."""
+    event.listen(engine, "begin", _clear_scope)
+    event.listen(engine, "before_cursor_execute", _prepend_scope, retval=True)
 
 
-def declare_every_tenant(connection: Connection) -> Connection:
-    """Let an operator's command see all tenants, also where the policies bind the owner itself.
+def set_all_tenants_scope(connection: Connection) -> Connection:
+    """Set the scope to all tenants, for the operator's commands, also if the policies apply to the owner.
 
-    Raises SeesNothing.
+    Raise NoVisibleRows.
     """
-    if connection.dialect.name == "postgresql" and connection.execute(text(_SIGHT)).scalar_one() is False:
-        raise SeesNothing
-    return declare_tenants(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
+    if (
+        connection.dialect.name == "postgresql"
+        and connection.execute(text(_VISIBILITY)).scalar_one() is False
+    ):
+        raise NoVisibleRows
+    return set_tenant_scope(connection, connection.execute(text("SELECT id FROM tenants")).scalars())
 
 
 def describe_row_security(connection: Connection) -> str:
-    """Say what row-level security is worth on this connection, for readiness.
+    """Describe the row-level security of this connection, for the readiness check.
 
-    "enforced": it works as a role that owns nothing. "enforced on the owner": that role could not be made,
-    and the policies bind the service's own user. "bypassed": the user is above policies. "none": SQLite.
+    "enforced": it acts as a role that owns no table. "enforced on the owner": the role could not be created,
+    and the policies apply to the service's own user. "bypassed": policies do not apply to the user. "none":
+    SQLite.
     """
     if connection.dialect.name == "sqlite":
         return "none"
@@ -87,7 +93,7 @@ def describe_row_security(connection: Connection) -> str:
     return "bypassed" if bypasses else "enforced on the owner"
 
 
-def _act_as_app(dbapi_connection: Any, _: object) -> None:  # a connection of psycopg2
+def _set_app_role(dbapi_connection: Any, _: object) -> None:  # a psycopg2 connection
     with dbapi_connection.cursor() as cursor:
         cursor.execute(_MAY_ACT, (APP_ROLE,))
         if cursor.fetchone():
@@ -95,21 +101,21 @@ def _act_as_app(dbapi_connection: Any, _: object) -> None:  # a connection of ps
     dbapi_connection.commit()
 
 
-def _forget(connection: Connection) -> None:
+def _clear_scope(connection: Connection) -> None:
     connection.info.pop(_SENT, None)
 
 
-def _carry(
+def _prepend_scope(
     connection: Connection, _: Any, statement: str, parameters: Any, context: Any, __: bool
-) -> tuple[str, Any]:  # as SQLAlchemy's event has it
+) -> tuple[str, Any]:  # the return type of SQLAlchemy's event
     options = connection.get_execution_options()
     declared = options.get(_DECLARED)
     if declared is None or connection.info.get(_SENT) == declared:
         return statement, parameters
-    if options.get("isolation_level") != "AUTOCOMMIT":  # there each statement is a transaction of its own
+    if options.get("isolation_level") != "AUTOCOMMIT":  # in AUTOCOMMIT each statement is its own transaction
         connection.info[_SENT] = declared
     declaration = f"SELECT set_config('app.tenants', '{{{declared}}}', true)"
-    if getattr(context, "_is_server_side", False):  # DECLARE CURSOR takes one statement
+    if getattr(context, "_is_server_side", False):  # DECLARE CURSOR accepts only one statement
         plain = connection.connection.cursor()
         plain.execute(declaration)
         plain.close()

@@ -1,6 +1,6 @@
-"""Column types that keep amounts exact and instants aware on both databases.
+"""Column types that keep amounts exact and times timezone-aware on both databases.
 
-SQLite's own NUMERIC is binary floating point, and its date types forget the time zone; both are TEXT there.
+SQLite's own NUMERIC is binary floating point and its date types drop the time zone. Both are TEXT there.
 """
 
 from datetime import UTC, datetime
@@ -13,12 +13,14 @@ from typing_extensions import override
 from app.clock import iso
 from app.money import DIGITS, PLACES, fixed
 
-# Keys that the database numbers.
+# Primary keys that the database generates.
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Amount(TypeDecorator[Decimal]):
-    """NUMERIC(24, 8) on PostgreSQL; on SQLite canonical text with 8 decimals, which compares by CAST only."""
+    """NUMERIC(24, 8) on PostgreSQL. On SQLite canonical text with 8 decimals, which only a CAST compares
+    correctly.
+    """
 
     impl = Numeric
     cache_ok = True
@@ -39,7 +41,7 @@ class Amount(TypeDecorator[Decimal]):
 
 
 class Instant(TypeDecorator[datetime]):
-    """TIMESTAMP WITH TIME ZONE on PostgreSQL; on SQLite RFC 3339 text in UTC, whose order is that of time."""
+    """TIMESTAMP WITH TIME ZONE on PostgreSQL. On SQLite RFC 3339 text in UTC, which sorts by time."""
 
     impl = DateTime
     cache_ok = True

@@ -1,4 +1,4 @@
-"""The one place, beside group commit, that commits."""
+"""Transactions. Only this module and group commit commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def unit_of_work(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection that sees the database as it stood at one moment (REPEATABLE READ), read-only."""
+    """Yield a read-only connection on one snapshot of the database (REPEATABLE READ)."""
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

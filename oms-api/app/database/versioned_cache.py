@@ -1,4 +1,4 @@
-"""Values that were read from rows, or computed from them, and hold while the rows bear the same version."""
+"""A cache of values that are read or computed from rows, valid for one version of those rows."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -8,11 +8,11 @@ Value = TypeVar("Value")
 
 
 class VersionedCache(Generic[Key, Value]):
-    """Values by key, each with the version under which it is true; for one thread.
+    """Values by key, each valid for one version. For one thread.
 
-    The version is in a row that the reader has locked: whoever changes what a value was read from, in
-    whatever process, writes a new version into that row in the same transaction. A version that was rolled
-    back is in no row, so that what a failed batch put here is never found.
+    The version is stored in a row that the reader has locked. A writer in any process that changes the source
+    of a value writes a new version into that row in the same transaction. A version that was rolled back is
+    in no row, so a value that a failed batch stored is never found.
     """
 
     def __init__(self, max_weight: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
@@ -21,20 +21,21 @@ class VersionedCache(Generic[Key, Value]):
         self._weight = 0
 
     def get(self, key: Key, version: str) -> Value | None:
-        """Return the value for that version, None where there is none."""
+        """Return the value of that version, or None."""
         entry = self._entries.get(key)
         return entry[1] if entry is not None and entry[0] == version else None
 
     def take(self, key: Key, version: str) -> Value | None:
-        """Remove the value, whatever its version, and return it if that is the version: to be changed, and
-        put back under the version that is true then.
+        """Remove the value, whatever its version, and return it if it has that version.
+
+        The caller changes it and puts it back under the next version.
         """
         value = self.get(key, version)
         self._remove(key)
         return value
 
     def put(self, key: Key, version: str, value: Value) -> None:
-        """Store a value; where there are too many, all others go."""
+        """Store a value. Above the maximum, all other values are removed."""
         self._remove(key)
         weight = self._weigh(value)
         if self._weight + weight > self._max_weight:

@@ -1,1 +1,1 @@
-"""The outbox: every change writes its event in its own transaction; delivery comes after."""
+"""The outbox: every change writes its event in its own transaction. Events are delivered after the commit."""

@@ -1,4 +1,4 @@
-"""What the routes of events are given: the feed, and whether the caller still counts."""
+"""Dependencies of the routes of events: the feed, and the repeated check of the caller."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -10,21 +10,21 @@ from app.events.service.feed import Feed
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part
-from app.wire.seals import Seals
+from app.wire.opaque_ids import OpaqueIds
 
 StillCounts = Callable[[], Awaitable[bool]]
 
 
 async def _still_counts(request: Request) -> StillCounts:
-    gate: Authentication = request.app.state.gate
+    authentication: Authentication = request.app.state.authentication
     edge: FastRequest = request.state.edge
 
     async def check() -> bool:
-        return await gate.still_counts(edge, Operation.READ_EVENTS)
+        return await authentication.is_still_authorized(edge, Operation.READ_EVENTS)
 
     return check
 
 
 TheFeed = Annotated[Feed, part("feed")]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-TheSeals = Annotated[Seals, part("seals")]
+TheOpaqueIds = Annotated[OpaqueIds, part("opaque_ids")]

@@ -9,13 +9,13 @@ from app.database import Base, Instant, Serial
 
 
 class Event(Base):
-    """One change, told once it is committed. `payload` is JSON text: what changed, as it is after that."""
+    """A committed change. `payload` is JSON text: the changed object in its new state."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "tenant_id", "id"),)
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(Integer)  # no foreign key: it would be checked for every trade
+    tenant_id: Mapped[int] = mapped_column(Integer)  # no foreign key, which would be checked for every trade
     type: Mapped[str] = mapped_column(String(60))
     payload: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)

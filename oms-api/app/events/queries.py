@@ -1,4 +1,6 @@
-"""Reading the outbox. Nothing is skipped: rows are read only up to an id below which all are final."""
+"""Queries of the outbox. They read up to an id below which no transaction can add a row, so that none is
+skipped.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,8 +11,8 @@ from sqlalchemy import Connection, Select, func, or_, select, text
 from app.events.models import Event
 from app.events.rules import Sighting
 
-# A number of its own is above those of all who were there before. The snapshot's xmax is not: it is one above
-# the highest that has ended.
+# A transaction's own number is above those of all transactions that were running. The snapshot's xmax is not:
+# it is one above the highest that has ended.
 _NUMBERS = text(
     "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint), "
     "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
@@ -18,7 +20,7 @@ _NUMBERS = text(
 
 
 class StoredEvent(NamedTuple):
-    """A change that was told; `payload` is JSON text."""
+    """A stored event. `payload` is JSON text."""
 
     id: int
     type: str
@@ -27,7 +29,8 @@ class StoredEvent(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Which events. `types` are whole types ("trade.recorded") or families ("order.*"); None means all.
+    """Filters of events; None means all. `types` holds whole types ("trade.recorded") or families
+    ("order.*").
 
     `since` is inclusive, `until` exclusive.
     """
@@ -37,52 +40,54 @@ class EventFilter(NamedTuple):
     until: datetime | None = None
 
 
-def events_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's events, for other queries to build on."""
+def select_events(tenant_id: int) -> Select[Any]:
+    """Return the query of the tenant's events, for other queries to extend."""
     columns: tuple[Any, ...] = (Event.id, Event.type, Event.payload, Event.created_at)
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def sight(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
-    """Look at the end of the tenant's events, and then at the transactions; None where nothing is beyond
-    `known`. Outside a transaction: each statement sees what is there when it begins.
+def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
+    """Read the end of the tenant's events, and then the running transactions. Return None if there is none
+    after `known`.
+
+    Call it outside a transaction, since each statement needs its own snapshot.
     """
     highest = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
     if (highest or 0) <= known:
         return None
-    if connection.dialect.name == "sqlite":  # one writes at a time: ids are in the order of commits
+    if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
         return Sighting(highest, 0, 0)
     return Sighting(highest, *connection.execute(_NUMBERS).one())
 
 
-def events_after(
-    connection: Connection, tenant_id: int, wanted: EventFilter, after: int, horizon: int, limit: int
+def list_events_after(
+    connection: Connection, tenant_id: int, filters: EventFilter, after: int, horizon: int, limit: int
 ) -> list[StoredEvent]:
-    """Return events in the order of their ids, beyond `after` up to `horizon`."""
-    statement = events_of(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(wanted))
+    """Return events in id order, after `after` and up to `horizon`."""
+    statement = select_events(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id).limit(limit))
 
 
 def list_events(
-    connection: Connection, tenant_id: int, wanted: EventFilter, below: int, limit: int
+    connection: Connection, tenant_id: int, filters: EventFilter, below: int, limit: int
 ) -> list[StoredEvent]:
-    """Return events newest first, those with ids below `below`."""
-    statement = events_of(tenant_id).where(Event.id < below, *_conditions(wanted))
+    """Return events with ids below `below`, newest first."""
+    statement = select_events(tenant_id).where(Event.id < below, *_conditions(filters))
     return _read(connection, statement.order_by(Event.id.desc()).limit(limit))
 
 
-def _conditions(wanted: EventFilter) -> list[Any]:
+def _conditions(filters: EventFilter) -> list[Any]:
     conditions: list[Any] = []
-    if wanted.types is not None:
-        conditions.append(_one_of(wanted.types))
-    if wanted.since is not None:
-        conditions.append(Event.created_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(Event.created_at < wanted.until)
+    if filters.types is not None:
+        conditions.append(_one_of(filters.types))
+    if filters.since is not None:
+        conditions.append(Event.created_at >= filters.since)
+    if filters.until is not None:
+        conditions.append(Event.created_at < filters.until)
     return conditions
 
 
-def _one_of(types: Sequence[str]) -> Any:  # a condition
+def _one_of(types: Sequence[str]) -> Any:  # a SQL condition
     exact = [one for one in types if not one.endswith(".*")]
     families = [one.removesuffix("*") for one in types if one.endswith(".*")]
     starts = (Event.type.startswith(family, autoescape=True) for family in families)

@@ -1,4 +1,4 @@
-"""What changed: a list, and a stream."""
+"""Routes of events: a list and a stream."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -9,28 +9,28 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import StillCounts, TheFeed, TheSeals, WhetherItCounts
+from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
-from app.events.schemas import EventOut, event_out, server_sent
-from app.identity.dependencies import allowed, rate_key
+from app.events.schemas import EventOut, format_server_sent, serialize_event
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheReaders
 from app.wire.lists import Cursor, Limit, Period, When, link
+from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.seals import Seals
 
 router = APIRouter(tags=["events"])
 
-Watcher = Annotated[Caller, Depends(allowed(Operation.READ_EVENTS))]
+Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
-_EVENT = "event"  # the kind of its sealed numbers
+_EVENT = "event"  # the kind of its encrypted ids
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
-_COMMENT_AFTER = 15  # idle seconds: proxies close what is silent for longer
-_STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # nginx would collect the events
+_COMMENT_AFTER = 15  # idle seconds after which a comment is sent, since proxies close silent connections
+_STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # prevents nginx from buffering the events
 STREAM = {
     "description": "Server-sent events",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -51,19 +51,19 @@ Types = Annotated[
 
 
 class EventQuery(Period):
-    """Which events, and where the page begins."""
+    """Filters and cursor of the list of events."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
-    since: When | None = Field(None, alias="from", description="Told at this instant or later")
-    until: When | None = Field(None, alias="to", description="Told before this instant")
+    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    until: When | None = Field(None, alias="to", description="Recorded before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
 
 class StreamQuery(BaseModel):
-    """Which events."""
+    """Filters of the stream of events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,23 +75,23 @@ class StreamQuery(BaseModel):
 )
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
-    seals: TheSeals, request: Request,
+    opaque_ids: TheOpaqueIds, request: Request,
 ) -> Response:  # fmt: skip
-    """Events, newest first."""
-    tenant_id, wanted = caller.tenant_id, EventFilter(_split(query.type), query.since, query.until)
+    """List events, newest first."""
+    tenant_id, filters = caller.tenant_id, EventFilter(_split_types(query.type), query.since, query.until)
     if query.cursor:
-        below = _opened(seals, tenant_id, query.cursor, "cursor")
+        below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
         below = await feed.horizon(tenant_id) + 1
     found = await readers.run_single(
         lambda connection: read_events(
-            declare_tenants(connection, [tenant_id]), tenant_id, wanted, below, query.limit + 1
+            set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
-    page = [(event, seals.seal(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
+    page = [(event, opaque_ids.encode(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
-    told = [event_out(event, seal) for event, seal in page]
-    return answer(told, headers=link(request, cursor))
+    serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
+    return answer(serialized, headers=link(request, cursor))
 
 
 @router.get(
@@ -101,29 +101,32 @@ async def list_events(
     responses=responses(200, STREAM),
 )
 async def stream_events(
-    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, seals: TheSeals,
-    still_counts: WhetherItCounts,
+    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, opaque_ids: TheOpaqueIds,
+    is_still_authorized: WhetherItCounts,
     last_seen: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Go on after this event; without it, from now")
+        str | None, Header(alias="Last-Event-ID", description="Id of the last received event; default: now")
     ] = None,
 ) -> Response:  # fmt: skip
-    """Events as they happen, as server-sent events. None is skipped: reconnect with `Last-Event-ID`."""
+    """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
-    after = None if last_seen is None else _opened(seals, tenant_id, last_seen, "Last-Event-ID")
-    pages = feed.follow(tenant_id, EventFilter(_split(query.type)), after, rate_key(caller))
-    await anext(pages)  # an empty one: too many streams, or no database: told before the answer begins
+    after = None if last_seen is None else _decode_event_id(opaque_ids, tenant_id, last_seen, "Last-Event-ID")
+    pages = feed.follow(tenant_id, EventFilter(_split_types(query.type)), after, get_rate_limit_key(caller))
+    # the first page is empty; too many streams or no database fail here, before the response begins
+    await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
-        return server_sent(event, seals.seal(tenant_id, _EVENT, event.id))
+        return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.id))
 
     return StreamingResponse(
-        _sent(pages, still_counts, written), media_type="text/event-stream", headers=_STREAM_HEADERS
+        _stream_pages(pages, is_still_authorized, written),
+        media_type="text/event-stream",
+        headers=_STREAM_HEADERS,
     )
 
 
-async def _sent(
+async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
-    still_counts: StillCounts,
+    is_still_authorized: StillCounts,
     written: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0
@@ -131,7 +134,7 @@ async def _sent(
         yield b"retry: 1000\n\n"
         try:
             async for page in pages:
-                if not await still_counts():
+                if not await is_still_authorized():
                     return
                 idle = 0 if page else idle + 1
                 if page:
@@ -139,16 +142,16 @@ async def _sent(
                 elif idle % _COMMENT_AFTER == 0:
                     yield b": nothing new\n\n"
         except Unavailable:
-            return  # the client comes again, with the id of the last event it saw
+            return  # the client reconnects with the id of the last event
 
 
-def _split(types: str | None) -> tuple[str, ...] | None:
+def _split_types(types: str | None) -> tuple[str, ...] | None:
     return None if types is None else tuple(types.split(","))
 
 
-def _opened(seals: Seals, tenant_id: int, text: str, field: str) -> int:
-    number = seals.open(tenant_id, _EVENT, text)
+def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
+    number = opaque_ids.decode(tenant_id, _EVENT, text)
     if number is None:
-        error = FieldError(field, "Must be what this list or stream has told.", "event_id")
-        raise Invalid("The events cannot go on from there.", [error])
+        error = FieldError(field, "Must be an event id that this list or stream has returned.", "event_id")
+        raise Invalid("The event id is not valid.", [error])
     return number

@@ -1,4 +1,4 @@
-"""Events on the wire: as JSON, and as server-sent events."""
+"""Response bodies of events, as JSON and as server-sent events."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from app.events.queries import StoredEvent
 
 
 class EventOut(BaseModel):
-    """A change, told once it is committed."""
+    """A committed change."""
 
     id: str = Field(examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="What to send as `Last-Event-ID`")
     type: str = Field(examples=["order.filled"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     data: dict[str, Any] = Field(
-        description="What changed, and where it stands after the change; see docs/events.md",
+        description="What changed, and its state after the change; see docs/events.md",
         examples=[
             {
                 "order_id": "O17952423050000000c1937aec",
@@ -42,17 +42,17 @@ class EventOut(BaseModel):
     )
 
 
-def event_out(event: StoredEvent, seal: str) -> dict[str, Any]:
-    """Return an event as `EventOut` describes it; `seal` is its number, sealed."""
+def serialize_event(event: StoredEvent, opaque_id: str) -> dict[str, Any]:
+    """Serialize an event as `EventOut`. `opaque_id` is its encrypted id."""
     return {
-        "id": seal,
+        "id": opaque_id,
         "type": event.type,
         "created_at": iso(event.created_at),
         "data": orjson.loads(event.payload),
     }
 
 
-def server_sent(event: StoredEvent, seal: str) -> bytes:
-    """Return an event as the HTML standard's event stream has it."""
-    head = f"id: {seal}\nevent: {event.type}\ndata: ".encode()
-    return head + orjson.dumps(event_out(event, seal)) + b"\n\n"
+def format_server_sent(event: StoredEvent, opaque_id: str) -> bytes:
+    """Serialize an event in the event stream format of the HTML standard."""
+    head = f"id: {opaque_id}\nevent: {event.type}\ndata: ".encode()
+    return head + orjson.dumps(serialize_event(event, opaque_id)) + b"\n\n"

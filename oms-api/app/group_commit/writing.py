@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database.engine import drop_plans
-from app.database.locks import LockContention, is_file_locked, is_row_locked, wait_briefly
+from app.database.engine import discard_plans
+from app.database.locks import LockContention, is_file_locked, is_row_locked, set_short_lock_timeout
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
 from app.group_commit.handler import Handler
 
@@ -159,7 +159,7 @@ class Writing(Generic[Command, Outcome]):
             with connection.begin() as transaction:
                 self._renew_plans(connection)
                 if briefly:
-                    wait_briefly(connection)
+                    set_short_lock_timeout(connection)
                 outcomes = self._handler.handle(connection, commands)
                 self._commit(transaction.commit)
         except LostAtCommit:
@@ -175,7 +175,7 @@ class Writing(Generic[Command, Outcome]):
         """Drop the connection's query plans from time to time, because tables grow."""
         now = time.monotonic()
         if now - self._planned_at > PLAN_SECONDS:
-            drop_plans(connection)
+            discard_plans(connection)
             self._planned_at = now
 
     def _is_stuck(self) -> bool:

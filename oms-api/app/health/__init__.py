@@ -1,1 +1,1 @@
-"""Whether the service lives, whether it can do its work, and what it counts."""
+"""Liveness, readiness and metrics."""

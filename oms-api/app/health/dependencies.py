@@ -1,4 +1,4 @@
-"""What health is read from."""
+"""Dependencies of the routes of health checks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,16 @@ from app.wire.dependencies import part
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """The parts whose state is health. `is_current` tells whether a database has this version's tables,
-    `wall` what row-level security is worth on it, `find_file_problem` why nothing can be written to its file.
+class HealthComponents:
+    """The components that are checked.
+
+    `is_current` returns whether a database has the schema of this version, `row_security`
+    describes its row-level security, and `find_file_problem` says why its file cannot be written.
     """
 
     readers: Readers
     is_current: Callable[[Connection], bool]
-    wall: Callable[[Connection], str]
+    row_security: Callable[[Connection], str]
     writer_is_alive: Callable[[], bool]
     metrics: Metrics
     now: Now
@@ -29,4 +31,4 @@ class Vitals:
     find_file_problem: Callable[[], str | None]
 
 
-TheVitals = Annotated[Vitals, part("vitals")]
+TheHealthComponents = Annotated[HealthComponents, part("health_components")]

@@ -1,4 +1,4 @@
-"""Health on the wire."""
+"""Response bodies of health checks."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Check = Literal["ok", "failed"]
 
 
 class HealthOut(BaseModel):
-    """The service answers."""
+    """The service responds."""
 
     status: Literal["healthy"]
     service: str = Field(examples=["oms-api"])
@@ -19,17 +19,17 @@ class HealthOut(BaseModel):
 
 
 class ReadinessOut(BaseModel):
-    """Whether trades can be taken, check by check."""
+    """Whether the service can record trades, by check."""
 
     status: Literal["ready", "not ready"]
     database: Check
     migrations: Check
     writer: Check
     row_level_security: Literal["enforced", "enforced on the owner", "bypassed", "none", "unknown"] = Field(
-        description="The second wall between tenants: PostgreSQL's, where the database has one"
+        description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
     detail: str | None = Field(
-        description="What is wrong and what to do, where the service is not ready",
+        description="What is wrong and what to do if the service is not ready",
         examples=["The disk that holds the database is full. Make room on it."],
     )
     rate_limits: RateLimits = Field(

@@ -1,1 +1,1 @@
-"""Who is calling: tenants, API keys, scopes."""
+"""Authentication and authorization: tenants, users, API keys and scopes."""

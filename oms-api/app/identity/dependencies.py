@@ -1,4 +1,4 @@
-"""The gate that every request but health passes: key or token, person, rate, and the table of operations."""
+"""Authentication of every request except health checks: key or token, person, rate limit and permission."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.identity.errors import MayNotActAs, NotAllowed, NoValidKey, OperatorsAlone, PeopleAlone
+from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
-from app.identity.service.authenticator import Authenticator, People, Where
+from app.identity.service.authenticator import Authenticator, ClientInfo, People
 from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
 from app.wire.idempotency import check_key
 
-FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastAnswer]]
+FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastResponse]]
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
 _WRITES = frozenset(
@@ -32,7 +32,7 @@ _WRITES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """Who may pass, and how often."""
+    """Authenticates callers, limits their rate and checks their permissions."""
 
     authenticator: Authenticator
     people: People
@@ -41,31 +41,33 @@ class Authentication:
     trail: Trail
     now: Now
 
-    async def admit(self, request: FastRequest, operation: Operation) -> Caller:
-        """Return the caller, and note it for the log. Raises an OmsError where it may not pass."""
+    async def authorize(self, request: FastRequest, operation: Operation) -> Caller:
+        """Authenticate and authorize the caller, and add it to the request's log record. Raise an OmsError if
+        refused.
+        """
         self.limiter.check_address(request.address)
         try:
-            caller = await self._who(request, operation)
+            caller = await self._find_caller(request, operation)
         except Unavailable as error:
             raise NotPlaced(error.detail) if operation in _WRITES else error from None
         except OmsError:
             self.limiter.charge_address(request.address)
             raise
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
-        request.rate = self.limiter.take(rate_key(caller), caller.tenant_id, request.address)
+        request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
         if not caller.may(operation):
             raise _refusal(caller, TABLE[operation])
         return caller
 
-    async def still_counts(self, request: FastRequest, operation: Operation) -> bool:
-        """Tell whether who was admitted would be admitted again, without counting the request."""
+    async def is_still_authorized(self, request: FastRequest, operation: Operation) -> bool:
+        """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
-            return (await self._who(request, operation)).may(operation)
+            return (await self._find_caller(request, operation)).may(operation)
         except OmsError:
             return False
 
-    def count_stranger(self, request: FastRequest) -> None:
-        """Take a request of nobody yet from its address. Raises TooMany."""
+    def count_unauthenticated(self, request: FastRequest) -> None:
+        """Count an unauthenticated request against the rate of its address. Raise TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
@@ -73,7 +75,7 @@ class Authentication:
         who = (caller.tenant_id, self.now(), caller.actor, caller.name)
         self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
 
-    async def _who(self, request: FastRequest, operation: Operation) -> Caller:
+    async def _find_caller(self, request: FastRequest, operation: Operation) -> Caller:
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
         person = headers.get(b"x-on-behalf-of")
@@ -87,23 +89,24 @@ class Authentication:
         if person is None:
             return caller
         if bearer is not None:
-            raise MayNotActAs  # people speak for themselves; keys that act for others are named in every row
-        where = Where(request.address, request.request_id)
-        caller = await self.people.acting(caller, person.decode("latin-1"), where)
+            # users act for themselves; a key that acts for others is recorded with every row
+            raise ActingNotAllowed
+        where = ClientInfo(request.address, request.request_id)
+        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), where)
         request.denied = partial(self._record_denial, request, caller, operation)
         return caller
 
 
 def _refusal(caller: Caller, rule: Rule) -> OmsError:
     if rule.operators and caller.scopes & rule.any_of:
-        return OperatorsAlone()
+        return OperatorRequired()
     if rule.people and caller.scopes & rule.any_of and caller.person is None:
-        return PeopleAlone()
+        return PersonRequired()
     return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
 
 
-def rate_key(caller: Caller) -> str:
-    """Return whose rate counts: a key's own, or each person's with it; all sessions of a person are one."""
+def get_rate_limit_key(caller: Caller) -> str:
+    """Return the name of the caller's rate limit: per key, per person of a key, or per user of sessions."""
     if caller.person is None:
         return caller.key_id
     return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"
@@ -116,38 +119,39 @@ def _token(header: bytes) -> str:
     return token.strip()
 
 
-async def count_stranger(request: Request) -> None:
-    """A FastAPI dependency for routes that anybody may ask: the address has a rate."""
-    gate: Authentication = request.app.state.gate
-    gate.count_stranger(request.state.edge)
+async def count_unauthenticated(request: Request) -> None:
+    """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
+    authentication: Authentication = request.app.state.authentication
+    authentication.count_unauthenticated(request.state.edge)
 
 
-def allowed(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """Return a FastAPI dependency: the caller, whom the table lets do this."""
+def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Return a FastAPI dependency that authenticates the caller and requires permission for the operation."""
 
-    async def admit(
+    async def authorize(
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
-        gate: Authentication = request.app.state.gate
-        return await gate.admit(request.state.edge, operation)
+        authentication: Authentication = request.app.state.authentication
+        return await authentication.authorize(request.state.edge, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
-    admit.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
-    return admit
+    authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
+    return authorize
 
 
-def at_the_edge(gate: Authentication, operation: Operation, work: FastWork) -> FastRoute:
-    """Return `work` (caller, request, idempotency key) as a route that the edge serves: the framework's
-    routing and body handling cost more than the commit.
+def build_fast_route(authentication: Authentication, operation: Operation, work: FastWork) -> FastRoute:
+    """Return `work` (caller, request, idempotency key) as a route that the ASGI middleware serves itself.
+
+    The framework's routing and body parsing cost more than the commit.
     """
 
-    async def serve(request: FastRequest) -> FastAnswer:
-        caller = await gate.admit(request, operation)
+    async def serve(request: FastRequest) -> FastResponse:
+        caller = await authentication.authorize(request, operation)
         key = request.headers.get(b"idempotency-key")
         return await work(caller, request, check_key(None if key is None else key.decode("latin-1")))
 
     return serve
 
 
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_BOOKS))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

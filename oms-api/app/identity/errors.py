@@ -1,4 +1,4 @@
-"""What can go wrong with callers, keys and people."""
+"""Errors of authentication, authorization and administration."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,14 @@ from app.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
 
 class NoValidKey(Unauthenticated):
-    """The same words for no key, a wrong, an expired and a revoked one; for tokens likewise."""
+    """The same message for a missing, unknown, expired or revoked key, and for tokens."""
 
     def __init__(self) -> None:
         super().__init__("Send a valid API key in the X-API-Key header, or a valid bearer token.")
 
 
 class NotAllowed(Forbidden):
-    """The caller is known, and the table of roles and scopes is against it."""
+    """The caller is authenticated, but its roles and scopes do not allow the operation."""
 
     def __init__(self, needed: Iterable[str], role: str | None, *, is_narrowed: bool = False) -> None:
         who = f"The role '{role}'" if role else "This key"
@@ -22,22 +22,28 @@ class NotAllowed(Forbidden):
         super().__init__(f"{who} does not allow this: it needs the scope {words}{everything}.")
 
 
-class OperatorsAlone(Forbidden):
-    """It tells of the whole installation, all tenants' work together."""
+class OperatorRequired(Forbidden):
+    """The operation reads data of all tenants, so only keys of the operator may call it."""
 
     def __init__(self) -> None:
-        super().__init__("This is for keys of the first tenant, the installation's own, that act for nobody.")
+        super().__init__(
+            "This operation needs a key of the first tenant, the operator's, without X-On-Behalf-Of."
+        )
 
 
-class PeopleAlone(Forbidden):
-    """Somebody has to answer for it: a key by itself is nobody."""
+class PersonRequired(Forbidden):
+    """The operation needs a named person who is accountable for it, not a key alone."""
 
     def __init__(self) -> None:
-        super().__init__("This is for a named person: log in, or let a key act for somebody.")
+        super().__init__(
+            "This operation needs a named person. Log in, or act for a person by X-On-Behalf-Of."
+        )
 
 
 class NotYourPortfolio(Forbidden):
-    """The caller is narrowed to other portfolios; whether this one exists is not told."""
+    """The caller is restricted to other portfolios. The message does not reveal whether this portfolio
+    exists.
+    """
 
     kind, title = "not-your-portfolio", "Not one of your portfolios"
 
@@ -45,8 +51,8 @@ class NotYourPortfolio(Forbidden):
         super().__init__("This is not one of the portfolios that you may trade.")
 
 
-class MayNotActAs(Forbidden):
-    """Only a key made for it speaks for people."""
+class ActingNotAllowed(Forbidden):
+    """Only a key with the scope `act_as` may act for people."""
 
     kind, title = "may-not-act-as", "The key may not act for people"
 
@@ -55,7 +61,7 @@ class MayNotActAs(Forbidden):
 
 
 class NotAPerson(Forbidden):
-    """The header names nobody."""
+    """The header does not name a person."""
 
     kind, title = "not-a-person", "Nobody is named"
 
@@ -63,8 +69,8 @@ class NotAPerson(Forbidden):
         super().__init__("X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them.")
 
 
-class PersonRefused(Forbidden):
-    """The tenant takes no newcomers, or has disabled this one."""
+class PersonRejected(Forbidden):
+    """The tenant does not accept new users from Slack, or this user is disabled."""
 
     kind, title = "person-refused", "Not a member of this desk"
 
@@ -72,8 +78,8 @@ class PersonRefused(Forbidden):
         super().__init__("You are not a member of this desk; ask its administrator.")
 
 
-class WorkspaceElsewhere(Forbidden):
-    """The workspace is not bound to the caller's tenant; whether to another one is not said."""
+class WorkspaceNotBound(Forbidden):
+    """The workspace is not bound to the caller's tenant. The message does not reveal another tenant."""
 
     kind, title = "workspace-elsewhere", "The workspace is not this desk's"
 
@@ -82,7 +88,7 @@ class WorkspaceElsewhere(Forbidden):
 
 
 class TenantSuspended(Forbidden):
-    """The tenant's access is switched off; its books stand."""
+    """The tenant is suspended: no access, but its data is kept."""
 
     kind, title = "tenant-suspended", "The desk is suspended"
 
@@ -91,49 +97,49 @@ class TenantSuspended(Forbidden):
 
 
 class KeyNameTaken(Conflict):
-    """A tenant's keys have different names."""
+    """Another key of the tenant has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is a key named {name!r} already; revoked names stay taken.")
 
 
 class NoSuchKey(NotFound):
-    """Nothing to revoke."""
+    """The key to revoke does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no live key named {name!r}.")
+        super().__init__(f"There is no valid key named {name!r}.")
 
 
 class NoSuchKeyId(NotFound):
-    """No key of that id, or another tenant's."""
+    """The key id does not exist in the caller's tenant."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"There is no API key {key_id!r}.")
 
 
-class KeyIsOver(Conflict):
-    """A key that opens nothing, or has a successor, is not rotated."""
+class KeyNotActive(Conflict):
+    """A key that is expired, revoked or already rotated cannot be rotated."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The key {name!r} is revoked, expired or rotated already; make a new one.")
 
 
 class NoSuchUser(NotFound):
-    """No user of that id, or another tenant's."""
+    """The user id does not exist in the caller's tenant."""
 
     def __init__(self, user_id: int) -> None:
         super().__init__(f"There is no user {user_id}.")
 
 
 class UserExists(Conflict):
-    """An e-mail address, and a person from Slack, is one user of a tenant."""
+    """Another user of the tenant has this e-mail address or Slack identity."""
 
     def __init__(self, who: str) -> None:
         super().__init__(f"There is a user {who!r} already.")
 
 
 class NoSuchTenant(NotFound):
-    """No tenant of that slug, or not the caller's to see."""
+    """The slug does not exist, or the caller may not see that tenant."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"There is no tenant {slug!r}.")
@@ -147,46 +153,46 @@ class NoSuchWorkspace(NotFound):
 
 
 class WorkspaceTaken(Conflict):
-    """A workspace is bound to one tenant at a time."""
+    """The workspace is already bound to a tenant."""
 
     def __init__(self, team_id: str) -> None:
         super().__init__(f"The workspace {team_id} is bound to another tenant; release it there first.")
 
 
 class SlugTaken(Conflict):
-    """Tenants have different slugs."""
+    """Another tenant has this slug."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"There is a tenant {slug!r} already.")
 
 
-class FirstTenantStays(Conflict):
-    """The installation's own key belongs to the first tenant."""
+class FirstTenantRequired(Conflict):
+    """The first tenant cannot be suspended: it owns the operator's key."""
 
     def __init__(self) -> None:
         super().__init__("The first tenant cannot be suspended: the installation's own key belongs to it.")
 
 
-class TooBroad(Forbidden):
-    """Nobody gives what they have not themselves."""
+class RightsExceeded(Forbidden):
+    """Callers cannot grant rights that they do not have."""
 
-    kind, title = "too-broad", "More than you have yourself"
+    kind, title = "too-broad", "Exceeds your own rights"
 
 
 class LastAdmin(Conflict):
-    """A tenant keeps somebody who can administer it."""
+    """A tenant must keep at least one administrator."""
 
-    kind, title = "last-admin", "Nobody would be left to administer the tenant"
+    kind, title = "last-admin", "The tenant needs an administrator"
 
     def __init__(self) -> None:
         super().__init__(
-            "This would leave nobody who can administer the tenant: no active admin with a password who is "
-            "for all portfolios, and no such live key with the scope 'admin'. Make another one first."
+            "The tenant would have no administrator left: no active admin with a password and access to all "
+            "portfolios, and no such key with the scope 'admin'. Create another one first."
         )
 
 
 class RequestKeyReused(Conflict):
-    """An idempotency key is bound to the first request that was carried out under it."""
+    """The idempotency key was already used for a different request."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -194,20 +200,20 @@ class RequestKeyReused(Conflict):
         super().__init__(f"Idempotency-Key {key!r} was used for another request; nothing was changed.")
 
 
-class ShownOnce(Conflict):
-    """The request was carried out, and its answer held a secret that is not kept."""
+class SecretNotStored(Conflict):
+    """The request was already executed, and its response held a secret that is not stored."""
 
     kind, title = "secret-shown-once", "The secret was shown once"
 
     def __init__(self) -> None:
         super().__init__(
-            "This request was carried out before. Its answer held a secret, which is shown once: where it "
+            "This request was already executed. Its response held a secret, which is shown once. If it "
             "was lost, rotate or revoke the key."
         )
 
 
-class Overtaken(Conflict):
-    """Another writer was faster, twice in a row."""
+class ConcurrentChange(Conflict):
+    """A concurrent writer changed the data in both attempts."""
 
     def __init__(self) -> None:
         super().__init__(

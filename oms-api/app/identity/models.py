@@ -1,7 +1,7 @@
-"""Tenants, people, and what they come in with.
+"""Tables of tenants, users and credentials.
 
-What is looked up before the tenant is known (keys, log-ins, sessions, workspaces) is read by exact key in
-`queries.credentials` alone, and carries no row-level policy; neither does the directory of tenants.
+Keys, log-ins, sessions and workspaces are looked up before the tenant is known. `queries.credentials` reads
+them by exact key, and they have no row-level security. Neither has the directory of tenants.
 """
 
 from datetime import datetime
@@ -28,8 +28,10 @@ _ROLES = "'viewer', 'trader', 'approver', 'risk', 'admin'"
 
 
 class Tenant(Base):
-    """A team whose books nobody else sees. `slack_default_role` is what newcomers from Slack become; NULL
-    refuses them. `base_currency` is that of limits on the sum of all portfolios.
+    """A team whose data other teams cannot see.
+
+    `slack_default_role` is the role of new Slack users; NULL rejects them. `base_currency` is the currency of
+    limits on the sum of all portfolios.
     """
 
     __tablename__ = "tenants"
@@ -48,7 +50,7 @@ class Tenant(Base):
 
 
 class ApiKey(Base):
-    """A key by its hash. `scopes` are words parted by blanks; `revoked_at` and `expires_at` end it."""
+    """A hashed API key. `scopes` are words separated by spaces. `revoked_at` and `expires_at` end the key."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -72,7 +74,7 @@ class ApiKey(Base):
 
 
 class User(Base):
-    """A person of a tenant. `person` is how Slack's people are known: "slack:T1:U1"."""
+    """A user of a tenant. `person` names a Slack user: "slack:T1:U1"."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -97,7 +99,7 @@ class User(Base):
 
 
 class Login(Base):
-    """A user's e-mail address and password, by its argon2id hash."""
+    """A user's e-mail address and argon2id password hash."""
 
     __tablename__ = "logins"
     __table_args__ = (
@@ -113,7 +115,7 @@ class Login(Base):
 
 
 class Session(Base):
-    """A log-in and the chain of refresh tokens that came of it; `generation` numbers the one that counts."""
+    """A session and its chain of refresh tokens. `generation` is the number of the valid token."""
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -134,7 +136,7 @@ class Session(Base):
 
 
 class SlackWorkspace(Base):
-    """Which tenant a Slack workspace belongs to, as the operator bound it."""
+    """The tenant that a Slack workspace is bound to."""
 
     __tablename__ = "slack_workspaces"
 
@@ -144,7 +146,7 @@ class SlackWorkspace(Base):
 
 
 class PortfolioGrant(Base):
-    """A portfolio that a narrowed user, or key, may see."""
+    """A portfolio that a restricted user or key may see."""
 
     __tablename__ = "portfolio_grants"
     __table_args__ = (
@@ -168,7 +170,7 @@ class PortfolioGrant(Base):
 
 
 class AdminRequest(Base):
-    """What an idempotency key of an administrator's request is bound to; `answer` is NULL where it showed a
+    """The request that an administrator's idempotency key stands for. `answer` is NULL if the response held a
     secret.
     """
 

@@ -1,1 +1,1 @@
-"""What can be traded; so far the form of its symbols."""
+"""Instruments: symbols, aliases and trading terms."""

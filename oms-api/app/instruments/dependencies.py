@@ -1,9 +1,9 @@
-"""What the routes of instruments are given."""
+"""Dependencies of the routes of instruments."""
 
 from typing import Annotated
 
-from app.instruments.service import InUse, Standing
+from app.instruments.service import FindCurrencies, IsInUse
 from app.wire.dependencies import part
 
-WhatStands = Annotated[Standing, part("standing_in")]
-SymbolInUse = Annotated[InUse, part("is_symbol_in_use")]
+WhatStands = Annotated[FindCurrencies, part("standing_in")]
+SymbolInUse = Annotated[IsInUse, part("is_symbol_in_use")]

@@ -1,19 +1,19 @@
-"""What instruments refuse."""
+"""Errors of instruments."""
 
 from app.errors import Conflict, FieldError, Invalid
 
 
 class CurrencyInUse(Conflict):
-    """Positions and open orders are in a currency; theirs cannot become another one."""
+    """The currency cannot change while positions or open orders use it."""
 
     def __init__(self, symbol: str, before: str, after: str) -> None:
         super().__init__(
-            f"{symbol} cannot change from {before} to {after} while positions or open orders stand in it."
+            f"{symbol} cannot change from {before} to {after} while it has positions or open orders."
         )
 
 
 class AliasTaken(Invalid):
-    """An alias is the name of another instrument."""
+    """The alias is the name of another instrument."""
 
     def __init__(self, field: str, alias: str, symbol: str) -> None:
         if alias == symbol:
@@ -24,7 +24,7 @@ class AliasTaken(Invalid):
 
 
 class AliasInUse(Conflict):
-    """Positions, open orders or limits are recorded under what would become an alias."""
+    """Positions, open orders or limits are recorded under the name that would become an alias."""
 
     def __init__(self, alias: str) -> None:
         super().__init__(

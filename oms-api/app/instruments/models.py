@@ -1,4 +1,4 @@
-"""The table of instruments."""
+"""Tables of instruments."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -17,12 +17,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS
 
-# SQLite enforces no length, so migration 0013 leaves the declarations there as they are.
+# SQLite does not enforce lengths, so migration 0013 leaves its column declarations unchanged.
 SymbolText = String(MAX_SYMBOL_CHARACTERS).with_variant(String(20), "sqlite")
 
 
 class InstrumentRow(Base):
-    """The terms of a symbol, as a tenant has set them."""
+    """The terms of a symbol of a tenant."""
 
     __tablename__ = "instruments"
     __table_args__ = (
@@ -44,7 +44,7 @@ class InstrumentRow(Base):
 
 
 class InstrumentAliasRow(Base):
-    """Another name of an instrument: what is sent under `alias` is recorded under `symbol`."""
+    """An alias of an instrument. What is sent under `alias` is recorded under `symbol`."""
 
     __tablename__ = "instrument_aliases"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Statements about instruments; each begins with the tenant."""
+"""Statements about instruments. Each one filters by tenant."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,9 +8,9 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, select
 
 from app.clock import iso
-from app.database import insertion, matching_rows, upsertion, write
+from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.instruments.rules import Instrument, unlisted
+from app.instruments.rules import Instrument, get_unlisted_terms
 from app.money import fixed
 
 _TABLE = cast("Table", InstrumentRow.__table__)
@@ -29,47 +29,49 @@ _TERMS = (
 Key = tuple[int, str]
 
 
-def instruments_for(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
-    """Return the instrument of every (tenant id, symbol), unlisted ones included."""
-    found = matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
+def find_instruments(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
+    """Return the instrument of every (tenant id, symbol), including unlisted ones."""
+    found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
     listed = {(row[0], row[1]): _instrument(row[1:]) for row in found}
-    return {key: listed.get(key) or unlisted(key[1]) for key in keys}
+    return {key: listed.get(key) or get_unlisted_terms(key[1]) for key in keys}
 
 
-def symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
-    """Return the instruments' symbols of those of the (tenant id, name) that are aliases."""
+def find_symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+    """Return the symbols of those of the (tenant id, name) that are aliases."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
-    return {(row[0], row[1]): row[2] for row in matching_rows(connection, _ALIASES, columns, key, keys)}
+    return {(row[0], row[1]): row[2] for row in find_matching_rows(connection, _ALIASES, columns, key, keys)}
 
 
-def instrument_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
-    """Return the symbol of the instrument that is called so: the same, unless it is an alias."""
+def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
+    """Return the symbol of the instrument with that symbol or alias."""
     key = (tenant_id, symbol)
-    return symbols_by_alias(connection, [key]).get(key, symbol)
+    return find_symbols_by_alias(connection, [key]).get(key, symbol)
 
 
 def find_aliases(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[str, ...]]:
-    """Return the aliases of every instrument (tenant id, symbol), sorted."""
+    """Return the sorted aliases of every instrument (tenant id, symbol)."""
     columns = ("tenant_id", "symbol", "alias")
-    found = sorted(matching_rows(connection, _ALIASES, columns, _KEY, keys))
+    found = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
     return {key: tuple(row[2] for row in found if row[:2] == key) for key in keys}
 
 
 def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) -> None:
-    """Give an instrument (tenant id, symbol) these aliases and no others."""
+    """Replace the aliases of an instrument (tenant id, symbol)."""
     row = InstrumentAliasRow
     connection.execute(delete(row).where(row.tenant_id == key[0], row.symbol == key[1]))
     write(
         connection,
-        insertion(_ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]),
+        build_insert(
+            _ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]
+        ),
     )
 
 
 def list_instruments(
     connection: Connection, tenant_id: int, part: str, limit: int, after: str | None
 ) -> list[Instrument]:
-    """Return the listed instruments whose symbol, alias or name contains `part`, in any case, in the order of
-    symbols, past `after`.
+    """Return the listed instruments whose symbol, alias or name contains `part`, ignoring case, by symbol,
+    after `after`.
     """
     row, other = InstrumentRow, InstrumentAliasRow
     columns = [_TABLE.c[name] for name in ("symbol", *_TERMS)]
@@ -80,15 +82,15 @@ def list_instruments(
         )
         in_symbol = row.symbol.contains(part.upper(), autoescape=True)
         in_name = func.lower(row.name).contains(part.lower(), autoescape=True)
-        as_written = row.name.contains(part, autoescape=True)  # SQLite folds the case of ASCII letters only
+        as_written = row.name.contains(part, autoescape=True)  # SQLite only folds the case of ASCII letters
         query = query.where(in_symbol | row.symbol.in_(aliased) | in_name | as_written)
     if after is not None:
         query = query.where(row.symbol > after)
     return [_instrument(tuple(found)) for found in connection.execute(query)]
 
 
-def all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
-    """Return every listed instrument by tenant and symbol, each with when its terms were set."""
+def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
+    """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
     return {(row[0], row[1]): (_instrument(row[1:-1]), _text(row[-1])) for row in rows}
@@ -104,11 +106,11 @@ def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: dat
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
     row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, iso(at))
-    write(connection, upsertion(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
+    write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:
-    """PostgreSQL gives decimals and booleans, SQLite text and numbers."""
+    """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name = row
     steps = (Decimal(tick), Decimal(lot))
     allowed = (bool(tradable), bool(restricted))

@@ -1,4 +1,4 @@
-"""What can be traded, and its terms."""
+"""Routes of instruments."""
 
 from typing import Annotated, Any
 
@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.edge import FastRequest
-from app.identity.dependencies import Reader, allowed
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import SymbolInUse, WhatStands
-from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, instrument_out
+from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -21,7 +21,7 @@ from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
-Lister = Annotated[Caller, Depends(allowed(Operation.LIST_INSTRUMENT))]
+Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
 router = APIRouter(tags=["instruments"])
 
@@ -37,7 +37,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 class InstrumentQuery(BaseModel):
-    """Which instruments, and where the page begins."""
+    """Filters and cursor of the list of instruments."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,7 +55,7 @@ async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """Instruments whose terms were set, in the order of their symbols."""
+    """List the instruments whose terms were set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
 
@@ -67,7 +67,7 @@ async def list_instruments(
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
     cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(found) > query.limit else None
-    return answer([instrument_out(*listing) for listing in page], headers=link(request, cursor))
+    return answer([serialize_instrument(*listing) for listing in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -76,12 +76,12 @@ async def list_instruments(
     responses=responses(200, {"model": InstrumentOut}, 404),
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
-    """One instrument; a symbol that nobody described has the finest steps and may be traded."""
+    """Get one instrument. An unlisted symbol has the smallest tick and lot size and may be traded."""
     tenant_id = caller.tenant_id
     listing = await readers.run(
         lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
     )
-    return answer(instrument_out(*listing))
+    return answer(serialize_instrument(*listing))
 
 
 @router.put(
@@ -93,25 +93,28 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    standing: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
+    find_currencies: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set the terms of a symbol; what is left out takes its default, but for `aliases`, which stay. While
-    positions or open orders stand in it, it stays in its currency; a symbol that nobody listed is traded in
-    each portfolio's own.
+    """Set the terms of a symbol. Fields that are left out get their default, except `aliases`, which are
+    kept. The currency cannot change while positions or open orders exist. An unlisted symbol is traded in the
+    currency of each portfolio.
 
-    What is sent under an alias is recorded under the instrument's symbol. When `BRK.B` is listed first,
-    `BRK-B` becomes its alias, and when `BTC/USD` is, `BTC-USD` and `BTCUSD` do.
+    Orders and trades sent under an alias are recorded under the instrument's symbol. Listing `BRK.B` for the
+    first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
     edge: FastRequest = request.state.edge
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
-            connection, tenant_id, terms, body.aliases, standing, is_in_use, at
+            connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
         )
-        facts = (instrument_out(*previous) if previous.terms.is_listed else None, instrument_out(*updated))
+        facts = (
+            serialize_instrument(*previous) if previous.terms.is_listed else None,
+            serialize_instrument(*updated),
+        )
         who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
         record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
         return updated
 
-    return answer(instrument_out(*await changes.run(write, tenant_id)))
+    return answer(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -1,4 +1,4 @@
-"""What can be traded: the form of its symbol, and the steps in which its price and quantity go."""
+"""Rules of instruments: the format of symbols, tick sizes and lot sizes."""
 
 import re
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 MAX_SYMBOL_CHARACTERS = 40
 SYMBOL_PATTERN = rf"[A-Z0-9][A-Z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}}"
-WRITTEN_PATTERN = rf" *[A-Za-z0-9][A-Za-z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}} *"  # how it may come in
+WRITTEN_PATTERN = rf" *[A-Za-z0-9][A-Za-z0-9.&/_-]{{0,{MAX_SYMBOL_CHARACTERS - 1}}} *"  # the accepted input
 _SYMBOL = re.compile(SYMBOL_PATTERN, re.ASCII)
 _FINEST = Decimal("0.00000001")
 _COINS = (
@@ -18,10 +18,9 @@ _SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
 class Instrument(NamedTuple):
-    """A symbol and its terms: `tick_size` in currency, `lot_size` in units; `name` is for people.
+    """A symbol and its terms: `tick_size` in currency, `lot_size` in units. `name` is for display.
 
-    One that nobody has described is not `is_listed`; its steps are the finest there are, and nothing is
-    against trading it.
+    A symbol without terms is not `is_listed`. It has the smallest steps and may be traded.
     """
 
     symbol: str
@@ -36,27 +35,28 @@ class Instrument(NamedTuple):
     name: str = ""
 
 
-def normalise_symbol(text: str) -> str | None:
-    """Return the symbol trimmed and in capitals, or None where it is not one ("BTC/USD", "BRK.B", "M&M"
-    are).
+def normalize_symbol(text: str) -> str | None:
+    """Return the symbol trimmed and in capitals, or None if it is malformed ("BTC/USD", "BRK.B" and "M&M" are
+    valid).
     """
     symbol = text.strip(" ").upper()
-    # Some letters beyond ASCII have a capital within it.
+    # Some non-ASCII letters have an ASCII capital.
     return symbol if text.isascii() and _SYMBOL.fullmatch(symbol) else None
 
 
-def usual_aliases(instrument: Instrument) -> tuple[str, ...]:
-    """Return the other forms in which a listed symbol is usually written, sorted: `BRK-B` of the US share
-    `BRK.B`, and `BTC-USD` and `BTCUSD` of `BTC/USD`.
+def list_default_aliases(instrument: Instrument) -> tuple[str, ...]:
+    """Return the common other spellings of a listed symbol, sorted.
+
+    These are `BRK-B` for the US share `BRK.B`, and `BTC-USD` and `BTCUSD` for `BTC/USD`.
     """
     is_us_share = (instrument.asset_class, instrument.currency) == ("equity", "USD")
     if is_us_share or _COIN_PAIR.fullmatch(instrument.symbol):
-        return other_forms(instrument.symbol)
+        return list_other_spellings(instrument.symbol)
     return ()
 
 
-def other_forms(symbol: str) -> tuple[str, ...]:
-    """Return the other forms of a pair with a known coin, or of a class of shares, sorted."""
+def list_other_spellings(symbol: str) -> tuple[str, ...]:
+    """Return the other spellings of a pair with a known coin, or of a share class, sorted."""
     pair, share = _COIN_PAIR.fullmatch(symbol), _SHARE_CLASS.fullmatch(symbol)
     forms: set[str] = set()
     if pair:
@@ -66,16 +66,18 @@ def other_forms(symbol: str) -> tuple[str, ...]:
     return tuple(sorted(forms - {symbol}))
 
 
-def currency_for(terms: Instrument, base: str) -> str:
-    """Return the currency that the instrument is traded in by a portfolio of the currency `base`: its own
-    where nobody has listed it.
+def get_trading_currency(terms: Instrument, base: str) -> str:
+    """Return the currency in which a portfolio of the currency `base` trades the instrument: its own one if
+    unlisted.
     """
     return terms.currency if terms.is_listed else base
 
 
-def unlisted(symbol: str) -> Instrument:
-    """Return the terms of a symbol that nobody has described: one with a slash, or a known coin against USD,
-    USDT, USDC, EUR or INR with or without a separator ("BTCUSDT", "ETH-EUR"), is crypto.
+def get_unlisted_terms(symbol: str) -> Instrument:
+    """Return the terms of an unlisted symbol.
+
+    One with a slash is crypto, and so is a known coin against USD, USDT, USDC, EUR or INR with or without a
+    separator ("BTCUSDT", "ETH-EUR").
     """
     is_crypto = "/" in symbol or _COIN_PAIR.fullmatch(symbol) is not None
     return Instrument(symbol, asset_class="crypto" if is_crypto else "equity")

@@ -1,4 +1,4 @@
-"""Symbols and instruments on the wire."""
+"""Request and response bodies of instruments."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalise_symbol
+from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import fixed, quantity_text
 from app.wire.fields import PositiveAmount, clean
 
 
-def _symbol(value: Any) -> str:  # whatever JSON held
-    symbol = normalise_symbol(value) if isinstance(value, str) else None
+def _symbol(value: Any) -> str:  # any JSON value
+    symbol = normalize_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
             "A symbol has 1 to {most} characters: the letters A to Z, digits and . & / _ - "
@@ -37,7 +37,7 @@ MAX_ALIASES = 10
 
 
 class InstrumentIn(BaseModel):
-    """The terms of a symbol: prices go in ticks (currency), quantities in lots (units)."""
+    """The terms of a symbol. The tick size is in currency, the lot size in units."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,7 @@ class InstrumentIn(BaseModel):
     aliases: list[Symbol] | None = Field(
         None,
         max_length=MAX_ALIASES,
-        description="Other names of the instrument; left out, they stay as they are",
+        description="Other names of the instrument; if left out, they are kept",
         examples=[["BRK-B"]],
     )
 
@@ -66,7 +66,7 @@ class InstrumentIn(BaseModel):
 
 
 class InstrumentOut(BaseModel):
-    """An instrument; one that is not `listed` has the finest steps."""
+    """An instrument. One that is not `listed` has the smallest tick and lot size."""
 
     symbol: str = Field(examples=["RELIANCE"])
     name: str = Field(examples=["Reliance Industries"], description="Empty where none was set")
@@ -81,8 +81,8 @@ class InstrumentOut(BaseModel):
     aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
 
 
-def instrument_out(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
-    """Return the instrument as `InstrumentOut` describes it."""
+def serialize_instrument(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
+    """Serialize the instrument as `InstrumentOut`."""
     return {
         "symbol": found.symbol,
         "name": found.name,

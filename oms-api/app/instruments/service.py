@@ -1,4 +1,4 @@
-"""Setting the terms of instruments, and their aliases."""
+"""Sets the terms and aliases of instruments."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -6,29 +6,29 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Difference, find_differences
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
-from app.instruments.rules import Instrument, currency_for, usual_aliases
+from app.instruments.rules import Instrument, get_trading_currency, list_default_aliases
 from app.money import fixed, quantity_text
 
-# Tenant id and symbol to the currencies of the portfolios in which a position or an open order stands.
-Standing = Callable[[Connection, int, str], Collection[str]]
-# Tenant id and symbol to whether a position, an open order or a limit is recorded under it.
-InUse = Callable[[Connection, int, str], bool]
+# Returns, for a tenant id and symbol, the currencies of the portfolios with a position or open order in it.
+FindCurrencies = Callable[[Connection, int, str], Collection[str]]
+# Returns, for a tenant id and symbol, whether a position, open order or limit is recorded under it.
+IsInUse = Callable[[Connection, int, str], bool]
 
 
 class Listing(NamedTuple):
-    """An instrument and its other names."""
+    """An instrument and its aliases."""
 
     terms: Instrument
     aliases: tuple[str, ...] = ()
 
 
 class ListingChange(NamedTuple):
-    """A listing as it was and as it is."""
+    """A listing before and after a change."""
 
     previous: Listing
     updated: Listing
@@ -36,8 +36,8 @@ class ListingChange(NamedTuple):
 
 def find_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
     """Return the instrument with that symbol or alias."""
-    key = (tenant_id, queries.instrument_symbol(connection, tenant_id, name))
-    terms = queries.instruments_for(connection, [key])[key]
+    key = (tenant_id, queries.find_symbol(connection, tenant_id, name))
+    terms = queries.find_instruments(connection, [key])[key]
     return Listing(terms, queries.find_aliases(connection, [key])[key])
 
 
@@ -46,22 +46,22 @@ def set_terms(
     tenant_id: int,
     terms: Instrument,
     aliases: Sequence[str] | None,
-    standing: Standing,
-    is_in_use: InUse,
+    find_currencies: FindCurrencies,
+    is_in_use: IsInUse,
     at: datetime,
 ) -> ListingChange:
-    """Set the terms of the instrument with that symbol or alias, and its aliases: None keeps them, and gives
-    one that is listed for the first time its usual ones.
+    """Set the terms of the instrument with that symbol or alias, and its aliases.
 
-    Raises CurrencyInUse where it is traded in another currency by them, and something stands in it;
-    AliasTaken and AliasInUse where a new alias names something else.
+    `aliases` = None keeps them, or sets the default ones when the symbol is first listed. Raise CurrencyInUse
+    if the change would alter the currency of positions or open orders, and AliasTaken or AliasInUse if a new
+    alias names something else.
     """
-    lock_tenant(connection, tenant_id)  # of two that list one name at once, the second sees the first
+    lock_tenant(connection, tenant_id)  # a concurrent listing of the same name waits here
     previous = find_listing(connection, tenant_id, terms.symbol)
     terms = terms._replace(symbol=previous.terms.symbol)
     key = (tenant_id, terms.symbol)
-    for base in sorted(standing(connection, *key)):
-        before, after = currency_for(previous.terms, base), currency_for(terms, base)
+    for base in sorted(find_currencies(connection, *key)):
+        before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
     updated = Listing(terms, _aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
@@ -72,10 +72,10 @@ def set_terms(
 
 
 def verify_instruments(connection: Connection) -> Iterator[Difference]:
-    """Yield where the terms or aliases of a symbol are not those that the audit log says were set last."""
-    stored = queries.all_instruments(connection)
+    """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
+    stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
-    expected = {(act.tenant_id, act.target): act for act in acts_of(connection, "instrument.set")}
+    expected = {(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")}
     for key, act in expected.items():
         place = f"instrument {key[1]} of tenant {key[0]}"
         found = stored.get(key)
@@ -87,7 +87,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
 
 
 def _facts(terms: Instrument, updated_at: str) -> dict[str, Any]:
-    """Return what the audit log says of an instrument; see `schemas.instrument_out`."""
+    """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
     steps = {name: quantity_text(fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
     kind = {name: getattr(terms, name) for name in ("symbol", "name", "exchange", "asset_class", "currency")}
     flags = {"tradable": terms.is_tradable, "restricted": terms.is_restricted, "listed": terms.is_listed}
@@ -100,12 +100,12 @@ def _aliases(
     previous: Listing,
     terms: Instrument,
     aliases: Sequence[str] | None,
-    is_in_use: InUse,
+    is_in_use: IsInUse,
 ) -> tuple[str, ...]:
-    """Return the aliases that an instrument is to have."""
+    """Return the aliases that the instrument shall have."""
     if aliases is None and previous.terms.is_listed:
         return previous.aliases
-    wanted = usual_aliases(terms) if aliases is None else aliases
+    wanted = list_default_aliases(terms) if aliases is None else aliases
     owners = _owners(connection, tenant_id, wanted)
     if aliases is None:
         return tuple(
@@ -121,10 +121,10 @@ def _aliases(
 
 
 def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
-    """Return the symbol of the instrument that each of the names stands for; unknown names are left out."""
+    """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [(tenant_id, name) for name in names]
-    listed = queries.instruments_for(connection, keys).values()
+    listed = queries.find_instruments(connection, keys).values()
     owners = {one.symbol: one.symbol for one in listed if one.is_listed}
-    for (_, alias), symbol in queries.symbols_by_alias(connection, keys).items():
+    for (_, alias), symbol in queries.find_symbols_by_alias(connection, keys).items():
         owners[alias] = symbol
     return owners

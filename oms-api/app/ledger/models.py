@@ -96,7 +96,7 @@ class Trade(Base):
             postgresql_where=_IS_REVERSAL,
             sqlite_where=_IS_REVERSAL,
         ),
-        # The key comes first, so that `rows_named` can use this index.
+        # The key comes first, so that `find_rows_by_name` can use this index.
         Index(None, "idempotency_key", "tenant_id", postgresql_where=_HAS_KEY, sqlite_where=_HAS_KEY),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),

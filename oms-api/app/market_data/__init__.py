@@ -1,1 +1,1 @@
-"""What things cost now, and did: quotes, bars, and the sources they come from."""
+"""Market data: quotes, bars and price sources."""

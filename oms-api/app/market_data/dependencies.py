@@ -1,4 +1,4 @@
-"""What the routes of quotes and bars are given."""
+"""Dependencies of the routes of quotes and bars."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated

@@ -1,10 +1,10 @@
-"""What the market does not have."""
+"""Errors of market data."""
 
 from app.errors import NotFound
 
 
 class NoQuote(NotFound):
-    """Nobody said what the symbol costs."""
+    """There is no quote of the symbol."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"There is no quote for {symbol}; PUT one.")

@@ -1,4 +1,4 @@
-"""The tables of quotes and of one-minute bars."""
+"""Tables of quotes and of one-minute bars."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ _POSITIVE = "{0} IS NULL OR CAST({0} AS NUMERIC) > 0"
 
 
 class QuoteRow(Base):
-    """The newest quote of a symbol that was given to a tenant; simulated ones are not stored."""
+    """The latest manual quote of a symbol of a tenant. Simulated quotes are not stored."""
 
     __tablename__ = "quotes"
     __table_args__ = (
@@ -35,7 +35,7 @@ class QuoteRow(Base):
 
 
 class BarRow(Base):
-    """A minute of the quotes that were given."""
+    """A one-minute bar of manual quotes."""
 
     __tablename__ = "bars"
 

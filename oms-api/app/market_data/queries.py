@@ -1,4 +1,4 @@
-"""Statements about quotes and bars; each begins with the tenant."""
+"""Statements about quotes and bars. Each one filters by tenant."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,10 +8,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 
 from app.clock import iso
-from app.database import matching_rows, upsertion
+from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
-from app.market_data.rules.bars import Interval, extended, start_of
+from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
 
@@ -24,32 +24,33 @@ _PRICES = ("open", "high", "low", "close", "volume")
 Key = tuple[int, str]
 
 
-def quotes_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
+def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
     """Return the stored quotes of those of the (tenant id, symbol) that have one."""
-    found = matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
+    found = find_matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def stored_quotes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
-    """Return the writes that store quotes, each (tenant id, quote), in the order of their arrival: the
-    newest of each symbol, and their minutes' bars.
+def build_quote_writes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
+    """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
+
+    They store the latest quote of each symbol and the one-minute bars.
     """
     newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
     starts = {_minute(tenant_id, quote) for tenant_id, quote in arrived}
     bars = _bars_at(connection, sorted(starts))
     for tenant_id, quote in arrived:
         key = _minute(tenant_id, quote)
-        bars[key] = extended(bars.get(key), quote)
+        bars[key] = extend_bar(bars.get(key), quote)
     return [
-        upsertion(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
-        upsertion(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
+        build_upsert(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
+        build_upsert(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
     ]
 
 
-def minute_bars(
+def list_minute_bars(
     connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
 ) -> list[Bar]:
-    """Return the newest minutes of [start, end), at most so many, in the order of time."""
+    """Return the newest one-minute bars of [start, end), at most `most`, in time order."""
     row = BarRow
     columns = [_BARS.c[name] for name in ("symbol", "start", *_PRICES)]
     query = select(*columns).where(row.tenant_id == tenant_id, row.symbol == symbol)
@@ -58,13 +59,13 @@ def minute_bars(
 
 
 def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str, str], Bar]:
-    found = matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
+    found = find_matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
     bars = [_bar(row[1:]) for row in found]
     return {(row[0], row[1], iso(bar.start)): bar for row, bar in zip(found, bars, strict=True)}
 
 
 def _bar(row: Sequence[Any]) -> Bar:
-    """PostgreSQL gives decimals and instants, SQLite their text."""
+    """Build a bar. PostgreSQL returns decimals and datetimes, SQLite text."""
     symbol, start, *prices, volume = row
     return Bar._make((symbol, _instant(start), *map(Decimal, prices), _decimal(volume)))
 
@@ -74,7 +75,7 @@ def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
 
 
 def _minute(tenant_id: int, quote: Quote) -> tuple[int, str, str]:
-    return tenant_id, quote.symbol, iso(start_of(quote.at, Interval.MINUTE))
+    return tenant_id, quote.symbol, iso(get_bar_start(quote.at, Interval.MINUTE))
 
 
 def _quote_row(key: Key, quote: Quote) -> Row:

@@ -1,4 +1,4 @@
-"""Quotes and bars."""
+"""Routes of quotes and bars."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,19 +7,19 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from app.clock import EPOCH, iso
-from app.identity.dependencies import Reader, allowed
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
 from app.market_data.rules.bars import Interval
-from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, bar_out, quote_out
+from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 
-Quoter = Annotated[Caller, Depends(allowed(Operation.GIVE_QUOTE))]
+Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
 router = APIRouter(tags=["market data"])
 
@@ -27,7 +27,7 @@ EXAMPLE: dict[str, Any] = {"bid": "99", "ask": "101", "last": "100", "bid_size":
 
 
 class BarQuery(Period):
-    """Which bars, and where the page begins."""
+    """Filters and cursor of the list of bars."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,9 +46,9 @@ class BarQuery(Period):
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
 ) -> Response:
-    """The newest quote: the one that was given, else the price source's."""
+    """Get the latest quote: the one that was set manually, or else that of the price source."""
     moment = now()
-    return answer(quote_out(await market.quote(caller.tenant_id, symbol, moment), now()))
+    return answer(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
 
 
 @router.put(
@@ -62,10 +62,12 @@ async def put_quote(
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, market: TheMarket,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Give a quote. It stands until the next one, and what it makes match is filled before this answers."""
+    """Set a quote. It stays in force until the next one. Orders that it matches are filled before the
+    response.
+    """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
-    return answer(quote_out(quote, now()))
+    return answer(serialize_quote(quote, now()))
 
 
 @router.get(
@@ -77,8 +79,8 @@ async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
     market: TheMarket, cursors: TheCursors, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Bars, newest first; the newest may still grow. Of given quotes they are made as these come, of
-    simulated prices for any time.
+    """List bars, newest first. The newest may still change. For manual quotes, bars are built as quotes
+    arrive; for simulated prices they exist for any time.
     """
     tenant_id = caller.tenant_id
     symbol = await market.symbol(tenant_id, symbol)
@@ -90,4 +92,4 @@ async def list_bars(
     found = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
     page = found[-query.limit :]
     cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
-    return answer([bar_out(bar) for bar in reversed(page)], headers=link(request, cursor))
+    return answer([serialize_bar(bar) for bar in reversed(page)], headers=link(request, cursor))

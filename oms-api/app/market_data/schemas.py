@@ -1,4 +1,4 @@
-"""Quotes and bars on the wire."""
+"""Request and response bodies of quotes and bars."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -23,9 +23,9 @@ Size = Annotated[Amount, AfterValidator(_storable)]
 
 
 class QuoteIn(BaseModel):
-    """What a symbol can be sold (`bid`) and bought (`ask`) at, and was traded at (`last`): one at least.
+    """The `bid`, `ask` and `last` price of a symbol, at least one of them.
 
-    A size is what may fill against that side, in units; without one, anything does.
+    A size is the quantity in units that may fill against that side. Without one, any quantity fills.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,12 +45,12 @@ class QuoteIn(BaseModel):
         return self
 
     def quote(self, symbol: str, at: datetime) -> Quote:
-        """Return the quote, given at that instant."""
+        """Return the quote, with `at` as its time."""
         return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
 
 
 class QuoteOut(BaseModel):
-    """The newest quote of a symbol."""
+    """The latest quote of a symbol."""
 
     symbol: str = Field(examples=["AAPL"])
     bid: str | None = Field(examples=["99.00"])
@@ -65,7 +65,7 @@ class QuoteOut(BaseModel):
 
 
 class BarOut(BaseModel):
-    """First, highest, lowest and last price from `start` on, for the length of the interval."""
+    """The open, high, low and close price of the interval that begins at `start`."""
 
     start: str = Field(examples=["2026-11-20T15:04:00.000000Z"])
     open: str = Field(examples=["100.00"])
@@ -75,8 +75,8 @@ class BarOut(BaseModel):
     volume: str | None = Field(description="Units; null where it is not known")
 
 
-def quote_out(quote: Quote, now: datetime) -> dict[str, Any]:
-    """Return the quote as `QuoteOut` describes it."""
+def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
+    """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
         "bid": _price(quote.bid),
@@ -91,8 +91,8 @@ def quote_out(quote: Quote, now: datetime) -> dict[str, Any]:
     }
 
 
-def bar_out(bar: Bar) -> dict[str, Any]:
-    """Return the bar as `BarOut` describes it."""
+def serialize_bar(bar: Bar) -> dict[str, Any]:
+    """Serialize the bar as `BarOut`."""
     return {
         "start": iso(bar.start),
         "open": _price(bar.open),

@@ -1,4 +1,4 @@
-"""The market as this process sees it: what was given first, then what the source says."""
+"""Quotes and bars as this process sees them: stored manual ones first, then those of the price source."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,29 +7,28 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
-from app.database import Readers, declare_tenants
-from app.instruments.queries import instrument_symbol
+from app.database import Readers, set_tenant_scope
+from app.instruments.queries import find_symbol
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
-from app.market_data.rules.bars import Interval, joined, start_of
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.bars import Interval, combine_bars, get_bar_start
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
 _INSTANT = timedelta(microseconds=1)
-_MOST_MINUTES = 50_000  # read for one answer; what goes beyond is cut off at its older end
-_MOST_CACHED = 100_000
-_FOLLOWED = timedelta(minutes=10)  # after somebody asked for a symbol last
+_MAX_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
+_MAX_CACHED = 100_000
+_SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
 
 
 class Market:
-    """Quotes and bars for every tenant; for any thread.
+    """Quotes and bars of every tenant. Thread-safe.
 
-    A quote that a tenant has given stands for its symbol, whatever the source says; all others are the
-    source's.
+    A quote that a tenant has set takes precedence for its symbol. All others come from the price source.
     """
 
     def __init__(
@@ -42,12 +41,13 @@ class Market:
         self._lock = Lock()
         self._listeners: dict[int, tuple[frozenset[Key], Listener]] = {}
         self._made = 0
-        self._asked: dict[str, datetime] = {}  # symbols that the source was asked for, and when last
+        # symbols requested from the source, with the time of the last request
+        self._asked: dict[str, datetime] = {}
         self._followed: frozenset[str] = frozenset()
 
     def quotes_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
-        """Return the newest quotes of those of the (tenant id, symbol) that have one, by one statement."""
-        found = queries.quotes_of(connection, keys)
+        """Return the latest quotes of those of the (tenant id, symbol) that have one, by one statement."""
+        found = queries.find_quotes(connection, keys)
         asked: dict[str, datetime] = {}
         for key in keys:
             quote = found.get(key)
@@ -62,29 +62,30 @@ class Market:
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
-        """Return how much of `base` one unit of `currency` is worth now, None where nobody says."""
-        keys = [(tenant_id, symbol) for symbol in pairs_of(currency, base)]
+        """Return the value of one unit of `currency` in `base`, or None if no quote tells it."""
+        keys = [(tenant_id, symbol) for symbol in list_pairs(currency, base)]
         found = self.quotes_for(connection, keys, at)
-        return rate_of(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+        return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
 
     def silence(self, quote: Quote, at: datetime) -> timedelta | None:
-        """Return how long the feed of a quote has been silent, None for a price that was given by hand. A
-        quiet symbol on a feed that is alive is not stale.
+        """Return how long the feed of a quote has been silent, or None for a price that was set manually.
+
+        A symbol without trades on a live feed is not stale.
         """
-        heard = self._source.heard_at(at) if quote.source == self._source.name else None
+        heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
         return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
-        """Tell whether nothing may trade at the quote: its feed has been silent for too long."""
+        """Return whether the quote is too old to trade at, because its feed has been silent for too long."""
         silence = self.silence(quote, at)
         return silence is not None and silence > self.max_silence
 
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
-        """Return the newest quote of a symbol or alias. Raises NoQuote where there is none."""
+        """Return the latest quote of a symbol or alias. Raise NoQuote."""
 
         def read(connection: Connection) -> Quote | None:
-            declare_tenants(connection, [tenant_id])
-            key = (tenant_id, instrument_symbol(connection, tenant_id, symbol))
+            set_tenant_scope(connection, [tenant_id])
+            key = (tenant_id, find_symbol(connection, tenant_id, symbol))
             return self.quotes_for(connection, [key], at).get(key)
 
         found = await self._readers.run_single(read)
@@ -95,20 +96,20 @@ class Market:
     async def symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
         return await self._readers.run_single(
-            lambda connection: instrument_symbol(declare_tenants(connection, [tenant_id]), tenant_id, name)
+            lambda connection: find_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
         )
 
     def last(self, tenant_id: int, symbol: str) -> Quote | None:
-        """Return the newest quote that this process has seen, without asking anybody; mind its age."""
+        """Return the latest quote that this process has seen, without I/O. It may be old."""
         return self._last.get((tenant_id, symbol))
 
     async def bars(
         self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
     ) -> list[Bar]:
-        """Return the newest bars that begin in [start, end), at most so many, in the order of time."""
+        """Return the newest bars that begin in [start, end), at most `most`, in time order."""
         if end <= start:
             return []
-        first = max(start, start_of(end - _INSTANT, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _INSTANT, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             given = self._given(connection, (tenant_id, symbol), interval, start, end)
@@ -118,9 +119,10 @@ class Market:
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this
-        process comes to know, in the thread that brings it. Returns what ends the subscription.
+        process learns of.
 
-        For what is marked as prices move, without asking again and again.
+        It is called in the thread that receives the quote, and replaces polling. Return a function that ends
+        the subscription.
         """
         with self._lock:
             self._made += 1
@@ -136,41 +138,44 @@ class Market:
         return unsubscribe
 
     def follow(self, at: datetime) -> None:
-        """Have the source subscribe to what somebody listens to, or asked for lately: symbols of open orders,
-        of positions that are looked at, of quotes.
+        """Subscribe the source to all symbols that have a listener or were requested recently.
+
+        These are symbols of open orders, of displayed positions and of requested quotes.
         """
         with self._lock:
-            self._asked = {symbol: when for symbol, when in self._asked.items() if at - when < _FOLLOWED}
+            self._asked = {
+                symbol: when for symbol, when in self._asked.items() if at - when < _SUBSCRIPTION_PERIOD
+            }
             self._notify_source()
 
     def poll(self, connection: Connection, at: datetime) -> None:
-        """Look for new quotes of all that is subscribed to."""
+        """Query new quotes of all subscribed symbols."""
         with self._lock:
             wanted = self._wanted()
         if wanted:
             tenants = {tenant_id for tenant_id, _ in wanted}
-            self.quotes_for(declare_tenants(connection, tenants), sorted(wanted), at)
+            self.quotes_for(set_tenant_scope(connection, tenants), sorted(wanted), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
-        """Tell of a quote that was given to this process, once it is stored."""
+        """Notify listeners of a quote that was sent to this process, after it was stored."""
         self._remember({(tenant_id, quote.symbol): quote}, {})
 
     def _given(
         self, connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
     ) -> list[Bar] | None:
-        """Return the bars of a symbol whose quotes are given, None where they are the source's."""
-        if not queries.quotes_of(connection, [key]):
+        """Return the bars of a symbol with manual quotes, or None if its bars come from the source."""
+        if not queries.find_quotes(connection, [key]):
             return None
-        minutes = queries.minute_bars(connection, *key, start, end, _MOST_MINUTES)
-        return joined(minutes, interval)
+        minutes = queries.list_minute_bars(connection, *key, start, end, _MAX_MINUTES)
+        return combine_bars(minutes, interval)
 
     def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:
-            if len(self._asked) + len(asked) > _MOST_CACHED:
+            if len(self._asked) + len(asked) > _MAX_CACHED:
                 self._asked.clear()
             self._asked.update(asked)
             new = {key: quote for key, quote in quotes.items() if self._last.get(key) != quote}
-            if len(self._last) + len(new) > _MOST_CACHED:
+            if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
             told = [
@@ -186,7 +191,7 @@ class Market:
         return {key for keys, _ in self._listeners.values() for key in keys}
 
     def _notify_source(self) -> None:
-        """Under the lock, so that the source hears of changes in their order; it never waits."""
+        """Call the source under the lock, so that it receives changes in order. The call never blocks."""
         symbols = frozenset(symbol for _, symbol in self._wanted()) | self._asked.keys()
         if symbols != self._followed:
             self._followed = symbols

@@ -1,8 +1,8 @@
-"""How often who may ask: a token bucket for each key and person, each tenant, each address."""
+"""Rate limits: a token bucket per key and person, per tenant and per address."""
 
 from app.rate_limit.buckets import Bucket, Limit, OverLimit, RateState, Taken
 from app.rate_limit.limiter import Quotas, RateLimiter
-from app.rate_limit.sharing import Pool, RateLimits, Sharing, shared_state
+from app.rate_limit.sharing import Pool, RateLimits, Sharing, describe_shared_state
 from app.rate_limit.slots import SlotLimits, Slots
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "SlotLimits",
     "Slots",
     "Taken",
-    "shared_state",
+    "describe_shared_state",
 ]

@@ -1,7 +1,7 @@
-"""Token buckets: a minute's worth of requests at once, then a steady rate; and what is told of them.
+"""Token buckets that allow a burst of one minute's requests and then a steady rate, and their header fields.
 
-The header fields are those of draft-ietf-httpapi-ratelimit-headers: q is the quota of w seconds, r what is
-left of it, t in how many seconds there is more.
+The header fields follow draft-ietf-httpapi-ratelimit-headers: q is the quota of w seconds, r what is left of
+it, t the seconds until it is refilled.
 """
 
 import math
@@ -13,11 +13,11 @@ from typing_extensions import override
 from app.errors import TooMany
 
 WINDOW_SECONDS = 60
-MOST_BUCKETS = 100_000
+MAX_BUCKETS = 100_000
 
 
 class Bucket:
-    """What may still be sent: `level` requests as of `at`. `taken` is what no other process knows of yet."""
+    """A token bucket with `level` requests left at time `at`. `taken` is not yet sent to other processes."""
 
     __slots__ = ("at", "key", "level", "limit", "taken")
 
@@ -29,7 +29,7 @@ class Bucket:
         self.taken = 0
 
     def refill(self, now: float) -> None:
-        """Add what the time since `at` earned."""
+        """Add the tokens for the time since `at`."""
         limit = self.limit
         level = self.level + (now - self.at) * limit.per_second
         self.level = level if level < limit.capacity else limit.capacity  # noqa: FURB136  # min() takes longer
@@ -37,8 +37,10 @@ class Bucket:
 
 
 class Limit:
-    """Buckets of one kind: `per_minute` requests for each, as many of them at once unless `at_once` says
-    otherwise. `name` goes into the header, `refusal` is told.
+    """Buckets of one kind.
+
+    Each allows `per_minute` requests, and bursts of as many unless `at_once` is set. `name` is for the
+    header, `refusal` is the error message.
     """
 
     def __init__(self, name: str, refusal: str, per_minute: int, at_once: int | None = None) -> None:
@@ -59,7 +61,7 @@ class Limit:
         return bucket
 
     def take(self, key: Hashable, now: float) -> None:
-        """Take one from the bucket of `key`. Raises OverLimit where it is empty."""
+        """Take one token from the bucket of `key`. Raise OverLimit if it is empty."""
         bucket = self.bucket(key, now)
         if bucket.level < 1:
             raise OverLimit(RateState(self, bucket.level))
@@ -70,32 +72,32 @@ class Limit:
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
 
     def _fresh(self, key: Hashable, now: float) -> Bucket:
-        if len(self._buckets) >= MOST_BUCKETS:
+        if len(self._buckets) >= MAX_BUCKETS:
             self._make_room(now)
         bucket = self._buckets[key] = Bucket(self, key, now)
         return bucket
 
     def _make_room(self, now: float) -> None:
-        """Forget full buckets, which say nothing; where all are in use, the tenth that is here longest."""
+        """Remove full buckets, which hold no information, or else the oldest tenth."""
         kept = {}
         for key, bucket in self._buckets.items():
             bucket.refill(now)
             if bucket.level < self.capacity:
                 kept[key] = bucket
-        for key in list(kept)[: max(0, len(kept) - MOST_BUCKETS * 9 // 10)]:
+        for key in list(kept)[: max(0, len(kept) - MAX_BUCKETS * 9 // 10)]:
             del kept[key]
         self._buckets = kept
 
 
 class Taken(NamedTuple):
-    """What was taken from a bucket that no other process knows of yet."""
+    """Tokens taken from a bucket and not yet shared with other processes."""
 
     bucket: Bucket
     number: int
 
 
 class Unlimited(Limit):
-    """A limit that is switched off: one bucket for all, which never empties."""
+    """A disabled limit: one bucket for all callers, which is never empty."""
 
     def __init__(self) -> None:
         super().__init__("", "", 0)
@@ -108,30 +110,30 @@ class Unlimited(Limit):
 
 
 class RateState(NamedTuple):
-    """What is told of a bucket after a request."""
+    """The state of a bucket after a request."""
 
     limit: Limit
     level: float
 
     @property
     def remaining(self) -> int:
-        """Requests that may be sent at once."""
+        """The number of requests that may be sent at once."""
         return max(0, int(self.level))
 
     @property
     def more_after_seconds(self) -> int:
-        """In how many seconds one more may be sent than now."""
+        """The seconds until one more request may be sent than now."""
         return math.ceil((self.remaining + 1 - self.level) / self.limit.per_second)
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-        """The two header fields."""
+        """The two header fields of the rate limit."""
         field = self.limit.field(self.remaining, self.more_after_seconds)
         return (b"ratelimit-policy", self.limit.policy), (b"ratelimit", field)
 
 
 class OverLimit(TooMany):
-    """A bucket is empty; the sentence and the header fields say which."""
+    """A bucket is empty. The message and the header fields say which one."""
 
     def __init__(self, rate: RateState) -> None:
         super().__init__(rate.limit.refusal, rate.more_after_seconds)

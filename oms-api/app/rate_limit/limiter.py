@@ -1,8 +1,8 @@
-"""The three limits of every request, asked in one call."""
+"""The three rate limits of a request, checked by one call."""
 
 from dataclasses import dataclass
 
-from app.addresses import network_of
+from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.rate_limit.buckets import Bucket, Clock, Limit, OverLimit, RateState, Taken, Unlimited
 
@@ -11,8 +11,10 @@ TENANT_FACTOR, ADDRESS_FACTOR = 10, 20
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Requests a minute. `caller` (key and person) = 0 switches all limits off, another 0 that one alone;
-    None stands for ten and twenty times `caller`.
+    """Requests per minute.
+
+    `caller` (key and person) = 0 switches all limits off; another 0 switches off that limit. None means ten
+    and twenty times `caller`.
     """
 
     caller: int
@@ -21,23 +23,23 @@ class Quotas:
 
 
 class RateLimiter:
-    """Buckets of one process. Not thread-safe: it belongs to the event loop."""
+    """The buckets of one process. Not thread-safe: for one event loop."""
 
     def __init__(self, quotas: Quotas, clock: Clock = monotonic_seconds) -> None:
         self.is_on = quotas.caller > 0
         tenant = quotas.caller * TENANT_FACTOR if quotas.tenant is None else quotas.tenant
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
         self._callers = _limit("default", "Too many requests with this key.", quotas.caller)
-        self._tenants = _limit("tenant", "Too many requests by all who belong to this tenant.", tenant)
+        self._tenants = _limit("tenant", "Too many requests from this tenant.", tenant)
         self._addresses = _limit("address", "Too many requests from this network address.", address)
         self._clock = clock
-        self._touched: list[Bucket] | None = None
+        self._changed_buckets: list[Bucket] | None = None
 
     def take(self, key_and_person: str, tenant_id: int, address: str) -> RateState | None:
-        """Take one request from each of the three buckets, or none; None where limits are off.
+        """Take one request from each of the three buckets, or from none. Return None if limits are off.
 
-        Returns the caller's or the tenant's state, whichever allows less. The address's is told to nobody
-        before it is exceeded: tenants that share one would see each other's work. Raises OverLimit.
+        Return the caller's or the tenant's state, whichever allows less. The state of the address is not
+        returned, since tenants that share an address would see each other's activity. Raise OverLimit.
         """
         if not self.is_on:
             return None
@@ -50,56 +52,56 @@ class RateLimiter:
         caller.level -= 1
         tenant.level -= 1
         place.level -= 1
-        if self._touched is not None:
+        if self._changed_buckets is not None:
             self._note(caller, tenant, place)
         told = caller if caller.level <= tenant.level else tenant
         return RateState(told.limit, told.level)
 
     def check_address(self, address: str) -> None:
-        """Raise OverLimit where the address has no request left: asked before a key is looked up."""
+        """Raise OverLimit if the address has no request left. Called before a key is looked up."""
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())
             if place.level < 1:
                 raise _over(place)
 
     def charge_address(self, address: str) -> None:
-        """Take a request that failed to authenticate. Those under way at once may run into debt, which time
-        pays back before the address is served again.
+        """Count a request that failed to authenticate. Concurrent ones may make the level negative; the
+        address is served again once it is refilled.
         """
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())
             place.level = max(place.level - 1, -place.limit.capacity)
-            if self._touched is not None:
+            if self._changed_buckets is not None:
                 self._note(place)
 
     def share(self) -> None:
-        """Remember from now on which buckets were taken from, for `drain`."""
-        self._touched = []
+        """Start to record the buckets that are taken from, for `drain`."""
+        self._changed_buckets = []
 
     @property
     def has_touched(self) -> bool:
-        """Whether `drain` would return any."""
-        return bool(self._touched)
+        """Return whether `drain` would return anything."""
+        return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
         """Return what was taken since the last call."""
-        drained = [Taken(bucket, bucket.taken) for bucket in self._touched or ()]
+        drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
         for bucket, _ in drained:
             bucket.taken = 0
-        self._touched = []
+        self._changed_buckets = []
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Learn what all processes together left of `level`; what was taken here meanwhile comes off it."""
+        """Set the shared `level`, less what was taken here since."""
         bucket.refill(self._clock())
         bucket.level = min(bucket.level, level - bucket.taken)
 
     def _note(self, *buckets: Bucket) -> None:
-        assert self._touched is not None, "asked by the callers"  # noqa: S101  # for the type checker
+        assert self._changed_buckets is not None, "asked by the callers"  # noqa: S101  # for the type checker
         for bucket in buckets:
             if bucket.limit.per_second:
                 if not bucket.taken:
-                    self._touched.append(bucket)
+                    self._changed_buckets.append(bucket)
                 bucket.taken += 1
 
 
@@ -108,10 +110,10 @@ def _limit(name: str, refusal: str, per_minute: int) -> Limit:
 
 
 def _over(*buckets: Bucket) -> OverLimit:
-    """Return the refusal by the limit that lasts longest."""
+    """Return the error of the limit with the longest wait."""
     empty = [RateState(bucket.limit, bucket.level) for bucket in buckets if bucket.level < 1]
     return OverLimit(max(empty, key=lambda rate: rate.more_after_seconds))
 
 
 def _place(address: str) -> str:
-    return network_of(address) if ":" in address else address
+    return find_network(address) if ":" in address else address

@@ -1,9 +1,9 @@
-"""Buckets that processes share through Redis, with no wait for it on any request.
+"""Rate limit buckets that processes share through Redis, without delaying any request.
 
-Each process takes from its own buckets at once. Every EXCHANGE_SECONDS it tells Redis what it took, and hears
-what all of them left: one bucket there for each here, kept by a script. Between two exchanges a process may
-let pass what another has given away already; the shared bucket then runs into debt, which all of them pay
-back. Where Redis is away each process goes on with its own buckets.
+Each process takes from its own buckets. Every EXCHANGE_SECONDS it sends Redis what it took, and receives the
+shared levels, which a script maintains. Between two exchanges a process may admit requests for tokens that
+another process has already used. The shared bucket then has a negative level, which all of them refill.
+Without Redis each process uses its own buckets.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 EXCHANGE_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
-_QUIET_SECONDS = 1.0  # how long Redis is not asked whether it is there
-_MOST_A_CALL = 200  # so that neither Redis nor the event loop is held up
-_KEY_PREFIX = "{slackoms-rates}"  # the braces keep all keys of a call on one node of a cluster
+_QUIET_SECONDS = 1.0  # the interval of connection checks when there is nothing to send
+_MAX_BUCKETS_PER_CALL = 200  # keeps the calls short for Redis and the event loop
+_KEY_PREFIX = "{slackoms-rates}"  # the braces keep all keys of a call on one cluster node
 _SCRIPT = f"""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -49,15 +49,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class Pool(Protocol):
-    """Buckets of one process that are shared with the others."""
+    """Buckets of one process that are shared with other processes."""
 
     def share(self) -> None:
-        """Remember from now on what is taken."""
+        """Start to record what is taken."""
         ...
 
     @property
     def has_touched(self) -> bool:
-        """Whether anything was taken since the last `drain`."""
+        """Return whether anything was taken since the last `drain`."""
         ...
 
     def drain(self) -> list[Taken]:
@@ -65,24 +65,24 @@ class Pool(Protocol):
         ...
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Learn what all processes together left."""
+        """Set the level that all processes share."""
         ...
 
 
 class Sharing:
-    """Exchanges pools of buckets with the other processes at `redis_url`, as a task of the event loop."""
+    """Exchanges pools of buckets with other processes through `redis_url`, as a task of the event loop."""
 
     def __init__(self, redis_url: str, *pools: Pool) -> None:
         self._pools = pools
         self._url = redis_url
         self._redis: Redis | None = None
-        self._script: Any = None  # redis types its scripts for both its clients at once
+        self._script: Any = None  # Any: redis types its scripts for its sync and async clients together
         self._task: asyncio.Task[None] | None = None
         self.is_shared = False
 
     def connect(self) -> None:
-        """Be ready to exchange; the connection is made when it is needed."""
-        # Here, because most installations have no Redis, and its client takes long to import.
+        """Prepare the client. The connection is opened on first use."""
+        # Imported here, since most installations have no Redis and its client imports slowly.
         from redis.asyncio import Redis  # noqa: PLC0415  # as above
         from redis.asyncio.retry import Retry  # noqa: PLC0415  # as above
         from redis.backoff import NoBackoff  # noqa: PLC0415  # as above
@@ -100,12 +100,12 @@ class Sharing:
             pool.share()
 
     def start(self) -> None:
-        """Exchange from now on; Redis need not be there."""
+        """Start the exchange. Redis need not be available."""
         self.connect()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """End the exchange, and the connection."""
+        """Stop the exchange and close the connection."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -114,13 +114,14 @@ class Sharing:
             await self._redis.aclose()
 
     async def exchange(self) -> None:
-        """Tell what was taken and hear what is left; with nothing to tell, hear that Redis is there.
+        """Send what was taken and receive the shared levels. With nothing to send, check the connection.
 
-        What a failed exchange told is forgotten: the own buckets stand for it, and it may have arrived.
+        What a failed exchange sent is dropped: the process's own buckets already count it, and it may have
+        arrived.
         """
         told = [(pool, taken) for pool in self._pools for taken in pool.drain()]
-        for start in range(0, max(1, len(told)), _MOST_A_CALL):
-            await self._exchange(told[start : start + _MOST_A_CALL])
+        for start in range(0, max(1, len(told)), _MAX_BUCKETS_PER_CALL):
+            await self._exchange(told[start : start + _MAX_BUCKETS_PER_CALL])
 
     async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]
@@ -155,12 +156,12 @@ class Sharing:
         if is_shared and not self.is_shared:
             _LOG.info("rate limits are shared")
         if self.is_shared and not is_shared:
-            _LOG.warning("rate limits are per process: Redis is away", extra={"reason": reason})
+            _LOG.warning("rate limits are per process: Redis is unavailable", extra={"reason": reason})
         self.is_shared = is_shared
 
 
-def shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
-    """Return what readiness tells of the limits."""
+def describe_shared_state(limiter: RateLimiter, sharing: Sharing | None) -> RateLimits:
+    """Return the state of the limits for the readiness check."""
     if not limiter.is_on:
         return "off"
     return "shared" if sharing is not None and sharing.is_shared else "per process"

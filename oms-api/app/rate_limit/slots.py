@@ -1,4 +1,4 @@
-"""How many long answers may be open at once: for each key, for each tenant, and for all together."""
+"""Limits on concurrent long responses: per key, per tenant and per process."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +10,9 @@ RETRY_SECONDS = 5
 
 
 class SlotLimits(NamedTuple):
-    """The most that may be open at once. A key has fewer than its tenant, and a tenant fewer than all."""
+    """The maximum of concurrent responses. The limit of a key is below that of its tenant, and that below the
+    total.
+    """
 
     key: int
     tenant: int
@@ -18,7 +20,7 @@ class SlotLimits(NamedTuple):
 
 
 class Slots:
-    """Slots of one process, for answers of one kind (`kind` is a plural). It belongs to the event loop."""
+    """Slots of one process for one kind of response. `kind` is a plural noun. For one event loop."""
 
     def __init__(self, kind: str, limits: SlotLimits) -> None:
         self._kind = kind
@@ -28,9 +30,9 @@ class Slots:
         self.used = 0
 
     def take(self, tenant_id: int, key: str) -> Callable[[], None]:
-        """Take a slot and return the function that releases it, once however often it is called.
+        """Take a slot and return the function that releases it. Further calls of that function do nothing.
 
-        Raises TooMany where the key, its tenant or the process has none left.
+        Raise TooMany if the key, its tenant or the process has no slot left.
         """
         self._check(tenant_id, key)
         self._change(tenant_id, key, 1)

@@ -9,8 +9,8 @@ from app.audit.service import record
 from app.clock import iso
 from app.edge import FastRequest
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Reader, allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.trade_service import Asking
@@ -47,10 +47,10 @@ from app.wire.lists import link
 
 router = APIRouter(tags=["risk"])
 
-LimitSetter = Annotated[Caller, Depends(allowed(Operation.SET_LIMIT))]
-SwitchTurner = Annotated[Caller, Depends(allowed(Operation.TURN_SWITCH))]
-LatchReader = Annotated[Caller, Depends(allowed(Operation.READ_LATCHES))]
-Releaser = Annotated[Caller, Depends(allowed(Operation.RELEASE_LATCH))]
+LimitSetter = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
+SwitchTurner = Annotated[Caller, Depends(require_permission(Operation.TURN_SWITCH))]
+LatchReader = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
+Releaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
 
 LIMIT_EXAMPLE: dict[str, Any] = {
     "scope": "portfolio",
@@ -221,17 +221,17 @@ async def list_latches(
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
     body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
-    controls: TheControls, sent: TheRequest,
+    controls: TheControls, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Release a strategy or API key. This needs a named person: one who is logged in, or for whom the key
     acts.
 
     Earlier executions are not counted again.
     """
-    asking = sent.asking(caller, body, latch_id)
+    context = request_context.context(caller, body, latch_id)
     done = await administration.change(
-        asking,
-        lambda connection, now: latch_service.release(connection, asking, latch_id, body.reason, now),
+        context,
+        lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
-    return answered(done)
+    return build_response(done)

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.clock import iso
-from app.instruments.rules import normalise_symbol
+from app.instruments.rules import normalize_symbol
 from app.instruments.schemas import AssetClass
 from app.ledger.rules.tickets import portfolio_name_error
 from app.ledger.schemas import Label, Note
@@ -35,7 +35,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
-    "instrument": lambda text: normalise_symbol(text) or "",
+    "instrument": lambda text: normalize_symbol(text) or "",
     "asset_class": str.lower,
 }
 ASSET_CLASSES: tuple[str, ...] = get_args(AssetClass)
@@ -48,7 +48,7 @@ MAX_COUNT = 1_000_000
 _MAX_LIST = 20_000  # characters
 _SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
 _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
-    LimitCode.ALLOWED_SYMBOLS: normalise_symbol,
+    LimitCode.ALLOWED_SYMBOLS: normalize_symbol,
     LimitCode.ALLOWED_SIDES: lambda word: word if word in _SIDES else None,
     LimitCode.ALLOWED_PRODUCTS: lambda word: word if word in _PRODUCTS else None,
 }

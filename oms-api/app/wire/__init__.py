@@ -1,1 +1,1 @@
-"""How requests and answers look on the wire: JSON read strictly, amounts as text, problems, pages."""
+"""The HTTP interface: strict JSON, amounts as text, problem details and pagination."""

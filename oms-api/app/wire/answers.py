@@ -1,4 +1,4 @@
-"""Answers of routes: JSON with its headers, and what the OpenAPI document says of errors."""
+"""JSON responses with headers, and the OpenAPI description of errors."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -30,17 +30,18 @@ _REASONS = {
 }
 
 
-def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # JSON
-    """Return `content` as JSON."""
+# any JSON value
+def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `content` as a JSON response."""
     return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
 
 
 def responses(
     status: int, described: Mapping[str, Any], *refusals: int, headers: Mapping[str, str] | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses=`: the good answer with its headers, and the problems it may meet.
+    """Return a route's `responses=`: the successful response with its headers, and the possible problems.
 
-    401, 403, 422, 429 and 503 are always among them, and 408 wherever 413 is; `refusals` are the others.
+    401, 403, 422, 429 and 503 are always included, and 408 together with 413. `refusals` are the others.
     """
     told = {**RATE_HEADERS, **(headers or {})}
     good = {**described, "headers": _described_headers(told)}

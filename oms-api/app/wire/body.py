@@ -1,4 +1,4 @@
-"""Bodies of requests: content type, strict JSON, a pydantic model, and one list of all that is wrong."""
+"""Request bodies: content type, strict JSON, validation by a pydantic model, and a list of all errors."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from difflib import get_close_matches
@@ -13,12 +13,12 @@ from app.wire.problems import UNKNOWN_FIELD, field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
-_MAX_NAME_LENGTH = 40  # of an unknown field that is compared with the known ones
-BODY_MODELS: dict[str, type[BaseModel]] = {}  # what the OpenAPI document must describe, by name
+_MAX_NAME_LENGTH = 40  # the maximum length of an unknown field that is compared with known ones
+BODY_MODELS: dict[str, type[BaseModel]] = {}  # models that the OpenAPI document must describe, by name
 
 
 def read_json(content_type: bytes, body: bytes) -> Any:  # any JSON value
-    """Return the body's JSON value. Raises UnsupportedMediaType or Malformed."""
+    """Parse the JSON body. Raise UnsupportedMediaType or Malformed."""
     if content_type != b"application/json" and not _is_json(content_type):
         raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
     if not body:
@@ -31,10 +31,10 @@ def _is_json(content_type: bytes) -> bool:
     return media_type == b"application/json" and all(part in _UTF_8 for part in parameters)
 
 
-def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
-    """Return `value` as `model`. Raises Invalid, naming each bad field by its path below `at`.
+def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+    """Validate `value` as `model`. Raise Invalid with each invalid field's path below `at`.
 
-    Of a field that the model does not have, its `OTHER_NAMES` may say what to send instead.
+    For an unknown field, the model's `OTHER_NAMES` may suggest what to send instead.
     """
     try:
         return model.model_validate(value)
@@ -47,7 +47,7 @@ def validated(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Mo
 def _with_hint(
     detail: dict[str, Any], model: type[BaseModel], parents: tuple[str | int, ...]
 ) -> dict[str, Any]:
-    """Return the error of an unknown field with what to send instead, where that can be told."""
+    """Add a suggestion to the error of an unknown field, if there is one."""
     if detail["type"] != UNKNOWN_FIELD:
         return detail
     hints: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
@@ -57,14 +57,14 @@ def _with_hint(
 
 
 def _nearest_field(name: str, model: type[BaseModel] | None) -> str | None:
-    """Return the question that offers the field with the most similar name, or None where none is similar."""
+    """Return a question that suggests the field with the most similar name, or None."""
     fields = () if model is None else model.model_fields
     found = get_close_matches(name[:_MAX_NAME_LENGTH].lower(), fields, n=1)
     return f"Did you mean `{found[0]}`?" if found else None
 
 
 def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """Return the model of the object at the path below `model`, or None where it cannot be told."""
+    """Return the model of the object at the path below `model`, or None if unknown."""
     found: type[BaseModel] | None = model
     for part in path:
         if found is None or isinstance(part, int):
@@ -74,7 +74,7 @@ def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseM
     return found
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # whatever a field is annotated with
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a field
     """Return the model in an annotation such as `Leg | None` or `list[Leg]`, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
@@ -82,19 +82,19 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # whatever a field is
 
 
 def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
-    """Return the error that lists pydantic's findings."""
+    """Return an error with pydantic's errors."""
     errors = field_errors(details, skip)
     return Invalid(f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not acceptable.", errors)
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return a FastAPI dependency that reads the body as `model`; declare it after the caller, who comes
-    first.
+    """Return a FastAPI dependency that parses the body as `model`. Declare it after the caller, which is
+    checked first.
     """
 
     async def read(request: Request) -> Model:
         content_type = request.headers.get("content-type", "").encode("latin-1")
-        return validated(model, read_json(content_type, await request.body()))
+        return validate_model(model, read_json(content_type, await request.body()))
 
     return read
 
@@ -102,7 +102,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Mod
 def documented_body(
     model: type[BaseModel], example: dict[str, Any], *, required: bool = True
 ) -> dict[str, Any]:
-    """Return the `openapi_extra` that describes a body read by `json_body`."""
+    """Return the `openapi_extra` that describes a body of `json_body`."""
     BODY_MODELS[model.__name__] = model
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}

@@ -1,4 +1,4 @@
-"""What routes of any room are given: readers of the database, cursors, the time; and how rooms name more."""
+"""Dependencies that all routes share: database readers, cursors and the time. `part` defines further ones."""
 
 from typing import Annotated, Any
 
@@ -11,10 +11,12 @@ from app.wire.exports import Exports
 from app.wire.pages import Cursors
 
 
-def part(name: str) -> Any:  # what Depends returns
-    """Return a FastAPI dependency: the part of that name among those that `assembly` gave the application."""
+def part(name: str) -> Any:  # the type that Depends returns
+    """Return a FastAPI dependency: the component that `assembly` stored under that name in the application's
+    state.
+    """
 
-    async def get_part(request: Request) -> Any:  # each room annotates what it is
+    async def get_part(request: Request) -> Any:  # each package annotates the type
         return getattr(request.app.state, name)
 
     return Depends(get_part)

@@ -1,4 +1,4 @@
-"""Swagger UI and ReDoc, served from this machine: the pages load nothing from elsewhere."""
+"""Swagger UI and ReDoc, served locally: the pages load nothing from other hosts."""
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
@@ -11,7 +11,7 @@ DOCS_URL = "/docs"
 
 
 def add_docs(app: FastAPI) -> None:
-    """Serve `/docs` and `/redoc`, and redirect to `/docs` from where people look for it."""
+    """Serve `/docs` and `/redoc`, and redirect common addresses to `/docs`."""
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs assets")
     favicon = f"{_ASSETS}/favicon.png"
 

@@ -1,4 +1,4 @@
-"""Answers too long to be held: JSON Lines, sent piece by piece as the client takes them."""
+"""Long responses as JSON Lines, sent in chunks as the client receives them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,27 +13,28 @@ from app.rate_limit import SlotLimits, Slots
 JSON_LINES = "application/x-ndjson"
 
 
-MOST_OPEN = SlotLimits(key=3, tenant=6, total=40)
-READS_PER_THREAD = 4  # one export reads at a time for so many reader threads: the others serve short reads
+MAX_OPEN = SlotLimits(key=3, tenant=6, total=40)
+# one concurrent export read per this many reader threads, so that the others serve short reads
+READS_PER_THREAD = 4
 Read = Callable[[], Awaitable[bytes]]
 
 
 class Exports:
-    """Exports of one process: so many may be open, and few of them read at the same time."""
+    """The exports of a process: a limited number may be open, and few of them read at the same time."""
 
-    def __init__(self, reader_threads: int, limits: SlotLimits = MOST_OPEN) -> None:
+    def __init__(self, reader_threads: int, limits: SlotLimits = MAX_OPEN) -> None:
         self._slots = Slots("exports", limits)
         self._reading = asyncio.Semaphore(max(1, reader_threads // READS_PER_THREAD))
 
     @property
     def used(self) -> int:
-        """How many are open just now."""
+        """Return the number of open exports."""
         return self._slots.used
 
     async def respond(
         self, tenant_id: int, key: str, begin: Callable[[], Awaitable[Read]], file_name: str
     ) -> StreamingResponse:
-        """Return the answer that sends what `begin` returns reads. Raises TooMany where no slot is left."""
+        """Stream what the function returned by `begin` reads. Raise TooMany if no slot is left."""
         release = self._slots.take(tenant_id, key)
         try:
             async with self._reading:
@@ -46,11 +47,11 @@ class Exports:
             async with self._reading:
                 return await read()
 
-        return exported(read_in_turn, file_name, release)
+        return stream_lines(read_in_turn, file_name, release)
 
 
 class _Export(StreamingResponse):
-    """Releases its slot when it ends, however it ends."""
+    """Releases its slot in any case when it ends."""
 
     def __init__(self, content: AsyncIterator[bytes], file_name: str, release: Callable[[], None]) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
@@ -65,11 +66,11 @@ class _Export(StreamingResponse):
             self._release()
 
 
-def exported(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
-    """Return what `read` gives, time after time, until it gives nothing.
+def stream_lines(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
+    """Stream the results of repeated `read` calls until one is empty.
 
-    No connection of the database is held while the client takes its time. Should `read` fail half-way, the
-    connection is cut: the client sees that the answer is not whole.
+    No database connection is held while the client receives. If `read` fails, the connection is closed, so
+    that the client detects the incomplete response.
     """
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -79,7 +80,7 @@ def exported(read: Read, file_name: str, release: Callable[[], None] = lambda: N
     return _Export(pieces(), file_name, release)
 
 
-def lines_described(text: str, example: str) -> dict[str, Any]:
-    """Return what the OpenAPI document says of such an answer."""
+def describe_lines(text: str, example: str) -> dict[str, Any]:
+    """Return the OpenAPI description of such a response."""
     schema = {"type": "string", "format": "binary"}
     return {"description": text, "content": {JSON_LINES: {"schema": schema, "example": example}}}

@@ -1,4 +1,4 @@
-"""Types of fields: exact amounts, whole numbers, cleaned text."""
+"""Field types: exact amounts, whole numbers and normalized text."""
 
 import re
 from collections.abc import Callable
@@ -8,34 +8,32 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, amount_error, parse_plain
+from app.money import DIGITS, PLACES, find_amount_error, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
 
-JSON_NUMBER_DIGITS = 15  # what every JSON library carries through a binary float unharmed
+JSON_NUMBER_DIGITS = 15  # digits that a binary float keeps exactly in every JSON library
 _AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _PADDING = re.compile(r"^-?0*\.?0*|\.")
 
 
 def capitals(value: object) -> object:
-    """Return text in capitals, for words that mean the same in any case, and anything else as it is."""
+    """Return text in capitals, for case-insensitive words, and other values unchanged."""
     return value.upper() if isinstance(value, str) else value
 
 
 def lower_case(value: object) -> object:
-    """Return text in lower case, and anything else as it is."""
+    """Return text in lower case, and other values unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
 Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
 
 
-def exact_amount(value: Any) -> Decimal:  # whatever JSON held
-    """Return the amount that a JSON string or number writes plainly; a pydantic error says what else to
-    send.
-    """
+def exact_amount(value: Any) -> Decimal:  # any JSON value
+    """Parse an amount of a JSON string or number. A pydantic error says what to send instead."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, JsonNumber):
@@ -52,7 +50,7 @@ def exact_amount(value: Any) -> Decimal:  # whatever JSON held
 
 
 def _unsigned(text: str) -> Decimal | None:
-    """Return the number, or None where it is not written plainly. A negative one is told that it is."""
+    """Parse a plain number. Raise a specific error for a negative one; return None for other text."""
     amount = parse_plain(text)
     if amount is not None and text.startswith("-"):
         raise PydanticCustomError("amount", "Must not be negative.")
@@ -73,7 +71,7 @@ def _from_number(text: str) -> Decimal:
 
 
 def amount_schema(*, zero: bool = False) -> dict[str, Any]:
-    """Return what the OpenAPI document says of an amount; a JSON number of 15 digits stays below 10^15."""
+    """Return the JSON schema of an amount. A JSON number of 15 digits stays below 10^15."""
     least = {"minimum": 0} if zero else {"exclusiveMinimum": 0}
     number = {"type": "number", **least, "exclusiveMaximum": 10**JSON_NUMBER_DIGITS}
     return {"anyOf": [{"type": "string", "pattern": _AMOUNT_PATTERN}, number]}
@@ -88,14 +86,14 @@ Amount = Annotated[
 ]
 
 
-def _positive(amount: Any) -> Any:  # pydantic hands it through
-    message = amount_error(amount)
+def _positive(amount: Any) -> Any:  # pydantic passes any type
+    message = find_amount_error(amount)
     if message:
         raise PydanticCustomError("amount", "{message}", {"message": message})
     return amount
 
 
-def _not_negative(value: Any) -> Any:  # whatever JSON held
+def _not_negative(value: Any) -> Any:  # any JSON value
     text = value.text if isinstance(value, JsonNumber) else value
     amount = parse_plain(text) if isinstance(text, str) and text.startswith("-") else None
     if amount is not None:
@@ -107,7 +105,7 @@ PositiveAmount = Annotated[Amount, BeforeValidator(_not_negative), AfterValidato
 
 
 def clean(value: str) -> str:
-    """Return the text trimmed and in NFC; a pydantic error tells what it must not hold."""
+    """Return the text trimmed and in NFC. A pydantic error names the forbidden characters."""
     text = clean_text(value)
     if text is None:
         raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
@@ -115,7 +113,7 @@ def clean(value: str) -> str:
 
 
 def clean_name(value: str) -> str:
-    """Return the name trimmed and in NFC; a pydantic error says that it must not hold what nobody sees."""
+    """Return the name trimmed and in NFC. A pydantic error rejects invisible characters."""
     name = visible_name(clean(value))
     if name is None:
         raise PydanticCustomError("text", "Must not hold invisible characters.")
@@ -123,12 +121,12 @@ def clean_name(value: str) -> str:
 
 
 def clean_label(value: str) -> str:
-    """Return the label as `clean_name` does, with single spaces, plain quotes and plain dashes."""
+    """Return the label like `clean_name`, with single spaces, plain quotes and plain dashes."""
     return label_key(clean_name(value))
 
 
 def at_most(length: int) -> Callable[[str], str]:
-    """Return the check that cleaned text is no longer: NFC may be longer than what was sent."""
+    """Return a check of the length after normalization: NFC may be longer than the input."""
 
     def check(value: str) -> str:
         if len(value) > length:
@@ -138,8 +136,8 @@ def at_most(length: int) -> Callable[[str], str]:
     return check
 
 
-def whole_number(value: Any) -> int:  # whatever JSON held
-    """Return the whole number that a JSON number writes plainly."""
+def whole_number(value: Any) -> int:  # any JSON value
+    """Parse a whole number of a plain JSON number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if not isinstance(value, JsonNumber) or not _WHOLE.fullmatch(value.text):
@@ -148,4 +146,4 @@ def whole_number(value: Any) -> int:  # whatever JSON held
 
 
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
-Wanted = Annotated[str, Field(max_length=400), AfterValidator(clean)]  # what a path or query looks for
+Wanted = Annotated[str, Field(max_length=400), AfterValidator(clean)]  # a search text of a path or query

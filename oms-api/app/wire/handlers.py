@@ -1,4 +1,4 @@
-"""The framework's exceptions, told as problem documents."""
+"""Converts exceptions of the framework to problem details."""
 
 from http import HTTPStatus
 
@@ -15,8 +15,8 @@ _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error of `app` a problem document; what is none of these reaches the edge, and is logged
-    there.
+    """Respond to all errors of `app` with problem details. Unexpected ones reach the ASGI middleware, which
+    logs them.
     """
     app.add_exception_handler(OmsError, _handle_error)  # type: ignore[arg-type]  # typed for Exception alone
     app.add_exception_handler(RequestValidationError, _handle_invalid)  # type: ignore[arg-type]  # as above
@@ -38,11 +38,12 @@ async def _handle_invalid(request: Request, error: RequestValidationError) -> Re
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
-    told: OmsError = NotFound("There is nothing at this address.")
+    told: OmsError = NotFound("There is no resource at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods: MethodTable = request.app.state.methods
-        allowed = methods.allowed(request.url.path)  # none of a page, whose one route tells its own
+        # empty for an HTML page, whose only route states its methods
+        allowed = methods.allowed(request.url.path)
         headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
         told = _http_error(error, _method_sentence(request, headers["Allow"]))
     elif error.status_code != NotFound.status:

@@ -1,4 +1,4 @@
-"""JSON read strictly: no duplicate names, NaN, unpaired surrogates or bottomless nesting; numbers keep their
+"""Strict JSON parsing: no duplicate names, NaN, unpaired surrogates or unlimited nesting. Numbers keep their
 digits.
 """
 
@@ -10,7 +10,7 @@ from app.errors import Malformed
 
 
 class JsonNumber:
-    """A JSON number as it was written; a binary float would lose digits past 15."""
+    """A JSON number as text. A binary float would lose digits beyond 15."""
 
     __slots__ = ("text",)
 
@@ -19,7 +19,7 @@ class JsonNumber:
 
 
 def parse_json(body: bytes) -> Any:  # any JSON value
-    """Return the value that `body` (UTF-8) holds, numbers as JsonNumber. Raises Malformed with the reason."""
+    """Parse `body` (UTF-8), with numbers as JsonNumber. Raise Malformed with the reason."""
     try:
         text = body.decode()
         value = _DECODER.decode(text)
@@ -48,7 +48,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise Malformed(f"The name {twice[:50]!r} stands twice in one object.")
+        raise Malformed(f"The name {twice[:50]!r} occurs twice in one object.")
     return made
 
 

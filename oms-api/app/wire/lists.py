@@ -1,4 +1,4 @@
-"""What lists share on the wire: the words of their queries, and the way to the next page."""
+"""Query parameters and pagination that all lists share."""
 
 import re
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.pages import MOST_LIMIT
+from app.wire.pages import MAX_LIMIT
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 
@@ -21,7 +21,7 @@ def _plain_integer(value: object) -> object:
 
 
 def is_plain_integer(text: str) -> bool:
-    """Tell whether the text is a whole number of at most 15 ASCII digits."""
+    """Return whether the text is a whole number of at most 15 ASCII digits."""
     return _DIGITS.fullmatch(text) is not None
 
 
@@ -32,9 +32,10 @@ def _parse_instant(value: object) -> datetime:
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the instant that a query writes. Raises ValueError where it has no offset or is none."""
+    """Parse an instant of a query. Raise ValueError if it is malformed or has no offset."""
     try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in a query reads as a blank
+        # a plus sign in a query string decodes to a space
+        instant = datetime.fromisoformat(text.replace(" ", "+"))
         if instant.tzinfo is not None:
             return instant.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -43,13 +44,13 @@ def parse_instant(text: str) -> datetime:
 
 
 Count = Annotated[int, BeforeValidator(_plain_integer)]
-Limit = Annotated[Count, Field(ge=1, le=MOST_LIMIT)]
+Limit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
 When = Annotated[datetime, BeforeValidator(_parse_instant)]
 
 
 class Period(BaseModel):
-    """The instants `from` and `to` of a query; `to` is not included."""
+    """The instants `from` (inclusive) and `to` (exclusive) of a query."""
 
     since: When | None = Field(None, alias="from")
     until: When | None = Field(None, alias="to")
@@ -62,7 +63,7 @@ class Period(BaseModel):
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page: the same question from `cursor` on."""
+    """Return the Link header of the next page: the same query with `cursor`."""
     if cursor is None:
         return {}
     kept = [

@@ -1,4 +1,4 @@
-"""Which methods each path takes, and what to use in place of one that it does not take."""
+"""The methods of each path, and suggestions for methods that a path does not support."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -58,13 +58,13 @@ OTHER_WAYS: Mapping[str, Mapping[str, str]] = {
 
 
 class _Route(NamedTuple):
-    pattern: Any  # of the whole path
+    pattern: Any  # matches the whole path
     template: str  # without the prefix
     methods: frozenset[str]
 
 
 class MethodTable:
-    """The methods of all paths. A framework that answers 405 knows those of one route alone."""
+    """The methods of all paths. The framework's 405 only knows those of one route."""
 
     def __init__(self, prefix: str, routers: Iterable[APIRouter]) -> None:
         self._prefix = prefix
@@ -76,11 +76,11 @@ class MethodTable:
         ]
 
     def allowed(self, path: str) -> list[str]:
-        """Return the methods that a path takes, in alphabetical order."""
+        """Return the methods of a path in alphabetical order."""
         return sorted({method for route in self._matching(path) for method in route.methods})
 
     def other_way(self, method: str, path: str) -> str | None:
-        """Return the sentence that names what to use in place of `method`, if there is one."""
+        """Return a sentence that says what to use instead of `method`, or None."""
         ways = OTHER_WAYS.get(method, {})
         for route in self._matching(path):
             if route.template in ways:

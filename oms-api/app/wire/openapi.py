@@ -1,4 +1,4 @@
-"""The OpenAPI document: the framework's own, with the bodies that are read by hand."""
+"""The OpenAPI document of the framework, with the request bodies added that the framework does not parse."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """Return the document; made once."""
+    """Return the document, which is built once."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -56,7 +56,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_operations(app: FastAPI, document: dict[str, Any]) -> None:
-    """Add to each operation what its dependencies say of it (their attribute `describes`)."""
+    """Add the attribute `describes` of its dependencies to each operation."""
     for route in iter_route_contexts(app.routes):
         dependant, methods = getattr(route, "dependant", None), getattr(route, "methods", None) or ()
         item = document["paths"].get(getattr(route, "path_format", None), {})

@@ -1,6 +1,4 @@
-"""Cursors: where a list goes on, signed and bound to the tenant, so that they are no way to ask for anything
-else.
-"""
+"""Page cursors, signed and bound to the tenant and the list."""
 
 import base64
 import binascii
@@ -11,28 +9,28 @@ from app.errors import FieldError, Invalid
 
 _MAC_BYTES = 12
 DEFAULT_LIMIT = 100
-MOST_LIMIT = 1000
-MOST_SKIP = 10_000
+MAX_LIMIT = 1000
+MAX_SKIP = 10_000
 
 
 class Cursors:
-    """Make and read cursors; processes that share `secret` read each other's."""
+    """Creates and reads cursors. Processes with the same `secret` accept each other's."""
 
     def __init__(self, secret: str) -> None:
         self._key = hmac.digest(secret.encode(), b"slackoms cursors v1", hashlib.sha256)
 
     def make(self, tenant_id: int, listed: str, position: str) -> str:
-        """Return an opaque cursor for `position`, good for this tenant and the list of that name alone."""
+        """Return an opaque cursor of `position`, valid only for this tenant and list."""
         return self._written(tenant_id, listed, position.encode())
 
     def read(self, tenant_id: int, listed: str, cursor: str) -> str:
-        """Return the position in the cursor. Raises Invalid unless it was made for this tenant and list."""
+        """Return the position in the cursor. Raise Invalid unless it was made for this tenant and list."""
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):
             raise _invalid() from None
         text = raw[_MAC_BYTES:]
-        # Compared as it is written: base64 has several spellings of the same bytes.
+        # Compare the text: several base64 texts decode to the same bytes.
         if not hmac.compare_digest(cursor, self._written(tenant_id, listed, text)):
             raise _invalid()
         return text.decode()
@@ -46,5 +44,5 @@ class Cursors:
 
 
 def _invalid() -> Invalid:
-    error = FieldError("cursor", "Not a cursor of this list; begin again without one.", "cursor")
+    error = FieldError("cursor", "Not a cursor of this list; start again without a cursor.", "cursor")
     return Invalid("The cursor is not valid.", [error])

@@ -1,4 +1,4 @@
-"""Path parameters that end at a colon: `/api-keys/{key_id:id}` is not `/api-keys/{key_id}:rotate`."""
+"""Path parameters that end at a colon: `/api-keys/{key_id:id}` does not match `/api-keys/{key_id}:rotate`."""
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
@@ -6,7 +6,7 @@ ID = "id"
 
 
 class IdConvertor(StringConvertor):
-    """What stands between slashes and colons."""
+    """Matches text without slashes and colons."""
 
     regex = "[^/:]+"
 

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), the only form in which this service reports errors."""
+"""Problem details (RFC 9457), the only error format of this service."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -13,7 +13,7 @@ from app.errors import FieldError, OmsError
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:slackoms:problem"
 _CUSTOM_PREFIX = "Value error, "
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 UNKNOWN_FIELD = "extra_forbidden"
 _MESSAGES = {
     "model_type": "Must be a JSON object.",
@@ -24,7 +24,7 @@ _MESSAGES = {
 
 
 class FieldProblem(BaseModel):
-    """One bad field."""
+    """An invalid field."""
 
     field: str = Field(examples=["quantity"], description="Path of the field, parts joined by points")
     message: str = Field(examples=["Must be positive."])
@@ -32,7 +32,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     type: str = Field(examples=["urn:slackoms:problem/invalid"])
     title: str = Field(examples=["The request is not valid"])
@@ -44,7 +44,7 @@ class Problem(BaseModel):
 
 
 def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
-    """Return the document that tells of `error`."""
+    """Build the problem details of `error`."""
     return {
         "type": f"{TYPE_BASE}/{error.kind}",
         "title": error.title,
@@ -58,12 +58,12 @@ def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
 
 
 def problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
-    """Return the document as JSON; what is not a character in the request's path is replaced."""
+    """Serialize the problem details. Invalid characters of the request's path are replaced."""
     return orjson.dumps(problem(error, instance.encode(errors="replace").decode(), request_id))
 
 
 def problem_headers(error: OmsError) -> dict[str, str]:
-    """Return the headers that go with the error's status."""
+    """Return the headers that belong to the error's status."""
     headers = {"content-type": MEDIA_TYPE, **error.headers}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
@@ -75,8 +75,8 @@ def problem_headers(error: OmsError) -> dict[str, str]:
 def field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
-    """Return pydantic's findings as field errors; leading parts of the path named in `skip` are left out."""
-    return [_field_error(detail, skip) for detail in islice(details, MOST_ERRORS)]
+    """Convert pydantic's errors to field errors. Leading parts of the path that are in `skip` are removed."""
+    return [_field_error(detail, skip) for detail in islice(details, MAX_ERRORS)]
 
 
 def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) -> FieldError:
@@ -84,7 +84,7 @@ def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) 
     if parts and parts[0] in skip:
         parts = parts[1:]
     context = detail.get("ctx", {})
-    blamed = context.get("field")  # what concerns several fields names one to show it at
+    blamed = context.get("field")  # an error of several fields names the one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
     message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix(_CUSTOM_PREFIX)
     if detail["type"] == UNKNOWN_FIELD:

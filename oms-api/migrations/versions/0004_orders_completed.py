@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.clock import iso
-from app.database import Instant, alteration, write
+from app.database import Instant, build_update, write
 from app.database.policies import allow, prepare_role, protect
 from app.database.tenants import APP_ROLE
 
@@ -192,7 +192,7 @@ def _position_times() -> None:
         op.execute(f"ALTER TABLE positions ADD COLUMN {column} {kind}")
     _see_every_tenant()
     rows = [(*times, *key) for key, times in _times_by_position()]
-    write(op.get_bind(), alteration(_POSITIONS, _TIMES, _POSITION_KEY, rows))
+    write(op.get_bind(), build_update(_POSITIONS, _TIMES, _POSITION_KEY, rows))
 
 
 def _times_by_position() -> Iterator[tuple[tuple[Any, ...], tuple[str | None, str | None]]]:

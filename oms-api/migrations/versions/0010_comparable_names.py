@@ -9,7 +9,7 @@ from alembic import op
 
 from app.database.policies import allow, prepare_role
 from app.database.tenants import APP_ROLE
-from app.text import label_key, name_key, visible_text
+from app.text import label_key, name_key, remove_invisible
 
 revision = "0010"
 down_revision = "0009"
@@ -53,7 +53,7 @@ def _rename_portfolios(connection: sa.Connection) -> dict[tuple[int, str], tuple
     taken = {(row.tenant_id, row.name_key) for row in rows}
     renamed = {}
     for row in rows:
-        name = visible_text(row.name).strip() or "Portfolio"
+        name = remove_invisible(row.name).strip() or "Portfolio"
         key = name_key(name)
         if (name, key) == (row.name, row.name_key):
             continue
@@ -102,7 +102,7 @@ def _rename_scopes(
 def _renamed_scope(row: Any, renamed: dict[tuple[int, str], tuple[str, str]]) -> tuple[str, str]:
     if row.scope == "portfolio":
         key = name_key(row.key)
-        return renamed.get((row.tenant_id, row.key), (key, visible_text(row.name)))
+        return renamed.get((row.tenant_id, row.key), (key, remove_invisible(row.name)))
     if row.scope in {"strategy", "user"}:
         return label_key(row.key), label_key(row.name)
     return row.key, row.name

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database.policies import prepare_role, protect
-from app.instruments.rules import Instrument, usual_aliases
+from app.instruments.rules import Instrument, list_default_aliases
 
 revision = "0013"
 down_revision = "0012"
@@ -81,7 +81,7 @@ def _fill_aliases() -> None:
     _see_every_tenant()
     connection = op.get_bind()
     for tenant_id, symbol, asset_class, currency in connection.execute(_LISTED).all():
-        for alias in usual_aliases(Instrument(symbol, asset_class=asset_class, currency=currency)):
+        for alias in list_default_aliases(Instrument(symbol, asset_class=asset_class, currency=currency)):
             row = {"tenant_id": tenant_id, "alias": alias, "symbol": symbol}
             if connection.execute(_IS_USED, row).first() is None:
                 connection.execute(_NEW_ALIAS, row)

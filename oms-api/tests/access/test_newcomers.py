@@ -71,4 +71,4 @@ def test_people_are_not_made_up_by_the_thousand(new_database, monkeypatch):
             for number in range(5)
         ]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-    assert "new at this desk" in answers[3].json()["detail"]
+    assert "new users of this desk" in answers[3].json()["detail"]

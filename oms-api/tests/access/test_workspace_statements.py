@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from app.identity.rules.keys import key_id_of
+from app.identity.rules.keys import parse_key_id
 from app.identity.rules.workspace_statements import StatementReader, sign
 from tests.factories import BOOTSTRAP_KEY, NOON, STATEMENT_SECRET
 
@@ -62,7 +62,9 @@ def bot(api):
 
 
 def claim(bot, team, **changes):
-    text = changes.pop("text", None) or statement(changes.pop("named", team), key_id_of(bot.key), **changes)
+    text = changes.pop("text", None) or statement(
+        changes.pop("named", team), parse_key_id(bot.key), **changes
+    )
     return bot.post("/workspaces:claim", {"team_id": team, "statement": text})
 
 
@@ -89,7 +91,7 @@ def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(api
 
 
 def test_a_statement_counts_once(api, bot, team):
-    text = statement(team, key_id_of(bot.key))
+    text = statement(team, parse_key_id(bot.key))
     assert claim(bot, team, text=text).status_code == 201
     slug = f"desk-{api.tenant_id}"
     assert api.post(f"/tenants/{slug}/workspaces:release", {"team_id": team}).status_code == 200
@@ -105,12 +107,12 @@ def test_every_refusal_is_the_same_and_binds_nothing(api, bot, team, service):
     theirs = other.with_key(service.mint("act_as", other.tenant_id))
     answers = [
         claim(bot, taken),  # of another tenant, with a valid statement
-        claim(bot, team, text=statement(team, key_id_of(theirs.key))),  # made for another key
+        claim(bot, team, text=statement(team, parse_key_id(theirs.key))),  # made for another key
         claim(bot, team, named=taken),  # of another workspace
         claim(bot, team, secret="t" * 40),  # signed by somebody else
         claim(bot, team, at=time.time() - 400),
         claim(bot, team, text="v1:T1"),
-        claim(api, team, text=statement(team, key_id_of(bot.key))),  # an admin's own key
+        claim(api, team, text=statement(team, parse_key_id(bot.key))),  # an admin's own key
     ]
     bodies = [answer.json() for answer in answers]
     for body in bodies:

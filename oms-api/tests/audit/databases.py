@@ -13,7 +13,7 @@ _TENANT = text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :s
 @contextmanager
 def ready(url: str) -> Iterator[Engine]:
     """Yield an engine behind the wall between tenants; beside the first tenant it makes two more."""
-    engine = connect_engine(url, walled=True)
+    engine = connect_engine(url, tenant_scoped=True)
     with unit_of_work(engine) as connection:
         for tenant_id in (2, 3):
             made = {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"}

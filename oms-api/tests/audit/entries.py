@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from app.audit.queries import trail as queries
-from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, Told, follow_on
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, chain_entry
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.clock import iso
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from tests.factories import NOON
 
 
@@ -37,7 +37,7 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     """Return a trail of that many rows."""
     head, rows = START, []
     for number in range(count):
-        told = Told(
+        told = EntryContent(
             at=iso(NOON + timedelta(seconds=number)),
             actor="alice@desk.example",
             via="session",
@@ -49,26 +49,26 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
             after='{"role":"trader"}',
             count=1,
         )
-        rows.append(follow_on(head, tenant_id, told))
+        rows.append(chain_entry(head, tenant_id, told))
         head = Head(rows[-1].sequence, rows[-1].hash)
     return rows
 
 
 def lines(rows: list[ChainedEntry]) -> list[bytes]:
     """Return the rows as the lines of an export."""
-    return [line_of(COLUMNS, row) for row in rows]
+    return [serialize_line(COLUMNS, row) for row in rows]
 
 
 def trail_of(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
     """Return a tenant's trail, and its head."""
     with engine.connect() as connection:
-        declare_tenants(connection, [tenant_id])
-        head = queries.head_of(connection, tenant_id)
-        return queries.entries_between(connection, tenant_id, 0, head.sequence, 100_000), head
+        set_tenant_scope(connection, [tenant_id])
+        head = queries.get_head(connection, tenant_id)
+        return queries.list_entries_between(connection, tenant_id, 0, head.sequence, 100_000), head
 
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
-    proof = Proof([TRAIL], {Chain(rows[0].tenant_id): head})
-    assert [proof.take(line_of(COLUMNS, row)) for row in rows] == [None] * len(rows)
+    proof = ExportVerifier([TRAIL], {Chain(rows[0].tenant_id): head})
+    assert [proof.take(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
     assert proof.finish() is None

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import START, Head
 from app.audit.service import record
-from app.database import connect_engine, declare_tenants, unit_of_work
+from app.database import connect_engine, set_tenant_scope, unit_of_work
 from tests.audit.databases import ready
 from tests.audit.entries import assert_unbroken, entry, trail_of
 
@@ -19,7 +19,7 @@ WAIT_SECONDS = 30
 
 def written(engine, *entries):
     with unit_of_work(engine) as connection:
-        record(declare_tenants(connection, {one.tenant_id for one in entries}), entries)
+        record(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
 
 
 def test_an_act_is_told_as_it_was(trail_engine):
@@ -71,7 +71,7 @@ def test_an_empty_trail_ends_at_zero(trail_engine):
 
 def change_and_fail(engine):
     with unit_of_work(engine) as connection:
-        record(declare_tenants(connection, [1]), [entry()])
+        record(set_tenant_scope(connection, [1]), [entry()])
         connection.execute(text("SELECT nothing FROM nowhere"))
 
 
@@ -96,11 +96,11 @@ def test_without_a_declaration_a_trail_is_not_to_be_seen_nor_written(trail_engin
         return  # it has no second wall
     written(trail_engine, entry())
     with trail_engine.connect() as connection:
-        assert queries.head_of(connection, 1) == START
-        assert queries.entries_between(connection, 1, 0, 10, 10) == []
-        assert queries.head_of(declare_tenants(connection, [2]), 1) == START
+        assert queries.get_head(connection, 1) == START
+        assert queries.list_entries_between(connection, 1, 0, 10, 10) == []
+        assert queries.get_head(set_tenant_scope(connection, [2]), 1) == START
     with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(trail_engine) as connection:
-        record(declare_tenants(connection, [2]), [entry(tenant_id=1)])
+        record(set_tenant_scope(connection, [2]), [entry(tenant_id=1)])
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_heads_are_made_in_one_order_too(new_database):
     with ready(url) as engine:
         second = threading.Thread(target=written, args=(engine, entry(tenant_id=3), entry(tenant_id=2)))
         with unit_of_work(engine) as connection:
-            record(declare_tenants(connection, [2, 3]), [entry(tenant_id=2)])
+            record(set_tenant_scope(connection, [2, 3]), [entry(tenant_id=2)])
             second.start()
             wait_until_blocked(url)  # on the head of tenant 2: it must not hold that of tenant 3 by now
             record(connection, [entry(tenant_id=3)])

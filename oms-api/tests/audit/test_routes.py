@@ -7,11 +7,11 @@ import pytest
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.proving import TRAIL, Chain, Proof
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
 from app.audit.service import record
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import iso, utc_now
-from app.database import declare_tenants, unit_of_work
+from app.database import set_tenant_scope, unit_of_work
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
 from tests.audit.entries import entry
@@ -23,7 +23,7 @@ PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/he
 
 def record_entries(api, *entries):
     with unit_of_work(api.service.engine) as connection:
-        record(declare_tenants(connection, [api.tenant_id]), entries)
+        record(set_tenant_scope(connection, [api.tenant_id]), entries)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def lines_of(answer):
 
 
 def assert_proven(lines, heads):
-    proof = Proof((TRAIL, LEDGER), heads)
+    proof = ExportVerifier((TRAIL, LEDGER), heads)
     assert [proof.take(line) for line in lines] == [None] * len(lines)
     assert (proof.finish(), proof.unproven) == (None, 0)
 
@@ -238,12 +238,12 @@ def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(api):
 def test_what_is_recorded_while_an_export_is_read_is_not_in_it(api):
     record_entries(api, *(entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
-        declare_tenants(connection, [api.tenant_id])
-        export = TrailExport(api.tenant_id, queries.head_of(connection, api.tenant_id), chunk=2)
+        set_tenant_scope(connection, [api.tenant_id])
+        export = TrailExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
     record_entries(api, entry(tenant_id=api.tenant_id))
     with api.service.engine.connect() as connection:
-        declare_tenants(connection, [api.tenant_id])
+        set_tenant_scope(connection, [api.tenant_id])
         while pieces[-1]:
             pieces.append(export.read(connection))
     assert [piece.count(b"\n") for piece in pieces] == [2, 2, 1, 0]
@@ -254,7 +254,7 @@ def test_a_denial_stands_in_the_trail(api):
     refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
-    api.service.app.state.gate.trail.flush()
+    api.service.app.state.authentication.trail.flush()
     (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
     assert refused.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from app.audit.rules.gathering import MOST_DISTINCT
+from app.audit.rules.aggregation import MAX_DISTINCT
 from app.audit.service import Trail
 from app.database import unit_of_work
 from tests.audit.entries import assert_unbroken, entry, trail_of
@@ -82,7 +82,7 @@ def test_a_flood_of_100_000_acts_is_few_rows(noted):
     for number in range(100_000):
         noted.note(number, actor=f"slack:T1:U{number}")
     noted.flush(MINUTE)
-    assert len(noted.counts()) <= 2 * (MOST_DISTINCT + 1)
+    assert len(noted.counts()) <= 2 * (MAX_DISTINCT + 1)
     assert sum(noted.counts()) == 100_001
     assert noted.drops == []
 

@@ -59,7 +59,7 @@ def test_with_its_head_the_end_is_proven_too(export, head, capsys):
 def test_lines_past_an_earlier_head_are_counted(export, head, capsys):
     head.write_bytes(orjson.dumps(stated(ROWS[6])) + b"\n")
     assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
-    assert "No head speaks of 5 of the lines" in capsys.readouterr().out
+    assert "No head covers 5 of the lines" in capsys.readouterr().out
 
 
 def test_the_first_bad_line_is_named_and_the_status_is_1(export, capsys):

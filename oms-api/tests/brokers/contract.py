@@ -46,7 +46,7 @@ class BrokerContract:
 
     def test_it_has_a_name_that_fits_the_books(self, stage):
         assert 0 < len(stage.broker.name) <= 20
-        assert isinstance(stage.broker.answers_inside, bool)
+        assert isinstance(stage.broker.is_in_process, bool)
 
     def test_an_order_is_accepted_and_works(self, stage):
         stage.broker.submit(stage.resting, stage.now)

@@ -8,9 +8,9 @@ from typing_extensions import override
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.configured import paper_settings
+from app.brokers.paper.environment import load_paper_settings
 from app.brokers.paper.replay import replay
-from app.brokers.rules.drills import rejection
+from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
 from tests.brokers.contract import BrokerContract, Stage
@@ -40,7 +40,7 @@ def broker():
 
 
 def test_it_says_that_it_answers_within_a_transaction(broker):
-    assert (broker.name, broker.answers_inside) == ("paper", True)
+    assert (broker.name, broker.is_in_process) == ("paper", True)
 
 
 def test_an_order_rests_until_a_quote_reaches_it(broker):
@@ -115,9 +115,9 @@ def test_orders_that_worked_before_a_restart_work_on():
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
 def test_the_drill_rejects_its_share_and_always_the_same(share, rejected):
     how = PaperSettings(reject_share=Decimal(share), seed="drill")
-    reasons = [rejection(how, f"O{number}") for number in range(1000)]
+    reasons = [find_rejection(how, f"O{number}") for number in range(1000)]
     assert sum(reason is not None for reason in reasons) == rejected
-    assert reasons == [rejection(how, f"O{number}") for number in range(1000)]
+    assert reasons == [find_rejection(how, f"O{number}") for number in range(1000)]
 
 
 def test_a_rejected_order_never_works():
@@ -175,7 +175,7 @@ def test_the_environment_sets_how_kind_the_market_is():
         paper_reject_share="0.01",
         simulation_seed="drill",
     )
-    assert paper_settings(settings) == PaperSettings(
+    assert load_paper_settings(settings) == PaperSettings(
         spread=Decimal("0.02"),
         participation=Decimal("0.1"),
         slippage=Slippage.BASIS_POINTS,

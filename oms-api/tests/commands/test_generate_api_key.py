@@ -14,7 +14,7 @@ from app.clock import utc_now
 from app.config import Settings
 from app.identity.queries.credentials import find_key
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import accepts, key_id_of
+from app.identity.rules.keys import is_valid_key, parse_key_id
 from tests.factories import BOOTSTRAP_KEY
 
 HOME = Path(command.__file__).parent
@@ -33,7 +33,7 @@ def test_without_arguments_a_fresh_key_is_printed_that_the_service_takes_as_its_
         keys.add(capsys.readouterr().out.removesuffix("\n"))
     assert len(keys) == 3
     for key in keys:
-        assert key_id_of(key)
+        assert parse_key_id(key)
         assert Settings(_env_file=None, oms_api_key=key).oms_api_key == key
 
 
@@ -44,19 +44,19 @@ def test_as_a_program_it_needs_no_settings(tmp_path):
         capture_output=True,
         check=True,
     )
-    assert key_id_of(done.stdout.decode().strip())
+    assert parse_key_id(done.stdout.decode().strip())
     assert not done.stderr
 
 
 def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
     assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
     out = capsys.readouterr().out
-    key = next((word for word in out.split() if key_id_of(word)), "")  # beside what other threads log
+    key = next((word for word in out.split() if parse_key_id(word)), "")  # beside what other threads log
     assert key, out
     with engine.connect() as connection:
-        stored = find_key(connection, key_id_of(key) or "")
+        stored = find_key(connection, parse_key_id(key) or "")
     assert stored, out
-    assert accepts(stored, key, utc_now() + timedelta(days=1))
+    assert is_valid_key(stored, key, utc_now() + timedelta(days=1))
     assert expand_scopes(stored.scopes.split()) == {Scope.TRADE, Scope.READ}
     assert key.encode() not in stored.secret_hash
     command.main(["--list"])
@@ -73,7 +73,7 @@ def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatc
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 200
     assert service.client.post("/api/v1/trade", headers=headers, json={}).status_code == 403
     assert command.main(["--revoke", "soon-revoked"]) == command.DONE
-    gate = service.app.state.gate
+    gate = service.app.state.authentication
     gate.authenticator._cache.clear()  # half a second later
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
 
@@ -106,7 +106,7 @@ def test_a_name_is_taken_once_and_for_all(configured, capsys):
     assert "already" in capsys.readouterr().err
     assert command.main(["--revoke", "desk-bot"]) == command.DONE
     assert command.main(["--revoke", "desk-bot"]) == command.REFUSED
-    assert "no live key named 'desk-bot'" in capsys.readouterr().err
+    assert "no valid key named 'desk-bot'" in capsys.readouterr().err
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
 
 
@@ -144,8 +144,8 @@ def test_days_that_are_none_are_refused(days, capsys):
     [
         (["--store", "bot", "--scopes", "everything"], "not a valid Scope"),
         (["--store", "bot", "--scopes", "read tenants"], "OMS_API_KEY's alone"),
-        (["--store", "Bootstrap"], "taken for something else"),
-        (["--store", "old~3k9f0c2m7x1a"], "taken for something else"),
+        (["--store", "Bootstrap"], "reserved"),
+        (["--store", "old~3k9f0c2m7x1a"], "reserved"),
         (["--store", "bot", "--scopes", " "], "at least one scope"),
         (["--store", ""], "1 to 60"),
         (["--store", "x" * 61], "1 to 60"),

@@ -9,7 +9,7 @@ from sqlalchemy import text
 import seed_data as command
 from app.clock import iso
 from app.database import snapshot, unit_of_work
-from app.instruments.queries import instruments_for, set_terms
+from app.instruments.queries import find_instruments, set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
@@ -83,7 +83,7 @@ def test_terms_and_limits_that_somebody_set_are_kept(configured, engine):
         set_limit(connection, 1, kept._replace(set_by="somebody", set_at=iso(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
-        assert instruments_for(connection, [(1, "TCS")])[1, "TCS"].lot_size == 5
+        assert find_instruments(connection, [(1, "TCS")])[1, "TCS"].lot_size == 5
         found = find_limit(connection, 1, kept)
     assert found
     assert (found.value, found.set_by) == (Decimal(60), "somebody")

@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from app import verify as command
 from app.audit.service import AuditEntry, record
-from app.audit.service.examining import examine
+from app.audit.service.trail_verification import examine_trails
 from app.database import unit_of_work
 from tests.factories import BOOTSTRAP_KEY, NOON
 
@@ -29,7 +29,7 @@ def tampered(engine, *statements):
             connection.execute(text("ALTER TABLE audit_log DISABLE TRIGGER USER"))
         for statement in statements:
             connection.execute(text(statement))
-        examined = examine(connection)
+        examined = examine_trails(connection)
         transaction.rollback()
     return examined
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from app.database import Readers
-from app.database.group_read import MOST_KEYS, GroupRead
+from app.database.group_read import MAX_KEYS, GroupRead
 from app.errors import Unavailable
 
 
@@ -90,7 +90,7 @@ def test_many_keys_are_asked_for_in_pieces(readers):
 
     async def run():
         books = GroupRead(readers, read)
-        return await asyncio.gather(*(books.get(f"k{number}") for number in range(2 * MOST_KEYS + 1)))
+        return await asyncio.gather(*(books.get(f"k{number}") for number in range(2 * MAX_KEYS + 1)))
 
-    assert len(set(asyncio.run(run()))) == 2 * MOST_KEYS + 1
-    assert [len(keys) for keys in read.asked] == [MOST_KEYS, MOST_KEYS, 1]
+    assert len(set(asyncio.run(run()))) == 2 * MAX_KEYS + 1
+    assert [len(keys) for keys in read.asked] == [MAX_KEYS, MAX_KEYS, 1]

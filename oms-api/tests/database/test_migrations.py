@@ -23,7 +23,7 @@ from app.database.engine import UnsafeDatabase
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
 from app.ledger.service.batch import empty_portfolio, portfolio_row
-from app.migrate import MIGRATIONS, alembic_config, is_current, migrate, superseded
+from app.migrate import MIGRATIONS, alembic_config, is_current, list_earlier_revisions, migrate
 from app.text import name_key
 from app.verify import verify_database
 from tests.commands.histories import forge_chain, record_history
@@ -205,7 +205,7 @@ def test_the_names_of_the_files_tell_what_alembic_tells():
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
     known = {step.revision for step in scripts.walk_revisions()}
-    assert superseded() == known - {scripts.get_current_head()}
+    assert list_earlier_revisions() == known - {scripts.get_current_head()}
 
 
 def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):

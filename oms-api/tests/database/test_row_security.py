@@ -7,9 +7,9 @@ from sqlalchemy import Table, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 import app.models  # noqa: F401  # fills the metadata
-from app.database import METADATA, connect_engine, declare_tenants, normalise_url
-from app.database.tenants import APP_ROLE, declare_every_tenant, describe_row_security
-from app.database.waits import patience
+from app.database import METADATA, connect_engine, normalize_url, set_tenant_scope
+from app.database.tenants import APP_ROLE, describe_row_security, set_all_tenants_scope
+from app.database.timeouts import response_timeout
 from app.ledger.queries.books import trades_by_key
 from app.ledger.rules.verification import Check
 from app.migrate import migrate
@@ -40,9 +40,9 @@ def two(new_database):
 
 
 @pytest.fixture
-def walled(two):
+def tenant_scoped(two):
     """A connection as the service has them."""
-    engine = connect_engine(two[0].database_url, readers=1, walled=True)
+    engine = connect_engine(two[0].database_url, readers=1, tenant_scoped=True)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
@@ -61,66 +61,66 @@ def test_every_table_of_a_tenant_is_behind_the_wall_or_named_here(two):
     assert {name for name, table in METADATA.tables.items() if "tenant_id" not in table.c} == {"tenants"}
 
 
-def test_the_service_works_as_a_role_that_owns_nothing_and_is_above_nothing(walled):
-    assert describe_row_security(walled) == "enforced"
+def test_the_service_works_as_a_role_that_owns_nothing_and_is_above_nothing(tenant_scoped):
+    assert describe_row_security(tenant_scoped) == "enforced"
     role = (
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcanlogin FROM pg_roles WHERE rolname = current_user"
     )
-    assert walled.execute(text(role)).one() == (False, False, False, False)
+    assert tenant_scoped.execute(text(role)).one() == (False, False, False, False)
     owned = "SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole"
-    assert walled.execute(text(owned)).scalar_one() == 0
+    assert tenant_scoped.execute(text(owned)).scalar_one() == 0
 
 
 @pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
-def test_without_a_declared_tenant_there_are_no_rows(walled, table):
-    assert tenants_seen(walled, table) == set()
+def test_without_a_declared_tenant_there_are_no_rows(tenant_scoped, table):
+    assert tenants_seen(tenant_scoped, table) == set()
 
 
 @pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
-def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, walled, table):
+def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, tenant_scoped, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
-    assert tenants_seen(walled, table) <= {one.tenant_id}
-    walled.rollback()
-    declare_tenants(walled, [one.tenant_id, other.tenant_id])
-    assert tenants_seen(walled, table) <= {one.tenant_id, other.tenant_id}
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    assert tenants_seen(tenant_scoped, table) <= {one.tenant_id}
+    tenant_scoped.rollback()
+    set_tenant_scope(tenant_scoped, [one.tenant_id, other.tenant_id])
+    assert tenants_seen(tenant_scoped, table) <= {one.tenant_id, other.tenant_id}
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions", "trades", "events"])
-def test_what_the_two_wrote_is_there(two, walled, table):
+def test_what_the_two_wrote_is_there(two, tenant_scoped, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
-    assert tenants_seen(walled, METADATA.tables[table]) == {one.tenant_id}
-    declare_tenants(walled, [other.tenant_id])
-    assert tenants_seen(walled, METADATA.tables[table]) == {other.tenant_id}
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    assert tenants_seen(tenant_scoped, METADATA.tables[table]) == {one.tenant_id}
+    set_tenant_scope(tenant_scoped, [other.tenant_id])
+    assert tenants_seen(tenant_scoped, METADATA.tables[table]) == {other.tenant_id}
 
 
-def test_a_declaration_ends_with_its_transaction(two, walled):
+def test_a_declaration_ends_with_its_transaction(two, tenant_scoped):
     _, (one, _) = two
     trades = METADATA.tables["trades"]
-    declare_tenants(walled, [one.tenant_id])
-    assert tenants_seen(walled, trades) == {one.tenant_id}
-    walled.commit()
-    with walled.connection.cursor() as plain:  # past what SQLAlchemy would add
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    assert tenants_seen(tenant_scoped, trades) == {one.tenant_id}
+    tenant_scoped.commit()
+    with tenant_scoped.connection.cursor() as plain:  # past what SQLAlchemy would add
         plain.execute("SELECT count(*), current_setting('app.tenants', true) FROM trades")
         assert plain.fetchone() == (0, "")
 
 
-def test_a_row_of_another_tenant_cannot_be_written(two, walled):
+def test_a_row_of_another_tenant_cannot_be_written(two, tenant_scoped):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
     foreign = insert(METADATA.tables["events"]).values(
         tenant_id=other.tenant_id, type="trade.recorded", payload="{}", created_at=None
     )
     with pytest.raises(ProgrammingError, match="row-level security"):
-        walled.execute(foreign)
+        tenant_scoped.execute(foreign)
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions"])
-def test_a_row_of_another_tenant_cannot_be_changed(two, walled, table):
+def test_a_row_of_another_tenant_cannot_be_changed(two, tenant_scoped, table):
     _, (one, other) = two
-    declare_tenants(walled, [one.tenant_id])
-    changed = walled.execute(
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    changed = tenant_scoped.execute(
         text(f"UPDATE {table} SET realized_pnl = 1 WHERE tenant_id = {other.tenant_id}")  # noqa: S608  # ours
     )
     assert changed.rowcount == 0
@@ -128,27 +128,31 @@ def test_a_row_of_another_tenant_cannot_be_changed(two, walled, table):
 
 @pytest.mark.parametrize("table", ["trades", "audit_log"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = 1", "DELETE FROM {}", "TRUNCATE {}"])
-def test_the_service_may_not_change_what_is_append_only(walled, table, statement):
+def test_the_service_may_not_change_what_is_append_only(tenant_scoped, table, statement):
     with pytest.raises(ProgrammingError, match="permission denied"):
-        walled.execute(text(statement.format(table)))
+        tenant_scoped.execute(text(statement.format(table)))
 
 
-@pytest.mark.parametrize(("walled", "sees_it"), [(True, False), (False, True)])
-def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wall(two, walled, sees_it):
+@pytest.mark.parametrize(("tenant_scoped", "sees_it"), [(True, False), (False, True)])
+def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wall(
+    two, tenant_scoped, sees_it
+):
     service, (one, other) = two
     other.trade(portfolio_name="Secret Book")
-    engine = connect_engine(service.database_url, readers=1, walled=walled)
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=tenant_scoped)
     with engine.connect() as connection:
-        declare_tenants(connection, [one.tenant_id])
+        set_tenant_scope(connection, [one.tenant_id])
         names = set(connection.execute(select(METADATA.tables["portfolios"].c.name)).scalars())
     engine.dispose()
     assert ("Secret Book" in names) == sees_it
 
 
-def test_a_streamed_read_carries_the_declaration_too(two, walled):
+def test_a_streamed_read_carries_the_declaration_too(two, tenant_scoped):
     _, (one, _) = two
-    declare_tenants(walled, [one.tenant_id])
-    streamed = walled.execution_options(yield_per=10).execute(select(METADATA.tables["trades"].c.tenant_id))
+    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    streamed = tenant_scoped.execution_options(yield_per=10).execute(
+        select(METADATA.tables["trades"].c.tenant_id)
+    )
     assert set(streamed.scalars()) == {one.tenant_id}
 
 
@@ -167,7 +171,7 @@ def servant(databases):
         return f"{head.rpartition('//')[0]}//{name}@{tail}"
 
     yield make
-    with patience(60.0):  # to drop a database takes its time where all else is busy
+    with response_timeout(60.0):  # to drop a database takes its time where all else is busy
         for name, database in made:
             databases.run(f"DROP DATABASE {database} WITH (FORCE)")
             databases.run(f"DROP ROLE {name}")
@@ -185,7 +189,7 @@ def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databas
         service.api().trade()
     with owner.connect() as connection:
         assert tenants_seen(connection, METADATA.tables["trades"]) == set()
-        assert len(tenants_seen(declare_every_tenant(connection), METADATA.tables["trades"])) == 1
+        assert len(tenants_seen(set_all_tenants_scope(connection), METADATA.tables["trades"])) == 1
     assert verify_database(owner).clean
     owner.dispose()
 
@@ -219,7 +223,7 @@ def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
     url = two[0].database_url
     databases.run("CREATE ROLE stranger LOGIN")
     try:
-        engine = create_engine(normalise_url(url.replace("postgres@", "stranger@")))
+        engine = create_engine(normalize_url(url.replace("postgres@", "stranger@")))
         with engine.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
             connection.execute(text("SELECT * FROM trades"))
         engine.dispose()
@@ -261,9 +265,9 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
         for page in range(8):
             trades = [trade_body(symbol=f"S{number % 50}") for number in range(1000)]
             api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": f"page-{page}"})
-        engine = connect_engine(service.database_url, readers=1, walled=True)
+        engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
         with engine.connect() as connection:
-            declare_tenants(connection, [api.tenant_id])
+            set_tenant_scope(connection, [api.tenant_id])
             statement, parameters = key_look_up(connection, api.tenant_id)
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         engine.dispose()
@@ -287,7 +291,7 @@ def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", url)
     assert (verify_main(), rebuild_main()) == (2, 2)
-    assert "show this user nothing" in capsys.readouterr().err
+    assert "hides all rows from this database user" in capsys.readouterr().err
     migrate(owner)
     assert verify_database(owner).checked[Check.CHAIN] == 1
     with owner.begin() as connection:
@@ -312,9 +316,9 @@ def test_a_service_before_its_migration_is_not_ready_and_says_so(servant, databa
 
 def test_nothing_is_declared_on_a_connection_from_the_pool(two):
     service, (one, _) = two
-    engine = connect_engine(service.database_url, readers=1, walled=True)
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     with engine.connect() as connection:
-        declare_tenants(connection, [one.tenant_id])
+        set_tenant_scope(connection, [one.tenant_id])
         assert tenants_seen(connection, METADATA.tables["trades"]) == {one.tenant_id}
     with engine.connect() as connection:
         assert tenants_seen(connection, METADATA.tables["trades"]) == set()

@@ -10,8 +10,8 @@ from app.clock import iso
 from app.database import Readers, unit_of_work, write
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
+from app.events.service import build_event_insert
 from app.events.service import feed as feeds
-from app.events.service import new_events
 from app.events.service.feed import Feed
 from tests.factories import NOON
 
@@ -26,7 +26,7 @@ def readers(engine):
 
 
 def add_event(connection, number, tenant_id=1, kind="trade.recorded"):
-    write(connection, new_events([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
+    write(connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
 
 
 def add_events(engine, *numbers, **where):
@@ -148,7 +148,7 @@ def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, reader
 
 
 def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkeypatch):
-    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_TENANT", 1)
+    monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_TENANT", 1)
 
     async def work():
         feed = Feed(readers)
@@ -165,7 +165,7 @@ def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkey
 
 
 def test_one_key_cannot_take_all_streams_of_its_tenant(readers, monkeypatch):
-    monkeypatch.setattr(feeds, "MOST_FOLLOWERS_OF_KEY", 1)
+    monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_KEY", 1)
 
     async def work():
         feed = Feed(readers)

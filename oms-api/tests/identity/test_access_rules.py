@@ -2,7 +2,14 @@
 
 import pytest
 
-from app.identity.rules.access import Caller, Person, Role, acting_for, both_narrowed, expand_scopes
+from app.identity.rules.access import (
+    Caller,
+    Person,
+    Role,
+    expand_scopes,
+    get_acting_caller,
+    intersect_portfolios,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,12 +24,12 @@ from app.identity.rules.access import Caller, Person, Role, acting_for, both_nar
 )
 def test_a_narrowed_key_and_a_narrowed_person_see_what_both_may(one, other, left):
     narrowed = [None if given is None else frozenset(given) for given in (one, other)]
-    assert both_narrowed(*narrowed) == (None if left is None else frozenset(left))
+    assert intersect_portfolios(*narrowed) == (None if left is None else frozenset(left))
 
 
 @pytest.mark.parametrize(("scopes", "manages"), [("act_as", False), ("admin", True)])
 def test_a_bots_key_gains_no_administration_by_an_administrator(scopes, manages):
     key = Caller(1, "k", "bot", expand_scopes(scopes.split()))
-    acting = acting_for(key, Person(7, "slack:T1:U1", Role.ADMIN, active=True, portfolios=None))
+    acting = get_acting_caller(key, Person(7, "slack:T1:U1", Role.ADMIN, active=True, portfolios=None))
     assert ("admin" in acting.scopes, "trade" in acting.scopes) == (manages, True)
     assert (acting.actor, acting.name) == ("slack:T1:U1", "bot")

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from app.identity.errors import TooBroad
+from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 from app.identity.rules.administration import (
     NewUser,
-    granted_expiry,
+    compute_granted_expiry,
+    format_retired_name,
     require_portfolios,
     require_role,
     require_scopes,
-    retired_name,
 )
 from app.identity.rules.keys import NAME_LENGTH
 from tests.factories import NOON
@@ -28,18 +28,18 @@ def test_a_role_is_given_by_those_who_have_all_of_it(own, given):
     if SCOPES_OF_ROLE[given] <= SCOPES_OF_ROLE[own]:
         require_role(caller(own), given)
     else:
-        with pytest.raises(TooBroad, match="you do not have it yourself"):
+        with pytest.raises(RightsExceeded, match="you do not have it yourself"):
             require_role(caller(own), given)
 
 
 def test_of_several_roles_all_must_be_ones_own():
     require_role(caller(Role.APPROVER), Role.VIEWER, Role.TRADER)
-    with pytest.raises(TooBroad):
+    with pytest.raises(RightsExceeded):
         require_role(caller(Role.APPROVER), Role.VIEWER, Role.RISK)
 
 
 def test_the_refusal_names_what_is_lacking():
-    with pytest.raises(TooBroad, match="'admin', 'tenants'"):
+    with pytest.raises(RightsExceeded, match="'admin', 'tenants'"):
         require_scopes(caller(Role.TRADER), [Scope.TENANTS, Scope.READ, Scope.ADMIN])
 
 
@@ -59,7 +59,7 @@ def test_portfolios_are_given_from_ones_own(own, given, passes):
     if passes:
         require_portfolios(caller(portfolios=own), given)
     else:
-        with pytest.raises(TooBroad):
+        with pytest.raises(RightsExceeded):
             require_portfolios(caller(portfolios=own), given)
 
 
@@ -78,18 +78,18 @@ LATER = NOON + timedelta(seconds=1)
     ],
 )
 def test_time_is_given_from_ones_own(own, wanted, is_said, granted):
-    assert granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
+    assert compute_granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
 
 
 @pytest.mark.parametrize("wanted", [None, LATER])
 def test_nothing_outlives_who_gave_it(wanted):
-    with pytest.raises(TooBroad, match="outlives"):
-        granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
+    with pytest.raises(RightsExceeded, match="must not be later"):
+        compute_granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])
 def test_a_retired_name_tells_its_key_and_fits(name):
-    retired = retired_name(name, "0123456789ab", NAME_LENGTH)
+    retired = format_retired_name(name, "0123456789ab", NAME_LENGTH)
     assert retired.endswith("~0123456789ab")
     assert len(retired) == min(len(name) + 13, NAME_LENGTH)
 

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from app.database import unit_of_work
 from app.identity.errors import KeyNameTaken, NoSuchKey, NoValidKey
 from app.identity.rules.access import Scope
-from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
+from app.identity.rules.keys import StoredKey, hash_key, make_key, parse_key_id
 from app.identity.service.authenticator import BOOTSTRAP, Authenticator
-from app.identity.service.keys import mint_key, revoke_key
+from app.identity.service.keys import revoke_key, store_new_key
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient, serving
 
@@ -25,7 +25,7 @@ class Rig:
 
     def __init__(self, monkeypatch) -> None:
         self.found: StoredKey | None = StoredKey(
-            key_id_of(KEY) or "", 3, "desk", hash_of(KEY), "trade", None, None
+            parse_key_id(KEY) or "", 3, "desk", hash_key(KEY), "trade", None, None
         )
         self.looked_up: list[str] = []
         self.uses: list[object] = []
@@ -117,29 +117,29 @@ def test_use_is_noted_once_a_minute(rig):
 
 
 def test_what_is_remembered_is_bounded(rig, monkeypatch):
-    monkeypatch.setattr("app.identity.service.authenticator._MOST_CACHED", 1)
+    monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
     other = make_key(random.Random(2).choice)
     rig.call(KEY)
-    rig.found = StoredKey(key_id_of(other) or "", 4, "other", hash_of(other), "read", None, None)
+    rig.found = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
     assert rig.call(other).name == "other"
 
 
 def test_names_are_taken_for_good(engine):
     with unit_of_work(engine) as connection:
-        mint_key(connection, "bot", "trade", NOON)
+        store_new_key(connection, "bot", "trade", NOON)
         revoke_key(connection, "bot", NOON)
         with pytest.raises(KeyNameTaken):
-            mint_key(connection, "bot", "read", NOON)
+            store_new_key(connection, "bot", "read", NOON)
         with pytest.raises(NoSuchKey):
             revoke_key(connection, "bot", NOON)
 
 
 def test_the_secret_is_stored_as_its_hash_alone(engine):
     with unit_of_work(engine) as connection:
-        key = mint_key(connection, "bot", "trade", NOON)
+        key = store_new_key(connection, "bot", "trade", NOON)
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM api_keys")).one()
-    assert bytes(row.secret_hash) == hash_of(key)
+    assert bytes(row.secret_hash) == hash_key(key)
     assert key[17:] not in str(row)
     assert row.scopes == "read trade"
 

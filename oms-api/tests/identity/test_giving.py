@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from app.clock import utc_now
-from app.database import declare_tenants, unit_of_work
-from app.identity.errors import TooBroad
+from app.database import set_tenant_scope, unit_of_work
+from app.identity.errors import RightsExceeded
 from app.identity.queries.users import UserFilter, list_users
 from app.identity.rules.access import Caller, Role, Scope
 from app.identity.rules.administration import NewKey, NewUser, Rotation, UserChanges
 from app.identity.service import api_keys, users
-from app.identity.service.idempotent_operations import Administration, Asking
+from app.identity.service.idempotent_operations import Administration, OperationContext
 from app.identity.service.passwords import Passwords
 from app.identity.service.threads import Transactions
 
@@ -22,7 +22,7 @@ NARROW = replace(LESSER, scopes=frozenset(Scope), portfolios=frozenset({"growth"
 
 def carry_out(engine, work):
     with unit_of_work(engine) as connection:
-        return work(declare_tenants(connection, [1]))
+        return work(set_tenant_scope(connection, [1]))
 
 
 @pytest.fixture
@@ -43,9 +43,12 @@ def administration(engine):
     ],
 )
 def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
-    with pytest.raises(TooBroad):
+    with pytest.raises(RightsExceeded):
         carry_out(
-            engine, lambda connection: api_keys.create_key(connection, Asking(caller, "t"), wanted, utc_now())
+            engine,
+            lambda connection: api_keys.create_key(
+                connection, OperationContext(caller, "t"), wanted, utc_now()
+            ),
         )
 
 
@@ -53,13 +56,16 @@ def test_no_key_is_rotated_by_who_has_less(engine):
     everything = Caller(1, "k", "all", frozenset(Scope))
     wanted = NewKey("k", frozenset({Scope.RISK}))
     made = carry_out(
-        engine, lambda connection: api_keys.create_key(connection, Asking(everything, "t"), wanted, utc_now())
+        engine,
+        lambda connection: api_keys.create_key(
+            connection, OperationContext(everything, "t"), wanted, utc_now()
+        ),
     ).answer
-    with pytest.raises(TooBroad):
+    with pytest.raises(RightsExceeded):
         carry_out(
             engine,
             lambda connection: api_keys.rotate_key(
-                connection, Asking(LESSER, "t"), made["key_id"], Rotation(60), utc_now()
+                connection, OperationContext(LESSER, "t"), made["key_id"], Rotation(60), utc_now()
             ),
         )
 
@@ -73,12 +79,12 @@ def test_no_key_is_rotated_by_who_has_less(engine):
     ],
 )
 def test_no_user_gets_more_than_their_maker_has(administration, caller, wanted):
-    with pytest.raises(TooBroad):
-        asyncio.run(users.create_user(administration, Asking(caller, "t"), wanted))
+    with pytest.raises(RightsExceeded):
+        asyncio.run(users.create_user(administration, OperationContext(caller, "t"), wanted))
 
 
 def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, administration):
-    everything = Asking(Caller(1, "k", "all", frozenset(Scope)), "t")
+    everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
         asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
     found = carry_out(engine, _by_role)
@@ -86,9 +92,13 @@ def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, admi
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
     for held, changes in refused:
-        with pytest.raises(TooBroad):
-            asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found[held], changes))
-    asyncio.run(users.change_user(administration, Asking(LESSER, "t"), found["trader"], {"role": "viewer"}))
+        with pytest.raises(RightsExceeded):
+            asyncio.run(
+                users.change_user(administration, OperationContext(LESSER, "t"), found[held], changes)
+            )
+    asyncio.run(
+        users.change_user(administration, OperationContext(LESSER, "t"), found["trader"], {"role": "viewer"})
+    )
 
 
 def _by_role(connection):

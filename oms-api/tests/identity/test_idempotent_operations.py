@@ -107,8 +107,8 @@ def test_what_is_stored_of_a_request_does_not_give_the_password_away(fresh):
     with fresh.reading() as connection:
         bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
     guess = json.dumps(ALICE).encode()
-    asking = idempotent_operations.Asking(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
-    assert bound.request_hash != idempotent_operations._fingerprint(b"", asking)
+    context = idempotent_operations.OperationContext(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
+    assert bound.request_hash != idempotent_operations._fingerprint(b"", context)
     assert PASSWORD not in str(bound)
 
 

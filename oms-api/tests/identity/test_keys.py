@@ -15,10 +15,10 @@ from app.identity.rules.keys import (
     KEY_LENGTH,
     SECRET_LENGTH,
     StoredKey,
-    accepts,
-    hash_of,
-    key_id_of,
+    hash_key,
+    is_valid_key,
     make_key,
+    parse_key_id,
 )
 from tests.factories import NOON
 
@@ -30,7 +30,7 @@ def stored(**changes):
         "key_id": "0" * 12,
         "tenant_id": 1,
         "name": "k",
-        "secret_hash": hash_of(KEY),
+        "secret_hash": hash_key(KEY),
         "scopes": "read",
     }
     return StoredKey(**(facts | {"expires_at": None, "revoked_at": None} | changes))
@@ -41,7 +41,7 @@ def test_a_key_has_its_form_and_holds_its_id(source: random.Random):
     key = make_key(source.choice)
     assert key.startswith("oms_")
     assert len(key) == KEY_LENGTH
-    assert key_id_of(key) == key[4:16]
+    assert parse_key_id(key) == key[4:16]
 
 
 def test_a_key_carries_at_least_178_random_bits():
@@ -52,20 +52,20 @@ def test_a_key_carries_at_least_178_random_bits():
 @given(st.integers(0, KEY_LENGTH - 1), st.characters())
 def test_a_mistyped_key_is_none(at, character):
     mistyped = KEY[:at] + character + KEY[at + 1 :]
-    assert (key_id_of(mistyped) is None) == (mistyped != KEY)
+    assert (parse_key_id(mistyped) is None) == (mistyped != KEY)
 
 
 @pytest.mark.parametrize(
     "key", ["", "oms_", KEY[:-1], KEY + "a", KEY.upper(), " " + KEY[1:], "smo_" + KEY[4:], "é" * KEY_LENGTH]
 )
 def test_what_has_not_the_form_is_none(key):
-    assert key_id_of(key) is None
+    assert parse_key_id(key) is None
 
 
 def test_swapped_neighbours_are_noticed():
     for at in range(17, KEY_LENGTH - 1):
         swapped = KEY[:at] + KEY[at + 1] + KEY[at] + KEY[at + 2 :]
-        assert swapped == KEY or key_id_of(swapped) is None
+        assert swapped == KEY or parse_key_id(swapped) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_unknown_scopes_are_refused(words):
     ("changes", "counts"),
     [
         ({}, True),
-        ({"secret_hash": hash_of(KEY + "x")}, False),
+        ({"secret_hash": hash_key(KEY + "x")}, False),
         ({"revoked_at": NOON - timedelta(days=1)}, False),
         ({"revoked_at": NOON + timedelta(days=1)}, False),
         ({"expires_at": NOON + timedelta(microseconds=1)}, True),
@@ -102,4 +102,4 @@ def test_unknown_scopes_are_refused(words):
     ],
 )
 def test_a_key_counts_until_it_is_revoked_or_expires(changes, counts):
-    assert accepts(stored(**changes), KEY, NOON) == counts
+    assert is_valid_key(stored(**changes), KEY, NOON) == counts

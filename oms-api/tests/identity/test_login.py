@@ -264,7 +264,7 @@ def test_what_could_not_be_tried_is_not_counted(quick, alice, monkeypatch):
 def test_a_crowd_is_told_to_come_again_in_a_moment(services, alice):
     async def crowd():
         attempts = [
-            services.log_ins.log_in(
+            services.login_service.log_in(
                 alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
             )
             for number in range(200)

@@ -9,7 +9,7 @@ from app.errors import Invalid
 from app.identity.errors import NoValidKey
 from app.identity.rules.access import Caller
 from app.identity.service.logins import WrongLogin, WrongPassword
-from app.identity.service.sessions import KEPT_AFTER_END, NoSession, NoSuchSession
+from app.identity.service.sessions import RETENTION_AFTER_END, NoSession, NoSuchSession
 from app.identity.service.throttle import PAIR, TooManyLogIns
 from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, create_person, run
 
@@ -17,7 +17,7 @@ ANOTHER = "seven quiet lamps drift home"
 
 
 def change_password(services, caller, current, password):
-    asyncio.run(services.log_ins.change_password(caller, current, password, LAPTOP))
+    asyncio.run(services.login_service.change_password(caller, current, password, LAPTOP))
 
 
 def test_a_person_changes_the_password_and_all_other_sessions_end(services, alice, engine):
@@ -53,7 +53,7 @@ def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, ali
     bob = create_person(engine, alice.tenant_id, email="bob@x")
     mine, other, bobs = (services.log_in(one.says()) for one in (alice, alice, bob))
     caller, elsewhere, bob_caller = (services.caller(one.access) for one in (mine, other, bobs))
-    listed = asyncio.run(services.sessions.list_own(caller))
+    listed = asyncio.run(services.sessions.list_own_sessions(caller))
     ids = {f"session:{one.session_id}" for one in listed}
     assert ids == {caller.key_id, elsewhere.key_id}
     for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
@@ -62,18 +62,18 @@ def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, ali
     asyncio.run(services.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
     with pytest.raises(NoValidKey):
         services.caller(other.access)
-    assert len(asyncio.run(services.sessions.list_own(caller))) == 1
+    assert len(asyncio.run(services.sessions.list_own_sessions(caller))) == 1
     assert services.caller(bobs.access)
     services.now += timedelta(days=365)
-    assert asyncio.run(services.sessions.list_own(caller)) == []
+    assert asyncio.run(services.sessions.list_own_sessions(caller)) == []
 
 
 def test_a_key_has_no_sessions_and_no_password(services, alice):
     key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
     for work in (
-        services.sessions.list_own(key),
+        services.sessions.list_own_sessions(key),
         services.sessions.revoke(key, "0" * 32, LAPTOP),
-        services.log_ins.change_password(key, PASSWORD, ANOTHER, LAPTOP),
+        services.login_service.change_password(key, PASSWORD, ANOTHER, LAPTOP),
     ):
         with pytest.raises(NoSession):
             asyncio.run(work)
@@ -87,10 +87,10 @@ def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(services, a
         "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
         hash=THIEF.hash,
     )
-    services.now += KEPT_AFTER_END + timedelta(seconds=1)
+    services.now += RETENTION_AFTER_END + timedelta(seconds=1)
     services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 2
-    services.now += timedelta(days=365) + KEPT_AFTER_END
+    services.now += timedelta(days=365) + RETENTION_AFTER_END
     services.log_in(alice.says())
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
 

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from app.errors import Invalid, Unavailable
 from app.identity.rules.passwords import (
+    MAX_LENGTH,
     MIN_LENGTH,
-    MOST_LENGTH,
     RECOMMENDED_LENGTH,
+    find_password_error,
     is_common,
-    normalise,
-    password_error,
+    normalize_password,
 )
 from app.identity.service import passwords as service
-from app.identity.service.passwords import NOBODYS_HASH, Passwords, common_passwords, require_good
-from app.identity.service.threads import FewThreads
+from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, load_common_passwords, require_good
+from app.identity.service.threads import BoundedThreadPool
 
 GOOD = "violet kettle marches north"
 COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})
@@ -26,7 +26,7 @@ ALICE = ("Alice Wonderley", "alice.w@example.com")
 
 
 def code(password, own=()):
-    error = password_error(password, own, COMMON)
+    error = find_password_error(password, own, COMMON)
     return error.code if error else None
 
 
@@ -48,17 +48,17 @@ def test_what_is_long_and_unheard_of_will_do(password):
 
 
 def test_there_are_eight_to_1024_characters():
-    long = "".join(chr(0x4E00 + index * 7) for index in range(MOST_LENGTH + 1))
-    assert (MIN_LENGTH, MOST_LENGTH) == (8, 1024)
+    long = "".join(chr(0x4E00 + index * 7) for index in range(MAX_LENGTH + 1))
+    assert (MIN_LENGTH, MAX_LENGTH) == (8, 1024)
     assert code(long[:7]) == "password_too_short"
     assert code(long[:8]) is None
-    assert code(long[:MOST_LENGTH]) is None
+    assert code(long[:MAX_LENGTH]) is None
     assert code(long) == "password_too_long"
 
 
 def test_what_is_refused_is_told_with_the_length_that_is_recommended():
     for password in ("short", "password", "alice-wonderley"):
-        error = password_error(password, ALICE, COMMON)
+        error = find_password_error(password, ALICE, COMMON)
         assert error is not None
         assert error.field == "password"
         assert str(RECOMMENDED_LENGTH) in error.message
@@ -120,16 +120,16 @@ def test_a_name_within_a_longer_password_will_do():
 @given(st.text(max_size=40))
 def test_every_text_gets_an_answer(text):
     assert is_common(text.casefold(), COMMON) in {True, False}
-    password_error(text, [text], COMMON)
+    find_password_error(text, [text], COMMON)
 
 
 def test_composed_and_decomposed_letters_are_the_same_password():
-    assert normalise("cafe\u0301 au lait") == normalise("caf\u00e9 au lait")
-    assert normalise(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
+    assert normalize_password("cafe\u0301 au lait") == normalize_password("caf\u00e9 au lait")
+    assert normalize_password(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
 
 
 def test_the_list_is_of_lower_case_words_of_some_length():
-    words = common_passwords()
+    words = load_common_passwords()
     assert {"password", "iloveyou", "liverpool", "slackoms"} <= words
     assert len(words) > 2000
     assert all(word == word.casefold() and len(word) >= 4 for word in words)
@@ -170,7 +170,7 @@ def test_two_hashes_of_a_password_differ(passwords):
 
 def test_no_character_is_cut_off(passwords):
     async def run():
-        long = "é" * (MOST_LENGTH - 1)
+        long = "é" * (MAX_LENGTH - 1)
         return await passwords.verify(await passwords.hash(long + "a"), long + "b")
 
     assert not asyncio.run(run()).matches
@@ -201,12 +201,12 @@ def test_nobodys_hash_is_verified_with_the_same_parameters_and_never_matches(pas
 
     monkeypatch.setattr(service, "_hasher", Counting)
     assert not asyncio.run(passwords.verify(None, GOOD)).matches
-    assert verified == [NOBODYS_HASH]
-    assert not hasher.check_needs_rehash(NOBODYS_HASH)
+    assert verified == [PLACEHOLDER_HASH]
+    assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
 
 
 def test_nobody_gets_in_even_by_the_password_of_nobodys_hash(passwords, monkeypatch):
-    monkeypatch.setattr(service, "NOBODYS_HASH", asyncio.run(passwords.hash(GOOD)))
+    monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(passwords.hash(GOOD)))
     assert not asyncio.run(passwords.verify(None, GOOD)).matches
 
 
@@ -260,7 +260,7 @@ class Door:
 
 
 def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
-    door, threads = Door(), FewThreads(2, 3, "test", "too many")
+    door, threads = Door(), BoundedThreadPool(2, 3, "test", "too many")
 
     async def run():
         tasks = [asyncio.create_task(threads.run(door.work)) for _ in range(9)]
@@ -278,7 +278,7 @@ def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
 
 
 def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
-    door, threads = Door(), FewThreads(1, 0, "test", "too many")
+    door, threads = Door(), BoundedThreadPool(1, 0, "test", "too many")
 
     async def run():
         task = asyncio.create_task(threads.run(door.work))
@@ -295,7 +295,7 @@ def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
 
 
 def test_a_failure_is_told_and_makes_room():
-    threads = FewThreads(1, 0, "test", "too many")
+    threads = BoundedThreadPool(1, 0, "test", "too many")
 
     def fail():
         raise KeyError("what")
@@ -310,7 +310,7 @@ def test_a_failure_is_told_and_makes_room():
 
 
 def test_what_is_closed_takes_nothing_more():
-    threads = FewThreads(1, 1, "test", "too many")
+    threads = BoundedThreadPool(1, 1, "test", "too many")
     threads.close()
     with pytest.raises(Unavailable):
         asyncio.run(threads.run(lambda: 1))

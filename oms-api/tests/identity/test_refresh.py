@@ -8,7 +8,7 @@ import pytest
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.rules.clients import Client
-from app.identity.rules.tokens import Tokens, make_refresh, read_refresh
+from app.identity.rules.tokens import Tokens, create_refresh_token, verify_refresh_token
 from app.identity.service.sessions import NotRefreshed
 from tests.support.people import LAPTOP, RING, THIEF, asked, houses, run
 
@@ -41,7 +41,7 @@ def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(services, ali
     for generation in range(1, 4):
         services.now += timedelta(minutes=14)
         tokens = services.refresh(tokens.refresh)
-        assert read_refresh(tokens.refresh, RING)[1] == generation
+        assert verify_refresh_token(tokens.refresh, RING)[1] == generation
         caller = services.caller(tokens.access)
         assert (caller.tenant_id, caller.user_id) == (alice.tenant_id, alice.user_id)
 
@@ -100,7 +100,7 @@ def test_the_trail_says_who_presented_it_from_where(services, alice, engine):
     services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
         services.refresh(first.refresh, THIEF)
-    session_id, _ = read_refresh(first.refresh, RING)
+    session_id, _ = verify_refresh_token(first.refresh, RING)
     rows = asked(engine, "SELECT * FROM audit_log ORDER BY sequence")
     assert (rows[1].tenant_id, rows[1].actor, rows[1].target) == (
         alice.tenant_id,
@@ -124,7 +124,9 @@ def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_u
         first = both[0].log_in(alice.says())
         told = race(both, first.refresh, [LAPTOP] * RACERS)
     assert all(isinstance(one, Tokens) for one in told), told
-    assert {one.refresh for one in told} == {make_refresh(read_refresh(first.refresh, RING)[0], 1, RING)}
+    assert {one.refresh for one in told} == {
+        create_refresh_token(verify_refresh_token(first.refresh, RING)[0], 1, RING)
+    }
     assert [row.generation for row in asked(engine, "SELECT generation FROM sessions")] == [1]
     assert ended_because(engine) == [None]
 
@@ -190,13 +192,13 @@ def test_what_is_no_token_never_reaches_the_database(services, alice, monkeypatc
 
 def test_a_token_of_a_session_that_is_not_there_is_refused(services):
     with pytest.raises(NotRefreshed):
-        services.refresh(make_refresh("0" * 32, 0, RING))
+        services.refresh(create_refresh_token("0" * 32, 0, RING))
 
 
 def test_a_generation_that_was_never_given_out_ends_the_session(services, alice, engine):
     tokens = services.log_in(alice.says())
     with pytest.raises(NotRefreshed):
-        services.refresh(make_refresh(read_refresh(tokens.refresh, RING)[0], 9, RING))
+        services.refresh(create_refresh_token(verify_refresh_token(tokens.refresh, RING)[0], 9, RING))
     assert ended_because(engine) == ["refresh token used twice"]
 
 
@@ -211,7 +213,7 @@ def test_who_loses_a_race_is_judged_by_what_the_winner_left(services, alice, eng
 
     monkeypatch.setattr(queries, "advance", be_late)
     if winner is LAPTOP:
-        assert read_refresh(services.refresh(tokens.refresh).refresh, RING)[1] == 1
+        assert verify_refresh_token(services.refresh(tokens.refresh).refresh, RING)[1] == 1
         assert ended_because(engine) == [None]
     else:
         with pytest.raises(NotRefreshed):

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import event, insert, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.database import connect_engine, declare_tenants, unit_of_work
+from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.errors import Unavailable
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.models import PortfolioGrant
 from app.identity.queries import sessions as queries
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
-from app.identity.rules.tokens import make_access, read_access
+from app.identity.rules.tokens import sign_access_token, verify_access_token
 from app.identity.service.sessions import NoSession, NotRefreshed
 from app.identity.service.threads import Transactions
 from app.ledger.models import Portfolio
@@ -105,7 +105,7 @@ def test_a_token_counts_for_fifteen_minutes(services, alice):
 def test_a_token_of_half_a_second_past_counts_no_longer_than_it_says(services, alice):
     services.now += timedelta(milliseconds=700)
     tokens = services.log_in(alice.says())
-    expires_at = read_access(tokens.access, RING, services.now).expires_at
+    expires_at = verify_access_token(tokens.access, RING, services.now).expires_at
     assert expires_at == NOON + timedelta(minutes=15)
 
 
@@ -192,7 +192,7 @@ def test_all_sessions_of_a_person_end_together(services, alice, engine):
     mine = [services.log_in(alice.says()) for _ in range(3)]
     his = services.log_in(bob.says())
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [alice.tenant_id])
+        set_tenant_scope(connection, [alice.tenant_id])
         ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
     assert ended == 3
     for tokens in mine:
@@ -206,7 +206,7 @@ def test_a_session_is_not_ended_for_another_tenant(services, alice, engine):
     tokens = services.log_in(alice.says())
     session_id = services.caller(tokens.access).key_id.removeprefix("session:")
     with unit_of_work(engine) as connection:
-        declare_tenants(connection, [other.tenant_id])
+        set_tenant_scope(connection, [other.tenant_id])
         assert not queries.revoke_session(connection, other.tenant_id, session_id, "why not", NOON)
         assert queries.revoke_sessions_of(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
     assert services.caller(tokens.access)
@@ -214,7 +214,7 @@ def test_a_session_is_not_ended_for_another_tenant(services, alice, engine):
 
 def test_a_token_for_one_person_with_a_session_of_another_is_refused(services, alice, engine):
     mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
-    access = read_access(services.log_in(alice.says()).access, RING, NOON)
+    access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
     others = [
         (mallory.tenant_id, alice.user_id),
         (alice.tenant_id, mallory.user_id),
@@ -223,14 +223,14 @@ def test_a_token_for_one_person_with_a_session_of_another_is_refused(services, a
     for tenant_id, user_id in others:
         forged = type(access)(tenant_id, user_id, access.session_id, access.expires_at)
         with pytest.raises(NoValidKey):
-            services.caller(make_access(forged, RING, NOON, "j"))
+            services.caller(sign_access_token(forged, RING, NOON, "j"))
 
 
 def test_a_token_of_a_session_that_is_not_there_is_refused(services, alice):
-    access = read_access(services.log_in(alice.says()).access, RING, NOON)
+    access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
     gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
     with pytest.raises(NoValidKey):
-        services.caller(make_access(gone, RING, NOON, "j"))
+        services.caller(sign_access_token(gone, RING, NOON, "j"))
 
 
 def test_what_is_no_token_never_reaches_the_database(services, alice):
@@ -244,7 +244,7 @@ def test_what_is_no_token_never_reaches_the_database(services, alice):
 
 
 def test_what_is_remembered_of_tokens_is_bounded(services, alice, monkeypatch):
-    monkeypatch.setattr("app.identity.service.sessions._MOST_REMEMBERED", 2)
+    monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
     tokens = [services.log_in(alice.says()).access for _ in range(5)]
     assert len({services.caller(token).key_id for token in tokens}) == 5
     assert len(services.sessions._read) <= 2
@@ -279,7 +279,7 @@ def test_a_connection_from_before_a_restart_is_replaced_once(services, times, an
 
 def test_a_row_that_is_twice_there_is_no_matter_of_waiting(services, alice):
     def begin_twice(connection):
-        declare_tenants(connection, [alice.tenant_id])
+        set_tenant_scope(connection, [alice.tenant_id])
         for _ in range(2):
             owner = (alice.tenant_id, alice.user_id)
             queries.add_session(connection, "a" * 32, owner, LAPTOP.hash, NOON, NOON)

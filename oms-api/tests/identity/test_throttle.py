@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.addresses import network_of
-from app.identity.rules.clients import Client, address_hash
+from app.addresses import find_network
+from app.identity.rules.clients import Client, hash_address
 from app.identity.service.throttle import ACCOUNT, ADDRESS, PAIR, Allowance, Buckets, Throttle, TooManyLogIns
 
 HOME, ALICE = "192.0.2.1", "alpha\0alice@x"
@@ -50,23 +50,25 @@ def test_an_account_and_address_have_ten_attempts_and_then_one_a_minute(throttle
 
 def test_guessing_elsewhere_does_not_lock_out_the_victim_at_home(throttle):
     for number in range(ACCOUNT.attempts):
-        assert throttle.begin(ALICE, elsewhere(number)).stranger_waits == 0
+        assert throttle.begin(ALICE, elsewhere(number)).unknown_address_wait == 0
     stranger = throttle.begin(ALICE, elsewhere(9000))
     at_home = throttle.begin(ALICE, HOME)
-    assert stranger.stranger_waits == at_home.stranger_waits == 60  # and the caller knows who is a stranger
+    assert (
+        stranger.unknown_address_wait == at_home.unknown_address_wait == 60
+    )  # and the caller knows who is a stranger
 
 
 def test_an_address_that_tries_many_accounts_is_a_stranger_to_all(throttle):
     for number in range(ADDRESS.attempts):
-        assert throttle.begin(f"alpha\0{number}@x", HOME).stranger_waits == 0
-    assert throttle.begin("alpha\0another@x", HOME).stranger_waits == ADDRESS.seconds_each
-    assert throttle.begin("alpha\0another@x", elsewhere(1)).stranger_waits == 0
+        assert throttle.begin(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
+    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
+    assert throttle.begin("alpha\0another@x", elsewhere(1)).unknown_address_wait == 0
 
 
 def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
     for _ in range(PAIR.attempts - 1):
         throttle.begin(ALICE, HOME)
-    throttle.succeeded(throttle.begin(ALICE, HOME))
+    throttle.record_success(throttle.begin(ALICE, HOME))
     for _ in range(PAIR.attempts):
         throttle.begin(ALICE, HOME)
 
@@ -74,21 +76,21 @@ def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
 def test_ones_own_success_does_not_pay_for_guesses_at_others(throttle):
     for number in range(ADDRESS.attempts):
         throttle.begin(f"alpha\0{number}@x", HOME)
-        throttle.succeeded(throttle.begin("alpha\0mallory@x", HOME))
-    assert throttle.begin("alpha\0another@x", HOME).stranger_waits
+        throttle.record_success(throttle.begin("alpha\0mallory@x", HOME))
+    assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait
 
 
 def test_what_was_not_tried_is_given_back(throttle):
     for _ in range(5 * PAIR.attempts):
         throttle.undo(throttle.begin(ALICE, HOME))
-    assert throttle.begin(ALICE, HOME).stranger_waits == 0
+    assert throttle.begin(ALICE, HOME).unknown_address_wait == 0
 
 
 def test_a_stranger_who_is_refused_has_tried_nothing(throttle):
     for number in range(ACCOUNT.attempts):
         throttle.begin(ALICE, elsewhere(number))
     for _ in range(2 * PAIR.attempts):
-        refusal = throttle.refuse_stranger(throttle.begin(ALICE, HOME))
+        refusal = throttle.refuse_unknown_address(throttle.begin(ALICE, HOME))
         assert refusal.retry_after_seconds == 60
 
 
@@ -97,7 +99,7 @@ def test_the_words_are_the_same_whichever_bucket_is_empty(throttle):
         attempt = throttle.begin(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as refused:
         throttle.begin(ALICE, HOME)
-    assert refused.value.detail == throttle.refuse_stranger(attempt).detail
+    assert refused.value.detail == throttle.refuse_unknown_address(attempt).detail
 
 
 def test_attempts_that_run_at_once_are_counted_before_they_fail(throttle):
@@ -148,7 +150,7 @@ def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
     ],
 )
 def test_a_client_is_known_by_what_it_can_hardly_leave(address, network):
-    assert network_of(address) == network
+    assert find_network(address) == network
 
 
 def test_clients_are_told_apart_by_network_and_user_agent():
@@ -156,9 +158,9 @@ def test_clients_are_told_apart_by_network_and_user_agent():
     other = Client("2001:db8::1", "firefox", "r")
     assert one.hash == same.hash != other.hash
     assert len(one.hash) == 64
-    assert one.hash.startswith(address_hash("2001:db8::9"))
-    assert other.hash.startswith(address_hash("2001:db8::9"))
-    assert not Client("2001:db9::1", "curl", "r").hash.startswith(address_hash("2001:db8::1"))
+    assert one.hash.startswith(hash_address("2001:db8::9"))
+    assert other.hash.startswith(hash_address("2001:db8::9"))
+    assert not Client("2001:db9::1", "curl", "r").hash.startswith(hash_address("2001:db8::1"))
 
 
 def exchange(*pools):

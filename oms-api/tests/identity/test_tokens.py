@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from app.identity.rules.tokens import (
     GRACE,
-    MOST_TOKEN_LENGTH,
-    Access,
+    MAX_TOKEN_LENGTH,
+    AccessClaims,
     BadToken,
     KeyRing,
-    Presented,
+    RefreshDecision,
     SessionState,
+    create_refresh_token,
+    decide_refresh,
     derive,
-    judge,
     key_ring,
-    make_access,
-    make_refresh,
-    read_access,
-    read_refresh,
+    sign_access_token,
+    verify_access_token,
+    verify_refresh_token,
 )
 from tests.factories import NOON
 
@@ -34,7 +34,7 @@ MASTER = "a-master-key-of-the-installation-0001"
 OLD, NEW = "old:" + "o" * 40, "new:" + "n" * 40
 RING = key_ring(OLD, MASTER)
 SESSION = "0123456789abcdef" * 2
-ACCESS = Access(3, 7, SESSION, NOON + timedelta(minutes=15))
+ACCESS = AccessClaims(3, 7, SESSION, NOON + timedelta(minutes=15))
 CLAIMS = {
     "iss": "slackoms",
     "aud": "slackoms-api",
@@ -68,7 +68,7 @@ def without(name):
 
 def refused(token, ring=RING, now=NOON):
     with pytest.raises(BadToken):
-        read_access(token, ring, now)
+        verify_access_token(token, ring, now)
     return True
 
 
@@ -76,12 +76,12 @@ def refused(token, ring=RING, now=NOON):
 
 
 def test_what_was_signed_is_read():
-    assert read_access(make_access(ACCESS, RING, NOON, "j"), RING, NOON) == ACCESS
+    assert verify_access_token(sign_access_token(ACCESS, RING, NOON, "j"), RING, NOON) == ACCESS
 
 
 def test_a_token_put_together_by_hand_is_the_same_as_a_made_one():
-    assert read_access(forged(), RING, NOON) == ACCESS
-    made = make_access(ACCESS, RING, NOON, "j")
+    assert verify_access_token(forged(), RING, NOON) == ACCESS
+    made = sign_access_token(ACCESS, RING, NOON, "j")
     assert jwt.get_unverified_header(made) == {"alg": "HS256"} | HEADER
     assert jwt.decode(made, options={"verify_signature": False}) == CLAIMS
 
@@ -192,14 +192,14 @@ def test_what_holds_no_claims_is_refused(claims):
 
 
 def test_it_counts_for_its_time_and_not_a_second_longer():
-    token = make_access(ACCESS, RING, NOON, "j")
-    assert read_access(token, RING, ACCESS.expires_at - timedelta(seconds=1))
+    token = sign_access_token(ACCESS, RING, NOON, "j")
+    assert verify_access_token(token, RING, ACCESS.expires_at - timedelta(seconds=1))
     assert refused(token, now=ACCESS.expires_at)
 
 
 def test_clocks_of_two_processes_may_differ_a_little():
-    token = make_access(ACCESS, RING, NOON, "j")
-    assert read_access(token, RING, NOON - timedelta(seconds=5))
+    token = sign_access_token(ACCESS, RING, NOON, "j")
+    assert verify_access_token(token, RING, NOON - timedelta(seconds=5))
     assert refused(token, now=NOON - timedelta(seconds=6))
 
 
@@ -208,7 +208,7 @@ def test_what_is_huge_is_refused_before_it_is_parsed(monkeypatch):
         raise AssertionError("parsed")
 
     monkeypatch.setattr(jwt, "get_unverified_header", parse)
-    assert refused("a" * 40 + "." + "b" * MOST_TOKEN_LENGTH + "." + "c" * 43)
+    assert refused("a" * 40 + "." + "b" * MAX_TOKEN_LENGTH + "." + "c" * 43)
     assert refused("a." * 700 + "a")
 
 
@@ -227,10 +227,10 @@ def test_nor_do_any_parts(head, claims):
 
 
 def test_the_first_key_signs_and_all_verify():
-    before = make_access(ACCESS, RING, NOON, "j")
+    before = sign_access_token(ACCESS, RING, NOON, "j")
     ring = key_ring(f"{NEW}, {OLD}", MASTER)
-    assert read_access(before, ring, NOON) == ACCESS
-    assert jwt.get_unverified_header(make_access(ACCESS, ring, NOON, "j"))["kid"] == "new"
+    assert verify_access_token(before, ring, NOON) == ACCESS
+    assert jwt.get_unverified_header(sign_access_token(ACCESS, ring, NOON, "j"))["kid"] == "new"
     assert refused(before, key_ring(NEW, MASTER))
 
 
@@ -243,9 +243,9 @@ def test_a_key_without_a_name_gets_one_that_does_not_give_it_away():
 
 
 def test_without_keys_they_are_derived_from_the_master_key_and_the_one_before_it():
-    token = make_access(ACCESS, key_ring(None, MASTER), NOON, "j")
-    assert read_access(token, key_ring(None, MASTER), NOON) == ACCESS
-    assert read_access(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
+    token = sign_access_token(ACCESS, key_ring(None, MASTER), NOON, "j")
+    assert verify_access_token(token, key_ring(None, MASTER), NOON) == ACCESS
+    assert verify_access_token(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
     assert refused(token, key_ring(None, "m" * 40))
     assert MASTER.encode() not in [key.secret for key in key_ring(None, MASTER).keys]
 
@@ -290,54 +290,54 @@ def test_derivation_is_that_of_the_rfc(secret, salt, purpose, length, material):
 
 
 def test_a_refresh_token_tells_its_session_and_generation():
-    assert read_refresh(make_refresh(SESSION, 0, RING), RING) == (SESSION, 0)
-    assert read_refresh(make_refresh(SESSION, 41, RING), RING) == (SESSION, 41)
+    assert verify_refresh_token(create_refresh_token(SESSION, 0, RING), RING) == (SESSION, 0)
+    assert verify_refresh_token(create_refresh_token(SESSION, 41, RING), RING) == (SESSION, 41)
 
 
 def test_it_is_the_same_each_time_and_another_for_each_generation():
-    made = [make_refresh(SESSION, generation, RING) for generation in (0, 0, 1)]
+    made = [create_refresh_token(SESSION, generation, RING) for generation in (0, 0, 1)]
     assert made[0] == made[1] != made[2]
 
 
 def test_a_successor_cannot_be_made_of_its_predecessor():
-    token = make_refresh(SESSION, 3, RING)
+    token = create_refresh_token(SESSION, 3, RING)
     with pytest.raises(BadToken):
-        read_refresh(token.replace(".3.", ".4."), RING)
+        verify_refresh_token(token.replace(".3.", ".4."), RING)
     with pytest.raises(BadToken):
-        read_refresh(token.replace(SESSION, SESSION[::-1]), RING)
+        verify_refresh_token(token.replace(SESSION, SESSION[::-1]), RING)
 
 
 def test_refresh_tokens_survive_the_rotation_of_keys_too():
-    token = make_refresh(SESSION, 3, RING)
-    assert read_refresh(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
+    token = create_refresh_token(SESSION, 3, RING)
+    assert verify_refresh_token(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
     with pytest.raises(BadToken):
-        read_refresh(token, key_ring(NEW, MASTER))
+        verify_refresh_token(token, key_ring(NEW, MASTER))
 
 
 def test_an_access_token_is_no_refresh_token_nor_the_other_way_round():
     with pytest.raises(BadToken):
-        read_refresh(forged(), RING)
-    assert refused(make_refresh(SESSION, 0, RING))
+        verify_refresh_token(forged(), RING)
+    assert refused(create_refresh_token(SESSION, 0, RING))
 
 
 @pytest.mark.parametrize("changed", ["", " ", "x", ".", "\n", "0"])
 def test_a_refresh_token_has_one_spelling(changed):
-    token = make_refresh(SESSION, 3, RING)
+    token = create_refresh_token(SESSION, 3, RING)
     for other in (token + changed, changed + token, token.replace(".3.", f".{changed}3.")):
         if other != token:
             with pytest.raises(BadToken):
-                read_refresh(other, RING)
+                verify_refresh_token(other, RING)
 
 
 @given(st.text(max_size=200))
 def test_no_text_is_a_refresh_token(text):
     with pytest.raises(BadToken):
-        read_refresh(text, RING)
+        verify_refresh_token(text, RING)
 
 
 def test_a_huge_refresh_token_is_refused():
     with pytest.raises(BadToken):
-        read_refresh("oms-refresh." + "1" * 1_000_000, RING)
+        verify_refresh_token("oms-refresh." + "1" * 1_000_000, RING)
 
 
 # What a refresh token means now
@@ -349,27 +349,27 @@ STATE = SessionState(4, "c" * 64, NOON, NOON + timedelta(days=30), revoked=False
 @pytest.mark.parametrize(
     ("generation", "client", "later", "means"),
     [
-        (4, "c", timedelta(0), Presented.CURRENT),
-        (4, "x", timedelta(days=6), Presented.CURRENT),
-        (3, "c", timedelta(0), Presented.REPEATED),
-        (3, "c", GRACE, Presented.REPEATED),
-        (3, "c", GRACE + timedelta(seconds=1), Presented.REUSED),
-        (3, "x", timedelta(seconds=1), Presented.REUSED),
-        (2, "c", timedelta(seconds=1), Presented.REUSED),
-        (0, "c", timedelta(seconds=1), Presented.REUSED),
-        (5, "c", timedelta(seconds=1), Presented.REUSED),
-        (4, "c", IDLE, Presented.ENDED),
-        (3, "c", IDLE, Presented.ENDED),
+        (4, "c", timedelta(0), RefreshDecision.CURRENT),
+        (4, "x", timedelta(days=6), RefreshDecision.CURRENT),
+        (3, "c", timedelta(0), RefreshDecision.REPEATED),
+        (3, "c", GRACE, RefreshDecision.REPEATED),
+        (3, "c", GRACE + timedelta(seconds=1), RefreshDecision.REUSED),
+        (3, "x", timedelta(seconds=1), RefreshDecision.REUSED),
+        (2, "c", timedelta(seconds=1), RefreshDecision.REUSED),
+        (0, "c", timedelta(seconds=1), RefreshDecision.REUSED),
+        (5, "c", timedelta(seconds=1), RefreshDecision.REUSED),
+        (4, "c", IDLE, RefreshDecision.ENDED),
+        (3, "c", IDLE, RefreshDecision.ENDED),
     ],
 )
 def test_what_a_token_means_depends_on_its_generation_client_and_time(generation, client, later, means):
-    assert judge(STATE, generation, client * 64, NOON + later, IDLE) is means
+    assert decide_refresh(STATE, generation, client * 64, NOON + later, IDLE) is means
 
 
 @pytest.mark.parametrize("over", [{"revoked": True}, {"expires_at": NOON}])
 @pytest.mark.parametrize("generation", [3, 4])
 def test_nothing_counts_in_a_session_that_is_over(over, generation):
-    assert judge(replace(STATE, **over), generation, "c" * 64, NOON, IDLE) is Presented.ENDED
+    assert decide_refresh(replace(STATE, **over), generation, "c" * 64, NOON, IDLE) is RefreshDecision.ENDED
 
 
 def test_a_ring_finds_its_keys_by_name_alone():

@@ -8,10 +8,10 @@ import pytest
 from alembic import command
 from sqlalchemy import event, text
 
-from app.database import declare_tenants, unit_of_work
+from app.database import set_tenant_scope, unit_of_work
 from app.ids import TradeIds
 from app.instruments.queries import set_terms
-from app.instruments.rules import Instrument, usual_aliases
+from app.instruments.rules import Instrument, list_default_aliases
 from app.instruments.service import set_terms as set_listing
 from app.ledger.service.books import Books
 from app.migrate import alembic_config, migrate
@@ -35,7 +35,7 @@ COINS = {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"}
     ],
 )
 def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
-    assert usual_aliases(instrument) == aliases
+    assert list_default_aliases(instrument) == aliases
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(api):
 def test_two_that_list_one_instrument_at_once_list_one(service, api):
     def list_instrument(symbol):
         with unit_of_work(service.engine) as connection:
-            declare_tenants(connection, [api.tenant_id])
+            set_tenant_scope(connection, [api.tenant_id])
             terms = Instrument(symbol, is_listed=True)
             found = set_listing(connection, api.tenant_id, terms, None, nobody, nobody, NOON)
             time.sleep(0.2)
@@ -193,7 +193,7 @@ def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, api
     lock = text("UPDATE portfolios SET cash = cash WHERE tenant_id = :tenant_id")
     with ThreadPoolExecutor(1) as thread:
         with unit_of_work(service.engine) as connection:
-            declare_tenants(connection, [api.tenant_id])
+            set_tenant_scope(connection, [api.tenant_id])
             connection.execute(lock, {"tenant_id": api.tenant_id})
             listed = thread.submit(api.put, "/instruments/BRK.B", TERMS)
             time.sleep(0.3)
@@ -209,7 +209,7 @@ def test_each_tenant_has_its_own_aliases(service, class_shares):
 def test_a_batch_of_trades_asks_once_more_only_where_it_names_an_alias(service, class_shares):
     statements: list[str] = []
     with service.reading() as connection:
-        declare_tenants(connection, [class_shares.tenant_id])
+        set_tenant_scope(connection, [class_shares.tenant_id])
         event.listen(connection, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
         for symbol, count in (("AAPL", 1), ("BRK.B", 1), ("BRK-B", 2)):
             statements.clear()

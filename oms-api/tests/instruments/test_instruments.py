@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.instruments.queries import instruments_for
-from app.instruments.rules import Instrument, unlisted
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument, get_unlisted_terms
 
 RELIANCE = {
     "name": "Reliance Industries",
@@ -136,7 +136,7 @@ def test_many_are_looked_up_at_once(service, api):
     api.put("/instruments/RELIANCE", RELIANCE)
     keys = [(api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE")]
     with service.reading() as connection:
-        found = instruments_for(connection, keys)
+        found = find_instruments(connection, keys)
     listed = Instrument(
         "RELIANCE",
         "NSE",
@@ -147,7 +147,7 @@ def test_many_are_looked_up_at_once(service, api):
         is_listed=True,
         name="Reliance Industries",
     )
-    assert list(found.values()) == [listed, unlisted("AAPL"), unlisted("RELIANCE")]
+    assert list(found.values()) == [listed, get_unlisted_terms("AAPL"), get_unlisted_terms("RELIANCE")]
 
 
 def test_who_sets_terms_stands_in_the_trail_with_what_they_were(api):
@@ -173,4 +173,4 @@ def test_who_sets_terms_stands_in_the_trail_with_what_they_were(api):
     ],
 )
 def test_a_known_coin_against_money_is_crypto_without_a_listing(symbol, asset_class):
-    assert unlisted(symbol).asset_class == asset_class
+    assert get_unlisted_terms(symbol).asset_class == asset_class

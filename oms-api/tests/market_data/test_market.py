@@ -34,7 +34,7 @@ def given(last, at=NOON, symbol="AAPL"):
 
 def store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.stored_quotes(connection, [(1, quote) for quote in quotes]))
+        write(connection, *queries.build_quote_writes(connection, [(1, quote) for quote in quotes]))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_what_was_seen_last_is_kept(engine, market):
 
 
 def test_what_is_kept_is_bounded(engine, market, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     for symbol in ("A", "B", "C"):
         market.arrived(1, given("7", symbol=symbol))
     assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
@@ -116,7 +116,7 @@ def test_the_source_follows_what_was_asked_for_until_nobody_asks_any_more(engine
 
 
 def test_what_the_source_follows_is_bounded(engine, market, source, monkeypatch):
-    monkeypatch.setattr("app.market_data.service._MOST_CACHED", 2)
+    monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
             market.quotes_for(connection, [(1, symbol)], NOON)
@@ -130,9 +130,9 @@ def test_the_quotes_of_a_batch_are_stored_in_their_order(engine):
     store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
-        found = queries.quotes_of(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
-        minutes = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
-        newest = queries.minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
+        found = queries.find_quotes(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
+        minutes = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
+        newest = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
     assert found == {
         (1, "AAPL"): given("97", NOON + 60 * SECOND),
         (1, "MSFT"): given("50", symbol="MSFT"),

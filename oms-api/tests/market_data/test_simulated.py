@@ -139,7 +139,7 @@ def test_no_bar_goes_past_its_end_or_before_time(source):
 
 
 def test_only_so_many_symbols_are_remembered(source, monkeypatch):
-    monkeypatch.setattr("app.market_data.sources.simulated._MOST_SYMBOLS", 1)
+    monkeypatch.setattr("app.market_data.sources.simulated._MAX_CACHED_SYMBOLS", 1)
     first = [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")]
     assert [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
 

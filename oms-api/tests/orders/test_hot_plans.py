@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from app.clock import iso
-from app.database import connect_engine, declare_tenants, unit_of_work
-from app.database.engine import drop_plans
+from app.database import connect_engine, set_tenant_scope, unit_of_work
+from app.database.engine import discard_plans
 from app.ledger.queries.reading import TradeFilter, find_books, list_trades
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
-from app.market_data.queries import quotes_of
+from app.market_data.queries import find_quotes
 from app.orders.queries.book import find_overdue_tenants, symbols_with_orders
 from app.orders.queries.due_orders import find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
@@ -90,7 +90,7 @@ def empty(new_database):
 @pytest.fixture(scope="module")
 def writer(empty):
     """The service's own connection: what it plans for empty tables it may keep."""
-    engine = connect_engine(empty.url.render_as_string(hide_password=False), walled=True)
+    engine = connect_engine(empty.url.render_as_string(hide_password=False), tenant_scoped=True)
     with engine.connect().execution_options(writes=True) as connection:
         yield connection
     engine.dispose()
@@ -190,7 +190,7 @@ def rows_read(connection, rig, works):
 def rows_looked_at(connection, look):
     """Return how many rows a read reads of each table."""
     with connection.begin():
-        before = counted(declare_tenants(connection, [1]))
+        before = counted(set_tenant_scope(connection, [1]))
         look(connection)
         return since(connection, before)
 
@@ -227,7 +227,7 @@ READS = {
     "symbols with orders": symbols_with_orders,
     "tenants with overdue orders": lambda connection: find_overdue_tenants(connection, iso(START)),
     "symbols kept back": find_symbols_with_held_orders,
-    "quotes": lambda connection: quotes_of(connection, [(1, "AAPL")]),
+    "quotes": lambda connection: find_quotes(connection, [(1, "AAPL")]),
 }
 
 
@@ -237,7 +237,7 @@ def test_no_batch_reads_more_of_large_tables_that_were_never_analysed(empty, wri
     rig.quote("99", "101", "100")
     rig.place(quantity="5")
     fill(empty, rig, count)
-    drop_plans(writer)  # as the writer does every few seconds
+    discard_plans(writer)  # as the writer does every few seconds
     writer.commit()
     too_many = {
         (name, table): rows

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.database import connect_engine, unit_of_work
-from app.database.waits import patience
+from app.database.timeouts import response_timeout
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.values import Status
 
@@ -58,12 +58,12 @@ def many(backend, new_database):
     """A database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
     exact = _exact(engine)
-    with patience(FILL_SECONDS), unit_of_work(engine) as connection:
+    with response_timeout(FILL_SECONDS), unit_of_work(engine) as connection:
         for number, name in enumerate(("often", "rare"), 1):
             _insert(connection, "portfolios", {**_PORTFOLIO, "id": str(number), **_named(name)}, 1, exact)
         _insert(connection, "orders", _ORDER, AMOUNT, exact)
     autocommit = {"isolation_level": "AUTOCOMMIT"}
-    with patience(FILL_SECONDS), engine.connect().execution_options(**autocommit) as connection:
+    with response_timeout(FILL_SECONDS), engine.connect().execution_options(**autocommit) as connection:
         if engine.dialect.name == "postgresql":  # look at every row: a sample of 30,000 may miss the ten
             connection.execute(text("SET default_statistics_target = 1000"))
         connection.execute(text("ANALYZE"))

@@ -34,7 +34,7 @@ class Feed(ManualSource):
         return self.quotes.get(symbol)
 
     @override
-    def heard_at(self, at: Any) -> Any:
+    def get_last_heartbeat(self, at: Any) -> Any:
         return self.heard
 
 

@@ -178,7 +178,10 @@ def test_a_latch_is_released_by_a_person_and_by_nobody_else(quoted, members):
     [latch] = latches(quoted)
     refused = release(quoted, latch["id"])
     assert refused.status_code == 403
-    assert refused.json()["detail"] == "This is for a named person: log in, or let a key act for somebody."
+    assert (
+        refused.json()["detail"]
+        == "This operation needs a named person. Log in, or act for a person by X-On-Behalf-Of."
+    )
     assert release(quoted, latch["id"], person(members, "trader")).status_code == 403
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
     answer = release(quoted, latch["id"], person(members), reason="Looked at it")

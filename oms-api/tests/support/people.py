@@ -16,16 +16,16 @@ from app.database import Readers, connect_engine, unit_of_work
 from app.identity.queries.sessions import store_login
 from app.identity.rules.clients import Client, Credentials
 from app.identity.rules.tokens import Tokens, key_ring
-from app.identity.service.logins import LogIns
+from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
-from app.identity.service.sessions import Sessions, Terms
+from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from tests.factories import NOON
 
 PASSWORD = "violet kettle marches north"
 RING = key_ring("now:" + "n" * 40, "m" * 40)
-TERMS = Terms(timedelta(minutes=15), timedelta(days=30), timedelta(days=7))
+TERMS = TokenLifetimes(timedelta(minutes=15), timedelta(days=30), timedelta(days=7))
 LAPTOP = Client("192.0.2.1", "browser", "req-1")
 THIEF = Client("203.0.113.9", "curl", "req-2")
 _numbers = count(1000)
@@ -91,13 +91,13 @@ class SessionServices:
 
     def __init__(self, database_url: str) -> None:
         self.now = NOON
-        self.engine = connect_engine(database_url, readers=2, walled=True)
+        self.engine = connect_engine(database_url, readers=2, tenant_scoped=True)
         self.readers, self.transactions = Readers(self.engine, 2), Transactions(self.engine)
         self.passwords = Passwords()
         self.trail = Trail(self.engine, lambda: self.now, lambda _: None)
         self.sessions = Sessions(RING, TERMS, self.readers, self.transactions, lambda: self.now)
         self.throttle = Throttle()
-        self.log_ins = LogIns(
+        self.login_service = LoginService(
             self.sessions,
             self.passwords,
             self.throttle,
@@ -109,7 +109,7 @@ class SessionServices:
 
     def log_in(self, said: Credentials, client: Client = LAPTOP) -> Tokens:
         """Log in and return the tokens."""
-        return asyncio.run(self.log_ins.log_in(said, client))
+        return asyncio.run(self.login_service.log_in(said, client))
 
     def refresh(self, token: str, client: Client = LAPTOP) -> Tokens:
         """Exchange a refresh token."""

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from app.clock import utc_now
 from app.config import Settings
-from app.database import connect_engine, declare_tenants, unit_of_work
-from app.identity.service.keys import mint_key
+from app.database import connect_engine, set_tenant_scope, unit_of_work
+from app.identity.service.keys import store_new_key
 from app.main import create_app
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, STATEMENT_SECRET, ticket_body, trade_body
 from tests.support.portfolios import open_portfolio
@@ -59,7 +59,7 @@ class Service:
     def mint(self, scopes: str, tenant_id: int = 1) -> str:
         """Return a new key of the tenant."""
         with unit_of_work(self.engine) as connection:
-            return mint_key(connection, f"key-{secrets.token_hex(4)}", scopes, utc_now(), tenant_id)
+            return store_new_key(connection, f"key-{secrets.token_hex(4)}", scopes, utc_now(), tenant_id)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -119,7 +119,7 @@ class ApiClient:
     def open_portfolio(self, name: str = "Growth") -> "ApiClient":
         """Open a portfolio where there is none of that name, and return the desk."""
         with unit_of_work(self.service.engine) as connection:
-            declare_tenants(connection, [self.tenant_id])
+            set_tenant_scope(connection, [self.tenant_id])
             open_portfolio(connection, self.tenant_id, name, utc_now())
         return self
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.audit.service.examining import examine
+from app.audit.service.trail_verification import examine_trails
 from app.database import Amount, Instant
 from app.ledger.service.verdict import Verdict
 from app.models import __all__ as _models  # noqa: F401  # every table is known
@@ -61,7 +61,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 def is_noticed(connection: Connection, table: str) -> bool:
     """Return whether verification finds something; what is likely to find it is asked first."""
-    if table.startswith("audit") and examine(connection).lie:
+    if table.startswith("audit") and examine_trails(connection).lie:
         return True
     verdict = Verdict()
     parts = list(PARTS.items())
@@ -73,7 +73,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
             return True  # `app.verify.check` reports it
         if not verdict.clean:
             return True
-    return bool(examine(connection).lie)
+    return bool(examine_trails(connection).lie)
 
 
 _LIKELY = {

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import AuditedAction
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
 from app.orders.queries.audit import BookedTrade
@@ -121,13 +121,13 @@ def test_an_execution_is_of_the_terms_of_its_order():
     ]
 
 
-def act(action: str, target: str, before: Any = None, after: Any = None, at: str = LATER) -> Act:
-    return Act(1, 1, at, "alice@example.com", "session", action, target, before, after)
+def act(action: str, target: str, before: Any = None, after: Any = None, at: str = LATER) -> AuditedAction:
+    return AuditedAction(1, 1, at, "alice@example.com", "session", action, target, before, after)
 
 
-def expected_after(*acts: Act) -> ExpectedRows:
+def expected_after(*acts: AuditedAction) -> ExpectedRows:
     expected = ExpectedRows({1: "default"})
-    expected.follow(acts)
+    expected.apply(acts)
     return expected
 
 

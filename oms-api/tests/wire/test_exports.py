@@ -13,7 +13,7 @@ from app.errors import TooMany, Unavailable
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import SlotLimits
-from app.wire.exports import Exports, exported
+from app.wire.exports import Exports, stream_lines
 from tests.factories import NOON
 
 
@@ -48,7 +48,7 @@ def serve(export, leaves_after=None):
         await asyncio.sleep(0)  # as a server does while the client takes its time
 
     async def app(scope, receive, send):
-        await exported(export.read, "x.jsonl")(scope, receive, send)
+        await stream_lines(export.read, "x.jsonl")(scope, receive, send)
 
     async def run():
         edge = Edge(app, Metrics(), AccessLog(True, lambda _: None), lambda: NOON, {})

@@ -53,7 +53,7 @@ def test_what_is_no_number_is_refused_by_name(word):
 
 
 def test_a_name_twice_is_refused_by_name():
-    with pytest.raises(Malformed, match="'quantity' stands twice"):
+    with pytest.raises(Malformed, match="'quantity' occurs twice"):
         parse_json(b'{"quantity":1,"x":{"quantity":2},"quantity":1}')
 
 

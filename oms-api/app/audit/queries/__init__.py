@@ -1,1 +1,1 @@
-"""The trail's statements; every one begins with the tenant."""
+"""Statements of the audit trail. Each one filters by tenant."""

@@ -1,4 +1,4 @@
-"""Reading the trail, and appending to it."""
+"""Statements that read the trail and append to it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 
 from app.audit.models import AuditHead, AuditRow
-from app.audit.rules.acts import Act
+from app.audit.rules.actions import AuditedAction
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
 from app.clock import iso
-from app.database import alteration, insertion, insertion_of_missing, matching_rows, write
+from app.database import build_insert, build_insert_missing, build_update, find_matching_rows, write
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
-_CHUNK = 2_000  # entries fetched at once
+_CHUNK = 2_000  # entries per fetch
 _END = ("last_sequence", "last_hash")
 
 
 @dataclass(frozen=True, slots=True)
 class TrailFilter:
-    """Which entries: None means all. `since` is inclusive, `until` exclusive."""
+    """Filters of the list; None means all. `since` is inclusive, `until` exclusive."""
 
     action: str | None = None
     actor: str | None = None
@@ -31,40 +31,40 @@ class TrailFilter:
     until: datetime | None = None
 
 
-def entries_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's entries, each as `COLUMNS`."""
+def select_entries(tenant_id: int) -> Select[Any]:
+    """Return the query of the tenant's entries, with the fields `COLUMNS`."""
     return select(*(getattr(AuditRow, name) for name in COLUMNS)).where(AuditRow.tenant_id == tenant_id)
 
 
 def list_entries(
-    connection: Connection, tenant_id: int, wanted: TrailFilter, limit: int, before: int | None
+    connection: Connection, tenant_id: int, filters: TrailFilter, limit: int, before: int | None
 ) -> list[ChainedEntry]:
-    """Return entries newest first; `before` is the sequence of the last one seen."""
-    statement = entries_of(tenant_id).where(*_conditions(wanted))
+    """Return entries, newest first, with a sequence number below `before`."""
+    statement = select_entries(tenant_id).where(*_conditions(filters))
     if before is not None:
         statement = statement.where(AuditRow.sequence < before)
     found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
     return [ChainedEntry._make(row) for row in found]
 
 
-def entries_between(
+def list_entries_between(
     connection: Connection, tenant_id: int, after: int, until: int, limit: int
 ) -> list[ChainedEntry]:
-    """Return entries oldest first whose sequence is above `after`, and `until` at most."""
-    place = (AuditRow.sequence > after, AuditRow.sequence <= until)
-    statement = entries_of(tenant_id).where(*place).order_by(AuditRow.sequence).limit(limit)
+    """Return entries, oldest first, with a sequence number above `after` and at most `until`."""
+    position = (AuditRow.sequence > after, AuditRow.sequence <= until)
+    statement = select_entries(tenant_id).where(*position).order_by(AuditRow.sequence).limit(limit)
     return [ChainedEntry._make(row) for row in connection.execute(statement)]
 
 
-def head_of(connection: Connection, tenant_id: int) -> Head:
-    """Return where the tenant's trail ends."""
+def get_head(connection: Connection, tenant_id: int) -> Head:
+    """Return the head of the tenant's trail."""
     statement = select(AuditHead.last_sequence, AuditHead.last_hash).where(AuditHead.tenant_id == tenant_id)
     found = connection.execute(statement).one_or_none()
     return Head._make(found) if found else START
 
 
-def all_heads(connection: Connection) -> dict[int, Head]:
-    """Return where every trail ends; of one that has entries and no head, that it has none."""
+def get_all_heads(connection: Connection) -> dict[int, Head]:
+    """Return the head of every trail. A trail with entries but no head is reported as empty."""
     with_entries = connection.execute(select(AuditRow.tenant_id).distinct()).scalars()
     found = dict.fromkeys(sorted(with_entries), START)
     heads = select(AuditHead.tenant_id, AuditHead.last_sequence, AuditHead.last_hash)
@@ -73,23 +73,24 @@ def all_heads(connection: Connection) -> dict[int, Head]:
     }
 
 
-def every_entry(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
-    """Yield the tenant's entries oldest first, in bounded memory."""
-    statement = entries_of(tenant_id).order_by(AuditRow.sequence)
+def iterate_entries(connection: Connection, tenant_id: int) -> Iterator[ChainedEntry]:
+    """Yield the tenant's entries, oldest first, in bounded memory."""
+    statement = select_entries(tenant_id).order_by(AuditRow.sequence)
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
         yield ChainedEntry._make(row)
 
 
-def acts_of(connection: Connection, *prefixes: str) -> Iterator[Act]:
-    """Yield the entries of every tenant whose action begins with one of `prefixes`, oldest first. Facts that
-    are no JSON come as their text.
+def list_actions(connection: Connection, *prefixes: str) -> Iterator[AuditedAction]:
+    """Yield entries of all tenants whose action begins with one of `prefixes`, oldest first.
+
+    Facts that are not JSON are returned as text.
     """
     names = ("tenant_id", "sequence", "at", "actor", "via", "action", "target", "before", "after")
-    wanted = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
-    statement = select(*(getattr(AuditRow, name) for name in names)).where(wanted)
+    condition = or_(*(AuditRow.action.startswith(prefix, autoescape=True) for prefix in prefixes))
+    statement = select(*(getattr(AuditRow, name) for name in names)).where(condition)
     ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
     for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
-        yield Act._make((*row[:-2], _facts(row.before), _facts(row.after)))
+        yield AuditedAction._make((*row[:-2], _facts(row.before), _facts(row.after)))
 
 
 def _facts(text: str | None) -> Any:
@@ -100,39 +101,41 @@ def _facts(text: str | None) -> Any:
 
 
 def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Head]:
-    """Return where the tenants' trails end; nobody else appends to them until the transaction is over.
+    """Lock the tenants' trails until the transaction ends, and return their heads.
 
-    Missing heads are made first, and all are locked in the order of their tenants: two that append to
-    several trails never wait for each other.
+    Missing heads are created first. All are locked in the order of tenants, so that two writers never
+    deadlock.
     """
     tenants = sorted(set(tenant_ids))
     write(
         connection,
-        insertion_of_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
+        build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
     )
     keys = [(tenant_id,) for tenant_id in tenants]
-    found = matching_rows(connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id")
+    found = find_matching_rows(
+        connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
+    )
     return {tenant_id: Head(*head) for tenant_id, *head in found}
 
 
 def append(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
-    """Write rows, and where each tenant's trail ends now; one round trip."""
+    """Write rows and the new heads, in one round trip."""
     ends = [(*head, tenant_id) for tenant_id, head in heads.items()]
-    write(connection, insertion(_LOG, COLUMNS, rows), alteration(_HEADS, _END, ("tenant_id",), ends))
+    write(connection, build_insert(_LOG, COLUMNS, rows), build_update(_HEADS, _END, ("tenant_id",), ends))
 
 
-def _conditions(wanted: TrailFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
     exact = {
-        AuditRow.action: wanted.action,
-        AuditRow.actor: wanted.actor,
-        AuditRow.target: wanted.target,
-        AuditRow.request_id: wanted.request_id,
+        AuditRow.action: filters.action,
+        AuditRow.actor: filters.actor,
+        AuditRow.target: filters.target,
+        AuditRow.request_id: filters.request_id,
     }
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in exact.items() if value is not None
     ]
-    if wanted.since is not None:  # instants are canonical text, whose order is that of time
-        conditions.append(AuditRow.at >= iso(wanted.since))
-    if wanted.until is not None:
-        conditions.append(AuditRow.at < iso(wanted.until))
+    if filters.since is not None:  # times are canonical text, which sorts by time
+        conditions.append(AuditRow.at >= iso(filters.since))
+    if filters.until is not None:
+        conditions.append(AuditRow.at < iso(filters.until))
     return conditions

@@ -1,1 +1,1 @@
-"""What an entry of the trail may hold, how entries are chained, gathered and proven."""
+"""Rules of the audit trail: content, hash chain, aggregation and verification."""

@@ -1,4 +1,4 @@
-"""The rows of the trail in their canonical form, and the hashes that chain them, tenant by tenant."""
+"""The canonical form of audit rows, and the hashes that chain them per tenant."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ HASH_VERSION = 1
 GENESIS = "0" * 64
 
 
-class Told(NamedTuple):
-    """What a row says, in canonical form: all of it but its place in the chain.
+class EntryContent(NamedTuple):
+    """The content of a row in canonical form, without its position in the chain.
 
-    `at` is RFC 3339 text in UTC with 6 decimals (`clock.iso`), `before` and `after` are canonical JSON text,
-    `count` is how many acts alike were put together.
+    `at` is RFC 3339 text in UTC with 6 decimals (`clock.iso`). `before` and `after` are canonical JSON text.
+    `count` is the number of equal actions that were combined.
     """
 
     at: str
@@ -30,7 +30,7 @@ class Told(NamedTuple):
 
 
 class ChainedEntry(NamedTuple):
-    """A row of the trail as both databases take it and as it is hashed; see `Told` for the form.
+    """A row of the trail as it is stored and hashed. See `EntryContent` for the format.
 
     The order of the fields is part of hash version 1.
     """
@@ -52,7 +52,7 @@ class ChainedEntry(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Where a chain ends: the sequence and hash of its last row."""
+    """The end of a chain: the sequence number and hash of its last row."""
 
     sequence: int
     hash: str
@@ -62,14 +62,14 @@ START = Head(0, GENESIS)
 COLUMNS = ChainedEntry._fields
 
 
-def hash_of(fields: Sequence[str | int | None], predecessor: str) -> str:
+def compute_hash(fields: Sequence[str | int | None], predecessor: str) -> str:
     """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
     `hash`.
     """
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def follow_on(head: Head, tenant_id: int, told: Told) -> ChainedEntry:
-    """Return the row that stands next after `head`."""
-    fields = (tenant_id, head.sequence + 1, *told, HASH_VERSION)
-    return ChainedEntry(*fields, hash_of(fields, head.hash))
+def chain_entry(head: Head, tenant_id: int, content: EntryContent) -> ChainedEntry:
+    """Return the row that follows `head`."""
+    fields = (tenant_id, head.sequence + 1, *content, HASH_VERSION)
+    return ChainedEntry(*fields, compute_hash(fields, head.hash))

@@ -1,4 +1,4 @@
-"""What is told of an act: who did what to what, from where, with the facts before and after."""
+"""The content of an audit entry: actor, action, target, client, and the facts before and after."""
 
 import re
 from collections.abc import Iterator
@@ -8,28 +8,29 @@ from typing import Any
 
 import orjson
 
-Facts = dict[str, Any]  # what JSON holds, save fractions: amounts are text
+Facts = dict[str, Any]  # JSON values without fractions: amounts are text
 
-MOST_FACTS = 20_000  # characters
-_MOST = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
+MAX_FACTS = 20_000  # in characters
+_MAX_LENGTHS = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", re.ASCII)
 _SECRET_WORD = re.compile(
     r".*(?:password|passphrase|secret|token|credential|signature|cookie).*|.*keys?|.*hash(?:es)?", re.ASCII
 )
-_TOLD_OF_SECRETS = {"id", "ids", "at", "name", "names"}  # key_id and password_changed_at give nothing away
-_VEIL = "…"  # stands for what reads like a secret
+# allowed name parts: key_id and password_changed_at reveal nothing
+_ALLOWED_NAME_PARTS = {"id", "ids", "at", "name", "names"}
+_PLACEHOLDER = "…"  # replaces text that looks like a secret
 _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
 
 
-class TellsTooMuch(ValueError):
-    """Something would stand in the trail that must not: a defect of whoever wrote the entry."""
+class InvalidFacts(ValueError):
+    """The facts contain a secret or are too long, which is a defect of the calling code."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act. `actor` is the person or key, `via` what they came through; `at` is aware, in UTC.
+    """One action. `actor` is the person or key, `via` the way of access. `at` is timezone-aware, in UTC.
 
-    `before` and `after` are the facts that changed. Raises TellsTooMuch where they hold a secret.
+    `before` and `after` are the changed facts. Raise InvalidFacts if they contain a secret.
     """
 
     tenant_id: int
@@ -45,56 +46,56 @@ class AuditEntry:
 
     def __post_init__(self) -> None:
         for facts in (self.before, self.after):
-            facts_text(facts)
+            serialize_facts(facts)
 
 
-def facts_text(facts: Facts | None) -> str | None:
-    """Return the facts as canonical JSON: names sorted, no blanks. Raises TellsTooMuch."""
+def serialize_facts(facts: Facts | None) -> str | None:
+    """Return the facts as canonical JSON: sorted names, no spaces. Raise InvalidFacts."""
     if facts is None:
         return None
     for path, value in _leaves(facts, ""):
         _check(path, value)
     try:
         text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError as error:  # half a character, a number past 64 bits
-        raise TellsTooMuch(f"The facts are no JSON: {error}.") from None
-    if len(text) > MOST_FACTS:
-        raise TellsTooMuch(f"The facts take {len(text):,} characters, more than {MOST_FACTS:,}.")
+    except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
+        raise InvalidFacts(f"The facts are no JSON: {error}.") from None
+    if len(text) > MAX_FACTS:
+        raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MAX_FACTS:,}.")
     return text
 
 
-def veiled(facts: Facts) -> Facts:
-    """Return facts with a sign in place of each text that reads like a secret: what was done is told all the
-    same.
+def mask_secrets(facts: Facts) -> Facts:
+    """Return the facts with a placeholder for each text that looks like a secret, so that the action is still
+    recorded.
     """
     return {
-        name: _VEIL if isinstance(value, str) and _SECRET_VALUE.search(value) else value
+        name: _PLACEHOLDER if isinstance(value, str) and _SECRET_VALUE.search(value) else value
         for name, value in facts.items()
     }
 
 
-def bounded(entry: AuditEntry) -> AuditEntry:
-    """Return the entry with its texts as a row takes them: printable, and cut where they are too long."""
+def truncate_entry(entry: AuditEntry) -> AuditEntry:
+    """Return the entry with printable texts, cut to the length of their columns."""
     changed: dict[str, Any] = {
         name: _plain(text, most)
-        for name, most in _MOST.items()
+        for name, most in _MAX_LENGTHS.items()
         if (text := getattr(entry, name)) and (len(text) > most or not text.isprintable())
     }
     return replace(entry, **changed) if changed else entry
 
 
 def _plain(text: str, most: int) -> str:
-    """Return `text` with a sign for each character that no screen shows, and for what is past `most`."""
+    """Return `text` with placeholders for unprintable characters and for the part beyond `most`."""
     shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[: most + 1])
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def _check(path: str, value: object) -> None:
-    if not isinstance(value, str | int | None):  # a bool is an int
+    if not isinstance(value, str | int | None):  # bool is a subclass of int
         kind = type(value).__name__
-        raise TellsTooMuch(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
+        raise InvalidFacts(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
     if isinstance(value, str) and _SECRET_VALUE.search(value):
-        raise TellsTooMuch(f"{path} holds what reads like a secret.")
+        raise InvalidFacts(f"{path} holds what reads like a secret.")
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
@@ -110,14 +111,14 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
 
 def _below(path: str, name: object) -> str:
     if not isinstance(name, str):
-        raise TellsTooMuch(f"{name!r} is no name: names are text.")
+        raise InvalidFacts(f"{name!r} is no name: names are text.")
     if _names_a_secret(name):
-        raise TellsTooMuch(f"{name!r} is the name of a secret.")
+        raise InvalidFacts(f"{name!r} is the name of a secret.")
     return f"{path}.{name}" if path else name
 
 
 def _names_a_secret(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words or words[-1] in _TOLD_OF_SECRETS:
+    if not words or words[-1] in _ALLOWED_NAME_PARTS:
         return False
     return any(map(_SECRET_WORD.fullmatch, words))

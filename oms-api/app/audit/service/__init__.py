@@ -1,7 +1,7 @@
-"""Recording acts, gathering what comes by the thousand, proving exports."""
+"""Records actions, aggregates frequent ones, and verifies exports."""
 
-from app.audit.rules.entries import AuditEntry, veiled
+from app.audit.rules.entries import AuditEntry, mask_secrets
 from app.audit.service.recording import record
 from app.audit.service.trail import Trail
 
-__all__ = ["AuditEntry", "Trail", "record", "veiled"]
+__all__ = ["AuditEntry", "Trail", "mask_secrets", "record"]

@@ -1,16 +1,16 @@
-"""A tenant's trail as JSON Lines, oldest first."""
+"""Exports a tenant's trail as JSON Lines, oldest first."""
 
 from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.proving import line_of
+from app.audit.rules.export_verification import serialize_line
 
-CHUNK = 1_000  # entries read at once, some 400 KB
+CHUNK = 1_000  # entries per read, about 400 KB
 
 
 class TrailExport:
-    """Reads a trail piece by piece up to `head`. Rows are never changed, so the pieces are one snapshot."""
+    """Reads a trail in chunks up to `head`. Rows never change, so the chunks form a snapshot."""
 
     def __init__(self, tenant_id: int, head: Head, chunk: int = CHUNK) -> None:
         self._tenant_id = tenant_id
@@ -19,8 +19,10 @@ class TrailExport:
         self._after = 0
 
     def read(self, connection: Connection) -> bytes:
-        """Return the next lines; nothing after the last one."""
-        rows = queries.entries_between(connection, self._tenant_id, self._after, self._until, self._chunk)
-        lines = b"".join(line_of(COLUMNS, row) for row in rows)
+        """Return the next lines, or nothing after the last one."""
+        rows = queries.list_entries_between(
+            connection, self._tenant_id, self._after, self._until, self._chunk
+        )
+        lines = b"".join(serialize_line(COLUMNS, row) for row in rows)
         self._after = rows[-1].sequence if rows else self._after
         return lines

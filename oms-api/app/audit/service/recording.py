@@ -1,41 +1,41 @@
-"""Acts are recorded in the transaction of what they did: both stand, or neither."""
+"""Records actions in the transaction of the change, so that both are committed or neither."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
-from app.audit.rules.chain import ChainedEntry, Head, Told, follow_on
-from app.audit.rules.entries import AuditEntry, bounded, facts_text
-from app.audit.rules.gathering import Counted
+from app.audit.rules.aggregation import CountedEntry
+from app.audit.rules.chain import ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.entries import AuditEntry, serialize_facts, truncate_entry
 from app.clock import iso
 
 
 def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
-    """Append to the trails of the entries' tenants, in the order given.
+    """Append entries to the trails of their tenants, in the given order.
 
-    The trails stay locked until the transaction is over: record last. Tenants must have been declared.
+    The trails stay locked until the transaction ends, so record last. The tenant scope must be set.
     """
-    append(connection, [Counted(entry, 1) for entry in entries])
+    append(connection, [CountedEntry(entry, 1) for entry in entries])
 
 
-def append(connection: Connection, acts: Sequence[Counted]) -> None:
-    """As `record`, for acts that stand for several."""
+def append(connection: Connection, acts: Sequence[CountedEntry]) -> None:
+    """Append actions that may have been combined, like `record`."""
     if not acts:
         return
     heads = queries.lock_heads(connection, [act.entry.tenant_id for act in acts])
     rows: list[ChainedEntry] = []
     for act in acts:
         tenant_id = act.entry.tenant_id
-        row = follow_on(heads[tenant_id], tenant_id, _count_facts(act))
+        row = chain_entry(heads[tenant_id], tenant_id, _count_facts(act))
         heads[tenant_id] = Head(row.sequence, row.hash)
         rows.append(row)
     queries.append(connection, rows, heads)
 
 
-def _count_facts(act: Counted) -> Told:
-    entry = bounded(act.entry)
-    return Told(
+def _count_facts(act: CountedEntry) -> EntryContent:
+    entry = truncate_entry(act.entry)
+    return EntryContent(
         iso(entry.at),
         entry.actor,
         entry.via,
@@ -43,7 +43,7 @@ def _count_facts(act: Counted) -> Told:
         entry.target,
         entry.address,
         entry.request_id,
-        facts_text(entry.before),
-        facts_text(entry.after),
+        serialize_facts(entry.before),
+        serialize_facts(entry.after),
         act.count,
     )

@@ -1,4 +1,4 @@
-"""Acts that no transaction carries (denials, failed log-ins) on their way to the trail, off the hot path."""
+"""Actions without a transaction (denials, failed log-ins), written to the trail in the background."""
 
 import logging
 import threading
@@ -9,35 +9,35 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.audit.rules.aggregation import MAX_HELD, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.gathering import MOST_HELD, Counted, Gathering, Key
 from app.audit.service.recording import append
 from app.clock import Now
-from app.database import declare_tenants, unit_of_work
+from app.database import set_tenant_scope, unit_of_work
 
 FLUSH_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
 _LATER = (OperationalError, InterfaceError, PoolTimeout)
 _LOG = logging.getLogger(__name__)
 
-Batch = list[tuple[Key, Counted]]
+Batch = list[tuple[Key, CountedEntry]]
 
 
 class Trail:
-    """Gather acts, and write them each second by a thread of its own.
+    """Collects actions and writes them once a second in its own thread.
 
-    What cannot be written waits for a better moment, in bounded memory; what finds no room is dropped and
-    told to `dropped`, by how many.
+    Actions that cannot be written are kept in bounded memory. Those beyond it are dropped, and `dropped` is
+    called with their number.
     """
 
     def __init__(
-        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MOST_HELD
+        self, engine: Engine, now: Now, dropped: Callable[[int], None], most_held: int = MAX_HELD
     ) -> None:
         self._engine = engine
         self._now = now
         self._dropped = dropped
-        self._gathering = Gathering(most_held)
-        self._lock = threading.Lock()  # around moments in memory, never around the database
+        self._gathering = Aggregator(most_held)
+        self._lock = threading.Lock()  # protects memory, and is never held during database calls
         self._flushing = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-trail", daemon=True)
@@ -48,18 +48,18 @@ class Trail:
         return self._thread.is_alive()
 
     def note(self, entry: AuditEntry) -> None:
-        """Take an act; waits for nothing."""
+        """Add an action, without blocking."""
         with self._lock:
             has_room = self._gathering.add(entry)
         if not has_room:
             self._dropped(1)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Write all there is, if the database lets it; end."""
+        """Write what is left, if the database is available, and stop the thread."""
         self._closing.set()
         if self.is_running:
             self._thread.join(CLOSE_SECONDS)
@@ -68,7 +68,7 @@ class Trail:
         with self._lock:
             lost = self._gathering.waiting()
         if lost:
-            _LOG.error("acts were not written to the audit trail", extra={"acts": lost})
+            _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
             self._dropped(lost)
 
     def flush(self, *, everything: bool = False) -> None:
@@ -90,15 +90,15 @@ class Trail:
             self.flush()
 
     def _write(self, tenant_id: int, batch: Batch) -> bool:
-        """Write a tenant's acts; False where the database must be asked later."""
+        """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine) as connection:
-                append(declare_tenants(connection, [tenant_id]), [act for _, act in batch])
+                append(set_tenant_scope(connection, [tenant_id]), [act for _, act in batch])
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False
         except Exception:  # noqa: BLE001  # the thread's edge: logged, told as dropped; it would fail for ever
-            _LOG.exception("acts cannot be written to the audit trail", extra={"tenant_id": tenant_id})
+            _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
             self._dropped(sum(act.count for _, act in batch))
         with self._lock:
             for key, _ in batch:
@@ -112,5 +112,5 @@ class Trail:
                     self._gathering.restore(key)
 
 
-def _tenant(noted: tuple[Key, Counted]) -> int:
+def _tenant(noted: tuple[Key, CountedEntry]) -> int:
     return noted[0].tenant_id

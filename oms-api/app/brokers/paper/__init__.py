@@ -1,1 +1,1 @@
-"""The paper broker: fills are worked out in memory, against quotes or bars."""
+"""The paper broker: orders are matched in memory against quotes or bars."""

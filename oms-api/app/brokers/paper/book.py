@@ -1,4 +1,4 @@
-"""Working orders by symbol, and what fills, cancels and trails do to them."""
+"""Working orders by symbol, and the effects of fills, cancels and trailing stops on them."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -19,7 +19,7 @@ Working = dict[str, BrokerOrder]
 
 
 class Book:
-    """The working orders of a paper market; those that ended are kept as they were."""
+    """The working orders of a paper market. Closed orders keep their last state."""
 
     def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:
         self.ended: Working = {}
@@ -32,7 +32,7 @@ class Book:
             yield from working.values()
 
     def add(self, order: BrokerOrder) -> None:
-        """Work an order."""
+        """Add a working order."""
         self._symbols.setdefault(order.symbol, {})[order.id] = order
 
     def of(self, symbol: str) -> list[BrokerOrder]:
@@ -41,19 +41,19 @@ class Book:
         return list(working.values()) if working else []
 
     def find(self, order_id: str) -> BrokerOrder | None:
-        """Return a working order."""
+        """Return a working order, or None."""
         for working in self._symbols.values():
             if order_id in working:
                 return working[order_id]
         return None
 
     def remove(self, order: BrokerOrder) -> None:
-        """Work an order no more."""
+        """Remove a working order."""
         del self._symbols[order.symbol][order.id]
         self.ended[order.id] = order
 
     def apply(self, event: BrokerEvent, symbol: str, at: datetime) -> list[BrokerEvent]:
-        """Do what an event says of a working order of `symbol`; return what follows from it for others."""
+        """Apply an event to a working order of `symbol`. Return the events that follow for other orders."""
         order = self._symbols[symbol][event.order_id]
         match event:
             case Executed():
@@ -69,7 +69,7 @@ class Book:
         return []
 
     def _filled(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
-        """A fill ends the rest of the parent, and cuts the siblings by the same quantity."""
+        """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._left(order, order.quantity, order.leaves - quantity)
         others = self.of(order.symbol) if order.group or order.parent_id else []
         cancelled = [other for other in others if other.id == order.parent_id]

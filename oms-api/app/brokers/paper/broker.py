@@ -1,4 +1,4 @@
-"""A broker in memory. The service keeps its orders in the database and matches them by the same rules."""
+"""A broker in memory. The service stores its orders in the database and matches them by the same rules."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
-from app.brokers.protocol import Found, Told
-from app.brokers.rules.drills import rejection
+from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.settings import KIND, PaperSettings
-from app.brokers.rules.trails import ratcheted
+from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
     Accepted,
     Account,
@@ -37,10 +37,10 @@ _CURRENCY = "USD"
 
 
 class PaperBroker:
-    """Implements `Broker`. It is told prices by `quote` or by `bar`, and fills against these alone."""
+    """Implements `Broker`. It receives prices by `quote` or `bar` and fills orders only against these."""
 
     name = NAME
-    answers_inside = True
+    is_in_process = True
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class PaperBroker:
         self._used: dict[str, dict[tuple[int, Side], Decimal]] = {}
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Take an order, and fill it as far as the last quote goes."""
+        """Accept an order, and fill it against the rest of the last quote."""
         if self.find(order.id) is not None:
             return ()
         since = len(self._events)
-        reason = rejection(self._settings, order.id)
+        reason = find_rejection(self._settings, order.id)
         if reason is not None:
             self._book.ended[order.id] = order
             self._events.append(Rejected(order.id, reason, at))
@@ -71,7 +71,7 @@ class PaperBroker:
         return self._events[since:]
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
-        """End an order at once."""
+        """Cancel an order immediately."""
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
@@ -82,7 +82,7 @@ class PaperBroker:
         return self._events[since:]
 
     def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Put `successor` in the order's place at once, and fill it as far as the last quote goes."""
+        """Replace the order by `successor` immediately, and fill it against the rest of the last quote."""
         since = len(self._events)
         order = self._book.find(order_id)
         if order is None:
@@ -97,20 +97,20 @@ class PaperBroker:
             self._book.ended[successor.id] = successor._replace(leaves=ZERO)
         return self._events[since:]
 
-    def find(self, order_id: str) -> Found | None:
-        """Return an order, working or ended."""
+    def find(self, order_id: str) -> OrderState | None:
+        """Return a working or closed order."""
         order = self._book.find(order_id)
         if order is not None:
-            return Found(order, is_open=True)
+            return OrderState(order, is_open=True)
         ended = self._book.ended.get(order_id)
-        return None if ended is None else Found(ended, is_open=False)
+        return None if ended is None else OrderState(ended, is_open=False)
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
         return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
 
     def positions(self) -> Sequence[Holding]:
-        """Return what its own fills add up to."""
+        """Return the positions that result from its own fills."""
         return self.holdings.open()
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
@@ -119,21 +119,23 @@ class PaperBroker:
         return [fill for fill in fills if order_id in {None, fill.order_id}]
 
     def account(self) -> Account:
-        """Return cash; there is no credit."""
+        """Return the cash. There is no credit."""
         return Account(_CURRENCY, self.holdings.cash, max(self.holdings.cash, ZERO))
 
-    def events(self, after: int = 0) -> Sequence[Told]:
-        """Return what was said past the cursor."""
-        return [Told(after + place, event) for place, event in enumerate(self._events[after:], 1)]
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+        """Return the events after the cursor."""
+        return [
+            BrokerEventRecord(after + place, event) for place, event in enumerate(self._events[after:], 1)
+        ]
 
     def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
-        """Match at a new quote."""
+        """Match orders against a new quote."""
         self._quotes[quote.symbol] = quote
         self._used.pop(quote.symbol, None)
         return self._matched(self._book.of(quote.symbol), quote, at)
 
     def bar(self, bar: Bar) -> Sequence[BrokerEvent]:
-        """Match on a bar; call it once the bar is over."""
+        """Match orders against a bar that has ended."""
         self._bars[bar.symbol] = bar
         orders = self._book.of(bar.symbol)
         if not orders:
@@ -146,7 +148,7 @@ class PaperBroker:
         if quote is not None:
             self._matched([order], quote, at)
         elif bar is not None and order.kind is OrderType.TRAILING_STOP:
-            level = ratcheted(order, bar.close)  # a trail begins at the price there is when it comes
+            level = advance_trail(order, bar.close)  # a trailing stop starts at the current price
             self._applied([order], [] if level is None else [TrailMoved(order.id, level)], at)
 
     def _matched(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
@@ -157,9 +159,9 @@ class PaperBroker:
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime
     ) -> Sequence[BrokerEvent]:
         since = len(self._events)
-        known = {order.id: order for order in orders} if events else {}
+        orders_by_id = {order.id: order for order in orders} if events else {}
         for event in events:
-            order = known[event.order_id]
+            order = orders_by_id[event.order_id]
             self._events.append(event)
             if isinstance(event, Executed):
                 self._book_fill(order, event)

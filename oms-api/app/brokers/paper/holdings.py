@@ -1,4 +1,4 @@
-"""What fills add up to, by the ledger's own rules."""
+"""Positions and cash that result from fills, by the rules of the ledger."""
 
 from decimal import Decimal
 
@@ -7,21 +7,21 @@ from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
 
 
 class Holdings:
-    """Cash and positions in memory; cash in one currency."""
+    """Cash, in one currency, and positions in memory."""
 
     def __init__(self, cash: Decimal) -> None:
         self.cash = cash
         self.positions: dict[tuple[int, str], Position] = {}
 
     def book(self, order: BrokerOrder, fill: Executed) -> None:
-        """Add a fill of `order`."""
+        """Apply a fill of `order`."""
         key = (order.portfolio_id, order.symbol)
         before = self.positions.get(key, FLAT)
         self.positions[key] = apply_fill(before, Fill(order.side, fill.quantity, fill.value))
         self.cash -= order.side.sign * fill.value
 
     def open(self) -> list[Holding]:
-        """Return what is not flat."""
+        """Return the positions that are not flat."""
         return [
             Holding(portfolio_id, symbol, position.quantity, position.cost)
             for (portfolio_id, symbol), position in self.positions.items()

@@ -1,4 +1,4 @@
-"""The core of backtests: bars go by one after the other, orders fill, decisions follow."""
+"""Backtests: orders are matched against a sequence of bars, and each bar leads to new decisions."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,8 +10,9 @@ Decide = Callable[[Bar, PaperBroker], Iterable[BrokerOrder]]
 
 
 def replay(bars: Iterable[Bar], broker: PaperBroker, decide: Decide) -> None:
-    """Let `broker` work through `bars`, in the order of time; after each, submit what `decide` returns, which
-    matches from the next bar on.
+    """Match `broker` against `bars` in time order. After each bar, submit the orders that `decide` returns.
+
+    They are matched from the next bar on.
     """
     for bar in bars:
         broker.bar(bar)

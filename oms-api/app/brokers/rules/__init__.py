@@ -1,1 +1,3 @@
-"""What brokers and the rest of the house say to each other, and how a paper market matches: pure."""
+"""Messages between brokers and the rest of the application, and the matching of the paper market, without
+I/O.
+"""

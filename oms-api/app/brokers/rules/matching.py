@@ -1,17 +1,17 @@
-"""The paper market: which of the working orders fill at a quote or on a bar, at what price, and how much.
+"""The paper market: which working orders fill at a quote or a bar, at which price and quantity.
 
-One pure function for each, shared by the paper broker and backtests. Orders are of one symbol. Each event
-tells of one order; those of an order stand in the order in which they happen.
+The paper broker and backtests share these pure functions. All orders passed to a call have the same symbol.
+Each event concerns one order, and the events of an order are in time order.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.price_triggers import NOTHING, Look, at_quote, on_bar
-from app.brokers.rules.prices import half_spread, offer, slipped
+from app.brokers.rules.liquidity import Liquidity, Used
+from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
+from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
 from app.brokers.rules.settings import KIND, PaperSettings
-from app.brokers.rules.supply import Supply, Used
 from app.brokers.rules.values import (
     BrokerOrder,
     Executed,
@@ -31,12 +31,12 @@ _FOK = TimeInForce.FOK
 _AT_ONCE = frozenset({TimeInForce.IOC, _FOK})
 _AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
-_UNFILLED = "There was no more to be had at once."
+_UNFILLED = "No more quantity was available immediately."
 _ALL = Decimal(1)
 _TWO = Decimal(2)
 _NO_USE: Used = {}
 
-_Seen = tuple[BrokerOrder, Look]
+_Seen = tuple[BrokerOrder, PriceEffect]
 
 
 def match_quote(
@@ -46,51 +46,51 @@ def match_quote(
     settings: PaperSettings = KIND,
     used: Used = _NO_USE,
 ) -> list[MarketEvent]:
-    """Return what `orders` do at `quote` at the instant `at`; so also those that have just arrived.
+    """Return the events of matching `orders`, including new ones, against `quote` at the instant `at`.
 
-    `used` is what each portfolio and side has taken of this quote's sizes before, in units.
+    `used` is the quantity that each portfolio and side has already consumed of this quote, in units.
     """
-    buying, selling = offer(quote, _BUY, settings), offer(quote, _SELL, settings)
+    buying, selling = get_offer(quote, _BUY, settings), get_offer(quote, _SELL, settings)
     latest = at - settings.latency
-    line, moves = _lined_up(
-        (order, at_quote(order, buying if order.side is _BUY else selling))
+    line, moves = _select_orders(
+        (order, match_at_quote(order, buying if order.side is _BUY else selling))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
     if not line:
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
-    supply = Supply(volumes, settings.participation or _ALL, used, by_side=True)
-    return moves + _Run(at, settings, half_spread(quote, settings), supply).serve(line)
+    supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
+    return moves + _Run(at, settings, get_half_spread(quote, settings), supply).serve(line)
 
 
 def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = KIND) -> list[MarketEvent]:
-    """Return what `orders` do on `bar`; those that came after it began wait for the next."""
+    """Return the events of matching `orders` against `bar`. Skip orders that arrived after it began."""
     start = bar.start
     latest = start - settings.latency
-    line, moves = _lined_up(
-        (order, on_bar(order, bar, settings))
+    line, moves = _select_orders(
+        (order, match_on_bar(order, bar, settings))
         for order in orders
         if order.accepted_at <= latest and order.time_in_force not in _AT_AUCTION
     )
     if not line:
         return moves
-    supply = Supply({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
+    supply = Liquidity({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
     return moves + _Run(start, settings, settings.spread / _TWO, supply).serve(line)
 
 
-def without_price(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
-    """Return what becomes of orders that arrive where there is no quote: IOC and FOK lapse, others wait."""
+def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
+    """Return the events of orders that arrive without a quote: IOC and FOK orders lapse, others wait."""
     return [Lapsed(order.id, "There is no price.", at) for order in orders if order.time_in_force in _AT_ONCE]
 
 
-def _lined_up(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
-    """Return who trades, triggers or ends now, in price-then-time order; and the trails that only move."""
+def _select_orders(seen: Iterable[_Seen]) -> tuple[list[_Seen], list[MarketEvent]]:
+    """Return the orders that trade, trigger or end, in price-time priority, and the moved trailing stops."""
     line: list[_Seen] = []
     moves: list[MarketEvent] = []
     for order, look in seen:
         if look is NOTHING and order.time_in_force not in _AT_ONCE:
-            continue  # most orders, most of the time
+            continue  # the usual case
         if look.price is not None or look.triggers or _ends_now(order):
             line.append((order, look))
         elif look.level is not None:
@@ -106,23 +106,23 @@ def _place(seen: _Seen) -> tuple[int, Decimal, datetime, str]:
 
 
 def _ends_now(order: BrokerOrder) -> bool:
-    """Tell whether an order does not outlive this look; IOC and FOK stops wait for their trigger."""
+    """Return whether an order ends after this match. IOC and FOK stops wait for their trigger."""
     if order.time_in_force not in _AT_ONCE:
         return False
     return order.triggered or order.kind in _WITHOUT_STOP
 
 
 class _Run:
-    """One pass: those in line are served in order, and share what there is."""
+    """One matching pass: orders are served in priority order and share the available quantity."""
 
-    def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Supply) -> None:
+    def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Liquidity) -> None:
         self._at = at
         self._settings = settings
         self._half = half
         self._supply = supply
         self._events: list[MarketEvent] = []
-        self._taken: dict[str, Decimal] = {}  # what each group has filled
-        self._ended: set[str] = set()  # parents whose legs have filled
+        self._taken: dict[str, Decimal] = {}  # the filled quantity of each group
+        self._ended: set[str] = set()  # parents whose child orders have filled
 
     def serve(self, line: list[_Seen]) -> list[MarketEvent]:
         for order, look in line:
@@ -131,7 +131,7 @@ class _Run:
                 self._serve_one(order, look, leaves)
         return self._events
 
-    def _serve_one(self, order: BrokerOrder, look: Look, leaves: Decimal) -> None:
+    def _serve_one(self, order: BrokerOrder, look: PriceEffect, leaves: Decimal) -> None:
         if look.triggers:
             self._events.append(Triggered(order.id, self._at))
         quantity = ZERO if look.price is None else self._supply.available(order, leaves)
@@ -143,14 +143,14 @@ class _Run:
         if quantity < leaves and order.time_in_force in _AT_ONCE:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
-    def _price(self, order: BrokerOrder, look: Look, price: Decimal, quantity: Decimal) -> Decimal:
+    def _price(self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal) -> Decimal:
         if not look.slips:
             return price
         volume = self._supply.volume(order.side)
-        return slipped(order, price, quantity, self._settings, self._half, volume)
+        return apply_slippage(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:
-        """Return what was filled: nothing where its value is too small for the books to open a position."""
+        """Return the filled quantity, or zero if the value is too small for the ledger to open a position."""
         if not value and not order.reduces:
             return ZERO
         self._supply.take(order, quantity)
@@ -158,10 +158,10 @@ class _Run:
             self._taken[order.group] = self._taken.get(order.group, ZERO) + quantity
         if order.parent_id:
             self._ended.add(order.parent_id)
-        self._events.append(Executed(order.id, execution_id(order), quantity, price, value, self._at))
+        self._events.append(Executed(order.id, build_execution_id(order), quantity, price, value, self._at))
         return quantity
 
 
-def execution_id(order: BrokerOrder) -> str:
-    """Return the id of the order's next fill: one for each quantity that was filled before."""
+def build_execution_id(order: BrokerOrder) -> str:
+    """Return the id of the order's next fill, derived from the quantity filled before."""
     return f"{order.id}:{quantity_text(fixed(order.quantity - order.leaves))}"

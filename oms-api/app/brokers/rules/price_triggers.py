@@ -1,11 +1,11 @@
-"""What one order would do at a quote or on a bar, before anybody asks how much there is."""
+"""The effect of a quote or bar on one order, before the available quantity is considered."""
 
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.brokers.rules.prices import Offer, away, worse_tick
+from app.brokers.rules.prices import Offer, round_to_worse_tick, worsen_price
 from app.brokers.rules.settings import PaperSettings
-from app.brokers.rules.trails import is_reached, ratcheted
+from app.brokers.rules.trails import advance_trail, is_stop_reached
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar
@@ -16,14 +16,16 @@ _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _STOP_LIMIT, _TRAIL = OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
 _HALF = Decimal("0.5")
 
-# In this order orders are served: those at market, stops (the worse of a pair comes first), limits.
+# The order in which orders are matched: at market, then stops (the worse of a pair first), then limits.
 AT_MARKET, AT_STOP, AT_LIMIT = 0, 1, 2
 
 
-class Look(NamedTuple):
-    """`price` is what the order would trade at, None: it does not. `level` is where a trail moves to.
+class PriceEffect(NamedTuple):
+    """The effect of a price on an order.
 
-    `rank` and `key` are its place in the line, `slips` whether slippage applies: a limit never slips.
+    `price` is what the order would trade at; None means that it does not trade. `level` is the new level of a
+    trailing stop. `rank` and `key` determine the order of matching. `slips` says whether slippage applies,
+    which it never does to a limit.
     """
 
     price: Decimal | None = None
@@ -34,92 +36,97 @@ class Look(NamedTuple):
     slips: bool = True
 
 
-NOTHING = Look()
+NOTHING = PriceEffect()
 
 
-def at_quote(order: BrokerOrder, offer: Offer) -> Look:
-    """Return what the order does at its side of a quote."""
+def match_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
+    """Return the effect of the order's side of a quote."""
     kind, price = order.kind, offer.price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limited(order, price)
     if kind is _MARKET or order.triggered:
-        return Look(price)
+        return PriceEffect(price)
     return _stop_at_quote(order, offer)
 
 
-def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> Look:
-    """A limit fills at the other side once that is as good as the limit, or better."""
+def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
+    """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
     limit = _limit_of(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
-        return Look(None, triggers) if triggers else NOTHING
-    return Look(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
+        return PriceEffect(None, triggers) if triggers else NOTHING
+    return PriceEffect(price, triggers, None, AT_LIMIT, -limit if order.side is _BUY else limit, False)
 
 
-def _stop_at_quote(order: BrokerOrder, offer: Offer) -> Look:
+def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     if offer.watched is None:
         return NOTHING
     stop = _stop_of(order)
-    if stop is None or not is_reached(order.side, offer.watched, stop):
-        return Look(level=ratcheted(order, offer.watched)) if order.kind is _TRAIL else NOTHING
+    if stop is None or not is_stop_reached(order.side, offer.watched, stop):
+        return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
     if order.kind is _STOP_LIMIT:
         return _limited(order, offer.price, triggers=True)._replace(rank=AT_STOP, key=_stop_key(order, stop))
-    return Look(offer.price, True, None, AT_STOP, _stop_key(order, stop))
+    return PriceEffect(offer.price, True, None, AT_STOP, _stop_key(order, stop))
 
 
-def on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Look:
-    """Return what the order does on a bar that began after it came."""
+def match_on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> PriceEffect:
+    """Return the effect of a bar that began after the order arrived."""
     kind = order.kind
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limit_on_bar(order, bar, bar.open)
     if kind is _MARKET or order.triggered:
-        return Look(_spread_from(order, bar.open, settings))
+        return PriceEffect(_spread_from(order, bar.open, settings))
     return _stop_on_bar(order, bar)
 
 
-def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> Look:
-    """A limit must be crossed, not touched; a bar that opens beyond it fills at the open."""
+def _limit_on_bar(order: BrokerOrder, bar: Bar, best: Decimal) -> PriceEffect:
+    """Return the effect of a bar on a limit order.
+
+    The price must cross the limit, not only touch it. A bar that opens beyond the limit fills at the open.
+    """
     limit = _limit_of(order)
     if order.side is _BUY:
         crossed, price, key = bar.low < limit, min(best, limit), -limit
     else:
         crossed, price, key = bar.high > limit, max(best, limit), limit
-    return Look(price, False, None, AT_LIMIT, key, False) if crossed else NOTHING
+    return PriceEffect(price, False, None, AT_LIMIT, key, False) if crossed else NOTHING
 
 
-def _stop_on_bar(order: BrokerOrder, bar: Bar) -> Look:
+def _stop_on_bar(order: BrokerOrder, bar: Bar) -> PriceEffect:
     stop = _stop_of(order)
     is_buy = order.side is _BUY
-    if stop is None or not is_reached(order.side, bar.high if is_buy else bar.low, stop):
+    if stop is None or not is_stop_reached(order.side, bar.high if is_buy else bar.low, stop):
         best = bar.low if is_buy else bar.high
-        return Look(level=ratcheted(order, best)) if order.kind is _TRAIL else NOTHING
+        return PriceEffect(level=advance_trail(order, best)) if order.kind is _TRAIL else NOTHING
     price = max(bar.open, stop) if is_buy else min(bar.open, stop)
     if order.kind is _STOP_LIMIT:
         return _stop_limit_on_bar(order, bar, stop, price)
-    return Look(price, True, None, AT_STOP, _stop_key(order, stop))
+    return PriceEffect(price, True, None, AT_STOP, _stop_key(order, stop))
 
 
-def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> Look:
-    """At the stop if that is within the limit; after a gapped open at the limit, if the bar comes back to it;
-    else the order is a limit from the next bar on.
+def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decimal) -> PriceEffect:
+    """Return the effect of a bar on a triggered stop-limit order.
+
+    It fills at the stop if that is within the limit. After an opening gap it fills at the limit if the bar
+    returns to it. Otherwise it is a limit order from the next bar on.
     """
     limit, key = _limit_of(order), _stop_key(order, stop)
-    if is_reached(order.side, limit, price):
-        return Look(price, True, None, AT_STOP, key, False)
-    gapped = is_reached(order.side, bar.open, stop)
+    if is_stop_reached(order.side, limit, price):
+        return PriceEffect(price, True, None, AT_STOP, key, False)
+    gapped = is_stop_reached(order.side, bar.open, stop)
     comes_back = bar.low < limit if order.side is _BUY else bar.high > limit
     if gapped and comes_back:
-        return Look(limit, True, None, AT_STOP, key, False)
-    return Look(None, True, None, AT_STOP, key)
+        return PriceEffect(limit, True, None, AT_STOP, key, False)
+    return PriceEffect(None, True, None, AT_STOP, key)
 
 
 def _spread_from(order: BrokerOrder, price: Decimal, settings: PaperSettings) -> Decimal:
     if not settings.spread:
         return price
-    return worse_tick(away(price, settings.spread * _HALF, order.side), order)
+    return round_to_worse_tick(worsen_price(price, settings.spread * _HALF, order.side), order)
 
 
 def _stop_key(order: BrokerOrder, stop: Decimal) -> Decimal:
-    """What the price reaches first comes first."""
+    """Return the sort key of a stop: the one that the price reaches first comes first."""
     return stop if order.side is _BUY else -stop
 
 
@@ -130,7 +137,7 @@ def _limit_of(order: BrokerOrder) -> Decimal:
 
 
 def _stop_of(order: BrokerOrder) -> Decimal | None:
-    """Return the price that triggers; a trail has none before it saw a price."""
+    """Return the trigger price. A trailing stop has none before its first price."""
     if order.kind is _TRAIL:
         return order.trail_level
     if order.stop_price is None:

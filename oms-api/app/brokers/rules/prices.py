@@ -1,4 +1,4 @@
-"""Prices of the paper market: what a quote offers, what slippage makes of it, the tick it ends on."""
+"""Prices of the paper market: the offered side of a quote, slippage, and rounding to ticks."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,38 +15,41 @@ _BUY = Side.BUY
 
 
 class Offer(NamedTuple):
-    """One side of a quote: what an order of that side pays or gets, what its stop watches, what may fill."""
+    """One side of a quote: the price that an order of that side gets, the price its stop watches, and the
+    size.
+    """
 
     price: Decimal | None
     watched: Decimal | None
     size: Decimal | None
 
 
-def offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
-    """Return what `quote` offers an order of `side`: the other side, else last ± half the spread set.
+def get_offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
+    """Return the offer of `quote` to an order of `side`: the opposite side, or else last ± half the set
+    spread.
 
-    Stops watch the last price, else the side they would trade at.
+    Stops watch the last price, or else the side that they would trade at.
     """
     is_buy = side is _BUY
     price, size = (quote.ask, quote.ask_size) if is_buy else (quote.bid, quote.bid_size)
     if price is None and quote.last is not None:
-        price = away(quote.last, settings.spread * _HALF, side)
+        price = worsen_price(quote.last, settings.spread * _HALF, side)
     return Offer(price, price if quote.last is None else quote.last, size)
 
 
-def away(price: Decimal, distance: Decimal, side: Side) -> Decimal:
-    """Return `price` made worse for `side` by `distance`; above zero."""
+def worsen_price(price: Decimal, distance: Decimal, side: Side) -> Decimal:
+    """Return `price` moved by `distance` against `side`, above zero."""
     return price + distance if side is _BUY else max(price - distance, SMALLEST)
 
 
-def half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
-    """Return half the quoted spread, or half the one set where a side is missing."""
+def get_half_spread(quote: Quote, settings: PaperSettings) -> Decimal:
+    """Return half the quoted spread, or half the set one if a side is missing."""
     if quote.bid is None or quote.ask is None:
         return settings.spread * _HALF
     return (quote.ask - quote.bid) * _HALF
 
 
-def slipped(
+def apply_slippage(
     order: BrokerOrder,
     price: Decimal,
     quantity: Decimal,
@@ -54,9 +57,9 @@ def slipped(
     half: Decimal,
     volume: Decimal | None,
 ) -> Decimal:
-    """Return the price after slippage, on a tick that is no better for the order.
+    """Return the price after slippage, rounded to a tick that is no better for the order.
 
-    `half` is half the spread, `volume` what the market has to give, in units.
+    `half` is half the spread. `volume` is the available volume in units.
     """
     how = settings.slippage
     if how is Slippage.NONE:
@@ -68,10 +71,10 @@ def slipped(
     else:
         share = min(quantity / volume, Decimal(1)) if volume else ZERO
         distance = price * settings.impact * share * share
-    return worse_tick(away(price, distance, order.side), order)
+    return round_to_worse_tick(worsen_price(price, distance, order.side), order)
 
 
-def worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
+def round_to_worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
     """Return the nearest tick that is no better for the order: up for a BUY, down for a SELL, above zero."""
     ticked = ceiling_to(price, order.tick) if order.side is _BUY else round_down_to(price, order.tick)
     return max(ticked, order.tick)

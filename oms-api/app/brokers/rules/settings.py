@@ -1,4 +1,4 @@
-"""How kind the paper market is; by default very: no latency, slippage, limit, spread or rejects."""
+"""Settings of the paper market. By default there is no latency, slippage, spread, size limit or rejection."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from app.money import ZERO
 
 
 class Slippage(StrEnum):
-    """What makes market orders and stops fill at a worse price than the one seen."""
+    """How much worse than the current price market orders and stops fill."""
 
     NONE = "none"
     HALF_SPREAD = "half_spread"
@@ -18,13 +18,15 @@ class Slippage(StrEnum):
 
 
 class PaperSettings(NamedTuple):
-    """`spread` in currency, where only a last price or a bar is known. `participation` is the share of a
-    quote's size or a bar's volume that one portfolio gets (0.1 is 10%), None: all of a size, any quantity on
-    a bar.
+    """The settings of the paper market.
 
-    `basis_points` and `impact` belong to their slippages; the impact is the share of the price that taking
-    the whole volume costs, and grows with the square of the share taken. `reject_share` of the orders, chosen
-    by `seed` and order id, are rejected.
+    `spread` is in currency and applies if only a last price or a bar is known. `participation` is the share
+    of a quote's size or a bar's volume that one portfolio gets (0.1 is 10%). None means all of a size, and
+    any quantity on a bar.
+
+    `basis_points` and `impact` are parameters of the slippage models. The impact is the share of the price
+    that taking the whole volume costs; it grows with the square of the share taken. `reject_share` of the
+    orders, selected by `seed` and order id, are rejected.
     """
 
     spread: Decimal = ZERO

@@ -1,4 +1,4 @@
-"""Trailing stops: a level that follows the price one way."""
+"""Trailing stops: a level that follows the price in one direction."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from app.money import ZERO, nearest_to
 _HUNDRED = Decimal(100)
 
 
-def ratcheted(order: BrokerOrder, price: Decimal) -> Decimal | None:
-    """Return the level that `price` pulls the trail to, rounded half up to the tick, or None where it stays.
+def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
+    """Return the new trailing level at `price`, rounded half up to the tick, or None if it does not move.
 
-    A SELL's level only rises, a BUY's only falls; a level that is not above zero is none.
+    The level of a SELL only rises, that of a BUY only falls. A level that is not above zero is ignored.
     """
     distance = order.trail_amount
     if distance is None:
@@ -27,18 +27,18 @@ def ratcheted(order: BrokerOrder, price: Decimal) -> Decimal | None:
 
 
 class Trail(NamedTuple):
-    """How far a trail keeps from the price: by an amount, or by a percentage of the price."""
+    """The distance between a trailing stop and the price: an amount, or a percentage of the price."""
 
     amount: Decimal | None = None
     percent: Decimal | None = None
 
 
-def retrailed(
+def replace_trail_level(
     side: Side, level: Decimal | None, before: Trail, after: Trail, tick: Decimal
 ) -> Decimal | None:
-    """Return the level of a trail that is replaced, computed from the extreme price behind it.
+    """Return the level of a replaced trailing stop, computed from the extreme price behind the old level.
 
-    None where there is no level yet, or where it would not be above zero.
+    Return None if there is no level yet, or if the new one would not be above zero.
     """
     if level is None:
         return None
@@ -49,6 +49,6 @@ def retrailed(
     return moved if moved > ZERO else None
 
 
-def is_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
-    """Tell whether a stop triggers; touching does."""
+def is_stop_reached(side: Side, watched: Decimal, stop: Decimal) -> bool:
+    """Return whether the price has reached the stop. Touching is enough."""
     return watched >= stop if side is Side.BUY else watched <= stop

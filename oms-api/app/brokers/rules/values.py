@@ -1,4 +1,4 @@
-"""Orders as a broker sees them, and what a broker says of them."""
+"""Orders as a broker receives them, and the events that it returns."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ SMALLEST = Decimal(1).scaleb(-PLACES)
 
 
 class OrderType(StrEnum):
-    """How an order's price is found."""
+    """How the price of an order is determined."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -22,7 +22,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works. The calendar ends DAY, GTD, OPG and CLS; IOC and FOK end where they arrive."""
+    """How long an order works. The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival."""
 
     DAY = "DAY"
     GTC = "GTC"
@@ -33,18 +33,18 @@ class TimeInForce(StrEnum):
     CLS = "CLS"
 
 
-# What the paper market can do while it trades on quotes: it has no auctions yet.
+# The paper market supports these. It has no auctions yet.
 PAPER_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.OPG, TimeInForce.CLS}
 
 
 class BrokerOrder(NamedTuple):
-    """A working order: units, prices per unit in the instrument's currency.
+    """A working order. Quantities are in units, prices per unit in the instrument's currency.
 
-    `leaves` is what is still to be filled, `quantity - leaves` what was. `trail_percent` is 5 for 5%, and
-    `trail_level` the stop that a trail has come to, None before it saw a price. `triggered` says that a
-    stop was reached. Orders of one `group` share their quantity: what one fills, its siblings lose. A fill of
-    an order with a `parent_id` ends what is left of that parent. What `reduces` a position fills also where
-    its value is zero in 8 decimals.
+    `leaves` is the unfilled quantity. `trail_percent` is 5 for 5%. `trail_level` is the current stop of a
+    trailing stop, or None before its first price. `triggered` is true once a stop was reached. Orders of one
+    `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
+    ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
+    at 8 decimals.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Accepted(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """The broker does not take the order; `reason` is in its own words."""
+    """The broker rejected the order. `reason` is the broker's text."""
 
     order_id: str
     reason: str
@@ -85,10 +85,10 @@ class Rejected(NamedTuple):
 
 
 class Executed(NamedTuple):
-    """A fill: units, price per unit, and its value to 8 places. `execution_id` is applied once.
+    """A fill: units, price per unit, and its value to 8 decimals. An `execution_id` is applied only once.
 
-    On paper the id is the order's with the quantity that was filled before, so that the same order matched
-    twice makes the same id twice.
+    The paper market derives it from the order id and the quantity filled before, so that matching an order
+    twice yields the same id.
     """
 
     order_id: str
@@ -100,21 +100,21 @@ class Executed(NamedTuple):
 
 
 class Triggered(NamedTuple):
-    """A stop or a trail was reached: from now on the order trades."""
+    """A stop or trailing stop was reached. The order can trade from now on."""
 
     order_id: str
     at: datetime
 
 
 class TrailMoved(NamedTuple):
-    """A trail has followed the price: its stop is `level` now."""
+    """The level of a trailing stop moved to `level`."""
 
     order_id: str
     level: Decimal
 
 
 class Lapsed(NamedTuple):
-    """What IOC or FOK left unfilled is cancelled by the broker itself."""
+    """The broker cancelled the unfilled rest of an IOC or FOK order."""
 
     order_id: str
     reason: str
@@ -122,14 +122,14 @@ class Lapsed(NamedTuple):
 
 
 class Canceled(NamedTuple):
-    """The order works no more, as was asked."""
+    """The order was cancelled as requested."""
 
     order_id: str
     at: datetime
 
 
 class Replaced(NamedTuple):
-    """The order has given way to the order `successor_id`."""
+    """The order was replaced by the order `successor_id`."""
 
     order_id: str
     successor_id: str
@@ -137,7 +137,7 @@ class Replaced(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A cancel or a replacement was not done, and the order is what it was."""
+    """A cancel or replace request was refused. The order is unchanged."""
 
     order_id: str
     reason: str
@@ -149,7 +149,7 @@ BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Replaced | Refused
 
 
 class Holding(NamedTuple):
-    """What a broker says is held of a symbol: units and what they cost, signed."""
+    """A position at the broker: signed units and their signed cost."""
 
     portfolio_id: int
     symbol: str
@@ -158,7 +158,7 @@ class Holding(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What a broker says there is: cash in `currency`, and what may be bought with."""
+    """The account at the broker: cash and buying power in `currency`."""
 
     currency: str
     cash: Decimal

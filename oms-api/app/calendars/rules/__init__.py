@@ -1,1 +1,1 @@
-"""Sessions as plain values: what the tables say, and how questions are answered from them."""
+"""Rules of trading sessions, without I/O."""

@@ -1,6 +1,6 @@
-"""Answer questions about sessions. What the tables do not cover is refused, never guessed.
+"""Queries of sessions. Dates that the tables do not cover are rejected, never guessed.
 
-Sessions are [open, close): at the instant of its close a market is closed.
+Sessions are [open, close): a market is closed at the instant of its close.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,25 +26,26 @@ _END = datetime.max.replace(tzinfo=UTC)
 
 
 class Calendar(Protocol):
-    """The sessions of a segment of a market. Every answer raises SessionsUnknown where the tables do not
-    cover what it depends on. Instants are timezone-aware.
+    """The sessions of a segment of a market. Instants are timezone-aware.
+
+    Every method raises SessionsUnknown if the result depends on dates that the tables do not cover.
     """
 
     @property
     def known_until(self) -> date | None:
-        """The last local date that is covered; None where every date is."""
+        """The last local date that is covered, or None if all dates are."""
 
     def list_days(self, start: date, end: date) -> list[Day]:
-        """Return the days from `start` to `end`, both included; weekends without a session are left out.
+        """Return the days from `start` to `end`, both included, without weekends that have no session.
 
-        Days of the kind UNKNOWN are among them.
+        Days of the kind UNKNOWN are included.
         """
 
     def sessions_of(self, day: date) -> tuple[Session, ...]:
-        """Return the sessions of a local date in the order of time; none on weekends and holidays."""
+        """Return the sessions of a local date in time order. Weekends and holidays have none."""
 
     def session_at(self, instant: datetime) -> Session | None:
-        """Return the session that is on at the instant."""
+        """Return the session at the instant, or None."""
 
     def next_open(self, instant: datetime) -> datetime:
         """Return the first open after the instant."""
@@ -53,16 +54,16 @@ class Calendar(Protocol):
         """Return the first close after the instant."""
 
     def previous_close(self, instant: datetime) -> datetime:
-        """Return the last close at the instant or before."""
+        """Return the last close at or before the instant."""
 
 
 def is_open(calendar: Calendar, instant: datetime) -> bool:
-    """Tell whether a session is on at the instant."""
+    """Return whether a session is open at the instant."""
     return calendar.session_at(instant) is not None
 
 
 def phase_at(calendar: Calendar, instant: datetime) -> Phase | None:
-    """Return the phase of the session that is on at the instant."""
+    """Return the phase at the instant, or None."""
     session = calendar.session_at(instant)
     if session is None:
         return None
@@ -70,14 +71,14 @@ def phase_at(calendar: Calendar, instant: datetime) -> Phase | None:
 
 
 class _Gap(NamedTuple):
-    """A time, [start, end), of which nothing is known."""
+    """A period [start, end) with unknown sessions."""
 
     start: datetime
     end: datetime
 
 
 class TableCalendar:
-    """The calendar of a segment whose days come from a table; lookups are by bisection."""
+    """The calendar of a segment from its table. Look-ups use bisection."""
 
     def __init__(self, terms: MarketTerms, days: Sequence[Day]) -> None:
         self._terms = terms
@@ -90,7 +91,7 @@ class TableCalendar:
 
     @property
     def known_until(self) -> date | None:
-        """The last local date that the table covers."""
+        """The last local date of the table."""
         return self._terms.known_until
 
     def list_days(self, start: date, end: date) -> list[Day]:
@@ -164,9 +165,7 @@ def _find_gaps(terms: MarketTerms, days: Sequence[Day]) -> list[_Gap]:
 
 
 class ContinuousCalendar:
-    """The calendar of a market that never closes: its sessions are the days of UTC, and each opens at the
-    instant at which the one before closes.
-    """
+    """The calendar of a market that never closes. Its sessions are UTC days, without gaps."""
 
     known_until: date | None = None
 

@@ -1,4 +1,4 @@
-"""Build the days of a market from its regular hours and its exceptional days."""
+"""Builds the days of a market from its regular hours and its exceptional days."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,9 +24,9 @@ _SATURDAY = 5
 def build_days(
     terms: MarketTerms, segment: Segment, hours: Sequence[RegularHours], exceptions: Sequence[ExceptionalDay]
 ) -> list[Day]:
-    """Return the days of a segment that the market's table covers, in the order of time.
+    """Return the days of a segment that the market's table covers, in time order.
 
-    Weekends without a session are left out. `hours` may be those of all markets and segments.
+    Weekends without a session are left out. `hours` may contain those of other markets and segments.
     """
     zone = ZoneInfo(terms.time_zone)
     own = [row for row in hours if row.market is terms.market and row.segment is segment]
@@ -35,7 +35,7 @@ def build_days(
 
 
 def instant_of(day: date, local: time, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, at which clocks of the zone show this date and time."""
+    """Return the UTC instant of a local date and time in the zone."""
     return datetime.combine(day, local, zone).astimezone(UTC)
 
 

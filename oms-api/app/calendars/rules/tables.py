@@ -1,4 +1,4 @@
-"""Parse the tables. A wrong table raises ValueError; it is a defect of the release."""
+"""Parses the tables. An invalid table raises ValueError, since it is a defect of the release."""
 
 import csv
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _WITHOUT_HOURS = {DayKind.HOLIDAY, DayKind.UNKNOWN}
 
 
 def parse_markets(text: str) -> list[MarketTerms]:
-    """Return the terms of each market, from the text of markets.csv."""
+    """Parse the terms of each market from markets.csv."""
     return [
         MarketTerms(
             Market(row["market"]),
@@ -31,7 +31,7 @@ def parse_markets(text: str) -> list[MarketTerms]:
 
 
 def parse_hours(text: str) -> list[RegularHours]:
-    """Return the regular hours of all markets, from the text of hours.csv."""
+    """Parse the regular hours of all markets from hours.csv."""
     return [
         RegularHours(
             Market(row["market"]),
@@ -47,8 +47,9 @@ def parse_hours(text: str) -> list[RegularHours]:
 
 
 def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
-    """Return the rows of a market's table in the order of time. Raises ValueError for times where the kind
-    has none, missing times, and rows that are out of order.
+    """Parse the rows of a market's table, in time order.
+
+    Raise ValueError for missing or superfluous times and for rows that are out of order.
     """
     days = [
         ExceptionalDay(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Market(StrEnum):
-    """A market by its ISO 10383 code; CRYPTO trades around the clock."""
+    """A market by its ISO 10383 code. CRYPTO trades around the clock."""
 
     XNYS = "XNYS"
     XNSE = "XNSE"
@@ -15,7 +15,7 @@ class Market(StrEnum):
 
 
 class Segment(StrEnum):
-    """A part of a market with hours of its own."""
+    """A part of a market with its own hours."""
 
     SHARES = "shares"
     SHARES_WITH_DERIVATIVES = "shares_with_derivatives"
@@ -30,7 +30,7 @@ class PhaseName(StrEnum):
 
 
 class DayKind(StrEnum):
-    """What a date is to a market. On an UNKNOWN date there is a session whose hours are not known."""
+    """The kind of a date. An UNKNOWN date has a session whose hours are not known."""
 
     REGULAR = "regular"
     HALF_DAY = "half_day"
@@ -48,7 +48,7 @@ class Phase(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A session of a local date; its phases follow each other without a break."""
+    """A session of a local date. Its phases are contiguous."""
 
     date: date
     phases: tuple[Phase, ...]
@@ -65,7 +65,7 @@ class Session(NamedTuple):
 
 
 class Day(NamedTuple):
-    """A local date on which the market has sessions, a holiday, or hours that are not known."""
+    """A local date with sessions, a holiday, or a date with unknown hours."""
 
     date: date
     kind: DayKind
@@ -75,7 +75,7 @@ class Day(NamedTuple):
 
 
 class MarketTerms(NamedTuple):
-    """The time zone of a market, and the first and the last date that its table covers."""
+    """The time zone of a market, and the first and last date of its table."""
 
     market: Market
     time_zone: str
@@ -110,9 +110,9 @@ class ExceptionalDay(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """What a market does at an instant; None is what the tables do not tell.
+    """The state of a market at an instant. None means that the tables do not tell it.
 
-    `phase` is None as well where the market is closed, and `known_until` where every date is known.
+    `phase` is also None while the market is closed, and `known_until` if every date is known.
     """
 
     timestamp: datetime

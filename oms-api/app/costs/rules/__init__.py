@@ -1,1 +1,1 @@
-"""Pure rules of costs."""
+"""Rules of costs, without I/O."""

@@ -1,8 +1,8 @@
 """The charges of a fill.
 
-Every component is a function of what an order filled so far, rounded on that total; a fill's charge is the
-difference that the fill makes. Caps and minimums therefore count once per order. The US fees are functions
-of the totals of a portfolio and New York day in the same way.
+Every component is a function of the filled totals of an order, rounded on the total. A fill is charged the
+difference between the components before and after it. Caps and minimums therefore apply once per order. US
+fees are functions of the totals of a portfolio and New York day in the same way.
 """
 
 from decimal import Decimal
@@ -41,9 +41,9 @@ _DELIVERY = "CNC"
 
 
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
-    """Return the rates that apply to the order; none where its schedule does not cover it.
+    """Return the rates of the order, or none if its schedule does not cover it.
 
-    Raises RateUnknown where the table begins after the order's day.
+    Raise RateUnknown if the table begins after the order's day.
     """
     if not is_covered(order):
         return {}
@@ -60,7 +60,9 @@ def find_rates(order: OrderTerms, table: RateTable) -> Rates:
 def compute_fill_charges(
     order: OrderTerms, before: Totals, execution: Execution, table: RateTable
 ) -> FillCharges:
-    """Return the charges of an execution after `before`, and the totals after it. Raises RateUnknown."""
+    """Return the charges of an execution after the totals `before`, and the totals after it. Raise
+    RateUnknown.
+    """
     rates = find_rates(order, table)
     after = Totals(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
@@ -70,9 +72,10 @@ def compute_fill_charges(
 
 
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
-    """Return the depository charge of a delivery sale, once per scrip and day, beside its fills' charges.
+    """Return the depository charge of a delivery sale, which applies once per scrip and day beside the fill
+    charges.
 
-    Raises RateUnknown.
+    Raise RateUnknown.
     """
     if not is_covered(order):
         return ZERO
@@ -82,7 +85,7 @@ def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
 
 
 def _add_to_day(day: DayTotals, execution: Execution, rates: Rates) -> DayTotals:
-    """Add an execution to the totals whose fees its order pays."""
+    """Add an execution to the totals of the fees that apply to its order."""
     return DayTotals(
         day.quantity + (execution.quantity if "cat" in rates else ZERO),
         day.sell_value + (execution.value if "sec" in rates else ZERO),
@@ -110,19 +113,19 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
 
 
 def _child_orders(quantity: Decimal) -> Decimal:
-    """Return how many child orders of a square-off have filled at least in part."""
+    """Return the number of square-off child orders that have at least partly filled."""
     return ceiling_to(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
 
 
 def _commission(filled: OrderTotals, rates: Rates) -> Decimal:
-    """Return IBKR's commission: the cap, a percentage of the value, wins over the minimum."""
+    """Return IBKR's commission. The cap, a percentage of the value, takes precedence over the minimum."""
     commission = _rounded(filled.quantity, rates.get("commission"))
     cap = rates.get("commission_cap")
     return min(commission, _rounded(filled.value, cap)) if cap else commission
 
 
 def _us_fees(day: DayTotals, rates: Rates) -> Decimal:
-    """Return the sum of the US fees of a day so far, each rounded up."""
+    """Return the sum of a day's US fees so far, each rounded up."""
     amounts = {
         "sec": _bounded(day.sell_value, rates.get("sec")),
         "finra_taf": day.trading_activity_fee,

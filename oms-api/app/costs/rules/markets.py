@@ -1,4 +1,4 @@
-"""Exchanges, the markets that they belong to, and the schedules that cover a market."""
+"""Exchanges, their markets, and the schedules that cover a market."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -46,7 +46,7 @@ _COVERED = {
     Schedule.US_EQUITY: UNITED_STATES,
     Schedule.IBKR_FIXED: UNITED_STATES,
 }
-_DERIVATIVES_PRODUCT = "NRML"  # the schedules have the rates of shares only
+_DERIVATIVES_PRODUCT = "NRML"  # the schedules only have rates of shares
 
 
 def find_trading_day(exchange: str, instant: datetime) -> date:
@@ -55,7 +55,7 @@ def find_trading_day(exchange: str, instant: datetime) -> date:
 
 
 def is_covered(order: OrderTerms) -> bool:
-    """Return whether the schedule has rates for the order; one that is not covered is charged nothing."""
+    """Return whether the schedule has rates for the order. Other orders are charged nothing."""
     if order.schedule is Schedule.NONE:
         return True
     if order.product == _DERIVATIVES_PRODUCT:

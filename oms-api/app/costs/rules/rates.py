@@ -1,4 +1,4 @@
-"""Rates as dated data: the table, its text form, and the search for the rate in force."""
+"""Dated rates: the table, its text format, and the look-up of the rate in force."""
 
 import csv
 from collections import defaultdict
@@ -14,7 +14,7 @@ from app.money import parse_plain
 
 
 class Unit(StrEnum):
-    """What a rate is multiplied by: a part of the value, shares, child orders, or scrips and days."""
+    """The quantity that a rate is multiplied by."""
 
     PERCENT = "percent"
     PER_MILLION = "per_million"
@@ -43,7 +43,7 @@ class Rate(NamedTuple):
     """One row of the table, in force from its date until the next row of the same kind.
 
     An empty `exchange`, `product` or `side` means all. `minimum` and `maximum` bound the amount (US fees: per
-    execution, others: per order); `step` is what the amount is rounded to. All are in the market's currency.
+    execution, others: per order). The amount is rounded to `step`. All are in the market's currency.
     """
 
     schedule: Schedule
@@ -61,25 +61,25 @@ class Rate(NamedTuple):
 
     @property
     def factor(self) -> Decimal:
-        """The rate as a number to multiply a value or quantity by."""
+        """The rate as a factor of a value or quantity."""
         return self.rate.scaleb(_DECIMAL_SHIFT.get(self.unit, 0))
 
     def applies_to(self, exchange: str, product: str, side: str) -> bool:
-        """Return whether the row is for that exchange, product and side."""
+        """Return whether the row applies to that exchange, product and side."""
         return self.exchange in {"", exchange} and self.product in {"", product} and self.side in {"", side}
 
     @property
     def precedence(self) -> tuple[date, int]:
-        """The order among rows that apply: the latest date, then the most specific row."""
+        """The precedence among the rows that apply: the latest date, then the most specific row."""
         return self.effective_from, sum(map(bool, (self.exchange, self.product, self.side)))
 
 
 class InvalidRates(ValueError):
-    """The text is not a table of rates; the sentence names the line."""
+    """The text is not a valid table of rates. The message names the line."""
 
 
 class RateTable:
-    """All rates, searched by schedule and component."""
+    """All rates, indexed by schedule and component."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         self._rates: dict[tuple[str, str], list[Rate]] = defaultdict(list)
@@ -95,9 +95,9 @@ class RateTable:
         product: str = "",
         side: str = "",
     ) -> Rate | None:
-        """Return the rate in force, or None where the schedule never charges the component in this case.
+        """Return the rate in force, or None if the schedule never charges the component in this case.
 
-        Raises RateUnknown where the first rate is from a later date.
+        Raise RateUnknown if the first rate is of a later date.
         """
         found = [
             rate
@@ -111,7 +111,7 @@ class RateTable:
 
 
 def parse_rates(text: str) -> list[Rate]:
-    """Return the rates that CSV text with the header `COLUMNS` holds. Raises InvalidRates."""
+    """Parse rates from CSV text with the header `COLUMNS`. Raise InvalidRates."""
     header, *lines = csv.reader(text.splitlines() or [""])
     if tuple(header) != COLUMNS:
         raise InvalidRates(f"Line 1 must be: {','.join(COLUMNS)}")

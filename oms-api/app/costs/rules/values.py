@@ -1,4 +1,4 @@
-"""The values that charges are computed from, and the charges."""
+"""Inputs and results of the computation of charges."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Schedule(StrEnum):
 
 
 class OrderTerms(NamedTuple):
-    """What the rates of an order depend on.
+    """The properties of an order that determine its rates.
 
-    `exchange` is a code such as NSE; `side` is BUY or SELL; `product` is CNC, MIS, or None, which is charged
-    as CNC; `on` is the trading day at the exchange.
+    `exchange` is a code such as NSE. `side` is BUY or SELL. `product` is CNC, MIS or None, which is charged
+    like CNC. `on` is the trading day at the exchange.
     """
 
     schedule: Schedule
@@ -43,21 +43,21 @@ class Execution(NamedTuple):
 
     @classmethod
     def at_price(cls, quantity: Decimal, price: Decimal) -> "Execution":
-        """Return the fill at that price per unit; its value is rounded like the ledger's."""
+        """Return a fill at that price per unit, with its value rounded like the ledger's."""
         return cls(quantity, product(quantity, price))
 
 
 class OrderTotals(NamedTuple):
-    """What was filled of an order so far. A new order or a new trading day starts with zeros."""
+    """The filled totals of an order so far. They are zero for a new order or a new trading day."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
 
 
 class DayTotals(NamedTuple):
-    """What the US fees of a portfolio and New York day are computed from, up to some fill.
+    """The totals that US fees are computed from, per portfolio and New York day.
 
-    `trading_activity_fee` is in USD, unrounded and capped per execution; `quantity` counts both sides.
+    `trading_activity_fee` is in USD, unrounded and capped per execution. `quantity` counts both sides.
     """
 
     quantity: Decimal = ZERO
@@ -74,7 +74,7 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """Charges by component, in the market's currency; components that a schedule lacks are zero."""
+    """Charges by component, in the market's currency. Components that a schedule does not have are zero."""
 
     brokerage: Decimal = ZERO
     stt: Decimal = ZERO

@@ -1,5 +1,5 @@
-"""Writing to the outbox, and following it."""
+"""Writes to the outbox and follows it."""
 
-from app.events.service.outbox import new_events
+from app.events.service.outbox import build_event_insert
 
-__all__ = ["new_events"]
+__all__ = ["build_event_insert"]

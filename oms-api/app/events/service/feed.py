@@ -1,4 +1,4 @@
-"""Following the outbox: one look at its end for all who follow a tenant, and pages of what is final."""
+"""Follows the outbox: one query of its end for all followers of a tenant, and pages of final events."""
 
 import asyncio
 import logging
@@ -6,19 +6,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
-from app.events.rules import Horizon, Sighting, advanced
+from app.events.rules import Horizon, Sighting, advance_horizon
 from app.rate_limit import SlotLimits, Slots
 
 LOOK_SECONDS = 0.2
-IDLE_SECONDS = 1.0  # after so long without an event a follower is given an empty page
+IDLE_SECONDS = 1.0  # after this time without an event, a follower gets an empty page
 PAGE = 500
-MOST_FOLLOWERS = 500
-MOST_FOLLOWERS_OF_TENANT = 50
-MOST_FOLLOWERS_OF_KEY = 20
+MAX_FOLLOWERS = 500
+MAX_FOLLOWERS_OF_TENANT = 50
+MAX_FOLLOWERS_OF_KEY = 20
 _TRIES = 100
 _TRY_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Watch:
-    """What is known of a tenant's events, and who waits for more."""
+    """The known events of a tenant, and its followers."""
 
     horizon: Horizon = field(default_factory=Horizon)
     followers: int = 0
@@ -35,50 +35,55 @@ class _Watch:
 
 
 class Feed:
-    """One for each process; for one event loop."""
+    """The feed of a process, for one event loop."""
 
     def __init__(self, readers: Readers, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._readers = readers
         self._pause = pause
         self._watches: dict[int, _Watch] = {}
-        limits = SlotLimits(MOST_FOLLOWERS_OF_KEY, MOST_FOLLOWERS_OF_TENANT, MOST_FOLLOWERS)
+        limits = SlotLimits(MAX_FOLLOWERS_OF_KEY, MAX_FOLLOWERS_OF_TENANT, MAX_FOLLOWERS)
         self._slots = Slots("streams", limits)
 
     @property
     def followers(self) -> int:
-        """How many follow just now."""
+        """Return the number of followers."""
         return self._slots.used
 
     async def horizon(self, tenant_id: int) -> int:
-        """Return the id up to which the tenant's events are final and all that was told before the call is in
-        sight; or an earlier one where a transaction takes its time. Raises Unavailable where none is known.
+        """Return the id up to which the tenant's events are final. It covers all that was committed before
+        the call.
+
+        It is lower while a transaction takes long. Raise Unavailable if no id is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
-        wanted = None
+        required_id = None
         for _ in range(_TRIES):
             seen = await self._sight(tenant_id, horizon.safe)
             if seen is None:
                 return horizon.safe
-            wanted = wanted or seen.highest
-            horizon = advanced(horizon, seen)
-            if horizon.safe >= wanted:
+            required_id = required_id or seen.highest
+            horizon = advance_horizon(horizon, seen)
+            if horizon.safe >= required_id:
                 return horizon.safe
             await self._pause(_TRY_SECONDS)
         if not horizon.safe:
-            raise Unavailable("A transaction is under way for long; try again in a moment.")
+            raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe
 
     async def _sight(self, tenant_id: int, known: int) -> Sighting | None:
         return await self._readers.run_single(
-            lambda connection: queries.sight(declare_tenants(connection, [tenant_id]), tenant_id, known)
+            lambda connection: queries.read_sighting(
+                set_tenant_scope(connection, [tenant_id]), tenant_id, known
+            )
         )
 
     async def follow(
-        self, tenant_id: int, wanted: EventFilter, after: int | None, key: str = ""
+        self, tenant_id: int, filters: EventFilter, after: int | None, key: str = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """Yield events beyond the id `after` as they become final, or from now on where that is None; an
-        empty page after IDLE_SECONDS without any. Raises TooMany where too many follow with `key`, or of the
-        tenant.
+        """Yield pages of events after the id `after`, or from now on if that is None, as they become final.
+
+        The page is empty after IDLE_SECONDS without events. Raise TooMany if `key` or the tenant has too many
+        followers.
         """
         async with self._watching(tenant_id, key) as watch:
             seen = await self.horizon(tenant_id) if after is None else after
@@ -87,16 +92,18 @@ class Feed:
                 if watch.horizon.safe <= seen:
                     await _wait(watch.moved)
                 horizon = watch.horizon.safe
-                page = await self._page(tenant_id, wanted, seen, horizon)
+                page = await self._page(tenant_id, filters, seen, horizon)
                 seen = page[-1].id if len(page) == PAGE else max(seen, horizon)
                 yield page
 
-    async def _page(self, tenant_id: int, wanted: EventFilter, after: int, horizon: int) -> list[StoredEvent]:
+    async def _page(
+        self, tenant_id: int, filters: EventFilter, after: int, horizon: int
+    ) -> list[StoredEvent]:
         if horizon <= after:
             return []
         return await self._readers.run_single(
-            lambda connection: queries.events_after(
-                declare_tenants(connection, [tenant_id]), tenant_id, wanted, after, horizon, PAGE
+            lambda connection: queries.list_events_after(
+                set_tenant_scope(connection, [tenant_id]), tenant_id, filters, after, horizon, PAGE
             )
         )
 
@@ -126,7 +133,7 @@ class Feed:
                 _LOG.warning("the end of the events was not seen", exc_info=True)
                 seen = None
             if seen is not None:
-                watch.horizon = advanced(watch.horizon, seen)
+                watch.horizon = advance_horizon(watch.horizon, seen)
             if watch.horizon.safe > before:
                 watch.moved.set()
                 watch.moved = asyncio.Event()

@@ -1,1 +1,1 @@
-"""Reading and writing who is who."""
+"""Queries of tenants, users and credentials."""

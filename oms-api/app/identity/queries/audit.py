@@ -1,4 +1,4 @@
-"""Every tenant, user, key, session and workspace, for those who compare them with the audit log."""
+"""Queries of all tenants, users, keys, sessions and workspaces, to verify them against the audit log."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,8 +23,8 @@ _TABLES = {
 }
 
 
-def all_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table by its primary key, without hashes; instants are canonical text."""
+def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table in the order of its primary key, without hashes. Times are canonical text."""
     rows = _TABLES[table]
     columns = [column for column in rows.c if not column.name.endswith("_hash")]
     for row in connection.execute(select(*columns).order_by(*rows.primary_key)).mappings():

@@ -1,17 +1,17 @@
-"""What is read before the tenant is known, each by its exact key: nothing here carries a row-level policy."""
+"""Queries by exact key before the tenant is known. Their tables have no row-level security."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.identity.models import ApiKey, PortfolioGrant, SlackWorkspace, Tenant
 from app.identity.rules.keys import StoredKey
 
 
 def find_key(connection: Connection, key_id: str) -> StoredKey | None:
-    """Return the key by its id, whatever its tenant: it is what tells the tenant."""
+    """Return the key of that id in any tenant, since the tenant is not known yet."""
     row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
     if row is None:
         return None
@@ -19,18 +19,18 @@ def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     key = StoredKey(tenant_is_active=facts.pop("status") == "active", **facts)
     if not key.is_narrowed:
         return key
-    declare_tenants(connection, [key.tenant_id])
+    set_tenant_scope(connection, [key.tenant_id])
     granted = connection.execute(_GRANTS, {"tenant_id": key.tenant_id, "key_id": key_id}).scalars()
     return replace(key, portfolios=frozenset(granted))
 
 
 def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
-    """Note when a key was last seen."""
+    """Store when a key was last used."""
     connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
 
 
-def tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
-    """Return the tenant that a Slack workspace belongs to, None where nobody brought it yet."""
+def find_tenant_of_workspace(connection: Connection, team_id: str) -> int | None:
+    """Return the tenant that a Slack workspace is bound to, or None."""
     statement = select(SlackWorkspace.tenant_id).where(SlackWorkspace.team_id == team_id)
     return connection.execute(statement).scalar_one_or_none()
 

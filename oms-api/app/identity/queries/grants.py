@@ -1,4 +1,4 @@
-"""Which portfolios narrowed users and keys may see."""
+"""Queries of the portfolios that restricted users and keys may see."""
 
 from collections.abc import Collection, Iterable
 from typing import Literal
@@ -9,30 +9,32 @@ from app.identity.models import PortfolioGrant
 
 Holder = Literal["user_id", "key_id"]
 
-# The ledger's own table, of which grants know the names alone.
+# The ledger's table. Grants use only these columns.
 _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), column("name"))
 
 
-def portfolio_names(connection: Connection, tenant_id: int, name_keys: Collection[str]) -> dict[str, str]:
-    """Return the names, by their keys, of those portfolios that exist."""
+def find_portfolio_names(
+    connection: Connection, tenant_id: int, name_keys: Collection[str]
+) -> dict[str, str]:
+    """Return the names of the portfolios that exist, by name key."""
     named = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
-    mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
-    return {row.name_key: row.name for row in connection.execute(named.where(*mine))}
+    condition = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
+    return {row.name_key: row.name for row in connection.execute(named.where(*condition))}
 
 
-def granted_names(
+def find_granted_names(
     connection: Connection, tenant_id: int, holder: Holder, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
-    """Return by holder the names of the portfolios that were granted, in alphabetical order."""
-    held = getattr(PortfolioGrant, holder)
+    """Return the names of the granted portfolios in alphabetical order, by holder."""
+    holder_column = getattr(PortfolioGrant, holder)
     named = (
-        select(held, _PORTFOLIOS.c.name)
+        select(holder_column, _PORTFOLIOS.c.name)
         .join(
             _PORTFOLIOS,
             (_PORTFOLIOS.c.tenant_id == PortfolioGrant.tenant_id)
             & (_PORTFOLIOS.c.name_key == PortfolioGrant.portfolio_key),
         )
-        .where(PortfolioGrant.tenant_id == tenant_id, held.in_(list(ids)))
+        .where(PortfolioGrant.tenant_id == tenant_id, holder_column.in_(list(ids)))
         .order_by(PortfolioGrant.portfolio_key)
     )
     found: dict[int | str, list[str]] = {}
@@ -44,9 +46,11 @@ def granted_names(
 def replace_grants(
     connection: Connection, tenant_id: int, holder: Holder, owner: int | str, name_keys: Iterable[str]
 ) -> None:
-    """Let the user or key see these portfolios, and none of those of before."""
-    held = getattr(PortfolioGrant, holder)
-    connection.execute(delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, held == owner))
+    """Replace the portfolios of a user or key."""
+    holder_column = getattr(PortfolioGrant, holder)
+    connection.execute(
+        delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, holder_column == owner)
+    )
     rows = [{"tenant_id": tenant_id, holder: owner, "portfolio_key": key} for key in sorted(name_keys)]
     if rows:
         connection.execute(insert(PortfolioGrant), rows)

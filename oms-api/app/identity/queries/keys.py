@@ -1,4 +1,4 @@
-"""A tenant's API keys."""
+"""Queries of a tenant's API keys."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, insert, literal, or_, select, update
 
 from app.identity.models import ApiKey
-from app.identity.rules.administration import Place
+from app.identity.rules.administration import PageCursor
 from app.identity.rules.keys import ListedKey, StoredKey
 from app.text import label_key
 
 
 class KeyRow(NamedTuple):
-    """A key, for those who administer it: never the key itself, nor its hash."""
+    """A key for its administrators, without the key itself and without its hash."""
 
     key_id: str
     name: str
@@ -26,21 +26,21 @@ class KeyRow(NamedTuple):
     created_by: str | None
 
 
-def keys_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's keys, for other queries to build on."""
+def select_keys(tenant_id: int) -> Select[Any]:
+    """Return the query of the tenant's keys, for other queries to extend."""
     return select(ApiKey).where(ApiKey.tenant_id == tenant_id)
 
 
 def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
     """Return the tenant's keys by name."""
     columns = (getattr(ApiKey, field) for field in ListedKey._fields)
-    statement = keys_of(tenant_id).with_only_columns(*columns).order_by(ApiKey.name)
+    statement = select_keys(tenant_id).with_only_columns(*columns).order_by(ApiKey.name)
     return [ListedKey._make(row) for row in connection.execute(statement)]
 
 
 def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:
-    """Tell whether the tenant has, or had, a key of that name, however it is spaced and quoted."""
-    names = connection.execute(keys_of(tenant_id).with_only_columns(ApiKey.name)).scalars()
+    """Return whether the tenant has or had a key of that name. Spaces and quotes are ignored."""
+    names = connection.execute(select_keys(tenant_id).with_only_columns(ApiKey.name)).scalars()
     return label_key(name) in map(label_key, names)
 
 
@@ -69,7 +69,7 @@ def store_key(
 
 
 def mark_revoked(connection: Connection, tenant_id: int, name: str, now: datetime) -> bool:
-    """End the live key of that name; False where there is none."""
+    """Revoke the valid key of that name. Return False if there is none."""
     live = (ApiKey.tenant_id == tenant_id, ApiKey.name == name, ApiKey.revoked_at.is_(None))
     return connection.execute(update(ApiKey).where(*live).values(revoked_at=now)).rowcount == 1
 
@@ -80,8 +80,10 @@ def find_key_row(connection: Connection, tenant_id: int, key_id: str) -> KeyRow 
     return KeyRow._make(row) if row else None
 
 
-def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Place | None) -> list[KeyRow]:
-    """Return keys newest first; `before` is where the last one seen stands."""
+def list_key_rows(
+    connection: Connection, tenant_id: int, limit: int, before: PageCursor | None
+) -> list[KeyRow]:
+    """Return keys, newest first, after the cursor `before`."""
     statement = _rows_of(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if before is not None:
         same_moment = and_(ApiKey.created_at == before.created_at, ApiKey.key_id < before.id)
@@ -90,18 +92,18 @@ def list_key_rows(connection: Connection, tenant_id: int, limit: int, before: Pl
 
 
 def has_successor(connection: Connection, tenant_id: int, key_id: str) -> bool:
-    """Tell whether the key was rotated."""
-    return connection.execute(keys_of(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
+    """Return whether the key was rotated."""
+    return connection.execute(select_keys(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
 
 
 def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
-    """Set columns of a key."""
-    mine = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
-    connection.execute(update(ApiKey).where(*mine).values(**changes))
+    """Update columns of a key."""
+    condition = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
+    connection.execute(update(ApiKey).where(*condition).values(**changes))
 
 
 def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool:
-    """Tell whether a live key for all portfolios has the scope `admin`."""
+    """Return whether a valid key for all portfolios has the scope `admin`."""
     words = literal(" ") + ApiKey.scopes + literal(" ")
     able = (
         ApiKey.revoked_at.is_(None),
@@ -109,8 +111,8 @@ def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool
         ApiKey.is_narrowed.is_(False),
         words.contains(" admin "),
     )
-    return connection.execute(keys_of(tenant_id).where(*able)).first() is not None
+    return connection.execute(select_keys(tenant_id).where(*able)).first() is not None
 
 
 def _rows_of(tenant_id: int) -> Select[Any]:
-    return keys_of(tenant_id).with_only_columns(*(getattr(ApiKey, field) for field in KeyRow._fields))
+    return select_keys(tenant_id).with_only_columns(*(getattr(ApiKey, field) for field in KeyRow._fields))

@@ -1,4 +1,4 @@
-"""A tenant's people."""
+"""Queries of a tenant's Slack users."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,45 +7,45 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, bindparam, select
 
 from app.clock import iso
-from app.database import insertion_of_missing, write
+from app.database import build_insert_missing, write
 from app.identity.models import PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
 
 
-class Newcomers(NamedTuple):
-    """What a tenant does with people it sees for the first time; `role` is None where it refuses them."""
+class NewUserPolicy(NamedTuple):
+    """The tenant's policy for new Slack users. `role` is None if it rejects them."""
 
     active: bool
     role: str | None
 
 
 def find_person(connection: Connection, tenant_id: int, person: str) -> Person | None:
-    """Return a tenant's user by the name that Slack's people have."""
+    """Return the tenant's user with that Slack name."""
     row = connection.execute(_FIND, {"tenant_id": tenant_id, "person": person}).one_or_none()
     if row is None:
         return None
-    granted = granted_to(connection, tenant_id, row.id) if row.is_narrowed else None
+    granted = find_granted_portfolios(connection, tenant_id, row.id) if row.is_narrowed else None
     return Person(row.id, person, Role(row.role), row.status == "active", granted)
 
 
-def granted_to(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
-    """Return the name keys of the portfolios that a narrowed user may see."""
+def find_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
+    """Return the name keys of the portfolios that a restricted user may see."""
     return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
 
 
-def newcomers_of(connection: Connection, tenant_id: int) -> Newcomers:
-    """Return how the tenant takes newcomers from Slack."""
+def get_new_user_policy(connection: Connection, tenant_id: int) -> NewUserPolicy:
+    """Return the tenant's policy for new Slack users."""
     statement = select(Tenant.status, Tenant.slack_default_role).where(Tenant.id == tenant_id)
     status, role = connection.execute(statement).one()
-    return Newcomers(status == "active", role)
+    return NewUserPolicy(status == "active", role)
 
 
 def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
-    """Insert a person from Slack, unless another process just did."""
+    """Insert a Slack user unless another process just did."""
     row = (new_timed_id(now), tenant_id, person, person, role, iso(now), iso(now))
     columns = ("id", "tenant_id", "person", "name", "role", "created_at", "updated_at")
-    write(connection, insertion_of_missing(_USERS, columns, [row]))
+    write(connection, build_insert_missing(_USERS, columns, [row]))
 
 
 def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:

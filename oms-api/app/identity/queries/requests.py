@@ -1,4 +1,4 @@
-"""What idempotency keys of administrators' requests are bound to."""
+"""Stored idempotency keys of administrators' requests."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from sqlalchemy import Connection, insert, select
 from app.identity.models import AdminRequest
 
 
-class Bound(NamedTuple):
-    """What was carried out under a key; `answer` is None where it held a secret."""
+class StoredRequest(NamedTuple):
+    """The request executed under a key. `answer` is None if the response held a secret."""
 
     request_hash: str
     status: int
@@ -17,18 +17,20 @@ class Bound(NamedTuple):
     created_at: datetime
 
 
-def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> Bound | None:
-    """Return what the key is bound to."""
-    statement = select(*(getattr(AdminRequest, name) for name in Bound._fields)).where(
+def find_request(connection: Connection, tenant_id: int, operation: str, key: str) -> StoredRequest | None:
+    """Return the request stored under the key."""
+    statement = select(*(getattr(AdminRequest, name) for name in StoredRequest._fields)).where(
         AdminRequest.tenant_id == tenant_id,
         AdminRequest.operation == operation,
         AdminRequest.idempotency_key == key,
     )
     row = connection.execute(statement).one_or_none()
-    return Bound._make(row) if row else None
+    return StoredRequest._make(row) if row else None
 
 
-def store_request_key(connection: Connection, tenant_id: int, operation: str, key: str, bound: Bound) -> None:
-    """Bind the key."""
-    place = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
-    connection.execute(insert(AdminRequest).values(**place, **bound._asdict()))
+def store_request_key(
+    connection: Connection, tenant_id: int, operation: str, key: str, stored: StoredRequest
+) -> None:
+    """Store the request under the key."""
+    request_key = {"tenant_id": tenant_id, "operation": operation, "idempotency_key": key}
+    connection.execute(insert(AdminRequest).values(**request_key, **stored._asdict()))

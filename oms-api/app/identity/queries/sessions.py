@@ -1,4 +1,4 @@
-"""Log-ins and sessions, each read by its exact key; what concerns people needs the tenant declared."""
+"""Queries of log-ins and sessions by exact key. Queries of users need the tenant scope."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from app.identity.models import Login, Session, Tenant, User
-from app.identity.queries.people import granted_to
+from app.identity.queries.people import find_granted_portfolios
 from app.identity.rules.access import Role
 from app.identity.rules.tokens import SessionState
 
@@ -14,7 +14,7 @@ ACTIVE = "active"
 
 
 class FoundLogin(NamedTuple):
-    """A tenant, and the log-in of that e-mail address there, if there is one."""
+    """A tenant, and its log-in with that e-mail address, if there is one."""
 
     tenant_id: int
     user_id: int | None
@@ -22,7 +22,7 @@ class FoundLogin(NamedTuple):
 
 
 class FoundUser(NamedTuple):
-    """A person, and whether they and their tenant may do anything."""
+    """A user, and whether the user and the tenant are active."""
 
     name: str
     email: str | None
@@ -34,12 +34,12 @@ class FoundUser(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What trails call the person."""
+        """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 
 
 class Me(NamedTuple):
-    """What a caller's tenant and, where there is one, the person are called."""
+    """The names of a caller's tenant and of the person, if there is one."""
 
     tenant_slug: str
     tenant_name: str
@@ -48,7 +48,7 @@ class Me(NamedTuple):
 
 
 class FoundSession(NamedTuple):
-    """A session and whose it is."""
+    """A session and its owner."""
 
     tenant_id: int
     user_id: int
@@ -56,7 +56,7 @@ class FoundSession(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """A session that still counts, for the person whose it is."""
+    """An active session, as its owner sees it."""
 
     session_id: str
     created_at: datetime
@@ -65,7 +65,7 @@ class OpenSession(NamedTuple):
 
 
 def find_login(connection: Connection, slug: str, email: str) -> FoundLogin | None:
-    """Return the log-in, or None where there is no such tenant; one query whatever there is."""
+    """Return the log-in, or None if the tenant does not exist. Always one query."""
     statement = (
         select(Tenant.id, Login.user_id, Login.password_hash)
         .join(Login, and_(Login.tenant_id == Tenant.id, Login.email == email), isouter=True)
@@ -78,22 +78,24 @@ def find_login(connection: Connection, slug: str, email: str) -> FoundLogin | No
 def store_login(
     connection: Connection, tenant_id: int, email: str, user_id: int, password_hash: str, now: datetime
 ) -> None:
-    """Let a user log in by an e-mail address, which is lower case, and a password."""
+    """Store a user's e-mail address, in lower case, and password hash."""
     values = {"tenant_id": tenant_id, "email": email, "user_id": user_id}
     connection.execute(insert(Login).values(**values, password_hash=password_hash, changed_at=now))
 
 
-def is_still_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
-    """Tell whether the hash is the user's, and keep it so until the transaction is over."""
-    mine = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
-    return connection.execute(select(Login.user_id).where(*mine).with_for_update()).first() is not None
+def lock_current_password(connection: Connection, tenant_id: int, user_id: int, password_hash: str) -> bool:
+    """Return whether the hash is still the user's, and lock it until the transaction ends."""
+    condition = (Login.tenant_id == tenant_id, Login.user_id == user_id, Login.password_hash == password_hash)
+    return connection.execute(select(Login.user_id).where(*condition).with_for_update()).first() is not None
 
 
 def change_password_hash(
     connection: Connection, tenant_id: int, user_id: int, password_hash: str, now: datetime,
     instead_of: str | None = None,
 ) -> bool:  # fmt: skip
-    """Replace a user's hash; with `instead_of` only where it still is that one. Tell whether it was done."""
+    """Replace a user's hash, with `instead_of` only if that is still the stored one. Return whether it was
+    replaced.
+    """
     statement = update(Login).where(Login.tenant_id == tenant_id, Login.user_id == user_id)
     if instead_of is not None:
         statement = statement.where(Login.password_hash == instead_of)
@@ -101,7 +103,7 @@ def change_password_hash(
 
 
 def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser | None:
-    """Return a declared tenant's user."""
+    """Return a user of the tenant scope."""
     statement = (
         select(
             *(User.name, User.email, User.person, User.role, User.status, User.is_narrowed),
@@ -113,7 +115,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
-    granted = granted_to(connection, tenant_id, user_id) if row.is_narrowed else None
+    granted = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
     active = (row.status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, granted)
 
@@ -122,7 +124,7 @@ def add_session(
     connection: Connection, session_id: str, owner: tuple[int, int], client_hash: str, now: datetime,
     expires_at: datetime,
 ) -> None:  # fmt: skip
-    """Begin a session of `owner` (tenant and user)."""
+    """Insert a session of `owner` (tenant and user)."""
     tenant_id, user_id = owner
     connection.execute(
         insert(Session).values(
@@ -139,7 +141,7 @@ def add_session(
 
 
 def find_session(connection: Connection, session_id: str) -> FoundSession | None:
-    """Return the session by its id, whatever its tenant: it is what tells the tenant."""
+    """Return the session of that id in any tenant, since the tenant is not known yet."""
     statement = select(Session).where(Session.session_id == session_id)
     row = connection.execute(statement).one_or_none()
     if row is None:
@@ -153,7 +155,9 @@ def find_session(connection: Connection, session_id: str) -> FoundSession | None
 def advance(
     connection: Connection, session_id: str, generation: int, client_hash: str, now: datetime
 ) -> bool:
-    """Count one generation on from `generation`; False where another request was faster, or it is revoked."""
+    """Advance the session from `generation` to the next one. Return False if another request did so, or if it
+    is revoked.
+    """
     current = (
         Session.session_id == session_id, Session.generation == generation, Session.revoked_at.is_(None)
     )  # fmt: skip
@@ -165,7 +169,7 @@ def advance(
 def revoke_session(
     connection: Connection, tenant_id: int, session_id: str, because: str, now: datetime
 ) -> bool:
-    """End a tenant's session; False where it has ended before."""
+    """Revoke a tenant's session. Return False if it has already ended."""
     live = (Session.tenant_id == tenant_id, Session.session_id == session_id, Session.revoked_at.is_(None))
     ended = update(Session).where(*live).values(revoked_at=now, revoked_because=because)
     return connection.execute(ended).rowcount == 1
@@ -174,9 +178,7 @@ def revoke_session(
 def revoke_sessions_of(
     connection: Connection, tenant_id: int, user_id: int, because: str, now: datetime, kept: str = ""
 ) -> int:
-    """End all sessions of a user but the one `kept`, as when the password changes; return how many there
-    were.
-    """
+    """Revoke all sessions of a user except `kept`, as after a new password. Return their number."""
     live = (Session.tenant_id == tenant_id, Session.user_id == user_id, Session.revoked_at.is_(None))
     ended = (
         update(Session)
@@ -186,12 +188,12 @@ def revoke_sessions_of(
     return connection.execute(ended).rowcount
 
 
-def has_come_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
-    """Tell whether anybody logged into that account from that address; one query whatever there is."""
-    mine = and_(Session.tenant_id == Login.tenant_id, Session.user_id == Login.user_id)
+def has_logged_in_from(connection: Connection, slug: str, email: str, address_hash: str) -> bool:
+    """Return whether the account was ever logged in to from that address. Always one query."""
+    condition = and_(Session.tenant_id == Login.tenant_id, Session.user_id == Login.user_id)
     statement = (
         select(Session.session_id)
-        .join(Login, mine)
+        .join(Login, condition)
         .join(Tenant, Tenant.id == Login.tenant_id)
         .where(Tenant.slug == slug, Login.email == email)
         .where(Session.client_hash.startswith(address_hash, autoescape=True))
@@ -201,16 +203,16 @@ def has_come_from(connection: Connection, slug: str, email: str, address_hash: s
 
 
 def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
-    """Return what the declared tenant, and its user where one is named, are called."""
-    mine = and_(User.tenant_id == Tenant.id, User.id == user_id)
-    statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, mine, isouter=True)
+    """Return the names of the tenant and, if one is given, of its user."""
+    condition = and_(User.tenant_id == Tenant.id, User.id == user_id)
+    statement = select(Tenant.slug, Tenant.name, User.name, User.email).join(User, condition, isouter=True)
     return Me(*connection.execute(statement.where(Tenant.id == tenant_id)).one())
 
 
 def list_sessions(
     connection: Connection, owner: tuple[int, int], now: datetime, unused_since: datetime
 ) -> list[OpenSession]:
-    """Return the sessions of `owner` (tenant and user) that still count, the one used last first."""
+    """Return the active sessions of `owner` (tenant and user), most recently used first."""
     tenant_id, user_id = owner
     live = (Session.revoked_at.is_(None), Session.expires_at > now, Session.rotated_at > unused_since)
     columns = (getattr(Session, name) for name in OpenSession._fields)
@@ -221,7 +223,7 @@ def list_sessions(
 
 
 def delete_old_sessions(connection: Connection, owner: tuple[int, int], before: datetime, most: int) -> int:
-    """Delete sessions of `owner` that ended `before`, at most so many; return how many there were."""
+    """Delete at most `most` sessions of `owner` that ended before `before`. Return their number."""
     tenant_id, user_id = owner
     ended = or_(Session.revoked_at < before, Session.expires_at < before)
     old = select(Session.session_id).where(Session.tenant_id == tenant_id, Session.user_id == user_id, ended)

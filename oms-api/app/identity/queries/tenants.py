@@ -1,4 +1,4 @@
-"""The directory of tenants, and the lock under which one is administered."""
+"""Queries of the directory of tenants, and the lock for changes of one tenant."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from app.ids import new_tenant_id
 
 
 class TenantRow(NamedTuple):
-    """A tenant; `slack_default_role` is None where newcomers from Slack are refused."""
+    """A tenant. `slack_default_role` is None if it rejects new Slack users."""
 
     id: int
     slug: str
@@ -22,13 +22,16 @@ class TenantRow(NamedTuple):
 
 
 def lock_tenant(connection: Connection, tenant_id: int) -> None:
-    """Let nobody else administer the tenant until the transaction is over; trading goes on."""
-    mine = select(Tenant.id).where(Tenant.id == tenant_id)
-    connection.execute(mine.with_for_update(key_share=True))  # ignored by SQLite, which has one writer anyhow
+    """Lock the tenant against other administrative changes until the transaction ends. Trading is not
+    blocked.
+    """
+    condition = select(Tenant.id).where(Tenant.id == tenant_id)
+    # SQLite ignores it, and has a single writer anyway
+    connection.execute(condition.with_for_update(key_share=True))
 
 
 def find_tenant(connection: Connection, slug: str) -> TenantRow | None:
-    """Return the tenant of that slug, whosever it is."""
+    """Return the tenant of that slug, for any caller."""
     row = connection.execute(_TENANTS.where(Tenant.slug == slug)).one_or_none()
     return TenantRow._make(row) if row else None
 
@@ -38,14 +41,14 @@ def get_tenant(connection: Connection, tenant_id: int) -> TenantRow:
     return TenantRow._make(connection.execute(_TENANTS.where(Tenant.id == tenant_id)).one())
 
 
-def base_currency_of(connection: Connection, tenant_id: int) -> str:
+def get_base_currency(connection: Connection, tenant_id: int) -> str:
     """Return the currency of the tenant's limits on the sum of all portfolios."""
     statement = select(Tenant.base_currency).where(Tenant.id == tenant_id)
     return connection.execute(statement).scalar_one()
 
 
 def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:
-    """Return all tenants by slug; `after` is the slug of the last one seen."""
+    """Return all tenants by slug, after the slug `after`."""
     statement = _TENANTS.order_by(Tenant.slug).limit(limit)
     if after is not None:
         statement = statement.where(Tenant.slug > after)
@@ -60,7 +63,7 @@ def store_tenant(connection: Connection, slug: str, name: str, now: datetime) ->
 
 
 def change_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:
-    """Set columns of a tenant."""
+    """Update columns of a tenant."""
     connection.execute(update(Tenant).where(Tenant.id == tenant_id).values(**changes))
 
 

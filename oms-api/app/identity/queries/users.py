@@ -1,4 +1,4 @@
-"""A tenant's users, for those who administer them."""
+"""Queries of a tenant's users, for administrators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or_, select, update
 
 from app.identity.models import Login, User
-from app.identity.rules.administration import Place
+from app.identity.rules.administration import PageCursor
 from app.ids import new_timed_id
 
 
 class UserRow(NamedTuple):
-    """A user; `can_log_in` where there is a password."""
+    """A user. `can_log_in` is true if there is a password."""
 
     id: int
     email: str | None
@@ -27,36 +27,38 @@ class UserRow(NamedTuple):
 
     @property
     def called(self) -> str:
-        """What trails call the person."""
+        """The name of the person in the audit trail."""
         return self.email or self.person or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Which users: None means all. `part` is looked for in name, address and person, in any case."""
+    """Filters of the list of users; None means all. `part` is a case-insensitive search in name, address and
+    person.
+    """
 
     part: str | None = None
     role: str | None = None
     status: str | None = None
 
 
-def users_of(tenant_id: int) -> Select[Any]:
-    """Return the tenant's users, each as the fields of `UserRow`."""
+def select_users(tenant_id: int) -> Select[Any]:
+    """Return the query of the tenant's users, with the fields of `UserRow`."""
     return select(*_COLUMNS, _HAS_LOGIN).where(User.tenant_id == tenant_id)
 
 
 def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow | None:
     """Return the tenant's user of that id."""
-    row = connection.execute(users_of(tenant_id).where(User.id == user_id)).one_or_none()
+    row = connection.execute(select_users(tenant_id).where(User.id == user_id)).one_or_none()
     return UserRow._make(row) if row else None
 
 
 def list_users(
-    connection: Connection, tenant_id: int, wanted: UserFilter, limit: int, before: Place | None
+    connection: Connection, tenant_id: int, filters: UserFilter, limit: int, before: PageCursor | None
 ) -> list[UserRow]:
-    """Return users newest first; `before` is where the last one seen stands."""
+    """Return users, newest first, after the cursor `before`."""
     newest = (User.created_at.desc(), User.id.desc())
-    statement = users_of(tenant_id).where(*_conditions(wanted)).order_by(*newest).limit(limit)
+    statement = select_users(tenant_id).where(*_conditions(filters)).order_by(*newest).limit(limit)
     if before is not None:
         same_moment = and_(User.created_at == before.created_at, User.id < int(before.id))
         statement = statement.where(or_(User.created_at < before.created_at, same_moment))
@@ -64,15 +66,15 @@ def list_users(
 
 
 def is_known(connection: Connection, tenant_id: int, *, email: str | None, person: str | None) -> bool:
-    """Tell whether the tenant has a user of that e-mail address, or that person from Slack."""
+    """Return whether the tenant has a user with that e-mail address or Slack identity."""
     same = [
         column == value for column, value in ((User.email, email), (User.person, person)) if value is not None
     ]
-    return connection.execute(users_of(tenant_id).where(or_(*same))).first() is not None
+    return connection.execute(select_users(tenant_id).where(or_(*same))).first() is not None
 
 
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
-    """Insert a user and return the id."""
+    """Insert a user and return its id."""
     statement = insert(User).values(
         id=new_timed_id(now), tenant_id=tenant_id, created_at=now, updated_at=now, **values
     )
@@ -82,25 +84,25 @@ def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], n
 def change_user(
     connection: Connection, tenant_id: int, user_id: int, changes: dict[str, Any], now: datetime
 ) -> None:
-    """Set columns of a user."""
-    mine = (User.tenant_id == tenant_id, User.id == user_id)
-    connection.execute(update(User).where(*mine).values(**changes, updated_at=now))
+    """Update columns of a user."""
+    condition = (User.tenant_id == tenant_id, User.id == user_id)
+    connection.execute(update(User).where(*condition).values(**changes, updated_at=now))
 
 
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
-    """Tell whether somebody active, for all portfolios and with a password is admin of the tenant."""
+    """Return whether the tenant has an active admin with a password and access to all portfolios."""
     able = (User.role == "admin", User.status == "active", User.is_narrowed.is_(False), _HAS_LOGIN)
-    return connection.execute(users_of(tenant_id).where(*able)).first() is not None
+    return connection.execute(select_users(tenant_id).where(*able)).first() is not None
 
 
-def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.role is not None:
-        conditions.append(User.role == wanted.role)
-    if wanted.status is not None:
-        conditions.append(User.status == wanted.status)
-    if wanted.part:
-        part = wanted.part.lower()
+    if filters.role is not None:
+        conditions.append(User.role == filters.role)
+    if filters.status is not None:
+        conditions.append(User.status == filters.status)
+    if filters.part:
+        part = filters.part.lower()
         named = (func.lower(column) for column in (User.name, User.email, User.person))
         conditions.append(or_(*(column.contains(part, autoescape=True) for column in named)))
     return conditions

@@ -1,1 +1,1 @@
-"""Tenants, people, keys and sessions over REST."""
+"""REST routes of tenants, users, keys and sessions."""

@@ -1,15 +1,15 @@
-"""API keys."""
+"""Routes of API keys."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import KEY_ID, PageQuery, place, place_text
+from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
     KeyIn,
     KeyMadeOut,
@@ -26,10 +26,10 @@ from app.wire.paths import ID
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_KEYS))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
 TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
-_KEYS = "keys"  # the list that a cursor goes on with
+_KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
 
 
@@ -42,13 +42,15 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
 )
 async def make_key(
     caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
-    sent: TheRequest,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Make a key, which is shown once: with no more scopes, portfolios or time than one has oneself."""
-    asking, wanted = sent.asking(caller, body), body.wanted()
-    return answered(
+    """Create a key, which is shown once. Its scopes, portfolios and lifetime cannot exceed those of the
+    caller.
+    """
+    context, parameters = request_context.context(caller, body), body.parameters()
+    return build_response(
         await administration.change(
-            asking, lambda connection, now: service.create_key(connection, asking, wanted, now)
+            context, lambda connection, now: service.create_key(connection, context, parameters, now)
         )
     )
 
@@ -60,27 +62,29 @@ async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: TheReaders, cursors: TheCursors,
     clock: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Keys, newest first, without the keys themselves."""
+    """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
-    before = place(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
+    before = parse_cursor(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
-        return service.keys_facts(connection, tenant_id, found[: query.limit], now), len(found) > query.limit
+        return service.serialize_keys(connection, tenant_id, found[: query.limit], now), len(
+            found
+        ) > query.limit
 
     page, more = await readers.run(read, tenant_id)
-    last = place_text(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
+    last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
     return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if more else None))
 
 
 @router.get(_ONE, summary="Get an API key", responses=responses(200, {"model": KeyOut}, 404))
 async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
-    """One key, without the key itself."""
+    """Get one key, without its secret."""
     now = clock()
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_key(connection, caller.tenant_id, key_id)
-        [facts] = service.keys_facts(connection, caller.tenant_id, [found], now)
+        [facts] = service.serialize_keys(connection, caller.tenant_id, [found], now)
         return facts
 
     return answer(await readers.run(read, caller.tenant_id))
@@ -94,15 +98,15 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 )
 async def change_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Rename a key, or end it: within a second it opens nothing, in any process."""
-    asking, name, revoked = sent.asking(caller, body, key_id), body.new_name(), body.ends()
-    return answered(
+    """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
+    context, name, revoked = request_context.context(caller, body, key_id), body.new_name(), body.ends()
+    return build_response(
         await administration.change(
-            asking,
+            context,
             lambda connection, now: service.change_key(
-                connection, asking, key_id, name, now, revoked=revoked
+                connection, context, key_id, name, now, revoked=revoked
             ),
         )
     )
@@ -117,14 +121,14 @@ async def change_key(
 )
 async def rotate_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Let a fresh key, which is shown once, take this one's name and rights. The old one, renamed, works on
-    for the overlap: time to bring the fresh one to where it is used.
+    """Replace a key by a new one, shown once, with the same name and rights. The old key is renamed and stays
+    valid for the overlap, which leaves time to deploy the new one.
     """
-    asking, wanted = sent.asking(caller, body, key_id), body.wanted()
-    return answered(
+    context, parameters = request_context.context(caller, body, key_id), body.parameters()
+    return build_response(
         await administration.change(
-            asking, lambda connection, now: service.rotate_key(connection, asking, key_id, wanted, now)
+            context, lambda connection, now: service.rotate_key(connection, context, key_id, parameters, now)
         )
     )

@@ -1,4 +1,4 @@
-"""The audit trail, read and exported."""
+"""Routes that read and export the audit trail."""
 
 from typing import Annotated
 
@@ -7,18 +7,18 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
 from app.clock import iso
-from app.identity.dependencies import allowed, rate_key
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, entry_out
+from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
-from app.wire.exports import Read, lines_described
+from app.wire.exports import Read, describe_lines
 from app.wire.lists import link
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(allowed(Operation.READ_AUDIT))]
-_ENTRIES = "audit"  # the list that a cursor goes on with
+Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
+_ENTRIES = "audit"  # the name of the list in cursors
 
 
 @router.get(
@@ -33,44 +33,44 @@ async def list_entries(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """Who did what, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
+    """List the recorded actions, newest first."""
+    tenant_id, filters = caller.tenant_id, query.filter()
     before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_entries(connection, tenant_id, wanted, query.limit + 1, before),
+        lambda connection: queries.list_entries(connection, tenant_id, filters, query.limit + 1, before),
         tenant_id,
     )
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
-    return answer(list(map(entry_out, page)), headers=link(request, cursor))
+    return answer(list(map(serialize_entry, page)), headers=link(request, cursor))
 
 
 @router.get(
     "/export",
     summary="Export the audit log",
     response_class=Response,
-    responses=responses(200, lines_described("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
+    responses=responses(200, describe_lines("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
 async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """The whole trail, oldest first, each entry just as it is hashed: `python -m app.verify --audit FILE`
-    proves it offline.
+    """Export the whole trail, oldest first, each entry exactly as it is hashed. `python -m app.verify --audit
+    FILE` verifies it offline.
     """
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+        head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
-    return await exports.respond(tenant_id, rate_key(caller), begin, "audit.jsonl")
+    return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
 async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Where the trail stands now, to be kept out of this service's reach: `python -m app.verify --audit FILE
-    --head FILE` finds whatever was rewritten, or cut off the end, since.
+    """Get the current head of the trail. Store it outside of this service: `python -m app.verify --audit FILE
+    --head FILE` detects entries that were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
-    head = await readers.run(lambda connection: queries.head_of(connection, tenant_id), tenant_id)
+    head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
     return answer({"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": iso(at)})

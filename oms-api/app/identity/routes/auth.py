@@ -1,10 +1,10 @@
-"""Logging in and out."""
+"""Routes of authentication."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.identity.dependencies import allowed, count_stranger
+from app.identity.dependencies import count_unauthenticated, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -14,19 +14,20 @@ from app.identity.schemas.auth import (
     RefreshIn,
     SessionOut,
     TokensOut,
-    me_out,
-    session_out,
-    tokens_out,
+    serialize_identity,
+    serialize_session,
+    serialize_tokens,
 )
-from app.identity.service.logins import LogIns
-from app.identity.service.sessions import Sessions, session_id_of
+from app.identity.service.logins import LoginService
+from app.identity.service.sessions import Sessions, get_session_id
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import part
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 
-_FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}  # who logs in is nobody yet
+# the caller is not authenticated yet
+_FOR_ANYBODY: dict[str, Any] = {"x-operation": "anybody", "x-roles": []}
 _LOGIN_EXAMPLE = {"tenant": "alpha", "email": "alice@example.com", "password": "four words of your own"}
 _PASSWORD_EXAMPLE = {
     "current_password": "four words of your own",
@@ -40,40 +41,40 @@ async def _client(request: Request) -> Client:
     return Client(edge.address, request.headers.get("user-agent", ""), edge.request_id)
 
 
-Me = Annotated[Caller, Depends(allowed(Operation.READ_SELF))]
+Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
 TheClient = Annotated[Client, Depends(_client)]
 TheSessions = Annotated[Sessions, part("sessions")]
-TheLogIns = Annotated[LogIns, part("log_ins")]
+TheLoginService = Annotated[LoginService, part("login_service")]
 
 
 @router.post(
     "/login",
     summary="Log in",
-    dependencies=[Depends(count_stranger)],
+    dependencies=[Depends(count_unauthenticated)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
 )
 async def log_in(
-    body: Annotated[LoginIn, Depends(json_body(LoginIn))], log_ins: TheLogIns, client: TheClient
+    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLoginService, client: TheClient
 ) -> Response:
-    """Begin a session. A wrong tenant, address or password are told by the same words."""
-    return answer(tokens_out(await log_ins.log_in(body.credentials(), client)))
+    """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
+    return answer(serialize_tokens(await login_service.log_in(body.credentials(), client)))
 
 
 @router.post(
     "/refresh",
     summary="Refresh a session",
-    dependencies=[Depends(count_stranger)],
+    dependencies=[Depends(count_unauthenticated)],
     responses=responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
 )
 async def refresh(
     body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: TheSessions, client: TheClient
 ) -> Response:
-    """Exchange a refresh token, which works once. An answer that was lost can be asked for again within
-    10 seconds; a token that was exchanged before ends its session.
+    """Exchange a refresh token, which is valid once. A client that lost the response may repeat the request
+    within 10 seconds. A later repeat ends the session.
     """
-    return answer(tokens_out(await sessions.refresh(body.refresh_token, client)))
+    return answer(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
 
 @router.post(
@@ -83,15 +84,15 @@ async def refresh(
     responses=responses(204, {"description": "The session is over"}, 413, 415),
 )
 async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
-    """End the session of the access token that is sent: within a second its tokens open nothing."""
+    """End the session of the access token. Its tokens become invalid within one second."""
     await sessions.log_out(me, client)
     return Response(status_code=204)
 
 
 @router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
 async def get_current_user(me: Me, sessions: TheSessions) -> Response:
-    """Tell who the caller is, and what it may."""
-    return answer(me_out(me, await sessions.me(me)))
+    """Get the caller's identity and rights."""
+    return answer(serialize_identity(me, await sessions.me(me)))
 
 
 @router.post(
@@ -102,20 +103,23 @@ async def get_current_user(me: Me, sessions: TheSessions) -> Response:
     openapi_extra=documented_body(PasswordIn, _PASSWORD_EXAMPLE),
 )
 async def set_password(
-    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn))], log_ins: TheLogIns, client: TheClient
+    me: Me,
+    body: Annotated[PasswordIn, Depends(json_body(PasswordIn))],
+    login_service: TheLoginService,
+    client: TheClient,
 ) -> Response:
-    """Change the password of the person who is logged in, who must know the current one. All other sessions
-    of the person end; this one goes on.
+    """Change the password of the logged-in user, who must send the current one. All other sessions of the
+    user end.
     """
-    await log_ins.change_password(me, body.current_password, body.new_password, client)
+    await login_service.change_password(me, body.current_password, body.new_password, client)
     return Response(status_code=204)
 
 
 @router.get("/sessions", summary="List your sessions", responses=responses(200, {"model": list[SessionOut]}))
 async def list_sessions(me: Me, sessions: TheSessions) -> Response:
-    """List the sessions of the person who is logged in that still count, the one used last first."""
-    found = await sessions.list_own(me)
-    return answer([session_out(session, session_id_of(me)) for session in found])
+    """List the active sessions of the logged-in user, most recently used first."""
+    found = await sessions.list_own_sessions(me)
+    return answer([serialize_session(session, get_session_id(me)) for session in found])
 
 
 @router.delete(
@@ -127,6 +131,6 @@ async def list_sessions(me: Me, sessions: TheSessions) -> Response:
 async def revoke_session(
     me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: TheSessions, client: TheClient
 ) -> Response:
-    """End one of your own sessions: within a second its tokens open nothing."""
+    """End one of your own sessions. Its tokens become invalid within one second."""
     await sessions.revoke(me, session_id, client)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""What administrators' routes are given, and how they answer."""
+"""Parameters and responses that administrators' routes share."""
 
 from typing import Annotated
 
@@ -6,25 +6,25 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from app.identity.rules.access import Caller
-from app.identity.service.idempotent_operations import Administration, Answer, Asking
+from app.identity.service.idempotent_operations import Administration, Answer, OperationContext
 from app.wire.answers import REPLAYED
 from app.wire.dependencies import part
 from app.wire.idempotency import IdempotencyKey
 
 
-class Sent:
-    """What a request carries beside its caller and body."""
+class RequestContext:
+    """The parts of a request beside the caller and the body."""
 
     def __init__(self, request: Request, key: IdempotencyKey) -> None:
         self._request, self._key = request, key
 
-    def asking(self, caller: Caller, body: BaseModel, subject: object = "") -> Asking:
-        """Return the request as services take it; `subject` is what its path names."""
+    def context(self, caller: Caller, body: BaseModel, subject: object = "") -> OperationContext:
+        """Return the request as services take it. `subject` is the object that the path names."""
         request, path = self._request, self._request.scope["route"].path_format
         address = request.state.edge.address or None
         operation = f"{request.method} {path}"
         request_id = request.state.edge.request_id
-        return Asking(
+        return OperationContext(
             caller,
             operation,
             str(subject),
@@ -35,11 +35,11 @@ class Sent:
         )
 
 
-def answered(done: Answer) -> Response:
-    """Return what became of a request."""
+def build_response(done: Answer) -> Response:
+    """Build the response of an executed request."""
     headers = {REPLAYED: "true"} if done.replayed else {}
     return Response(done.body, done.status, headers, media_type="application/json")
 
 
 TheAdministration = Annotated[Administration, part("administration")]
-TheRequest = Annotated[Sent, Depends()]
+TheRequestContext = Annotated[RequestContext, Depends()]

@@ -1,28 +1,28 @@
-"""Roles: what each may do, and who has which."""
+"""Routes of roles."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.identity.dependencies import allowed
-from app.identity.routes.request_context import TheRequest
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheRequestContext
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.routes.users import Manager, TheUser
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, roles_out
+from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
 from app.identity.schemas.users import UserOut
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 
 router = APIRouter(prefix="/roles", tags=["users and roles"])
 
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_ROLES))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_ROLES))]
 
 
 @router.get("", summary="List roles", responses=responses(200, {"model": list[RoleOut]}))
 async def list_roles(_: Reader) -> Response:
-    """The roles there are, and what each may do."""
-    return answer(roles_out())
+    """List the roles and the operations that each allows."""
+    return answer(serialize_roles())
 
 
 @router.post(
@@ -34,10 +34,10 @@ async def list_roles(_: Reader) -> Response:
 )
 async def grant_role(
     caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: TheUserChanger,
-    sent: TheRequest,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Give a user a role, for all portfolios or for those named."""
-    return await users.change(sent.asking(caller, body), body.user_id, body.changes(), status=201)
+    """Grant a user a role for all portfolios, or for named ones."""
+    return await users.change(request_context.context(caller, body), body.user_id, body.changes(), status=201)
 
 
 @router.patch(
@@ -48,7 +48,7 @@ async def grant_role(
 )
 async def change_role(
     caller: Manager, user_id: TheUser, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
-    users: TheUserChanger, sent: TheRequest,
+    users: TheUserChanger, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change a user's role, or the portfolios it is for."""
-    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())
+    """Change a user's role, or its portfolios."""
+    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())

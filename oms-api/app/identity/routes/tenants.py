@@ -1,12 +1,12 @@
-"""Tenants."""
+"""Routes of tenants."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -27,11 +27,11 @@ from app.wire.lists import link
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
-Operator = Annotated[Caller, Depends(allowed(Operation.MAKE_TENANT))]
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_TENANTS))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_TENANT))]
+Operator = Annotated[Caller, Depends(require_permission(Operation.MAKE_TENANT))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_TENANTS))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_TENANT))]
 TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
-_TENANTS = "tenants"  # the list that a cursor goes on with
+_TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 
@@ -45,13 +45,13 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Make a tenant, with a first admin key that is shown once. For the installation's own key alone."""
-    asking, wanted = sent.asking(caller, body), body.wanted()
-    return answered(
+    """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
+    context, parameters = request_context.context(caller, body), body.parameters()
+    return build_response(
         await administration.change(
-            asking, lambda connection, now: service.create_tenant(connection, asking, wanted, now)
+            context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
         )
     )
 
@@ -66,23 +66,23 @@ async def list_tenants(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """One's own tenant; for the installation's own key, the directory of all by slug."""
+    """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return answer([service.listed_facts(own)])
+        return answer([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
     found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
     page, more = found[: query.limit], len(found) > query.limit
     cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if more else None
-    return answer(list(map(service.listed_facts, page)), headers=link(request, cursor))
+    return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
 
 
 @router.get(
     "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
 )
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
-    """One's own tenant, or for the installation's own key what the directory shows of another."""
-    found = await readers.run(lambda connection: service.seen_tenant(connection, caller, slug))
+    """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
+    found = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
     return answer(service.serialize_tenant(caller, found))
 
 
@@ -96,15 +96,15 @@ async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Resp
 )
 async def change_tenant(
     caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change a tenant. Its admins change its name, `slack_default_role` and `base_currency`, the
-    installation's own key its `status`.
+    """Change a tenant. Its administrators set its name, `slack_default_role` and `base_currency`; the
+    operator's key sets its `status`.
     """
-    asking, changes = sent.asking(caller, body, slug), body.changes()
-    return answered(
+    context, changes = request_context.context(caller, body, slug), body.changes()
+    return build_response(
         await administration.change(
-            asking, lambda connection, now: service.change_tenant(connection, asking, slug, changes, now)
+            context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
         )
     )
 
@@ -118,16 +118,17 @@ async def change_tenant(
 )
 async def claim_workspace(
     caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to a tenant, so that its people may act through the tenant's bot.
+    """Bind a Slack workspace to a tenant, so that its users may act through the tenant's bot.
 
-    A repeat answers 200. For the installation's own key alone.
+    A repeat returns 200. Only the operator's key may call this.
     """
-    asking, team_id = sent.asking(caller, body, slug), body.team_id
-    return answered(
+    context, team_id = request_context.context(caller, body, slug), body.team_id
+    return build_response(
         await administration.change(
-            asking, lambda connection, now: workspaces.claim_workspace(connection, asking, slug, team_id, now)
+            context,
+            lambda connection, now: workspaces.claim_workspace(connection, context, slug, team_id, now),
         )
     )
 
@@ -140,13 +141,13 @@ async def claim_workspace(
 )
 async def release_workspace(
     caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, sent: TheRequest,
+    administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Release a workspace, so that the operator can bind it to another tenant. Its users stay."""
-    asking, team_id = sent.asking(caller, body, slug), body.team_id
-    return answered(
+    """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
+    context, team_id = request_context.context(caller, body, slug), body.team_id
+    return build_response(
         await administration.change(
-            asking,
-            lambda connection, now: workspaces.release_workspace(connection, asking, slug, team_id, now),
+            context,
+            lambda connection, now: workspaces.release_workspace(connection, context, slug, team_id, now),
         )
     )

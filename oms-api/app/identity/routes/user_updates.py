@@ -1,4 +1,4 @@
-"""Changing a user, as the routes of users and of roles do."""
+"""Updates of users, shared by the routes of users and of roles."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,29 +7,35 @@ from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.identity.queries.users import UserRow
-from app.identity.routes.request_context import TheAdministration, answered
+from app.identity.routes.request_context import TheAdministration, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
-from app.identity.service.idempotent_operations import Asking
+from app.identity.service.idempotent_operations import OperationContext
 from app.wire.dependencies import TheReaders
 
 
 @dataclass(frozen=True, slots=True)
 class UserChanger:
-    """One for each request."""
+    """Changes users. One instance per request."""
 
     readers: TheReaders
     administration: TheAdministration
 
-    async def change(self, asking: Asking, user_id: int, changes: UserChanges, status: int = 200) -> Response:
-        """Change a user of the caller's tenant, and answer. Raises NoSuchUser, and what the service does."""
-        tenant_id = asking.caller.tenant_id
+    async def change(
+        self, context: OperationContext, user_id: int, changes: UserChanges, status: int = 200
+    ) -> Response:
+        """Change a user of the caller's tenant and return the response. Raise NoSuchUser, and the service's
+        errors.
+        """
+        tenant_id = context.caller.tenant_id
 
         def read(connection: Connection) -> UserRow:
             return service.get_user(connection, tenant_id, user_id)
 
         user = await self.readers.run(read, tenant_id)
-        return answered(await service.change_user(self.administration, asking, user, changes, status=status))
+        return build_response(
+            await service.change_user(self.administration, context, user, changes, status=status)
+        )
 
 
 TheUserChanger = Annotated[UserChanger, Depends()]

@@ -1,16 +1,16 @@
-"""Users."""
+"""Routes of users."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
+from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import UserId, place, place_text
+from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
@@ -20,10 +20,10 @@ from app.wire.lists import link
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
-Reader = Annotated[Caller, Depends(allowed(Operation.READ_PEOPLE))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PEOPLE))]
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
 TheUser = Annotated[UserId, Path()]
-_USERS = "users"  # the list that a cursor goes on with
+_USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
     "email": "alice@example.com",
     "name": "Alice",
@@ -42,10 +42,12 @@ _EXAMPLE = {
 )
 async def make_user(
     caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: TheAdministration,
-    sent: TheRequest,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Make a user who logs in by e-mail address and password, or comes from Slack, or both."""
-    return answered(await service.create_user(administration, sent.asking(caller, body), body.wanted()))
+    """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
+    return build_response(
+        await service.create_user(administration, request_context.context(caller, body), body.parameters())
+    )
 
 
 @router.get("", summary="List users", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
@@ -56,26 +58,26 @@ async def list_users(
     cursors: TheCursors,
     request: Request,
 ) -> Response:
-    """Users, newest first."""
-    tenant_id, wanted = caller.tenant_id, query.filter()
-    before = place(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+    """List users, newest first."""
+    tenant_id, filters = caller.tenant_id, query.filter()
+    before = parse_cursor(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = queries.list_users(connection, tenant_id, wanted, query.limit + 1, before)
-        return service.users_facts(connection, tenant_id, found[: query.limit]), len(found) > query.limit
+        found = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
+        return service.serialize_users(connection, tenant_id, found[: query.limit]), len(found) > query.limit
 
     page, more = await readers.run(read, tenant_id)
-    last = place_text(page[-1]["created_at"], page[-1]["id"]) if more else ""
+    last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
     return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
 
 
 @router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))
 async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Response:
-    """One user."""
+    """Get one user."""
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_user(connection, caller.tenant_id, user_id)
-        [facts] = service.users_facts(connection, caller.tenant_id, [found])
+        [facts] = service.serialize_users(connection, caller.tenant_id, [found])
         return facts
 
     return answer(await readers.run(read, caller.tenant_id))
@@ -89,7 +91,9 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
 )
 async def change_user(
     caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: TheUserChanger, sent: TheRequest,
+    users: TheUserChanger, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change a user. It counts within a second; who is disabled or has another password is logged out."""
-    return await users.change(sent.asking(caller, body, user_id), user_id, body.changes())
+    """Change a user, effective within one second. Disabling a user or setting a password ends the user's
+    sessions.
+    """
+    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())

@@ -1,4 +1,4 @@
-"""Slack workspaces that a bot claims for its tenant."""
+"""Routes by which a bot claims a Slack workspace for its tenant."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import allowed
-from app.identity.errors import WorkspaceElsewhere
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.dependencies import require_permission
+from app.identity.errors import WorkspaceNotBound
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
@@ -20,7 +20,7 @@ from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, part
 
 TheStatements = Annotated[StatementReader, part("statements")]
-Claimant = Annotated[Caller, Depends(allowed(Operation.CLAIM_WORKSPACE))]
+Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 
@@ -34,24 +34,27 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    administration: TheAdministration, sent: TheRequest, statements: TheStatements, now: TheClock,
+    administration: TheAdministration, request_context: TheRequestContext,
+    statements: TheStatements, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to the tenant of the key that the statement names. Every refusal is the same.
+    """Bind a Slack workspace to the tenant of the key that the statement names. All refusals have the same
+    error.
 
-    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has named the
-    workspace of its token. A repeat with a new statement answers 200; a used statement changes nothing more.
+    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has
+    identified the workspace of its token. A repeat with a new statement returns 200. A statement that was
+    used before changes nothing.
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
-    # The nonce is the idempotency key, so that a statement counts once.
-    asking = replace(sent.asking(caller, body), key=nonce)
+    # The nonce is the idempotency key, so that a statement takes effect once.
+    context = replace(request_context.context(caller, body), key=nonce)
 
     def claim(connection: Connection, at: datetime) -> Change:
-        return claim_by_statement(connection, asking, body.team_id, at)
+        return claim_by_statement(connection, context, body.team_id, at)
 
-    return answered(await administration.change(asking, claim))
+    return build_response(await administration.change(context, claim))
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:
     if statement is None or (statement.team_id, statement.key_id) != (team_id, caller.key_id):
-        raise WorkspaceElsewhere
+        raise WorkspaceNotBound
     return statement.nonce

@@ -1,1 +1,1 @@
-"""Who may do what, as plain values."""
+"""Rules of authorization, without I/O."""

@@ -1,4 +1,4 @@
-"""Roles, scopes, and the one table of what each may do."""
+"""Roles, scopes, and the table of the operations that each of them allows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ FIRST_TENANT = 1
 
 
 class Scope(StrEnum):
-    """What a key may do. TENANTS, making and ending tenants, is the installation's own key's alone."""
+    """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants."""
 
     READ = "read"
     TRADE = "trade"
@@ -21,7 +21,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person is to a tenant."""
+    """The role of a user in a tenant."""
 
     VIEWER = "viewer"
     TRADER = "trader"
@@ -40,8 +40,8 @@ SCOPES_OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset(Scope) - {Scope.TENANTS},
 }
 
-# A key's scope brings those below it; `act_as` alone does nothing but speak for people.
-_BRINGS: dict[Scope, frozenset[Scope]] = {
+# A key's scope implies the scopes below it. `act_as` alone only allows acting for people.
+_IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.READ: frozenset(),
     Scope.TRADE: frozenset({Scope.READ}),
     Scope.APPROVE: frozenset({Scope.READ}),
@@ -50,12 +50,12 @@ _BRINGS: dict[Scope, frozenset[Scope]] = {
     Scope.ACT_AS: frozenset(),
     Scope.TENANTS: frozenset(),
 }
-# What a key that speaks for a person never gains by it, unless it has it by itself.
-_BY_ITSELF = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
+# A key that acts for a person does not gain these scopes from that person.
+_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
 
 
 class Operation(StrEnum):
-    """What can be asked of the service."""
+    """An operation of the API."""
 
     READ_BOOKS = "read_books"
     READ_EVENTS = "read_events"
@@ -91,9 +91,11 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: the scopes of which any one will do, and whether a caller who is narrowed to some
-    portfolios may ask at all. What is `operators` is for keys of the first tenant, the installation's own;
-    what is `people` is for a named person, not for a key that nobody stands behind.
+    """One row of the table. A caller needs any one of `scopes`.
+
+    `narrowed` says whether a caller restricted to some portfolios may call the operation. `operators`
+    restricts it to keys of the first tenant, which is the operator's. `people` restricts it to named persons
+    and excludes keys that act for nobody.
     """
 
     any_of: frozenset[Scope]
@@ -102,7 +104,7 @@ class Rule:
     people: bool = False
 
     def roles(self) -> list[Role]:
-        """Return the roles that may, in the order of their definition."""
+        """Return the roles that allow the operation, in the order of their definition."""
         return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of and not self.operators]
 
 
@@ -114,7 +116,7 @@ def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people
 TABLE: dict[Operation, Rule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
-    Operation.READ_EVENTS: _rule(_READ, narrowed=False),    # everybody: they tell of all portfolios
+    Operation.READ_EVENTS: _rule(_READ, narrowed=False),  # everybody: the events cover all portfolios
     Operation.READ_ROLES: _rule(_READ),                     # everybody
     Operation.ESTIMATE_COSTS: _rule(_READ),                 # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
@@ -126,7 +128,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
     Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
-    Operation.READ_LATCHES: _rule(_READ, narrowed=False),   # everybody: they tell of all portfolios
+    Operation.READ_LATCHES: _rule(_READ, narrowed=False),  # everybody: the latches cover all portfolios
     Operation.RELEASE_LATCH: _rule(_RISK, _ADMIN, narrowed=False, people=True),  # risk, admin
     Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
     Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
@@ -139,19 +141,20 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
-    Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),     # admin, and the bot's own key
-    Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),        # nobody: the installation's own key
-    Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),  # nobody: all tenants' work
+    Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
+    Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
+    # no role: the metrics cover all tenants
+    Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, and what they may.
+    """An authenticated caller and its rights.
 
-    `key_id` is the key's id or "session:…", `name` the key's name or "session". `person` is the human
-    behind it, as "slack:T1:U1" or an e-mail address; `portfolios` the name keys of the portfolios that the
-    caller is narrowed to, None for all.
+    `key_id` is the key's id or "session:…". `name` is the key's name or "session". `person` is the person
+    behind the caller, as "slack:T1:U1" or an e-mail address. `portfolios` holds the name keys of the
+    portfolios that the caller is restricted to; None means all.
     """
 
     tenant_id: int
@@ -166,11 +169,11 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """Who acts, for trails: the person, else the key."""
+        """The actor that the audit trail records: the person, or else the key."""
         return self.person or f"key:{self.name}"
 
     def may(self, operation: Operation) -> bool:
-        """Tell whether the table lets the caller do this."""
+        """Return whether the table allows the operation to the caller."""
         rule = TABLE[operation]
         if rule.operators and (self.tenant_id != FIRST_TENANT or self.person is not None):
             return False
@@ -179,13 +182,13 @@ class Caller:
         return bool(self.scopes & rule.any_of) and (rule.narrowed or self.portfolios is None)
 
     def sees(self, portfolio_key: str) -> bool:
-        """Tell whether the portfolio of that name key is the caller's to see."""
+        """Return whether the caller may see the portfolio of that name key."""
         return self.portfolios is None or portfolio_key in self.portfolios
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user of a tenant, as authentication knows them."""
+    """A user of a tenant, as authentication needs it."""
 
     user_id: int
     person: str
@@ -194,31 +197,32 @@ class Person:
     portfolios: frozenset[str] | None
 
 
-def acting_for(caller: Caller, person: Person) -> Caller:
-    """Return the caller who speaks for `person`: with the person's rights, and never more than the key may
-    itself where people, keys and the tenant are managed.
+def get_acting_caller(caller: Caller, person: Person) -> Caller:
+    """Return the caller that acts for `person`.
+
+    It has the person's rights. To manage users, keys and the tenant it also needs the right of the key.
     """
-    scopes = SCOPES_OF_ROLE[person.role] - (_BY_ITSELF - caller.scopes)
+    scopes = SCOPES_OF_ROLE[person.role] - (_NOT_DELEGABLE - caller.scopes)
     return replace(
         caller,
         scopes=scopes,
         role=person.role,
         user_id=person.user_id,
         person=person.person,
-        portfolios=both_narrowed(caller.portfolios, person.portfolios),
+        portfolios=intersect_portfolios(caller.portfolios, person.portfolios),
     )
 
 
-def both_narrowed(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    """Return what is left of two narrowings; None narrows nothing."""
+def intersect_portfolios(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the intersection of two portfolio restrictions. None means no restriction."""
     if one is None or other is None:
         return other if one is None else one
     return one & other
 
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Return all scopes that `words` grant. Raises ValueError for an unknown one, or none."""
+    """Return all scopes that `words` imply. Raise ValueError for an unknown scope, or for none."""
     named = {Scope(word) for word in words}
     if not named:
         raise ValueError("a key needs at least one scope")
-    return frozenset(named.union(*(_BRINGS[scope] for scope in named)))
+    return frozenset(named.union(*(_IMPLIED_SCOPES[scope] for scope in named)))

@@ -1,18 +1,18 @@
-"""What administrators ask for, and how much of it they may give: never more than they have themselves."""
+"""Parameters of administrators' operations, and their limit: nobody grants more than they have."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
-from app.identity.errors import TooBroad
+from app.identity.errors import RightsExceeded
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 
-MOST_PORTFOLIOS = 90  # that one can be narrowed to; their names fit an entry of the audit trail
+MAX_PORTFOLIOS = 90  # the names must fit into one entry of the audit trail
 
 
-class Place(NamedTuple):
-    """Where a list, newest first, goes on: after what was made then, and has that id."""
+class PageCursor(NamedTuple):
+    """The cursor of a list, newest first: the creation time and id of the last row of the page before."""
 
     created_at: datetime
     id: str
@@ -20,14 +20,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewTenant:
-    """A tenant to be made."""
+    """A tenant to create."""
 
     slug: str
     name: str
 
 
 class TenantChanges(TypedDict, total=False):
-    """What is to change of a tenant; what is not there stays."""
+    """Changes of a tenant. Fields that are not set keep their value."""
 
     name: str
     slack_default_role: str | None
@@ -37,7 +37,7 @@ class TenantChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made; `portfolios` are names, None for all."""
+    """A user to create. `portfolios` holds names; None means all."""
 
     name: str
     role: Role
@@ -48,7 +48,7 @@ class NewUser:
 
 
 class UserChanges(TypedDict, total=False):
-    """What is to change of a user; what is not there stays."""
+    """Changes of a user. Fields that are not set keep their value."""
 
     name: str
     role: str
@@ -59,7 +59,7 @@ class UserChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be made. Where nothing `is_said` of its expiry, it expires with whoever makes it."""
+    """A key to create. Unless `is_said`, it expires together with the caller."""
 
     name: str
     scopes: frozenset[Scope]
@@ -70,8 +70,8 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How a key is followed by another: the old one works for so many seconds more. Where nothing `is_said`
-    of the new one's expiry, it is that of the old.
+    """Parameters of a key rotation. The old key stays valid for `overlap` seconds. Unless `is_said`, the new
+    key expires when the old one would have.
     """
 
     overlap_seconds: int
@@ -80,31 +80,31 @@ class Rotation:
 
 
 def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
-    """Raise TooBroad unless the caller has all of these scopes."""
+    """Raise RightsExceeded unless the caller has all of these scopes."""
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
-        raise TooBroad(
+        raise RightsExceeded(
             f"You cannot give {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
         )
 
 
 def require_role(caller: Caller, *roles: Role) -> None:
-    """Raise TooBroad unless the caller has all that these roles may."""
+    """Raise RightsExceeded unless the caller has all rights of these roles."""
     require_scopes(caller, frozenset[Scope]().union(*(SCOPES_OF_ROLE[role] for role in roles)))
 
 
 def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> None:
-    """Raise TooBroad where that is wider than the portfolios the caller is narrowed to."""
+    """Raise RightsExceeded if the portfolios exceed those that the caller is restricted to."""
     if caller.portfolios is None:
         return
     if name_keys is None or not caller.portfolios.issuperset(name_keys):
-        raise TooBroad("You cannot give more portfolios than those that you are narrowed to.")
+        raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
 
 
-def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
-    """Return when what the caller gives expires: as wanted, and where nothing was said with the caller.
+def compute_granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
+    """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
-    Raises TooBroad for what would outlive the caller.
+    Raise RightsExceeded if it is later than that of the caller.
     """
     own = caller.expires_at
     if own is None:
@@ -112,10 +112,10 @@ def granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) ->
     if wanted is None and not is_said:
         return own
     if wanted is None or wanted > own:
-        raise TooBroad("You cannot give what outlives your own key or session: see expires_at.")
+        raise RightsExceeded("`expires_at` must not be later than that of your own key or session.")
     return wanted
 
 
-def retired_name(name: str, key_id: str, most: int) -> str:
-    """Return what a key is called once its successor has its name."""
+def format_retired_name(name: str, key_id: str, most: int) -> str:
+    """Return the name of a key after its successor has taken over its name."""
     return f"{name[: most - len(key_id) - 1]}~{key_id}"

@@ -1,14 +1,14 @@
-"""Where requests come from, as far as sessions and throttles tell clients apart, and what people say."""
+"""The client of a request, as sessions and throttles distinguish clients, and log-in credentials."""
 
 import hashlib
 from dataclasses import dataclass, field
 
-from app.addresses import network_of
+from app.addresses import find_network
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from, and what it is called in logs."""
+    """The network address of a request and its User-Agent."""
 
     address: str
     user_agent: str
@@ -16,14 +16,14 @@ class Client:
 
     @property
     def hash(self) -> str:
-        """What tells clients apart: 32 digits for the network, 32 for it with the User-Agent."""
-        network = network_of(self.address)
-        return f"{address_hash(network)}{_digits(network, self.user_agent)}"
+        """The client's fingerprint: 32 hex digits of the network, then 32 that include the User-Agent."""
+        network = find_network(self.address)
+        return f"{hash_address(network)}{_digits(network, self.user_agent)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person says: the tenant's slug, an e-mail address in lower case, the password."""
+    """The tenant's slug, an e-mail address in lower case, and the password."""
 
     tenant: str
     email: str
@@ -31,13 +31,13 @@ class Credentials:
 
     @property
     def account(self) -> str:
-        """What failures are counted for, whether or not it exists."""
+        """The account that failed attempts are counted for, whether or not it exists."""
         return f"{self.tenant}\0{self.email}"
 
 
-def address_hash(address: str) -> str:
-    """Return the first half of a client's hash."""
-    return _digits(network_of(address))
+def hash_address(address: str) -> str:
+    """Return the network half of a client's fingerprint."""
+    return _digits(find_network(address))
 
 
 def _digits(*facts: str) -> str:

@@ -1,7 +1,7 @@
-"""The form of API keys.
+"""The format of API keys.
 
-A key is `oms_` + an id of 12 characters + `_` + 35 random characters (base 36: 180 bits) + 6 of checksum. The
-checksum refuses mistyped and made-up keys without a look at the database.
+A key is `oms_` + an id of 12 characters + `_` + 35 random characters (base 36: 180 bits) + 6 characters of
+checksum. The checksum rejects mistyped and invented keys without a database query.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ KEY_LENGTH = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key as the database knows it, with the name keys of the portfolios it is narrowed to (None: all)."""
+    """A stored key. `portfolios` holds the name keys of the allowed portfolios; None means all."""
 
     key_id: str
     tenant_id: int
@@ -37,7 +37,7 @@ class StoredKey:
 
 
 class ListedKey(NamedTuple):
-    """What is told of a key: never the key, nor its hash."""
+    """A key as it is listed, without the key itself and without its hash."""
 
     key_id: str
     name: str
@@ -49,10 +49,10 @@ class ListedKey(NamedTuple):
 
     def state(self, now: datetime) -> str:
         """Return "live", "expired" or "revoked"."""
-        return state_of(self.expires_at, self.revoked_at, now)
+        return get_key_state(self.expires_at, self.revoked_at, now)
 
 
-def state_of(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
+def get_key_state(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
     """Return "live", "expired" or "revoked"."""
     if revoked_at is not None:
         return "revoked"
@@ -60,14 +60,14 @@ def state_of(expires_at: datetime | None, revoked_at: datetime | None, now: date
 
 
 def make_key(draw: Callable[[str], str]) -> str:
-    """Return a fresh key; `draw` picks one character of the alphabet at random, as secrets.choice does."""
+    """Create a key. `draw` picks one random character of the alphabet, like `secrets.choice`."""
     characters = [draw(ALPHABET) for _ in range(ID_LENGTH + SECRET_LENGTH)]
     body = f"{PREFIX}{''.join(characters[:ID_LENGTH])}_{''.join(characters[ID_LENGTH:])}"
     return body + _checksum(body)
 
 
-def key_id_of(key: str) -> str | None:
-    """Return the id inside a well-formed key, or None where the form or the checksum is wrong."""
+def parse_key_id(key: str) -> str | None:
+    """Return the id inside a well-formed key, or None if the format or the checksum is wrong."""
     if len(key) != KEY_LENGTH or not key.startswith(PREFIX) or not key.isascii():
         return None
     body, checksum = key[:-CHECKSUM_LENGTH], key[-CHECKSUM_LENGTH:]
@@ -76,14 +76,14 @@ def key_id_of(key: str) -> str | None:
     return key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 
-def hash_of(key: str) -> bytes:
+def hash_key(key: str) -> bytes:
     """Return the hash that is stored. Keys carry 180 random bits, so a fast hash is enough."""
     return hashlib.sha256(key.encode()).digest()
 
 
-def accepts(stored: StoredKey, key: str, now: datetime) -> bool:
-    """Tell whether `key` is the stored one and still counts."""
-    matches = hmac.compare_digest(stored.secret_hash, hash_of(key))
+def is_valid_key(stored: StoredKey, key: str, now: datetime) -> bool:
+    """Return whether `key` is the stored one and is still valid."""
+    matches = hmac.compare_digest(stored.secret_hash, hash_key(key))
     expired = stored.expires_at is not None and stored.expires_at <= now
     return matches and not expired and stored.revoked_at is None
 

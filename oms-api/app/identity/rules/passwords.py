@@ -1,6 +1,6 @@
-"""What a password must be: long enough, not one of those that are tried first, and not one's own name.
+"""Password policy: a minimum length, no common password, and not the user's own name.
 
-There are no rules of composition, and none expire (NIST SP 800-63B, OWASP ASVS 5.0 chapter 6.2).
+There are no composition rules and no expiry (NIST SP 800-63B; OWASP ASVS 5.0, chapter 6.2).
 """
 
 import re
@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 
 from app.errors import FieldError
 
-MIN_LENGTH, RECOMMENDED_LENGTH, MOST_LENGTH = 8, 15, 1024
+MIN_LENGTH, RECOMMENDED_LENGTH, MAX_LENGTH = 8, 15, 1024
 ADVICE = f"{RECOMMENDED_LENGTH} or more, several words that have nothing to do with each other, are better."
-_ADDED_AT_MOST = 4  # "dragon2024" is "dragon"
-_DIGITS_OF_A_NUMBER = 10  # of a day or a telephone
+_ADDED_AT_MOST = 4  # "dragon2024" counts as "dragon"
+_DIGITS_OF_A_NUMBER = 10  # a date or a telephone number
 _OWN_WORD = re.compile(r"[^\W_]{3,}")
 _REPEATED = re.compile(r"(.{1,4}?)\1+.{0,3}", re.DOTALL)
 _ALIKE = str.maketrans("013457@$!", "oieastasi")
@@ -21,34 +21,36 @@ _RUNS = tuple(run for row in (*_ROWS, "zxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm")
 _RUN_LENGTH = 4
 
 
-def normalise(password: str) -> str:
-    """Return the password as it is hashed: in NFC (as RFC 8265), for the same keys give composed letters on
-    one machine and decomposed ones on another. Nothing is trimmed, folded or cut.
+def normalize_password(password: str) -> str:
+    """Return the password in NFC (as RFC 8265), the form that is hashed.
+
+    The same keys produce composed letters on one machine and decomposed ones on another. Nothing is trimmed,
+    case-folded or cut.
     """
     return unicodedata.normalize("NFC", password)
 
 
-def password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
-    """Return what is wrong with a password to be, in one sentence, or None.
+def find_password_error(password: str, own: Iterable[str], common: frozenset[str]) -> FieldError | None:
+    """Return what is wrong with a new password in one sentence, or None.
 
-    `own` are the person's name, e-mail address and the like; `common` the words that are tried first, lower
-    case. Lengths are in characters after normalising.
+    `own` holds the user's name, e-mail address and the like; `common` holds common passwords in lower case.
+    Lengths are in characters after normalization.
     """
-    written = normalise(password)
+    written = normalize_password(password)
     if len(written) < MIN_LENGTH:
         return _error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
-    if len(written) > MOST_LENGTH:
-        return _error(f"At most {MOST_LENGTH:,} characters.", "password_too_long")
+    if len(written) > MAX_LENGTH:
+        return _error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
     folded = written.casefold()
     if is_common(folded, common):
-        return _error(f"Is among the passwords that are tried first; {ADVICE}", "password_common")
+        return _error(f"Is a common password; {ADVICE}", "password_common")
     if len(_without_own(folded, own)) < MIN_LENGTH:
-        return _error(f"Must not be made of your own name or address; {ADVICE}", "password_own")
+        return _error(f"Must not be derived from your own name or address; {ADVICE}", "password_own")
     return None
 
 
 def is_common(folded: str, common: frozenset[str]) -> bool:
-    """Tell whether a folded password is a common word, dressed up a little, or a pattern of the keyboard."""
+    """Return whether a case-folded password is a variation of a common word, or a keyboard pattern."""
     if folded.isdigit() and len(folded) <= _DIGITS_OF_A_NUMBER:
         return True
     if _REPEATED.fullmatch(folded) or _is_runs(folded):
@@ -57,7 +59,7 @@ def is_common(folded: str, common: frozenset[str]) -> bool:
 
 
 def _cores(text: str) -> Iterator[str]:
-    """Yield what the text may be a dressed up form of: itself, its half, what stands between signs."""
+    """Yield the words that the text may be a variation of: itself, its half, and the part between signs."""
     half = text[: len(text) // 2]
     yield half if text == half + half else text
     for before in range(_ADDED_AT_MOST + 1):
@@ -68,7 +70,9 @@ def _cores(text: str) -> Iterator[str]:
 
 
 def _is_runs(folded: str) -> bool:
-    """Tell whether the text is made of runs along the keyboard, alphabet or digits, but for a few signs."""
+    """Return whether the text consists of runs along the keyboard, alphabet or digits, except for a few
+    signs.
+    """
     rest = folded
     while len(rest) >= _RUN_LENGTH:
         run = _longest_run(rest)
@@ -86,7 +90,7 @@ def _longest_run(text: str) -> int:
 
 
 def _without_own(folded: str, own: Iterable[str]) -> str:
-    words = {word for text in own for word in _OWN_WORD.findall(normalise(text).casefold())}
+    words = {word for text in own for word in _OWN_WORD.findall(normalize_password(text).casefold())}
     for word in sorted(words, key=len, reverse=True):
         folded = folded.replace(word, "")
     return folded

@@ -1,4 +1,4 @@
-"""How people from Slack are named: `slack:<team>:<user>`, by keys that may act for them."""
+"""Names of Slack users: `slack:<team>:<user>`, sent by keys that may act for them."""
 
 import re
 from typing import NamedTuple
@@ -14,11 +14,11 @@ class SlackPerson(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The name by which the OMS knows the person."""
+        """The name of the person in the OMS."""
         return f"slack:{self.team_id}:{self.slack_user_id}"
 
 
-def slack_person(text: str) -> SlackPerson | None:
-    """Return whom `text` names, None where it names nobody."""
+def parse_slack_person(text: str) -> SlackPerson | None:
+    """Parse the name of a Slack user. Return None if it is malformed."""
     found = _SLACK.fullmatch(text)
     return SlackPerson(*found.groups()) if found else None

@@ -1,7 +1,7 @@
-"""Tokens of sessions: signed access tokens (JWT, RFC 7519 and 9068), and refresh tokens that work once.
+"""Session tokens: signed access tokens (JWT, RFC 7519 and 9068) and refresh tokens that are valid once.
 
-A refresh token is `oms-refresh.<session>.<generation>.<key>.<mac>`. The mac is derived from session and
-generation, so that the successor of a token can be told again, and stored nowhere.
+A refresh token is `oms-refresh.<session>.<generation>.<key>.<mac>`. The MAC is derived from the session and
+the generation. The successor of a token can therefore be computed again and is not stored.
 """
 
 import base64
@@ -16,10 +16,10 @@ from typing import Any
 
 ISSUER, AUDIENCE = "slackoms", "slackoms-api"
 ALGORITHM, TYPE = "HS256", "at+jwt"
-MOST_TOKEN_LENGTH = 1500
+MAX_TOKEN_LENGTH = 1500
 CLOCKS_DIFFER_BY = timedelta(seconds=5)
-GRACE = timedelta(seconds=10)  # for an answer that was lost on its way
-_MOST_NUMBER = 2**37  # as seconds since 1970, the year 6325
+GRACE = timedelta(seconds=10)  # covers a response that was lost in transit
+_MAX_TIMESTAMP = 2**37  # seconds since 1970: the year 6325
 _CLAIMS = ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"]
 _ACCESS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REFRESH = re.compile(
@@ -29,12 +29,12 @@ _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class BadToken(ValueError):
-    """What was sent is no token of ours that counts; there is nothing more to be told."""
+    """The token is malformed, expired, or signed by an unknown key. The message does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A secret by its name; `refresh_secret` is derived from it for refresh tokens alone."""
+    """A named secret. `refresh_secret` is derived from it and signs refresh tokens only."""
 
     kid: str
     secret: bytes = field(repr=False)
@@ -43,7 +43,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The first key signs, all verify: so that keys can be rotated without logging anybody out."""
+    """The first key signs and all keys verify, so that keys can be rotated without ending sessions."""
 
     keys: tuple[SigningKey, ...]
 
@@ -52,7 +52,7 @@ class KeyRing:
         return self.keys[0]
 
     def find(self, kid: object) -> SigningKey:
-        """Return the key of that name. Raises BadToken where there is none."""
+        """Return the key of that name. Raise BadToken if there is none."""
         for key in self.keys:
             if key.kid == kid:
                 return key
@@ -60,8 +60,8 @@ class KeyRing:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """What an access token says: whose session it is, and until when it counts."""
+class AccessClaims:
+    """The claims of an access token: its session and its expiry."""
 
     tenant_id: int
     user_id: int
@@ -70,8 +70,8 @@ class Access:
 
 
 def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
-    """Return the keys of `jwt_keys` ("name:secret,…", a name may be left out), or without any, keys derived
-    from the master key and the one before it.
+    """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out). Without any, return keys
+    derived from the current and the previous master key.
     """
     if jwt_keys:
         return KeyRing(tuple(_written_keys(jwt_keys)))
@@ -80,7 +80,7 @@ def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | N
 
 
 def derive(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
-    """Return key material for a purpose by HKDF with SHA-256 (RFC 5869)."""
+    """Derive key material for a purpose by HKDF with SHA-256 (RFC 5869)."""
     pseudorandom = hmac.digest(salt or bytes(32), secret, hashlib.sha256)
     material, block = b"", b""
     for counter in range(1, -(-length // 32) + 1):
@@ -89,7 +89,7 @@ def derive(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -
     return material[:length]
 
 
-def make_access(access: Access, ring: KeyRing, now: datetime, token_id: str) -> str:
+def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_id: str) -> str:
     """Return the signed access token."""
     import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
 
@@ -108,16 +108,16 @@ def make_access(access: Access, ring: KeyRing, now: datetime, token_id: str) -> 
     return jwt.encode(claims, key.secret, ALGORITHM, {"typ": TYPE, "kid": key.kid})
 
 
-def read_access(token: str, ring: KeyRing, now: datetime) -> Access:
-    """Return what a token says that one of the keys signed, and that counts now. Raises BadToken."""
+def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaims:
+    """Return the claims of a valid token signed by one of the keys. Raise BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
-    if len(token) > MOST_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
+    if len(token) > MAX_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
         raise BadToken
     try:
         header = jwt.get_unverified_header(token)
         if header != {"alg": ALGORITHM, "typ": TYPE, "kid": header.get("kid")}:
-            raise BadToken  # another algorithm or type, or a key that the token brings along itself
+            raise BadToken  # another algorithm or type, or a key embedded in the token
         secret = ring.find(header["kid"]).secret
         claims = jwt.decode(
             token,
@@ -132,15 +132,17 @@ def read_access(token: str, ring: KeyRing, now: datetime) -> Access:
     return _access(claims, now)
 
 
-def make_refresh(session_id: str, generation: int, ring: KeyRing) -> str:
-    """Return the session's refresh token of that generation; the same each time."""
+def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str:
+    """Return the session's refresh token of that generation. The result is deterministic."""
     key = ring.signer()
     return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
 
 
-def read_refresh(token: str, ring: KeyRing) -> tuple[str, int]:
-    """Return the session and generation of a refresh token that one of the keys made. Raises BadToken."""
-    parts = _REFRESH.fullmatch(token) if len(token) <= MOST_TOKEN_LENGTH else None
+def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
+    """Return the session and generation of a refresh token signed by one of the keys. Raise BadToken
+    otherwise.
+    """
+    parts = _REFRESH.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         raise BadToken
     session_id, generation, kid, mac = parts.groups()
@@ -151,15 +153,15 @@ def read_refresh(token: str, ring: KeyRing) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a person goes on with; `expires_in` are seconds of the access token."""
+    """The tokens of a session. `expires_in` is the lifetime of the access token in seconds."""
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_in: int
 
 
-class Presented(Enum):
-    """What it means that a refresh token is presented now."""
+class RefreshDecision(Enum):
+    """How to handle a presented refresh token."""
 
     CURRENT = "exchange it for its successor"
     REPEATED = "the answer was lost: tell the same successor again"
@@ -169,7 +171,7 @@ class Presented(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """How a session stands."""
+    """The state of a session."""
 
     generation: int
     client_hash: str
@@ -178,19 +180,19 @@ class SessionState:
     revoked: bool
 
 
-def judge(
+def decide_refresh(
     session: SessionState, generation: int, client_hash: str, now: datetime, idle: timedelta
-) -> Presented:
-    """Tell what the refresh token of `generation` means, presented by that client."""
+) -> RefreshDecision:
+    """Decide how to handle a refresh token of `generation` that the client presents now."""
     since = now - session.rotated_at
     if session.revoked or session.expires_at <= now or since >= idle:
-        return Presented.ENDED
+        return RefreshDecision.ENDED
     if generation == session.generation:
-        return Presented.CURRENT
+        return RefreshDecision.CURRENT
     is_last = generation == session.generation - 1
     if is_last and since <= GRACE and hmac.compare_digest(client_hash, session.client_hash):
-        return Presented.REPEATED
-    return Presented.REUSED
+        return RefreshDecision.REPEATED
+    return RefreshDecision.REUSED
 
 
 def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
@@ -209,9 +211,9 @@ def _mac(key: SigningKey, session_id: str, generation: int) -> str:
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def _access(claims: dict[str, Any], now: datetime) -> Access:
+def _access(claims: dict[str, Any], now: datetime) -> AccessClaims:
     numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
-    if not all(type(number) is int and 0 < number < _MOST_NUMBER for number in numbers):
+    if not all(type(number) is int and 0 < number < _MAX_TIMESTAMP for number in numbers):
         raise BadToken
     subject, session_id = claims["sub"], claims["sid"]
     if not (isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id)):
@@ -222,4 +224,4 @@ def _access(claims: dict[str, Any], now: datetime) -> Access:
     expires_at = datetime.fromtimestamp(expires, UTC)
     if not_before > (now + CLOCKS_DIFFER_BY).timestamp() or expires_at <= now:
         raise BadToken
-    return Access(tenant_id, int(subject), session_id, expires_at)
+    return AccessClaims(tenant_id, int(subject), session_id, expires_at)

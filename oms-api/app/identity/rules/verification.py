@@ -1,29 +1,31 @@
-"""What tenants, users, keys, sessions and workspaces must say, given the audit log."""
+"""The state of tenants, users, keys, sessions and workspaces that the audit log implies."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from app.audit.rules.acts import Act
-from app.identity.rules.administration import retired_name
+from app.audit.rules.actions import AuditedAction
+from app.identity.rules.administration import format_retired_name
 from app.identity.rules.keys import NAME_LENGTH
 from app.text import name_key
 
 Facts = dict[str, Any]
-RowKey = tuple[int, str]  # tenant id, and what names a row within its tenant
+RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
 
 
 class ExpectedRows:
-    """What the audit log leads one to expect, table by table; rows that it does not know may say anything."""
+    """The expected rows by table, as the audit log implies them. Rows that it does not mention are not
+    checked.
+    """
 
     def __init__(self, slugs: dict[int, str]) -> None:
         self.tenants: dict[int, Facts] = {}
-        self.users: dict[RowKey, Facts] = {}  # by e-mail address, else by person
+        self.users: dict[RowKey, Facts] = {}  # by e-mail address, or else by person
         self.keys: dict[RowKey, Facts] = {}
         self.sessions: dict[RowKey, Facts] = {}
-        self.workspaces: dict[str, Facts | None] = {}  # None: released
+        self.workspaces: dict[str, Facts | None] = {}  # None means released
         self._slugs = slugs
-        self._actions: dict[str, Callable[[Act], None]] = {
+        self._actions: dict[str, Callable[[AuditedAction], None]] = {
             "tenant.created": self._change_tenant,
             "tenant.changed": self._change_tenant,
             "user.created": self._create_user,
@@ -42,33 +44,34 @@ class ExpectedRows:
             "portfolio.renamed": self._rename_portfolio,
         }
 
-    def follow(self, acts: Iterable[Act]) -> None:
-        """Apply the entries, each tenant's in their order; one without the facts of its action is skipped."""
+    def apply(self, acts: Iterable[AuditedAction]) -> None:
+        """Apply the entries in each tenant's order. Skip an entry that lacks the facts of its action."""
         for act in acts:
             action = self._actions.get(act.action)
             if action is not None:
                 with suppress(AttributeError, LookupError, TypeError):
                     action(act)
 
-    def _change_tenant(self, act: Act) -> None:
+    def _change_tenant(self, act: AuditedAction) -> None:
         slug = self._slugs.get(act.tenant_id)
-        if act.tenant_id != 1 or act.target == f"tenant:{slug}":  # the first also has the operator's acts
+        # the first tenant's log also holds the operator's actions
+        if act.tenant_id != 1 or act.target == f"tenant:{slug}":
             created = {"created_at": act.at} if act.action == "tenant.created" else {}
             named = {"slug": act.target.partition(":")[2]}
             self.tenants.setdefault(act.tenant_id, {}).update(named | act.after | created)
 
-    def _create_user(self, act: Act) -> None:
+    def _create_user(self, act: AuditedAction) -> None:
         facts = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
         self.users[act.tenant_id, _named(act)] = facts | {"created_at": act.at}
 
-    def _see_user(self, act: Act) -> None:
+    def _see_user(self, act: AuditedAction) -> None:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
         facts = person | act.after | {"created_at": act.at}
         known = [key for key, user in self.users.items() if user.get("person") == act.target]
         if act.tenant_id not in {key[0] for key in known}:
             self.users[act.tenant_id, act.target] = facts
 
-    def _change_user(self, act: Act) -> None:
+    def _change_user(self, act: AuditedAction) -> None:
         if not act.target.startswith("user:"):
             return
         facts = self.users.setdefault((act.tenant_id, _named(act)), {})
@@ -78,62 +81,63 @@ class ExpectedRows:
         if act.after.get("status") == "disabled":
             self._revoke_sessions(act, "user disabled")
 
-    def _change_password(self, act: Act) -> None:
+    def _change_password(self, act: AuditedAction) -> None:
         self._revoke_sessions(act, "password changed")
 
-    def _create_key(self, act: Act) -> None:
+    def _create_key(self, act: AuditedAction) -> None:
         self._add_key(act, act.after, None)
 
-    def _rotate_key(self, act: Act) -> None:
+    def _rotate_key(self, act: AuditedAction) -> None:
         old_id = act.before["key_id"]
-        retired = {"name": retired_name(act.after["name"], old_id, NAME_LENGTH)}
+        retired = {"name": format_retired_name(act.after["name"], old_id, NAME_LENGTH)}
         old = self.keys.setdefault((act.tenant_id, old_id), {})
         old.update(retired | {"expires_at": act.after["old_expires_at"]})
         self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
 
-    def _add_key(self, act: Act, said: Facts, rotated_from: str | None) -> None:
+    def _add_key(self, act: AuditedAction, credentials: Facts, rotated_from: str | None) -> None:
         made = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
-        portfolios = {"portfolios": _keys(said["portfolios"]), "rotated_from": rotated_from}
-        self.keys[act.tenant_id, said["key_id"]] = said | portfolios | made
+        portfolios = {"portfolios": _keys(credentials["portfolios"]), "rotated_from": rotated_from}
+        self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | made
 
-    def _rename_key(self, act: Act) -> None:
+    def _rename_key(self, act: AuditedAction) -> None:
         for facts in self._keys_named(act, act.before["name"]):
             facts["name"] = act.after["name"]
 
-    def _revoke_key(self, act: Act) -> None:
+    def _revoke_key(self, act: AuditedAction) -> None:
         for facts in self._keys_named(act, act.after["name"]):
             facts["revoked_at"] = act.at
 
-    def _keys_named(self, act: Act, name: str) -> list[Facts]:
+    def _keys_named(self, act: AuditedAction, name: str) -> list[Facts]:
         return [
             facts for key, facts in self.keys.items() if key[0] == act.tenant_id and facts.get("name") == name
         ]
 
-    def _open_session(self, act: Act) -> None:
+    def _open_session(self, act: AuditedAction) -> None:
         facts = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
         self.sessions[act.tenant_id, _named(act)] = facts
 
-    def _close_session(self, act: Act) -> None:
+    def _close_session(self, act: AuditedAction) -> None:
         because = "logged out" if act.action == "session.ended" else "refresh token used twice"
         facts = self.sessions.setdefault((act.tenant_id, _named(act)), {})
         facts.update({"revoked_at": act.at, "revoked_because": because})
 
-    def _revoke_sessions(self, act: Act, because: str) -> None:
+    def _revoke_sessions(self, act: AuditedAction, because: str) -> None:
         for key, facts in self.sessions.items():
             is_ended = facts.get("revoked_at") not in {None, act.at}
             if key[0] == act.tenant_id and facts.get("user") == _named(act) and not is_ended:
                 facts.update({"revoked_at": act.at, "revoked_because": because})
 
-    def _claim_workspace(self, act: Act) -> None:
+    def _claim_workspace(self, act: AuditedAction) -> None:
         slug = act.after.get("tenant")
-        if slug is None or slug == self._slugs.get(act.tenant_id):  # else the operator's own copy
+        # otherwise it is the operator's copy of the entry
+        if slug is None or slug == self._slugs.get(act.tenant_id):
             self.workspaces[_named(act)] = {"tenant_id": act.tenant_id, "bound_at": act.at}
 
-    def _release_workspace(self, act: Act) -> None:
+    def _release_workspace(self, act: AuditedAction) -> None:
         if act.before["tenant"] == self._slugs.get(act.tenant_id):
             self.workspaces[_named(act)] = None
 
-    def _rename_portfolio(self, act: Act) -> None:
+    def _rename_portfolio(self, act: AuditedAction) -> None:
         previous, current = name_key(act.before["name"]), name_key(act.after["name"])
         for rows in (self.users, self.keys):
             for key, facts in rows.items():
@@ -142,7 +146,7 @@ class ExpectedRows:
                     facts["portfolios"] = sorted(names)
 
 
-def _named(act: Act) -> str:
+def _named(act: AuditedAction) -> str:
     return act.target.partition(":")[2]
 
 

@@ -1,7 +1,9 @@
-"""A statement of the operator's own bot: this workspace's token was shown to me, and I use this key.
+"""A signed statement of the operator's bot that it verified the token of a workspace and uses a given API
+key.
 
-`v1:<team id>:<key id>:<issued at, Unix seconds>:<nonce>:<HMAC-SHA256 of all before, in hexadecimal>`.
-Whoever has the secret is trusted to have asked Slack's `auth.test`: the operator gives it to no tenant.
+The form is `v1:<team id>:<key id>:<issued at, Unix seconds>:<nonce>:<HMAC-SHA256 of all before, in
+hexadecimal>`. The operator shares the secret with no tenant: a signer is trusted to have called Slack's
+`auth.test`.
 """
 
 import hashlib
@@ -20,7 +22,7 @@ _FORM = re.compile(
 
 
 class WorkspaceStatement(NamedTuple):
-    """What a valid statement says."""
+    """The content of a valid statement."""
 
     team_id: str
     key_id: str
@@ -28,13 +30,13 @@ class WorkspaceStatement(NamedTuple):
 
 
 class StatementReader:
-    """Reads statements that are signed with the secret; without one, none is valid."""
+    """Reads statements signed with the secret. Without a secret no statement is valid."""
 
     def __init__(self, secret: str | None) -> None:
         self._secret = secret
 
     def read(self, text: str, now: datetime) -> WorkspaceStatement | None:
-        """Return what a statement says, None if it is not signed, or not of the last five minutes."""
+        """Return the statement's content, or None if it is not signed or is older than five minutes."""
         match = _FORM.fullmatch(text)
         if match is None or self._secret is None:
             return None

@@ -1,1 +1,1 @@
-"""Bodies of identity's routes."""
+"""Request and response bodies of identity."""

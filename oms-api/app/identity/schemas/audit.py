@@ -1,4 +1,4 @@
-"""The audit trail on the wire."""
+"""Request and response bodies of the audit trail."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_pri
 
 
 class AuditQuery(Period):
-    """Which entries, and where the page begins."""
+    """Filters and cursor of the list of audit entries."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,12 +35,12 @@ class AuditQuery(Period):
     until: When | None = Field(None, alias="to", description="Before this instant")
 
     def filter(self) -> TrailFilter:
-        """Return the conditions, without the page."""
+        """Return the filters without the cursor."""
         return TrailFilter(self.action, self.actor, self.target, self.request_id, self.since, self.until)
 
 
 class EntryOut(BaseModel):
-    """One act, or several alike that were put together."""
+    """One recorded action, or several equal ones that were combined."""
 
     sequence: int = Field(examples=[1], description="Place in the trail, from 1, without gaps")
     at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When; of several, the first")
@@ -57,16 +57,18 @@ class EntryOut(BaseModel):
 
 
 class HeadOut(BaseModel):
-    """Where the trail stands: kept elsewhere, it tells later whether the trail was rewritten or cut."""
+    """The current head of the trail. A copy kept elsewhere later proves that the trail was not rewritten or
+    truncated.
+    """
 
     tenant: int = Field(examples=[1])
     sequence: int = Field(examples=[311], description="Entries in the trail")
-    hash: str = Field(description="The last one's; zeros where there is none")
+    hash: str = Field(description="Hash of the last entry; zeros if there is none")
     at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When this was asked")
 
 
-def entry_out(row: ChainedEntry) -> dict[str, Any]:
-    """Return an entry as `EntryOut` describes it."""
+def serialize_entry(row: ChainedEntry) -> dict[str, Any]:
+    """Serialize an entry as `EntryOut`."""
     shown = row._asdict()
     del shown["tenant_id"], shown["hash_version"]
     for side in ("before", "after"):

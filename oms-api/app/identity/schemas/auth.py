@@ -1,4 +1,4 @@
-"""Logging in on the wire."""
+"""Request and response bodies of authentication."""
 
 from typing import Annotated, Literal
 
@@ -9,14 +9,14 @@ from app.clock import iso
 from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
-from app.identity.rules.emails import MOST_LENGTH as EMAIL_LENGTH
-from app.identity.rules.emails import normalise_email
-from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
-from app.identity.rules.tokens import MOST_TOKEN_LENGTH, Tokens
+from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
+from app.identity.rules.emails import normalize_email
+from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
+from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
 
 
 def _email(value: str) -> str:
-    address = normalise_email(value)
+    address = normalize_email(value)
     if address is None:
         raise PydanticCustomError("email", "Must be an e-mail address.")
     return address
@@ -31,7 +31,7 @@ Email = Annotated[
 
 
 class LoginIn(BaseModel):
-    """Who wants to log in. Lengths are in characters."""
+    """Credentials of a log-in. Lengths are in characters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,20 +40,20 @@ class LoginIn(BaseModel):
     password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
 
     def credentials(self) -> Credentials:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return Credentials(self.tenant.strip().lower(), self.email, self.password)
 
 
 class RefreshIn(BaseModel):
-    """A refresh token, which works once."""
+    """A refresh token. Each token is valid once."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    refresh_token: str = Field(min_length=1, max_length=MOST_TOKEN_LENGTH, repr=False)
+    refresh_token: str = Field(min_length=1, max_length=MAX_TOKEN_LENGTH, repr=False)
 
 
 class PasswordIn(BaseModel):
-    """The caller's password, and the one to be."""
+    """The caller's current password and the new one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ class PasswordIn(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session of the caller's."""
+    """A session of the caller."""
 
     session_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
@@ -74,7 +74,7 @@ class SessionOut(BaseModel):
 
 
 class TokensOut(BaseModel):
-    """What a session goes on with."""
+    """The access token and the refresh token of a session."""
 
     access_token: str = Field(repr=False, description="For `Authorization: Bearer …`")
     refresh_token: str = Field(repr=False, description="For one `POST /auth/refresh`")
@@ -83,21 +83,21 @@ class TokensOut(BaseModel):
 
 
 class MeOut(BaseModel):
-    """Who is calling."""
+    """The caller's identity and rights."""
 
     actor: str = Field(examples=["alice@example.com"], description="As the audit trail names the caller")
     tenant: str = Field(examples=["alpha"])
     tenant_name: str = Field(examples=["Alpha Capital"])
-    name: str | None = Field(examples=["Alice"], description="null for a key that speaks for nobody")
+    name: str | None = Field(examples=["Alice"], description="null for a key that does not act for a person")
     email: str | None = Field(examples=["alice@example.com"])
-    role: str | None = Field(examples=["trader"], description="null for a key that speaks for nobody")
+    role: str | None = Field(examples=["trader"], description="null for a key that does not act for a person")
     scopes: list[str] = Field(examples=[["read", "trade"]])
-    portfolios: list[str] | None = Field(description="The portfolios that one is narrowed to, null for all")
+    portfolios: list[str] | None = Field(description="The portfolios that the caller may access; null: all")
     via: str = Field(examples=["session"], description="`session`, or the name of the key")
 
 
-def tokens_out(tokens: Tokens) -> dict[str, object]:
-    """Return the answer to a log-in."""
+def serialize_tokens(tokens: Tokens) -> dict[str, object]:
+    """Serialize the tokens of a session."""
     return {
         "access_token": tokens.access,
         "refresh_token": tokens.refresh,
@@ -106,8 +106,8 @@ def tokens_out(tokens: Tokens) -> dict[str, object]:
     }
 
 
-def session_out(session: OpenSession, current: str) -> dict[str, object]:
-    """Return a session as its person sees it."""
+def serialize_session(session: OpenSession, current: str) -> dict[str, object]:
+    """Serialize a session for its owner."""
     return {
         "session_id": session.session_id,
         "created_at": iso(session.created_at),
@@ -117,8 +117,8 @@ def session_out(session: OpenSession, current: str) -> dict[str, object]:
     }
 
 
-def me_out(caller: Caller, me: Me) -> dict[str, object]:
-    """Return who the caller is."""
+def serialize_identity(caller: Caller, me: Me) -> dict[str, object]:
+    """Serialize the caller's identity and rights."""
     return {
         "actor": caller.actor,
         "tenant": me.tenant_slug,

@@ -1,4 +1,4 @@
-"""Fields that administrators' requests share."""
+"""Field types that administrators' requests share."""
 
 import re
 from typing import Annotated, Any
@@ -15,9 +15,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.identity.rules.access import Scope
-from app.identity.rules.administration import MOST_PORTFOLIOS, Place
+from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
-from app.identity.rules.people import slack_person
+from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
 from app.wire.fields import Wanted, at_most, clean_name
 from app.wire.lists import Cursor, Limit, parse_instant
@@ -25,20 +25,20 @@ from app.wire.pages import DEFAULT_LIMIT
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
-_MOST_NAME = 100
+_MAX_NAME = 100
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
 _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
-class Requested(BaseModel):
-    """What is asked for; unknown fields are refused."""
+class RequestBody(BaseModel):
+    """Base of request bodies. Unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Patch(Requested):
-    """What is to change; what is not there stays."""
+class Patch(RequestBody):
+    """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Patch":
@@ -47,8 +47,8 @@ class Patch(Requested):
         return self
 
 
-def left_out(*, shown: bool = True) -> Any:  # pydantic's own
-    """Return the default of a field that may be left out, but not be null; it is never read."""
+def left_out(*, shown: bool = True) -> Any:  # Pydantic's `Field` returns Any
+    """Return the default of a field that may be left out but may not be null. Nothing reads the value."""
     return Field(default_factory=lambda: None, repr=shown)
 
 
@@ -71,12 +71,12 @@ def _key_name(value: str) -> str:
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
     if name.lower() in RESERVED or "~" in name:
-        raise PydanticCustomError("key_name", "This name would be taken for something else in the books.")
+        raise PydanticCustomError("key_name", "This name is reserved.")
     return name
 
 
 def _person(value: str) -> str:
-    if slack_person(value) is None:
+    if parse_slack_person(value) is None:
         raise PydanticCustomError("person", "Must be slack:<team>:<user>, both as Slack writes them.")
     return value
 
@@ -91,11 +91,11 @@ def _scopes(scopes: list[str]) -> list[Scope]:
 
 def _each_once(names: list[str]) -> list[str]:
     if len({name_key(name) for name in names}) != len(names):
-        raise PydanticCustomError("twice", "A portfolio stands twice in it.")
+        raise PydanticCustomError("twice", "Each portfolio may be listed only once.")
     return names
 
 
-def _instant(value: Any) -> Any:  # whatever JSON held
+def _instant(value: Any) -> Any:  # any JSON value
     try:
         return parse_instant(value)
     except (TypeError, AttributeError, ValueError):
@@ -103,17 +103,18 @@ def _instant(value: Any) -> Any:  # whatever JSON held
         raise PydanticCustomError("instant", message) from None
 
 
-def _user_id(value: Any) -> Any:  # from a path
+def _user_id(value: Any) -> Any:  # from the path
     if isinstance(value, str) and not _USER_ID.fullmatch(value):
         raise PydanticCustomError("user_id", "Must be written with the digits 0-9 alone.")
     return value
 
 
-RESERVED = frozenset({"bootstrap", "session", "shell"})  # what `source` and trails call callers without a key
+# `source` and the audit trail use these names for callers without a key
+RESERVED = frozenset({"bootstrap", "session", "shell"})
 Name = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
-    AfterValidator(at_most(_MOST_NAME)),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MOST_NAME}),
+    AfterValidator(at_most(_MAX_NAME)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MAX_NAME}),
 ]  # fmt: skip
 Slug = Annotated[
     str, Field(max_length=200), AfterValidator(_slug),
@@ -131,7 +132,7 @@ Scopes = Annotated[
     list[str], Field(min_length=1, max_length=20), AfterValidator(_scopes),
     WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
 ]  # fmt: skip
-Portfolios = Annotated[list[Wanted], Field(max_length=MOST_PORTFOLIOS), AfterValidator(_each_once)]
+Portfolios = Annotated[list[Wanted], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_each_once)]
 Expiry = Annotated[
     Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip
@@ -139,7 +140,7 @@ UserId = Annotated[int, BeforeValidator(_user_id), Field(ge=1)]
 
 
 class PageQuery(BaseModel):
-    """Where the page begins."""
+    """The cursor of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -147,12 +148,12 @@ class PageQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-def place_text(created_at: str, row_id: object) -> str:
-    """Return where a list goes on after the row that was made then."""
+def format_cursor(created_at: str, row_id: object) -> str:
+    """Return the cursor text of the row with that creation time and id."""
     return f"{created_at} {row_id}"
 
 
-def place(text: str) -> Place:
-    """Return what `place_text` wrote."""
+def parse_cursor(text: str) -> PageCursor:
+    """Parse a text of `format_cursor`."""
     created_at, row_id = text.split(" ")
-    return Place(parse_instant(created_at), row_id)
+    return PageCursor(parse_instant(created_at), row_id)

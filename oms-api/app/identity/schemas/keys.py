@@ -1,4 +1,4 @@
-"""API keys on the wire."""
+"""Request and response bodies of API keys."""
 
 from typing import Annotated, Literal
 
@@ -6,57 +6,59 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Requested, Scopes, left_out
+from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
 WEEK_SECONDS = 7 * 24 * 3600
-_EXPIRY = "Without it, a key made by one who expires expires with them; null for never"
+_EXPIRY = "By default, the key expires together with the key that creates it; null: never"
 
 
-class KeyIn(Requested):
-    """A key to be made. Nobody gives more than they have: scopes, portfolios, time."""
+class KeyIn(RequestBody):
+    """A new key. Its scopes, portfolios and lifetime cannot exceed those of the caller."""
 
     name: KeyName
     scopes: Scopes
     expires_at: Expiry | None = Field(None, description=_EXPIRY)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def wanted(self) -> NewKey:
-        """Return what the service is asked."""
+    def parameters(self) -> NewKey:
+        """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         is_said = "expires_at" in self.model_fields_set
         return NewKey(self.name, frozenset(map(Scope, self.scopes)), self.expires_at, portfolios, is_said)
 
 
 class KeyPatch(Patch):
-    """A new name, or the end. Trades made before keep the name they were made under."""
+    """A new name, or a revocation. Earlier trades keep the name of their time."""
 
     name: KeyName = left_out()
     revoked: Literal[True] = left_out()
 
     def new_name(self) -> str | None:
-        """Return the name to be, None where it stays."""
+        """Return the new name, or None to keep the current one."""
         return self.name if "name" in self.model_fields_set else None
 
     def ends(self) -> bool:
-        """Return whether the key is to be revoked."""
+        """Return whether to revoke the key."""
         return "revoked" in self.model_fields_set
 
 
-class RotationIn(Requested):
-    """How long the old key works on. `expires_at` is the new one's, by default that of the old."""
+class RotationIn(RequestBody):
+    """The overlap in which the old key stays valid. `expires_at` is of the new key, by default that of the
+    old one.
+    """
 
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600
     expires_at: Expiry | None = None
 
-    def wanted(self) -> Rotation:
-        """Return what the service is asked."""
+    def parameters(self) -> Rotation:
+        """Return the service's parameters."""
         return Rotation(self.overlap_seconds, self.expires_at, "expires_at" in self.model_fields_set)
 
 
 class KeyOut(BaseModel):
-    """A key, without the key itself."""
+    """A key without its secret."""
 
     key_id: str = Field(examples=["3k9f0c2m7x1a"])
     name: str = Field(examples=["desk-bot"])
@@ -72,6 +74,6 @@ class KeyOut(BaseModel):
 
 
 class KeyMadeOut(KeyOut):
-    """A fresh key."""
+    """A key that was just created, with its secret."""
 
     key: str = Field(description="Shown once")

@@ -1,4 +1,4 @@
-"""Roles on the wire: what each may do, and who has which."""
+"""Request and response bodies of roles."""
 
 from typing import Annotated, Any
 
@@ -6,31 +6,31 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, Requested, left_out
+from app.identity.schemas.fields import Patch, Portfolios, RequestBody, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
 
-class GrantIn(Requested):
-    """A role for a user."""
+class GrantIn(RequestBody):
+    """A role to grant to a user."""
 
     user_id: Annotated[WholeNumber, Field(ge=1)]
     role: Role
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
-        """Return what the service is asked: without portfolios, the role is for all of them."""
+        """Return the service's parameters. Without portfolios the role applies to all of them."""
         return {"role": self.role, "portfolios": self.portfolios}
 
 
 class GrantPatch(Patch):
-    """What is to change of a user's role."""
+    """Changes of a user's role."""
 
     role: Role = left_out()
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         changes: UserChanges = {}
         if "role" in self.model_fields_set:
             changes["role"] = self.role
@@ -40,15 +40,15 @@ class GrantPatch(Patch):
 
 
 class RoleOut(BaseModel):
-    """What a role may do."""
+    """A role and the operations it allows."""
 
     role: Role
     scopes: list[Scope]
     operations: list[Operation] = Field(description="As `x-operation` of each route names them")
 
 
-def roles_out() -> list[dict[str, Any]]:
-    """Return all roles, from the table."""
+def serialize_roles() -> list[dict[str, Any]]:
+    """Serialize all roles of the table of operations."""
     return [
         {
             "role": role,

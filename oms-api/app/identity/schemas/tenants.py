@@ -1,48 +1,50 @@
-"""Tenants on the wire."""
+"""Request and response bodies of tenants."""
 
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
-from app.identity.schemas.fields import Name, Patch, Requested, Slug, left_out
+from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
 
 BaseCurrency = Annotated[
     str, Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios")
 ]
 
 
-class TenantIn(Requested):
-    """A tenant to be made."""
+class TenantIn(RequestBody):
+    """A new tenant."""
 
     name: Name
     slug: Slug
 
-    def wanted(self) -> NewTenant:
-        """Return what the service is asked."""
+    def parameters(self) -> NewTenant:
+        """Return the service's parameters."""
         return NewTenant(self.slug, self.name)
 
 
 class TenantPatch(Patch):
-    """What is to change of a tenant: `status` by the operator alone, the rest by the tenant itself."""
+    """Changes of a tenant. Only the operator may set `status`; the tenant's administrators set the other
+    fields.
+    """
 
     name: Name = left_out()
     slack_default_role: Literal["viewer", "trader", "approver", "risk"] | None = Field(
-        None, description="What newcomers from Slack become; null refuses them"
+        None, description="Role of new users from Slack; null: they are rejected"
     )
     base_currency: BaseCurrency = left_out()
     status: Literal["active", "suspended"] = left_out()
 
     def changes(self) -> TenantChanges:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return cast("TenantChanges", self.model_dump(exclude_unset=True))
 
 
 EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
 
 
-class WorkspaceIn(Requested):
-    """A Slack workspace to be bound or released."""
+class WorkspaceIn(RequestBody):
+    """A Slack workspace to bind or to release."""
 
     team_id: str = Field(
         pattern=r"^[A-Z0-9]{1,20}$",
@@ -52,25 +54,25 @@ class WorkspaceIn(Requested):
 
 
 class WorkspaceClaimIn(WorkspaceIn):
-    """A Slack workspace, and the proof that the bot was shown its token."""
+    """A Slack workspace, and a signed statement that the bot verified its token."""
 
     statement: str = Field(
         min_length=1,
         max_length=300,
-        description="What the operator's bot signed for this workspace and key: valid for five minutes, once",
+        description="Statement that the operator's bot signed for this workspace; valid once, for 5 minutes",
         examples=[EXAMPLE_STATEMENT],
     )
 
 
 class WorkspaceOut(BaseModel):
-    """A workspace and the tenant that it is, or was, bound to."""
+    """A workspace, and the tenant that it is or was bound to."""
 
     team_id: str = Field(examples=["T012AB3C4"])
     tenant: str = Field(description="The tenant's slug", examples=["alpha"])
 
 
 class TenantListed(BaseModel):
-    """A tenant as the directory shows it."""
+    """A tenant in the directory."""
 
     slug: str = Field(examples=["alpha"])
     name: str = Field(examples=["Alpha Capital"])
@@ -78,7 +80,7 @@ class TenantListed(BaseModel):
 
 
 class TenantOut(TenantListed):
-    """A tenant as its own people see it."""
+    """A tenant as its own administrators see it."""
 
     id: int = Field(examples=[2])
     slack_default_role: str | None = Field(examples=["trader"])
@@ -87,6 +89,6 @@ class TenantOut(TenantListed):
 
 
 class TenantMadeOut(TenantOut):
-    """A fresh tenant."""
+    """A tenant that was just created, with its first key."""
 
     api_key: str = Field(description="Its first admin key, shown once")

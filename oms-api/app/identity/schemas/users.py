@@ -1,4 +1,4 @@
-"""Users on the wire."""
+"""Request and response bodies of users."""
 
 from typing import Annotated, Literal, cast
 
@@ -8,20 +8,20 @@ from pydantic_core import PydanticCustomError
 from app.identity.queries.users import UserFilter
 from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
-from app.identity.rules.passwords import MOST_LENGTH as PASSWORD_LENGTH
+from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
-from app.identity.schemas.fields import Name, Patch, Portfolios, Requested, SlackPerson, left_out
+from app.identity.schemas.fields import Name, Patch, Portfolios, RequestBody, SlackPerson, left_out
 from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Literal["active", "disabled"]
-NARROWED = "The names of the portfolios that one is narrowed to; null for all"
+NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
-class UserIn(Requested):
-    """A user to be made: with an e-mail address and a password, or a person from Slack, or both."""
+class UserIn(RequestBody):
+    """A new user with an e-mail address and a password, a Slack identity, or both."""
 
     name: Name
     role: Role
@@ -38,14 +38,14 @@ class UserIn(Requested):
             raise PydanticCustomError("missing", "This field is needed.", {"field": "password"})
         return self
 
-    def wanted(self) -> NewUser:
-        """Return what the service is asked."""
+    def parameters(self) -> NewUser:
+        """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         return NewUser(self.name, self.role, self.email, self.person, self.password, portfolios)
 
 
 class UserPatch(Patch):
-    """What is to change of a user. Who is disabled, or has another password, is logged out."""
+    """Changes of a user. Disabling a user or setting a password ends the user's sessions."""
 
     name: Name = left_out()
     role: Role = left_out()
@@ -54,12 +54,12 @@ class UserPatch(Patch):
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
-        """Return what the service is asked."""
+        """Return the service's parameters."""
         return cast("UserChanges", self.model_dump(exclude_unset=True))
 
 
 class UserQuery(BaseModel):
-    """Which users, and where the page begins."""
+    """Filters and cursor of the list of users."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ class UserQuery(BaseModel):
     cursor: Cursor | None = None
 
     def filter(self) -> UserFilter:
-        """Return the conditions, without the page."""
+        """Return the filters without the cursor."""
         return UserFilter(self.q, self.role, self.status)
 
 

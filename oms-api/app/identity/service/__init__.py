@@ -1,1 +1,1 @@
-"""Authenticating callers, and keeping tenants, users, keys and sessions."""
+"""Authenticates callers, and manages tenants, users, keys and sessions."""

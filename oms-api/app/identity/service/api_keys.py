@@ -1,4 +1,4 @@
-"""API keys, as a tenant's administrators keep them: made, renamed, revoked, rotated."""
+"""Creating, renaming, revoking and rotating the API keys of a tenant."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,53 +8,61 @@ from sqlalchemy import Connection
 from app.audit.rules.entries import Facts
 from app.clock import iso
 from app.errors import FieldError, Invalid
-from app.identity.errors import KeyIsOver, KeyNameTaken, NoSuchKeyId
+from app.identity.errors import KeyNameTaken, KeyNotActive, NoSuchKeyId
 from app.identity.queries import keys as queries
 from app.identity.queries.keys import KeyRow
 from app.identity.rules.access import Caller, Scope, expand_scopes
 from app.identity.rules.administration import (
     NewKey,
     Rotation,
-    granted_expiry,
+    compute_granted_expiry,
+    format_retired_name,
     require_scopes,
-    retired_name,
 )
-from app.identity.rules.keys import NAME_LENGTH, state_of
-from app.identity.service.grants import granted, narrow, require_an_admin
-from app.identity.service.idempotent_operations import Asking, Change
-from app.identity.service.keys import id_in, mint_key
+from app.identity.rules.keys import NAME_LENGTH, get_key_state
+from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.keys import get_key_id, store_new_key
 from app.text import label_key
 
 
-def create_key(connection: Connection, asking: Asking, wanted: NewKey, now: datetime) -> Change:
-    """Make a key, which is shown once. Raises KeyNameTaken, TooBroad, Invalid."""
-    caller = asking.caller
-    require_scopes(caller, expand_scopes(wanted.scopes))
-    expires_at = _expiry(caller, wanted.expires_at, now, is_said=wanted.is_said)
-    key = mint_key(
+def create_key(
+    connection: Connection, context: OperationContext, parameters: NewKey, now: datetime
+) -> Change:
+    """Create a key, which is shown once. Raise KeyNameTaken, RightsExceeded or Invalid."""
+    caller = context.caller
+    require_scopes(caller, expand_scopes(parameters.scopes))
+    expires_at = _expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
+    key = store_new_key(
         connection,
-        wanted.name,
-        " ".join(wanted.scopes),
+        parameters.name,
+        " ".join(parameters.scopes),
         now,
         caller.tenant_id,
         expires_at,
-        is_narrowed=wanted.portfolios is not None,
+        is_narrowed=parameters.portfolios is not None,
         created_by=caller.actor,
     )
-    portfolios = narrow(connection, caller, "key_id", id_in(key), wanted.portfolios)
-    made = get_key(connection, caller.tenant_id, id_in(key))
-    entry = asking.entry(now, "key.created", _target(made), None, _serialize(made, portfolios))
+    portfolios = replace_portfolios(connection, caller, "key_id", get_key_id(key), parameters.portfolios)
+    made = get_key(connection, caller.tenant_id, get_key_id(key))
+    entry = context.entry(now, "key.created", _target(made), None, _serialize(made, portfolios))
     return Change(_facts(made, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def change_key(
-    connection: Connection, asking: Asking, key_id: str, name: str | None, now: datetime, *, revoked: bool
+    connection: Connection,
+    context: OperationContext,
+    key_id: str,
+    name: str | None,
+    now: datetime,
+    *,
+    revoked: bool,
 ) -> Change:
-    """Rename a key, or end it: within a second it opens nothing.
+    """Rename or revoke a key. A revoked key becomes invalid within one second.
 
-    Raises NoSuchKeyId, KeyNameTaken, LastAdmin.
+    Raise NoSuchKeyId, KeyNameTaken or LastAdmin.
     """
-    tenant_id = asking.caller.tenant_id
+    tenant_id = context.caller.tenant_id
     before = get_key(connection, tenant_id, key_id)
     changes: dict[str, Any] = {}
     entries = []
@@ -64,72 +72,81 @@ def change_key(
             raise KeyNameTaken(name)
         changes["name"] = name
         entries.append(
-            asking.entry(now, "key.renamed", _target(before), {"name": before.name}, {"name": name})
+            context.entry(now, "key.renamed", _target(before), {"name": before.name}, {"name": name})
         )
     if revoked and before.revoked_at is None:
         changes["revoked_at"] = now
-        entries.append(asking.entry(now, "key.revoked", _target(before), None, {"name": name or before.name}))
+        entries.append(
+            context.entry(now, "key.revoked", _target(before), None, {"name": name or before.name})
+        )
     if changes:
         queries.change_key(connection, tenant_id, key_id, changes)
-        require_an_admin(connection, asking.caller, now)
-    [after] = keys_facts(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
+        require_admin(connection, context.caller, now)
+    [after] = serialize_keys(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
     return Change(after, entries)
 
 
 def rotate_key(
-    connection: Connection, asking: Asking, key_id: str, wanted: Rotation, now: datetime
+    connection: Connection, context: OperationContext, key_id: str, parameters: Rotation, now: datetime
 ) -> Change:
-    """Let a fresh key, shown once, take a key's name and rights; the old one works on for the overlap.
+    """Replace a key by a new one, shown once, with its name and rights. The old key stays valid for the
+    overlap.
 
-    Raises NoSuchKeyId, KeyIsOver, TooBroad, Invalid.
+    Raise NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
     """
-    caller, tenant_id = asking.caller, asking.caller.tenant_id
+    caller, tenant_id = context.caller, context.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)
-    if state_of(old.expires_at, old.revoked_at, now) != "live" or queries.has_successor(
+    if get_key_state(old.expires_at, old.revoked_at, now) != "live" or queries.has_successor(
         connection, tenant_id, key_id
     ):
-        raise KeyIsOver(old.name)
+        raise KeyNotActive(old.name)
     require_scopes(caller, map(Scope, old.scopes.split()))
-    names = granted(connection, tenant_id, "key_id", [key_id])[key_id] if old.is_narrowed else None
-    expires_at = _expiry(caller, wanted.expires_at if wanted.is_said else old.expires_at, now, is_said=True)
-    ends_at = now + timedelta(seconds=wanted.overlap_seconds)
+    names = (
+        list_granted_portfolios(connection, tenant_id, "key_id", [key_id])[key_id]
+        if old.is_narrowed
+        else None
+    )
+    expires_at = _expiry(
+        caller, parameters.expires_at if parameters.is_said else old.expires_at, now, is_said=True
+    )
+    ends_at = now + timedelta(seconds=parameters.overlap_seconds)
     ends_at = min(ends_at, old.expires_at or ends_at)
-    retired = retired_name(old.name, key_id, NAME_LENGTH)
+    retired = format_retired_name(old.name, key_id, NAME_LENGTH)
     queries.change_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
-    key = mint_key(
+    key = store_new_key(
         connection, old.name, old.scopes, now, tenant_id, expires_at,
         is_narrowed=old.is_narrowed, created_by=caller.actor, rotated_from=key_id,
     )  # fmt: skip
-    narrow(connection, caller, "key_id", id_in(key), names)
-    made = get_key(connection, tenant_id, id_in(key))
+    replace_portfolios(connection, caller, "key_id", get_key_id(key), names)
+    made = get_key(connection, tenant_id, get_key_id(key))
     before, after = {"key_id": key_id}, {"key_id": made.key_id, "old_expires_at": iso(ends_at)}
-    entry = asking.entry(now, "key.rotated", _target(old), before, after | _serialize(made, names))
+    entry = context.entry(now, "key.rotated", _target(old), before, after | _serialize(made, names))
     return Change(_facts(made, names, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
-    """Return a key. Raises NoSuchKeyId."""
+    """Return a key. Raise NoSuchKeyId."""
     found = queries.find_key_row(connection, tenant_id, key_id)
     if found is None:
         raise NoSuchKeyId(key_id)
     return found
 
 
-def keys_facts(
+def serialize_keys(
     connection: Connection, tenant_id: int, keys: list[KeyRow], now: datetime
 ) -> list[dict[str, Any]]:
-    """Return keys as administrators see them, with their portfolios by name."""
-    narrowed = granted(connection, tenant_id, "key_id", [key.key_id for key in keys if key.is_narrowed])
+    """Serialize keys for administrators, with the names of their portfolios."""
+    narrowed = list_granted_portfolios(
+        connection, tenant_id, "key_id", [key.key_id for key in keys if key.is_narrowed]
+    )
     return [_facts(key, narrowed.get(key.key_id), now) for key in keys]
 
 
-def _expiry(caller: Caller, wanted: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:
-    expires_at = granted_expiry(caller, wanted, is_said=is_said)
+def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:
+    expires_at = compute_granted_expiry(caller, parameters, is_said=is_said)
     if expires_at is not None and expires_at <= now:
         message = "Must be in the future."
-        raise Invalid(
-            "The key would have expired before it is used.", [FieldError("expires_at", message, "past")]
-        )
+        raise Invalid("`expires_at` must be in the future.", [FieldError("expires_at", message, "past")])
     return expires_at
 
 
@@ -141,7 +158,7 @@ def _facts(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str
         "key_id": key.key_id,
         "name": key.name,
         "scopes": sorted(key.scopes.split()),
-        "state": state_of(key.expires_at, key.revoked_at, now),
+        "state": get_key_state(key.expires_at, key.revoked_at, now),
         **times,
         "portfolios": portfolios,
         "rotated_from": key.rotated_from,

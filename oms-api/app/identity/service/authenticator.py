@@ -1,4 +1,4 @@
-"""Authenticating keys, and the people they speak for."""
+"""Authentication of API keys, and of the people they act for."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Hashable
@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from app.clock import Now, monotonic_seconds
-from app.identity.errors import MayNotActAs, NotAPerson, NoValidKey, PersonRefused, TenantSuspended
-from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, acting_for, expand_scopes
-from app.identity.rules.keys import StoredKey, accepts, hash_of, key_id_of
-from app.identity.rules.people import SlackPerson, slack_person
+from app.identity.errors import ActingNotAllowed, NotAPerson, NoValidKey, PersonRejected, TenantSuspended
+from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, expand_scopes, get_acting_caller
+from app.identity.rules.keys import StoredKey, hash_key, is_valid_key, parse_key_id
+from app.identity.rules.people import SlackPerson, parse_slack_person
 
-CACHE_SECONDS = 0.5  # a revoked key is dead within 1 s: half for the cache, half for a slow look-up
+CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
 USE_NOTED_EVERY = timedelta(minutes=1)
-_MOST_CACHED = 10_000
+_MAX_CACHED = 10_000
 
 BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
 
@@ -21,34 +21,34 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class ShortMemory(Generic[Key, Value]):
-    """What was found a moment ago, for CACHE_SECONDS from when it was asked for."""
+class ExpiringCache(Generic[Key, Value]):
+    """A cache whose values expire CACHE_SECONDS after they were queried."""
 
     def __init__(self) -> None:
         self._found: dict[Key, tuple[Value, float]] = {}
 
     def get(self, key: Key) -> Value | None:
-        """Return what is remembered, None where nothing is."""
+        """Return the cached value, or None."""
         known = self._found.get(key)
         return known[0] if known and known[1] > monotonic_seconds() else None
 
     def put(self, key: Key, value: Value, asked_at: float) -> None:
-        """Remember `value`, as it stood when it was asked for (monotonic seconds)."""
-        if len(self._found) >= _MOST_CACHED:
+        """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
+        if len(self._found) >= _MAX_CACHED:
             self.clear()
         self._found[key] = (value, asked_at + CACHE_SECONDS)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._found.clear()
 
     def forget(self, key: Key) -> None:
-        """Forget it now."""
+        """Remove the value of one key."""
         self._found.pop(key, None)
 
 
 class Authenticator:
-    """Tell who sends a key. Keys that counted a moment ago are remembered, by their hash."""
+    """Authenticates API keys. Caches the valid ones by their hash."""
 
     def __init__(
         self,
@@ -57,18 +57,18 @@ class Authenticator:
         note_use: Callable[[str, datetime], None],
         now: Now,
     ) -> None:
-        self._bootstrap_hashes = tuple(map(hash_of, bootstrap_keys))
+        self._bootstrap_hashes = tuple(map(hash_key, bootstrap_keys))
         self._find = find
         self._note_use = note_use
         self._now = now
-        self._cache: ShortMemory[bytes, Caller] = ShortMemory()
+        self._cache: ExpiringCache[bytes, Caller] = ExpiringCache()
         self._noted: dict[str, datetime] = {}
 
     async def authenticate(self, key: str | None) -> Caller:
-        """Return the caller whose key this is; NoValidKey for anything else."""
+        """Return the caller of a key. Raise NoValidKey if it is not valid."""
         if not key:
             raise NoValidKey
-        digest = hash_of(key)
+        digest = hash_key(key)
         known = self._cache.get(digest)
         if known is not None:
             return known
@@ -78,10 +78,10 @@ class Authenticator:
 
     async def _load_caller(self, key: str, digest: bytes) -> Caller:
         asked_at = monotonic_seconds()
-        key_id = key_id_of(key)
+        key_id = parse_key_id(key)
         stored = await self._find(key_id) if key_id else None
         now = self._now()
-        if stored is None or not accepts(stored, key, now):
+        if stored is None or not is_valid_key(stored, key, now):
             self._cache.forget(digest)
             raise NoValidKey
         if not stored.tenant_is_active:
@@ -110,35 +110,35 @@ def _caller(stored: StoredKey) -> Caller:
     )
 
 
-class Where(NamedTuple):
-    """Where a request comes from, and what it is called."""
+class ClientInfo(NamedTuple):
+    """The client of a request."""
 
     address: str
     request_id: str
 
 
 class People:
-    """Tell for whom a key speaks. `meet` finds a person of the tenant, making them known on first sight."""
+    """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
 
-    def __init__(self, meet: Callable[[Caller, SlackPerson, Where], Awaitable[Person]]) -> None:
+    def __init__(self, meet: Callable[[Caller, SlackPerson, ClientInfo], Awaitable[Person]]) -> None:
         self._meet = meet
-        self._cache: ShortMemory[tuple[int, str], Person] = ShortMemory()
+        self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
 
-    async def acting(self, caller: Caller, text: str, where: Where) -> Caller:
-        """Return the caller as the person that the header `text` names.
+    async def find_acting_caller(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
+        """Return the caller acting for the person that the header `text` names.
 
-        Raises MayNotActAs, NotAPerson, PersonRefused, WorkspaceElsewhere or TenantSuspended.
+        Raise ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.
         """
         if Scope.ACT_AS not in caller.scopes:
-            raise MayNotActAs
+            raise ActingNotAllowed
         person = self._cache.get((caller.tenant_id, text))
         if person is None:
-            named = slack_person(text)
+            named = parse_slack_person(text)
             if named is None:
                 raise NotAPerson
             asked_at = monotonic_seconds()
             person = await self._meet(caller, named, where)
             self._cache.put((caller.tenant_id, text), person, asked_at)
         if not person.active:
-            raise PersonRefused
-        return acting_for(caller, person)
+            raise PersonRejected
+        return get_acting_caller(caller, person)

@@ -1,4 +1,4 @@
-"""Which portfolios somebody may see, and that a tenant is never left without an admin."""
+"""Portfolio restrictions of users and keys, and the rule that each tenant keeps an administrator."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,19 +16,19 @@ from app.identity.rules.administration import require_portfolios
 from app.text import name_key
 
 
-def narrow(
+def replace_portfolios(
     connection: Connection, caller: Caller, holder: Holder, owner: int | str, names: Sequence[str] | None
 ) -> list[str] | None:
-    """Narrow a user or key of the caller's tenant to portfolios, None for all; return their names.
+    """Restrict a user or key of the caller's tenant to portfolios (None for all). Return their names.
 
-    Raises Invalid for a portfolio that does not exist, and TooBroad for more than the caller's own.
+    Raise Invalid for an unknown portfolio, and RightsExceeded for one that the caller may not see.
     """
     name_keys = None if names is None else [name_key(name) for name in names]
     require_portfolios(caller, name_keys)
     if name_keys is None:
         queries.replace_grants(connection, caller.tenant_id, holder, owner, ())
         return None
-    known = queries.portfolio_names(connection, caller.tenant_id, name_keys)
+    known = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
         FieldError(f"portfolios.{index}", "There is no such portfolio.", "no_such_portfolio")
         for index, key in enumerate(name_keys)
@@ -40,18 +40,19 @@ def narrow(
     return [known[key] for key in sorted(known)]
 
 
-def granted(
+def list_granted_portfolios(
     connection: Connection, tenant_id: int, holder: Holder, narrowed: Collection[int | str]
 ) -> dict[int | str, list[str]]:
-    """Return the names of the portfolios of each of these narrowed users, or keys."""
-    found = queries.granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
+    """Return the portfolio names of each of these restricted users or keys."""
+    found = queries.find_granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
     return {owner: found.get(owner, []) for owner in narrowed}
 
 
-def require_an_admin(connection: Connection, caller: Caller, now: datetime) -> None:
-    """Raise LastAdmin where the caller's tenant, as it stands now, has nobody left to administer it.
+def require_admin(connection: Connection, caller: Caller, now: datetime) -> None:
+    """Raise LastAdmin if the caller's tenant has no administrator left.
 
-    Not of the first tenant, which the installation's own key administers, nor against an operator's commands.
+    The rule does not apply to the first tenant, which the operator's key administers, nor to commands of the
+    operator.
     """
     tenant_id = caller.tenant_id
     if tenant_id == FIRST_TENANT or Scope.TENANTS in caller.scopes:

@@ -1,4 +1,6 @@
-"""How administrators' requests are carried out: in one transaction with their audit, and once under a key."""
+"""Executes administrators' requests: in one transaction with their audit entries, and once per idempotency
+key.
+"""
 
 import hashlib
 import hmac
@@ -11,13 +13,13 @@ import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.rules.entries import Facts, TellsTooMuch
+from app.audit.rules.entries import Facts, InvalidFacts
 from app.audit.service import AuditEntry, record
 from app.clock import Now
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import Invalid, OutcomeUnknown, Unavailable
-from app.identity.errors import Overtaken, RequestKeyReused, ShownOnce
-from app.identity.queries.requests import Bound, find_request, store_request_key
+from app.identity.errors import ConcurrentChange, RequestKeyReused, SecretNotStored
+from app.identity.queries.requests import StoredRequest, find_request, store_request_key
 from app.identity.queries.tenants import lock_tenant
 from app.identity.rules.access import Caller
 from app.identity.service.passwords import Passwords, require_good
@@ -25,10 +27,10 @@ from app.identity.service.threads import Transactions
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """Who asks for what, from where.
+class OperationContext:
+    """The caller of a request, its operation and its parameters.
 
-    `operation` names the route, `subject` what its path names, `body` is what was asked, as canonical JSON;
+    `operation` names the route and `subject` the object of its path. `body` is the request as canonical JSON.
     `key` is the idempotency key.
     """
 
@@ -43,14 +45,14 @@ class Asking:
     def entry(
         self, at: datetime, action: str, target: str, before: Facts | None = None, after: Facts | None = None
     ) -> AuditEntry:
-        """Return what the caller's own trail is told."""
+        """Build an audit entry for the caller's own trail."""
         caller = self.caller
-        told = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
-        return AuditEntry(caller.tenant_id, *told)
+        values = (at, caller.actor, caller.name, action, target, self.address, self.request_id, before, after)
+        return AuditEntry(caller.tenant_id, *values)
 
 
 class Change(NamedTuple):
-    """What a request comes to: its answer, and what the trails are told. None of it is committed yet."""
+    """The result of a request: its response and its audit entries, not committed yet."""
 
     answer: dict[str, Any]
     entries: Sequence[AuditEntry]
@@ -59,7 +61,7 @@ class Change(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was answered, as JSON; `replayed` where it was before."""
+    """The response as JSON. `replayed` is true for a repeat of an earlier request."""
 
     status: int
     body: bytes
@@ -70,10 +72,10 @@ Work = Callable[[Connection, datetime], Change]
 
 
 class Administration:
-    """Where changes of tenants, people, keys and portfolios are made; one for each process.
+    """Executes changes of tenants, users, keys and portfolios. One instance per process.
 
-    Of one tenant they happen one after the other, so that whatever a change looked at stays true until it is
-    committed. `secrets` make the fingerprints of requests, which may hold passwords; the first is current.
+    Changes of one tenant are serialized, so that what a change has read stays true until its commit.
+    `secrets` sign the fingerprints of requests, which may hold passwords; the first is the current one.
     """
 
     def __init__(
@@ -83,14 +85,14 @@ class Administration:
         keys = (secret.encode() for secret in secrets)
         self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
 
-    async def change(self, asking: Asking, work: Work) -> Answer:
-        """Carry out `work`, or tell again what came of the request.
+    async def change(self, context: OperationContext, work: Work) -> Answer:
+        """Execute `work`, or return the response of the earlier request with the same key.
 
-        Raises what `work` raises; RequestKeyReused, ShownOnce, Overtaken; Unavailable where nothing was
-        changed, and OutcomeUnknown where that cannot be told.
+        Raise the errors of `work`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
+        nothing was changed, and OutcomeUnknown if that is not known.
         """
-        prints = [_fingerprint(key, asking) for key in self._keys]
-        attempt = _Attempt(asking, work, prints, self._now())
+        prints = [_fingerprint(key, context) for key in self._keys]
+        attempt = _Attempt(context, work, prints, self._now())
         try:
             return await self._run(attempt)
         except Unavailable:
@@ -99,69 +101,69 @@ class Administration:
             raise OutcomeUnknown(
                 "The database was lost while committing; ask again with the same key."
             ) from None
-        except TellsTooMuch:
-            raise Invalid(
-                "A name in it reads like a secret; the audit trail would hold it for good."
-            ) from None
+        except InvalidFacts:
+            raise Invalid("A name looks like a secret, which the audit trail would keep forever.") from None
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
-        """Return the hash of a password to be, for a person of these names. Raises Invalid, Unavailable."""
+        """Return the hash of a new password of a user with these names. Raise Invalid or Unavailable."""
         require_good(password, [name for name in own if name])
         return await self._passwords.hash(password)
 
     async def _run(self, attempt: "_Attempt") -> Answer:
         try:
             return await self._transactions.run(attempt.run)
-        except IntegrityError:  # somebody whom no lock of ours keeps out was faster: look again
+        except IntegrityError:  # a concurrent writer outside the tenant's lock was first: try again
             pass
         try:
             return await self._transactions.run(attempt.run)
         except IntegrityError:
-            raise Overtaken from None
+            raise ConcurrentChange from None
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """A request on its way; `answer` is what it came to, from just before its COMMIT on."""
+    """A request in progress. `answer` is its result, set just before the COMMIT."""
 
-    asking: Asking
+    context: OperationContext
     work: Work
     prints: Sequence[str]
     now: datetime
     answer: Answer | None = None
 
     def run(self, connection: Connection) -> Answer:
-        tenant_id, key = self.asking.caller.tenant_id, self.asking.key
-        declare_tenants(connection, [tenant_id])
+        tenant_id, key = self.context.caller.tenant_id, self.context.key
+        set_tenant_scope(connection, [tenant_id])
         lock_tenant(connection, tenant_id)
-        bound = find_request(connection, tenant_id, self.asking.operation, key) if key else None
-        if bound is not None:
-            return self._repeated(bound, key or "")
+        stored = find_request(connection, tenant_id, self.context.operation, key) if key else None
+        if stored is not None:
+            return self._repeated(stored, key or "")
         if self.answer is not None and not key:  # the connection was lost at COMMIT
-            raise OutcomeUnknown("The database was lost while committing; look whether the change was made.")
+            raise OutcomeUnknown(
+                "The database was lost during the commit. Check whether the change was made."
+            )
         return self._carry_out(connection, tenant_id)
 
-    def _repeated(self, bound: Bound, key: str) -> Answer:
-        if self.answer is not None and bound.created_at == self.now:
-            return self.answer  # the COMMIT whose answer was lost went through
-        if not any(hmac.compare_digest(bound.request_hash, own) for own in self.prints):
+    def _repeated(self, stored: StoredRequest, key: str) -> Answer:
+        if self.answer is not None and stored.created_at == self.now:
+            return self.answer  # the COMMIT succeeded although its response was lost
+        if not any(hmac.compare_digest(stored.request_hash, own) for own in self.prints):
             raise RequestKeyReused(key)
-        if bound.answer is None:
-            raise ShownOnce
-        return Answer(bound.status, bound.answer.encode(), replayed=True)
+        if stored.answer is None:
+            raise SecretNotStored
+        return Answer(stored.status, stored.answer.encode(), replayed=True)
 
     def _carry_out(self, connection: Connection, tenant_id: int) -> Answer:
         change = self.work(connection, self.now)
         answer = Answer(change.status, orjson.dumps(change.answer))
-        if self.asking.key:
+        if self.context.key:
             kept = None if change.shows_secret else answer.body.decode()
-            bound = Bound(self.prints[0], change.status, kept, self.now)
-            store_request_key(connection, tenant_id, self.asking.operation, self.asking.key, bound)
+            stored = StoredRequest(self.prints[0], change.status, kept, self.now)
+            store_request_key(connection, tenant_id, self.context.operation, self.context.key, stored)
         record(connection, change.entries)
         self.answer = answer
         return answer
 
 
-def _fingerprint(key: bytes, asking: Asking) -> str:
-    said = b"\0".join((asking.operation.encode(), asking.subject.encode(), asking.body))
-    return hmac.new(key, said, hashlib.sha256).hexdigest()
+def _fingerprint(key: bytes, context: OperationContext) -> str:
+    credentials = b"\0".join((context.operation.encode(), context.subject.encode(), context.body))
+    return hmac.new(key, credentials, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Minting and revoking keys."""
+"""Creating and revoking keys."""
 
 import logging
 import secrets
@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from app.identity.errors import KeyNameTaken, NoSuchKey
 from app.identity.queries import keys as queries
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import StoredKey, hash_of, key_id_of, make_key
+from app.identity.rules.keys import StoredKey, hash_key, make_key, parse_key_id
 
 _LOG = logging.getLogger(__name__)
 
 
-def mint_key(
+def store_new_key(
     connection: Connection,
     name: str,
     scopes: str,
@@ -26,9 +26,9 @@ def mint_key(
     created_by: str | None = None,
     rotated_from: str | None = None,
 ) -> str:
-    """Store a fresh key and return it; it is never shown again.
+    """Store a new key and return it. It is never shown again.
 
-    `scopes` are words parted by blanks. Raises KeyNameTaken, and ValueError for unknown scopes.
+    `scopes` are words separated by spaces. Raise KeyNameTaken, and ValueError for unknown scopes.
     """
     granted = expand_scopes(scopes.split())
     if Scope.TENANTS in granted:
@@ -37,20 +37,20 @@ def mint_key(
         raise KeyNameTaken(name)
     key = make_key(secrets.choice)
     words = " ".join(sorted(granted))
-    stored = StoredKey(id_in(key), tenant_id, name, hash_of(key), words, expires_at, None, is_narrowed)
+    stored = StoredKey(get_key_id(key), tenant_id, name, hash_key(key), words, expires_at, None, is_narrowed)
     queries.store_key(connection, stored, now, created_by, rotated_from)
     return key
 
 
-def id_in(key: str) -> str:
-    """Return the id in a key of our own making."""
-    key_id = key_id_of(key)
+def get_key_id(key: str) -> str:
+    """Return the id in a key that this service created."""
+    key_id = parse_key_id(key)
     assert key_id is not None, "a fresh key is well-formed"  # noqa: S101  # for the type checker
     return key_id
 
 
 def revoke_key(connection: Connection, name: str, now: datetime, tenant_id: int = FIRST_TENANT) -> None:
-    """End the key of that name at once; the processes that remember it forget it within half a second."""
+    """Revoke the key of that name. Processes that cached it drop it within half a second."""
     if not queries.mark_revoked(connection, tenant_id, name, now):
         raise NoSuchKey(name)
     _LOG.info("key revoked", extra={"key_name": name})

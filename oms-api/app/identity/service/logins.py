@@ -1,4 +1,4 @@
-"""Logging in by tenant, e-mail address and password. Nothing tells which of them was wrong."""
+"""Log-in by tenant, e-mail address and password. No response reveals which of them was wrong."""
 
 import logging
 from datetime import datetime
@@ -7,16 +7,16 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, Trail, record
 from app.clock import Now
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, Unauthenticated, Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
 from app.identity.queries.sessions import FoundLogin
 from app.identity.rules.access import Caller
-from app.identity.rules.clients import Client, Credentials, address_hash
+from app.identity.rules.clients import Client, Credentials, hash_address
 from app.identity.rules.tokens import Tokens
 from app.identity.service.passwords import Passwords, Verdict, require_good
-from app.identity.service.sessions import Sessions, session_entry, session_id_of
+from app.identity.service.sessions import Sessions, build_session_entry, get_session_id
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Attempt, Throttle
 
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class WrongLogin(Unauthenticated):
-    """The same words whatever was wrong."""
+    """The same message whichever credential was wrong."""
 
     kind, title = "wrong-login", "Not logged in"
 
@@ -33,7 +33,7 @@ class WrongLogin(Unauthenticated):
 
 
 class WrongPassword(Forbidden):
-    """The caller is logged in, and does not know the password."""
+    """The caller is logged in but sent a wrong current password."""
 
     kind, title = "wrong-password", "The password is not changed"
 
@@ -41,8 +41,8 @@ class WrongPassword(Forbidden):
         super().__init__("`current_password` is wrong.")
 
 
-class LogIns:
-    """Where people log in."""
+class LoginService:
+    """Logs users in and changes their passwords."""
 
     def __init__(
         self, sessions: Sessions, passwords: Passwords, throttle: Throttle, trail: Trail, readers: Readers,
@@ -51,73 +51,75 @@ class LogIns:
         self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
         self._readers, self._transactions, self._now = readers, transactions, now
 
-    async def log_in(self, said: Credentials, client: Client) -> Tokens:
-        """Return the tokens of a new session.
+    async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
+        """Check the credentials and return the tokens of a new session.
 
-        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable where too many log in at once.
+        Raise WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
         """
-        attempt = self._throttle.begin(said.account, client.address)
+        attempt = self._throttle.begin(credentials.account, client.address)
         try:
-            if attempt.stranger_waits and not await self._is_known(said, attempt):
-                raise self._throttle.refuse_stranger(attempt)
-            tokens = await self._try(said, client)
+            if attempt.unknown_address_wait and not await self._is_known(credentials, attempt):
+                raise self._throttle.refuse_unknown_address(attempt)
+            tokens = await self._try(credentials, client)
         except Unavailable:
             self._throttle.undo(attempt)
             raise
-        self._throttle.succeeded(attempt)
+        self._throttle.record_success(attempt)
         return tokens
 
-    async def _try(self, said: Credentials, client: Client) -> Tokens:
+    async def _try(self, credentials: Credentials, client: Client) -> Tokens:
         login = await self._readers.run(
-            lambda connection: queries.find_login(connection, said.tenant, said.email)
+            lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
-        verdict = await self._passwords.verify(login.password_hash if login else None, said.password)
+        verdict = await self._passwords.verify(login.password_hash if login else None, credentials.password)
         tokens = await self._open(login, verdict, client) if login and verdict.matches else None
         if tokens is None:
-            self._note_failure(said, login, client)
+            self._note_failure(credentials, login, client)
             raise WrongLogin
         return tokens
 
     async def change_password(self, caller: Caller, current: str, password: str, client: Client) -> None:
-        """Give the caller another password, and end the person's other sessions.
+        """Change the caller's password, and end the user's other sessions.
 
-        Raises NoSession for an API key, WrongPassword, TooManyLogIns, Invalid.
+        Raise NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
-        session_id = session_id_of(caller)
+        session_id = get_session_id(caller)
         me = await self._sessions.me(caller)
-        said = Credentials(me.tenant_slug, me.email or "", current)
+        credentials = Credentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
-        attempt = self._throttle.begin(said.account, client.address)
+        attempt = self._throttle.begin(credentials.account, client.address)
         login = await self._readers.run(
-            lambda connection: queries.find_login(connection, said.tenant, said.email)
+            lambda connection: queries.find_login(connection, credentials.tenant, credentials.email)
         )
         stored = login.password_hash if login else None
         if not (await self._passwords.verify(stored, current)).matches or stored is None:
-            self._note_failure(said, login, client)
+            self._note_failure(credentials, login, client)
             raise WrongPassword
-        self._throttle.succeeded(attempt)
+        self._throttle.record_success(attempt)
         hashed, now = await self._passwords.hash(password), self._now()
 
         def write(connection: Connection) -> None:
-            declare_tenants(connection, [caller.tenant_id])
+            set_tenant_scope(connection, [caller.tenant_id])
             owner = (caller.tenant_id, caller.user_id or 0)
             if not queries.change_password_hash(connection, *owner, hashed, now, stored):
-                raise WrongPassword  # it was reset meanwhile
+                raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
             who = (caller.tenant_id, caller.actor)
-            record(connection, [session_entry(who, "password.changed", session_id, client, now)])
+            record(connection, [build_session_entry(who, "password.changed", session_id, client, now)])
 
         await self._transactions.run(write)
 
-    async def _is_known(self, said: Credentials, attempt: Attempt) -> bool:
-        here = address_hash(attempt.address)
+    async def _is_known(self, credentials: Credentials, attempt: Attempt) -> bool:
+        here = hash_address(attempt.address)
         return await self._readers.run(
-            lambda connection: queries.has_come_from(connection, said.tenant, said.email, here)
+            lambda connection: queries.has_logged_in_from(
+                connection, credentials.tenant, credentials.email, here
+            )
         )
 
     async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
         now = self._now()
-        owner = (login.tenant_id, login.user_id or 0)  # a password that matches is somebody's
+        owner = (login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
             lambda connection: self._write(connection, owner, login, verdict, client, now)
         )
@@ -127,27 +129,27 @@ class LogIns:
         self, connection: Connection, owner: tuple[int, int], login: FoundLogin, verdict: Verdict,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
-        declare_tenants(connection, [login.tenant_id])
+        set_tenant_scope(connection, [login.tenant_id])
         user = queries.find_user(connection, *owner)
         if user is None or not user.is_active:
             return None
-        if not queries.is_still_password(connection, *owner, login.password_hash or ""):
-            return None  # it was reset while this one was being verified, and the sessions ended
+        if not queries.lock_current_password(connection, *owner, login.password_hash or ""):
+            return None  # the password was reset during the check, and the sessions have ended
         if not user.tenant_is_active:
             raise TenantSuspended
         if verdict.rehashed:
             queries.change_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
         session_id = self._sessions.open(connection, owner, client, now)
         who = (login.tenant_id, user.called)
-        record(connection, [session_entry(who, "login.succeeded", session_id, client, now)])
+        record(connection, [build_session_entry(who, "login.succeeded", session_id, client, now)])
         return session_id
 
-    def _note_failure(self, said: Credentials, login: FoundLogin | None, client: Client) -> None:
-        _LOG.info("log-in refused", extra={"tenant": said.tenant, "address": client.address})
+    def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:
+        _LOG.info("log-in refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
-            return  # no tenant whose trail it would be
-        # What is no account may be a password typed into the wrong field: it is not repeated.
-        named = said.email if login.user_id is not None else "an unknown account"
+            return  # no tenant, so there is no audit trail to write to
+        # Do not record an unknown e-mail address: it may be a password typed into the wrong field.
+        named = credentials.email if login.user_id is not None else "an unknown account"
         self._trail.note(
             AuditEntry(
                 login.tenant_id,

@@ -1,4 +1,4 @@
-"""Hashing passwords with argon2id, off the event loop, two at a time."""
+"""Hashes passwords with argon2id in two threads, off the event loop."""
 
 import logging
 from collections.abc import Iterable
@@ -7,58 +7,58 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import Invalid
-from app.identity.rules.passwords import normalise, password_error
-from app.identity.service.threads import FewThreads
+from app.identity.rules.passwords import find_password_error, normalize_password
+from app.identity.service.threads import BoundedThreadPool
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-# The first choice of OWASP's cheat sheet on password storage: 19 MiB, two passes, one lane.
+# The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 THREADS = 2
-MOST_WAITING = 40  # at 25 to 50 ms a hash, whoever is last in line waits about a second
-# Nobody's: what is compared with where there is nobody of that name, so that it takes the same work.
-NOBODYS_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
+MAX_WAITING = 40  # at 25 to 50 ms a hash, the last of the queue waits about one second
+# Compared with when the user does not exist, so that the response takes the same time.
+PLACEHOLDER_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
 _LOG = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """Whether a password is the one; `rehashed` where its hash was made with other parameters."""
+    """The result of a password check. `rehashed` is set if the stored hash has outdated parameters."""
 
     matches: bool
     rehashed: str | None = None
 
 
 class Passwords:
-    """The only place that hashes passwords. Its line is bounded: Unavailable beyond."""
+    """The only place that hashes passwords. Raises Unavailable when its bounded queue is full."""
 
-    def __init__(self, threads: int = THREADS, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, threads: int = THREADS, max_waiting: int = MAX_WAITING) -> None:
         too_many = "Too many people are logging in at this moment; try again in a second."
-        self._threads = FewThreads(threads, most_waiting, "passwords", too_many)
+        self._threads = BoundedThreadPool(threads, max_waiting, "passwords", too_many)
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password that was found to be good (`require_good`)."""
-        return await self._threads.run(lambda: _hasher().hash(normalise(password)))
+        """Return the hash of a password that `require_good` accepted."""
+        return await self._threads.run(lambda: _hasher().hash(normalize_password(password)))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
-        """Compare a password with a stored hash; None, for nobody's, takes as long and never matches."""
+        """Compare a password with a stored hash. None (unknown user) takes as long and never matches."""
         return await self._threads.run(lambda: _verify(stored, password))
 
     def close(self) -> None:
-        """Let end what is under way, and stop."""
+        """Finish the running work and stop."""
         self._threads.close()
 
 
 def require_good(password: str, own: Iterable[str]) -> None:
-    """Raise Invalid unless the password will do for the person of these names and addresses."""
-    error = password_error(password, own, common_passwords())
+    """Raise Invalid if the password is too weak for a user with these names and addresses."""
+    error = find_password_error(password, own, load_common_passwords())
     if error:
-        raise Invalid("This password will not do.", [error])
+        raise Invalid("This password is not accepted.", [error])
 
 
 @cache
-def common_passwords() -> frozenset[str]:
-    """Return the words that are tried first, in lower case."""
+def load_common_passwords() -> frozenset[str]:
+    """Return the common passwords in lower case."""
     text = resources.files("app.identity").joinpath("common_passwords.txt").read_text("utf-8")
     return frozenset(text.split())
 
@@ -66,9 +66,9 @@ def common_passwords() -> frozenset[str]:
 def _verify(stored: str | None, password: str) -> Verdict:
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
 
-    written = normalise(password)
+    written = normalize_password(password)
     try:
-        _hasher().verify(stored or NOBODYS_HASH, written)
+        _hasher().verify(stored or PLACEHOLDER_HASH, written)
     except VerificationError:
         return Verdict(False)
     except InvalidHashError:

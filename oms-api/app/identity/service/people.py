@@ -1,63 +1,66 @@
-"""People from Slack: known from before, or made known on first sight as their tenant says."""
+"""Finds Slack users of a tenant, and creates new ones if the tenant allows it."""
 
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.database import declare_tenants
-from app.identity.errors import PersonRefused, TenantSuspended, WorkspaceElsewhere
+from app.database import set_tenant_scope
+from app.identity.errors import PersonRejected, TenantSuspended, WorkspaceNotBound
 from app.identity.queries import credentials
 from app.identity.queries import people as queries
 from app.identity.queries.tenants import lock_tenant
 from app.identity.queries.workspaces import claim_workspace
 from app.identity.rules.access import Caller, Person, Scope
 from app.identity.rules.people import SlackPerson
-from app.identity.service.authenticator import Where
+from app.identity.service.authenticator import ClientInfo
 
 
-def known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> Person | None:
-    """Return the person if the tenant knows them and their workspace. Raises WorkspaceElsewhere."""
-    home = credentials.tenant_of_workspace(connection, named.team_id)
+def find_known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> Person | None:
+    """Return the person if the tenant has the user and the workspace. Raise WorkspaceNotBound."""
+    home = credentials.find_tenant_of_workspace(connection, named.team_id)
     if home is None:
         return None
     if home != tenant_id:
-        raise WorkspaceElsewhere
-    declare_tenants(connection, [tenant_id])
+        raise WorkspaceNotBound
+    set_tenant_scope(connection, [tenant_id])
     return queries.find_person(connection, tenant_id, named.text)
 
 
-def welcome(
-    connection: Connection, caller: Caller, named: SlackPerson, where: Where, now: datetime
+def create_slack_user(
+    connection: Connection, caller: Caller, named: SlackPerson, where: ClientInfo, now: datetime
 ) -> Person:
-    """Make a person known, in one transaction with its audit.
+    """Create a user for a Slack person, in one transaction with its audit entry.
 
-    The operator's key also binds an unbound workspace to its tenant. To any other key, an unbound workspace
-    looks like one of somebody else: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
-    Raises PersonRefused, WorkspaceElsewhere or TenantSuspended.
+    The operator's key also binds an unbound workspace to its tenant. For any other key an unbound workspace
+    is handled like one of another tenant: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
+    Raise PersonRejected, WorkspaceNotBound or TenantSuspended.
     """
     tenant_id = caller.tenant_id
-    declare_tenants(connection, [tenant_id])
+    set_tenant_scope(connection, [tenant_id])
     lock_tenant(connection, tenant_id)
-    known = known_person(connection, tenant_id, named)  # by one of the same person's other requests
+    known = find_known_person(
+        connection, tenant_id, named
+    )  # created by a concurrent request of the same person
     if known is not None:
         return known
-    newcomers = queries.newcomers_of(connection, tenant_id)
-    if not newcomers.active:
+    new_user_policy = queries.get_new_user_policy(connection, tenant_id)
+    if not new_user_policy.active:
         raise TenantSuspended
-    person = queries.find_person(connection, tenant_id, named.text)  # an admin may have made them before
-    if person is None and newcomers.role is None:
-        raise PersonRefused
+    # an admin may have created the user before
+    person = queries.find_person(connection, tenant_id, named.text)
+    if person is None and new_user_policy.role is None:
+        raise PersonRejected
     if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, named.team_id, now):
         target, after = f"workspace:{named.team_id}", {"team_id": named.team_id}
         entry = AuditEntry(
             *(tenant_id, now, named.text, caller.name, "workspace.bound", target, *where), after=after
         )
         record(connection, [entry])
-    if credentials.tenant_of_workspace(connection, named.team_id) != tenant_id:
-        raise WorkspaceElsewhere
+    if credentials.find_tenant_of_workspace(connection, named.team_id) != tenant_id:
+        raise WorkspaceNotBound
     if person is None:
-        queries.add_person(connection, tenant_id, named.text, newcomers.role or "", now)
+        queries.add_person(connection, tenant_id, named.text, new_user_policy.role or "", now)
         person = queries.find_person(connection, tenant_id, named.text)
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": named.text, "role": person.role.value}

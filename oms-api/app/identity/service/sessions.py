@@ -1,4 +1,4 @@
-"""Sessions: opened by a log-in, carried on by refresh tokens that work once, ended within a second."""
+"""Sessions: started by a log-in, extended by single-use refresh tokens, ended within one second."""
 
 import hashlib
 import logging
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.clock import Now, monotonic_seconds
-from app.database import Readers, declare_tenants
+from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
@@ -18,39 +18,39 @@ from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSessi
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
-    Access,
+    AccessClaims,
     BadToken,
     KeyRing,
-    Presented,
+    RefreshDecision,
     Tokens,
-    judge,
-    make_access,
-    make_refresh,
-    read_access,
-    read_refresh,
+    create_refresh_token,
+    decide_refresh,
+    sign_access_token,
+    verify_access_token,
+    verify_refresh_token,
 )  # fmt: skip
-from app.identity.service.authenticator import ShortMemory
+from app.identity.service.authenticator import ExpiringCache
 from app.identity.service.threads import Transactions
 
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
-_MOST_REMEMBERED = 10_000
-KEPT_AFTER_END = timedelta(days=90)  # so long a person's address is known to the throttle of log-ins
-MOST_DELETED = 100  # old sessions a log-in
+_MAX_REMEMBERED = 10_000
+RETENTION_AFTER_END = timedelta(days=90)  # how long the log-in throttle remembers an address of the user
+MAX_DELETED = 100  # old sessions per log-in
 _LOG = logging.getLogger(__name__)
 
 
 class NotRefreshed(Unauthenticated):
-    """The same words for a token that was never one, one that was used, and one whose session is over."""
+    """The same message for an unknown token, a used token and an ended session."""
 
     title = "Log in again"
 
     def __init__(self) -> None:
-        super().__init__("This refresh token does not count; log in again.")
+        super().__init__("This refresh token is not valid; log in again.")
 
 
 class NoSession(Forbidden):
-    """An API key has nothing to log out of."""
+    """An API key has no session to end."""
 
     kind, title = "no-session", "Not a session"
 
@@ -59,15 +59,15 @@ class NoSession(Forbidden):
 
 
 class NoSuchSession(NotFound):
-    """No session of that id, or somebody else's."""
+    """The session does not exist, or belongs to another user."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"You have no session {session_id!r}.")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How long tokens and sessions last: a session ends at `session`, or when it was not used for `idle`."""
+class TokenLifetimes:
+    """Lifetimes of tokens and sessions. A session ends after `session`, or after `idle` without use."""
 
     access: timedelta
     session: timedelta
@@ -75,18 +75,18 @@ class Terms:
 
 
 class Sessions:
-    """The sessions of a process's callers; for one event loop."""
+    """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
-        self, ring: KeyRing, terms: Terms, readers: Readers, transactions: Transactions, now: Now
+        self, ring: KeyRing, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
     ) -> None:
         self._ring, self._terms, self._now = ring, terms, now
         self._readers, self._transactions = readers, transactions
-        self._read: dict[bytes, Access] = {}
-        self._live: ShortMemory[str, Caller] = ShortMemory()
+        self._read: dict[bytes, AccessClaims] = {}
+        self._live: ExpiringCache[str, Caller] = ExpiringCache()
 
     async def authenticate(self, token: str) -> Caller:
-        """Return the caller whose access token this is. Raises NoValidKey, or TenantSuspended."""
+        """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""
         access = self._access(token)
         caller = self._live.get(access.session_id)
         if caller is None:
@@ -98,28 +98,28 @@ class Sessions:
         return caller
 
     def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
-        """Begin a session of a declared tenant's user, in the caller's transaction; return its id."""
+        """Start a session of a user in the caller's transaction, whose tenant scope is set. Return its id."""
         session_id = secrets.token_hex(16)
-        queries.delete_old_sessions(connection, owner, now - KEPT_AFTER_END, MOST_DELETED)
+        queries.delete_old_sessions(connection, owner, now - RETENTION_AFTER_END, MAX_DELETED)
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
     def tokens(self, owner: tuple[int, int], session_id: str, generation: int, now: datetime) -> Tokens:
-        """Return the tokens of a generation: a fresh access token, and always the same refresh token."""
-        whole_seconds = now.replace(microsecond=0)  # tokens count in these
-        access = Access(*owner, session_id, whole_seconds + self._terms.access)
-        signed = make_access(access, self._ring, now, secrets.token_hex(8))
-        refresh = make_refresh(session_id, generation, self._ring)
+        """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
+        whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
+        access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
+        signed = sign_access_token(access, self._ring, now, secrets.token_hex(8))
+        refresh = create_refresh_token(session_id, generation, self._ring)
         return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
 
     async def refresh(self, token: str, client: Client) -> Tokens:
-        """Return the successors of a refresh token, which works once. Raises NotRefreshed, TenantSuspended.
+        """Exchange a refresh token, which is valid once. Raise NotRefreshed or TenantSuspended.
 
-        The client that exchanged it is told the same again for a few seconds. Whoever else presents it, or
-        later, ends the session: one of the two has stolen it.
+        The same client receives the same result again for a few seconds. Another client, or a later use, ends
+        the session: one of the two has stolen the token.
         """
         try:
-            session_id, generation = read_refresh(token, self._ring)
+            session_id, generation = verify_refresh_token(token, self._ring)
         except BadToken:
             raise NotRefreshed from None
         now = self._now()
@@ -132,30 +132,31 @@ class Sessions:
         return self.tokens((session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
-        """End the caller's session, in this process at once. Raises NoSession for an API key."""
-        await self.revoke(caller, session_id_of(caller), client, "logged out")
+        """End the caller's session, in this process immediately. Raise NoSession for an API key."""
+        await self.revoke(caller, get_session_id(caller), client, "logged out")
 
     async def revoke(self, caller: Caller, session_id: str, client: Client, because: str = "ended") -> None:
-        """End one of the caller's own sessions, in this process at once. Raises NoSession for an API key,
-        and NoSuchSession.
+        """End one of the caller's own sessions, in this process immediately.
+
+        Raise NoSession for an API key, or NoSuchSession.
         """
-        session_id_of(caller)
+        get_session_id(caller)
         now = self._now()
 
         def write(connection: Connection) -> None:
-            session = queries.find_session(declare_tenants(connection, [caller.tenant_id]), session_id)
+            session = queries.find_session(set_tenant_scope(connection, [caller.tenant_id]), session_id)
             if session is None or (session.tenant_id, session.user_id) != (caller.tenant_id, caller.user_id):
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
                 who = (caller.tenant_id, caller.actor)
-                record(connection, [session_entry(who, "session.ended", session_id, client, now)])
+                record(connection, [build_session_entry(who, "session.ended", session_id, client, now)])
 
         await self._transactions.run(write)
         self._live.forget(session_id)
 
-    async def list_own(self, caller: Caller) -> list[OpenSession]:
-        """Return the caller's sessions that still count. Raises NoSession for an API key."""
-        session_id_of(caller)
+    async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
+        """Return the caller's active sessions. Raise NoSession for an API key."""
+        get_session_id(caller)
         now, owner = self._now(), (caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
             lambda connection: queries.list_sessions(connection, owner, now, now - self._terms.idle),
@@ -163,22 +164,22 @@ class Sessions:
         )
 
     async def me(self, caller: Caller) -> Me:
-        """Return what the caller's tenant and, where there is one, the person are called."""
+        """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
         return await self._readers.run(
             lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
         )
 
-    def _access(self, token: str) -> Access:
+    def _access(self, token: str) -> AccessClaims:
         now = self._now()
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         access = self._read.get(digest)
         if access is None:
             try:
-                access = read_access(token, self._ring, now)
+                access = verify_access_token(token, self._ring, now)
             except BadToken:
                 raise NoValidKey from None
-            if len(self._read) >= _MOST_REMEMBERED:
+            if len(self._read) >= _MAX_REMEMBERED:
                 self._read.clear()
             self._read[digest] = access
         if access.expires_at <= now:
@@ -186,7 +187,7 @@ class Sessions:
             raise NoValidKey
         return access
 
-    def _find(self, connection: Connection, access: Access) -> Caller:
+    def _find(self, connection: Connection, access: AccessClaims) -> Caller:
         session = queries.find_session(connection, access.session_id)
         if session is None or (session.tenant_id, session.user_id) != (access.tenant_id, access.user_id):
             raise NoValidKey
@@ -205,34 +206,35 @@ class Sessions:
         session = queries.find_session(connection, session_id)
         if session is None:
             return None
-        declare_tenants(connection, [session.tenant_id])
+        set_tenant_scope(connection, [session.tenant_id])
         user = queries.find_user(connection, session.tenant_id, session.user_id)
         if user is None or not user.is_active:
             return None
         if not user.tenant_is_active:
             raise TenantSuspended
-        presented = judge(session.state, generation, client.hash, now, self._terms.idle)
-        if presented is Presented.CURRENT:
+        presented = decide_refresh(session.state, generation, client.hash, now, self._terms.idle)
+        if presented is RefreshDecision.CURRENT:
             if queries.advance(connection, session_id, generation, client.hash, now):
                 return session
-            left = queries.find_session(connection, session_id) or session  # by whoever was faster
-            presented = judge(left.state, generation, client.hash, now, self._terms.idle)
-        if presented is Presented.REUSED:
+            # a concurrent request may have changed it
+            left = queries.find_session(connection, session_id) or session
+            presented = decide_refresh(left.state, generation, client.hash, now, self._terms.idle)
+        if presented is RefreshDecision.REUSED:
             _revoke_reused(connection, session, session_id, user, client, now)
-        return session if presented is Presented.REPEATED else None
+        return session if presented is RefreshDecision.REPEATED else None
 
 
-def session_id_of(caller: Caller) -> str:
-    """Return the id of the caller's session. Raises NoSession for an API key."""
+def get_session_id(caller: Caller) -> str:
+    """Return the id of the caller's session. Raise NoSession for an API key."""
     if not caller.key_id.startswith(_PREFIX):
         raise NoSession
     return caller.key_id.removeprefix(_PREFIX)
 
 
-def session_entry(
+def build_session_entry(
     who: tuple[int, str], action: str, session_id: str, client: Client, now: datetime
 ) -> AuditEntry:
-    """Return what the trail is told of a session; `who` are the tenant and the person."""
+    """Build the audit entry of a session. `who` holds the tenant and the person."""
     tenant_id, actor = who
     target = f"{_PREFIX}{session_id}"
     return AuditEntry(tenant_id, now, actor, SESSION, action, target, client.address, client.request_id)
@@ -248,11 +250,13 @@ def _revoke_reused(
 ) -> None:
     if queries.revoke_session(connection, session.tenant_id, session_id, "refresh token used twice", now):
         who = (session.tenant_id, user.called)
-        record(connection, [session_entry(who, "session.reused", session_id, client, now)])
-        _LOG.warning("a refresh token was used twice; its session is over", extra={"session_id": session_id})
+        record(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
+        _LOG.warning(
+            "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
+        )
 
 
-def _caller(access: Access, user: FoundUser) -> Caller:
+def _caller(access: AccessClaims, user: FoundUser) -> Caller:
     return Caller(
         access.tenant_id,
         f"{_PREFIX}{access.session_id}",
@@ -262,4 +266,4 @@ def _caller(access: Access, user: FoundUser) -> Caller:
         access.user_id,
         user.called,
         user.portfolios,
-    )  # without an end: what a person may give away does not end with the session it is given from
+    )  # no expiry: what a user grants does not end with the session

@@ -1,4 +1,4 @@
-"""Tenants: made, renamed, suspended."""
+"""Creating, renaming and suspending tenants."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,34 +8,36 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry
 from app.clock import iso
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import Forbidden
-from app.identity.errors import FirstTenantStays, NoSuchTenant, NotAllowed, SlugTaken
+from app.identity.errors import FirstTenantRequired, NoSuchTenant, NotAllowed, SlugTaken
 from app.identity.queries import tenants as queries
 from app.identity.queries.tenants import TenantRow
 from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
-from app.identity.service.idempotent_operations import Asking, Change
-from app.identity.service.keys import mint_key
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.keys import store_new_key
 
 FIRST_KEY = "admin"
 
 
-def create_tenant(connection: Connection, asking: Asking, wanted: NewTenant, now: datetime) -> Change:
-    """Make a tenant and its first key, which is shown once. Raises SlugTaken."""
-    if queries.find_tenant(connection, wanted.slug):
-        raise SlugTaken(wanted.slug)
-    tenant_id = queries.store_tenant(connection, wanted.slug, wanted.name, now)
-    declare_tenants(connection, [asking.caller.tenant_id, tenant_id])
-    key = mint_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=asking.caller.actor)
+def create_tenant(
+    connection: Connection, context: OperationContext, parameters: NewTenant, now: datetime
+) -> Change:
+    """Create a tenant and its first key, which is shown once. Raise SlugTaken."""
+    if queries.find_tenant(connection, parameters.slug):
+        raise SlugTaken(parameters.slug)
+    tenant_id = queries.store_tenant(connection, parameters.slug, parameters.name, now)
+    set_tenant_scope(connection, [context.caller.tenant_id, tenant_id])
+    key = store_new_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=context.caller.actor)
     made = queries.get_tenant(connection, tenant_id)
     facts = {"slug": made.slug, "name": made.name, "status": made.status}
-    entries = copy_to_tenant(asking, asking.entry(now, "tenant.created", _target(made), None, facts), made)
-    return Change(tenant_facts(made) | {"api_key": key}, entries, 201, shows_secret=True)
+    entries = copy_to_tenant(context, context.entry(now, "tenant.created", _target(made), None, facts), made)
+    return Change(serialize_own_tenant(made) | {"api_key": key}, entries, 201, shows_secret=True)
 
 
-def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
-    """Return the tenant if it is the caller's, or the caller keeps the directory. Raises NoSuchTenant."""
+def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
+    """Return the tenant if it is the caller's, or if the operator calls. Raise NoSuchTenant."""
     found = queries.find_tenant(connection, slug)
     if found is None or not (found.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
         raise NoSuchTenant(slug)
@@ -43,41 +45,41 @@ def seen_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
 
 
 def change_tenant(
-    connection: Connection, asking: Asking, slug: str, changes: TenantChanges, now: datetime
+    connection: Connection, context: OperationContext, slug: str, changes: TenantChanges, now: datetime
 ) -> Change:
-    """Change a tenant: its admins its name and what newcomers become, the operator whether it is active.
+    """Change a tenant. Its admins set its name and the role of new users; the operator sets its status.
 
-    Raises NoSuchTenant, NotAllowed, FirstTenantStays.
+    Raise NoSuchTenant, NotAllowed or FirstTenantRequired.
     """
-    caller = asking.caller
-    before = seen_tenant(connection, caller, slug)
+    caller = context.caller
+    before = get_visible_tenant(connection, caller, slug)
     _require_right(caller, before, changes)
     changed = {name: value for name, value in changes.items() if value != getattr(before, name)}
     if not changed:
         return Change(serialize_tenant(caller, before), ())
-    declare_tenants(connection, [caller.tenant_id, before.id])
+    set_tenant_scope(connection, [caller.tenant_id, before.id])
     queries.lock_tenant(connection, before.id)
     queries.change_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
-    entry = asking.entry(now, "tenant.changed", _target(before), was, changed)
+    entry = context.entry(now, "tenant.changed", _target(before), was, changed)
     after = queries.get_tenant(connection, before.id)
-    return Change(serialize_tenant(caller, after), copy_to_tenant(asking, entry, after))
+    return Change(serialize_tenant(caller, after), copy_to_tenant(context, entry, after))
 
 
-def tenant_facts(tenant: TenantRow) -> dict[str, Any]:
-    """Return a tenant as its own people see it."""
+def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
+    """Serialize a tenant for its own administrators."""
     facts = tenant._asdict()
     return facts | {"created_at": iso(tenant.created_at)}
 
 
-def listed_facts(tenant: TenantRow) -> dict[str, Any]:
-    """Return a tenant as the directory shows it."""
+def serialize_listed_tenant(tenant: TenantRow) -> dict[str, Any]:
+    """Serialize a tenant for the directory."""
     return {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
 
 
 def serialize_tenant(caller: Caller, tenant: TenantRow) -> dict[str, Any]:
-    """Return what the caller is shown of a tenant."""
-    return tenant_facts(tenant) if tenant.id == caller.tenant_id else listed_facts(tenant)
+    """Serialize what the caller may see of a tenant."""
+    return serialize_own_tenant(tenant) if tenant.id == caller.tenant_id else serialize_listed_tenant(tenant)
 
 
 def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) -> None:
@@ -86,15 +88,15 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
     if tenant.id != caller.tenant_id and set(changes) - {"status"}:
         raise Forbidden("Only an admin of this tenant may change more of it than its status.")
     if tenant.id == FIRST_TENANT and changes.get("status") == "suspended":
-        raise FirstTenantStays
-    newcomers = changes.get("slack_default_role")
-    if newcomers is not None:
-        require_role(caller, Role(newcomers))
+        raise FirstTenantRequired
+    new_user_policy = changes.get("slack_default_role")
+    if new_user_policy is not None:
+        require_role(caller, Role(new_user_policy))
 
 
-def copy_to_tenant(asking: Asking, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
-    """Return the entry, and its copy for the tenant's own trail if the operator acts on another tenant."""
-    if tenant.id == asking.caller.tenant_id:
+def copy_to_tenant(context: OperationContext, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
+    """Return the entry, and its copy for the tenant's trail if the operator acts on another tenant."""
+    if tenant.id == context.caller.tenant_id:
         return [entry]
     return [entry, replace(entry, tenant_id=tenant.id)]
 

@@ -1,4 +1,4 @@
-"""A few threads with a bounded line before them, for what must not hold up the event loop."""
+"""Small thread pools with a bounded queue, for blocking work off the event loop."""
 
 import asyncio
 import threading
@@ -16,16 +16,16 @@ from app.errors import Unavailable
 T = TypeVar("T")
 
 
-class FewThreads:
-    """Run functions in `threads` threads; `most_waiting` more may be in line, others are told `too_many`."""
+class BoundedThreadPool:
+    """Runs functions in `threads` threads. `max_waiting` calls may queue; others fail with `too_many`."""
 
-    def __init__(self, threads: int, most_waiting: int, name: str, too_many: str) -> None:
+    def __init__(self, threads: int, max_waiting: int, name: str, too_many: str) -> None:
         self._too_many = too_many
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._room = threading.BoundedSemaphore(threads + most_waiting)
+        self._room = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns. Raises Unavailable at once where the line is full."""
+        """Run `work` and return its result. Raise Unavailable immediately if the queue is full."""
         if not self._room.acquire(blocking=False):
             raise Unavailable(self._too_many)
         try:
@@ -33,31 +33,32 @@ class FewThreads:
         except RuntimeError:
             self._room.release()
             raise Unavailable("The service is stopping.") from None
-        future.add_done_callback(lambda _: self._room.release())  # whether or not the caller still waits
+        future.add_done_callback(lambda _: self._room.release())  # also if the caller no longer waits
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Let end what is under way, and stop."""
+        """Finish the running work and stop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Transactions:
-    """Transactions of an engine, a few at a time, off the event loop."""
+    """Runs a few transactions of an engine at a time, off the event loop."""
 
-    def __init__(self, engine: Engine, threads: int = 2, most_waiting: int = 128) -> None:
+    def __init__(self, engine: Engine, threads: int = 2, max_waiting: int = 128) -> None:
         self._engine = engine
         too_many = "Too many changes are waiting; try again in a moment."
-        self._threads = FewThreads(threads, most_waiting, "transactions", too_many)
+        self._threads = BoundedThreadPool(threads, max_waiting, "transactions", too_many)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` returns, once committed. Raises Unavailable where the database does not answer.
+        """Run `work` in a transaction and return its result after the commit.
 
-        Where a connection was from before a restart of the database, `work` is run again.
+        Raise Unavailable if the database does not respond. Repeat `work` if a restart of the database broke
+        the pooled connection.
         """
         return await self._threads.run(lambda: self._transact(work))
 
     def close(self) -> None:
-        """Let end what is under way, and stop."""
+        """Finish the running work and stop."""
         self._threads.close()
 
     def _transact(self, work: Callable[[Connection], T]) -> T:

@@ -1,10 +1,11 @@
-"""Slowing down who guesses passwords, without locking out whom they guess at.
+"""Slows down password guessing without locking the user out.
 
-Three buckets fill slowly and lose a token with each attempt; one that succeeds is given back. An account and
-address together stop the plain guesser. An address alone stops one who tries many accounts, an account alone
-those who come from many addresses; these two do not bind an address that has logged into the account before.
-In bounded memory; processes that share a Redis share the buckets, within the tenth of a second that they
-exchange in, and without one each counts for itself.
+Three token buckets refill slowly and lose a token with each attempt; a successful attempt returns its tokens.
+The bucket of account and address limits a simple guesser. The bucket of an address limits one client that
+tries many accounts. The bucket of an account limits many addresses; an address that has logged in to the
+account before is exempt from the last two.
+Memory is bounded. Processes that share a Redis share the buckets, synchronized every tenth of a second;
+without Redis each process counts for itself.
 """
 
 import hashlib
@@ -12,18 +13,18 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.addresses import network_of
+from app.addresses import find_network
 from app.clock import monotonic_seconds
 from app.errors import TooMany
 from app.rate_limit import Bucket, Limit, Taken
 from app.rate_limit.buckets import WINDOW_SECONDS
 
-MOST_BUCKETS = 20_000
+MAX_BUCKETS = 20_000
 _ROUNDING = 1e-6
 
 
 class Allowance(NamedTuple):
-    """Attempts at once, and seconds until another one is due."""
+    """The burst of attempts, and the seconds until one token is refilled."""
 
     attempts: int
     seconds_each: float
@@ -35,7 +36,7 @@ ACCOUNT = Allowance(50, 60)
 
 
 class TooManyLogIns(TooMany):
-    """Wait before the next guess; the same words for accounts that exist and those that do not."""
+    """Wait before the next attempt. The message is the same for existing and unknown accounts."""
 
     title = "Too many failed log-ins"
 
@@ -44,19 +45,19 @@ class TooManyLogIns(TooMany):
 
 
 class Buckets:
-    """Buckets by name; the ones that were not used for longest make room for others. `kind` names them where
-    they are shared.
-    """
+    """Token buckets by name. Evicts the least recently used. `kind` names them where they are shared."""
 
     def __init__(self, allowance: Allowance, clock: Callable[[], float], most: int, kind: str = "") -> None:
         self._allowance, self._clock, self._most = allowance, clock, most
-        self._full_at: dict[str, float] = {}  # in the order of use
+        self._full_at: dict[str, float] = {}  # least recently used first
         per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
         self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
-        self._touched: dict[str, float] | None = None  # what was taken that no other process knows of
+        self._changed_buckets: dict[str, float] | None = (
+            None  # taken, and not yet shared with other processes
+        )
 
     def take(self, name: str) -> float:
-        """Take a token and return 0, or return the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until one is available."""
         now, each = self._clock(), self._allowance.seconds_each
         full_at = max(self._full_at.pop(name, now), now) + each
         wait = full_at - now - self._allowance.attempts * each
@@ -69,45 +70,45 @@ class Buckets:
         return 0.0 if is_there else wait
 
     def return_tokens(self, name: str, tokens: float = 1) -> None:
-        """Put tokens back."""
+        """Return tokens to a bucket."""
         if name in self._full_at:
             self._full_at[name] -= tokens * self._allowance.seconds_each
             self._note(name, -tokens)
 
     def share(self) -> None:
-        """Remember from now on what is taken, for `drain`."""
-        self._touched = {}
+        """Start to record what is taken, for `drain`."""
+        self._changed_buckets = {}
 
     @property
     def has_touched(self) -> bool:
-        """Whether `drain` would return any."""
-        return bool(self._touched)
+        """Return whether `drain` would return anything."""
+        return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
-        """Return what was taken since the last call, less what was given back. Names are hashed."""
-        touched, self._touched = self._touched or {}, {}
+        """Return what was taken since the last call, less what was returned. Names are hashed."""
+        touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
         return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
-        """Set what all processes together left, less what was taken here meanwhile."""
+        """Set the level that all processes share, less what was taken here since."""
         assert isinstance(bucket, _NamedBucket), "from `drain`"  # noqa: S101  # for the type checker
-        left = level - (self._touched or {}).get(bucket.name, 0)
+        left = level - (self._changed_buckets or {}).get(bucket.name, 0)
         if bucket.name in self._full_at:
             self._full_at[bucket.name] = (
                 self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
             )
 
     def _note(self, name: str, taken: float) -> None:
-        if self._touched is not None:
-            self._touched[name] = self._touched.get(name, 0) + taken
+        if self._changed_buckets is not None:
+            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + taken
 
     def __len__(self) -> int:
         return len(self._full_at)
 
 
 class _NamedBucket(Bucket):
-    """A bucket as it is shared: accounts and addresses are not written to Redis."""
+    """A shared bucket. Accounts and addresses are not written to Redis in the clear."""
 
     __slots__ = ("name",)
 
@@ -117,18 +118,18 @@ class _NamedBucket(Bucket):
 
 
 class Attempt(NamedTuple):
-    """A log-in that is under way; `stranger_waits` are the seconds that an unknown address would wait."""
+    """A log-in attempt. `unknown_address_wait` is the wait of an unknown address in seconds."""
 
     account: str
     address: str
-    stranger_waits: float
+    unknown_address_wait: float
     taken: tuple[bool, bool]
 
 
 class Throttle:
-    """Count attempts to log in. `account` is any text that names one, existing or not."""
+    """Counts log-in attempts. `account` is any text that names an account, existing or not."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MOST_BUCKETS) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MAX_BUCKETS) -> None:
         self._pairs = Buckets(PAIR, clock, most, "log-in pairs")
         self._addresses = Buckets(ADDRESS, clock, most, "log-in addresses")
         self._accounts = Buckets(ACCOUNT, clock, most, "log-in accounts")
@@ -139,30 +140,30 @@ class Throttle:
         return self._pairs, self._addresses, self._accounts
 
     def begin(self, account: str, address: str) -> Attempt:
-        """Take from the buckets before anything is looked up. Raises TooManyLogIns.
+        """Take tokens before any query. Raise TooManyLogIns.
 
-        Where `stranger_waits` is above 0, the caller finds out whether the address is known to the account,
-        and refuses by `refuse_stranger` if not.
+        If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
+        account, and raise `refuse_unknown_address` if not.
         """
-        network = network_of(address)
+        network = find_network(address)
         wait = self._pairs.take(_pair(account, network))
         if wait:
             raise TooManyLogIns(wait)
         by_address, by_account = self._addresses.take(network), self._accounts.take(account)
         return Attempt(account, network, max(by_address, by_account), (not by_address, not by_account))
 
-    def refuse_stranger(self, attempt: Attempt) -> TooManyLogIns:
-        """Give back what was taken, for nothing was tried; return the error to raise."""
+    def refuse_unknown_address(self, attempt: Attempt) -> TooManyLogIns:
+        """Return the tokens, since no password was checked, and return the error to raise."""
         self.undo(attempt)
-        return TooManyLogIns(attempt.stranger_waits)
+        return TooManyLogIns(attempt.unknown_address_wait)
 
     def undo(self, attempt: Attempt) -> None:
-        """Give back what was taken: the password was not tried."""
+        """Return the tokens: the password was not checked."""
         self._pairs.return_tokens(_pair(attempt.account, attempt.address))
         self._return_shared_tokens(attempt)
 
-    def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of that account and address; give back what the attempt took elsewhere."""
+    def record_success(self, attempt: Attempt) -> None:
+        """Reset the failures of this account and address, and return the other tokens of the attempt."""
         self._pairs.return_tokens(_pair(attempt.account, attempt.address), PAIR.attempts)
         self._return_shared_tokens(attempt)
 

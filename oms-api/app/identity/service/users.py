@@ -1,4 +1,4 @@
-"""Users: made, changed, disabled; what they may is their role, and the portfolios they are narrowed to."""
+"""Creating, changing and disabling users. A user's rights are its role and its portfolios."""
 
 from datetime import datetime
 from typing import Any
@@ -14,103 +14,111 @@ from app.identity.queries import users as queries
 from app.identity.queries.users import UserRow
 from app.identity.rules.access import Caller, Role
 from app.identity.rules.administration import NewUser, UserChanges, require_role
-from app.identity.service.grants import granted, narrow, require_an_admin
-from app.identity.service.idempotent_operations import Administration, Answer, Asking, Change
+from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
+from app.identity.service.idempotent_operations import Administration, Answer, Change, OperationContext
 
 _GRANTED = ("role", "status", "portfolios")
 
 
-async def create_user(administration: Administration, asking: Asking, wanted: NewUser) -> Answer:
-    """Make a user. Raises UserExists, TooBroad, Invalid."""
+async def create_user(
+    administration: Administration, context: OperationContext, parameters: NewUser
+) -> Answer:
+    """Create a user. Raise UserExists, RightsExceeded or Invalid."""
     hashed = None
-    if wanted.password is not None:
-        hashed = await administration.hash_password(wanted.password, (wanted.email, wanted.name))
+    if parameters.password is not None:
+        hashed = await administration.hash_password(parameters.password, (parameters.email, parameters.name))
 
     def create(connection: Connection, now: datetime) -> Change:
-        return _create(connection, asking, wanted, hashed, now)
+        return _create(connection, context, parameters, hashed, now)
 
-    return await administration.change(asking, create)
+    return await administration.change(context, create)
 
 
 async def change_user(
-    administration: Administration, asking: Asking, user: UserRow, changes: UserChanges, status: int = 200
+    administration: Administration,
+    context: OperationContext,
+    user: UserRow,
+    changes: UserChanges,
+    status: int = 200,
 ) -> Answer:
-    """Change a user as it was found. Raises NoSuchUser, TooBroad, LastAdmin, Invalid."""
+    """Change a user that was read before. Raise NoSuchUser, RightsExceeded, LastAdmin or Invalid."""
     hashed = None
     if "password" in changes:
         hashed = await administration.hash_password(changes["password"], (user.email, user.name))
 
     def change(connection: Connection, now: datetime) -> Change:
-        return _change(connection, asking, user.id, changes, hashed, now)._replace(status=status)
+        return _change(connection, context, user.id, changes, hashed, now)._replace(status=status)
 
-    return await administration.change(asking, change)
+    return await administration.change(context, change)
 
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
-    """Return a user. Raises NoSuchUser."""
+    """Return a user. Raise NoSuchUser."""
     found = queries.find_user(connection, tenant_id, user_id)
     if found is None:
         raise NoSuchUser(user_id)
     return found
 
 
-def users_facts(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
-    """Return users as administrators see them, with their portfolios by name."""
-    narrowed = granted(connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed])
+def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
+    """Serialize users for administrators, with the names of their portfolios."""
+    narrowed = list_granted_portfolios(
+        connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed]
+    )
     return [_facts(user, narrowed.get(user.id)) for user in users]
 
 
 def _create(
-    connection: Connection, asking: Asking, wanted: NewUser, hashed: str | None, now: datetime
+    connection: Connection, context: OperationContext, parameters: NewUser, hashed: str | None, now: datetime
 ) -> Change:
-    caller, tenant_id = asking.caller, asking.caller.tenant_id
-    require_role(caller, wanted.role)
-    if queries.is_known(connection, tenant_id, email=wanted.email, person=wanted.person):
-        raise UserExists(wanted.email or wanted.person or "")
+    caller, tenant_id = context.caller, context.caller.tenant_id
+    require_role(caller, parameters.role)
+    if queries.is_known(connection, tenant_id, email=parameters.email, person=parameters.person):
+        raise UserExists(parameters.email or parameters.person or "")
     values: dict[str, Any] = {
-        "email": wanted.email,
-        "person": wanted.person,
-        "name": wanted.name,
-        "role": wanted.role.value,
+        "email": parameters.email,
+        "person": parameters.person,
+        "name": parameters.name,
+        "role": parameters.role.value,
     }
-    values["is_narrowed"] = wanted.portfolios is not None
+    values["is_narrowed"] = parameters.portfolios is not None
     user_id = queries.store_user(connection, tenant_id, values, now)
-    portfolios = narrow(connection, caller, "user_id", user_id, wanted.portfolios)
-    if hashed is not None and wanted.email is not None:
-        credentials.store_login(connection, tenant_id, wanted.email, user_id, hashed, now)
+    portfolios = replace_portfolios(connection, caller, "user_id", user_id, parameters.portfolios)
+    if hashed is not None and parameters.email is not None:
+        credentials.store_login(connection, tenant_id, parameters.email, user_id, hashed, now)
     user = get_user(connection, tenant_id, user_id)
-    entry = asking.entry(now, "user.created", _target(user), None, _serialize(user, portfolios))
+    entry = context.entry(now, "user.created", _target(user), None, _serialize(user, portfolios))
     return Change(_facts(user, portfolios), [entry], 201)
 
 
 def _change(
     connection: Connection,
-    asking: Asking,
+    context: OperationContext,
     user_id: int,
     changes: UserChanges,
     hashed: str | None,
     now: datetime,
 ) -> Change:
-    caller, tenant_id = asking.caller, asking.caller.tenant_id
+    caller, tenant_id = context.caller, context.caller.tenant_id
     user = get_user(connection, tenant_id, user_id)
-    [before] = users_facts(connection, tenant_id, [user])
+    [before] = serialize_users(connection, tenant_id, [user])
     _require_right(caller, user, changes)
     columns: dict[str, Any] = {name: changes[name] for name in ("name", "role", "status") if name in changes}
     if "portfolios" in changes:
-        narrow(connection, caller, "user_id", user_id, changes["portfolios"])
+        replace_portfolios(connection, caller, "user_id", user_id, changes["portfolios"])
         columns["is_narrowed"] = changes["portfolios"] is not None
     if hashed is not None:
         _set_password(connection, tenant_id, user, hashed, now)
     queries.change_user(connection, tenant_id, user_id, columns, now)
     if set(changes).intersection(_GRANTED):
-        require_an_admin(connection, caller, now)
-    [after] = users_facts(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
+        require_admin(connection, caller, now)
+    [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
     _revoke_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
-    return _serialize_change(asking, user, before, after, now, password_changed=hashed is not None)
+    return _serialize_change(context, user, before, after, now, password_changed=hashed is not None)
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
-    """Nobody gives, takes or overrules what is above them."""
+    """Raise RightsExceeded if the caller would grant, revoke or override rights that it does not have."""
     require_role(caller, Role(user.role), Role(changes.get("role", user.role)))
 
 
@@ -131,17 +139,17 @@ def _revoke_sessions(
 
 
 def _serialize_change(
-    asking: Asking, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
+    context: OperationContext, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
     password_changed: bool,
 ) -> Change:  # fmt: skip
-    told = ("name", "role", "status", "portfolios")
-    changed = [name for name in told if before[name] != after[name]]
+    audited = ("name", "role", "status", "portfolios")
+    changed = [name for name in audited if before[name] != after[name]]
     entries = []
     if changed:
         was, became = ({name: facts[name] for name in changed} for facts in (before, after))
-        entries.append(asking.entry(now, "user.changed", _target(user), was, became))
+        entries.append(context.entry(now, "user.changed", _target(user), was, became))
     if password_changed:
-        entries.append(asking.entry(now, "user.password_changed", _target(user)))
+        entries.append(context.entry(now, "user.password_changed", _target(user)))
     return Change(after, entries)
 
 

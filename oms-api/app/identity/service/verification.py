@@ -1,26 +1,26 @@
-"""Proving tenants, users, keys, sessions and workspaces: each stands where the audit log left it."""
+"""Verifies tenants, users, keys, sessions and workspaces against the audit log."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Difference, find_differences
-from app.identity.queries.audit import all_rows
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
+from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import ExpectedRows, Facts
 
 _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "workspace.", "portfolio.renamed")
 
 
 def verify_identities(connection: Connection) -> Iterator[Difference]:
-    """Yield where a row is not what the audit log says; rows that it does not know are passed over."""
-    tenants = {row["id"]: row for row in all_rows(connection, "tenants")}
+    """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
+    tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
-    expected.follow(acts_of(connection, *_ACTIONS))
-    users = {(row["tenant_id"], row["id"]): row for row in all_rows(connection, "users")}
+    expected.apply(list_actions(connection, *_ACTIONS))
+    users = {(row["tenant_id"], row["id"]): row for row in iterate_rows(connection, "users")}
     _add_portfolios(connection, users, "user_id")
-    keys = {(row["tenant_id"], row["key_id"]): row for row in all_rows(connection, "api_keys")}
+    keys = {(row["tenant_id"], row["key_id"]): row for row in iterate_rows(connection, "api_keys")}
     for row in keys.values():
         row["scopes"] = sorted(row["scopes"].split())
     yield from _orphaned_grants(connection, users, keys)
@@ -39,10 +39,10 @@ def _called(user: Facts) -> str:
 
 
 def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: str) -> None:
-    """Add to users or keys the portfolios that they are narrowed to, None for all."""
+    """Add to users or keys the portfolios that they are restricted to; None means all."""
     for row in holders.values():
         row["portfolios"] = [] if row["is_narrowed"] else None
-    for grant in all_rows(connection, "portfolio_grants"):
+    for grant in iterate_rows(connection, "portfolio_grants"):
         holder = holders.get((grant["tenant_id"], grant[column]))
         if holder is not None and holder["portfolios"] is not None:
             holder["portfolios"] = sorted([*holder["portfolios"], grant["portfolio_key"]])
@@ -51,7 +51,7 @@ def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: s
 def _orphaned_grants(
     connection: Connection, users: Mapping[Any, Facts], keys: Mapping[Any, Facts]
 ) -> Iterator[Difference]:
-    for grant in all_rows(connection, "portfolio_grants"):
+    for grant in iterate_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
         holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
         is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
@@ -62,14 +62,14 @@ def _orphaned_grants(
 
 def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[int, str], Facts]:
     found = {}
-    for row in all_rows(connection, "sessions"):
+    for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
         found[row["tenant_id"], row["session_id"]] = row | {"user": _called(user) if user else None}
     return found
 
 
 def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | None]) -> Iterator[Difference]:
-    stored = {row["team_id"]: row for row in all_rows(connection, "slack_workspaces")}
+    stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: facts for key, facts in expected.items() if facts})
     for team_id, facts in expected.items():
         if facts is None and team_id in stored:
@@ -77,24 +77,25 @@ def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | N
 
 
 def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterator[Difference]:
-    logins = {(row["tenant_id"], row["user_id"]): row for row in all_rows(connection, "logins")}
+    logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
     for key, row in logins.items():
         email = users[key]["email"] if key in users else "that of a user"
         if row["email"] != email:
             yield Difference(f"log-in of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
-        if user["person"] is None and key not in logins:  # who is no person of Slack has a password
+        # a user without a Slack identity must have a password
+        if user["person"] is None and key not in logins:
             yield Difference(f"user {_called(user)} of tenant {key[0]}", "log-in", "none", "a password")
 
 
 def _compare(kind: str, stored: Mapping[Any, Facts], expected: Mapping[Any, Facts]) -> Iterator[Difference]:
     for key, facts in expected.items():
-        place = f"{kind} {_words(key)}"
+        location = f"{kind} {_words(key)}"
         row = stored.get(key)
         if row is None:
-            yield Difference(place, "row", "none", "a row, as the audit log says")
+            yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            yield from find_differences(place, row, facts)
+            yield from find_differences(location, row, facts)
 
 
 def _words(key: Hashable) -> str:

@@ -1,5 +1,7 @@
-"""Slack workspaces of a tenant: bound by the operator or by a statement of the operator's bot, and released
-by the operator or the tenant's admin. Both audit logs, the operator's and the tenant's, have each of these.
+"""Binding and releasing the Slack workspaces of a tenant.
+
+The operator, or a statement of the operator's bot, binds a workspace. The operator or the tenant's admin
+releases it. Each of these is recorded in the audit logs of both the operator and the tenant.
 """
 
 from collections.abc import Sequence
@@ -9,64 +11,68 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry
-from app.database import declare_tenants
-from app.identity.errors import NoSuchWorkspace, WorkspaceElsewhere, WorkspaceTaken
+from app.database import set_tenant_scope
+from app.identity.errors import NoSuchWorkspace, WorkspaceNotBound, WorkspaceTaken
 from app.identity.queries import workspaces as queries
-from app.identity.queries.credentials import tenant_of_workspace
+from app.identity.queries.credentials import find_tenant_of_workspace
 from app.identity.queries.tenants import TenantRow, get_tenant
 from app.identity.rules.access import FIRST_TENANT
-from app.identity.service.idempotent_operations import Asking, Change
-from app.identity.service.tenants import seen_tenant
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.tenants import get_visible_tenant
 
 
-def claim_workspace(connection: Connection, asking: Asking, slug: str, team_id: str, now: datetime) -> Change:
-    """Bind a workspace to the tenant; a repeat changes nothing. Raises NoSuchTenant, WorkspaceTaken."""
-    tenant = _lock(connection, asking, slug)
-    change = _assign(connection, asking, tenant, team_id, now)
+def claim_workspace(
+    connection: Connection, context: OperationContext, slug: str, team_id: str, now: datetime
+) -> Change:
+    """Bind a workspace to the tenant. A repeat changes nothing. Raise NoSuchTenant or WorkspaceTaken."""
+    tenant = _lock(connection, context, slug)
+    change = _assign(connection, context, tenant, team_id, now)
     if change is None:
         raise WorkspaceTaken(team_id)
     return change
 
 
-def claim_by_statement(connection: Connection, asking: Asking, team_id: str, now: datetime) -> Change:
-    """Bind a workspace to the caller's tenant; the statement has been checked. Raises WorkspaceElsewhere."""
-    tenant = get_tenant(connection, asking.caller.tenant_id)
-    declare_tenants(connection, [FIRST_TENANT, tenant.id])
-    change = _assign(connection, asking, tenant, team_id, now)
+def claim_by_statement(
+    connection: Connection, context: OperationContext, team_id: str, now: datetime
+) -> Change:
+    """Bind a workspace to the caller's tenant by a verified statement. Raise WorkspaceNotBound."""
+    tenant = get_tenant(connection, context.caller.tenant_id)
+    set_tenant_scope(connection, [FIRST_TENANT, tenant.id])
+    change = _assign(connection, context, tenant, team_id, now)
     if change is None:
-        raise WorkspaceElsewhere
+        raise WorkspaceNotBound
     return change
 
 
 def release_workspace(
-    connection: Connection, asking: Asking, slug: str, team_id: str, now: datetime
+    connection: Connection, context: OperationContext, slug: str, team_id: str, now: datetime
 ) -> Change:
-    """Release a workspace of the tenant. Raises NoSuchTenant, NoSuchWorkspace."""
-    tenant = _lock(connection, asking, slug)
+    """Release a workspace of the tenant. Raise NoSuchTenant or NoSuchWorkspace."""
+    tenant = _lock(connection, context, slug)
     if not queries.release_workspace(connection, tenant.id, team_id):
         raise NoSuchWorkspace(team_id)
     facts = {"team_id": team_id, "tenant": tenant.slug}
-    entry = asking.entry(now, "workspace.released", f"workspace:{team_id}", facts, None)
+    entry = context.entry(now, "workspace.released", f"workspace:{team_id}", facts, None)
     return Change(facts, _for_both(entry, tenant))
 
 
 def _assign(
-    connection: Connection, asking: Asking, tenant: TenantRow, team_id: str, now: datetime
+    connection: Connection, context: OperationContext, tenant: TenantRow, team_id: str, now: datetime
 ) -> Change | None:
-    """Assign a workspace; return None if it is another tenant's."""
+    """Assign a workspace. Return None if it belongs to another tenant."""
     facts = {"team_id": team_id, "tenant": tenant.slug}
     if not queries.claim_workspace(connection, tenant.id, team_id, now):
-        return Change(facts, ()) if tenant_of_workspace(connection, team_id) == tenant.id else None
-    entry = asking.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
+        return Change(facts, ()) if find_tenant_of_workspace(connection, team_id) == tenant.id else None
+    entry = context.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
     return Change(facts, _for_both(entry, tenant), 201)
 
 
 def _for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:
-    """Return the entry for the audit logs of the operator and of the tenant."""
+    """Return the entries for the audit logs of the operator and of the tenant."""
     return [replace(entry, tenant_id=tenant_id) for tenant_id in sorted({FIRST_TENANT, tenant.id})]
 
 
-def _lock(connection: Connection, asking: Asking, slug: str) -> TenantRow:
-    tenant = seen_tenant(connection, asking.caller, slug)
-    declare_tenants(connection, [FIRST_TENANT, asking.caller.tenant_id, tenant.id])
+def _lock(connection: Connection, context: OperationContext, slug: str) -> TenantRow:
+    tenant = get_visible_tenant(connection, context.caller, slug)
+    set_tenant_scope(connection, [FIRST_TENANT, context.caller.tenant_id, tenant.id])
     return tenant

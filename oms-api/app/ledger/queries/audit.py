@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
-from app.database import Amount, Instant, matching_rows
+from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
@@ -106,7 +106,7 @@ def trades_at(
 ) -> dict[tuple[int, int, int], TradeRow]:
     """Return the ledger rows by tenant id, portfolio id and sequence number."""
     key = ("tenant_id", "portfolio_id", "sequence")
-    found = matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
+    found = find_matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
     rows = map(canonical_trade, found)
     return {(row.tenant_id, row.portfolio_id, row.sequence): row for row in rows}
 

@@ -9,8 +9,15 @@ from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
-from app.database import alteration, insertion, insertion_of_missing, matching_rows, upsertion, write
-from app.database.bulk import Part, Row, Write, joined_rows, rows_named
+from app.database import (
+    build_insert,
+    build_insert_missing,
+    build_update,
+    build_upsert,
+    find_matching_rows,
+    write,
+)
+from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
@@ -50,7 +57,7 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 
 def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[int, str], int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
-    found = matching_rows(
+    found = find_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
     )
     return {(tenant_id, name_key): portfolio_id for tenant_id, name_key, portfolio_id in found}
@@ -61,28 +68,28 @@ def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
 
     Rows must be sorted, so that two processes do not deadlock.
     """
-    write(connection, insertion_of_missing(PORTFOLIOS, _NEW, rows))
+    write(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
 
 
 def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return `STATE` of the portfolios (tenant id, id), locked for update in the order of their ids."""
-    return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
+    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
 
 
 def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the current `STATE` of the portfolios (tenant id, id), without a lock."""
-    return matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
 def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
-    return matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
+    return find_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
 
 def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
-    found = rows_named(connection, TRADES, COLUMNS, "idempotency_key", names)
+    found = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names)
     requested = set(map(tuple, keys))
     return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
@@ -90,7 +97,7 @@ def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
     """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
-    found = matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
+    found = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
     return {(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
 
 
@@ -102,12 +109,14 @@ def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any,
     listed), and the instrument's symbol
     where the key names is an alias, else None.
     """
-    return joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
+    return find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
 
 def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return all positions of the portfolios (tenant id, id), each as key and `_HELD`."""
-    return matching_rows(connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places)
+    return find_matching_rows(
+        connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places
+    )
 
 
 def position_of(values: Sequence[Any]) -> Position:
@@ -121,12 +130,12 @@ def position_of(values: Sequence[Any]) -> Position:
 
 def insert_trades(rows: Sequence[TradeRow]) -> Write:
     """Return the statement that appends rows to the ledger."""
-    return insertion(TRADES, COLUMNS, rows)
+    return build_insert(TRADES, COLUMNS, rows)
 
 
 def upsert_positions(rows: Sequence[Row]) -> Write:
     """Return the statement that writes positions. A row is the key, then `_POSITION`."""
-    return upsertion(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
+    return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
 def update_portfolios(rows: Sequence[Row]) -> Write:
@@ -134,7 +143,7 @@ def update_portfolios(rows: Sequence[Row]) -> Write:
 
     A row is cash to last_created_at as in `STATE`, then tenant id and id.
     """
-    return alteration(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
 def update_portfolios_and_stamps(rows: Sequence[Row]) -> Write:
@@ -143,12 +152,12 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> Write:
     A row is that of `update_portfolios` with the stamp and their fee totals before tenant
     id and id.
     """
-    return alteration(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
 
 
 def update_stamps(rows: Sequence[Row]) -> Write:
     """Return the statement that sets new stamps, which invalidate what is cached of the portfolios."""
-    return alteration(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
 
 def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:

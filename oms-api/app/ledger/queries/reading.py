@@ -22,11 +22,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.database import presorted
-from app.ids import first_trade_id_at
+from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.text import spellings
+from app.text import list_spellings
 
 _TRADE = tuple(getattr(Trade, name) for name in COLUMNS)
 
@@ -246,12 +246,13 @@ def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool
         column == value for column, value in exact.items() if value is not None
     ]
     if filters.user_id is not None:
-        conditions.append(Trade.user_id.in_(spellings(filters.user_id)))
+        conditions.append(Trade.user_id.in_(list_spellings(filters.user_id)))
     if filters.portfolios is not None:
         mine = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id, *_within(filters.portfolios))
         conditions.append(Trade.portfolio_id.in_(mine))
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
-        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first_trade_id_at(filters.since)]
+        first = build_first_trade_id(filters.since)
+        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first]
     if filters.until is not None:
         conditions.append(Trade.created_at < filters.until)
     if filters.idempotency_key is not None:

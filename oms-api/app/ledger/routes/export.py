@@ -6,26 +6,24 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from app.clock import iso
-from app.identity.dependencies import allowed, rate_key
+from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
 from app.wire.answers import responses
 from app.wire.dependencies import TheClock, TheExports, TheReaders
-from app.wire.exports import JSON_LINES, Read, lines_described
+from app.wire.exports import JSON_LINES, Read, describe_lines
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
-Auditor = Annotated[Caller, Depends(allowed(Operation.EXPORT_LEDGER))]
+Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))]
 
 
 @router.get(
     "/export",
     summary="Export the ledger",
     response_class=Response,
-    responses=responses(
-        200, lines_described("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
-    ),
+    responses=responses(200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')),
 )
 async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence. Each row has the form that is hashed.
@@ -38,7 +36,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
-    return await exports.respond(tenant_id, rate_key(caller), begin, "trades.jsonl")
+    return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "trades.jsonl")
 
 
 @router.get(
@@ -46,7 +44,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
     summary="Get the ledger heads",
     response_class=Response,
     responses=responses(
-        200, lines_described("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
+        200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
 async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:

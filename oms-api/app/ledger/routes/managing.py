@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from app.identity.dependencies import allowed
-from app.identity.routes.request_context import TheAdministration, TheRequest, answered
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
@@ -17,8 +17,8 @@ from app.wire.body import documented_body, json_body
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
-Creator = Annotated[Caller, Depends(allowed(Operation.CREATE_PORTFOLIO))]
-Manager = Annotated[Caller, Depends(allowed(Operation.MANAGE_PORTFOLIOS))]
+Creator = Annotated[Caller, Depends(require_permission(Operation.CREATE_PORTFOLIO))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PORTFOLIOS))]
 _EXAMPLE = {
     "name": "Growth",
     "base_currency": "USD",
@@ -36,15 +36,15 @@ _EXAMPLE = {
 )
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    administration: TheAdministration, sent: TheRequest, guard: TheGuard,
+    administration: TheAdministration, request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
-    asking = sent.asking(caller, body)
+    context = request_context.context(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.cost_schedule.value)
-    return answered(
+    return build_response(
         await administration.change(
-            asking,
-            lambda connection, now: service.create_portfolio(connection, asking, portfolio, guard, now),
+            context,
+            lambda connection, now: service.create_portfolio(connection, context, portfolio, guard, now),
         )
     )
 
@@ -60,7 +60,7 @@ async def make_portfolio(
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
-    sent: TheRequest, guard: TheGuard,
+    request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
     """Rename a portfolio another name, another cost schedule, or both. Its trades, positions, grants, limits
     and kill switch stay with it. The schedule charges later orders and reported trades.
@@ -68,12 +68,12 @@ async def update_portfolio(
     current_name = parse_portfolio_name(name)
     schedule = None if body.cost_schedule is None else body.cost_schedule.value
     changes = PortfolioChanges(body.name, schedule)
-    asking = sent.asking(caller, body, current_name)
-    return answered(
+    context = request_context.context(caller, body, current_name)
+    return build_response(
         await administration.change(
-            asking,
+            context,
             lambda connection, now: service.update_portfolio(
-                connection, asking, current_name, changes, guard, now
+                connection, context, current_name, changes, guard, now
             ),
         )
     )

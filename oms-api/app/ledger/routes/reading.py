@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastAnswer, FastRequest, FastRoute
+from app.edge import TAIL, FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
@@ -32,7 +32,7 @@ from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
 from app.wire.fields import Side, Wanted
 from app.wire.lists import Count, Cursor, Limit, Period, When, is_plain_integer, link, parse_instant
-from app.wire.pages import DEFAULT_LIMIT, MOST_SKIP
+from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
 
 router = APIRouter()
 
@@ -49,7 +49,7 @@ class TradeQuery(Period):
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
-        Count, Field(ge=0, le=MOST_SKIP, description="For shallow pages; further on use `cursor`")
+        Count, Field(ge=0, le=MAX_SKIP, description="For shallow pages; further on use `cursor`")
     ] = 0
     cursor: Cursor | None = None
     symbol: Symbol | None = None
@@ -116,7 +116,7 @@ async def list_trades(
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
         if filters.symbol is not None:
-            resolved = replace(filters, symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+            resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
         return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
 
     found = await readers.run(read, tenant_id)
@@ -198,13 +198,13 @@ def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRout
 
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
 
-    async def serve(request: FastRequest) -> FastAnswer:
-        caller = await authentication.admit(request, Operation.READ_BOOKS)
+    async def serve(request: FastRequest) -> FastResponse:
+        caller = await authentication.authorize(request, Operation.READ_BOOKS)
         name = parse_portfolio_name(request.tail)
         body = await bodies.get((caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
-        return FastAnswer(200, body)
+        return FastResponse(200, body)
 
     return serve
 

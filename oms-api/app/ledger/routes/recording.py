@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Authentication, allowed, at_the_edge
+from app.identity.dependencies import Authentication, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheTradeService
 from app.ledger.schemas import (
@@ -23,15 +23,15 @@ from app.ledger.schemas import (
 from app.ledger.service.commands import Recorded, RecordTrade
 from app.ledger.service.trade_service import Asking, TradeService
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
 
 router = APIRouter(tags=["trades"])
 
-Reporter = Annotated[Caller, Depends(allowed(Operation.REPORT_TRADE))]
-Reverser = Annotated[Caller, Depends(allowed(Operation.REVERSE_TRADE))]
+Reporter = Annotated[Caller, Depends(require_permission(Operation.REPORT_TRADE))]
+Reverser = Annotated[Caller, Depends(require_permission(Operation.REVERSE_TRADE))]
 
 TRADE_PATH = "/api/v1/trade"
 TRADE_EXAMPLE: dict[str, Any] = {
@@ -104,21 +104,23 @@ async def reverse_trade(
 
 def fast_report(authentication: Authentication, service: TradeService) -> FastRoute:
     """Return `report_trade` as a route of the middleware that serves hot paths."""
-    return at_the_edge(authentication, Operation.REPORT_TRADE, partial(_report, service))
+    return build_fast_route(authentication, Operation.REPORT_TRADE, partial(_report, service))
 
 
-async def _report(service: TradeService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
-    trade = validated(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
+async def _report(
+    service: TradeService, caller: Caller, request: FastRequest, key: str | None
+) -> FastResponse:
+    trade = validate_model(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
     recorded = await service.record(Asking(caller, request.request_id, key), trade.report())
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
-    return FastAnswer(201, body, _REPLAY if recorded.replayed else ())
+    return FastResponse(201, body, _REPLAY if recorded.replayed else ())
 
 
 def _draft(service: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
     at = ("trades", str(index))
     own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
     try:
-        trade = validated(TradeIn, item, at)
+        trade = validate_model(TradeIn, item, at)
         return service.command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal

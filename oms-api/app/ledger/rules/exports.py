@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.audit.rules.proving import Form
+from app.audit.rules.export_verification import Form
 from app.ledger.rules.chain import COLUMNS, HASH_VERSION, LATER, TradeRow, hash_of, uncovered
 
 _EARLIER = 3  # the hash version of the release before

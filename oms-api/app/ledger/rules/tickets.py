@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.errors import FieldError
 from app.money import ZERO, product, ratio
-from app.text import without_joiners
+from app.text import remove_joiners
 
 NAME_LENGTH = 100
 MAX_AHEAD = timedelta(seconds=60)  # of an execution time: clocks differ a little
@@ -87,7 +87,7 @@ def execution_time_errors(executed_at: datetime | None, now: datetime) -> list[F
 
 def portfolio_name_error(name: str) -> str | None:
     """Return the message that refuses a cleaned portfolio name, or None."""
-    if not without_joiners(name).strip() or name in _PATHS:
+    if not remove_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:
         return f"At most {NAME_LENGTH} characters."

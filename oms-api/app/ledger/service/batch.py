@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import iso
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.ids import new_row_id
 from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
@@ -92,7 +92,7 @@ class Batch:
     def load(self) -> None:
         """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
         connection = self.books.connection
-        declare_tenants(connection, self._tenants)
+        set_tenant_scope(connection, self._tenants)
         targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {(row.tenant_id, row.trade_id): row for row in originals}

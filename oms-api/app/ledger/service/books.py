@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.clock import iso
 from app.database import write
 from app.database.bulk import Row, Write
-from app.events.service import new_events
+from app.events.service import build_event_insert
 from app.ids import TradeIds
 from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
@@ -220,7 +220,7 @@ class Books:
             queries.insert_trades(self._rows),
             queries.upsert_positions([self._position_row(key) for key in self._moved]),
             queries.update_portfolios_and_stamps(portfolios),
-            new_events([*self._events, *map(self._position_event, self._moved), *events]),
+            build_event_insert([*self._events, *map(self._position_event, self._moved), *events]),
             *others,
         )
         for written in (self._rows, self._events, self._moved, self._touched):

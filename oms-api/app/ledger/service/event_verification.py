@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
+from app.audit.queries.trail import list_actions
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.balance import Balance, bucket_of
@@ -50,7 +50,7 @@ def portfolio_names(connection: Connection) -> Names:
     for portfolio in audit.portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
         owners[portfolio.tenant_id, portfolio.name] = portfolio.id
-    for act in reversed(list(acts_of(connection, "portfolio.renamed"))):
+    for act in reversed(list(list_actions(connection, "portfolio.renamed"))):
         owner = owners.pop((act.tenant_id, act.after["name"]), None)
         if owner is not None:
             names[act.tenant_id, owner].add(act.before["name"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.audit.rules.proving import line_of
+from app.audit.rules.export_verification import serialize_line
 from app.ledger.queries import exports as queries
 from app.ledger.queries.exports import LedgerHead
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -35,6 +35,6 @@ class LedgerExport:
             after += room
             if after >= head.sequence:
                 portfolio, after = portfolio + 1, 0
-        lines = b"".join(line_of(COLUMNS, row) for row in rows)
+        lines = b"".join(serialize_line(COLUMNS, row) for row in rows)
         self._portfolio, self._after = portfolio, after  # set at the end, because a read may be retried
         return lines

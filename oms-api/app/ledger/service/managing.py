@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.identity.service.idempotent_operations import Asking, Change
+from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import new_row_id
 from app.ledger.errors import NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
@@ -35,13 +35,13 @@ class PortfolioChanges(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection, asking: Asking, portfolio: NewPortfolio, guard: Guard, now: datetime
+    connection: Connection, context: OperationContext, portfolio: NewPortfolio, guard: Guard, now: datetime
 ) -> Change:
     """Create an empty portfolio with the trading state that kill switches require.
 
     Raises PortfolioExists; names are case-insensitive.
     """
-    tenant_id, key = asking.caller.tenant_id, name_key(portfolio.name)
+    tenant_id, key = context.caller.tenant_id, name_key(portfolio.name)
     if queries.find_settings(connection, tenant_id, key) is not None:
         raise PortfolioExists(portfolio.name)
     queries.insert_portfolio(
@@ -59,17 +59,22 @@ def create_portfolio(
         | {"last_hash": GENESIS, "created_at": now},
     )
     facts = portfolio._asdict() | {"opening_cash": money_text(fixed(portfolio.opening_cash))}
-    entry = asking.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
+    entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 
 def update_portfolio(
-    connection: Connection, asking: Asking, name: str, changes: PortfolioChanges, guard: Guard, now: datetime
+    connection: Connection,
+    context: OperationContext,
+    name: str,
+    changes: PortfolioChanges,
+    guard: Guard,
+    now: datetime,
 ) -> Change:
-    """Rename a portfolio. another name, another cost schedule, or both; its ledger, positions, grants, limits
+    """Give a portfolio another name, another cost schedule, or both. Its ledger, positions, grants, limits
     and kill switch are kept. Raises NoSuchPortfolio, PortfolioExists.
     """
-    tenant_id, key = asking.caller.tenant_id, name_key(name)
+    tenant_id, key = context.caller.tenant_id, name_key(name)
     previous = queries.find_settings(connection, tenant_id, key)
     if previous is None:
         raise NoSuchPortfolio(name)
@@ -78,14 +83,14 @@ def update_portfolio(
         _rename(connection, tenant_id, key, changes.name, guard)
         key = name_key(changes.name)
         before, after = {"name": previous.name}, {"name": changes.name}
-        entries.append(asking.entry(now, "portfolio.renamed", _target(previous.name), before, after))
+        entries.append(context.entry(now, "portfolio.renamed", _target(previous.name), before, after))
     schedule = changes.cost_schedule
     if schedule is not None and schedule != previous.cost_schedule:
         queries.set_cost_schedule(connection, tenant_id, key, schedule)
         current = changes.name or previous.name
         before = {"name": current, "cost_schedule": previous.cost_schedule}
         after = {"name": current, "cost_schedule": schedule}
-        entries.append(asking.entry(now, "portfolio.updated", _target(current), before, after))
+        entries.append(context.entry(now, "portfolio.updated", _target(current), before, after))
     return Change(_facts(connection, tenant_id, key), entries)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Difference, find_differences
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
 from app.ledger.queries.audit import named_portfolios
 from app.money import money_text
 from app.text import name_key
@@ -35,7 +35,7 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
 
 def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
-    for act in acts_of(connection, "portfolio."):
+    for act in list_actions(connection, "portfolio."):
         if act.action == "portfolio.created":
             expected[act.tenant_id, act.after["name"]] = act.after | {"created_at": act.at}
         elif act.action == "portfolio.renamed":

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
@@ -37,7 +37,7 @@ def list_positions_at_marks(
     The mark is mid, else last, else the price of the last trade.
     """
     if filters.symbol is not None:
-        filters = replace(filters, symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+        filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
     found = list_positions(connection, tenant_id, filters, limit, after)
     return _marked(connection, market, tenant_id, found, now)
 
@@ -56,7 +56,7 @@ def get_marked_position(
     `product` selects one of several products of a symbol. Raises NoSuchPosition, and Invalid if a product
     must be given.
     """
-    symbol = instrument_symbol(connection, caller.tenant_id, symbol)
+    symbol = find_symbol(connection, caller.tenant_id, symbol)
     filters = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )
@@ -76,7 +76,7 @@ def _marked(
     symbols = {one.symbol for one in held}
     for one in held:
         if one.currency is not None:
-            symbols.update(pairs_of(one.currency, one.base_currency))
+            symbols.update(list_pairs(one.currency, one.base_currency))
     quotes = market.quotes_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
     by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
     marked = []
@@ -96,7 +96,7 @@ def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     """Return the current rate, else that of the position's cost."""
     if held.currency is None:
         return None
-    rate = rate_of(held.currency, held.base_currency, quotes)
+    rate = find_rate(held.currency, held.base_currency, quotes)
     if rate is None and held.local_cost:
         return ratio(held.cost, held.local_cost)
     return rate

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
@@ -63,7 +63,7 @@ def get_statements(
         (tenant_id, found): Statement(*state)
         for tenant_id, name_keys in names.items()
         for found, state in queries.find_books(
-            declare_tenants(connection, [tenant_id]), tenant_id, name_keys
+            set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys
         ).items()
     }
 

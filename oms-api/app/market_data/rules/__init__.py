@@ -1,1 +1,1 @@
-"""Quotes and bars as plain values, and what follows from them."""
+"""Rules of quotes and bars, without I/O."""

@@ -1,4 +1,4 @@
-"""Bars: how long they are, where they begin, and how they are made of quotes and of shorter bars."""
+"""Bars: their lengths, their start times, and how quotes and shorter bars are combined into them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Interval(StrEnum):
-    """How long a bar is; each begins at a multiple of its length since 1970 in UTC."""
+    """The length of a bar. Bars begin at multiples of their length since 1970 in UTC."""
 
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
@@ -35,41 +35,41 @@ _LENGTHS = {
 }
 
 
-def start_of(instant: datetime, interval: Interval) -> datetime:
-    """Return the start of the bar that `instant` falls into."""
+def get_bar_start(instant: datetime, interval: Interval) -> datetime:
+    """Return the start of the bar that contains `instant`."""
     length = interval.length
     return _EPOCH + (instant - _EPOCH) // length * length
 
 
-def traded_price(quote: Quote) -> Decimal:
-    """Return the price that a quote adds to a bar: the last, else the mid, else the side there is."""
+def get_traded_price(quote: Quote) -> Decimal:
+    """Return the price that a quote adds to a bar: the last, or else the mid, or else the only side."""
     for price in (quote.last, mark(quote), quote.bid, quote.ask):
         if price is not None:
             return price
     raise ValueError("a quote says at least one price")
 
 
-def extended(bar: Bar | None, quote: Quote) -> Bar:
-    """Return the minute's bar with the quote in it; None begins one. Quotes carry no volume."""
-    price = traded_price(quote)
+def extend_bar(bar: Bar | None, quote: Quote) -> Bar:
+    """Return the one-minute bar extended by the quote. None starts a new bar. Quotes have no volume."""
+    price = get_traded_price(quote)
     if bar is None:
-        return Bar(quote.symbol, start_of(quote.at, Interval.MINUTE), price, price, price, price)
+        return Bar(quote.symbol, get_bar_start(quote.at, Interval.MINUTE), price, price, price, price)
     return bar._replace(high=max(bar.high, price), low=min(bar.low, price), close=price)
 
 
-def joined(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
-    """Return bars of `interval` made of shorter ones, which come in the order of time."""
+def combine_bars(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
+    """Combine shorter bars, in time order, into bars of `interval`."""
     longer: list[Bar] = []
     for bar in bars:
-        start = start_of(bar.start, interval)
+        start = get_bar_start(bar.start, interval)
         if longer and longer[-1].start == start:
-            longer[-1] = _together(longer[-1], bar)
+            longer[-1] = _combine(longer[-1], bar)
         else:
             longer.append(bar._replace(start=start))
     return longer
 
 
-def _together(first: Bar, second: Bar) -> Bar:
+def _combine(first: Bar, second: Bar) -> Bar:
     volume = None if first.volume is None and second.volume is None else _sum(first.volume, second.volume)
     return first._replace(
         high=max(first.high, second.high), low=min(first.low, second.low), close=second.close, volume=volume

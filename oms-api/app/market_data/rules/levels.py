@@ -1,14 +1,14 @@
-"""Levels that the simulated prices of well-known symbols move around, and how coarse their prices are."""
+"""Base prices and ticks of the simulated prices of well-known symbols."""
 
 import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.instruments.rules import other_forms
+from app.instruments.rules import list_other_spellings
 
 
 class Level(NamedTuple):
-    """A price in the instrument's currency, the step it moves in, and how lively it is (1: a stock)."""
+    """A base price in the instrument's currency, its tick, and its relative volatility (1: a stock)."""
 
     price: Decimal
     tick: Decimal
@@ -17,7 +17,7 @@ class Level(NamedTuple):
 
 _CENT = Decimal("0.01")
 _PAISE = Decimal("0.05")
-# Roughly where these stood in November 2026; AAPL where QUICKSTART trades it, so that its first P&L is small.
+# Approximate prices of November 2026. AAPL is near the price in QUICKSTART, so that its first P&L is small.
 _STOCKS = {
     "AAPL": "178", "ADBE": "355", "AMD": "235", "AMZN": "228", "AVGO": "352", "BA": "198", "BAC": "52",
     "BRK.B": "508", "CAT": "555", "COST": "905", "CRM": "248", "CSCO": "76", "CVX": "152", "DIS": "108",
@@ -52,28 +52,29 @@ KNOWN: dict[str, Level] = {
     **{symbol: Level(Decimal(price), Decimal(tick), 3) for symbol, (price, tick) in _COINS.items()},
     **{symbol: Level(Decimal(price), Decimal("0.0001")) for symbol, price in _PAIRS.items()},
 }
-_LEAST, _RANGE = 1_000, 49_000  # in cents: a symbol that nobody knows costs 10 to 500
+_MIN_CENTS, _RANGE_CENTS = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 
 
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
 
 
-def known_form(symbol: str) -> str:
-    """Return the form of the symbol whose level is known: `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and
-    for `BTC-USDT`; the symbol itself where none is.
+def find_known_symbol(symbol: str) -> str:
+    """Return the spelling of the symbol that has a base price, or the symbol itself if none has.
+
+    It is `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
     """
-    forms = (symbol, *other_forms(symbol))
+    forms = (symbol, *list_other_spellings(symbol))
     dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
     return next((form for form in (*forms, *dollars) if form in KNOWN), symbol)
 
 
-def level_of(symbol: str, draw: int) -> Level | None:
-    """Return the symbol's level; `draw` is a number from the seed, which makes up one where none is known.
+def find_level(symbol: str, draw: int) -> Level | None:
+    """Return the symbol's base price. `draw`, a number from the seed, determines that of an unknown symbol.
 
-    None for a pair of currencies that is not known: books are kept at rates, and a made-up one would falsify
+    Return None for an unknown currency pair: its rate values the books, and an invented one would falsify
     them.
     """
     known = KNOWN.get(symbol)
     if known is not None or _CURRENCY_PAIR.fullmatch(symbol):
         return known
-    return Level((_LEAST + draw % _RANGE) * _CENT, _CENT)
+    return Level((_MIN_CENTS + draw % _RANGE_CENTS) * _CENT, _CENT)

@@ -1,4 +1,4 @@
-"""Rates of exchange, from the quotes of pairs: "USD/INR" is quoted in INR for one USD."""
+"""Exchange rates from the quotes of currency pairs: "USD/INR" is quoted in INR per USD."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,31 +7,31 @@ from typing import NamedTuple
 from app.market_data.rules.values import Quote, mark
 from app.money import exact_product, fits, ratio
 
-VEHICLE = "USD"  # where two currencies have no pair, each has one with this
+VEHICLE = "USD"  # the cross currency of two currencies that have no pair
 
 _ONE = Decimal(1)
 
 
 class _Leg(NamedTuple):
-    """A rate that is not divided yet."""
+    """A rate as a fraction that is not divided yet."""
 
     over: Decimal
     under: Decimal
 
 
-def pairs_of(currency: str, base: str) -> tuple[str, ...]:
-    """Return the symbols whose quotes may tell what `currency` is worth in `base`."""
+def list_pairs(currency: str, base: str) -> tuple[str, ...]:
+    """Return the pairs whose quotes may determine the value of `currency` in `base`."""
     pairs = [(currency, base)]
     if VEHICLE not in pairs[0]:
         pairs += [(currency, VEHICLE), (VEHICLE, base)]
     return tuple(symbol for one, other in pairs for symbol in (f"{one}/{other}", f"{other}/{one}"))
 
 
-def rate_of(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Decimal | None:
-    """Return how much of `base` one unit of `currency` is worth, half-even to 8 places.
+def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Decimal | None:
+    """Return the value of one unit of `currency` in `base`, rounded half-even to 8 decimals.
 
-    By the mark of their pair, else by the inverse of the pair the other way round, else by way of USD. None
-    where the quotes (by symbol) do not tell, or the rate is none that can be stored.
+    It is the mark of their pair, or else the inverse of the reverse pair, or else the cross rate through USD.
+    Return None if the quotes (by symbol) do not determine it, or if it cannot be stored.
     """
     if currency == base:
         return _ONE
@@ -48,7 +48,7 @@ def rate_of(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> Dec
 
 
 def _leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
-    direct, inverse = (_mark(quotes.get(symbol)) for symbol in pairs_of(currency, base)[:2])
+    direct, inverse = (_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
     if direct is not None:
         return _Leg(direct, _ONE)
     return None if inverse is None else _Leg(_ONE, inverse)

@@ -1,4 +1,4 @@
-"""A quote and a bar, and the prices that they stand for."""
+"""Quotes, bars, and the prices derived from them."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,10 +10,10 @@ _TWO = Decimal(2)
 
 
 class Quote(NamedTuple):
-    """What a symbol can be bought and sold at, per unit in the instrument's currency; None is not known.
+    """Bid, ask and last price per unit in the instrument's currency. None means unknown.
 
-    `bid_size` and `ask_size` are what may fill against it, in units; None: any quantity. `at` is when it was
-    said, `source` by whom ("manual", "simulated").
+    `bid_size` and `ask_size` are the available quantities in units; None means any quantity. `at` is the time
+    of the quote, `source` its origin ("manual", "simulated").
     """
 
     symbol: str
@@ -27,9 +27,7 @@ class Quote(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """First, highest, lowest and last price of [start, start + interval); `volume` in units, None: not
-    known.
-    """
+    """The open, high, low and close of [start, start + interval). `volume` in units; None means unknown."""
 
     symbol: str
     start: datetime
@@ -41,20 +39,18 @@ class Bar(NamedTuple):
 
 
 def mid(quote: Quote) -> Decimal | None:
-    """Return the price halfway between bid and ask, to 8 places, or None where a side is missing."""
+    """Return the mid price to 8 decimals, or None if a side is missing."""
     if quote.bid is None or quote.ask is None:
         return None
     return ratio(quote.bid + quote.ask, _TWO)
 
 
 def mark(quote: Quote) -> Decimal | None:
-    """Return the price that a position is valued at, and that a collar refers to: mid, else last, else
-    None.
-    """
+    """Return the price for valuations and price collars: the mid, or else the last, or None."""
     middle = mid(quote)
     return quote.last if middle is None else middle
 
 
 def age(quote: Quote, now: datetime) -> timedelta:
-    """Return how old the quote is; one from a clock that runs ahead is fresh."""
+    """Return the age of the quote. It is zero if the quote's clock is ahead."""
     return max(now - quote.at, timedelta(0))

@@ -1,8 +1,8 @@
-"""A random walk that any process can look up at any second, without walking there.
+"""A random walk whose value at any second is computed directly.
 
-Every 2^17 seconds (a day and a half) the walk passes an anchor drawn from the seed; between two known points
-the middle one is their mean plus a draw of fitting size (Lévy's construction of Brownian motion), down to the
-second. All draws are hashes and all sums integers, so that the same seed gives the same prices on every
+Every 2^17 seconds (a day and a half) the walk has an anchor that is drawn from the seed. Between two known
+points, the middle one is their mean plus a draw of suitable size (Lévy's construction of Brownian motion),
+down to one second. Draws are hashes and sums are integers, so that a seed gives the same prices on every
 machine.
 """
 
@@ -11,17 +11,17 @@ from functools import lru_cache
 from itertools import pairwise
 from math import isqrt
 
-UNIT = 1_000_000_000  # deviations are in parts of this
+UNIT = 1_000_000_000  # deviations are in multiples of 1/UNIT
 SPAN_BITS = 17
 SPAN_SECONDS = 1 << SPAN_BITS
 _ANCHOR_SIZE = UNIT * 2 // 100  # the standard deviation of an anchor
-_MIDDLE_SIZE = UNIT // 100  # that of the first middle; each finer one is smaller by √2
+_MIDDLE_SIZE = UNIT // 100  # that of the first midpoint; each finer one is smaller by √2
 _DRAW_SIZE = 37_837  # that of `_draw`: √(4 × 65,536² / 12)
 _SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SPAN_BITS))
 
 
-def deviation(key: bytes, second: int) -> int:
-    """Return how far the walk of `key` is from its level at a second since 1970, in parts of UNIT."""
+def compute_deviation(key: bytes, second: int) -> int:
+    """Return the deviation of the walk of `key` from its base price at a second since 1970, in 1/UNIT."""
     start = second >> SPAN_BITS << SPAN_BITS
     left, right, width = _anchor(key, start), _anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
     depth = 0
@@ -36,8 +36,8 @@ def deviation(key: bytes, second: int) -> int:
     return left
 
 
-def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
-    """Return the deviations at start, start + step, … before `end`; `step` is a power of two that divides
+def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
+    """Return the deviations at start, start + step, … before `end`. `step` is a power of two that divides
     `start`.
     """
     found: list[int] = []
@@ -48,13 +48,13 @@ def deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
     return found
 
 
-def number(key: bytes, text: bytes) -> int:
-    """Return a number below 2^64 that the key and the text always give."""
+def draw_number(key: bytes, text: bytes) -> int:
+    """Return a number below 2^64 that is determined by the key and the text."""
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
 
 
 def _within_span(key: bytes, span: int, start: int, end: int, step: int) -> list[int]:
-    """Return the points from `start` to past `end`: halved level by level, and cut to what is wanted."""
+    """Return the points from `start` to past `end`: halved level by level and cut to the wanted range."""
     at, width = span, SPAN_SECONDS
     points = [_anchor(key, span), _anchor(key, span + SPAN_SECONDS)]
     for depth in range(SPAN_BITS - step.bit_length() + 1):
@@ -81,7 +81,7 @@ def _anchor(key: bytes, at: int) -> int:
 
 @lru_cache(maxsize=65_536)
 def _draw(key: bytes, at: int) -> int:
-    """Return a draw of mean zero, near enough to normal: the sum of four even ones."""
-    drawn = number(key, at.to_bytes(8, "big"))
+    """Return an approximately normal draw with mean zero: the sum of four uniform ones."""
+    drawn = draw_number(key, at.to_bytes(8, "big"))
     mask = 0xFFFF
     return (drawn & mask) + (drawn >> 16 & mask) + (drawn >> 32 & mask) + (drawn >> 48) - 2 * mask

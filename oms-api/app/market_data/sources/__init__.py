@@ -1,4 +1,4 @@
-"""Sources of prices by their names."""
+"""Price sources by name."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.protocol import PriceSource
 from app.market_data.sources.simulated import SimulatedSource
 
-# Each is made from the seed in SIMULATION_SEED; those that do not simulate have no use for it.
+# Each is created with the seed in SIMULATION_SEED, which sources without simulation ignore.
 SOURCES: dict[str, Callable[[str], PriceSource]] = {
     "simulated": SimulatedSource,
     "manual": lambda _: ManualSource(),

@@ -1,4 +1,4 @@
-"""No prices but those that are given by `PUT /quotes`, which are stored."""
+"""No prices except those that are set by `PUT /quotes` and stored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,21 +8,21 @@ from app.market_data.rules.values import Bar, Quote
 
 
 class ManualSource:
-    """Knows nothing by itself."""
+    """Has no prices of its own."""
 
     name = "manual"
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
-        """Return None: what was given stands in the table of quotes."""
+        """Return None: manual quotes are stored in the table of quotes."""
         return None
 
-    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
-        """Return None: what was given by hand holds until something else is given."""
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+        """Return None: a manual quote holds until the next one."""
         return None
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:  # noqa: ARG002  # the protocol's
-        """Return None: what was given stands in the table of bars."""
+        """Return None: bars of manual quotes are stored in the table of bars."""
         return None
 
     def follow(self, symbols: frozenset[str]) -> None:
-        """Do nothing: who gives quotes knows what for."""
+        """Do nothing: manual quotes need no subscription."""

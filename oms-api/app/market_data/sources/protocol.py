@@ -1,4 +1,4 @@
-"""What a source of prices can do. Adding one: a file beside this one, and a line in `sources`."""
+"""The interface of price sources. To add one, add a module here and an entry in `sources`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,33 +9,38 @@ from app.market_data.rules.values import Bar, Quote
 
 
 class PriceSource(Protocol):
-    """Where prices come from. It is asked from several threads, and never waits for anything: what comes
-    over a network is received by the source's own thread, and kept.
+    """A source of prices.
+
+    It is called from several threads and never blocks. A network source receives prices in its own thread and
+    caches them.
     """
 
     @property
     def name(self) -> str:
-        """How it is called in PRICE_SOURCE."""
+        """The source's name in PRICE_SOURCE."""
         ...
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """Return the newest quote at the instant `at`, or None where there is none."""
+        """Return the latest quote at the instant `at`, or None."""
         ...
 
-    def heard_at(self, at: datetime) -> datetime | None:
-        """Return when the feed was last heard by the instant `at`, whatever the symbol: by its newest quote
-        or a heartbeat of its own. Return None where prices never grow old.
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:
+        """Return when the feed last sent a quote of any symbol or a heartbeat, as of the instant `at`.
+
+        Return None if prices never become stale.
         """
         ...
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
-        """Return the bars that begin in [start, end), in the order of time, the last up to `end`; None where
-        the source keeps none, so that what was stored is shown.
+        """Return the bars that begin in [start, end) in time order, the last one up to `end`.
+
+        Return None if the source has no bars, so that the stored ones are used.
         """
         ...
 
     def follow(self, symbols: frozenset[str]) -> None:
-        """Subscribe to these symbols, and to no others from now on: those that somebody listens to, or asked
-        for lately. The market duty says so within half a second of the first question.
+        """Subscribe to exactly these symbols, which have a listener or were requested recently.
+
+        The market watcher calls this within half a second of the first request.
         """
         ...

@@ -1,5 +1,6 @@
-"""A made-up market: any symbol has a price, at any time, and the same seed gives the same ones everywhere.
-Pairs of currencies have one where their level is known.
+"""Simulated prices: any symbol has a price at any time, and a seed gives the same ones everywhere.
+
+Currency pairs only have a price if their base price is known.
 """
 
 import hashlib
@@ -9,18 +10,18 @@ from decimal import Decimal
 from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.levels import Level, known_form, level_of
+from app.market_data.rules.levels import Level, find_known_symbol, find_level
 from app.market_data.rules.values import Bar, Quote
-from app.market_data.rules.walk import UNIT, deviation, deviations, number
+from app.market_data.rules.walk import UNIT, compute_deviation, compute_deviations, draw_number
 from app.money import nearest_to
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_HALF_SPREAD = Decimal("0.0001")  # of the price, at least a tick
-# The walk is looked at for a bar at its first and last second, and at the multiples of so many seconds in
-# between: a thousand of any length cost about the same. Longer bars look at some of what shorter ones see.
+_HALF_SPREAD = Decimal("0.0001")  # of the price, at least one tick
+# The walk is sampled at the first and last second of a bar and at multiples of these seconds, so that a
+# thousand bars of any length cost about the same. Longer bars use a subset of the samples of shorter ones.
 _STEPS = {
     Interval.MINUTE: 1,
     Interval.FIVE_MINUTES: 4,
@@ -28,14 +29,12 @@ _STEPS = {
     Interval.HOUR: 64,
     Interval.DAY: 1024,
 }
-_MOST_SYMBOLS = 10_000  # symbols remembered; others are worked out anew
-_LEAST_VOLUME, _MORE_VOLUME = 20, 180  # units a second
+_MAX_CACHED_SYMBOLS = 10_000  # the number of cached symbols; others are computed each time
+_MIN_VOLUME, _VOLUME_RANGE = 20, 180  # units per second
 
 
 class SimulatedSource:
-    """A random walk around the levels of well-known symbols; prices change every second, and fill any
-    quantity.
-    """
+    """A random walk around the base prices of symbols. Prices change every second and fill any quantity."""
 
     name = "simulated"
 
@@ -45,7 +44,7 @@ class SimulatedSource:
         self._said: dict[str, tuple[int, Quote]] = {}
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """Return the quote of the second that `at` falls into; None for a pair of currencies not known."""
+        """Return the quote of the second that contains `at`, or None for an unknown currency pair."""
         second = _seconds(at)
         said = self._said.get(symbol)
         if said is not None and said[0] == second:
@@ -58,17 +57,17 @@ class SimulatedSource:
         return quote
 
     def _quote(self, symbol: str, key: bytes, level: Level, second: int) -> Quote:
-        last = _price(level, deviation(key, second))
+        last = _price(level, compute_deviation(key, second))
         half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
         bid = max(last - half, level.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
-    def heard_at(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
-        """Return None: a price is worked out for any instant."""
+    def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
+        """Return None: prices are computed for any instant."""
         return None
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
-        """Return the bars that begin in [start, end), the last up to `end`; None where there is no price."""
+        """Return the bars that begin in [start, end), the last up to `end`, or None without a price."""
         walk = self._walk(symbol)
         if walk is None:
             return None
@@ -81,21 +80,21 @@ class SimulatedSource:
         ]
 
     def follow(self, symbols: frozenset[str]) -> None:
-        """Do nothing: every symbol has its price already."""
+        """Do nothing: every symbol has a price."""
 
     def _walk(self, symbol: str) -> tuple[bytes, Level] | None:
         if symbol in self._walks:
             return self._walks[symbol]
-        form = known_form(symbol)
+        form = find_known_symbol(symbol)
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
-        level = level_of(form, number(key, b"level"))
+        level = find_level(form, draw_number(key, b"level"))
         walk = None if level is None else (key, level)
         self._keep(self._walks, symbol, walk)
         return walk
 
     @staticmethod
     def _keep(kept: dict[str, T], symbol: str, value: T) -> None:
-        if symbol in kept or len(kept) < _MOST_SYMBOLS:
+        if symbol in kept or len(kept) < _MAX_CACHED_SYMBOLS:
             kept[symbol] = value
 
 
@@ -108,19 +107,19 @@ def _price(level: Level, strayed: int) -> Decimal:
 
 
 def _seen(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:
-    """Yield the start of each bar in [first, end), and what is seen of the walk in it."""
+    """Yield the start of each bar in [first, end), and its samples of the walk."""
     origin = first // step * step
-    points = deviations(key, origin, end, step) if first < end else []
+    points = compute_deviations(key, origin, end, step) if first < end else []
     for begins in range(first, end, length):
         ends = min(begins + length, end)
         between = points[(begins - origin) // step + 1 : -((origin - ends) // step)]
-        yield begins, [deviation(key, begins), *between, deviation(key, ends - 1)]
+        yield begins, [compute_deviation(key, begins), *between, compute_deviation(key, ends - 1)]
 
 
 def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:
     first, highest, lowest, last = (
         _price(level, strayed) for strayed in (seen[0], max(seen), min(seen), seen[-1])
     )
-    each_second = _LEAST_VOLUME + number(key, b"volume %d %d" % (start, length)) % _MORE_VOLUME
+    each_second = _MIN_VOLUME + draw_number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
     begins = _EPOCH + start * _SECOND
     return Bar(symbol, begins, first, highest, lowest, last, Decimal(each_second * length))

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from app.database import alteration, insertion, matching_rows
-from app.database.bulk import Row, Write, rows_named
-from app.ids import first_trade_id_at
+from app.database import build_insert, build_update, find_matching_rows
+from app.database.bulk import Row, Write, find_rows_by_name
+from app.ids import build_first_trade_id
 from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
@@ -29,13 +29,13 @@ PositionKey = tuple[str, str]  # symbol, product, within a portfolio
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
-    found = matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
+    found = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {(tenant_id, order_id): (tenant_id, portfolio_key) for tenant_id, order_id, portfolio_key in found}
 
 
 def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
     """Return the orders that exist."""
-    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
+    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
 def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
@@ -43,7 +43,9 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey
 
     `names` are (tenant id, value). `column` is client_order_id, idempotency_key, parent_id or group_id.
     """
-    return [order_of(row) for row in matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)]
+    return [
+        order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
+    ]
 
 
 def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
@@ -51,7 +53,7 @@ def find_orders_by_rare_name(connection: Connection, column: str, names: Sequenc
 
     The ids are read first, from the index alone, and then the rows.
     """
-    found = rows_named(connection, ORDERS, _KEY, column, names)
+    found = find_rows_by_name(connection, ORDERS, _KEY, column, names)
     return orders_by_id(connection, found)
 
 
@@ -107,7 +109,7 @@ def list_recent_orders(connection: Connection, order: Order, since: datetime) ->
     statement = select(*_PICKED).where(
         ORDERS.c.tenant_id == order.tenant_id,
         ORDERS.c.symbol == order.symbol,
-        ORDERS.c.id >= f"O{first_trade_id_at(since)[1:]}",  # an id starts with its creation time
+        ORDERS.c.id >= f"O{build_first_trade_id(since)[1:]}",  # an id starts with its creation time
         ORDERS.c.portfolio_id == order.portfolio_id,
         ORDERS.c.actor == order.actor,
     )
@@ -139,13 +141,13 @@ def _ended(now: str) -> ColumnElement[bool]:
 def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
     """Return those of the keys (tenant id, broker, execution id) that are already recorded."""
     names = ("tenant_id", "broker", "execution_id")
-    return set(matching_rows(connection, EXECUTIONS, names, names, keys))
+    return set(find_matching_rows(connection, EXECUTIONS, names, names, keys))
 
 
 def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
     keys = [(tenant_id, order_id) for order_id in order_ids]
-    found = matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
+    found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
     return [ExecutionRow._make(map(canonical, row)) for row in found]
 
 
@@ -210,22 +212,22 @@ def is_move_recorded(connection: Connection, tenant_id: int, order_id: str, sequ
 
 def insert_orders(orders: Sequence[Order]) -> Write:
     """Return the statement that inserts the orders."""
-    return insertion(ORDERS, COLUMNS, [row_of(order) for order in orders])
+    return build_insert(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
 def update_orders(orders: Sequence[Order]) -> Write:
     """Return the statement that updates the mutable columns of the orders."""
-    return alteration(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
+    return build_update(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
 
 
 def insert_moves(moves: Sequence[Move]) -> Write:
     """Return the statement that inserts the history rows."""
-    return insertion(MOVES, Move._fields, moves)
+    return build_insert(MOVES, Move._fields, moves)
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
     """Return the statement that inserts the executions."""
-    return insertion(EXECUTIONS, ExecutionRow._fields, rows)
+    return build_insert(EXECUTIONS, ExecutionRow._fields, rows)
 
 
 def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:

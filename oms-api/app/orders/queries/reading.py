@@ -11,13 +11,13 @@ from sqlalchemy import CompoundSelect, Connection, Select, Subquery, Table, sele
 
 from app.clock import iso
 from app.database import presorted
-from app.ids import first_trade_id_at
+from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio
 from app.money import fixed
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderEvent, OrderRecord
 from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
-from app.text import spellings
+from app.text import list_spellings
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
@@ -135,7 +135,7 @@ def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
     }
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
     if filters.strategy is not None:
-        conditions.append(ORDERS.c.strategy.in_(spellings(filters.strategy)))
+        conditions.append(ORDERS.c.strategy.in_(list_spellings(filters.strategy)))
     if filters.portfolio_key is not None:
         conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, filters.portfolio_key))
     if filters.portfolios is not None:
@@ -168,7 +168,7 @@ def _is_of_open(filters: OrderFilter) -> bool:
 def _alternatives(filters: OrderFilter) -> list[Any]:
     """Return alternative conditions, each supported by an index of its own. An order matches at least one."""
     if filters.user is not None:
-        named = product((ORDERS.c.user_id, ORDERS.c.actor), spellings(filters.user))
+        named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
         return [column == user for column, user in named]
     statuses = filters.statuses or ()
     if len(statuses) > 1 and FINAL.issuperset(statuses):
@@ -217,7 +217,7 @@ def _within(portfolios: frozenset[str] | None) -> list[Any]:
 
 
 def _first_id_at(instant: datetime) -> str:
-    return f"O{first_trade_id_at(instant)[1:]}"
+    return f"O{build_first_trade_id(instant)[1:]}"
 
 
 def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[Listed]:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastAnswer, FastRequest, FastRoute
+from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Authentication, allowed, at_the_edge
+from app.identity.dependencies import Authentication, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import Asking
 from app.orders.dependencies import TheOrderService
@@ -20,17 +20,17 @@ from app.orders.service.commands import Done
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validated
+from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
-Placer = Annotated[Caller, Depends(allowed(Operation.PLACE_ORDER))]
-Previewer = Annotated[Caller, Depends(allowed(Operation.PREVIEW_ORDER))]
-Changer = Annotated[Caller, Depends(allowed(Operation.CHANGE_ORDER))]
-Canceler = Annotated[Caller, Depends(allowed(Operation.CANCEL_ORDER))]
-Closer = Annotated[Caller, Depends(allowed(Operation.CLOSE_POSITION))]
+Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+Previewer = Annotated[Caller, Depends(require_permission(Operation.PREVIEW_ORDER))]
+Changer = Annotated[Caller, Depends(require_permission(Operation.CHANGE_ORDER))]
+Canceler = Annotated[Caller, Depends(require_permission(Operation.CANCEL_ORDER))]
+Closer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_POSITION))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -148,7 +148,7 @@ async def cancel_order(
     """Cancel an order. Earlier fills are kept. The body is optional."""
     body = CancelIn()
     if request.state.edge.body:
-        body = validated(CancelIn, _json(request.state.edge))
+        body = validate_model(CancelIn, _json(request.state.edge))
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel(asking, order_id, body.reason)
     return _order(done, 200)
@@ -195,15 +195,17 @@ async def close_position(
 
 def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:
     """Return `place_order` as a route of the middleware that serves hot paths without FastAPI."""
-    return at_the_edge(authentication, Operation.PLACE_ORDER, partial(_place, service))
+    return build_fast_route(authentication, Operation.PLACE_ORDER, partial(_place, service))
 
 
-async def _place(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> FastAnswer:
-    body = validated(TicketIn, _json(request))
+async def _place(
+    service: OrderService, caller: Caller, request: FastRequest, key: str | None
+) -> FastResponse:
+    body = validate_model(TicketIn, _json(request))
     asking = Asking(caller, request.request_id, key)
     done = _accepted(await service.place(asking, body.portfolio_name, body.ticket()))
     headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
-    return FastAnswer(201, orjson.dumps(order_out(done.orders[0])), headers)
+    return FastResponse(201, orjson.dumps(order_out(done.orders[0])), headers)
 
 
 def _json(request: FastRequest) -> Any:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.costs.rules.booking import serialize_charges
 from app.identity.dependencies import Reader
-from app.instruments.queries import instrument_symbol
+from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
@@ -119,7 +119,7 @@ async def list_orders(
     def read(connection: Connection) -> list[Listed]:
         resolved = filters
         if filters.symbol is not None:
-            resolved = filters._replace(symbol=instrument_symbol(connection, tenant_id, filters.symbol))
+            resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
         return queries.list_orders(connection, tenant_id, resolved, query.limit + 1, after)
 
     found = await readers.run(read, tenant_id)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from app.brokers.rules.trails import is_reached
+from app.brokers.rules.trails import is_stop_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
 from app.money import ceiling_to, round_down_to
@@ -29,7 +29,7 @@ def fills_at_once(entry: Order, prices: Prices) -> bool:
     price = get_touch_price(entry.side, prices)
     if price is None or entry.type not in {OrderType.MARKET, OrderType.LIMIT}:
         return False
-    return entry.limit_price is None or is_reached(_opposite(entry.side), price, entry.limit_price)
+    return entry.limit_price is None or is_stop_reached(_opposite(entry.side), price, entry.limit_price)
 
 
 def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
@@ -42,7 +42,7 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     if order.type not in _STOPS or order.stop_price is None or order.is_triggered:
         return None
     stop = order.stop_price
-    return next((price for price in prices if is_reached(Side(order.side), price, stop)), None)
+    return next((price for price in prices if is_stop_reached(Side(order.side), price, stop)), None)
 
 
 def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
@@ -50,7 +50,7 @@ def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | No
     if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
         return None
     limit = order.limit_price
-    return next((price for price in prices if is_reached(_opposite(order.side), price, limit)), None)
+    return next((price for price in prices if is_stop_reached(_opposite(order.side), price, limit)), None)
 
 
 def is_tightened(order: Order, successor: Order) -> bool:

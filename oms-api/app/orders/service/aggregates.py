@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from app.identity.queries.tenants import base_currency_of
+from app.identity.queries.tenants import get_base_currency
 from app.ledger.rules.accounting import FLAT, Position
 from app.money import ZERO
 from app.orders.queries.firm import firm_books
@@ -48,7 +48,7 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     if tenant_id not in context.unlocked_totals:
         _lock(context)
         context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
-        context.firm_currencies[tenant_id] = base_currency_of(context.connection, tenant_id)
+        context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
     totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key[0] == tenant_id and portfolio_key != own:

@@ -13,7 +13,7 @@ from app.brokers.rules.settings import KIND, PaperSettings
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
-from app.instruments.queries import instruments_for
+from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
 from app.ledger.service.batch import Batch
@@ -167,7 +167,7 @@ class BatchContext:
         if missing:
             found = self.services.market.quotes_for(self.connection, missing, self.now)
             self._quotes.update((key, found.get(key)) for key in missing)
-            self._instruments.update(instruments_for(self.connection, missing))
+            self._instruments.update(find_instruments(self.connection, missing))
 
     def _load_switches(self, *tenants: int) -> None:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]

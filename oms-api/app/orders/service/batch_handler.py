@@ -8,13 +8,13 @@ from typing import cast
 
 from sqlalchemy import Connection
 
-from app.database import declare_tenants
+from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
-from app.market_data.queries import stored_quotes
+from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
     BrokerReport,
@@ -105,7 +105,7 @@ class OrderBatchHandler:
             for command in commands
             if isinstance(command, QuoteArrived) and command.is_new
         ]
-        context.writes += stored_quotes(connection, arrived) if arrived else []
+        context.writes += build_quote_writes(connection, arrived) if arrived else []
         self._is_committed = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
@@ -118,7 +118,7 @@ class OrderBatchHandler:
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
         orders = [command for command in commands if not isinstance(command, (RecordTrade, ReverseTrade))]
         tenants = set(map(_tenant, commands))
-        plan = plan_for(declare_tenants(connection, tenants), orders)
+        plan = plan_for(set_tenant_scope(connection, tenants), orders)
         batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`

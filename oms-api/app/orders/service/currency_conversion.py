@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.ledger.errors import NoRate
 from app.ledger.queries.books import last_rate
 from app.ledger.rules.accounting import Position, currency_of_fill
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.money import ZERO, ratio
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, PortfolioKey
@@ -27,9 +27,9 @@ def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, hel
 
 def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
     """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
-    symbols = pairs_of(currency, base)
+    symbols = list_pairs(currency, base)
     context.load_quotes([(tenant_id, symbol) for symbol in symbols])
-    return rate_of(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
+    return find_rate(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
 
 
 def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.audit.service import AuditEntry, veiled
+from app.audit.service import AuditEntry, mask_secrets
 from app.clock import iso
 from app.orders.queries.book import find_executed_order_ids
 from app.orders.rules.contingency import EXITS
@@ -72,5 +72,5 @@ def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: str) -> 
     facts = latch_facts(latch)
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
-    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=veiled({**facts}))
+    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
     context.entries.append(entry)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import Key, symbols_by_alias
+from app.instruments.queries import Key, find_symbols_by_alias
 from app.orders.service.commands import (
     CancelAll,
     ClosePosition,
@@ -21,7 +21,7 @@ def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequ
     The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
     """
     named = sorted({key for command in commands for key in _list_names(command)})
-    symbols = symbols_by_alias(connection, named) if named else {}
+    symbols = find_symbols_by_alias(connection, named) if named else {}
     return [_replace_names(command, symbols) for command in commands] if symbols else commands
 
 

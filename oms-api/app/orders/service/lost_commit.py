@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.ledger.queries.books import trades_by_id
 from app.ledger.service.commands import Recorded
-from app.market_data.queries import quotes_of
+from app.market_data.queries import find_quotes
 from app.market_data.rules.values import Quote
 from app.orders.queries.book import is_move_recorded
 from app.orders.service.batch_context import BatchContext
@@ -40,5 +40,5 @@ def build_commit_check(
 
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
     """Return whether the quote, or a newer one, is stored."""
-    found = quotes_of(connection, [(tenant_id, quote.symbol)]).get((tenant_id, quote.symbol))
+    found = find_quotes(connection, [(tenant_id, quote.symbol)]).get((tenant_id, quote.symbol))
     return found is not None and (found == quote or found.at > quote.at)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import Now, iso
-from app.database import Readers, declare_every_tenant
+from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
@@ -76,7 +76,7 @@ class MarketWatcher:
         at = self._now()
 
         def read(connection: Connection) -> _Look:
-            declare_every_tenant(connection)
+            set_all_tenants_scope(connection)
             keys = queries.symbols_with_orders(connection)
             overdue = queries.find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)

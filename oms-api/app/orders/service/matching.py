@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.rules.matching import match_quote, without_price
+from app.brokers.rules.matching import match_quote, match_without_quote
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.clock import iso
 from app.costs.errors import RateUnknown
@@ -30,7 +30,7 @@ def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
         apply_broker_events(
-            context, order.tenant_id, without_price([as_broker_order(context, order)], _instant(at)), at
+            context, order.tenant_id, match_without_quote([as_broker_order(context, order)], _instant(at)), at
         )
     else:
         match(context, [order], quote, at)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.brokers.rules.trails import Trail, retrailed
+from app.brokers.rules.trails import Trail, replace_trail_level
 from app.clock import iso
 from app.errors import Invalid
 from app.ledger.rules.accounting import Side
@@ -221,7 +221,7 @@ def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal
     instrument = context.instrument(order.tenant_id, order.symbol)
     before = Trail(order.trail_amount, order.trail_percent)
     after = Trail(changed.trail_amount, changed.trail_percent)
-    return retrailed(Side(order.side), order.trail_level, before, after, instrument.tick_size)
+    return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
 
 
 def _check(order: Order, at: str) -> None:

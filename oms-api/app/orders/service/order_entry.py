@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.brokers.rules.drills import rejection
+from app.brokers.rules.rejections import find_rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.identity.errors import NotYourPortfolio
@@ -183,7 +183,7 @@ def send(context: BatchContext, order: Order) -> None:
     """Send a checked order to its broker. The paper broker accepts and matches it at once."""
     at = order.created_at
     sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
-    refusal = rejection(context.services.paper, order.id)
+    refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
         return

@@ -7,7 +7,7 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection, Table, select
 
-from app.audit.queries.trail import acts_of
+from app.audit.queries.trail import list_actions
 from app.clock import iso
 from app.events.models import Event
 from app.ledger.models import Portfolio
@@ -41,7 +41,7 @@ def renamings(connection: Connection) -> list[RiskEvent]:
     """Return the renamings of portfolios, oldest first."""
     return [
         RiskEvent(act.tenant_id, act.at, RENAMED, {"before": act.before["name"], "after": act.after["name"]})
-        for act in acts_of(connection, RENAMED)
+        for act in list_actions(connection, RENAMED)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from app.clock import iso
-from app.database import matching_rows, upsertion
+from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.money import fixed
 from app.risk.models import LimitRow
@@ -36,7 +36,9 @@ def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict
     ids = sorted(set(tenant_ids))
     found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
     keys = [(tenant_id,) for tenant_id in ids]
-    for tenant_id, *row in matching_rows(connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys):
+    for tenant_id, *row in find_matching_rows(
+        connection, LIMITS, ("tenant_id", *_COLUMNS), ("tenant_id",), keys
+    ):
         found[tenant_id].append(_set_limit(row))
     return found
 
@@ -60,7 +62,7 @@ def upsert_limit(tenant_id: int, limit: SetLimit) -> Write:
     row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
     rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
     names = ("name", "value", "until", "set_by", "set_at", "words")
-    return upsertion(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
+    return build_upsert(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
 
 
 def delete_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> bool:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Select, Table, case, func, select
 
 from app.clock import iso
-from app.database import alteration, insertion, matching_rows, upsertion
+from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Write
-from app.database.locks import wait_briefly
+from app.database.locks import set_short_lock_timeout
 from app.identity.models import Tenant
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
@@ -69,7 +69,9 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     states: dict[int, dict[tuple[SwitchScope, str], TradingState]] = {}
     columns = ("tenant_id", "scope", "name_key", "state")
     keys = [(tenant_id,) for tenant_id in tenant_keys]
-    for tenant_id, scope, key, state in matching_rows(connection, SWITCHES, columns, ("tenant_id",), keys):
+    for tenant_id, scope, key, state in find_matching_rows(
+        connection, SWITCHES, columns, ("tenant_id",), keys
+    ):
         if state != TradingState.ACTIVE:
             states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
     return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in tenant_keys}
@@ -106,8 +108,8 @@ def store_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
     names = _KEY + _SAID
     binding = (change.idempotency_key, change.request_hash)
     return [
-        upsertion(SWITCHES, names, _KEY, [row]),
-        insertion(CHANGES, (*names, "idempotency_key", "request_hash"), [(*row, *binding)]),
+        build_upsert(SWITCHES, names, _KEY, [row]),
+        build_insert(CHANGES, (*names, "idempotency_key", "request_hash"), [(*row, *binding)]),
     ]
 
 
@@ -151,7 +153,7 @@ def lock_portfolios_of(
     transaction that creates a portfolio holds a shared lock of it through the foreign key, so that this waits
     for it too.
     """
-    wait_briefly(connection)
+    set_short_lock_timeout(connection)
     if only is None and not skips_locked:
         connection.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
     columns = (Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
@@ -180,7 +182,7 @@ def update_trading_states(
         state, _ = switches.state(name_key)
         if state != before:
             changed.append((state.value, tenant_id, portfolio_id))
-    return [alteration(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
+    return [build_update(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []
 
 
 def _change(row: Sequence[Any]) -> SwitchChange:

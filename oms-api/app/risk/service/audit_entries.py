@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.audit.service import AuditEntry, veiled
+from app.audit.service import AuditEntry, mask_secrets
 from app.edge import FastRequest
 from app.identity.rules.access import Caller
 from app.risk.queries.switches import SwitchChange
@@ -29,7 +29,7 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
     who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
     where = (request.address, request.request_id)
-    after = veiled({"state": change.state.value, "reason": change.reason})
+    after = mask_secrets({"state": change.state.value, "reason": change.reason})
     return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.database import write
 from app.database.bulk import Write
-from app.events.service import new_events
+from app.events.service import build_event_insert
 from app.risk.errors import SwitchKeyReused, TooManySet
 from app.risk.queries import switches as queries
 from app.risk.queries.switches import SwitchChange
@@ -81,4 +81,6 @@ def _event(tenant_id: int, change: SwitchChange) -> Write:
         "reason": change.reason,
         "set_by": change.set_by,
     }
-    return new_events([(tenant_id, _EVENTS[change.state], orjson.dumps(facts).decode(), change.set_at)])
+    return build_event_insert(
+        [(tenant_id, _EVENTS[change.state], orjson.dumps(facts).decode(), change.set_at)]
+    )

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.audit.service import veiled
+from app.audit.service import mask_secrets
 from app.clock import iso
 from app.database import write
-from app.events.service import new_events
-from app.identity.service.idempotent_operations import Asking, Change
+from app.events.service import build_event_insert
+from app.identity.service.idempotent_operations import Change, OperationContext
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
@@ -18,10 +18,10 @@ from app.risk.service.audit_entries import latch_facts
 
 
 def release(
-    connection: Connection, asking: Asking, latch_id: str, reason: str | None, now: datetime
+    connection: Connection, context: OperationContext, latch_id: str, reason: str | None, now: datetime
 ) -> Change:
     """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
-    tenant_id, person, at = asking.caller.tenant_id, asking.caller.person or "", iso(now)
+    tenant_id, person, at = context.caller.tenant_id, context.caller.person or "", iso(now)
     found = queries.find_latch(connection, tenant_id, latch_id)
     if found is None:
         raise NoSuchLatch(latch_id)
@@ -31,8 +31,8 @@ def release(
     queries.release_latch(connection, tenant_id, latch)
     facts = latch_facts(latch)
     payload = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
-    write(connection, new_events([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
-    entry = asking.entry(now, "latch.released", latch.id, veiled({**facts}), {"reason": reason})
+    write(connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
+    entry = context.entry(now, "latch.released", latch.id, mask_secrets({**facts}), {"reason": reason})
     return Change(build_response(latch), [entry])
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app.database import write
 from app.database.bulk import Write
-from app.events.service import new_events
-from app.instruments.queries import instrument_symbol, symbols_by_alias
+from app.events.service import build_event_insert
+from app.instruments.queries import find_symbol, find_symbols_by_alias
 from app.money import fixed
 from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
@@ -57,7 +57,7 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
         "after": limit_facts(change.after),
         "set_by": limit.set_by,
     }
-    return new_events([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
+    return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
 
 
 def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
@@ -68,11 +68,11 @@ def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
 def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:
     """Return the limit with instrument aliases replaced by symbols."""
     if limit.scope is LimitScope.INSTRUMENT:
-        symbol = instrument_symbol(connection, tenant_id, limit.key)
+        symbol = find_symbol(connection, tenant_id, limit.key)
         return limit._replace(key=symbol, name=symbol)
     if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
         return limit
     words = limit.words.split(",")
-    symbols = symbols_by_alias(connection, [(tenant_id, word) for word in words])
+    symbols = find_symbols_by_alias(connection, [(tenant_id, word) for word in words])
     named = {symbols.get((tenant_id, word), word) for word in words}
     return limit._replace(words=",".join(sorted(named)))

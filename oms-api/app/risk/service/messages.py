@@ -29,7 +29,7 @@ class MessageRate:
         self._lock = threading.Lock()
         self._limits: dict[int, Limit] = {}
         self._buckets: dict[Hashable, Bucket] = {}
-        self._touched: dict[Bucket, None] | None = None
+        self._changed_buckets: dict[Bucket, None] | None = None
 
     def take(self, sender: Hashable, per_minute: Decimal | None, messages: int = 1) -> None:
         """Count messages of the sender; None is no limit. Raises TooManyMessages with the seconds to wait."""
@@ -40,26 +40,26 @@ class MessageRate:
             if bucket.level < messages:
                 raise _refusal(per_minute, bucket)
             bucket.level -= messages
-            if self._touched is not None:
+            if self._changed_buckets is not None:
                 bucket.taken += messages
-                self._touched[bucket] = None
+                self._changed_buckets[bucket] = None
 
     def share(self) -> None:
         """Record from now on which buckets tokens were taken from, for `drain`."""
-        self._touched = {}
+        self._changed_buckets = {}
 
     @property
     def has_touched(self) -> bool:
         """Whether `drain` would return any bucket."""
-        return bool(self._touched)
+        return bool(self._changed_buckets)
 
     def drain(self) -> list[Taken]:
         """Return what was taken since the last call."""
         with self._lock:
-            drained = [Taken(bucket, bucket.taken) for bucket in self._touched or ()]
+            drained = [Taken(bucket, bucket.taken) for bucket in self._changed_buckets or ()]
             for bucket, _ in drained:
                 bucket.taken = 0
-            self._touched = None if self._touched is None else {}
+            self._changed_buckets = None if self._changed_buckets is None else {}
         return drained
 
     def update_level(self, bucket: Bucket, level: float) -> None:

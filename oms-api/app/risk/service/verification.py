@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.queries.trail import acts_of
-from app.audit.rules.acts import Act
-from app.audit.service import veiled
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import AuditedAction
+from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding
 from app.ledger.service.verdict import Verdict
 from app.risk.queries import audit
@@ -29,7 +29,7 @@ _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
     """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
     renamed = audit.renamings(connection)
-    acts = list(acts_of(connection, "kill_switch.", "limit.", "latch."))
+    acts = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
     _verify_switches(connection, verdict, renamed, acts)
     _verify_states(connection, verdict)
     _verify_limits(connection, verdict, renamed, acts)
@@ -37,7 +37,7 @@ def verify_risk(connection: Connection, verdict: Verdict) -> None:
 
 
 def _verify_switches(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
     events = audit.risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
@@ -84,12 +84,12 @@ def _switch_fact(tenant_id: int, facts_given: Facts, at: str, kind: str | None) 
 
 
 def _change_fact(row: Facts) -> Key:
-    reason = veiled({"reason": row["reason"]})["reason"]
+    reason = mask_secrets({"reason": row["reason"]})["reason"]
     target = f"{row['scope']}:{row['name']}"
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
-def _turned(act: Act) -> Key:
+def _turned(act: AuditedAction) -> Key:
     return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
 
 
@@ -105,7 +105,7 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
 
 
 def _verify_limits(
-    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[Act]
+    connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
     events = audit.risk_events(connection, "limit.")
     due, findings = rules.build_expected_limits(_in_time(events, renamed))
@@ -123,7 +123,7 @@ def _verify_limits(
     _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
 
 
-def _is_change(act: Act) -> bool:
+def _is_change(act: AuditedAction) -> bool:
     """Return whether a limit existed that could be removed."""
     return act.before is not None or act.after is not None
 
@@ -135,13 +135,13 @@ def _limit_fact(event: RiskEvent) -> Key:
     return (event.tenant_id, event.type, *facts, event.at, *sorted(facts_given))
 
 
-def _limit_act(act: Act) -> Key:
+def _limit_act(act: AuditedAction) -> Key:
     before, after = (_in_order(facts) for facts in (act.before, act.after))
     facts = (act.target, str(before), str(after), _set_by(act))
     return (act.tenant_id, "limit.changed", *facts, act.at, *sorted(_OF_LIMIT))
 
 
-def _set_by(act: Act) -> str:
+def _set_by(act: AuditedAction) -> str:
     """Return the actor in the form of rows and events: the person, else the name of the key."""
     return act.actor.removeprefix("key:")
 
@@ -158,7 +158,7 @@ def _limit(row: Facts) -> SetLimit:
     )  # fmt: skip
 
 
-def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Act]) -> None:
+def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
     events = audit.risk_events(connection, "latch.")
     events_seen = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
     recorded = [
@@ -174,7 +174,7 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Act]) -
     _compare(verdict, "latch", RiskCheck.LATCH, stored, rules.build_expected_latches(events))
 
 
-def _latch_facts(act: Act) -> Facts:
+def _latch_facts(act: AuditedAction) -> Facts:
     """Return the values of a latch in the audit log in the form of an event."""
     facts: Facts = (
         act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
@@ -183,7 +183,7 @@ def _latch_facts(act: Act) -> Facts:
 
 
 def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: str) -> Key:
-    facts = veiled(facts_given)  # in the form of the audit log
+    facts = mask_secrets(facts_given)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in facts.items()))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.audit.rules.chain import COLUMNS, GENESIS, START, Head, Told, follow_on, hash_of
+from app.audit.rules.chain import COLUMNS, GENESIS, START, EntryContent, Head, chain_entry, compute_hash
 from tests.audit.entries import chained
 
 
@@ -19,7 +19,7 @@ def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
 def test_a_chain_begins_at_one_after_zeros():
     (first,) = chained(1)
     assert (first.sequence, START) == (1, Head(0, GENESIS))
-    assert first.hash == hash_of(first[:-1], "0" * 64)
+    assert first.hash == compute_hash(first[:-1], "0" * 64)
 
 
 @pytest.mark.parametrize("field", COLUMNS[:-1])
@@ -27,14 +27,14 @@ def test_any_changed_field_changes_the_hash(field):
     (row,) = chained(1)
     value = getattr(row, field)
     change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else (value or "") + "x"}
-    assert hash_of(row._replace(**change)[:-1], GENESIS) != row.hash
+    assert compute_hash(row._replace(**change)[:-1], GENESIS) != row.hash
 
 
 def test_the_same_words_of_two_tenants_have_different_hashes():
     mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
     assert mine.hash != theirs.hash
-    assert follow_on(START, 1, _facts(mine)) == mine
+    assert chain_entry(START, 1, _facts(mine)) == mine
 
 
 def _facts(row):
-    return Told(*row[2:-2])
+    return EntryContent(*row[2:-2])

@@ -5,19 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from app.audit.rules.entries import MOST_FACTS, TellsTooMuch, bounded, facts_text
+from app.audit.rules.entries import MAX_FACTS, InvalidFacts, serialize_facts, truncate_entry
 from tests.audit.entries import entry
 
 
 def test_facts_are_written_with_sorted_names_and_no_blanks():
     facts = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
-    assert facts_text(facts) == written
-    assert facts_text(dict(reversed(facts.items()))) == written
+    assert serialize_facts(facts) == written
+    assert serialize_facts(dict(reversed(facts.items()))) == written
 
 
 def test_no_facts_are_no_text():
-    assert facts_text(None) is None
+    assert serialize_facts(None) is None
 
 
 SECRETS = [
@@ -30,7 +30,7 @@ SECRETS = [
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_what_is_named_like_a_secret_is_refused(name, side):
-    with pytest.raises(TellsTooMuch, match=name):
+    with pytest.raises(InvalidFacts, match=name):
         entry(**{side: {name: "x"}})
 
 
@@ -38,7 +38,7 @@ def test_what_is_named_like_a_secret_is_refused(name, side):
     "facts", [{"a": {"token": 1}}, {"a": [{"token": 1}]}, {"a": ({"b": {"key": None}},)}]
 )
 def test_secrets_are_found_at_any_depth(facts):
-    with pytest.raises(TellsTooMuch):
+    with pytest.raises(InvalidFacts):
         entry(after=facts)
 
 
@@ -60,7 +60,7 @@ def test_what_tells_of_a_secret_without_giving_it_away_is_welcome(name):
     ],
 )
 def test_what_reads_like_a_secret_is_refused_under_any_name(value):
-    with pytest.raises(TellsTooMuch, match="note"):
+    with pytest.raises(InvalidFacts, match="note"):
         entry(after={"note": value})
 
 
@@ -68,33 +68,33 @@ def test_what_reads_like_a_secret_is_refused_under_any_name(value):
     "value", [1.5, Decimal(1), datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, b"x", float("nan"), 2**64, "\ud800"]
 )
 def test_values_that_have_no_one_spelling_are_refused(value):
-    with pytest.raises(TellsTooMuch):
+    with pytest.raises(InvalidFacts):
         entry(before={"value": value})
 
 
 def test_names_are_text():
-    with pytest.raises(TellsTooMuch, match="1 is no name"):
+    with pytest.raises(InvalidFacts, match="1 is no name"):
         entry(before={1: "x"})
 
 
 def test_facts_have_a_size():
-    entry(after={"note": "x" * (MOST_FACTS - len('{"note":""}'))})
-    with pytest.raises(TellsTooMuch, match="more than"):
-        entry(after={"note": "x" * MOST_FACTS})
+    entry(after={"note": "x" * (MAX_FACTS - len('{"note":""}'))})
+    with pytest.raises(InvalidFacts, match="more than"):
+        entry(after={"note": "x" * MAX_FACTS})
 
 
 def test_texts_are_cut_with_a_sign_where_they_are_too_long():
     long = "x" * 500
-    cut = bounded(entry(actor=long, via=long, action=long, target=long, address=long, request_id=long))
+    cut = truncate_entry(entry(actor=long, via=long, action=long, target=long, address=long, request_id=long))
     lengths = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
     for name, length in lengths.items():
         assert getattr(cut, name) == "x" * (length - 1) + "…"
     fits = entry(target="x" * 400)
-    assert bounded(fits) is fits
+    assert truncate_entry(fits) is fits
 
 
 def test_characters_that_no_screen_shows_are_replaced():
-    odd = bounded(entry(target="a\0b\u202ec\nd\ud800e", address=None))
+    odd = truncate_entry(entry(target="a\0b\u202ec\nd\ud800e", address=None))
     assert odd.target == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c" + (
         "\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}e"
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.matching import match_quote, without_price
+from app.brokers.rules.matching import match_quote, match_without_quote
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Executed
 from app.ledger.rules.accounting import Side
@@ -262,7 +262,7 @@ def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_aga
 
 def test_without_any_price_ioc_and_fok_lapse_and_others_wait():
     orders = [order(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
-    assert format_events(without_price(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
+    assert format_events(match_without_quote(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])

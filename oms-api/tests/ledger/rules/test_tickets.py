@@ -16,7 +16,7 @@ from app.ledger.rules.tickets import (
     trade_errors,
     value_trade,
 )
-from app.money import amount_error
+from app.money import find_amount_error
 from app.text import clean_text, name_key
 from tests.factories import NOON
 
@@ -55,7 +55,7 @@ def test_a_value_that_rounds_to_nothing_cannot_be_booked():
     [("0", False), ("-1", False), ("1", True), ("1E-8", True), ("1E-9", False), ("1E16", False)],
 )
 def test_amounts_are_above_zero_and_storable(amount, fine):
-    assert (amount_error(Decimal(amount)) is None) == fine
+    assert (find_amount_error(Decimal(amount)) is None) == fine
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.bars import Interval, extended, joined, start_of, traded_price
+from app.market_data.rules.bars import Interval, combine_bars, extend_bar, get_bar_start, get_traded_price
 from app.market_data.rules.values import Bar, Quote
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -36,14 +36,14 @@ def bar(prices, minute=0, volume=None):
 )
 def test_bars_begin_at_multiples_of_their_length(interval, start):
     within = datetime(2026, 11, 20, 13, 47, 59, 999_999, tzinfo=UTC)
-    assert start_of(within, interval) == datetime.fromisoformat(start)
-    assert start_of(start_of(within, interval), interval) == datetime.fromisoformat(start)
+    assert get_bar_start(within, interval) == datetime.fromisoformat(start)
+    assert get_bar_start(get_bar_start(within, interval), interval) == datetime.fromisoformat(start)
 
 
 def test_quotes_make_a_bar():
     made = None
     for second, last in enumerate(("100", "103", "98", "101")):
-        made = extended(made, quote(last, NOON + timedelta(seconds=second)))
+        made = extend_bar(made, quote(last, NOON + timedelta(seconds=second)))
     assert made == bar("100/103/98/101")
 
 
@@ -57,24 +57,24 @@ def test_quotes_make_a_bar():
     ],
 )
 def test_a_bar_takes_the_last_price_else_the_mid_else_the_side_there_is(said, price):
-    assert traded_price(said) == Decimal(price)
+    assert get_traded_price(said) == Decimal(price)
 
 
 def test_a_quote_without_a_price_is_a_defect():
     with pytest.raises(ValueError, match="at least one price"):
-        traded_price(quote(None))
+        get_traded_price(quote(None))
 
 
 def test_minutes_join_to_longer_bars_and_gaps_stay_gaps():
     minutes = [bar("100/103/99/101", 0, "5"), bar("101/102/97/98", 4), bar("98/99/98/99", 15, "7")]
-    assert joined(minutes, Interval.FIVE_MINUTES) == [
+    assert combine_bars(minutes, Interval.FIVE_MINUTES) == [
         bar("100/103/97/98", 0, "5"),
         bar("98/99/98/99", 15, "7"),
     ]
 
 
 def test_a_volume_that_nobody_knows_stays_unknown():
-    assert joined([bar("1/1/1/1"), bar("1/1/1/1", 1)], Interval.HOUR) == [bar("1/1/1/1")]
+    assert combine_bars([bar("1/1/1/1"), bar("1/1/1/1", 1)], Interval.HOUR) == [bar("1/1/1/1")]
 
 
 paths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
@@ -83,7 +83,7 @@ paths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 @given(paths)
 def test_joining_keeps_the_ends_the_extremes_and_the_volume(path):
     minutes = [bar(f"{price}/{price + 1}/{price}/{price + 1}", at, "2") for at, price in enumerate(path)]
-    hours = joined(minutes, Interval.HOUR)
+    hours = combine_bars(minutes, Interval.HOUR)
     assert (hours[0].open, hours[-1].close) == (minutes[0].open, minutes[-1].close)
     assert max(one.high for one in hours) == max(one.high for one in minutes)
     assert min(one.low for one in hours) == min(one.low for one in minutes)
@@ -93,4 +93,6 @@ def test_joining_keeps_the_ends_the_extremes_and_the_volume(path):
 @given(paths)
 def test_joining_by_steps_is_joining_at_once(path):
     minutes = [bar(f"{price}/{price}/{price}/{price}", at) for at, price in enumerate(path)]
-    assert joined(joined(minutes, Interval.QUARTER), Interval.HOUR) == joined(minutes, Interval.HOUR)
+    assert combine_bars(combine_bars(minutes, Interval.QUARTER), Interval.HOUR) == combine_bars(
+        minutes, Interval.HOUR
+    )

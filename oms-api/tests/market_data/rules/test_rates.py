@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.rates import pairs_of, rate_of
+from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -41,29 +41,29 @@ def last(**prices):
 )
 def test_a_rate_is_that_of_the_pair_else_the_inverse_else_by_way_of_dollars(pair, quotes, rate):
     currency, _, base = pair.partition("/")
-    assert rate_of(currency, base, quotes) == (None if rate is None else Decimal(rate))
+    assert find_rate(currency, base, quotes) == (None if rate is None else Decimal(rate))
 
 
 def test_the_middle_of_a_quote_goes_before_its_last_price():
     quote = Quote("USD/INR", Decimal(83), Decimal(84), Decimal(90), None, None, NOON, "manual")
-    assert rate_of("USD", "INR", {"USD/INR": quote}) == Decimal("83.5")
-    assert rate_of("USD", "INR", {"USD/INR": quote._replace(ask=None)}) == 90
-    assert rate_of("USD", "INR", {"USD/INR": quote._replace(ask=None, last=None)}) is None
+    assert find_rate("USD", "INR", {"USD/INR": quote}) == Decimal("83.5")
+    assert find_rate("USD", "INR", {"USD/INR": quote._replace(ask=None)}) == 90
+    assert find_rate("USD", "INR", {"USD/INR": quote._replace(ask=None, last=None)}) is None
 
 
 def test_a_rate_that_no_column_holds_is_none():
-    assert rate_of("EUR", "INR", last(EUR_USD="1e15", USD_INR="1e15")) is None
+    assert find_rate("EUR", "INR", last(EUR_USD="1e15", USD_INR="1e15")) is None
 
 
 def test_the_pairs_that_may_tell():
-    assert pairs_of("USD", "INR") == ("USD/INR", "INR/USD")
-    assert pairs_of("EUR", "INR") == ("EUR/INR", "INR/EUR", "EUR/USD", "USD/EUR", "USD/INR", "INR/USD")
+    assert list_pairs("USD", "INR") == ("USD/INR", "INR/USD")
+    assert list_pairs("EUR", "INR") == ("EUR/INR", "INR/EUR", "EUR/USD", "USD/EUR", "USD/INR", "INR/USD")
 
 
 @given(st.decimals(Decimal("0.001"), Decimal(1000), places=8))
 def test_there_and_back_is_where_one_was(price):
     quotes = last(EUR_USD=price)
-    there, back = rate_of("EUR", "USD", quotes), rate_of("USD", "EUR", quotes)
+    there, back = find_rate("EUR", "USD", quotes), find_rate("USD", "EUR", quotes)
     assert there is not None
     assert back is not None
     assert abs(there * back - 1) <= Decimal("0.00001")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.levels import KNOWN, level_of
-from app.market_data.rules.walk import SPAN_SECONDS, UNIT, deviation, deviations
+from app.market_data.rules.levels import KNOWN, find_level
+from app.market_data.rules.walk import SPAN_SECONDS, UNIT, compute_deviation, compute_deviations
 
 KEY = b"a key of the walk"
 seconds = st.integers(0, 4_000_000_000)
@@ -17,36 +17,38 @@ PINNED = [-15_995_983, -16_063_220, -852_571]
 
 def test_the_walk_is_what_it_always_was():
     """A change here changes every simulated price that anybody has seen."""
-    assert [deviation(KEY, second) for second in (0, 1, 1_790_000_000)] == PINNED
+    assert [compute_deviation(KEY, second) for second in (0, 1, 1_790_000_000)] == PINNED
 
 
 @given(seconds, st.sampled_from([1, 4, 16, 128]), st.integers(1, 300))
 def test_a_range_holds_what_single_looks_find(second, step, count):
     start = second // step * step
     end = start + count * step
-    assert deviations(KEY, start, end, step) == [deviation(KEY, at) for at in range(start, end, step)]
+    assert compute_deviations(KEY, start, end, step) == [
+        compute_deviation(KEY, at) for at in range(start, end, step)
+    ]
 
 
 @given(seconds, st.integers(1, 1000))
 def test_a_range_may_end_between_two_points(second, length):
     start = second // 16 * 16
-    assert len(deviations(KEY, start, start + length, 16)) == -(-length // 16)
+    assert len(compute_deviations(KEY, start, start + length, 16)) == -(-length // 16)
 
 
 def test_a_range_may_cross_anchors():
     start = 3 * SPAN_SECONDS - 256
-    found = deviations(KEY, start, start + 512, 128)
-    assert found == [deviation(KEY, start + step * 128) for step in range(4)]
+    found = compute_deviations(KEY, start, start + 512, 128)
+    assert found == [compute_deviation(KEY, start + step * 128) for step in range(4)]
 
 
 @given(seconds)
 def test_prices_stay_above_zero_however_lively(second):
-    assert abs(deviation(KEY, second)) * 3 < UNIT
+    assert abs(compute_deviation(KEY, second)) * 3 < UNIT
 
 
 def test_steps_grow_with_the_root_of_time():
     """Over a second about 0.0055% (2% in a span), over a minute some eight times that."""
-    path = deviations(KEY, 1_790_001_152, 1_790_001_152 + 60_000, 1)
+    path = compute_deviations(KEY, 1_790_001_152, 1_790_001_152 + 60_000, 1)
     second = pstdev(later - now for now, later in pairwise(path))
     minute = pstdev(later - now for now, later in zip(path, path[60:], strict=False))
     assert 40_000 < second < 70_000
@@ -54,17 +56,17 @@ def test_steps_grow_with_the_root_of_time():
 
 
 def test_there_is_no_drift():
-    anchors = [deviation(KEY, number * SPAN_SECONDS) for number in range(2_000)]
+    anchors = [compute_deviation(KEY, number * SPAN_SECONDS) for number in range(2_000)]
     assert abs(mean(anchors)) < UNIT // 500
 
 
 def test_other_keys_walk_elsewhere():
-    assert deviation(b"one", 1_790_000_000) != deviation(b"two", 1_790_000_000)
+    assert compute_deviation(b"one", 1_790_000_000) != compute_deviation(b"two", 1_790_000_000)
 
 
 @pytest.mark.parametrize("draw", [0, 1, 49_000, 2**64 - 1])
 def test_a_symbol_that_nobody_knows_has_a_level_too(draw):
-    made = level_of("NOBODY", draw)
+    made = find_level("NOBODY", draw)
     assert made is not None
     assert 10 <= made.price < 500
     assert made.price % made.tick == 0
@@ -72,5 +74,5 @@ def test_a_symbol_that_nobody_knows_has_a_level_too(draw):
 
 def test_levels_of_known_symbols_are_whole_ticks():
     for symbol, level in KNOWN.items():
-        assert level_of(symbol, 0) is level
+        assert find_level(symbol, 0) is level
         assert level.price % level.tick == 0, symbol

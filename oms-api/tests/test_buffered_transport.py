@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.whole_writes import WholeWrites
+from app.buffered_transport import BufferedTransport
 
 
 class Pipe:
@@ -38,7 +38,7 @@ def pipe():
 
 def in_a_turn(pipe, act):
     async def run_once():
-        act(WholeWrites(pipe, asyncio.get_running_loop()))
+        act(BufferedTransport(pipe, asyncio.get_running_loop()))
         before = list(pipe.sent)
         await asyncio.sleep(0)
         return before
@@ -86,7 +86,7 @@ def test_all_else_is_the_transports_own(pipe):
 def test_a_connection_that_closes_does_not_wait_for_ever_for_its_client(pipe, unread):
     async def write_and_close():
         pipe.unread = unread
-        transport = WholeWrites(pipe, asyncio.get_running_loop(), 0)
+        transport = BufferedTransport(pipe, asyncio.get_running_loop(), 0)
         transport.write(b"answer")
         transport.close()
         await asyncio.sleep(0.01)

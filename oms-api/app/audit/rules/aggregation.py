@@ -1,8 +1,8 @@
-"""Acts alike put together, so that nobody can flood the trail with denials or failed log-ins.
+"""Aggregation of equal actions, so that denials or failed log-ins cannot flood the trail.
 
-Of one tenant, actor, action and target, each minute gives two rows at most: the first act at once, the others
-when the minute is over. Of one tenant and action, a minute tells MOST_DISTINCT apart; the rest are counted
-together.
+Each minute adds at most two rows per tenant, actor, action and target: the first action immediately, and the
+others after the minute. A minute distinguishes MOST_DISTINCT of these per tenant and action; the rest are
+counted together.
 """
 
 from collections import Counter
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from app.audit.rules.entries import AuditEntry, bounded
+from app.audit.rules.entries import AuditEntry, truncate_entry
 
-MOST_DISTINCT = 30
-MOST_HELD = 10_000
+MAX_DISTINCT = 30
+MAX_HELD = 10_000
 OTHERS = "(others)"
 _MINUTE = 60
 
 
 class Key(NamedTuple):
-    """What acts alike share."""
+    """The common fields of equal actions."""
 
     tenant_id: int
     action: str
@@ -29,8 +29,8 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """An act, and how many like it."""
+class CountedEntry:
+    """An action and the number of its repetitions."""
 
     entry: AuditEntry
     count: int
@@ -38,26 +38,26 @@ class Counted:
 
 @dataclass(slots=True)
 class _Held:
-    """`waiting` is what came since the last row, `leaving` what a row is being written of."""
+    """`waiting` arrived since the last row. `leaving` is being written."""
 
-    waiting: Counted | None = None
-    leaving: Counted | None = None
+    waiting: CountedEntry | None = None
+    leaving: CountedEntry | None = None
     is_told: bool = False
 
     @property
     def is_done(self) -> bool:
         return self.waiting is None and self.leaving is None
 
-    def leave(self) -> Counted:
+    def leave(self) -> CountedEntry:
         assert self.waiting is not None, "only what waits is taken"  # noqa: S101  # for the type checker
         self.leaving, self.waiting = self.waiting, None
         return self.leaving
 
 
-class Gathering:
-    """What was noted and not written yet, in bounded memory. Not for several threads at once."""
+class Aggregator:
+    """Actions that are not written yet, in bounded memory. Not thread-safe."""
 
-    def __init__(self, most_held: int = MOST_HELD) -> None:
+    def __init__(self, most_held: int = MAX_HELD) -> None:
         self._most_held = most_held
         self._held: dict[Key, _Held] = {}
         self._distinct: Counter[tuple[int, str, int]] = Counter()
@@ -66,8 +66,8 @@ class Gathering:
         return len(self._held)
 
     def add(self, entry: AuditEntry) -> bool:
-        """Gather an act; False where there is no room for it."""
-        entry = bounded(entry)
+        """Add an action. Return False if there is no room."""
+        entry = truncate_entry(entry)
         key = self._key(entry)
         held = self._held.get(key)
         if held is None:
@@ -76,12 +76,12 @@ class Gathering:
             held = self._held[key] = _Held()
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
-            entry = _anybodys(entry)
-        held.waiting = _together(held.waiting, Counted(entry, 1))
+            entry = _without_details(entry)
+        held.waiting = _combine(held.waiting, CountedEntry(entry, 1))
         return True
 
-    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, Counted]:
-        """Return what is due, until `settle` or `give_back` says what became of it."""
+    def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
+        """Return the actions that are due. `confirm` or `restore` must follow for each key."""
         minute = _minute_of(now)
         for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
             self._forget(key)
@@ -92,25 +92,25 @@ class Gathering:
         }
 
     def confirm(self, key: Key) -> None:
-        """What was taken under this key is written, or given up."""
+        """Drop the actions taken under this key: they were written or given up."""
         self._held[key].leaving = None
         self._held[key].is_told = True
 
     def restore(self, key: Key) -> None:
-        """What was taken under this key was not written: it is due again."""
+        """Keep the actions taken under this key, which are due again since they were not written."""
         held = self._held[key]
-        held.waiting = _together(held.leaving, held.waiting)
+        held.waiting = _combine(held.leaving, held.waiting)
         held.leaving = None
 
     def waiting(self) -> int:
-        """Return how many acts no row tells of yet."""
+        """Return the number of actions that are not written yet."""
         parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
         return sum(part.count for part in parts if part)
 
     def _key(self, entry: AuditEntry) -> Key:
         kind = (entry.tenant_id, entry.action, _minute_of(entry.at))
         key = Key(*kind, entry.actor, entry.target)
-        if key in self._held or self._distinct[kind] < MOST_DISTINCT:
+        if key in self._held or self._distinct[kind] < MAX_DISTINCT:
             return key
         return Key(*kind, OTHERS, OTHERS)
 
@@ -126,13 +126,13 @@ def _minute_of(instant: datetime) -> int:
     return int(instant.timestamp()) // _MINUTE
 
 
-def _anybodys(entry: AuditEntry) -> AuditEntry:
-    """Return the entry without what tells one act from another."""
+def _without_details(entry: AuditEntry) -> AuditEntry:
+    """Return the entry without the fields in which equal actions differ."""
     return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
 
 
-def _together(earlier: Counted | None, later: Counted | None) -> Counted | None:
-    """Return both as one, which tells the particulars of the earlier."""
+def _combine(earlier: CountedEntry | None, later: CountedEntry | None) -> CountedEntry | None:
+    """Combine both. Keep the details of the earlier one."""
     if earlier is None or later is None:
         return earlier or later
-    return Counted(earlier.entry, earlier.count + later.count)
+    return CountedEntry(earlier.entry, earlier.count + later.count)

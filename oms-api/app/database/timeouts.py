@@ -1,7 +1,7 @@
-"""Bounded waits for PostgreSQL.
+"""Timeouts for statements on PostgreSQL.
 
-libpq waits for an answer for ever: a server that is frozen, not dead, would hold every thread. psycopg2 lets
-the process wait itself (its "wait callback"), and here that wait has a deadline.
+libpq waits for a response without a limit, so a server that hangs would block every thread. psycopg2 lets the
+process wait itself (its "wait callback"); here that wait has a deadline.
 """
 
 import select
@@ -14,31 +14,31 @@ _patience = threading.local()
 _default_seconds = 5.0
 
 
-class AnswerOverdue(psycopg2.OperationalError):
-    """The server did not answer in time; the connection is of no more use."""
+class ResponseTimeout(psycopg2.OperationalError):
+    """The server did not respond in time. The connection cannot be used any more."""
 
 
 def install(seconds: float) -> None:
-    """Give up on a statement that PostgreSQL has not answered within `seconds`, in all threads."""
+    """Set the timeout of PostgreSQL statements in all threads."""
     global _default_seconds  # noqa: PLW0603  # psycopg2 takes one callback for the whole process
     _default_seconds = seconds
     extensions.set_wait_callback(_wait)
 
 
-class patience:  # noqa: N801  # used as a statement: `with patience(seconds=60):`
-    """Let this thread wait longer (or shorter) than usual, for a scan that is known to take its time."""
+class response_timeout:  # noqa: N801  # used as a statement: `with response_timeout(seconds=60):`
+    """Change this thread's timeout in a block, for a scan that is known to take long."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._before: float | None = None
 
     def __enter__(self) -> None:
-        """Begin the exception."""
+        """Set the timeout of the block."""
         self._before = getattr(_patience, "seconds", None)
         _patience.seconds = self._seconds
 
     def __exit__(self, *_: object) -> None:
-        """Return to the usual patience."""
+        """Restore the previous timeout."""
         if self._before is None:
             del _patience.seconds
         else:
@@ -54,6 +54,6 @@ def _wait(connection: extensions.connection) -> None:
         poller.register(connection.fileno(), event)
         seconds = getattr(_patience, "seconds", _default_seconds)
         if not poller.poll(seconds * 1000):
-            # psycopg2 closes the connection by itself when its callback raises; doing so here would wait for
-            # the lock that this very statement holds.
-            raise AnswerOverdue(f"no answer from the database within {seconds:g} s")
+            # psycopg2 closes the connection itself when its callback raises. Closing it here would wait for
+            # the lock that this statement holds.
+            raise ResponseTimeout(f"no answer from the database within {seconds:g} s")

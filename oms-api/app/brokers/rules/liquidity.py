@@ -1,4 +1,4 @@
-"""How much of a quote or a bar each portfolio gets."""
+"""The quantity of a quote or bar that is available to each portfolio."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,13 +8,13 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO, round_down_to
 
 Used = Mapping[tuple[int, Side], Decimal]
-_EITHER = Side.BUY  # on a bar both sides draw on one budget
+_EITHER = Side.BUY  # on a bar both sides share one budget
 
 
-class Supply:
-    """One budget for each portfolio, and on a quote for each side, used up in the order of asking.
+class Liquidity:
+    """A budget per portfolio, and on a quote per side, consumed in matching order.
 
-    `share` of the volume is the budget, None: there is no end to it. Units throughout.
+    `share` of the volume is the budget; None means unlimited. All quantities are in units.
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class Supply:
         self._by_side = by_side
 
     def volume(self, side: Side) -> Decimal | None:
-        """Return what the market has to give an order of `side`, None: not known."""
+        """Return the volume available to an order of `side`, or None if it is unknown."""
         return self._volumes[side]
 
     def available(self, order: BrokerOrder, wanted: Decimal) -> Decimal:
-        """Return how much of `wanted` there is, in whole lots where the budget ends it."""
+        """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return wanted
@@ -38,7 +38,7 @@ class Supply:
         return wanted if wanted <= left else max(round_down_to(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
-        """Draw `quantity` from the budget."""
+        """Subtract `quantity` from the budget."""
         key = self._key(order)
         self._used[key] = self._used.get(key, ZERO) + quantity
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.rules import gathering as gathering_module
-from app.audit.rules.gathering import MOST_DISTINCT, OTHERS, Gathering
+from app.audit.rules import aggregation as gathering_module
+from app.audit.rules.aggregation import MAX_DISTINCT, OTHERS, Aggregator
 from tests.audit.entries import entry
 from tests.factories import NOON
 
@@ -31,7 +31,7 @@ def written(gathering, now, **how):
 
 
 def test_the_first_act_is_told_at_once_and_the_others_when_the_minute_is_over():
-    gathering = Gathering()
+    gathering = Aggregator()
     first, second = denial(request_id="first"), denial(request_id="second", at=NOON + 2 * SECOND)
     gathering.add(first)
     assert written(gathering, NOON + SECOND) == [(first, 1)]
@@ -43,7 +43,7 @@ def test_the_first_act_is_told_at_once_and_the_others_when_the_minute_is_over():
 
 
 def test_the_next_minute_is_told_anew():
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add(denial())
     written(gathering, NOON)
     later = denial(at=NOON + MINUTE)
@@ -55,14 +55,14 @@ def test_the_next_minute_is_told_anew():
     "change", [{"actor": "slack:T1:U2"}, {"tenant_id": 2}, {"action": "login.failed"}, {"number": 1}]
 )
 def test_acts_that_differ_are_told_apart(change):
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add(denial())
     gathering.add(denial(**({"number": 0} | change)) if "action" not in change else entry(**change))
     assert [count for _, count in written(gathering, NOON)] == [1, 1]
 
 
 def test_all_there_is_can_be_taken_at_the_end():
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add(denial())
     written(gathering, NOON)
     gathering.add(denial())
@@ -70,19 +70,19 @@ def test_all_there_is_can_be_taken_at_the_end():
 
 
 def test_past_the_most_distinct_acts_of_a_minute_the_rest_are_counted_together():
-    gathering = Gathering()
-    for number in range(MOST_DISTINCT + 500):
+    gathering = Aggregator()
+    for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
     rows = written(gathering, NOON)
     others, count = rows[-1]
-    assert (len(rows), count) == (MOST_DISTINCT + 1, 500)
+    assert (len(rows), count) == (MAX_DISTINCT + 1, 500)
     assert (others.actor, others.via, others.target, others.request_id) == (OTHERS, OTHERS, OTHERS, None)
     assert others.action == "denied"
 
 
 def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another():
-    gathering = Gathering()
-    for number in range(MOST_DISTINCT + 500):
+    gathering = Aggregator()
+    for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
     for lone in (entry(action="login.failed"), denial(tenant_id=2)):
         gathering.add(lone)
@@ -90,7 +90,7 @@ def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another(
 
 
 def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
-    gathering = Gathering()
+    gathering = Aggregator()
     first = denial(request_id="first")
     gathering.add(first)
     (key,) = gathering.take(NOON)
@@ -102,7 +102,7 @@ def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
 
 
 def test_what_is_being_written_is_not_taken_twice():
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add(denial())
     assert len(gathering.take(NOON)) == 1
     assert gathering.take(NOON + MINUTE) == {}
@@ -110,7 +110,7 @@ def test_what_is_being_written_is_not_taken_twice():
 
 
 def test_what_finds_no_room_is_refused_and_room_comes_back_with_time():
-    gathering = Gathering(most_held=2)
+    gathering = Aggregator(most_held=2)
     assert gathering.add(denial(1))
     assert gathering.add(denial(2))
     assert not gathering.add(denial(3))
@@ -123,7 +123,7 @@ def test_what_finds_no_room_is_refused_and_room_comes_back_with_time():
 
 
 def test_texts_without_end_take_bounded_memory():
-    gathering = Gathering()
+    gathering = Aggregator()
     gathering.add(denial(actor="x" * 100_000))
     gathering.add(denial(actor="x" * 100_001))
     ((told, count),) = written(gathering, NOON)
@@ -133,24 +133,24 @@ def test_texts_without_end_take_bounded_memory():
 def test_a_flood_of_100_000_acts_in_a_minute_makes_few_rows_and_takes_little_memory():
     acts = [denial(number) for number in range(500)]
     tracemalloc.start()
-    gathering = Gathering()
+    gathering = Aggregator()
     rows = []
     for number in range(100_000):
         gathering.add(acts[number % 500])
         if number % 2_000 == 0:
             rows += written(gathering, NOON + number * timedelta(microseconds=590))
-        assert len(gathering) <= MOST_DISTINCT + 1
+        assert len(gathering) <= MAX_DISTINCT + 1
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     rows += written(gathering, NOON + MINUTE)
     assert most < 10_000_000  # each act kept would take more; other threads allocate a little too
-    assert len(rows) <= 2 * (MOST_DISTINCT + 1)
+    assert len(rows) <= 2 * (MAX_DISTINCT + 1)
     assert sum(count for _, count in rows) == 100_000
 
 
 def test_minutes_that_are_over_leave_nothing_behind():
     tracemalloc.start()
-    gathering = Gathering()
+    gathering = Aggregator()
     for minute in range(5_000):
         gathering.add(denial(at=NOON + minute * MINUTE))
         assert len(written(gathering, NOON + minute * MINUTE)) == 1
@@ -173,7 +173,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_act_is_counted_once_whatever_fails_on_the_way(steps):
-    gathering, now = Gathering(most_held=30), NOON
+    gathering, now = Aggregator(most_held=30), NOON
     told: Counter[int] = Counter()
     noted: Counter[int] = Counter()
     for tenant_id, number, seconds, flush in steps:

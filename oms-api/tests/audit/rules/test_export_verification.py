@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, hash_of
-from app.audit.rules.proving import TRAIL, Chain, Proof, line_of
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, compute_hash
+from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from tests.audit.entries import chained, lines
@@ -23,7 +23,7 @@ places = st.integers(0, len(LINES) - 1)
 
 def proven(export, heads=None):
     """Return the first finding, None where the export is clean."""
-    proof = Proof((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
         finding = proof.take(line)
         if finding:
@@ -32,7 +32,7 @@ def proven(export, heads=None):
 
 
 def read(export, heads=None):
-    proof = Proof((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
+    proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     assert [proof.take(line) for line in export] == [None] * len(export)
     assert proof.finish() is None
     return proof
@@ -113,7 +113,7 @@ def test_a_forger_who_mends_every_hash_is_found_with_the_head_alone(place, field
     rows, last = [*ROWS[:place]], ROWS[place - 1].hash if place else START.hash
     for index, row in enumerate(ROWS[place:]):
         forged = ChainedEntry(**(row._asdict() | {field: "forged"})) if index == 0 else row
-        rows.append(forged._replace(hash=hash_of(forged[:-1], last)))
+        rows.append(forged._replace(hash=compute_hash(forged[:-1], last)))
         last = rows[-1].hash
     assert proven(lines(rows)) is None
     finding = proven(lines(rows), HEAD)
@@ -123,7 +123,7 @@ def test_a_forger_who_mends_every_hash_is_found_with_the_head_alone(place, field
 
 
 def mended(row):
-    return line_of(COLUMNS, row._replace(hash=hash_of(row[:-1], START.hash)))
+    return serialize_line(COLUMNS, row._replace(hash=compute_hash(row[:-1], START.hash)))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def books(*portfolios, version=2):
             row = trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
             row = row._replace(hash=ledger.hash_of(row[:-1], last))
             last = row.hash
-            written.append(line_of(ledger.COLUMNS, row))
+            written.append(serialize_line(ledger.COLUMNS, row))
     return written
 
 
@@ -198,7 +198,7 @@ def test_rows_of_an_older_hash_version_are_proven_too(version):
 @pytest.mark.parametrize("change", [{"actor": "alice@desk.example"}, {"request_id": "r1"}])
 def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change):
     (line,) = books((7, 1), version=1)
-    finding = proven([line_of(ledger.COLUMNS, list((orjson.loads(line) | change).values()))])
+    finding = proven([serialize_line(ledger.COLUMNS, list((orjson.loads(line) | change).values()))])
     (name,) = change
     assert finding == (1, f"{name} must be null: a hash of version 1 does not cover it")
 
@@ -212,7 +212,7 @@ def as_exported_before(line):
     """Return a line as the release before wrote it, which did not know the last column."""
     row = orjson.loads(line)
     del row["backdated_reason"]
-    return line_of(tuple(row), list(row.values()))
+    return serialize_line(tuple(row), list(row.values()))
 
 
 def test_an_export_of_the_release_before_is_proven():

@@ -1,4 +1,4 @@
-"""The paper market as the environment wants it."""
+"""The settings of the paper market from the environment."""
 
 from datetime import timedelta
 
@@ -6,8 +6,8 @@ from app.brokers.rules.settings import PaperSettings, Slippage
 from app.config import Settings
 
 
-def paper_settings(settings: Settings) -> PaperSettings:
-    """Return the PAPER_… settings; the seed that picks what is rejected is that of the simulated prices."""
+def load_paper_settings(settings: Settings) -> PaperSettings:
+    """Return the PAPER_… settings. The seed that selects rejected orders is that of the simulated prices."""
     return PaperSettings(
         spread=settings.paper_spread,
         participation=settings.paper_participation,

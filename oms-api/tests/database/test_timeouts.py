@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.database.waits import patience
+from app.database.timeouts import response_timeout
 
 
 def test_a_statement_past_its_patience_ends_and_so_does_its_connection(engine, backend):
@@ -15,7 +15,7 @@ def test_a_statement_past_its_patience_ends_and_so_does_its_connection(engine, b
     began = time.monotonic()
     with (
         engine.connect() as connection,
-        patience(0.2),
+        response_timeout(0.2),
         pytest.raises(OperationalError, match="no answer") as lost,
     ):
         connection.execute(text("SELECT pg_sleep(30)"))

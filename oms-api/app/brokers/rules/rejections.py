@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, the same way every time."""
+"""Simulated rejections, reproducible by a seed."""
 
 import hashlib
 
@@ -8,9 +8,10 @@ _PARTS = 1 << 32
 REASON = "Rejected by the drill."
 
 
-def rejection(settings: PaperSettings, order_id: str) -> str | None:
-    """Return the reason why the order is rejected, or None: `reject_share` of all ids are, picked by the
-    seed.
+def find_rejection(settings: PaperSettings, order_id: str) -> str | None:
+    """Return the reason for which the order is rejected, or None.
+
+    The seed selects the share `reject_share` of all order ids.
     """
     if not settings.reject_share:
         return None

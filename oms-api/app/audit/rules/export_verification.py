@@ -1,4 +1,4 @@
-"""An export proven by itself: lines of JSON, chained by their hashes, against detached heads where given."""
+"""Verifies an export: lines of JSON chained by hashes, compared with detached heads if there are any."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import orjson
 from typing_extensions import override
 
-from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, hash_of
+from app.audit.rules.chain import COLUMNS, HASH_VERSION, START, ChainedEntry, Head, compute_hash
 
-LONGEST_LINE = 1_000_000  # bytes
+MAX_LINE_BYTES = 1_000_000  # in bytes
 _WHOLE = ("tenant_id", "portfolio_id", "sequence")
 
 
 class Form(NamedTuple):
-    """How the lines of one kind of export are written.
+    """The format of the lines of one kind of export.
 
-    `refuse` says why a line's values (all of them) cannot be, None where they can; `hash_of` gives the hash
-    that they must have after a predecessor's.
+    `refuse` returns why a line's values are invalid, or None. `hash_of` returns the hash that the values must
+    have after the predecessor's hash.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Form(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """What is chained: a tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
+    """A tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
 
     tenant: int
     portfolio: int = 0
@@ -38,7 +38,7 @@ class Chain(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What is wrong with a line, counted from 1."""
+    """An error of a line. Lines are counted from 1."""
 
     line: int
     what: str
@@ -47,30 +47,30 @@ class Finding(NamedTuple):
 Heads = Mapping[Chain, Head]
 
 
-def refuse_entry(values: Sequence[Any]) -> str | None:
-    """Return why the values cannot be an entry of the trail, None where they can."""
+def find_entry_error(values: Sequence[Any]) -> str | None:
+    """Return why the values are not an entry of the trail, or None."""
     version = ChainedEntry._make(values).hash_version
     return None if version == HASH_VERSION else f"hash_version is {version}, must be {HASH_VERSION}"
 
 
-def covering(values: Sequence[Any], predecessor: str) -> str:
-    """Return the hash that an entry with these values (all of them) must have."""
-    return hash_of(values[:-1], predecessor)
+def compute_entry_hash(values: Sequence[Any], predecessor: str) -> str:
+    """Return the hash that an entry with these values must have."""
+    return compute_hash(values[:-1], predecessor)
 
 
-TRAIL = Form("entries of the audit trail", COLUMNS, refuse_entry, covering)
+TRAIL = Form("entries of the audit trail", COLUMNS, find_entry_error, compute_entry_hash)
 
 
-def line_of(columns: Sequence[str], row: Sequence[Any]) -> bytes:
-    """Return a row as a line of an export."""
+def serialize_line(columns: Sequence[str], row: Sequence[Any]) -> bytes:
+    """Serialize a row as a line of an export."""
     return orjson.dumps(dict(zip(columns, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
 
 
 @dataclass(slots=True)
-class Proof:
-    """Where the reading of an export stands: `take` each line, then `end`; the first finding ends it.
+class ExportVerifier:
+    """The state of reading an export: `take` each line, then `finish`. Reading stops at the first finding.
 
-    `unproven` counts lines of which no head speaks: newer ones, and those of chains without a head.
+    `unproven` counts the lines that no head covers: newer ones, and those of chains without a head.
     """
 
     forms: Sequence[Form]
@@ -84,7 +84,7 @@ class Proof:
     unproven: int = 0
 
     def take(self, line: bytes) -> Finding | None:
-        """Return what is wrong with the next line, if anything."""
+        """Return the error of the next line, or None."""
         self.lines += 1
         try:
             form, row = self._parse(line)
@@ -95,7 +95,7 @@ class Proof:
         return None
 
     def finish(self) -> Finding | None:
-        """Return what is missing after the last line, if anything."""
+        """Return what is missing after the last line, or None."""
         try:
             for chain in self.heads:
                 self._require_met(chain)
@@ -108,7 +108,11 @@ class Proof:
             raise _BadLine("the line does not end: the file was cut, or this is no line of an export")
         row = _object(line)
         form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
-        if form is None or form.columns != tuple(row) or line_of(form.columns, tuple(row.values())) != line:
+        if (
+            form is None
+            or form.columns != tuple(row)
+            or serialize_line(form.columns, tuple(row.values())) != line
+        ):
             raise _BadLine(f"this is not how an export writes {form.name if form else 'a line'}")
         self.form = form
         return form, row
@@ -143,7 +147,7 @@ class Proof:
         self._compare()
 
     def _compare(self) -> None:
-        """Hold the line just taken against the detached head of its chain."""
+        """Compare the last line with the detached head of its chain."""
         assert self.chain is not None, "a line belongs to a chain"  # noqa: S101  # for the type checker
         stated = self.heads.get(self.chain, START)
         if stated.sequence == self.head.sequence:
@@ -163,7 +167,7 @@ class Proof:
 
 
 class _BadLine(Exception):
-    """What is wrong with a line."""
+    """A line is invalid."""
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""A transport that sends the head and the body of an answer together.
+"""An asyncio transport that sends the head and the body of a response together.
 
-The server writes them one after the other, and the event loop hands each to the system at once: two calls of
-the system and two packets for every answer, where one of each does.
+The server writes them separately, and the event loop would pass each to the system immediately. This saves
+one system call and one packet per response.
 """
 
 import asyncio
@@ -10,8 +10,10 @@ from typing import Any
 CLOSE_SECONDS = 30.0
 
 
-class WholeWrites:
-    """Stand before a transport: a write waits for the next one, or for the end of the loop's turn."""
+class BufferedTransport:
+    """Wraps a transport. A write is delayed until the next one, or until the end of the event loop's
+    iteration.
+    """
 
     def __init__(
         self,
@@ -24,11 +26,11 @@ class WholeWrites:
         self._close_seconds = close_seconds
         self._held = b""
 
-    def __getattr__(self, name: str) -> Any:  # all else is the transport's own
+    def __getattr__(self, name: str) -> Any:  # all other attributes are the transport's
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send `data` with what waits; the first piece of a turn waits for another."""
+        """Send `data` together with the pending data. The first write of an iteration is held back."""
         if self._held:
             whole, self._held = self._held + data, b""
             self._transport.write(whole)
@@ -37,13 +39,15 @@ class WholeWrites:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send the pending data."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held)
 
     def close(self) -> None:
-        """Close the connection once all is sent, or after `close_seconds` where the client does not read."""
+        """Close the connection after everything is sent, or after `close_seconds` if the client does not
+        read.
+        """
         self.flush()
         self._transport.close()
         if self._transport.get_write_buffer_size():

@@ -1,0 +1,39 @@
+"""Audit entries, as they are read to compare other tables with them."""
+
+from typing import Any, NamedTuple
+
+
+class AuditedAction(NamedTuple):
+    """An entry with its facts: `before` and `after` as parsed JSON."""
+
+    tenant_id: int
+    sequence: int
+    at: str
+    actor: str
+    via: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+class Difference(NamedTuple):
+    """A column of another table that differs from the audit log."""
+
+    location: str
+    field: str
+    stored: str | int | None
+    expected: str | int | None
+
+
+def find_differences(location: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
+    """Return the fields of `expected` that are stored differently."""
+    return [
+        Difference(location, name, _text(stored.get(name)), _text(value))
+        for name, value in expected.items()
+        if stored.get(name) != value
+    ]
+
+
+def _text(value: Any) -> str | int | None:
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,56 @@
+"""Offline verification of an export file, optionally against a file of detached heads."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from app.audit.rules.chain import Head
+from app.audit.rules.export_verification import MAX_LINE_BYTES, Chain, ExportVerifier, Finding, Form, Heads
+
+
+class InvalidHeads(Exception):
+    """The file does not contain heads."""
+
+
+class ExportResult(NamedTuple):
+    """What was read, and the first error, if any."""
+
+    proof: ExportVerifier
+    finding: Finding | None
+
+
+def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
+    """Read the export up to the first invalid line, in bounded memory."""
+    proof = ExportVerifier(forms, heads)
+    for line in _lines(export):
+        finding = proof.take(line)
+        if finding:
+            return ExportResult(proof, finding)
+    return ExportResult(proof, proof.finish())
+
+
+def read_heads(file: BinaryIO) -> Heads:
+    """Parse a file of detached heads, one per line. Raise InvalidHeads."""
+    heads = dict(map(_head, _lines(file)))
+    if not heads:
+        raise InvalidHeads("there is no head in it")
+    return heads
+
+
+def _head(line: bytes) -> tuple[Chain, Head]:
+    try:
+        stated = orjson.loads(line)
+        chain = Chain(stated["tenant"], stated.get("portfolio", 0))
+        head = Head(stated["sequence"], stated["hash"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
+        raise InvalidHeads(f"each line must be {shape}") from None
+    if not all(type(number) is int for number in (*chain, head.sequence)):
+        raise InvalidHeads("tenant, portfolio and sequence of a head are whole numbers")
+    return chain, head
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    return iter(partial(file.readline, MAX_LINE_BYTES), b"")
