@@ -1,5 +1,7 @@
 """API keys over REST: shown once, never broader than whoever makes them, rotated with an overlap."""
 
+from contextlib import contextmanager
+
 import pytest
 from sqlalchemy import text
 
@@ -188,19 +190,31 @@ def test_the_last_admin_key_stays(api):
 
 def test_keys_are_listed_newest_first_in_pages(api):
     names = [key(api, name)["name"] for name in ("a", "b", "c")]
-    with unit_of_work(api.service.engine) as connection:  # made at the same moment, two of them
-        connection.execute(
-            text("UPDATE api_keys SET created_at = (SELECT max(created_at) FROM api_keys WHERE name = 'b') "
-                 "WHERE name = 'c' AND tenant_id = :id"), {"id": api.tenant_id},
-        )  # fmt: skip
-    seen, path = [], "/api/v1/api-keys?limit=1"
-    while path:
-        page = api.service.client.get(path, headers={"X-API-Key": api.key})
-        seen += [one["name"] for one in good(page)]
-        path = page.links.get("next", {}).get("url")
+    with created_with(api, "c", "b"):
+        seen, path = [], "/api/v1/api-keys?limit=1"
+        while path:
+            page = api.service.client.get(path, headers={"X-API-Key": api.key})
+            seen += [one["name"] for one in good(page)]
+            path = page.links.get("next", {}).get("url")
     assert len(seen) == 4
     assert set(seen) > set(names)
     assert (set(seen[:2]), seen[2]) == ({"b", "c"}, "a")
+
+
+@contextmanager
+def created_with(api, name, other):
+    """Let two keys be created at the same moment, for the length of a block: others verify this database."""
+    find = text("SELECT created_at FROM api_keys WHERE name = :name AND tenant_id = :id")
+    change = text("UPDATE api_keys SET created_at = :at WHERE name = :name AND tenant_id = :id")
+    with unit_of_work(api.service.engine) as connection:
+        times = {
+            one: connection.execute(find, {"name": one, "id": api.tenant_id}).scalar_one()
+            for one in (name, other)
+        }
+        connection.execute(change, {"at": times[other], "name": name, "id": api.tenant_id})
+    yield
+    with unit_of_work(api.service.engine) as connection:
+        connection.execute(change, {"at": times[name], "name": name, "id": api.tenant_id})
 
 
 def test_keys_of_others_are_none(service):

@@ -10,6 +10,11 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.text import name_key
 
 Facts = dict[str, Any]
+SESSION_ENDS = {  # the reason that is stored with a session, by the action that ends it
+    "session.ended": "logged out",
+    "session.revoked": "ended",
+    "session.reused": "refresh token used twice",
+}
 RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
 
 
@@ -24,6 +29,7 @@ class ExpectedRows:
         self.keys: dict[RowKey, Facts] = {}
         self.sessions: dict[RowKey, Facts] = {}
         self.workspaces: dict[str, Facts | None] = {}  # None means released
+        self._workspaces_changed_at: dict[str, str] = {}
         self._slugs = slugs
         self._actions: dict[str, Callable[[AuditedAction], None]] = {
             "tenant.created": self._change_tenant,
@@ -37,8 +43,8 @@ class ExpectedRows:
             "key.revoked": self._revoke_key,
             "key.rotated": self._rotate_key,
             "login.succeeded": self._open_session,
-            "session.ended": self._close_session,
-            "session.reused": self._close_session,
+            **dict.fromkeys(SESSION_ENDS, self._close_session),
+            "password.changed": self._close_other_sessions,
             "workspace.bound": self._claim_workspace,
             "workspace.released": self._release_workspace,
             "portfolio.renamed": self._rename_portfolio,
@@ -79,10 +85,10 @@ class ExpectedRows:
         if "portfolios" in act.after:
             facts["portfolios"] = _keys(act.after["portfolios"])
         if act.after.get("status") == "disabled":
-            self._revoke_sessions(act, "user disabled")
+            self._revoke_sessions(act, "user disabled", _named(act))
 
     def _change_password(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed")
+        self._revoke_sessions(act, "password changed", _named(act))
 
     def _create_key(self, act: AuditedAction) -> None:
         self._add_key(act, act.after, None)
@@ -108,34 +114,46 @@ class ExpectedRows:
             facts["revoked_at"] = act.at
 
     def _keys_named(self, act: AuditedAction, name: str) -> list[Facts]:
-        return [
+        """Return the keys of that name: the active one, because names of revoked keys are free again."""
+        named = [
             facts for key, facts in self.keys.items() if key[0] == act.tenant_id and facts.get("name") == name
         ]
+        return [facts for facts in named if facts.get("revoked_at") is None] or named[-1:]
 
     def _open_session(self, act: AuditedAction) -> None:
         facts = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
         self.sessions[act.tenant_id, _named(act)] = facts
 
     def _close_session(self, act: AuditedAction) -> None:
-        because = "logged out" if act.action == "session.ended" else "refresh token used twice"
         facts = self.sessions.setdefault((act.tenant_id, _named(act)), {})
-        facts.update({"revoked_at": act.at, "revoked_because": because})
+        facts.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
 
-    def _revoke_sessions(self, act: AuditedAction, because: str) -> None:
+    def _close_other_sessions(self, act: AuditedAction) -> None:
+        self._revoke_sessions(act, "password changed", act.actor, kept=_named(act))
+
+    def _revoke_sessions(self, act: AuditedAction, because: str, user: str, kept: str = "") -> None:
         for key, facts in self.sessions.items():
             is_ended = facts.get("revoked_at") not in {None, act.at}
-            if key[0] == act.tenant_id and facts.get("user") == _named(act) and not is_ended:
+            is_of_user = key[0] == act.tenant_id and facts.get("user") == user
+            if is_of_user and key[1] != kept and not is_ended:
                 facts.update({"revoked_at": act.at, "revoked_because": because})
 
     def _claim_workspace(self, act: AuditedAction) -> None:
         slug = act.after.get("tenant")
         # otherwise it is the operator's copy of the entry
         if slug is None or slug == self._slugs.get(act.tenant_id):
-            self.workspaces[_named(act)] = {"tenant_id": act.tenant_id, "bound_at": act.at}
+            self._set_workspace(act, {"tenant_id": act.tenant_id, "bound_at": act.at})
 
     def _release_workspace(self, act: AuditedAction) -> None:
         if act.before["tenant"] == self._slugs.get(act.tenant_id):
-            self.workspaces[_named(act)] = None
+            self._set_workspace(act, None)
+
+    def _set_workspace(self, act: AuditedAction, facts: Facts | None) -> None:
+        """Set what the workspace must be, unless an entry of another tenant is newer."""
+        team_id = _named(act)
+        if act.at >= self._workspaces_changed_at.get(team_id, ""):
+            self._workspaces_changed_at[team_id] = act.at
+            self.workspaces[team_id] = facts
 
     def _rename_portfolio(self, act: AuditedAction) -> None:
         previous, current = name_key(act.before["name"]), name_key(act.after["name"])

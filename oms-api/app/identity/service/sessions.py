@@ -29,6 +29,7 @@ from app.identity.rules.tokens import (
     verify_access_token,
     verify_refresh_token,
 )  # fmt: skip
+from app.identity.rules.verification import SESSION_ENDS
 from app.identity.service.authenticator import ExpiringCache
 from app.identity.service.threads import Transactions
 
@@ -133,14 +134,18 @@ class Sessions:
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raise NoSession for an API key."""
-        await self.revoke(caller, get_session_id(caller), client, "logged out")
+        await self._end_own(caller, get_session_id(caller), client, "session.ended")
 
-    async def revoke(self, caller: Caller, session_id: str, client: Client, because: str = "ended") -> None:
+    async def revoke(self, caller: Caller, session_id: str, client: Client) -> None:
         """End one of the caller's own sessions, in this process immediately.
 
         Raise NoSession for an API key, or NoSuchSession.
         """
         get_session_id(caller)
+        await self._end_own(caller, session_id, client, "session.revoked")
+
+    async def _end_own(self, caller: Caller, session_id: str, client: Client, action: str) -> None:
+        because = SESSION_ENDS[action]
         now = self._now()
 
         def write(connection: Connection) -> None:
@@ -149,7 +154,7 @@ class Sessions:
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
                 who = (caller.tenant_id, caller.actor)
-                record(connection, [build_session_entry(who, "session.ended", session_id, client, now)])
+                record(connection, [build_session_entry(who, action, session_id, client, now)])
 
         await self._transactions.run(write)
         self._live.forget(session_id)
@@ -248,7 +253,7 @@ def _revoke_reused(
     client: Client,
     now: datetime,
 ) -> None:
-    if queries.revoke_session(connection, session.tenant_id, session_id, "refresh token used twice", now):
+    if queries.revoke_session(connection, session.tenant_id, session_id, SESSION_ENDS["session.reused"], now):
         who = (session.tenant_id, user.called)
         record(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
         _LOG.warning(
