@@ -134,7 +134,7 @@ class Sessions:
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raise NoSession for an API key."""
-        await self._end_own(caller, get_session_id(caller), client, "session.ended")
+        await self._revoke_own(caller, get_session_id(caller), client, "session.ended")
 
     async def revoke(self, caller: Caller, session_id: str, client: Client) -> None:
         """End one of the caller's own sessions, in this process immediately.
@@ -142,9 +142,9 @@ class Sessions:
         Raise NoSession for an API key, or NoSuchSession.
         """
         get_session_id(caller)
-        await self._end_own(caller, session_id, client, "session.revoked")
+        await self._revoke_own(caller, session_id, client, "session.revoked")
 
-    async def _end_own(self, caller: Caller, session_id: str, client: Client, action: str) -> None:
+    async def _revoke_own(self, caller: Caller, session_id: str, client: Client, action: str) -> None:
         because = SESSION_ENDS[action]
         now = self._now()
 
