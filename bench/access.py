@@ -82,8 +82,9 @@ def measure() -> list[Line]:
 
 
 def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
-    """Return the line of trades: the rate of this tree divided by that of `revision`, on PostgreSQL,
-    alternating.
+    """Return the line of trades: the rate of this tree divided by that of `revision`.
+
+    Both run on PostgreSQL, alternating.
     """
     with scratch() as folder, postgres(folder) as server:
         earlier = folder / "earlier"

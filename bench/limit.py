@@ -1,9 +1,9 @@
-"""The upper limit of trade throughput: pgbench writing to the service's own tables, one trade per
-transaction.
+"""The upper limit of trade throughput: pgbench writes to the service's own tables.
 
-It computes no hash and no P&L and looks up no key. The bare limit appends to the ledger and upserts the
-position. The full limit also writes to the outbox and updates the portfolio, as the service does.
-Transactions then wait for each other at the portfolio's row, so the full limit is the lower one.
+Each transaction writes one trade. It computes no hash and no P&L and looks up no key. The bare limit appends
+to the ledger and upserts the position. The full limit also writes to the outbox and updates the portfolio, as
+the service does. Transactions then wait for each other at the portfolio's row, so the full limit is the lower
+one.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""A minimal HTTP load generator as a separate process: raw keep-alive sockets with one request in flight
-each.
+"""A minimal HTTP load generator that runs as a separate process.
 
-Prints one JSON object: responses per second, latencies in milliseconds. A response with an unexpected status
-is a failure. Each trade has its own idempotency key; trades are spread over portfolios, symbols and sides.
+It uses raw keep-alive sockets with one request in flight each. It prints one JSON object: responses per
+second, latencies in milliseconds. A response with an unexpected status is a failure. Each trade has its own
+idempotency key; trades are spread over portfolios, symbols and sides.
 """
 
 import argparse

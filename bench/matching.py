@@ -32,8 +32,9 @@ _SIDES = (Side.BUY, Side.SELL)
 
 
 def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
-    """Yield working orders on both sides of 100: of ten, eight limits, a stop and a trailing stop; some
-    match.
+    """Yield working orders on both sides of 100, some of which match.
+
+    Of ten orders, eight are limits, one is a stop and one a trailing stop.
     """
     for number in range(count):
         side = _SIDES[number % 2]

@@ -1,8 +1,7 @@
-"""`POST /orders` at market, filled at the simulated quote, on PostgreSQL, compared with pgbench in the same
-run.
+"""`POST /orders` at market, filled at the simulated quote, on PostgreSQL, compared with pgbench.
 
-pgbench writes one trade per transaction. An order writes its row, its events, the execution, the trade, the
-position, the portfolio and the outbox.
+Both are measured in the same run. pgbench writes one trade per transaction. An order writes its row, its
+events, the execution, the trade, the position, the portfolio and the outbox.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A smoke test of a running OMS that only needs the standard library:
+"""A smoke test of a running OMS that only needs the standard library.
 
     TEST_API_URL=https://oms.example.com OMS_API_KEY=… python test_api.py
 
@@ -117,12 +117,12 @@ def health(client: ApiClient) -> None:
 
 
 def ready(client: ApiClient) -> None:
-    """GET /health/ready: database, migrations and writer are available."""
+    """Check that GET /health/ready reports that database, migrations and writer are available."""
     equal("status", expect(client.call("GET", "/health/ready"), 200).json["status"], "ready")
 
 
 def unauthenticated(client: ApiClient) -> None:
-    """A request without a key or with a wrong one is rejected."""
+    """Check that a request without a key or with a wrong one is rejected."""
     for key in ("", "wrong-" + "x" * 40):
         answer = expect(client.call("GET", "/api/v1/portfolios", X_API_Key=key), 401)
         if "www-authenticate" not in answer.headers:
@@ -130,7 +130,7 @@ def unauthenticated(client: ApiClient) -> None:
 
 
 def trade(client: ApiClient) -> None:
-    """A trade is recorded and priced, and creates a position."""
+    """Check that a trade is recorded and priced, and creates a position."""
     answer = expect(client.report("buy"), 201)
     client.trade = answer.json["trade"]
     equal("price", client.trade["price"], "100.00")
@@ -138,14 +138,14 @@ def trade(client: ApiClient) -> None:
 
 
 def replay(client: ApiClient) -> None:
-    """A repeat with the same key and body gets the same response and records no second trade."""
+    """Check that a repeat with the same key and body gets the same response and records no second trade."""
     answer = expect(client.report("buy"), 201)
     equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
     equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
 
 
 def conflict(client: ApiClient) -> None:
-    """A repeat with the same key and another body is rejected."""
+    """Check that a repeat with the same key and another body is rejected."""
     expect(client.report("buy", quantity="11"), 409)
 
 
@@ -156,7 +156,7 @@ def bad_input(client: ApiClient) -> None:
 
 
 def listing(client: ApiClient) -> None:
-    """The trade is the newest of its portfolio and is found by its id."""
+    """Check that the trade is the newest of its portfolio and is found by its id."""
     query = f"portfolio={quote(client.portfolio)}&limit=1"
     newest = expect(client.call("GET", f"/api/v1/trades?{query}"), 200).json
     equal("newest trade", newest[0]["trade_id"], client.trade["trade_id"])
@@ -165,14 +165,14 @@ def listing(client: ApiClient) -> None:
 
 
 def portfolio(client: ApiClient) -> None:
-    """The portfolio holds the position and is in the list of portfolios."""
+    """Check that the portfolio holds the position and is in the list of portfolios."""
     equal("position", client.book()["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
     names = expect(client.call("GET", f"/api/v1/portfolios?q={quote(client.portfolio)}"), 200).json
     equal("listed", client.portfolio in names, True)
 
 
 def reversal(client: ApiClient) -> None:
-    """A trade is reversed once, which restores the previous position."""
+    """Check that a trade is reversed once, which restores the previous position."""
     path = f"/api/v1/trades/{client.trade['trade_id']}:reverse"
     undone = expect(client.call("POST", path, {"reason": "Smoke test"}), 201).json["trade"]
     equal("reverses", undone["reverses"], client.trade["trade_id"])
@@ -180,7 +180,7 @@ def reversal(client: ApiClient) -> None:
 
 
 def as_of(client: ApiClient) -> None:
-    """The portfolio as of an earlier sequence number is unchanged."""
+    """Check that the portfolio as of an earlier sequence number is unchanged."""
     then = client.book(as_of=client.trade["sequence"])
     equal("last_sequence", then["last_sequence"], client.trade["sequence"])
     equal("position", then["positions"][SYMBOL]["quantity"], client.trade["position"]["quantity"])
@@ -192,7 +192,7 @@ def flat(client: ApiClient) -> None:
 
 
 def docs(client: ApiClient) -> None:
-    """The OpenAPI document and its page are both served or both disabled."""
+    """Check that the OpenAPI document and its page are both served or both disabled."""
     page, document = client.call("GET", "/docs"), client.call("GET", "/openapi.json")
     equal("statuses", (page.status, document.status), (200, 200) if page.status == 200 else (404, 404))
     if document.status == 200:

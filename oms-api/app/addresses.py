@@ -54,8 +54,9 @@ class AddressResolver:
 
 @lru_cache(maxsize=4096)
 def find_network(address: str) -> str:
-    """Return the network that one client usually stays in: an IPv4 address, or the /64 network of an IPv6
-    one.
+    """Return the network that one client usually stays in.
+
+    It is the address itself for IPv4, and the /64 network for IPv6.
     """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

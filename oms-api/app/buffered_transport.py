@@ -11,8 +11,9 @@ CLOSE_SECONDS = 30.0
 
 
 class BufferedTransport:
-    """Wraps a transport. A write is delayed until the next one, or until the end of the event loop's
-    iteration.
+    """Wraps a transport and delays its writes.
+
+    A write is delayed until the next one, or until the end of the event loop's iteration.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class BufferedTransport:
             self._transport.write(held)
 
     def close(self) -> None:
-        """Close the connection after everything is sent, or after `close_seconds` if the client does not
-        read.
+        """Close the connection after everything is sent.
+
+        If the client does not read, close it after `close_seconds`.
         """
         self.flush()
         self._transport.close()

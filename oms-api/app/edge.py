@@ -85,8 +85,9 @@ class Disconnected(Exception):
 
 
 class Edge:
-    """The middleware. `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any
-    segment.
+    """The middleware.
+
+    `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any segment.
     """
 
     def __init__(
@@ -213,8 +214,9 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
 
 
 def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Reject security-relevant headers and parameters that occur twice, which two parsers could read
-    differently.
+    """Reject security-relevant headers and parameters that occur twice.
+
+    Two parsers could read them differently.
     """
     if len(headers) != len(scope["headers"]):
         names = [name for name, _ in scope["headers"]]

@@ -29,8 +29,9 @@ class _HeadRefused(Exception):
 
 
 class _DiscardedTrailers(list[Any]):
-    """Discards the trailer fields after a body: nothing reads them, and they must not be added to the
-    headers.
+    """Discards the trailer fields after a body.
+
+    Nothing reads them, and they must not be added to the headers.
     """
 
     @override
@@ -193,8 +194,9 @@ class CappedHttp(HttpToolsProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Return whether no request is in progress. uvicorn's own timeout ends with the first byte, even of a
-        blank line.
+        """Return whether no request is in progress.
+
+        uvicorn's own timeout ends with the first byte, even of a blank line.
         """
         return not self._in_message and self._is_free
 
@@ -226,8 +228,9 @@ def install_http_protocol() -> None:
 
 
 def raise_file_limit() -> None:
-    """Raise the limit of open files, of which each connection is one, as far as the system allows, up to
-    MAX_FILES.
+    """Raise the limit of open files as far as the system allows, up to MAX_FILES.
+
+    Each connection is an open file.
     """
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # Windows has none

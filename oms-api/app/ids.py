@@ -69,8 +69,9 @@ class TradeIds:
 
 
 def build_first_trade_id(instant: datetime) -> str:
-    """Return a text that sorts before every trade id created at `instant` or later, and after all earlier
-    ones.
+    """Return the lower bound of the trade ids that are created at `instant` or later.
+
+    It sorts before each of them, and after all earlier ones.
     """
     return f"T{milliseconds(instant):013d}"
 

@@ -1,5 +1,6 @@
-"""Builds the application: `create_app()` connects its parts. Start with `uvicorn app.main:app` or `python -m
-app.main`.
+"""Builds the application: `create_app()` connects its parts.
+
+Start it with `uvicorn app.main:app` or `python -m app.main`.
 """
 
 import sys

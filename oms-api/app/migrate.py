@@ -42,8 +42,9 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def _renew_versions(connection: Connection) -> None:
-    """Write new versions of all portfolios, since a migration may change data that running processes have
-    cached.
+    """Write new versions of all portfolios.
+
+    A migration may change data that running processes have cached.
     """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
         connection.execute(
@@ -80,8 +81,9 @@ def current_revision(connection: Connection) -> str | None:
 
 @cache
 def list_earlier_revisions() -> frozenset[str]:
-    """Return the revisions before this version's, by their file names. An unknown revision is of a later
-    version.
+    """Return the revisions before this version's, by their file names.
+
+    An unknown revision is of a later version.
     """
     known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")}
     return frozenset(known - {max(known)})

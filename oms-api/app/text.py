@@ -50,8 +50,9 @@ def remove_invisible(text: str) -> str:
 
 
 def label_key(label: str) -> str:
-    """Return the form in which equal labels are the same: single spaces, plain quotes and dashes, no
-    invisible characters. Case is kept.
+    """Return the form in which equal labels are the same.
+
+    It has single spaces, plain quotes and dashes, and no invisible characters. Case is kept.
     """
     if label.isascii():
         return " ".join(label.replace("`", "'").split())
@@ -60,8 +61,9 @@ def label_key(label: str) -> str:
 
 
 def list_spellings(label: str) -> list[str]:
-    """Return the forms in which a label may be stored: that of `label_key`, and as typed, by earlier
-    versions.
+    """Return the forms in which a label may be stored.
+
+    These are that of `label_key`, and the label as typed, stored by earlier versions.
     """
     return sorted({label, label_key(label)})
 

@@ -7,8 +7,9 @@ from app.database import Base
 
 
 class AuditRow(Base):
-    """One entry. `at` is RFC 3339 text, `before` and `after` are JSON text. `count` is the number of combined
-    actions.
+    """One entry of the audit log.
+
+    `at` is RFC 3339 text, `before` and `after` are JSON text. `count` is the number of combined actions.
     """
 
     __tablename__ = "audit_log"

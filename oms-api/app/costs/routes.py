@@ -36,10 +36,10 @@ async def estimate_costs(
     _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: TheRates,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Compute the brokerage, taxes and fees of an order that one execution fills, with the source of each
-    rate. Nothing is recorded.
+    """Compute the brokerage, taxes and fees of an order that one execution fills.
 
-    If the schedule does not cover the exchange or product, the charges are zero and `not_covered` is true.
+    The response includes the source of each rate. Nothing is recorded. If the schedule does not cover the
+    exchange or product, the charges are zero and `not_covered` is true.
     """
     order = body.terms(body.date or find_trading_day(body.exchange, now()))
     found = estimate_charges(order, body.execution(), rates)

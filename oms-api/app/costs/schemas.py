@@ -71,8 +71,10 @@ class EstimateIn(BaseModel):
 
 
 class ChargesOut(BaseModel):
-    """Charges by component: Indian ones for `zerodha`, `regulatory` for `us_equity`, and `commission` with it
-    for `ibkr_fixed`.
+    """Charges by component.
+
+    `zerodha` has the Indian components, `us_equity` has `regulatory`, and `ibkr_fixed` has `regulatory` and
+    `commission`.
     """
 
     total: str = Field(examples=["28.22"])

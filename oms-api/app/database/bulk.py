@@ -74,10 +74,10 @@ def write(connection: Connection, *writes: Write) -> None:
 def find_matching_rows(
     connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
 ) -> list[tuple[Any, ...]]:
-    """Return `columns` of the rows whose `key` is among `keys`, in the driver's types and in no defined
-    order.
+    """Return `columns` of the rows whose `key` is among `keys`.
 
-    With `lock_by`, on PostgreSQL, lock the rows for update in the order of that column.
+    The values have the driver's types; the rows have no defined order. With `lock_by`, on PostgreSQL, lock
+    the rows for update in the order of that column.
     """
     if not keys:
         return []

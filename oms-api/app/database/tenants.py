@@ -43,8 +43,9 @@ class NoVisibleRows(Exception):
 
 
 def set_tenant_scope(connection: Connection, tenant_ids: Iterable[int]) -> Connection:
-    """Set the tenants that transactions of `connection` may see, from the next statement on. Return
-    `connection`.
+    """Set the tenants that transactions of `connection` may see, and return `connection`.
+
+    The tenants apply from the next statement on.
     """
     numbers = ",".join(str(int(tenant_id)) for tenant_id in sorted(set(tenant_ids)))
     return connection.execution_options(**{_DECLARED: numbers})

@@ -18,8 +18,9 @@ Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Amount(TypeDecorator[Decimal]):
-    """NUMERIC(24, 8) on PostgreSQL. On SQLite canonical text with 8 decimals, which only a CAST compares
-    correctly.
+    """NUMERIC(24, 8) on PostgreSQL, and canonical text with 8 decimals on SQLite.
+
+    On SQLite only a CAST compares the values correctly.
     """
 
     impl = Numeric

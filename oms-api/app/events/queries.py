@@ -1,5 +1,6 @@
-"""Queries of the outbox. They read up to an id below which no transaction can add a row, so that none is
-skipped.
+"""Queries of the outbox.
+
+They read up to an id below which no transaction can add a row, so that none is skipped.
 """
 
 from collections.abc import Sequence
@@ -29,10 +30,10 @@ class StoredEvent(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Filters of events; None means all. `types` holds whole types ("trade.recorded") or families
-    ("order.*").
+    """Filters of events; None means all.
 
-    `since` is inclusive, `until` exclusive.
+    `types` holds whole types ("trade.recorded") or families ("order.*"). `since` is inclusive, `until`
+    exclusive.
     """
 
     types: tuple[str, ...] | None = None
@@ -47,10 +48,10 @@ def select_events(tenant_id: int) -> Select[Any]:
 
 
 def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
-    """Read the end of the tenant's events, and then the running transactions. Return None if there is none
-    after `known`.
+    """Read the end of the tenant's events, and then the running transactions.
 
-    Call it outside a transaction, since each statement needs its own snapshot.
+    Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
+    its own snapshot.
     """
     highest = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
     if (highest or 0) <= known:

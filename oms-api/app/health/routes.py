@@ -55,8 +55,9 @@ async def live(components: TheHealthComponents) -> Response:
     responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}},
 )
 async def ready(components: TheHealthComponents) -> Response:
-    """Check whether trades can be recorded. Returns 503 while the database, its schema or the writer is
-    unavailable.
+    """Check whether trades can be recorded.
+
+    Returns 503 while the database, its schema or the writer is unavailable.
     """
     current, row_security = await _check_database(components)
     problem = components.find_file_problem()
@@ -83,15 +84,17 @@ async def ready(components: TheHealthComponents) -> Response:
 async def metrics(
     _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: TheHealthComponents
 ) -> Response:
-    """Get counts and timings in Prometheus' format. It needs a key of the first tenant with the scope `read`,
-    since the metrics cover all tenants.
+    """Get counts and timings in Prometheus' format.
+
+    This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
     """
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
 
 async def _check_database(components: HealthComponents) -> tuple[bool | None, str]:
-    """Return whether the schema is of this version (None if the database is unavailable), and its row-level
-    security.
+    """Return whether the schema is of this version, and its row-level security.
+
+    The first is None if the database is unavailable.
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -42,8 +42,9 @@ class Authentication:
     now: Now
 
     async def authorize(self, request: FastRequest, operation: Operation) -> Caller:
-        """Authenticate and authorize the caller, and add it to the request's log record. Raise an OmsError if
-        refused.
+        """Authenticate and authorize the caller, and add it to the request's log record.
+
+        Raise an OmsError if the caller is refused.
         """
         self.limiter.check_address(request.address)
         try:

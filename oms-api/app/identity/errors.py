@@ -41,8 +41,9 @@ class PersonRequired(Forbidden):
 
 
 class NotYourPortfolio(Forbidden):
-    """The caller is restricted to other portfolios. The message does not reveal whether this portfolio
-    exists.
+    """The caller is restricted to other portfolios.
+
+    The message does not reveal whether this portfolio exists.
     """
 
     kind, title = "not-your-portfolio", "Not one of your portfolios"

@@ -170,8 +170,9 @@ class PortfolioGrant(Base):
 
 
 class AdminRequest(Base):
-    """The request that an administrator's idempotency key stands for. `answer` is NULL if the response held a
-    secret.
+    """The request that an administrator's idempotency key stands for.
+
+    `answer` is NULL if the response held a secret.
     """
 
     __tablename__ = "admin_requests"

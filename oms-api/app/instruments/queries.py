@@ -70,8 +70,9 @@ def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) ->
 def list_instruments(
     connection: Connection, tenant_id: int, part: str, limit: int, after: str | None
 ) -> list[Instrument]:
-    """Return the listed instruments whose symbol, alias or name contains `part`, ignoring case, by symbol,
-    after `after`.
+    """Return the listed instruments whose symbol, alias or name contains `part`, ignoring case.
+
+    They are sorted by symbol and start after `after`.
     """
     row, other = InstrumentRow, InstrumentAliasRow
     columns = [_TABLE.c[name] for name in ("symbol", *_TERMS)]

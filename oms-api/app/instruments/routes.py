@@ -95,9 +95,10 @@ async def put_instrument(
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
     find_currencies: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set the terms of a symbol. Fields that are left out get their default, except `aliases`, which are
-    kept. The currency cannot change while positions or open orders exist. An unlisted symbol is traded in the
-    currency of each portfolio.
+    """Set the terms of a symbol.
+
+    Fields that are left out get their default, except `aliases`, which are kept. The currency cannot change
+    while positions or open orders exist. An unlisted symbol is traded in the currency of each portfolio.
 
     Orders and trades sent under an alias are recorded under the instrument's symbol. Listing `BRK.B` for the
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.

@@ -36,8 +36,9 @@ class Instrument(NamedTuple):
 
 
 def normalize_symbol(text: str) -> str | None:
-    """Return the symbol trimmed and in capitals, or None if it is malformed ("BTC/USD", "BRK.B" and "M&M" are
-    valid).
+    """Return the symbol trimmed and in capitals, or None if it is malformed.
+
+    "BTC/USD", "BRK.B" and "M&M" are valid.
     """
     symbol = text.strip(" ").upper()
     # Some non-ASCII letters have an ASCII capital.
@@ -67,8 +68,9 @@ def list_other_spellings(symbol: str) -> tuple[str, ...]:
 
 
 def get_trading_currency(terms: Instrument, base: str) -> str:
-    """Return the currency in which a portfolio of the currency `base` trades the instrument: its own one if
-    unlisted.
+    """Return the currency in which a portfolio of the currency `base` trades the instrument.
+
+    An unlisted instrument is traded in the portfolio's own currency.
     """
     return terms.currency if terms.is_listed else base
 

@@ -36,13 +36,13 @@ def _in_portfolio() -> ForeignKeyConstraint:
 
 
 class Portfolio(Base):
-    """A portfolio with the projections of its ledger: cash, counters, and the last row's sequence, id and
-    hash.
+    """A portfolio with the projections of its ledger.
 
-    `orders_stamp` changes when an order of the portfolio changes or its projections are rebuilt. With
-    `last_hash` it is the version of what processes cache. `trading_state` is set by kill switches.
-    `cost_schedule` defines the charges of its later orders and trades. `fee_totals` is what the US fees of
-    its last New York day are computed from (see `costs.rules.booking`).
+    These are cash, counters, and the last row's sequence, id and hash. `orders_stamp` changes when an order
+    of the portfolio changes or its projections are rebuilt. With `last_hash` it is the version of what
+    processes cache. `trading_state` is set by kill switches. `cost_schedule` defines the charges of its later
+    orders and trades. `fee_totals` is what the US fees of its last New York day are computed from (see
+    `costs.rules.booking`).
     """
 
     __tablename__ = "portfolios"
@@ -156,10 +156,10 @@ class Trade(Base):
 
 
 class PositionRow(Base):
-    """The position of a portfolio in one symbol and product: a projection of the ledger up to
-    `last_sequence`.
+    """The position of a portfolio in one symbol and product.
 
-    `rules.accounting.Position` documents `currency`, `local_cost` and the times.
+    It is a projection of the ledger up to `last_sequence`. `rules.accounting.Position` documents `currency`,
+    `local_cost` and the times.
     """
 
     __tablename__ = "positions"

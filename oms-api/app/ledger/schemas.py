@@ -104,8 +104,9 @@ Note = Annotated[
 
 
 class TradeIn(ExecutionTimeIn):
-    """An execution to record. Give either `gmv` (gross market value) or `price` (per unit), in the
-    instrument's currency.
+    """An execution to record.
+
+    Give either `gmv` (gross market value) or `price` (per unit), in the instrument's currency.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -165,8 +166,9 @@ CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
 
 
 class PortfolioIn(BaseModel):
-    """A paper portfolio to create. `opening_cash` is in its base currency. `cost_schedule` charges its
-    trades in all markets that it covers.
+    """A paper portfolio to create.
+
+    `opening_cash` is in its base currency. `cost_schedule` charges its trades in all markets that it covers.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -178,8 +180,10 @@ class PortfolioIn(BaseModel):
 
 
 class PortfolioPatch(BaseModel):
-    """The new name, another cost schedule, or both. A trade reported under the old name makes a new
-    portfolio. The schedule charges later orders and reported trades; earlier orders keep theirs.
+    """The new name, another cost schedule, or both.
+
+    A trade reported under the old name makes a new portfolio. The schedule charges later orders and reported
+    trades; earlier orders keep theirs.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -195,8 +199,10 @@ class PortfolioPatch(BaseModel):
 
 
 class PositionOut(BaseModel):
-    """A position in one symbol. `cost` has the sign of `quantity`, `realized_pnl` is before charges. Amounts
-    are in the portfolio's currency.
+    """A position in one symbol.
+
+    `cost` has the sign of `quantity`, `realized_pnl` is before charges. Amounts are in the portfolio's
+    currency.
     """
 
     quantity: str = Field(examples=["100"])
@@ -206,8 +212,9 @@ class PositionOut(BaseModel):
 
 
 class TradeOut(BaseModel):
-    """A row of the ledger with the position after it. `gmv` and `price` are in the instrument's currency, all
-    other amounts in the portfolio's.
+    """A row of the ledger with the position after it.
+
+    `gmv` and `price` are in the instrument's currency, all other amounts in the portfolio's.
     """
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])

@@ -62,8 +62,9 @@ async def put_quote(
     body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, market: TheMarket,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Set a quote. It stays in force until the next one. Orders that it matches are filled before the
-    response.
+    """Set a quote.
+
+    It stays in force until the next one. Orders that it matches are filled before the response.
     """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
@@ -79,8 +80,10 @@ async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
     market: TheMarket, cursors: TheCursors, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """List bars, newest first. The newest may still change. For manual quotes, bars are built as quotes
-    arrive; for simulated prices they exist for any time.
+    """List bars, newest first.
+
+    The newest may still change. For manual quotes, bars are built as quotes arrive; for simulated prices they
+    exist for any time.
     """
     tenant_id = caller.tenant_id
     symbol = await market.symbol(tenant_id, symbol)

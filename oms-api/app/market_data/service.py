@@ -118,11 +118,10 @@ class Market:
         return (await self._readers.run(read, tenant_id))[-most:]
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
-        """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol) that this
-        process learns of.
+        """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol).
 
-        It is called in the thread that receives the quote, and replaces polling. Return a function that ends
-        the subscription.
+        It is called for the quotes that this process learns of, in the thread that receives them, and
+        replaces polling. Return a function that ends the subscription.
         """
         with self._lock:
             self._made += 1

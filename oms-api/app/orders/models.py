@@ -136,11 +136,11 @@ class OrderRecord(Base):
 
 
 class OrderEvent(Base):
-    """One change of an order, append-only: statuses, time, actor, reason, the broker's message, the
-    execution.
+    """One change of an order, append-only.
 
-    A change that keeps the status is recorded too, with the same status twice: for example a fill while a
-    request is pending, or an exit whose quantity grows.
+    It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps
+    the status is recorded too, with the same status twice: for example a fill while a request is pending, or
+    an exit whose quantity grows.
     """
 
     __tablename__ = "order_events"
@@ -159,8 +159,10 @@ class OrderEvent(Base):
 
 
 class Execution(Base):
-    """One fill as its broker reported it, append-only. `trade_id` is its trade in the ledger. `charges` are
-    its charges by component, in the portfolio's currency, as a JSON object; null where there are none.
+    """One fill as its broker reported it, append-only.
+
+    `trade_id` is its trade in the ledger. `charges` are its charges by component, in the portfolio's
+    currency, as a JSON object; null where there are none.
     """
 
     __tablename__ = "executions"

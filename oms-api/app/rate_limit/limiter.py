@@ -65,8 +65,9 @@ class RateLimiter:
                 raise _over(place)
 
     def charge_address(self, address: str) -> None:
-        """Count a request that failed to authenticate. Concurrent ones may make the level negative; the
-        address is served again once it is refilled.
+        """Count a request that failed to authenticate.
+
+        Concurrent ones may make the level negative; the address is served again once it is refilled.
         """
         if self.is_on:
             place = self._addresses.bucket(_place(address), self._clock())

@@ -10,8 +10,9 @@ RETRY_SECONDS = 5
 
 
 class SlotLimits(NamedTuple):
-    """The maximum of concurrent responses. The limit of a key is below that of its tenant, and that below the
-    total.
+    """The maximum of concurrent responses.
+
+    The limit of a key is below that of its tenant, and that below the total.
     """
 
     key: int

@@ -81,8 +81,9 @@ async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: TheReaders, now: TheClock,
     cursors: TheCursors, request: Request,
 ) -> Response:  # fmt: skip
-    """List limits by scope, name and code. Where no limit is set, a paper portfolio uses the default profile,
-    and a live portfolio cannot trade.
+    """List limits by scope, name and code.
+
+    Where no limit is set, a paper portfolio uses the default profile, and a live portfolio cannot trade.
     """
     tenant_id = caller.tenant_id
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
@@ -96,8 +97,9 @@ async def list_limits(
 
 
 def _sees(caller: Caller, limit: SetLimit) -> bool:
-    """Return whether the caller may see a limit. A caller with limited portfolios sees no other users'
-    limits.
+    """Return whether the caller may see a limit.
+
+    A caller with limited portfolios sees no other users' limits.
     """
     if limit.scope is LimitScope.PORTFOLIO:
         return caller.sees(limit.key)
@@ -162,8 +164,9 @@ async def set_kill_switch(
     caller: SwitchTurner, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
     kill_switches: TheKillSwitches, key: IdempotencyKey, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set a kill switch. When the response is sent, nothing that the state forbids is in progress in any
-    process.
+    """Set a kill switch.
+
+    When the response is sent, nothing that the state forbids is in progress in any process.
 
     HALTED stops all new orders and cancels the orders that open or increase a position. Exits are kept,
     unless `exits` is `cancel`. REDUCING allows only orders that reduce a position. With `flatten`, or `exits:
@@ -223,10 +226,10 @@ async def release_latch(
     body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
     controls: TheControls, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Release a strategy or API key. This needs a named person: one who is logged in, or for whom the key
-    acts.
+    """Release a strategy or API key.
 
-    Earlier executions are not counted again.
+    This needs a named person: one who is logged in, or for whom the key acts. Earlier executions are not
+    counted again.
     """
     context = request_context.context(caller, body, latch_id)
     done = await administration.change(

@@ -109,9 +109,7 @@ def _name_error(scope: str, name: str, key: str) -> str | None:
 
 
 class LimitIn(BaseModel):
-    """A limit. `value` null removes it. With `until` it is temporary: afterwards the permanent limit applies
-    again.
-    """
+    """A limit; `value` null removes it. After `until`, the permanent limit applies again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -88,8 +88,9 @@ def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invali
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return a FastAPI dependency that parses the body as `model`. Declare it after the caller, which is
-    checked first.
+    """Return a FastAPI dependency that parses the body as `model`.
+
+    Declare it after the caller, which is checked first.
     """
 
     async def read(request: Request) -> Model:

@@ -12,8 +12,9 @@ from app.wire.pages import Cursors
 
 
 def part(name: str) -> Any:  # the type that Depends returns
-    """Return a FastAPI dependency: the component that `assembly` stored under that name in the application's
-    state.
+    """Return a FastAPI dependency that returns a component of the application.
+
+    It is the component that `assembly` stored under that name in the application's state.
     """
 
     async def get_part(request: Request) -> Any:  # each package annotates the type

@@ -15,8 +15,9 @@ _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Respond to all errors of `app` with problem details. Unexpected ones reach the ASGI middleware, which
-    logs them.
+    """Respond to all errors of `app` with problem details.
+
+    Unexpected ones reach the ASGI middleware, which logs them.
     """
     app.add_exception_handler(OmsError, _handle_error)  # type: ignore[arg-type]  # typed for Exception alone
     app.add_exception_handler(RequestValidationError, _handle_invalid)  # type: ignore[arg-type]  # as above

@@ -1,5 +1,6 @@
-"""Strict JSON parsing: no duplicate names, NaN, unpaired surrogates or unlimited nesting. Numbers keep their
-digits.
+"""Strict JSON parsing: no duplicate names, NaN, unpaired surrogates or unlimited nesting.
+
+Numbers keep their digits.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Opaque ids: encrypted numbers of the installation. A plain number that counts across tenants would reveal
-other tenants' activity.
+"""Opaque ids: encrypted numbers of the installation.
 
-The encryption is deterministic, so that a number always has the same id: a MAC over tenant, kind and number,
-followed by the number under a key stream derived from the MAC (synthetic initialization vector, RFC 5297).
+A plain number that counts across tenants would reveal other tenants' activity. The encryption is
+deterministic, so that a number always has the same id: a MAC over tenant, kind and number, followed by the
+number under a key stream derived from the MAC (synthetic initialization vector, RFC 5297).
 """
 
 import base64

@@ -95,7 +95,7 @@ _UNFILLED = "status IN ('CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED')
 
 
 def _order_filters() -> None:
-    """What lists of orders are narrowed to; an order that says nothing of it costs nothing."""
+    """Create the indexes for the filters of order lists; orders without such a value are not indexed."""
     for column in ("strategy", "user_id", "actor"):
         is_said = sa.text(f"{column} IS NOT NULL")
         op.create_index(
@@ -137,7 +137,7 @@ def _see_every_tenant() -> None:
 
 
 def _currencies() -> None:
-    """What was traded in another currency than its portfolio's, at which rate."""
+    """Add the columns of what is traded in another currency than its portfolio's: currency, rate, cost."""
     kind = "TEXT" if op.get_bind().dialect.name == "sqlite" else "NUMERIC(24, 8)"
     op.execute("ALTER TABLE trades ADD COLUMN currency VARCHAR(3)")
     op.execute(f"ALTER TABLE trades ADD COLUMN fx_rate {kind}")

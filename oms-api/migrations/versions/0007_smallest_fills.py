@@ -38,8 +38,9 @@ def _replace_check(previous: tuple[str, str], current: tuple[str, str]) -> None:
 
 
 def _rewrite_schema(previous: str, current: str) -> None:
-    """Change a check in place, as SQLite's documentation of ALTER TABLE describes: a copy of the table would
-    lose its triggers.
+    """Change a check in place, as SQLite's documentation of ALTER TABLE describes.
+
+    A copy of the table would lose its triggers.
     """
     bind = op.get_bind()
     version = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()

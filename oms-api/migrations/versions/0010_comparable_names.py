@@ -1,5 +1,6 @@
-"""Names are compared with single spaces, plain quotes and plain dashes, and hold no invisible characters.
-The service may delete sessions that ended long ago.
+"""Names are compared with single spaces, plain quotes and plain dashes.
+
+They hold no invisible characters. The service may delete sessions that ended long ago.
 """
 
 from typing import Any

@@ -63,8 +63,9 @@ COLUMNS = ChainedEntry._fields
 
 
 def compute_hash(fields: Sequence[str | int | None], predecessor: str) -> str:
-    """Return the hash of a row: SHA-256 of its predecessor's hash and, as a JSON array, all fields before
-    `hash`.
+    """Return the hash of a row.
+
+    It is the SHA-256 of its predecessor's hash and, as a JSON array, all fields before `hash`.
     """
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 

@@ -65,8 +65,9 @@ def serialize_facts(facts: Facts | None) -> str | None:
 
 
 def mask_secrets(facts: Facts) -> Facts:
-    """Return the facts with a placeholder for each text that looks like a secret, so that the action is still
-    recorded.
+    """Return the facts with a placeholder for each text that looks like a secret.
+
+    The action is thus still recorded.
     """
     return {
         name: _PLACEHOLDER if isinstance(value, str) and _SECRET_VALUE.search(value) else value

@@ -15,8 +15,9 @@ _BUY = Side.BUY
 
 
 class Offer(NamedTuple):
-    """One side of a quote: the price that an order of that side gets, the price its stop watches, and the
-    size.
+    """One side of a quote.
+
+    It holds the price that an order of that side gets, the price that its stop watches, and the size.
     """
 
     price: Decimal | None
@@ -25,10 +26,10 @@ class Offer(NamedTuple):
 
 
 def get_offer(quote: Quote, side: Side, settings: PaperSettings) -> Offer:
-    """Return the offer of `quote` to an order of `side`: the opposite side, or else last ± half the set
-    spread.
+    """Return the offer of `quote` to an order of `side`.
 
-    Stops watch the last price, or else the side that they would trade at.
+    The price is that of the opposite side, or else last ± half the set spread. Stops watch the last price, or
+    else the side that they would trade at.
     """
     is_buy = side is _BUY
     price, size = (quote.ask, quote.ask_size) if is_buy else (quote.bid, quote.bid_size)

@@ -60,8 +60,9 @@ def find_rates(order: OrderTerms, table: RateTable) -> Rates:
 def compute_fill_charges(
     order: OrderTerms, before: Totals, execution: Execution, table: RateTable
 ) -> FillCharges:
-    """Return the charges of an execution after the totals `before`, and the totals after it. Raise
-    RateUnknown.
+    """Return the charges of an execution after the totals `before`, and the totals after it.
+
+    Raise RateUnknown.
     """
     rates = find_rates(order, table)
     after = Totals(
@@ -72,10 +73,9 @@ def compute_fill_charges(
 
 
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
-    """Return the depository charge of a delivery sale, which applies once per scrip and day beside the fill
-    charges.
+    """Return the depository charge of a delivery sale.
 
-    Raise RateUnknown.
+    It applies once per scrip and day beside the fill charges. Raise RateUnknown.
     """
     if not is_covered(order):
         return ZERO

@@ -50,10 +50,10 @@ class Feed:
         return self._slots.used
 
     async def horizon(self, tenant_id: int) -> int:
-        """Return the id up to which the tenant's events are final. It covers all that was committed before
-        the call.
+        """Return the id up to which the tenant's events are final.
 
-        It is lower while a transaction takes long. Raise Unavailable if no id is known.
+        It covers all that was committed before the call. It is lower while a transaction takes long. Raise
+        Unavailable if no id is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None

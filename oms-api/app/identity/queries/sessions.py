@@ -93,8 +93,9 @@ def change_password_hash(
     connection: Connection, tenant_id: int, user_id: int, password_hash: str, now: datetime,
     instead_of: str | None = None,
 ) -> bool:  # fmt: skip
-    """Replace a user's hash, with `instead_of` only if that is still the stored one. Return whether it was
-    replaced.
+    """Replace a user's password hash, and return whether it was replaced.
+
+    With `instead_of`, replace it only if that is still the stored one.
     """
     statement = update(Login).where(Login.tenant_id == tenant_id, Login.user_id == user_id)
     if instead_of is not None:
@@ -155,8 +156,9 @@ def find_session(connection: Connection, session_id: str) -> FoundSession | None
 def advance(
     connection: Connection, session_id: str, generation: int, client_hash: str, now: datetime
 ) -> bool:
-    """Advance the session from `generation` to the next one. Return False if another request did so, or if it
-    is revoked.
+    """Advance the session from `generation` to the next one.
+
+    Return False if another request did so, or if the session is revoked.
     """
     current = (
         Session.session_id == session_id, Session.generation == generation, Session.revoked_at.is_(None)

@@ -22,8 +22,9 @@ class TenantRow(NamedTuple):
 
 
 def lock_tenant(connection: Connection, tenant_id: int) -> None:
-    """Lock the tenant against other administrative changes until the transaction ends. Trading is not
-    blocked.
+    """Lock the tenant against other administrative changes until the transaction ends.
+
+    Trading is not blocked.
     """
     condition = select(Tenant.id).where(Tenant.id == tenant_id)
     # SQLite ignores it, and has a single writer anyway

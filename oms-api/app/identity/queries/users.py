@@ -33,8 +33,9 @@ class UserRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """Filters of the list of users; None means all. `part` is a case-insensitive search in name, address and
-    person.
+    """Filters of the list of users; None means all.
+
+    `part` is a case-insensitive search in name, address and person.
     """
 
     part: str | None = None

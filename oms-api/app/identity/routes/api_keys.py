@@ -44,8 +44,9 @@ async def make_key(
     caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Create a key, which is shown once. Its scopes, portfolios and lifetime cannot exceed those of the
-    caller.
+    """Create a key, which is shown once.
+
+    Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
     context, parameters = request_context.context(caller, body), body.parameters()
     return build_response(
@@ -123,8 +124,9 @@ async def rotate_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Replace a key by a new one, shown once, with the same name and rights. The old key is renamed and stays
-    valid for the overlap, which leaves time to deploy the new one.
+    """Replace a key by a new one, shown once, with the same name and rights.
+
+    The old key is renamed and stays valid for the overlap, which leaves time to deploy the new one.
     """
     context, parameters = request_context.context(caller, body, key_id), body.parameters()
     return build_response(

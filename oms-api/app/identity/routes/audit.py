@@ -53,8 +53,9 @@ async def list_entries(
     responses=responses(200, describe_lines("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
 async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """Export the whole trail, oldest first, each entry exactly as it is hashed. `python -m app.verify --audit
-    FILE` verifies it offline.
+    """Export the whole trail, oldest first, each entry exactly as it is hashed.
+
+    `python -m app.verify --audit FILE` verifies it offline.
     """
     tenant_id = caller.tenant_id
 
@@ -68,8 +69,10 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
 async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Get the current head of the trail. Store it outside of this service: `python -m app.verify --audit FILE
-    --head FILE` detects entries that were rewritten or truncated since.
+    """Get the current head of the trail.
+
+    Store it outside of this service: `python -m app.verify --audit FILE --head FILE` detects entries that
+    were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
     head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)

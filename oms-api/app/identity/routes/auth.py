@@ -71,8 +71,9 @@ async def log_in(
 async def refresh(
     body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: TheSessions, client: TheClient
 ) -> Response:
-    """Exchange a refresh token, which is valid once. A client that lost the response may repeat the request
-    within 10 seconds. A later repeat ends the session.
+    """Exchange a refresh token, which is valid once.
+
+    A client that lost the response may repeat the request within 10 seconds. A later repeat ends the session.
     """
     return answer(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
@@ -108,8 +109,9 @@ async def set_password(
     login_service: TheLoginService,
     client: TheClient,
 ) -> Response:
-    """Change the password of the logged-in user, who must send the current one. All other sessions of the
-    user end.
+    """Change the password of the logged-in user, who must send the current one.
+
+    All other sessions of the user end.
     """
     await login_service.change_password(me, body.current_password, body.new_password, client)
     return Response(status_code=204)

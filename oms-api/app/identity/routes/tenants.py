@@ -98,8 +98,10 @@ async def change_tenant(
     caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change a tenant. Its administrators set its name, `slack_default_role` and `base_currency`; the
-    operator's key sets its `status`.
+    """Change a tenant.
+
+    Its administrators set its name, `slack_default_role` and `base_currency`; the operator's key sets its
+    `status`.
     """
     context, changes = request_context.context(caller, body, slug), body.changes()
     return build_response(

@@ -24,8 +24,9 @@ class UserChanger:
     async def change(
         self, context: OperationContext, user_id: int, changes: UserChanges, status: int = 200
     ) -> Response:
-        """Change a user of the caller's tenant and return the response. Raise NoSuchUser, and the service's
-        errors.
+        """Change a user of the caller's tenant and return the response.
+
+        Raise NoSuchUser, and the service's errors.
         """
         tenant_id = context.caller.tenant_id
 

@@ -93,7 +93,8 @@ async def change_user(
     caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
     users: TheUserChanger, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change a user, effective within one second. Disabling a user or setting a password ends the user's
-    sessions.
+    """Change a user, effective within one second.
+
+    Disabling a user or setting a password ends the user's sessions.
     """
     return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())

@@ -37,12 +37,11 @@ async def claim_own_workspace(
     administration: TheAdministration, request_context: TheRequestContext,
     statements: TheStatements, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to the tenant of the key that the statement names. All refusals have the same
-    error.
+    """Bind a Slack workspace to the tenant of the key that the statement names.
 
-    The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after Slack's `auth.test` has
-    identified the workspace of its token. A repeat with a new statement returns 200. A statement that was
-    used before changes nothing.
+    All refusals have the same error. The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after
+    Slack's `auth.test` has identified the workspace of its token. A repeat with a new statement returns 200.
+    A statement that was used before changes nothing.
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
     # The nonce is the idempotency key, so that a statement takes effect once.

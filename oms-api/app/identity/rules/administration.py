@@ -70,8 +70,10 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Parameters of a key rotation. The old key stays valid for `overlap` seconds. Unless `is_said`, the new
-    key expires when the old one would have.
+    """Parameters of a key rotation.
+
+    The old key stays valid for `overlap` seconds. Unless `is_said`, the new key expires when the old one
+    would have.
     """
 
     overlap_seconds: int

@@ -70,8 +70,9 @@ def _cores(text: str) -> Iterator[str]:
 
 
 def _is_runs(folded: str) -> bool:
-    """Return whether the text consists of runs along the keyboard, alphabet or digits, except for a few
-    signs.
+    """Return whether the text consists of runs, except for a few signs.
+
+    A run follows the keyboard, the alphabet or the digits.
     """
     rest = folded
     while len(rest) >= _RUN_LENGTH:

@@ -70,8 +70,9 @@ class AccessClaims:
 
 
 def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
-    """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out). Without any, return keys
-    derived from the current and the previous master key.
+    """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out).
+
+    Without any, return keys derived from the current and the previous master key.
     """
     if jwt_keys:
         return KeyRing(tuple(_written_keys(jwt_keys)))
@@ -139,8 +140,9 @@ def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str
 
 
 def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
-    """Return the session and generation of a refresh token signed by one of the keys. Raise BadToken
-    otherwise.
+    """Return the session and generation of a refresh token signed by one of the keys.
+
+    Raise BadToken otherwise.
     """
     parts = _REFRESH.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if parts is None:

@@ -19,8 +19,9 @@ RowKey = tuple[int, str]  # tenant id, and the row's name within its tenant
 
 
 class ExpectedRows:
-    """The expected rows by table, as the audit log implies them. Rows that it does not mention are not
-    checked.
+    """The expected rows by table, as the audit log implies them.
+
+    Rows that it does not mention are not checked.
     """
 
     def __init__(self, slugs: dict[int, str]) -> None:

@@ -1,9 +1,8 @@
-"""A signed statement of the operator's bot that it verified the token of a workspace and uses a given API
-key.
+"""A signed statement of the operator's bot about a workspace and an API key.
 
-The form is `v1:<team id>:<key id>:<issued at, Unix seconds>:<nonce>:<HMAC-SHA256 of all before, in
-hexadecimal>`. The operator shares the secret with no tenant: a signer is trusted to have called Slack's
-`auth.test`.
+The bot states that it verified the token of the workspace and uses the API key. The form is `v1:<team
+id>:<key id>:<issued at, Unix seconds>:<nonce>:<HMAC-SHA256 of all before, in hexadecimal>`. The operator
+shares the secret with no tenant: a signer is trusted to have called Slack's `auth.test`.
 """
 
 import hashlib

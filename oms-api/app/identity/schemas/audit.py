@@ -57,8 +57,9 @@ class EntryOut(BaseModel):
 
 
 class HeadOut(BaseModel):
-    """The current head of the trail. A copy kept elsewhere later proves that the trail was not rewritten or
-    truncated.
+    """The current head of the trail.
+
+    A copy kept elsewhere later proves that the trail was not rewritten or truncated.
     """
 
     tenant: int = Field(examples=[1])

@@ -45,8 +45,9 @@ class KeyPatch(Patch):
 
 
 class RotationIn(RequestBody):
-    """The overlap in which the old key stays valid. `expires_at` is of the new key, by default that of the
-    old one.
+    """The overlap in which the old key stays valid.
+
+    `expires_at` is of the new key, by default that of the old one.
     """
 
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600

@@ -24,8 +24,9 @@ class TenantIn(RequestBody):
 
 
 class TenantPatch(Patch):
-    """Changes of a tenant. Only the operator may set `status`; the tenant's administrators set the other
-    fields.
+    """Changes of a tenant.
+
+    Only the operator may set `status`; the tenant's administrators set the other fields.
     """
 
     name: Name = left_out()

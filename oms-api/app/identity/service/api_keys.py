@@ -89,10 +89,9 @@ def change_key(
 def rotate_key(
     connection: Connection, context: OperationContext, key_id: str, parameters: Rotation, now: datetime
 ) -> Change:
-    """Replace a key by a new one, shown once, with its name and rights. The old key stays valid for the
-    overlap.
+    """Replace a key by a new one, shown once, with its name and rights.
 
-    Raise NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
+    The old key stays valid for the overlap. Raise NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
     """
     caller, tenant_id = context.caller, context.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)

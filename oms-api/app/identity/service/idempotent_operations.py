@@ -1,5 +1,6 @@
-"""Executes administrators' requests: in one transaction with their audit entries, and once per idempotency
-key.
+"""Executes administrators' requests once per idempotency key.
+
+Each request and its audit entries are one transaction.
 """
 
 import hashlib

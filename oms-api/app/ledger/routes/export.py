@@ -26,8 +26,9 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
     responses=responses(200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')),
 )
 async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """Export the whole ledger, portfolio by portfolio in sequence. Each row has the form that is hashed.
-    Verify it offline with `python -m app.verify --audit FILE`.
+    """Export the whole ledger, portfolio by portfolio in sequence.
+
+    Each row has the form that is hashed. Verify it offline with `python -m app.verify --audit FILE`.
     """
     tenant_id = caller.tenant_id
 
@@ -48,8 +49,10 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
     ),
 )
 async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Get the head of each portfolio's ledger, one per line. Keep them out of this service's reach: `--head
-    FILE` lets the verifier find rows that were rewritten or cut off since.
+    """Get the head of each portfolio's ledger, one per line.
+
+    Keep them out of this service's reach: `--head FILE` lets the verifier find rows that were rewritten or
+    cut off since.
     """
     tenant_id, at = caller.tenant_id, iso(now())
     heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)

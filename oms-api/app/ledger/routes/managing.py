@@ -62,8 +62,10 @@ async def update_portfolio(
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
     request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Rename a portfolio another name, another cost schedule, or both. Its trades, positions, grants, limits
-    and kill switch stay with it. The schedule charges later orders and reported trades.
+    """Change a portfolio's name, its cost schedule, or both.
+
+    Its trades, positions, grants, limits and kill switch stay with it. The schedule charges later orders and
+    reported trades.
     """
     current_name = parse_portfolio_name(name)
     schedule = None if body.cost_schedule is None else body.cost_schedule.value

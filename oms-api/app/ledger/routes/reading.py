@@ -244,8 +244,9 @@ def _statement(statement: Statement) -> dict[str, Any]:
 
 @lru_cache(maxsize=8192)
 def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
-    """Return the position's response body. It is cached, because positions are read far more often than they
-    change.
+    """Return the position's response body.
+
+    It is cached, because positions are read far more often than they change.
     """
     return position_out(quantity, cost, realized_pnl)
 

@@ -93,8 +93,9 @@ async def reverse_trade(
     body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TheTradeService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Reverse a trade with a row that stores the difference. The position becomes what the other trades give.
-    A trade can be reversed once.
+    """Reverse a trade with a row that stores the difference.
+
+    The position becomes what the other trades give. A trade can be reversed once.
     """
     asking = Asking(caller, request.state.edge.request_id, key)
     recorded = await service.reverse(asking, trade_id, body.reason)

@@ -27,9 +27,11 @@ PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, prod
 
 @dataclass(slots=True)
 class PortfolioState:
-    """A locked portfolio as the batch sees it. `last_created_at` is canonical text. `orders_stamp` changes
-    when an order changes or projections are repaired; with `last_hash` it is the version of what is cached.
-    `cost_schedule` and `fee_totals` are as in `costs.rules.booking`.
+    """A locked portfolio as the batch sees it.
+
+    `last_created_at` is canonical text. `orders_stamp` changes when an order changes or projections are
+    repaired; with `last_hash` it is the version of what is cached. `cost_schedule` and `fee_totals` are as in
+    `costs.rules.booking`.
     """
 
     id: int

@@ -71,8 +71,9 @@ def update_portfolio(
     guard: Guard,
     now: datetime,
 ) -> Change:
-    """Give a portfolio another name, another cost schedule, or both. Its ledger, positions, grants, limits
-    and kill switch are kept. Raises NoSuchPortfolio, PortfolioExists.
+    """Change a portfolio's name, its cost schedule, or both.
+
+    Its ledger, positions, grants, limits and kill switch are kept. Raise NoSuchPortfolio or PortfolioExists.
     """
     tenant_id, key = context.caller.tenant_id, name_key(name)
     previous = queries.find_settings(connection, tenant_id, key)

@@ -42,10 +42,9 @@ class Guard(Protocol):
     def held_back(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
-        """Return the quantity of the signed position `held` that working orders of the trade's side will
-        close.
+        """Return the quantity of the position that working orders of the trade's side will close.
 
-        Exits do not count, because the trade reduces them.
+        `held` is the signed position. Exits do not count, because the trade reduces them.
         """
         ...
 

@@ -37,8 +37,9 @@ def compute_deviation(key: bytes, second: int) -> int:
 
 
 def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]:
-    """Return the deviations at start, start + step, … before `end`. `step` is a power of two that divides
-    `start`.
+    """Return the deviations at start, start + step, … before `end`.
+
+    `step` is a power of two that divides `start`.
     """
     found: list[int] = []
     for span in range(start >> SPAN_BITS << SPAN_BITS, end, SPAN_SECONDS):

@@ -8,10 +8,10 @@ from app.orders.rules.values import Role, Status
 
 
 def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
-    """Return (tenant id, symbol) of held orders whose entry has filled, of every tenant that `connection` can
-    read.
+    """Return (tenant id, symbol) of held orders whose entry has filled.
 
-    A kill switch kept them from being released; the market watcher tries them again.
+    They are of every tenant that `connection` can read. A kill switch kept them from being released; the
+    market watcher tries them again.
     """
     columns = (ORDERS.c.tenant_id, ORDERS.c.symbol, ORDERS.c.parent_id)
     is_held = (ORDERS.c.status == Status.HELD) & (

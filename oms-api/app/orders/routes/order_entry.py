@@ -62,9 +62,10 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
 async def place_order(
     caller: Placer, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """Place an order. The response shows the order after its first match against the market. An order that a
-    risk check denies is stored with the status DENIED and returned as a problem with the numbers of the
-    check.
+    """Place an order.
+
+    The response shows the order after its first match against the market. An order that a risk check denies
+    is stored with the status DENIED and returned as a problem with the numbers of the check.
     """
     fast = await _place(service, caller, request.state.edge, key)
     headers = {name.decode(): value.decode() for name, value in fast.headers}
@@ -82,8 +83,9 @@ async def place_group(
     caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Place two linked orders. OCO: only one of them can fill. OTO: the second is sent when the first has
-    filled.
+    """Place two linked orders.
+
+    OCO: only one of them can fill. OTO: the second is sent when the first has filled.
     """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
@@ -109,8 +111,9 @@ async def preview_order(
     caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Preview a ticket: the expected price, the cash and position after it, and the result of every risk
-    check. Nothing is sent.
+    """Preview a ticket without sending it.
+
+    The response has the expected price, the cash and position afterwards, and the result of every risk check.
     """
     asking = Asking(caller, request.state.edge.request_id, key)
     previewed = await service.preview(asking, body.portfolio_name, body.ticket())
@@ -165,8 +168,9 @@ async def replace_order(
     caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Replace an order. The response is the new order. Its quantity is the total including what has already
-    filled.
+    """Replace an order.
+
+    The response is the new order. Its quantity is the total including what has already filled.
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):

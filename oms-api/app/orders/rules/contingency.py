@@ -111,10 +111,10 @@ def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
 
 
 def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
-    """Return each order that must shrink so that all together close at most `left`, with its new open
-    quantity.
+    """Return each order that must shrink, with its new open quantity.
 
-    The first orders shrink first. Orders that share a quantity count once.
+    All together then close at most `left`. The first orders shrink first. Orders that share a quantity count
+    once.
     """
     groups: dict[str, list[Order]] = {}
     for order in orders:

@@ -28,10 +28,10 @@ def event_type_of(move: Move) -> str:
 def build_order_payload(
     order: Order, portfolio_name: str, move: Move, execution: ExecutionRow | None
 ) -> dict[str, Any]:
-    """Return the payload of a history row. `order` is the order after it, `execution` the fill that caused
-    it.
+    """Return the payload of a history row.
 
-    Amounts are text as in the API. Fields that do not apply are left out.
+    `order` is the order after it, `execution` the fill that caused it. Amounts are text as in the API. Fields
+    that do not apply are left out.
     """
     quantity = _quantity(order.quantity)
     facts: dict[str, Any] = {

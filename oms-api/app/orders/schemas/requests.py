@@ -187,8 +187,9 @@ def _protection(leg: StopLossIn) -> Protection:
 
 
 class GroupIn(BaseModel):
-    """Two linked tickets of one portfolio. OCO: a fill of one reduces the other. OTO: the second is sent when
-    the first is filled.
+    """Two linked tickets of one portfolio.
+
+    OCO: a fill of one reduces the other. OTO: the second is sent when the first is filled.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -199,8 +200,9 @@ class GroupIn(BaseModel):
 
 
 class ChangesIn(BaseModel):
-    """The changes of a replacement. A field that is left out is kept. The quantity is the total including
-    what has already filled.
+    """The changes of a replacement.
+
+    A field that is left out is kept. The quantity is the total including what has already filled.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -33,8 +33,9 @@ class DenialOut(BaseModel):
 
 
 class OrderOut(BaseModel):
-    """The current state of an order. `legs` are its child orders: the exits of a bracket, or the second order
-    of an OTO.
+    """The current state of an order.
+
+    `legs` are its child orders: the exits of a bracket, or the second order of an OTO.
     """
 
     id: str = Field(examples=["O17636544000000000a1b2c3d4"])
@@ -134,8 +135,9 @@ class CheckOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """The effect that a ticket would have. Amounts are null if there is no price. Prices and values are in
-    the instrument's currency.
+    """The effect that a ticket would have.
+
+    Amounts are null if there is no price. Prices and values are in the instrument's currency.
     """
 
     portfolio_name: str

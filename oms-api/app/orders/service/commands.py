@@ -107,8 +107,9 @@ class ExpireOrders(NamedTuple):
 
 
 class CancelHalted(NamedTuple):
-    """End what a kill switch forbids and is open all the same: the process that set it may have ended before
-    it cancelled.
+    """End what a kill switch forbids but is still open.
+
+    The process that set the switch may have ended before it cancelled.
     """
 
     tenant_id: int
@@ -130,8 +131,9 @@ Command = LedgerCommand | OrderCommand
 
 
 class Done(NamedTuple):
-    """The orders that a command created or changed. `replayed` marks the repeated outcome of an earlier
-    request.
+    """The orders that a command created or changed.
+
+    `replayed` marks the repeated outcome of an earlier request.
     """
 
     orders: tuple[OrderView, ...]

@@ -64,10 +64,10 @@ def rate_to_value_in(
 
 
 def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Position) -> Decimal:
-    """Return the rate to record a fill: the current one, else that of the position's cost, else of the last
-    trade.
+    """Return the rate to record a fill.
 
-    A fill must be recorded even without a current rate. Raises NoRate if there never was one.
+    It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
+    recorded even without a current rate. Raise NoRate if there never was one.
     """
     portfolio_key = (order.tenant_id, order.portfolio_id)
     rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)

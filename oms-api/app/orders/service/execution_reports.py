@@ -29,8 +29,9 @@ _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done:
-    """Apply a broker's event. An event that the table of states does not allow is noted and changes nothing
-    else.
+    """Apply a broker's event.
+
+    An event that the table of states does not allow is noted and changes nothing else.
     """
     order = context.order_store.get(command.tenant_id, command.order_id)
     try:

@@ -62,10 +62,10 @@ def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
 def _others(
     context: BatchContext, reduction: Reduction, position_orders: list[Order], order: Order | None
 ) -> list[Order]:
-    """Return the orders that an exit's fill reduces: closing orders, and orders that may not reverse the
-    position.
+    """Return the orders that an exit's fill reduces.
 
-    After other fills a closing order is reduced only when it is about to fill: see `trim_to_position`.
+    These are closing orders, and orders that may not reverse the position. After other fills a closing order
+    is reduced only when it is about to fill: see `trim_to_position`.
     """
     if order is None or order.role is Role.CLOSING or not _is_exit(order, reduction, order):
         return []

@@ -95,8 +95,9 @@ def _released(context: BatchContext, order: Order, at: str, **fields: Any) -> Or
 
 
 def _only_reduces(context: BatchContext, order: Order) -> bool:
-    """Return whether a held order only reduces the position: an exit, a part of a close, or an OTO follower
-    that only closes.
+    """Return whether a held order only reduces the position.
+
+    Such an order is an exit, a part of a close, or an OTO follower that only closes.
     """
     if order.role in EXITS or order.role is Role.CLOSING:
         return True

@@ -31,8 +31,9 @@ Key = tuple[int, str]
 
 
 class _Look(NamedTuple):
-    """What the database says at a look: live quotes, symbols kept back, and tenants with orders that are
-    overdue or may be halted.
+    """What the database says at a look.
+
+    It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted.
     """
 
     quotes: dict[Key, Quote]

@@ -96,8 +96,9 @@ class OrderService:
         reason: str | None = None,
         keeps_exits: bool = False,
     ) -> Done:
-        """Cancel all open orders that match. With `keeps_exits`, cancel only those that could open or
-        increase a position.
+        """Cancel all open orders that match.
+
+        With `keeps_exits`, cancel only those that could open or increase a position.
         """
         portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
         origin = self._origin(asking, "cancel-all")

@@ -16,11 +16,10 @@ _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
 def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> Decimal | None:
-    """Return the age in seconds of the person's newest identical order, None if there is none within
-    `within`.
+    """Return the age in seconds of the person's newest identical order.
 
-    Denied and rejected orders do not count, because they were not sent. Replacements and child orders are not
-    compared.
+    Return None if there is none within `within`. Denied and rejected orders do not count, because they were
+    not sent. Replacements and child orders are not compared.
     """
     if order.actor is None or not within or order.replaces or order.parent_id:
         return None

@@ -78,8 +78,9 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
 
 
 def halts_until(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
-    """Return by tenant the kill switches that were set to HALTED at `until` or before, of every tenant that
-    `connection` sees.
+    """Return by tenant the kill switches that were set to HALTED at `until` or before.
+
+    They are of every tenant that `connection` sees.
     """
     columns = ("tenant_id", "scope", "name_key", "set_at")
     statement = select(*(SWITCHES.c[name] for name in columns)).where(
@@ -145,13 +146,12 @@ def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most:
 def lock_portfolios_of(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> list[tuple[int, str, str]]:
-    """Return id, name key and trading state of the tenant's portfolios, or of one, locked in the order of
-    ids.
+    """Return id, name key and trading state of the tenant's portfolios, or of one, locked.
 
-    The statement waits only briefly for locks; with `skips_locked` it skips locked portfolios. Afterwards no
-    transaction that began before is still using these portfolios. The tenant's own row is locked first: a
-    transaction that creates a portfolio holds a shared lock of it through the foreign key, so that this waits
-    for it too.
+    They are locked in the order of ids. The statement waits only briefly for locks; with `skips_locked` it
+    skips locked portfolios. Afterwards no transaction that began before is still using these portfolios. The
+    tenant's own row is locked first: a transaction that creates a portfolio holds a shared lock of it through
+    the foreign key, so that this waits for it too.
     """
     set_short_lock_timeout(connection)
     if only is None and not skips_locked:

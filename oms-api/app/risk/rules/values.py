@@ -91,14 +91,13 @@ class Tradable(NamedTuple):
 
 
 class SymbolBook(NamedTuple):
-    """A portfolio's position in one symbol and product with its working orders; see
-    `exposure.build_symbol_book`.
+    """A portfolio's position in one symbol and product with its working orders.
 
-    Values are open quantity × price. Exits count only as far as other orders of their side leave something of
-    the position: `buy_exits` and `sell_exits` are their part of the quantities. `shorting_value` is the part
-    of the sells beyond the position. `lowest_offer` and `highest_bid` are resting limits outside the
-    evaluated order's group. Prices are in the instrument's currency; if that is not the portfolio's, `rate`
-    converts values.
+    `exposure.build_symbol_book` builds it. Values are open quantity × price. Exits count only as far as other
+    orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of the
+    quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
+    `highest_bid` are resting limits outside the evaluated order's group. Prices are in the instrument's
+    currency; if that is not the portfolio's, `rate` converts values.
     """
 
     position: Decimal = ZERO

@@ -61,11 +61,11 @@ def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) 
 def apply_states(
     connection: Connection, tenant_id: int, only: int | None = None, *, skips_locked: bool = False
 ) -> set[int]:
-    """Write the switches' states to the tenant's portfolios, to one, or to those not locked; return their
-    ids.
+    """Write the switches' states to the tenant's portfolios and return their ids.
 
-    Taking their locks in order waits for every batch that began before the change. After the commit none of
-    these is in progress in any process.
+    They are written to all portfolios, to one, or to those that are not locked. Taking their locks in order
+    waits for every batch that began before the change. After the commit none of these is in progress in any
+    process.
     """
     portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
     switches = queries.switches_of(connection, [tenant_id])[tenant_id]
