@@ -25,7 +25,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def postgres_url():
-    """A new database on the server of TEST_DATABASE_URL, or on a temporary server."""
+    """Provide a new database on the server of TEST_DATABASE_URL, or on a temporary server."""
     given = os.environ.get("TEST_DATABASE_URL")
     server = None if given else PostgresServer()
     if server:
@@ -39,7 +39,7 @@ def postgres_url():
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def deployment(request, tmp_path_factory):
-    """The running product (OMS, bot and simulator), once on each kind of database."""
+    """Provide the running product (OMS, bot and simulator), once on each kind of database."""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     else:
@@ -50,7 +50,7 @@ def deployment(request, tmp_path_factory):
 
 @pytest.fixture
 def slack(chromium, deployment):
-    """The simulator's page after a reset. An error in its script fails the test."""
+    """Provide the simulator's page after a reset. An error in its script fails the test."""
     httpx.post(f"{deployment.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()

@@ -41,7 +41,7 @@ def render():
 
 @pytest.fixture(scope="module")
 def settings():
-    """The names of the variables that each service's config.py reads, in upper case."""
+    """Provide the names of the variables that each service's config.py reads, in upper case."""
     return {service: settings_of(service) for service in SERVICES}
 
 

@@ -87,7 +87,7 @@ def build_wheel(folder: Path, name: str, version: str, *requires: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A tree with the Makefile, lock files of two small packages, and an index with newer releases."""
+    """Provide a tree with the Makefile, lock files of two small packages and an index with newer releases."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     lines = build_wheel(wheels, "desk", "1.0", "ledger[more]>=1.0") + build_wheel(wheels, "ledger", "1.0")

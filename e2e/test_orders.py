@@ -16,7 +16,7 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 @pytest.fixture
 def portfolio(deployment):
-    """A new portfolio. Its open orders are cancelled at the end."""
+    """Provide a new portfolio. Its open orders are cancelled at the end."""
     name = f"Desk {secrets.token_hex(3)}"
     deployment.administer("POST", "/portfolios", name=name)
     yield name

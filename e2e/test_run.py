@@ -84,7 +84,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of the files that are needed to run, as after a clone: no settings, no database."""
+    """Provide a copy of the files that are needed to run, as after a clone: no settings, no database."""
     tree = tmp_path_factory.mktemp("clone")
     for name in ("oms-api", "slack-bot", "scripts"):
         shutil.copytree(ROOT / name, tree / name, ignore=LEFT_OUT)

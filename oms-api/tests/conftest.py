@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """The address of a PostgreSQL server: TEST_DATABASE_URL, or one that is started for this session."""
+    """Provide the address of a PostgreSQL server: TEST_DATABASE_URL, or one started for this session."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield given
@@ -69,7 +69,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(postgres_url: str) -> Iterator[Databases]:
-    """Makes databases on that server; on one that stays, they are dropped in the end."""
+    """Create databases on that server; if the server is permanent, drop them at the end."""
     databases = Databases(postgres_url)
     yield databases
     if os.environ.get("TEST_DATABASE_URL"):
@@ -78,7 +78,7 @@ def databases(postgres_url: str) -> Iterator[Databases]:
 
 @pytest.fixture(scope="session")
 def template_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """Provide a migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("template") / "oms.db"
     _migrated(f"sqlite:///{path}")
     return path
@@ -86,7 +86,7 @@ def template_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def template_postgres(databases: Databases) -> str:
-    """The name of a migrated PostgreSQL database to copy."""
+    """Provide the name of a migrated PostgreSQL database to copy."""
     url = databases.new()
     _migrated(url)
     return name_in(url)
@@ -126,26 +126,26 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
-    """The service, shared by the tests of this session: take a `desk` at it."""
+    """Provide the service that the tests of this session share; `api` creates a tenant of it."""
     with serving(new_database(backend)) as running:
         yield running
 
 
 @pytest.fixture
 def api(service: Service) -> ApiClient:
-    """A tenant of the test's own, with an admin key."""
+    """Provide a tenant of the test's own, with an admin key."""
     return service.api()
 
 
 @pytest.fixture
 def database_url(backend: str, new_database: Callable[..., str]) -> str:
-    """A migrated database of the test's own."""
+    """Provide a migrated database of the test's own."""
     return new_database(backend)
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """The service's kind of engine on a migrated database of the test's own."""
+    """Provide the service's kind of engine on a migrated database of the test's own."""
     engine = connect_engine(database_url)
     yield engine
     engine.dispose()

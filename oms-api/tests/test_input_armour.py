@@ -151,7 +151,10 @@ def routes(service):
 
 @pytest.fixture(scope="module")
 def person(service):
-    """A key that acts for somebody: what the installation's own, which is nobody, may not ask for."""
+    """Provide a key that acts for a person.
+
+    The installation's own key acts for nobody and may not make some requests.
+    """
     return Members(service, service.api()).headers(Role.ADMIN)
 
 

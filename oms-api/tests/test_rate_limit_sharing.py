@@ -31,7 +31,7 @@ def server():
 
 @pytest.fixture
 def redis_server(server):
-    """An empty server."""
+    """Provide an empty server."""
     with server.client() as client:
         client.flushall()
     return server

@@ -87,7 +87,7 @@ def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
 
 @pytest.fixture
 def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    """A bot whose timeouts a slow machine does not exceed."""
+    """Provide a bot whose timeouts a slow machine does not exceed."""
     waits = replace(SHORT, suggestions=30.0)
     workspace = Workspace(make_bot(slack, oms, waits, read=30.0), slack, oms)
     yield workspace

@@ -17,7 +17,7 @@ CANARY = "canary-7c1f-never-to-be-repeated"
 
 @pytest.fixture
 def narrowed(api):
-    """The desk as one sees it who is narrowed to Growth; Private is there too."""
+    """Provide the desk through a key that is narrowed to Growth; Private exists too."""
     for name in ("Growth", "Private"):
         api.trade(portfolio_name=name)
     made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})

@@ -69,7 +69,7 @@ def latched(api):
 
 
 def with_ids(service):
-    """The operations that name something of a tenant; symbols are everybody's."""
+    """Return the operations that name an object of a tenant; symbols are shared by all tenants."""
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
 
 

@@ -10,6 +10,6 @@ from tests.audit.databases import ready
 
 @pytest.fixture
 def trail_engine(database_url: str) -> Iterator[Engine]:
-    """The service's own kind of engine, behind the wall, on a database with three tenants."""
+    """Provide the service's kind of engine, with row-level security, on a database with three tenants."""
     with ready(database_url) as engine:
         yield engine

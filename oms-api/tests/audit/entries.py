@@ -1,5 +1,6 @@
-"""What the tests tell the trail: an entry that is good unless a test changes it, and chains of them; and how
-they look at it.
+"""Audit entries for the tests, chains of them, and functions that read the trail.
+
+An entry is valid unless a test changes it.
 """
 
 from datetime import timedelta

@@ -28,7 +28,7 @@ def record_entries(api, *entries):
 
 @pytest.fixture
 def api_with_entries(api):
-    """A desk with five entries in its trail, a minute apart."""
+    """Provide a desk with five entries in its trail, a minute apart."""
     acts = [
         entry(
             tenant_id=api.tenant_id,

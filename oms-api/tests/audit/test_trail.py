@@ -1,5 +1,7 @@
-"""Denials and failed log-ins on their way to the trail: off the hot path, put together, in bounded memory,
-and not lost while the database is away.
+"""Denials and failed log-ins on their way to the trail.
+
+They are recorded off the hot path, aggregated, and held in bounded memory. They are not lost while the
+database is unavailable.
 """
 
 import threading

@@ -28,8 +28,9 @@ SYMBOLS = ("AAPL", "BTC/USD", "TLT")
 
 
 def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: bool = True) -> list[TradeRow]:
-    """Record some 25 trades a batch, and a few reversals of any earlier ones; return all rows. The treasuries
-    are in euros, at a rate of each batch, unless `with_euros` is off.
+    """Record some 25 trades a batch, and a few reversals of any earlier ones; return all rows.
+
+    The treasuries are in euros, at a rate of each batch, unless `with_euros` is false.
     """
     dice, at = random.Random(seed), NOON + timedelta(days=seed)
     recording = Recording(rates=lambda *_: Decimal(dice.randrange(10**7, 2 * 10**8)).scaleb(-8))

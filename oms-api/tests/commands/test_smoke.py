@@ -32,7 +32,7 @@ def database(backend: str, new_database: Callable[..., str]) -> str:
 
 @pytest.fixture(scope="module")
 def live(database: str) -> Iterator[str]:
-    """The address of the service, run as operators run it."""
+    """Provide the address of the service, which runs as operators run it."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     settings = {
         "OMS_API_KEY": BOOTSTRAP_KEY,

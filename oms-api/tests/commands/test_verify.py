@@ -38,7 +38,7 @@ class Books:
         return next(row for row in self.rows if row.kind == "reversal")
 
     def after(self, row: TradeRow) -> TradeRow:
-        """The row that follows in the same book."""
+        """Return the row that follows in the same book."""
         place = (row.portfolio_id, row.sequence + 1)
         return next(other for other in self.rows if (other.portfolio_id, other.sequence) == place)
 

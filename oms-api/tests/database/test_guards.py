@@ -9,7 +9,7 @@ from app.database import unit_of_work
 
 @pytest.fixture
 def books(serve):
-    """A service with two trades, one of them reversed, of one portfolio."""
+    """Provide a service with two trades of one portfolio, one of which is reversed."""
     with serve() as service:
         api = service.api()
         first = api.trade("K")

@@ -45,7 +45,7 @@ def engine_at(url):
 
 @pytest.fixture
 def empty_url(backend, new_database):
-    """An empty database."""
+    """Provide an empty database."""
     return new_database(backend, migrated=False)
 
 
@@ -156,7 +156,7 @@ def started(url):
 
 @pytest.fixture(scope="module")
 def unsafe_server():
-    """A server of this module's own, to be misconfigured."""
+    """Provide a server of this module's own, to be misconfigured."""
     server = PostgresServer()
     try:
         server.start()

@@ -30,7 +30,7 @@ WALLED = sorted(
 
 @pytest.fixture(scope="module")
 def two(new_database):
-    """The service on PostgreSQL with two desks that name everything alike."""
+    """Provide the service on PostgreSQL with two desks that use the same names for everything."""
     with serving(new_database("postgresql")) as service:
         apis = service.api(), service.api()
         for api in apis:
@@ -41,7 +41,7 @@ def two(new_database):
 
 @pytest.fixture
 def tenant_scoped(two):
-    """A connection as the service has them."""
+    """Provide a connection like those of the service."""
     engine = connect_engine(two[0].database_url, readers=1, tenant_scoped=True)
     with engine.connect() as connection:
         yield connection
@@ -158,7 +158,7 @@ def test_a_streamed_read_carries_the_declaration_too(two, tenant_scoped):
 
 @pytest.fixture
 def servant(databases):
-    """A database whose owner is nobody special: may create roles or may not, as the test asks."""
+    """Provide a function that creates a database with an ordinary owner, with or without CREATEROLE."""
     made = []
 
     def make(name: str, attributes: str) -> str:

@@ -1,5 +1,6 @@
-"""Play a day: `python -m tests.day --database-url URL` on an empty, migrated database; status 1 says that it
-does not add up.
+"""Play a day: `python -m tests.day --database-url URL` on an empty, migrated database.
+
+Status 1 says that the day does not add up.
 """
 
 import argparse

@@ -98,7 +98,7 @@ def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str
 
 
 def _judge_halts(journal: Journal) -> list[str]:
-    """What was asked and answered while a HALTED stood answered was denied."""
+    """Return a fault for each order that was accepted while an acknowledged HALTED was in force."""
     return [
         f"{intent.body} came through {halt}"
         for halt in journal.halts
@@ -131,7 +131,7 @@ def _carried(order: Row, orders: dict[str, Row]) -> Decimal:
 
 
 def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
-    """What orders say they filled is what the ledger holds, by portfolio, symbol and side."""
+    """Compare what orders filled with what the ledger holds, by portfolio, symbol and side."""
     filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for order in orders.values():
         place = (order["portfolio_name"], order["symbol"], order["side"])
@@ -142,7 +142,7 @@ def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
 
 
 def _judge_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str]:
-    """What is traded in another currency was booked at a rate that was quoted."""
+    """Check that trades in another currency were booked at a rate that was quoted."""
     known: dict[str | None, set[Decimal]] = {None: set()}
     for pair, prices in quoted.items():
         one, other = pair.split("/")
@@ -182,8 +182,10 @@ def _judge_books(client: Client, trades: list[Row]) -> list[str]:
 
 
 def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
-    """Return quantity, cost, realised P&L and local cost by portfolio and symbol, and what moved each
-    portfolio's cash: by average cost, as anybody would work it out from the fills.
+    """Return the positions and each portfolio's change of cash that result from the trades.
+
+    A position is quantity, cost, realised P&L and local cost, by portfolio and symbol. Costs are average
+    costs, computed from the fills in the obvious way.
     """
     held: dict[Corner, tuple[Decimal, ...]] = {}
     local: dict[Corner, tuple[Decimal, ...]] = {}
@@ -221,7 +223,7 @@ def _rounded(amount: Decimal) -> Decimal:
 
 
 def _judge_sample(client: Client, orders: dict[str, Row]) -> list[str]:
-    """Some orders, one by one: their histories lead where they stand, their fills add up."""
+    """Check a sample of orders: their histories lead to their present state, their fills add up."""
     faults = []
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
         order = client.send("read", "GET", f"/api/v1/orders/{order_id}").told

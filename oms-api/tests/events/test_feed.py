@@ -36,7 +36,7 @@ def add_events(engine, *numbers, **where):
 
 
 async def taken(pages, count):
-    """The payloads of the next `count` events."""
+    """Return the payloads of the next `count` events."""
     found = []
     async for page in pages:
         found += [event.payload for event in page]

@@ -42,7 +42,7 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def mortal_postgres() -> Iterator[PostgresProcess]:
-    """A server that tests may kill, if they start it again."""
+    """Provide a server that tests may kill, if they start it again."""
     server = PostgresProcess()
     try:
         server.start()
@@ -53,7 +53,7 @@ def mortal_postgres() -> Iterator[PostgresProcess]:
 
 @pytest.fixture(scope="session")
 def mortal_template(mortal_postgres: PostgresProcess) -> str:
-    """The name of a migrated database on that server."""
+    """Provide the name of a migrated database on that server."""
     url = Databases(mortal_postgres.url).new()
     engine = connect_engine(url)
     migrate(engine)
@@ -78,23 +78,23 @@ def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
 
 @pytest.fixture
 def stage(backend: str, new_stage: Callable[[str], Stage]) -> Stage:
-    """A stage on each of the two databases in turn."""
+    """Provide a stage on each of the two databases in turn."""
     return new_stage(backend)
 
 
 @pytest.fixture
 def postgres_stage(new_stage: Callable[[str], Stage]) -> Stage:
-    """A stage on PostgreSQL."""
+    """Provide a stage on PostgreSQL."""
     return new_stage("postgresql")
 
 
 @pytest.fixture
 def sqlite_stage(new_stage: Callable[[str], Stage]) -> Stage:
-    """A stage on SQLite."""
+    """Provide a stage on SQLite."""
     return new_stage("sqlite")
 
 
 @pytest.fixture
 def journal() -> Journal:
-    """An empty journal."""
+    """Provide an empty journal."""
     return Journal()

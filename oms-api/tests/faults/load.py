@@ -84,7 +84,7 @@ class Sender:
         return answer
 
     def send_batch(self, key: str, intents: Sequence[Intent]) -> None:
-        """Send trades as a batch under `key`; theirs are `key`:0, `key`:1, …"""
+        """Send trades as a batch under `key`; their own keys are `key`:0, `key`:1 and so on."""
         answer = self._call("/api/v1/trades:batch", {"trades": [one.body for one in intents]}, key)
         if answer is None:
             return

@@ -26,7 +26,7 @@ IMPATIENT = {"DATABASE_TIMEOUT_SECONDS": "1"}
 
 @pytest.fixture
 def network(postgres_stage: Stage) -> Iterator[Network]:
-    """The way from the service to PostgreSQL."""
+    """Provide the network between the service and PostgreSQL."""
     network = Network(postgres_stage.postgres.port)
     yield network
     network.close()
@@ -34,7 +34,7 @@ def network(postgres_stage: Stage) -> Iterator[Network]:
 
 @pytest.fixture
 def oms(postgres_stage: Stage, network: Network) -> Iterator[Oms]:
-    """A service that reaches PostgreSQL by way of the network, and waits one second for an answer."""
+    """Provide a service that reaches PostgreSQL through `network` and waits one second for an answer."""
     oms = postgres_stage.oms(database_url=network.address(postgres_stage.database_url), **IMPATIENT)
     with running(oms):
         yield oms

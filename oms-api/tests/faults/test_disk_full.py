@@ -23,7 +23,7 @@ PROMISED_SECONDS = 15.0
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own, where root may mount one."""
+    """Provide a small disk of the test's own; skip the test where it cannot be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(

@@ -32,7 +32,7 @@ class Doors:
 
 @pytest.fixture
 def impatient(new_database):
-    """An engine that waits a fifth of a second for a lock."""
+    """Provide an engine that waits a fifth of a second for a lock."""
     engine = connect_engine(new_database("postgresql"), timeout_seconds=1.0)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE doors (name TEXT PRIMARY KEY, opened INT NOT NULL)"))
@@ -43,7 +43,7 @@ def impatient(new_database):
 
 @pytest.fixture
 def writer(impatient):
-    """A writer whose works belong together when they begin with the same letter."""
+    """Provide a writer that locks works in one group when they begin with the same letter."""
     writer = GroupCommit[str, str](impatient, Doors(), 100, 100, lock_group=lambda work: work[0])
     writer.start()
     yield writer

@@ -38,7 +38,7 @@ def soft_limit_of_files(files: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def impatient(new_database) -> Iterator[Process]:
-    """A service that waits for a head or a body only a moment."""
+    """Provide a service that waits only a moment for a head or a body."""
     settings = {
         "DATABASE_URL": new_database("sqlite"),
         "LOG_LEVEL": "WARNING",
@@ -50,7 +50,7 @@ def impatient(new_database) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def patient(new_database) -> Iterator[Process]:
-    """A service that waits longer than any test, started where few files may be open."""
+    """Provide a service that waits longer than any test, and starts where few files may be open."""
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_LEVEL": "WARNING"}
     with ExitStack() as stack:
         with soft_limit_of_files(256):

@@ -27,8 +27,10 @@ class Notes:
         self.entered = threading.Event()
 
     def handle(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError]:
-        """`conflict` is refused, `defect` raises, `once` the first time, `null` breaks a constraint, `wait…`
-        waits for the gate.
+        """Handle each work as its name says.
+
+        `conflict` is refused, `defect` raises, `once` raises the first time, `null` breaks a constraint, and
+        `wait…` waits for the gate.
         """
         is_first = not any("once" in batch for batch in self.batches)
         self.batches.append(list(works))

@@ -12,7 +12,7 @@ FOREVER = 3600.0
 
 @pytest.fixture
 def patient(monkeypatch):
-    """A writer that lingers until the last of those who were about is here."""
+    """Make a writer linger until the last of the expected callers is here."""
     monkeypatch.setattr(queue, "MAX_LINGER_SECONDS", FOREVER)
     monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)
 

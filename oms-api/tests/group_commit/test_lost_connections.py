@@ -18,7 +18,7 @@ class DiskFull(psycopg2.OperationalError):
 
 
 def lost() -> OperationalError:
-    """What SQLAlchemy raises when the server closed the connection."""
+    """Return the error that SQLAlchemy raises when the server closed the connection."""
     return OperationalError("COMMIT", {}, psycopg2.OperationalError("server closed the connection"), True)
 
 

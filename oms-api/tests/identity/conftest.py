@@ -24,7 +24,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """What is remembered lasts as long as this clock says."""
+    """Provide the clock that decides how long cached values last."""
     moved = Clock()
     for module in ("authenticator", "sessions"):
         monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: moved.seconds)
@@ -33,7 +33,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def timed(clock, database_url, monkeypatch):
-    """A desk whose service keeps the clock's time."""
+    """Provide a desk whose service takes its time from `clock`."""
     monkeypatch.setattr(support, "create_app", lambda settings: create_app(settings, lambda: clock.now))
     with support.serving(database_url) as service:
         yield service.api()
@@ -41,7 +41,7 @@ def timed(clock, database_url, monkeypatch):
 
 @pytest.fixture
 def fresh(database_url):
-    """A service on a database of the test's own."""
+    """Provide a service on a database of the test's own."""
     with support.serving(database_url) as service:
         yield service
 

@@ -1,5 +1,6 @@
-"""`python -m app.admin`: the same changes from the shell; secrets alone on standard output, passwords never
-among the arguments.
+"""`python -m app.admin` makes the same changes from the shell.
+
+Standard output contains secrets alone. Passwords are never among the arguments.
 """
 
 import io

@@ -186,7 +186,7 @@ def test_the_throttled_cost_nothing(services, alice, monkeypatch):
 
 @pytest.fixture
 def quick(services, monkeypatch):
-    """The house with a hasher that only compares, so that attacks take no time."""
+    """Provide the services with a hasher that only compares, so that attacks take no time."""
 
     class Comparing:
         def verify(self, stored, password):

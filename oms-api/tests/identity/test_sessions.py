@@ -24,7 +24,7 @@ from tests.support.people import LAPTOP, RING, THIEF, create_person, houses, run
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """The monotonic clock, set by hand."""
+    """Provide the monotonic clock, which the test sets by hand."""
     clock = [100.0]
     for module in ("sessions", "authenticator"):
         monkeypatch.setattr(f"app.identity.service.{module}.monotonic_seconds", lambda: clock[0])

@@ -56,7 +56,7 @@ def part(value):
 
 
 def forged(claims=None, header=None, secret=b"o" * 40):
-    """A token put together by hand, whose signature is good for the secret."""
+    """Return a token that is put together by hand and whose signature is valid for the secret."""
     head = {"alg": "HS256"} | HEADER if header is None else header
     signed = f"{part(head)}.{part(CLAIMS if claims is None else claims)}"
     return f"{signed}.{part(hmac.digest(secret, signed.encode(), hashlib.sha256))}"

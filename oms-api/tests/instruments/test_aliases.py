@@ -40,7 +40,7 @@ def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
 
 @pytest.fixture
 def class_shares(api):
-    """A desk at which BRK.B is listed and quoted."""
+    """Provide a desk at which BRK.B is listed and quoted."""
     assert api.put("/instruments/BRK.B", TERMS).json()["aliases"] == ["BRK-B"]
     api.quote("BRK-B", "99", "100", "100")
     return api

@@ -16,7 +16,7 @@ def rate(api, price, pair="USD/INR"):
 
 @pytest.fixture
 def rupees(api):
-    """A desk with a portfolio of 1,000,000 INR, and a share that is listed in USD."""
+    """Provide a desk with a portfolio of 1,000,000 INR, and a share that is listed in USD."""
     return in_rupees(api)
 
 

@@ -10,7 +10,7 @@ from tests.factories import trade_body
 
 @pytest.fixture
 def busy(api):
-    """A desk with 24 trades: 2 portfolios × 3 symbols × 2 sides × 2 people."""
+    """Provide a desk with 24 trades: 2 portfolios × 3 symbols × 2 sides × 2 people."""
     trades = [
         trade_body(portfolio_name=name, symbol=symbol, side=side, user_id=user, quantity="1", gmv="1")
         for name in ("Growth", "Income")

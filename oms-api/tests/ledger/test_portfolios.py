@@ -71,7 +71,7 @@ def test_a_refused_trade_makes_no_portfolio(api):
 
 @pytest.fixture
 def shelf(api):
-    """A desk with five portfolios."""
+    """Provide a desk with five portfolios."""
     for name in ("Growth", "growth 100%", "Income_1", "Größe", "日本"):
         api.trade(portfolio_name=name, quantity="1", gmv="2")
     return api

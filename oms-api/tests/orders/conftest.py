@@ -7,14 +7,14 @@ from tests.orders.rig import Rig
 
 @pytest.fixture
 def market(api):
-    """A desk with an empty portfolio Growth, at which AAPL is quoted 99 to 101, last 100."""
+    """Provide a desk with an empty portfolio Growth, at which AAPL is quoted 99 to 101, last 100."""
     api.quote("AAPL", "99", "101", "100")
     return api.open_portfolio()
 
 
 @pytest.fixture
 def rig(engine):
-    """The handler by itself, with AAPL quoted 99 to 101."""
+    """Provide the handler by itself, with AAPL quoted 99 to 101."""
     made = Rig(engine)
     made.quote("99", "101", "100")
     return made

@@ -49,7 +49,7 @@ def order(rig, **changes):
 
 
 def opened(rig):
-    """An order in a portfolio that exists before the batch."""
+    """Return an order in a portfolio that exists before the batch."""
     rig.open_portfolio()
     return order(rig)
 
@@ -76,7 +76,7 @@ def test_one_that_is_refused_harms_no_other(rig):
 
 
 def quote(rig, *, is_new):
-    """A quote that matches nothing."""
+    """Return a quote that matches nothing."""
     return QuoteArrived(rig.tenant, rig.quote_of("AAPL", "98.5", "101.5", "100"), iso(rig.now), is_new)
 
 

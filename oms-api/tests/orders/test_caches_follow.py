@@ -19,7 +19,7 @@ SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_si
 
 @pytest.fixture
 def processes(serve, database_url, monkeypatch):
-    """The same desk at two processes, the first of which has cached all that it caches."""
+    """Provide one desk at two processes, the first of which has cached all that it caches."""
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
     with serve() as first, serve() as second:

@@ -25,7 +25,7 @@ RUPEES = {"name": "Growth", "base_currency": "INR", "opening_cash": "10000000"}
 
 @pytest.fixture
 def zerodha(api):
-    """A portfolio in INR that Zerodha charges, and a share of the NSE."""
+    """Provide a portfolio in INR with the charges of Zerodha, and a share of the NSE."""
     good(api.post("/portfolios", RUPEES | {"cost_schedule": "Zerodha"}), 201)
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     return api

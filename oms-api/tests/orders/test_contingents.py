@@ -13,7 +13,7 @@ def bracket(api, **changes):
 
 @pytest.fixture
 def quiet(api):
-    """A desk at which BRK is quoted above the entry of the bracket."""
+    """Provide a desk at which BRK is quoted above the entry of the bracket."""
     api.quote("BRK", "51", "52", "51")
     return api
 

@@ -17,7 +17,7 @@ SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 @pytest.fixture
 def rupees(api):
-    """A desk with a book of 1,000,000 INR, 80 of them for a dollar, and a share at 100 dollars."""
+    """Provide a desk with a book of 1,000,000 INR, at 80 INR for a dollar, and a share at 100 dollars."""
     made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
     assert api.post("/portfolios", made).status_code == 201
     assert api.put("/instruments/AAPL", SHARE).status_code == 200
@@ -152,7 +152,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 def euros(engine):
-    """A writer whose portfolio is in dollars, and a share in euros at 100."""
+    """Provide a writer whose portfolio is in dollars, and a share in euros at 100."""
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, Instrument("AAPL", currency="EUR", is_listed=True), NOON)
     rig = Rig(engine)

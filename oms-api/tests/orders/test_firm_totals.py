@@ -17,7 +17,7 @@ MOST, AT = Decimal(1500), "2026-11-20T00:00:00.000000Z"
 
 @pytest.fixture
 def limited(rig):
-    """A firm that may be exposed by 1,500 in all, with an order for 1,000 that rests in another portfolio."""
+    """Provide a firm with an exposure limit of 1,500 and a resting order for 1,000 in another portfolio."""
     rig.place(portfolio="Other", type="LIMIT", limit_price="100")
     limit = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_GROSS_EXPOSURE, MOST, set_at=AT)
     with unit_of_work(rig.engine) as connection:

@@ -1,5 +1,7 @@
-"""The order state changes of FIX 5.0 SP2, appendix D, as a table: what is asked and what the broker says, and
-what our order says after each step, in FIX's words (OrdStatus, CumQty, LeavesQty).
+"""The order state changes of FIX 5.0 SP2, appendix D, as a table.
+
+Each scenario says what is asked and what the broker says, and what our order says after each step, in FIX's
+words (OrdStatus, CumQty, LeavesQty).
 
 Left out, with the reason:
 

@@ -78,7 +78,7 @@ _CLONED = {
 
 @pytest.fixture(scope="module")
 def empty(new_database):
-    """A database whose tables nobody analyses."""
+    """Provide a database whose tables are never analysed."""
     engine = connect_engine(new_database("postgresql"))
     with unit_of_work(engine) as connection:
         for table in _CLONED:
@@ -89,7 +89,7 @@ def empty(new_database):
 
 @pytest.fixture(scope="module")
 def writer(empty):
-    """The service's own connection: what it plans for empty tables it may keep."""
+    """Provide the service's own connection, which may keep the plans that it makes for empty tables."""
     engine = connect_engine(empty.url.render_as_string(hide_password=False), tenant_scoped=True)
     with engine.connect().execution_options(writes=True) as connection:
         yield connection

@@ -13,7 +13,7 @@ from tests.orders.rig import ticket
 
 @pytest.fixture
 def takes(rig, monkeypatch):
-    """What is taken from the message rate."""
+    """Provide the list of the message counts that are taken from the message rate."""
     taken: list[int] = []
     take = MessageRate.take
 

@@ -55,7 +55,7 @@ _NUMBERS = {
 
 @pytest.fixture(scope="module")
 def many(backend, new_database):
-    """A database with 100,000 orders, ten of which are unlike the others."""
+    """Provide a database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
     exact = _exact(engine)
     with response_timeout(FILL_SECONDS), unit_of_work(engine) as connection:

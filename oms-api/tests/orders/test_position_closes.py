@@ -115,7 +115,7 @@ def test_a_part_is_closed_while_only_reducing_is_allowed(market):
 
 
 def filled_while_reducing(market):
-    """A bracket that filled while only reducing was allowed, which is over: its exits work."""
+    """Return a bracket that filled during REDUCING, which is over: its exits work."""
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
     set_switch(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")
@@ -168,7 +168,7 @@ def test_an_exit_cuts_a_close_that_rests(market):
 
 
 def rest_of_close(rig, quantity="4"):
-    """A bracket of 10 whose position is being closed by `quantity`, of which 1 has filled."""
+    """Return a bracket of 10 and the order that closes `quantity` of its position, of which 1 has filled."""
     entry = rig.place(take_profit=Target(amount("120")), stop_loss=Protection(amount("80")))
     rig.quote("99", "101", "100", bid_size="1")
     resting = rig.close(quantity=quantity).orders[0].order

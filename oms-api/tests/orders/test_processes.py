@@ -29,7 +29,7 @@ def quote(http, symbol, price):
 
 
 def resting(number):
-    """A ticket that waits for 90, some in brackets."""
+    """Return a ticket that waits for 90; every third one is a bracket."""
     body = ticket_body(
         type="LIMIT", limit_price="90", quantity="1", time_in_force="GTC", client_order_id=f"order-{number}"
     )

@@ -16,7 +16,7 @@ WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 @pytest.fixture
 def busy(rig):
-    """A database where a bit of everything has happened."""
+    """Provide a database where a bit of everything has happened."""
     rig.place()
     rig.place(quantity="2000000")
     rig.place(**WAITING, take_profit=Target(Decimal(120)))

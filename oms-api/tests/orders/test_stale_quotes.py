@@ -49,7 +49,7 @@ def rig(engine, feed):
 
 
 def check_quotes(rig, feed, symbol="AAPL"):
-    """What the market duty does with a symbol that somebody waits for."""
+    """Return what the market watcher does with a symbol that an order waits for."""
     (outcome,) = rig.run(QuoteArrived(rig.tenant, feed.quotes[symbol], rig.now.isoformat(), is_new=False))
     return outcome
 

@@ -81,12 +81,12 @@ def test_a_halted_portfolio_that_is_renamed_stays_halted(market):
 
 
 def person_at(market):
-    """A person of the desk's own Slack workspace: one workspace is one tenant's."""
+    """Return a person of the desk's own Slack workspace: a workspace belongs to one tenant."""
     return f"slack:T{market.tenant_id}:U1"
 
 
 def acting(market):
-    """The desk as a person sees it through the key of a bot."""
+    """Return a function that places orders for a person through the key of a bot."""
     bot = market.with_key(market.service.mint("trade act_as", market.tenant_id))
     market.claim_workspace(f"T{market.tenant_id}")
     person = {"X-On-Behalf-Of": person_at(market)}

@@ -28,8 +28,10 @@ def working(side: str, leaves: str, limit: str | None = None, **changes: Any) ->
 
 
 def risk(**changes: Any) -> RiskInput:
-    """Return the input for `order`; `position` and `orders` make the book, `elsewhere` is a list of books,
-    changes of limits are named as they are.
+    """Return the input for `order`.
+
+    `position` and `orders` make the book, `other_exposure` is a list of books, and changes of limits have the
+    limits' names.
     """
     asked = changes.pop("order", None) or order()
     prices = changes.pop("prices", PRICES)

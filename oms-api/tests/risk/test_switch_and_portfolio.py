@@ -1,5 +1,6 @@
-"""The kill switch and portfolios that are made, renamed, or have orders of their own; reported trades above
-all.
+"""The kill switch and portfolios that are created, renamed, or have orders of their own.
+
+The emphasis is on reported trades.
 """
 
 import pytest

@@ -8,7 +8,7 @@ from tests.support.service import ApiClient
 
 @pytest.fixture
 def narrowed(service, api):
-    """A key of the same tenant that is narrowed to the portfolio Growth."""
+    """Provide a key of the same tenant that is narrowed to the portfolio Growth."""
     api.trade(portfolio_name="Growth")
     api.trade(portfolio_name="Secret")
     made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})

@@ -33,7 +33,7 @@ _numbers = count(1000)
 
 @cache
 def password_hash() -> str:
-    """The hash of PASSWORD, with the service's parameters."""
+    """Return the hash of PASSWORD, with the service's parameters."""
     passwords = Passwords()
     made = asyncio.run(passwords.hash(PASSWORD))
     passwords.close()

@@ -77,7 +77,7 @@ _KINDS = {
 
 @pytest.fixture(scope="module")
 def forged(backend, new_database) -> Iterator[Connection]:
-    """A connection to a database in which everything happened, and on which nothing guards it."""
+    """Provide a connection to a database in which everything happened and which has no guards."""
     url = new_database(backend)
     with serving(url) as service:
         fill_tables(service)
@@ -113,8 +113,9 @@ def test_the_document_lists_what_cannot_be_proven():
 
 
 def unnoticed(connection: Connection, table: Table, kinds: list[str], *, is_brief: bool = False) -> set[str]:
-    """Return the columns of rows that can be forged unnoticed. Where it `is_brief`, each is forged once, and
-    what cannot be proven is left alone.
+    """Return the columns of rows that can be forged unnoticed.
+
+    If `is_brief` is true, each is forged once, and what cannot be proven is left alone.
     """
     found = set()
     left_alone = UNPROVEN.get(table.name, set()) if is_brief else set()

@@ -64,7 +64,7 @@ ODD = factories.state(quantity="1000", gmv="1")
 
 @pytest.fixture
 def restarted(workspace: Workspace):
-    """A bot that does not know that this form has traded 100 AAPL."""
+    """Provide a bot that does not know that this form has traded 100 AAPL."""
     workspace.submit()
     workspace.slack.wait_for("chat.postMessage")
     restarted = workspace.restarted()

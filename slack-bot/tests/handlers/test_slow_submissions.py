@@ -188,7 +188,7 @@ EDITED = factories.state(quantity="90", gmv="15750")
 
 @pytest.fixture
 def unsettled(workspace: Workspace):
-    """The metadata of a form whose outcome stayed unknown."""
+    """Provide the metadata of a form whose outcome stayed unknown."""
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))

@@ -133,7 +133,7 @@ def health(workspace: Workspace):
 
 @pytest.fixture
 def clock(workspace: Workspace, monkeypatch):
-    """The time of the health checks: a list with one number of seconds."""
+    """Provide the time of the health checks: a list with one number of seconds."""
     now = [1000.0]
     for probe in workspace.bot.health._probes.values():
         monkeypatch.setattr(probe, "_clock", lambda: now[0])

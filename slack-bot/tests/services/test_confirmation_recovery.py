@@ -22,7 +22,7 @@ OWED = replace(STORED, submitted_at=NOW - 60)
 
 @pytest.fixture
 def left(workspace: Workspace):
-    """A bot whose previous process ended while a trade was being sent."""
+    """Provide a bot whose previous process ended while a trade was being sent."""
     workspace.bot.services.confirmations.add(OWED)
     workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
     return workspace

@@ -44,7 +44,7 @@ def slack(server) -> WebClient:
 
 @pytest.fixture
 def trigger(page: Page, bot: FakeBot) -> str:
-    """A new trigger id of Ava."""
+    """Provide a new trigger id of Ava."""
     return page.trigger(bot)
 
 

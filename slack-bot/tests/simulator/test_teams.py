@@ -11,7 +11,7 @@ SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
 
 @pytest.fixture
 def kims_form(slack, page, bot):
-    """A form that is open for Kim."""
+    """Provide a form that is open for Kim."""
     page.send_text("/trade", channel="partners", user="kim")
     element = {"type": "plain_text_input", "action_id": "a"}
     label = {"type": "plain_text", "text": "x"}

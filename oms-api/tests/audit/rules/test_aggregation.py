@@ -1,5 +1,6 @@
-"""Acts alike become one row with a count: however many come, rows and memory are bounded, and no act goes
-uncounted.
+"""Similar acts become one row with a count.
+
+However many acts come, rows and memory are bounded, and every act is counted.
 """
 
 import tracemalloc

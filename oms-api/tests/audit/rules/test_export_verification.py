@@ -1,5 +1,7 @@
-"""An export proves itself: whatever is changed, removed, inserted or swapped in it is found, and the first
-bad line is named; what is cut off its end is found by the detached head.
+"""An export proves itself: every change of it is found.
+
+Whatever is changed, removed, inserted or swapped in it is found, and the first bad line is named. What is cut
+off its end is found by the detached head.
 """
 
 import orjson

@@ -16,7 +16,7 @@ STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
 
 
 def denied(situation):
-    """The code of the denial and the largest quantity that would pass, 0 where a price is at fault."""
+    """Return the code of the denial and the largest quantity that would pass, 0 where a price is at fault."""
     denial = evaluate_order(situation)
     return denial and (denial.code, f"{(denial.largest_passing or ZERO).normalize():f}")
 
