@@ -333,7 +333,7 @@ def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
 
-        for reading in ("statement", "statements"):
+        for reading in ("get_statement", "get_statements"):
             monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
         answer = api.get(f"/portfolio/x{asked}")
         assert answer.status_code == 500

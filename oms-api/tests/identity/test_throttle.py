@@ -170,7 +170,7 @@ def exchange(*pools):
         mine = [(pool, taken) for pool, taken in drained if taken.bucket.name == name]
         left = PAIR.attempts - sum(taken.number for _, taken in mine)
         for pool, taken in mine:
-            pool.settle(taken.bucket, left)
+            pool.update_level(taken.bucket, left)
 
 
 def test_processes_that_share_count_guesses_together(clock):

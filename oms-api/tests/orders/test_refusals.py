@@ -121,8 +121,7 @@ def make_commands(rig):
         (reversal,) = rig.run(ReverseTrade(booked_by(rig), second.row.trade_id, "twice"))
         mine = rig.one(order(rig, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine"))
         done = rig.one(order(rig, "done"))
-        rig.open_portfolio("Stopped")
-        rig.one(trade(rig, "stopped", portfolio="Stopped"))
+        rig.run(trade(rig, "stopped", portfolio="Stopped"))
         ending = rig.place(
             type="LIMIT",
             limit_price="90",

@@ -27,7 +27,7 @@ def written(gathering, now, **how):
     """Take what is due as if it were written at once; return (entry, count) of each row."""
     taken = gathering.take(now, **how)
     for key in taken:
-        gathering.settle(key)
+        gathering.confirm(key)
     return [(counted.entry, counted.count) for counted in taken.values()]
 
 
