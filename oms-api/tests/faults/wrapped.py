@@ -95,7 +95,7 @@ def answer_before_commit(_: int) -> None:
         while batch := self._next_batch():
             connection = self._writing._connected()
             with connection.begin():
-                outcomes = self._writing._handler.handle(connection, [item.work for item in batch])
+                outcomes = self._writing._handler.handle(connection, [item.command for item in batch])
                 self._answer(batch, outcomes)
                 time.sleep(LOST_SECONDS)
 
@@ -105,19 +105,19 @@ def answer_before_commit(_: int) -> None:
 def drop_every(number: int) -> None:
     """Sabotage: leave every `number`th row out of the ledger."""
     insert_trades, calls = queries.insert_trades, count(1)
-    put(queries, "new_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number]))
+    put(queries, "insert_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number]))
 
 
 def forget_keys(_: int) -> None:
     """Sabotage: bind no idempotency key, so that a repeat trades again."""
     handle = Recording.handle
 
-    def forgetting(self: Any, connection: Any, works: Any) -> Any:
+    def forgetting(self: Any, connection: Any, commands: Any, *rest: Any) -> Any:
         kept = [
-            work._replace(origin=work.origin._replace(idempotency_key=None, request_hash=None))
-            for work in works
+            command._replace(origin=command.origin._replace(idempotency_key=None, request_hash=None))
+            for command in commands
         ]
-        return handle(self, connection, kept)
+        return handle(self, connection, kept, *rest)
 
     put(Recording, "handle", forgetting)
 
