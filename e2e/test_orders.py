@@ -36,7 +36,8 @@ def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, dep
     quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
-    expect(orders).to_contain_text("None.")
+    expect(orders).to_contain_text("Working orders")
+    expect(orders).not_to_contain_text("DESKA")
 
     legs = {"take_profit": {"limit_price": "1600"}, "stop_loss": {"stop_price": "1300"}}
     place(deployment, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs)

@@ -138,21 +138,21 @@ def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start
     for port in ports.values():
         assert f"http://127.0.0.1:{port}" in running.printed
         assert run.is_healthy(port)
-    assert running.end() == 0
+    assert running.stop() == 0
     assert not any(run.answers(port) for port in ports.values())
 
 
 def test_ctrl_c_stops_all_of_it(start, ports):
     running = start()
     running.wait_for("Press Ctrl-C to stop.")
-    assert running.end(signal.SIGINT) == 0
+    assert running.stop(signal.SIGINT) == 0
     assert not any(run.answers(port) for port in ports.values())
 
 
 def test_no_secret_is_printed(start, tree):
     running = start()
     running.wait_for("Press Ctrl-C to stop.")
-    running.end()
+    running.stop()
     key = key_of(tree)
     assert key not in running.printed
     assert "xoxb-" not in running.printed
@@ -167,7 +167,7 @@ def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
     assert run.is_healthy(ports["BOT_PORT"])
     running.wait_for("started again")
     wait_until(lambda: run.is_healthy(ports["OMS_PORT"]))
-    assert running.end() == 0
+    assert running.stop() == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel to stop children with their parent")
@@ -204,7 +204,7 @@ def test_trades_survive_a_stop_and_a_start(start, tree, ports):
     )
     with oms:
         placed = oms.post("/trade", json=trade).raise_for_status().json()
-        running.end()
+        running.stop()
         again = start()
         again.wait_for("Press Ctrl-C to stop.")
         assert oms.get(f"/trades/{placed['trade_id']}").raise_for_status().json() == placed["trade"]
