@@ -1,5 +1,6 @@
 """Trade ids: unique, ordered by time, ascending past what other processes wrote."""
 
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ def test_ids_are_never_far_ahead_of_the_clock(moments):
 
 
 def test_a_clock_that_jumped_forward_and_back_leaves_ids_at_its_time_and_is_logged(caplog):
+    caplog.set_level(logging.WARNING, logger="app.ids")
     ids = TradeIds()
     jumped = ids.next(1, NOON + timedelta(days=1))
     made = [ids.next(1, NOON + timedelta(milliseconds=number)) for number in range(3)]

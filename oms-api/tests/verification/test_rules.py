@@ -167,6 +167,12 @@ def test_a_workspace_belongs_to_the_tenant_whose_own_entry_says_so():
     assert expected_after(*copies).workspaces == {}
 
 
+def test_a_workspace_that_changed_hands_belongs_to_the_tenant_of_the_newest_entry():
+    bound = act("workspace.bound", "workspace:T1", None, {"team_id": "T1", "tenant": "default"})
+    released = act("workspace.released", "workspace:T1", {"team_id": "T1", "tenant": "default"}, at=AT)
+    assert expected_after(bound, released).workspaces == {"T1": {"tenant_id": 1, "bound_at": LATER}}
+
+
 def switch(state: str, name: str) -> RiskEvent:
     said = {"scope": "portfolio", "name": name, "state": state, "reason": None, "set_by": "key"}
     return RiskEvent(1, AT, "kill_switch.halted", said)
