@@ -22,6 +22,11 @@ EXPECTED = {
     "GET /trades": EVERYBODY,
     "GET /trades/{trade_id}": EVERYBODY,
     "GET /metrics": "",  # keys of the first tenant alone: it counts all tenants' work
+    "GET /pnl": EVERYBODY,
+    "GET /pnl/today": EVERYBODY,
+    "GET /daily-stats": EVERYBODY,
+    "GET /round-trips": EVERYBODY,
+    "GET /lots": EVERYBODY,
     "GET /roles": EVERYBODY,
     "GET /positions": EVERYBODY,
     "GET /positions/{portfolio}/{symbol}": EVERYBODY,
