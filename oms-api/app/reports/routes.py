@@ -29,7 +29,9 @@ from app.wire.dependencies import TheClock, TheReaders
 router = APIRouter(tags=["reports"])
 
 
-@router.get("/pnl", summary="Get profit and loss by group", responses=responses(200, {"model": ProfitReportOut}))
+@router.get(
+    "/pnl", summary="Get profit and loss by group", responses=responses(200, {"model": ProfitReportOut})
+)
 async def get_profit(
     caller: Reader,
     query: Annotated[ProfitQuery, Query()],
@@ -49,7 +51,9 @@ async def get_profit(
     return answer(serialize_profit(query.by, filters, report))
 
 
-@router.get("/pnl/today", summary="Get profit and loss of today", responses=responses(200, {"model": ProfitReportOut}))
+@router.get(
+    "/pnl/today", summary="Get profit and loss of today", responses=responses(200, {"model": ProfitReportOut})
+)
 async def get_todays_profit(
     caller: Reader,
     query: Annotated[TodayQuery, Query()],

@@ -75,9 +75,9 @@ class _OpenTrip:
         self.highest_price = max(self.highest_price, booked.price)
         self.lowest_price = min(self.lowest_price, booked.price)
         rate = ratio(fill.value, fill.local_value) if fill.local_value else None
-        self._look_at(booked.price, rate)
+        self._value_at(booked.price, rate)
 
-    def _look_at(self, price: Decimal, rate: Decimal | None) -> None:
+    def _value_at(self, price: Decimal, rate: Decimal | None) -> None:
         value = product(self.position.quantity, price)
         if rate is not None:
             value = product(value, rate)
