@@ -56,6 +56,7 @@ EXPECTED = {
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
     "POST /orders:cancel-all": "trader approver risk admin",
     "POST /positions:close": TRADERS,
+    "PUT /positions/{portfolio}/{symbol}/exits": TRADERS,
     "POST /trade": TRADERS,
     "POST /trades:batch": TRADERS,
     "POST /trades/{trade_id}:reverse": TRADERS,

@@ -51,7 +51,8 @@ def test_lots_add_up(trades):
     assert sum((one.side.sign * one.quantity for one in found.open), Decimal(0)) == position.quantity
     assert len({one.side for one in found.open}) <= 1
     total = sum((one.charges for one in fills), Decimal(0))
-    assert sum((one.charges for one in [*found.open, *found.closed]), Decimal(0)) == total
+    parts = [one.charges for one in found.open] + [one.charges for one in found.closed]
+    assert sum(parts, Decimal(0)) == total
     # Bought less sold is what the open lots cost less what the closed ones realised.
     paid = sum((one.fill.side.sign * one.fill.value for one in fills), Decimal(0))
     held = sum((one.side.sign * one.value for one in found.open), Decimal(0))

@@ -7,7 +7,7 @@ from hypothesis import given
 from app.ledger.rules.accounting import Fill, Side, replay
 from app.reports.rules.round_trips import list_round_trips
 from app.reports.rules.values import BookedFill
-from tests.reports.fills import BOOK, TRADES, book
+from tests.reports.fills import BOOK, TRADES, amounts, book
 
 
 def trips(*trades):
@@ -31,7 +31,7 @@ def test_a_trip_averages_its_entries_and_exits():
         11,
         Decimal("11.75"),
     )
-    assert (trip.realized_pnl, trip.charges, trip.net_pnl) == (150, 4, 146)
+    assert (trip.realized_pnl, trip.charges, trip.net_pnl) == amounts(150, 4, 146)
     assert (trip.opened_at[14:16], trip.closed_at[14:16]) == ("00", "03")
     assert (trip.opening_trade_id, trip.closing_trade_id, trip.trades) == ("T0", "T3", 4)
 
@@ -45,15 +45,15 @@ def test_a_trade_through_zero_ends_one_trip_and_starts_the_next():
 
 def test_extremes_are_those_of_the_prices_traded_while_it_was_open():
     (trip,) = trips(("BUY", 100, 10), ("BUY", 100, 8), ("SELL", 100, 13), ("SELL", 100, 12))
-    assert (trip.highest_price, trip.lowest_price) == (13, 8)
+    assert (trip.highest_price, trip.lowest_price) == amounts(13, 8)
     # 100 @ 10 and 100 @ 8: at 8 the trip is down 200; at 13 it is up 400 realised and 400 unrealised.
-    assert (trip.max_adverse, trip.max_favorable) == (200, 800)
+    assert (trip.max_adverse, trip.max_favorable) == amounts(200, 800)
 
 
 def test_a_short_gains_when_the_price_falls():
     (trip,) = trips(("SELL", 10, 100), ("SELL", 10, 110), ("BUY", 20, 90))
-    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == (105, 90, 300)
-    assert (trip.max_adverse, trip.max_favorable) == (100, 300)
+    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == amounts(105, 90, 300)
+    assert (trip.max_adverse, trip.max_favorable) == amounts(100, 300)
 
 
 def test_what_is_open_is_no_trip():
@@ -66,8 +66,8 @@ def test_prices_are_in_the_instruments_currency_and_amounts_in_the_portfolios():
         dollars("B", Side.SELL, "210", rate="84"),
     ]
     (trip,) = list_round_trips(BOOK, fills)
-    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == (200, 210, 9_400)
-    assert (trip.max_adverse, trip.max_favorable) == (0, 9_400)
+    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == amounts(200, 210, 9_400)
+    assert (trip.max_adverse, trip.max_favorable) == amounts(0, 9_400)
 
 
 @given(TRADES)
