@@ -215,7 +215,7 @@ def test_a_group_in_a_group_is_refused_in_words(market, second):
     body = {"kind": "OTO", "orders": [ticket_body(), *second]}
     answer = market.post("/orders:group", body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "orders")
-    assert "`take_profit` and `stop_loss`" in answer.json()["detail"]
+    assert "`take_profit` and `stop_loss`" in answer.json()["errors"][0]["message"]
 
 
 def test_a_group_repeated_under_its_key_gives_the_same_orders(market):
