@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from app.identity.queries.tenants import find_opening_cash
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import new_row_id
 from app.ledger.errors import NoSuchPortfolio, PortfolioExists
@@ -19,11 +20,14 @@ from app.text import name_key
 
 
 class NewPortfolio(NamedTuple):
-    """A paper portfolio to create. `opening_cash` is in its base currency."""
+    """A paper portfolio to create.
+
+    `opening_cash` is in its base currency, None for the tenant's default.
+    """
 
     name: str
     base_currency: str
-    opening_cash: Decimal
+    opening_cash: Decimal | None
     cost_schedule: str
 
 
@@ -44,6 +48,9 @@ def create_portfolio(
     tenant_id, key = context.caller.tenant_id, name_key(portfolio.name)
     if queries.find_settings(connection, tenant_id, key) is not None:
         raise PortfolioExists(portfolio.name)
+    cash = portfolio.opening_cash
+    if cash is None:
+        cash = find_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
         portfolio._asdict()
@@ -52,13 +59,14 @@ def create_portfolio(
             "tenant_id": tenant_id,
             "name_key": key,
             "kind": "paper",
-            "cash": portfolio.opening_cash,
+            "opening_cash": cash,
+            "cash": cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = portfolio._asdict() | {"opening_cash": money_text(fixed(portfolio.opening_cash))}
+    facts = portfolio._asdict() | {"opening_cash": money_text(fixed(cash))}
     entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 

@@ -6,7 +6,6 @@ from typing import Any
 from app.brokers.rules.rejections import find_rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
-from app.identity.errors import NotYourPortfolio
 from app.ledger.service.commands import Origin
 from app.money import ZERO, ratio, round_down_to
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
@@ -97,8 +96,8 @@ def find_repeated_request(
 ) -> Done | None:
     """Return the earlier outcome of the same request, None if it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request, and
-    NotYourPortfolio if it identifies an order that the caller may not see.
+    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
+    caller may not see do not count.
     """
     known = _find_visible_order(context, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
@@ -116,10 +115,11 @@ def find_repeated_request(
 
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    order = context.orders_by_request_key.get((origin.tenant_id, name))
-    if order is not None and not context.sees(origin, (order.tenant_id, order.portfolio_id)):
-        raise NotYourPortfolio
-    return order
+    """Return the oldest order with a key or client order id, that of the same request if there is one."""
+    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    visible = [one for one in orders if context.sees(origin, (one.tenant_id, one.portfolio_id))]
+    same = [one for one in visible if one.request_hash == origin.request_hash]
+    return min(same or visible, key=_age, default=None)
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
@@ -133,9 +133,7 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
 def add(context: BatchContext, order: Order) -> Order:
     """Store a new order and index its request keys."""
     added = context.order_store.add(order, order.placed_by)
-    context.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = added
-    if order.idempotency_key:
-        context.orders_by_request_key[order.tenant_id, order.idempotency_key] = added
+    context.index_request_keys([added])
     return added
 
 
