@@ -43,6 +43,20 @@ class Portfolio(Base):
     processes cache. `trading_state` is set by kill switches. `cost_schedule` defines the charges of its later
     orders and trades. `fee_totals` is what the US fees of its last New York day are computed from (see
     `costs.rules.booking`).
+
+    The settings, null where none is set:
+
+    - `cost_schedules`: JSON object of schedules by market, `{"IN": "zerodha", "US": "us_equity"}`. It takes
+      the place of `cost_schedule`.
+    - `calendar`: the market code whose calendar is the portfolio's: XNYS, XNSE, XBOM or CRYPTO.
+    - `enforce_sessions`: "off", "hold" (orders wait for the open) or "deny". The API says false for "off",
+      and true means "hold".
+    - `approval`: JSON object `{"mode": "always" | "above_value" | "above_equity_share" | "instruments",
+      "value": "50000" | null, "instruments": ["TSLA"], "approvers": ["role:risk", "slack:T1:U1"],
+      "expires_minutes": 30, "max_move_percent": "1"}`. `value` is in the portfolio's currency, or the
+      share of its equity in percent.
+    - `participation`: the most of a bar's or quote's quantity that its orders may take, in percent.
+    - `slippage`: how much worse than the quote its market orders fill, in basis points.
     """
 
     __tablename__ = "portfolios"
@@ -75,6 +89,12 @@ class Portfolio(Base):
     orders_stamp: Mapped[str] = mapped_column(String(16), server_default="")
     cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
     fee_totals: Mapped[str | None] = mapped_column(Text)
+    cost_schedules: Mapped[str | None] = mapped_column(Text)
+    calendar: Mapped[str | None] = mapped_column(String(10))
+    enforce_sessions: Mapped[str] = mapped_column(String(4), server_default="off")
+    approval: Mapped[str | None] = mapped_column(Text)
+    participation: Mapped[Decimal | None] = mapped_column(Amount)
+    slippage: Mapped[Decimal | None] = mapped_column(Amount)
 
 
 class Trade(Base):

@@ -54,10 +54,11 @@ def portfolio_rows(connection: Connection, where: str = "") -> Generator[Portfol
 
 
 def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield the creation values of all with, and its settings; Amounts and instants are canonical text."""
+    """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
-        "cost_schedule",
+        *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
+        *("participation", "slippage"),
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):

@@ -31,7 +31,7 @@ class PortfolioState:
 
     `last_created_at` is canonical text. `orders_stamp` changes when an order changes or projections are
     repaired; with `last_hash` it is the version of what is cached. `cost_schedule` and `fee_totals` are as in
-    `costs.rules.booking`.
+    `costs.rules.booking`; the settings after them as in `ledger.models.Portfolio`.
     """
 
     id: int
@@ -52,6 +52,10 @@ class PortfolioState:
     base_currency: str
     cost_schedule: str
     fee_totals: str | None
+    cost_schedules: str | None = None
+    calendar: str | None = None
+    enforce_sessions: str = "off"
+    approval: str | None = None
 
 
 class Entry(NamedTuple):
