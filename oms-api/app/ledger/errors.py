@@ -112,3 +112,12 @@ class PortfolioExists(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is a portfolio {name!r} already.")
+
+
+class FixedAtCreation(Conflict):
+    """Raise when a request would change what is fixed when a portfolio is created."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            f"`{field}` cannot be changed. Create another portfolio, or deposit and withdraw cash."
+        )

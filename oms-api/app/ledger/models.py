@@ -52,10 +52,10 @@ class Portfolio(Base):
     - `enforce_sessions`: "off", "hold" (orders wait for the open) or "deny". The API says false for "off",
       and true means "hold".
     - `approval`: JSON object `{"mode": "always" | "above_value" | "above_equity_share" | "instruments",
-      "value": "50000" | null, "instruments": ["TSLA"], "approvers": ["role:risk", "slack:T1:U1"],
+      "value": "50000" | null, "instruments": ["TSLA"] or [], "approvers": ["role:risk", "slack:T1:U1"],
       "expires_minutes": 30, "max_move_percent": "1"}`. `value` is in the portfolio's currency, or the
       share of its equity in percent.
-    - `participation`: the most of a bar's or quote's quantity that its orders may take, in percent.
+    - `participation`: the share of a bar's or quote's size that its orders fill at most; 0.1 is 10%.
     - `slippage`: how much worse than the quote its market orders fill, in basis points.
     """
 

@@ -165,39 +165,6 @@ class ReversalIn(BaseModel):
 CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
 
 
-class PortfolioIn(BaseModel):
-    """A paper portfolio to create.
-
-    `opening_cash` is in its base currency. `cost_schedule` charges its trades in all markets that it covers.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: PortfolioName
-    base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
-    opening_cash: OpeningCash = Decimal(1_000_000)
-    cost_schedule: CostSchedule = Schedule.NONE
-
-
-class PortfolioPatch(BaseModel):
-    """The new name, another cost schedule, or both.
-
-    A trade reported under the old name makes a new portfolio. The schedule charges later orders and reported
-    trades; earlier orders keep theirs.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: PortfolioName | None = None
-    cost_schedule: CostSchedule | None = None
-
-    @model_validator(mode="after")
-    def _has_a_change(self) -> "PortfolioPatch":
-        if self.name is None and self.cost_schedule is None:
-            raise PydanticCustomError("change", "Give `name` or `cost_schedule`.", {"field": "name"})
-        return self
-
-
 class PositionOut(BaseModel):
     """A position in one symbol.
 
@@ -286,7 +253,24 @@ class SummaryOut(BaseModel):
     total_sells: int = Field(examples=[0])
     realized_pnl: str = Field(examples=["0.00"])
     cash: str = Field(examples=["982500.00"])
-    cost_schedule: Schedule = Field(description="What charges its trades")
+    opening_cash: str = Field(examples=["1000000.00"], description="Its first cash")
+    cost_schedule: Schedule = Field(description="What charges its trades in all markets it covers")
+    cost_schedules: dict[str, Schedule] | None = Field(
+        description="What charges its trades by market, instead of `cost_schedule`",
+        examples=[{"IN": "zerodha"}],
+    )
+    calendar: str | None = Field(examples=["XNYS"], description="The market whose sessions define its days")
+    enforce_sessions: Literal[False, "hold", "deny"] = Field(
+        description="What becomes of orders outside their sessions", examples=["hold"]
+    )
+    approval: dict[str, Any] | None = Field(description="Which orders need approval")
+    participation: str | None = Field(
+        examples=["0.1"], description="The share of a quote's size that its orders fill at most"
+    )
+    slippage: str | None = Field(
+        examples=["5"], description="How much worse than the quote market orders fill, in basis points"
+    )
+    broker: Literal["paper"] = Field(description="Where its orders go")
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 

@@ -258,3 +258,19 @@ def test_cash_is_what_the_rows_add_up_to(zerodha):
     found = zerodha.portfolio()
     assert (Decimal(found["cash"]), Decimal(found["charges"])) == (cash, charges)
     assert verify_database(zerodha.service.engine).clean
+
+
+def test_schedules_by_market_charge_each_market_by_its_own(api):
+    body = {"name": "Both", "base_currency": "INR", "cost_schedules": {"IN": "zerodha"}}
+    assert api.post("/portfolios", body).status_code == 201
+    share = {"tick_size": "0.01", "lot_size": "1"}
+    api.put("/instruments/RELIANCE", share | {"exchange": "NSE", "currency": "INR"})
+    api.put("/instruments/MSFT", share | {"exchange": "NASDAQ", "currency": "INR"})
+    for symbol in ("RELIANCE", "MSFT"):
+        api.quote(symbol, "1000", "1000", "1000")
+    charged = api.order(symbol="RELIANCE", quantity="400", portfolio_name="Both", product="MIS")
+    free = api.order(symbol="MSFT", quantity="4", portfolio_name="Both")
+    assert (charged["cost_schedule"], free["cost_schedule"]) == ("zerodha", "none")
+    assert api.trade(symbol="MSFT", quantity="4", gmv="4000", portfolio_name="Both")["charges"] == "0.00"
+    reported = api.trade(symbol="RELIANCE", quantity="4", gmv="4000", portfolio_name="Both")
+    assert Decimal(reported["charges"]) > 0

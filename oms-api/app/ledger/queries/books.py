@@ -34,7 +34,7 @@ STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
     *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
-    *("cost_schedules", "calendar", "enforce_sessions", "approval"),
+    *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _NEW = (

@@ -44,6 +44,12 @@ class Book(NamedTuple):
     last_sequence: int
     opening_cash: str
     cost_schedule: str
+    cost_schedules: str | None = None
+    calendar: str | None = None
+    enforce_sessions: str = "off"
+    approval: str | None = None
+    participation: str | None = None
+    slippage: str | None = None
 
 
 class Holding(NamedTuple):
@@ -171,7 +177,7 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
     found = connection.execute(select(*columns).where(*where)).one()
-    return Book(book.id, book.name, book.base_currency, *found, book.opening_cash, book.cost_schedule)
+    return Book(book.id, book.name, book.base_currency, *found, *book[8:])
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
@@ -275,7 +281,7 @@ def _listed(row: Any) -> ListedTrade:  # a row of `trades_of`
     return ListedTrade(canonical_trade(row[: len(COLUMNS)]), row[-2], row[-1])
 
 
-def _text(amount: InstrumentedAttribute[Decimal]) -> Cast[str]:
+def _text(amount: InstrumentedAttribute[Decimal] | InstrumentedAttribute[Decimal | None]) -> Cast[str]:
     """Return the amount as text.
 
     Both databases write the canonical form, so no conversion through decimals is needed.
@@ -294,6 +300,12 @@ _BOOK_COLUMNS = (
     Portfolio.last_sequence,
     _text(Portfolio.opening_cash),
     Portfolio.cost_schedule,
+    Portfolio.cost_schedules,
+    Portfolio.calendar,
+    Portfolio.enforce_sessions,
+    Portfolio.approval,
+    _text(Portfolio.participation),
+    _text(Portfolio.slippage),
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import iso
+from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
 from app.events.service import build_event_insert
@@ -18,6 +19,7 @@ from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
+from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, fixed
 
@@ -56,6 +58,13 @@ class PortfolioState:
     calendar: str | None = None
     enforce_sessions: str = "off"
     approval: str | None = None
+    participation: Decimal | None = None
+    slippage: Decimal | None = None
+
+    def schedule_in(self, exchange: str) -> str:
+        """Return the cost schedule of trades at an exchange; empty where the instrument names none."""
+        market = MARKETS.get(exchange)
+        return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)
 
 
 class Entry(NamedTuple):
@@ -311,6 +320,8 @@ def _state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
     values["cash"], values["realized_pnl"] = _decimal(values["cash"]), _decimal(values["realized_pnl"])
+    for name in ("participation", "slippage"):
+        values[name] = None if values[name] is None else _decimal(values[name])
     if isinstance(values["last_created_at"], datetime):
         values["last_created_at"] = iso(values["last_created_at"])
     return PortfolioState(**values)

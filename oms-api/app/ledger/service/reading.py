@@ -7,6 +7,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
@@ -14,7 +15,8 @@ from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import Book, Holding, ListedTrade
-from app.money import ZERO, fixed, money_text
+from app.ledger.rules.settings import SESSIONS_OFF
+from app.money import ZERO, fixed, money_text, quantity_text
 from app.text import name_key
 
 MAX_COMPARED_NAMES = 2_000
@@ -90,9 +92,21 @@ def build_summary(book: Book) -> dict[str, Any]:
         "total_sells": book.total_trades - book.total_buys,
         "realized_pnl": money_text(book.realized_pnl),
         "cash": money_text(book.cash),
+        "opening_cash": money_text(book.opening_cash),
         "cost_schedule": book.cost_schedule,
+        "cost_schedules": _parse_json(book.cost_schedules),
+        "calendar": book.calendar,
+        "enforce_sessions": False if book.enforce_sessions == SESSIONS_OFF else book.enforce_sessions,
+        "approval": _parse_json(book.approval),
+        "participation": None if book.participation is None else quantity_text(book.participation),
+        "slippage": None if book.slippage is None else quantity_text(book.slippage),
+        "broker": "paper",
         "last_sequence": book.last_sequence,
     }
+
+
+def _parse_json(text: str | None) -> Any:  # an object, None for null
+    return None if text is None else orjson.loads(text)
 
 
 def charges_of(statement: Statement) -> Decimal:

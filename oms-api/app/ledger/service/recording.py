@@ -204,11 +204,13 @@ def _charges(
     """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
     if work.charges is not None:
         return BookedCharges(work.charges)
-    if portfolio.cost_schedule == Schedule.NONE:
+    exchange = batch.books.exchange_of(portfolio.tenant_id, work.symbol)
+    schedule = portfolio.schedule_in(exchange)
+    if schedule == Schedule.NONE:
         return NO_CHARGES
     trade = ChargedTrade(
-        schedule=portfolio.cost_schedule,
-        exchange=batch.books.exchange_of(portfolio.tenant_id, work.symbol),
+        schedule=schedule,
+        exchange=exchange,
         product=work.product,
         side=work.side.value,
         execution=Execution(work.trade.quantity, work.trade.gmv),
