@@ -282,6 +282,15 @@ class PortfolioOut(SummaryOut):
 
     charges: str = Field(examples=["0.00"], description="Of all its trades")
     net_realized_pnl: str = Field(examples=["0.00"])
+    buying_power: str | None = Field(
+        examples=["982500.00"], description="What new orders and withdrawals can use; null with `as_of`"
+    )
+    settled_cash: str | None = Field(
+        examples=["1000000.00"], description="The part of the cash that is settled; null with `as_of`"
+    )
+    unsettled_cash: str | None = Field(
+        examples=["-17500.00"], description="What later settlements add to it; null with `as_of`"
+    )
     positions: dict[str, PositionOut]
 
 

@@ -27,7 +27,8 @@ def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Manag
     row = connection.execute(select(*columns, *names).where(*mine)).one_or_none()
     if row is None:
         return None
-    return Managed(*row[:3], PortfolioSettings._make(map(canonical, row[3:])))
+    name, base_currency, opening_cash, *settings = row
+    return Managed(name, base_currency, opening_cash, PortfolioSettings._make(map(canonical, settings)))
 
 
 def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:
