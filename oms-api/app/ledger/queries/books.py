@@ -219,6 +219,19 @@ def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol:
     return connection.execute(statement).scalar_one_or_none()
 
 
+def has_cash_movement(
+    connection: Connection, tenant_id: int, portfolio_id: int, kind: str, symbol: str, day: str
+) -> bool:
+    """Return whether the portfolio has a cash movement of that kind, symbol and day."""
+    statement = (
+        select(CashMovement.sequence)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .where(CashMovement.kind == kind, CashMovement.symbol == symbol, CashMovement.day == day)
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
+
+
 FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)
 
 

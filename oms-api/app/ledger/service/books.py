@@ -261,6 +261,14 @@ class Books:
         self._events.append((row.tenant_id, f"cash.{row.kind}", payload, row.created_at))
         return row
 
+    def has_cash_movement(self, portfolio: PortfolioState, kind: CashKind, symbol: str, day: str) -> bool:
+        """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
+        wanted = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
+        return any(
+            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == wanted
+            for row in self._cash_rows
+        ) or queries.has_cash_movement(self.connection, *wanted)
+
     def stamp(self, place: tuple[int, int], stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
         self._portfolios[place].orders_stamp = stamp
