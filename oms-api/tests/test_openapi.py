@@ -20,6 +20,7 @@ TRADING = tuple(
     for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs")
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
+DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
 COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
@@ -78,6 +79,8 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/trades/{trade_id}"),
         ("GET", "/api/v1/portfolio/{name}"),
         ("GET", "/api/v1/portfolios"),
+        ("GET", "/api/v1/portfolios/{name}/cash"),
+        ("POST", "/api/v1/portfolios/{name}/cash"),
         ("POST", "/api/v1/orders"),
         ("POST", "/api/v1/orders:group"),
         ("POST", "/api/v1/orders:preview"),
@@ -199,6 +202,8 @@ def test_answers_are_as_described(document, api):
         ("GET", "/api/v1/trades/{trade_id}"): api.get(f"/trades/{trade['trade_id']}"),
         ("GET", "/api/v1/portfolio/{name}"): api.get("/portfolio/growth"),
         ("GET", "/api/v1/portfolios"): api.get("/portfolios", detail="true"),
+        ("POST", "/api/v1/portfolios/{name}/cash"): api.post("/portfolios/growth/cash", DEPOSIT),
+        ("GET", "/api/v1/portfolios/{name}/cash"): api.get("/portfolios/growth/cash"),
         ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
         ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
         ("POST", "/api/v1/trade"): api.report(),

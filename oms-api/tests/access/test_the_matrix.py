@@ -79,6 +79,8 @@ EXPECTED = {
     "POST /api-keys/{key_id}:rotate": "admin",
     "POST /portfolios": TRADERS,
     "PATCH /portfolios/{name}": "admin",
+    "GET /portfolios/{name}/cash": EVERYBODY,
+    "POST /portfolios/{name}/cash": "admin",
     "GET /tenants": "admin",
     "GET /tenants/{slug}": "admin",
     "PATCH /tenants/{slug}": "admin",

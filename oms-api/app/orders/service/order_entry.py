@@ -206,9 +206,10 @@ def _age(order: Order) -> str:
     return order.id
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey) -> OrderOrigin:
+def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return where an order of the portfolio belongs, what charges it, and who places it."""
-    schedule = context.books.portfolio(*portfolio_key).cost_schedule
+    exchange = context.instrument(origin.tenant_id, symbol).exchange
+    schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 
@@ -217,7 +218,7 @@ def _make(
 ) -> Order:
     origin = command.origin
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     return new_order(
         order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
