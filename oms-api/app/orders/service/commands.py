@@ -106,6 +106,14 @@ class ExpireOrders(NamedTuple):
     at: str
 
 
+class ReleaseOrders(NamedTuple):
+    """Release the held orders of these symbols whose session is open."""
+
+    tenant_id: int
+    symbols: tuple[str, ...]
+    at: str
+
+
 class CancelHalted(NamedTuple):
     """End what a kill switch forbids but is still open.
 
@@ -126,7 +134,7 @@ class BrokerReport(NamedTuple):
 
 
 OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
+OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
 Command = LedgerCommand | OrderCommand
 
 
@@ -156,7 +164,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.quote.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | CancelHalted():
+        case ExpireOrders() | ReleaseOrders() | CancelHalted():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

@@ -1,0 +1,50 @@
+"""The market watcher at the edges of sessions."""
+
+import asyncio
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from app.calendars.service import Calendars
+from app.database import Readers
+from app.market_data.service import Market
+from app.orders.rules.values import Status
+from app.orders.service.market_watcher import MarketWatcher
+
+OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Writer:
+    """Runs the commands of a watcher at once."""
+
+    def __init__(self, rig):
+        self.rig = rig
+
+    def submit_all(self, commands):
+        return [self._run(one) for one in commands]
+
+    async def _run(self, command):
+        return self.rig.run(command)
+
+
+def test_the_watcher_releases_at_the_open(rig):
+    rig.list_instrument()
+    rig.enforce_sessions("hold")
+    order, opening = rig.place(), rig.place(time_in_force="OPG")
+    with closing(Readers(rig.engine, 1)) as readers:
+        watcher = MarketWatcher(
+            *(readers, cast("Any", Writer(rig)), Market(rig.source, readers), lambda: rig.now),
+            Calendars.load(),
+        )
+        seen = []
+        for moment in (OPENS - MICROSECOND, OPENS, CLOSES):
+            rig.now = moment
+            asyncio.run(watcher.check())
+            seen.append((rig.order(order).status, rig.order(opening).status))
+    assert seen == [
+        (Status.HELD, Status.HELD),
+        (Status.FILLED, Status.ACCEPTED),
+        (Status.FILLED, Status.EXPIRED),
+    ]
