@@ -17,6 +17,7 @@ from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -211,7 +212,7 @@ def _apply(
         case QuoteArrived():
             process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at)
+            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
         case CancelHalted():

@@ -99,8 +99,11 @@ class QuoteArrived(NamedTuple):
     is_new: bool
 
 
+MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
+
+
 class ExpireOrders(NamedTuple):
-    """Expire the orders of a tenant that are due."""
+    """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
 
     tenant_id: int
     at: str

@@ -34,6 +34,7 @@ from app.risk.queries.switches import SwitchKey, halts_until
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
+MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[int, str]
@@ -103,16 +104,30 @@ class MarketWatcher:
 
         look = await self._readers.run(read)
         self._market.follow(at)
-        commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
-        commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
-        commands += [
-            ReleaseOrders(tenant_id, tuple(found), iso(at)) for tenant_id, found in look.opened.items()
+        await self._expire(look.overdue, at)
+        now = iso(at)
+        commands: list[Command] = [
+            CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
         ]
+        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
         for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
             commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         self._halts = look.halts
+
+    async def _expire(self, overdue: list[int], at: datetime) -> None:
+        """Expire the orders that are due, a limited number at a time, so that other commands come between."""
+
+        def read(connection: Connection) -> list[int]:
+            return queries.find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
+
+        for _ in range(MAX_EXPIRY_ROUNDS):
+            if not overdue:
+                return
+            commands = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
+            await asyncio.gather(*self._writer.submit_all(commands))
+            overdue = await self._readers.run(read)
 
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""

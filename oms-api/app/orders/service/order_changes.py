@@ -1,6 +1,7 @@
 """Cancel, replace and expire orders."""
 
 from decimal import Decimal
+from itertools import chain, islice
 
 from app.brokers.rules.trails import Trail, replace_trail_level
 from app.clock import iso
@@ -96,11 +97,13 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
     return build_result(context, order.tenant_id, [successor.id])
 
 
-def expire(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
-    """Expire the orders of the portfolios that are due."""
-    for portfolio_key in portfolio_keys:
-        for known in context.order_store.overdue_in(portfolio_key, at):
-            _as_of_now(context, context.order_store.now(known), at)
+def expire(
+    context: BatchContext, portfolio_keys: list[PortfolioKey], at: str, limit: int | None = None
+) -> None:
+    """Expire the orders of the portfolios that are due, at most `limit`."""
+    overdue = chain.from_iterable(context.order_store.overdue_in(key, at) for key in portfolio_keys)
+    for known in islice(overdue, limit):
+        _as_of_now(context, context.order_store.now(known), at)
 
 
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:

@@ -10,6 +10,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -73,7 +74,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
     return plan
