@@ -172,7 +172,7 @@ def _setup(keys: Keys) -> list[Exchange]:
 
 def _trade_bodies(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
-    bodies = {name: trade_body(**changes) for name, changes in TRADE_BODIES.items()}
+    bodies: dict[str, Any] = {name: trade_body(**changes) for name, changes in TRADE_BODIES.items()}
     bodies |= raw_bodies(trade_body())
     found = [Exchange("trade", (send(TRADE, trade_body()),))]
     return found + [Exchange(f"trade: {name}", (send(TRADE, body),)) for name, body in bodies.items()]

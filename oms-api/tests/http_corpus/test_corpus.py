@@ -1,4 +1,4 @@
-"""The service answers every exchange of the corpus as recorded, on the hot route and on the generic one.
+"""The service answers every exchange of the corpus as recorded, with hot routes and without.
 
 Record the answers anew with RECORD_ANSWERS=1, and review the difference.
 """
@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 import uvicorn
 
+from app.edge import Edge
 from app.http_server import CappedHttp
-from tests.http_corpus.exchanges import Exchange, Keys, list_exchanges
+from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
 from tests.support.postgres import free_port
 from tests.support.service import Service, serving
 
@@ -101,7 +103,11 @@ async def read_response(reader: asyncio.StreamReader) -> dict[str, Any]:
     length = re.search(rb"content-length: ([0-9]+)", head)
     body = await reader.readexactly(int(length[1])) if length else b""
     status, *headers = normalize(head).rstrip().split("\r\n")
-    return {"status": status, "headers": headers, "body": json.loads(normalize(body)) if body else None}
+    return {
+        "status": status,
+        "headers": sorted(headers),
+        "body": json.loads(normalize(body)) if body else None,
+    }
 
 
 def normalize(answer: bytes) -> str:
@@ -133,11 +139,38 @@ def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
     return asyncio.run(run())
 
 
-def test_every_exchange_is_answered_as_recorded(serving_port):
-    answers = answers_of(*serving_port)
+@pytest.fixture(scope="module")
+def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
+    """Provide the answers to the corpus."""
+    return answers_of(*serving_port)
+
+
+def test_every_exchange_is_answered_as_recorded(answers):
     if os.environ.get("RECORD_ANSWERS"):
         lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in answers.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()
     assert {name: told for name, told in answers.items() if not contains(told, recorded[name])} == {}
+
+
+def test_the_generic_routes_answer_alike(serving_port, answers, monkeypatch):
+    monkeypatch.setattr(serving_port[0].app.edge, "hot", {})
+    generic = answers_of(*serving_port)
+    assert {name: told for name, told in generic.items() if told != answers[name]} == {}
+
+
+def test_good_requests_take_the_hot_routes(serving_port, monkeypatch):
+    service, port = serving_port
+    edge, taken = service.app.edge, []
+
+    def start_hot(*given: Any) -> bool:
+        taken.append(Edge.start_hot(edge, *given))
+        return taken[-1]
+
+    monkeypatch.setattr(edge, "start_hot", start_hot)
+    send_one = Writer(BOOTSTRAP_KEY).request
+    for body in (trade_body(), trade_body(quantity=100), trade_body(gmv=17500.5), trade_body(note="\n5")):
+        asyncio.run(send(port, Exchange("trade", (send_one(TRADE, body),))))
+    asyncio.run(send(port, Exchange("order", (send_one(ORDERS, ticket_body()),))))
+    assert taken == [True, True, True, False, True]
