@@ -95,11 +95,9 @@ class Edge:
 
     def start_hot(self, hot: HotRequest) -> bool:
         """Start to serve a request by its hot route. Return False if the route declines it."""
-        started, scope = time.perf_counter(), hot.cycle.scope
-        headers, body = dict(scope["headers"]), bytes(hot.cycle.body)
-        request = FastRequest(
-            headers, body, scope["path"], _request_id(headers), address=self._address(scope)
-        )
+        started, scope, headers = time.perf_counter(), hot.cycle.scope, hot.headers
+        request = FastRequest(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
+        request.address = self._address(scope)
         try:
             pending = hot.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds

@@ -69,28 +69,28 @@ class PendingResponse:
 HotRoute = Callable[[FastRequest], PendingResponse | None]
 
 
+@dataclass(slots=True, eq=False)
 class HotRequest:
     """A request of an HTTP connection that a hot route serves when its body is complete.
 
     `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
     """
 
-    __slots__ = ("cycle", "is_timed", "respond", "route")
-
-    def __init__(
-        self, route: HotRoute, cycle: Any, respond: Callable[[Any, int, bytes, bytes], None]
-    ) -> None:
-        self.route, self.cycle, self.respond = route, cycle, respond
-        self.is_timed = False  # whether it waits for the rest of the body
+    route: HotRoute
+    cycle: Any
+    headers: Mapping[bytes, bytes]
+    respond: Callable[[Any, int, bytes, bytes], None]
+    is_timed: bool = False  # whether it waits for the rest of the body
 
 
-def is_hot_request(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether a hot route can serve a request with these headers."""
+def get_hot_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+    """Return the headers by name, or None if a hot route cannot serve a request with them."""
     found = dict(headers)
     length = found.get(b"content-length", b"")
-    return (
+    is_hot = (
         len(found) == len(headers)
         and found.keys().isdisjoint(_GENERIC_HEADERS)
         and length.isdigit()
         and int(length[:20]) <= HOT_BODY_LIMIT
     )
+    return found if is_hot else None

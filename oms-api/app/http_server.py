@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.buffered_transport import BufferedTransport
 from app.edge import Edge
-from app.hot_routes import HotRequest, HotRoute, is_hot_request
+from app.hot_routes import HotRequest, get_hot_headers
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end
@@ -67,6 +67,7 @@ class CappedHttp(HttpToolsProtocol):
     _in_message = False
     _messages = 0
     _told_bytes = 0
+    _hosts = 0
     _refusal = _NOT_HTTP
     _is_ending = False
     _last_whole: RequestResponseCycle | None = None
@@ -132,7 +133,7 @@ class CappedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
         self._messages += 1
-        self._told_bytes = 0
+        self._told_bytes = self._hosts = 0
         super().on_message_begin()
 
     @override
@@ -142,16 +143,20 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
         self._told_bytes += len(name) + len(value) + _AROUND_A_FIELD
-        super().on_header(name, value)
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     @override
     def on_headers_complete(self) -> None:
         if self._told_bytes > HEAD_LIMIT:
             self._refusal = _TOO_LARGE
             raise _HeadRefused
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if self._hosts > 1 or (self._hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
@@ -169,22 +174,21 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start to serve a request. A hot request is served when its body is complete."""
-        route = self._find_hot_route(cycle) if app is self.app else None
-        if route is None:
+        hot = self._find_hot_request(cycle) if app is self.app else None
+        if hot is None:
             super()._start_asgi_task(cycle, app)
-            return
-        hot = HotRequest(route, cycle, self.send_response)
-        if cycle.more_body:
+        elif cycle.more_body:
             self._hot = hot
         else:  # it waited for the response to an earlier request of the connection
             self._start_hot(hot)
 
-    def _find_hot_route(self, cycle: RequestResponseCycle) -> HotRoute | None:
+    def _find_hot_request(self, cycle: RequestResponseCycle) -> HotRequest | None:
         scope: Any = cycle.scope
         route = None if self._edge is None else self._edge.hot.get((scope["method"], scope["path"]))
         if route is None or scope["query_string"] or self.flow.write_paused:
             return None
-        return route if is_hot_request(scope["headers"]) else None
+        headers = get_hot_headers(scope["headers"])
+        return None if headers is None else HotRequest(route, cycle, headers, self.send_response)
 
     def _start_hot(self, hot: HotRequest) -> None:
         self._hot = None

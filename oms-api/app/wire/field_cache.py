@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from app.wire.json import JsonNumber
 
 Model = TypeVar("Model", bound=BaseModel)
-MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # that are kept per field
+MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # texts and numbers that are kept per field
 _NOTHING_ELSE: dict[Any, Any] = {"__pydantic_extra__": None, "__pydantic_private__": None}
 
 
@@ -24,7 +24,7 @@ class FieldCache(Generic[Model]):
 
     def __init__(self, model: type[Model]) -> None:
         self._model = model
-        self._fields: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
+        self._fields: dict[str, tuple[Callable[[Any], Any], dict[str | int, Any]]] = {
             name: (_validator(info), {}) for name, info in model.model_fields.items()
         }
         self._defaults = {
@@ -37,8 +37,8 @@ class FieldCache(Generic[Model]):
         ]
         self._is_supported = len(self._checks) == len(decorators)
 
-    def known(self, name: str) -> Collection[str]:
-        """Return the texts of a field whose results are kept."""
+    def known(self, name: str) -> Collection[str | int]:
+        """Return the texts and numbers of a field whose results are kept."""
         return self._fields[name][1].keys()
 
     def parse(self, body: bytes) -> Model | None:
@@ -79,10 +79,12 @@ class FieldCache(Generic[Model]):
             if type(value) is str:
                 texts += 1
                 values[name] = known[value] if value in known else _keep(known, value, validate(value))
+            elif type(value) is int and value:
+                if value not in known:
+                    _keep(known, value, validate(JsonNumber(str(value))))
+                values[name] = known[value]
             elif value is None or type(value) is bool:
                 values[name] = validate(value)
-            elif type(value) is int and value:
-                values[name] = validate(JsonNumber(str(value)))
             else:
                 raise ValueError(name)
         return values, texts
@@ -94,9 +96,9 @@ def _validator(info: FieldInfo) -> Callable[[Any], Any]:
     return validate
 
 
-def _keep(known: dict[str, Any], text: str, value: Any) -> Any:  # the value of any field
-    """Keep the value of a text for later requests, and return it."""
-    if len(text) <= MAX_TEXT_LENGTH:
+def _keep(known: dict[str | int, Any], text: str | int, value: Any) -> Any:  # the value of any field
+    """Keep the value of a text or number for later requests, and return it."""
+    if isinstance(text, int) or len(text) <= MAX_TEXT_LENGTH:
         if len(known) >= MAX_TEXTS:
             known.clear()
         known[text] = value
