@@ -5,6 +5,7 @@ Requests are pydantic models. Responses are plain dicts that models describe.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -38,6 +39,7 @@ from app.wire.fields import (
 )
 from app.wire.problems import Problem
 
+_REPORTED = attrgetter(*Report._fields)
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
@@ -122,7 +124,7 @@ class TradeIn(ExecutionTimeIn):
 
     def report(self) -> Report:
         """Return the report."""
-        return Report._make(getattr(self, name) for name in Report._fields)
+        return Report(*_REPORTED(self))
 
 
 class BatchIn(BaseModel):

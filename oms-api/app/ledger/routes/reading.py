@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastRequest, FastResponse, FastRoute
+from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
