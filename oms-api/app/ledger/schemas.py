@@ -137,7 +137,7 @@ class TradeIn(ExecutionTimeIn):
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":
         if (self.gmv is None) == (self.price is None):
-            raise PydanticCustomError("priced_once", "Give either gmv or price.", {"field": "gmv"})
+            raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
     def report(self) -> Report:
@@ -194,7 +194,7 @@ class PortfolioPatch(BaseModel):
     @model_validator(mode="after")
     def _has_a_change(self) -> "PortfolioPatch":
         if self.name is None and self.cost_schedule is None:
-            raise PydanticCustomError("change", "Give `name` or `cost_schedule`.", {"field": "name"})
+            raise PydanticCustomError("change", "Send `name` or `cost_schedule`.", {"field": "name"})
         return self
 
 
