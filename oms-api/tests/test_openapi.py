@@ -268,7 +268,7 @@ def test_tags_are_described_in_reading_order_and_each_is_used(document):
     told = [tag["name"] for tag in document["tags"]]
     used = {tag for operation in operations(document).values() for tag in operation["tags"]}
     assert set(told) == used
-    assert told[:3] == ["trades", "orders", "positions"]
+    assert told[:3] == ["Trades", "Orders", "Positions"]
     assert all(tag["description"].endswith(".") for tag in document["tags"])
 
 

@@ -16,8 +16,11 @@ def complete_document(document: Schema) -> None:
     schemas: dict[str, Schema] = document["components"]["schemas"]
     for model, schema in schemas.items():
         for name, field in schema.get("properties", {}).items():
-            _describe(field, MODEL_FIELDS.get(f"{model}.{name}") or FIELDS.get(name))
+            _describe(field, MODEL_FIELDS.get(f"{model}.{name}") or _find_text(name, field, schemas))
+    for tag in document["tags"]:
+        tag["name"] = _capitalize(tag["name"])
     for operation in _list_operations(document):
+        operation["tags"] = [_capitalize(tag) for tag in operation["tags"]]
         for parameter in operation.get("parameters", ()):
             _describe_parameter(parameter)
         for status, answer in operation["responses"].items():
@@ -27,9 +30,22 @@ def complete_document(document: Schema) -> None:
                 media["example"] = build_example(media["schema"], schemas)
 
 
+def _capitalize(tag: str) -> str:
+    return tag[:1].upper() + tag[1:]
+
+
 def _list_operations(document: Schema) -> Iterator[Schema]:
     for item in document["paths"].values():
         yield from (operation for operation in item.values() if "responses" in operation)
+
+
+def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldText | None:
+    """Return the text of a field's name, None if the field consists of models and the text is of a value."""
+    text = FIELDS.get(name)
+    inner = (field.get("items", {}), *field.get("anyOf", ()))
+    models = [schemas[one["$ref"].rpartition("/")[2]] for one in inner if "$ref" in one]
+    is_nested = any("properties" in model for model in models)
+    return None if text and is_nested and isinstance(text.example, str) else text
 
 
 def _describe(field: Schema, text: FieldText | None) -> None:
