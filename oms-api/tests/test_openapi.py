@@ -249,6 +249,7 @@ VERBS = {
     "Preview",
     "Publish",
     "Refresh",
+    "Record",
     "Release",
     "Rename",
     "Replace",
