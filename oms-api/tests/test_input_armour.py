@@ -1,6 +1,6 @@
-"""Every route that takes a body, as the OpenAPI document tells, against every body that is not as it should.
+"""Every route with a body, as in the OpenAPI document, with every kind of invalid body.
 
-The answer is a problem that blames the request; nothing is recorded, and nothing of it is our fault.
+The answer is a problem with a 4xx status, and nothing is recorded.
 """
 
 import json

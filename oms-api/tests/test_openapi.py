@@ -1,4 +1,4 @@
-"""The OpenAPI document describes every operation; the pages that show it load nothing from elsewhere."""
+"""The OpenAPI document describes every operation; its pages load nothing from other hosts."""
 
 import re
 

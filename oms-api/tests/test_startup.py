@@ -1,4 +1,4 @@
-"""Starting and stopping: tables in development, a sentence where it cannot be, what was taken is answered."""
+"""Starting and stopping: tables in development, an error message, and answers to accepted requests."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What belongs to another tenant is not there: the same answer and the same work as for what never was."""
+"""IDs of another tenant: the answer and the work are the same as for IDs that do not exist."""
 
 import json
 import re

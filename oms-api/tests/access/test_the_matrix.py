@@ -1,4 +1,4 @@
-"""Role × operation: every operation of the document, asked by every role, scope and stranger."""
+"""Role × operation: every operation of the document, called with every role, scope and a foreign key."""
 
 import pytest
 

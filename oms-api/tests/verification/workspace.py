@@ -1,4 +1,4 @@
-"""A service with a bit of everything in its tables: what verification has to prove."""
+"""A service with rows in every table, for tests of verification."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What two readers could read differently is refused, and the quick way answers as the other one."""
+"""Ambiguous requests are refused, and the fast route answers like the framework's."""
 
 import asyncio
 import json
