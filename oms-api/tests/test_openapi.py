@@ -272,7 +272,13 @@ def test_tags_are_described_in_reading_order_and_each_is_used(document):
     assert all(tag["description"].endswith(".") for tag in document["tags"])
 
 
-@pytest.mark.parametrize("model", ["TicketIn", "TradeIn", "TakeProfitIn", "StopLossIn"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("TicketIn", "TradeIn", "TakeProfitIn", "StopLossIn"),
+        *("GroupIn", "ChangesIn", "CancelIn", "CancelAllIn", "CloseIn"),
+    ],
+)
 def test_every_field_of_a_ticket_and_a_trade_is_described_with_an_example(document, model):
     for name, field in document["components"]["schemas"][model]["properties"].items():
         assert field["description"], name
