@@ -33,6 +33,7 @@ from app.wire.fields import (
     Side,
     amount_schema,
     at_most,
+    capitals,
     clean,
     clean_label,
     clean_name,
@@ -155,7 +156,7 @@ class PortfolioIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: PortfolioName
-    base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    base_currency: Annotated[str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$")] = "USD"
     opening_cash: OpeningCash | None = Field(
         None,
         description="In the base currency; null: the tenant's `default_opening_cash`",
