@@ -78,6 +78,11 @@ def _record_trades(api: ApiClient) -> None:
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
     late: Any = {"executed_at": "2026-01-02T15:00:00Z", "backdated": True, "backdated_reason": "Found late"}
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
+    flow = {"amount": "500", "currency": "USD", "reason": "New capital"}
+    key = {"Idempotency-Key": "cash-1"}
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
     api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 

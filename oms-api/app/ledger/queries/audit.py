@@ -22,7 +22,7 @@ RECORDED = "trade.recorded"
 MOVED = "position.changed"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
-AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent")
+AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent", "CashEvent")
 _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
@@ -31,6 +31,16 @@ class RecordedEvent(NamedTuple):
 
     id: int
     tenant_id: int
+    payload: str
+    created_at: str
+
+
+class CashEvent(NamedTuple):
+    """An event about a cash movement. `payload` is JSON text."""
+
+    id: int
+    tenant_id: int
+    type: str
     payload: str
     created_at: str
 
@@ -54,10 +64,11 @@ def portfolio_rows(connection: Connection, where: str = "") -> Generator[Portfol
 
 
 def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield the creation values of all with, and its settings; Amounts and instants are canonical text."""
+    """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
-        "cost_schedule",
+        *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
+        *("participation", "slippage"),
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
@@ -99,6 +110,11 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
 def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{kind}'")
+
+
+def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
+    """Yield all events about cash movements."""
+    return _stream(connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'")
 
 
 def trades_at(

@@ -35,6 +35,7 @@ from app.ledger.service.batch import (
 )  # fmt: skip
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 
@@ -169,9 +170,11 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     currency = batch.books.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(work, currency, portfolio.base_currency)
     fill = _fill(work, currency, rate)
-    charges = _charges(batch, work, portfolio, currency, rate)
-    entry = _trade_entry(work, fill, rate, charges)
+    charged = _charged_trade(batch, work, portfolio, currency, rate)
+    entry = _trade_entry(work, fill, rate, _charges(work, portfolio, charged))
     row = batch.books.append(portfolio, work.origin, entry, apply_fill(position, fill))
+    if work.charges is None:
+        book_dp_charge(batch.books, portfolio, work.origin, work.symbol, charged, position)
     return Recorded(row, portfolio.name)
 
 
@@ -191,17 +194,14 @@ def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill
     return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
 
 
-def _charges(
+def _charged_trade(
     batch: Batch, work: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
-) -> BookedCharges:
-    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
-    if work.charges is not None:
-        return BookedCharges(work.charges)
-    if portfolio.cost_schedule == Schedule.NONE:
-        return NO_CHARGES
-    trade = ChargedTrade(
-        schedule=portfolio.cost_schedule,
-        exchange=batch.books.exchange_of(portfolio.tenant_id, work.symbol),
+) -> ChargedTrade:
+    """Return what the charges of the trade depend on."""
+    exchange = batch.books.exchange_of(portfolio.tenant_id, work.symbol)
+    return ChargedTrade(
+        schedule=portfolio.schedule_in(exchange),
+        exchange=exchange,
         product=work.product,
         side=work.side.value,
         execution=Execution(work.trade.quantity, work.trade.gmv),
@@ -209,6 +209,14 @@ def _charges(
         rate=rate,
         at=work.origin.at if work.executed_at is None else datetime.fromisoformat(work.executed_at),
     )
+
+
+def _charges(work: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade) -> BookedCharges:
+    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
+    if work.charges is not None:
+        return BookedCharges(work.charges)
+    if trade.schedule == Schedule.NONE:
+        return NO_CHARGES
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 
 

@@ -9,6 +9,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.service.commands import Origin
 from app.money import ZERO, ratio, round_down_to
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
@@ -20,6 +21,7 @@ from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, Prices
 
@@ -178,8 +180,16 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
 
 
 def send(context: BatchContext, order: Order) -> None:
-    """Send a checked order to its broker. The paper broker accepts and matches it at once."""
+    """Send a checked order to its broker, or hold it until its session opens.
+
+    The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
+    session.
+    """
     at = order.created_at
+    hold = None if order.role in EXITS else find_order_hold(context, order, at)
+    if hold is not None:
+        context.order_store.move(order, Status.HELD, at, order.placed_by, reason=hold.reason)
+        return
     sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
@@ -206,9 +216,10 @@ def _age(order: Order) -> str:
     return order.id
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey) -> OrderOrigin:
+def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return where an order of the portfolio belongs, what charges it, and who places it."""
-    schedule = context.books.portfolio(*portfolio_key).cost_schedule
+    exchange = context.instrument(origin.tenant_id, symbol).exchange
+    schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 
@@ -217,11 +228,10 @@ def _make(
 ) -> Order:
     origin = command.origin
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    return new_order(
-        order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
-    )
+    quantity = resolve_quantity(context, origin.tenant_id, ticket)
+    return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
 
 
 def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
@@ -255,7 +265,7 @@ def find_quantity_denial(order: Order) -> Denial | None:
     """Return the denial of an order whose notional gives no quantity, None for any other order."""
     if order.quantity:
         return None
-    message = "The notional buys not even one lot, or there is no price to tell how much it buys."
+    message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
     return Denial(_UNSIZED, message, asked=order.notional)
 
 

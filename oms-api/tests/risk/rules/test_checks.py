@@ -78,8 +78,8 @@ def test_a_latched_strategy_is_denied_with_its_numbers():
         *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
     )
     assert denial.message == (
-        "The strategy 'momentum' executed 7 orders in AAPL within a minute, and 5 latch it: "
-        "a person has to release L1."
+        "The strategy 'momentum' executed 7 orders in AAPL within a minute; the limit is 5, and a person "
+        "must release latch L1."
     )
 
 
@@ -111,8 +111,13 @@ def test_ticks_and_lots(asked, told):
 
 
 def test_a_closed_session_denies_what_does_not_wait():
-    denial = denial_of(risk(closed_until="2026-11-23T14:30:00.000000Z"))
-    assert (denial.code, denial.limit) == ("SESSION_CLOSED", "2026-11-23T14:30:00.000000Z")
+    opens_at = "2026-11-23T14:30:00.000000Z"
+    denial = denial_of(risk(session_refusal="The market opens on Monday.", closed_until=opens_at))
+    assert (denial.code, denial.message, denial.limit) == (
+        "SESSION_CLOSED",
+        "The market opens on Monday.",
+        opens_at,
+    )
 
 
 def test_a_live_portfolio_needs_its_limits_set():
@@ -502,7 +507,8 @@ def test_a_stale_quote_is_told_with_its_age():
     denial = denial_of(risk(feed_silence=SILENT))
     assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
     assert denial.message == (
-        "The price feed of AAPL has been silent for 31 seconds, more than 30. Use a passive limit, or wait."
+        "The price feed of AAPL has been silent for 31 seconds, more than 30. "
+        "Send a limit order that does not cross, or wait."
     )
 
 
