@@ -19,7 +19,7 @@ from app.calendars.schemas import (
     serialize_day,
 )
 from app.calendars.service import serialize_override
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import answer, responses

@@ -25,10 +25,12 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReleaseOrders,
     ReplaceOrder,
+    SetExits,
 )
 
 TenantKey = tuple[int, str]
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
+# Commands with a portfolio name.
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.currency_conversion import currency_in
-from app.orders.service.fill_charges import compute_charges
+from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.order_entry import check_end, origin_of, resolve_quantity, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
 from app.orders.service.trading_sessions import find_current_hold, set_session_end
@@ -28,7 +28,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     order = set_session_end(context, new_order(order_id, order_origin, ticket, quantity))
@@ -66,6 +66,7 @@ def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal 
     currency = currency_in(context, place, order.symbol, context.position(order))
     execution = Execution(order.quantity, value)
     try:
-        return compute_charges(context, order, execution, currency, rate, order.created_at).total
+        trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)
+        return compute_charges(context, order, trade).total
     except RateUnknown:
         return None
