@@ -112,6 +112,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),
+        ("PUT", "/api/v1/calendar/{market}/{date}"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
         ("GET", "/metrics"),

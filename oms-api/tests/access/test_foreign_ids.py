@@ -71,8 +71,9 @@ def latched(api):
 
 
 def with_ids(service):
-    """Return the operations that name an object of a tenant; symbols are shared by all tenants."""
-    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
+    """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
+    shared = {"symbol", "market", "date"}
+    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
 def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:

@@ -45,6 +45,7 @@ EXPECTED = {
     "POST /costs:estimate": EVERYBODY,
     "GET /calendar": EVERYBODY,
     "GET /clock": EVERYBODY,
+    "PUT /calendar/{market}/{date}": "",
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,
