@@ -22,11 +22,12 @@ from app.identity.routes import api_keys, roles, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
-from app.ledger.routes import export, managing, positions, reading, recording
+from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
 from app.orders.routes import order_entry
 from app.orders.routes import reading as order_reading
+from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
@@ -37,9 +38,9 @@ from app.wire.openapi import openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
-    *(managing.router, positions.router, order_entry.router, order_reading.router),
+    *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    calendar_routes.router,
+    *(calendar_routes.router, report_routes.router),
     *(
         tenants.router,
         workspaces.router,
@@ -105,7 +106,9 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
 def _edge(app: Application, components: Components) -> Edge:
     settings, authentication = components.settings, components.authentication
     fast = {
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(authentication, components.readers),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
+            authentication, components.readers, components.cash_reader, components.now
+        ),
     }
     report = recording.report_operation(components.trade_service)
     place = order_entry.place_operation(components.order_service)
