@@ -52,6 +52,7 @@ ROUTERS = (
     ),
     *(cost_routes.router, health_routes.router),
 )
+WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
@@ -174,6 +175,7 @@ def run() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=20,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
     )
     return 0
 
