@@ -89,10 +89,10 @@ async def place_group(
     """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
-        message = "Joined orders belong to one portfolio."
+        message = "Both orders of a group must be in the same portfolio."
         raise Invalid(message, [FieldError("orders.1.portfolio_name", message, "other_portfolio")])
     if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
-        message = "An order of a group has no legs of its own."
+        message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [one.ticket() for one in body.orders]
     asking = Asking(caller, request.state.edge.request_id, key)
@@ -174,7 +174,10 @@ async def replace_order(
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
-        raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
+        raise Invalid(
+            "The request changes nothing; send at least one field.",
+            [FieldError("body", "Must contain at least one field.", "empty")],
+        )
     asking = Asking(caller, request.state.edge.request_id, key)
     return _order(_accepted(await service.replace(asking, order_id, changes)), 200)
 

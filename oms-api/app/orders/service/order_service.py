@@ -73,7 +73,7 @@ class OrderService:
             _check(ticket, f"orders.{number}.", is_exit=is_exit)
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
-            message = "Each order of a group needs a client_order_id of its own."
+            message = "Each order of a group needs a different `client_order_id`."
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
         return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
