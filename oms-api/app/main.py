@@ -54,6 +54,7 @@ ROUTERS = (
     ),
     *(cost_routes.router, health_routes.router),
 )
+WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
