@@ -106,6 +106,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/pnl"),
         ("GET", "/api/v1/pnl/today"),
         ("GET", "/api/v1/daily-stats"),
+        ("GET", "/api/v1/exposure"),
         ("GET", "/api/v1/round-trips"),
         ("GET", "/api/v1/lots"),
         ("POST", "/api/v1/costs:estimate"),

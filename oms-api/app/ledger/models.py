@@ -116,7 +116,7 @@ class Trade(Base):
     __table_args__ = (
         _in_portfolio(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
-        UniqueConstraint("tenant_id", "kind", "idempotency_key"),
+        UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
         Index(
             "uq_trades_tenant_id_reverses",
             "tenant_id",

@@ -41,7 +41,6 @@ from app.wire.problems import Problem
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
-MAX_OPENING_CASH = 10**12
 OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
     "qty": "Did you mean `quantity`?",
     "ticker": "Did you mean `symbol`?",
@@ -61,13 +60,6 @@ def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
 
-def _opening_cash(amount: Decimal) -> Decimal:
-    if amount > MAX_OPENING_CASH or not fits(amount):
-        message = "At most {most}, with at most 8 decimals."
-        raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
-    return amount
-
-
 def _storable(amount: Decimal) -> Decimal:
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
@@ -78,18 +70,6 @@ def _small_letters(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-OpeningCash = Annotated[
-    Amount, AfterValidator(_opening_cash),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
-                {"type": "number", "minimum": 0, "maximum": MAX_OPENING_CASH},
-            ],
-            "default": "1000000",
-        }
-    ),
-]  # fmt: skip
 Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
 PortfolioName = Annotated[
     str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),

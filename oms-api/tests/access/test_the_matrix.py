@@ -25,6 +25,7 @@ EXPECTED = {
     "GET /pnl": EVERYBODY,
     "GET /pnl/today": EVERYBODY,
     "GET /daily-stats": EVERYBODY,
+    "GET /exposure": EVERYBODY,
     "GET /round-trips": EVERYBODY,
     "GET /lots": EVERYBODY,
     "GET /roles": EVERYBODY,

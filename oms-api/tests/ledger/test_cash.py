@@ -224,8 +224,8 @@ def test_cash_is_the_sum_of_its_rows_after_random_days(books, seed):
         if kind == "trade":
             sign, charges = dice.choice([1, -1]), Decimal(dice.randrange(500)) / 100
             side = books.sell if sign > 0 else books.buy
-            trades.append((name, sign * amount - charges))
-            trades[-1] += (side("1", f"{amount:f}", portfolio_name=name, charges=f"{charges}"),)
+            trade = side("1", f"{amount:f}", portfolio_name=name, charges=f"{charges}")
+            trades.append((name, sign * amount - charges, trade))
             expected[name] += trades[-1][1]
         elif kind == "reversal" and trades:
             name, delta, trade = trades.pop(dice.randrange(len(trades)))

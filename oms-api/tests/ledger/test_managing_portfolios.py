@@ -299,3 +299,24 @@ def test_renames_amid_trades_lose_nothing_and_the_books_verify(database_url):
         total = sum(one["total_trades"] for one in good(api.get("/portfolios", detail="true")))
         assert total == 60
         assert verify_database(service.engine).clean
+
+
+def test_new_portfolios_open_with_the_cash_that_the_tenant_sets(api):
+    slug = f"desk-{api.tenant_id}"
+    assert good(api.get(f"/tenants/{slug}"))["default_opening_cash"] == "1000000.00"
+    good(api.post("/portfolios", {"name": "Before"}), 201)
+    changed = good(api.patch(f"/tenants/{slug}", {"default_opening_cash": "2500.50"}))
+    assert changed["default_opening_cash"] == "2500.50"
+    good(api.post("/portfolios", {"name": "Made"}), 201)
+    good(api.post("/portfolios", {"name": "Named", "opening_cash": "7"}), 201)
+    api.trade(portfolio_name="Traded", quantity="10", gmv="100")
+    cash = {
+        name: good(api.get(f"/portfolio/{name}"))["cash"] for name in ("Before", "Made", "Named", "Traded")
+    }
+    assert cash == {"Before": "1000000.00", "Made": "2500.50", "Named": "7.00", "Traded": "2400.50"}
+
+
+@pytest.mark.parametrize("cash", ["-1", "1000000000001", "many", None])
+def test_a_wrong_opening_cash_of_a_tenant_is_refused(api, cash):
+    answer = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
+    assert refused(answer, 422, "default_opening_cash") == "invalid"

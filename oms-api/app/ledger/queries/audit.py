@@ -144,8 +144,8 @@ def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: 
 
 
 def repeated_key(connection: Connection) -> TradeRow | None:
-    """Return a row whose idempotency key another row of the same kind has too, None if there is none."""
-    bound = (Trade.tenant_id, Trade.kind, Trade.idempotency_key)
+    """Return a row whose idempotency key another row of its portfolio and kind has too, or None."""
+    bound = (Trade.tenant_id, Trade.portfolio_id, Trade.kind, Trade.idempotency_key)
     statement = (
         select(*bound, func.max(Trade.trade_id))
         .where(Trade.idempotency_key.is_not(None))
@@ -154,7 +154,7 @@ def repeated_key(connection: Connection) -> TradeRow | None:
         .limit(1)
     )
     found = connection.execute(statement).one_or_none()
-    return _trade(connection, found[0], found[3]) if found else None
+    return _trade(connection, found[0], found[4]) if found else None
 
 
 def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedTrade | None:

@@ -180,8 +180,9 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
     found = connection.execute(select(*columns).where(*where)).one()
     trades, buys, realized_pnl, cash, last = found
-    changes = {"total_trades": trades, "total_buys": buys, "realized_pnl": realized_pnl, "cash": cash}
-    return book._replace(**changes, last_sequence=last)
+    return book._replace(
+        total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
+    )
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:

@@ -12,9 +12,9 @@ from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.rules.currencies import CURRENCIES
 from app.ledger.rules.settings import NO_SCHEDULE, format_json
-from app.ledger.schemas import CostSchedule, Label, OpeningCash, PortfolioName
+from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.money import fixed
-from app.wire.fields import Amount, PositiveAmount, capitals, lower_case
+from app.wire.fields import Amount, OpeningCash, PositiveAmount, capitals, lower_case
 
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
@@ -208,8 +208,10 @@ class PortfolioIn(SettingsIn):
     base_currency: Currency = Field(
         "USD", description="ISO 4217 code of its cash, cost and P&L", examples=["USD"]
     )
-    opening_cash: OpeningCash = Field(
-        Decimal(1_000_000), description="Its first cash, in `base_currency`", examples=["1000000.00"]
+    opening_cash: OpeningCash | None = Field(
+        None,
+        description="Its first cash, in `base_currency`; null: the tenant's `default_opening_cash`",
+        examples=["1000000.00"],
     )
 
 

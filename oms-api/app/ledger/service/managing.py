@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
+from app.identity.queries.tenants import find_opening_cash
 from app.identity.queries.users import is_known
 from app.identity.rules.access import Role
 from app.identity.rules.people import parse_slack_person
@@ -29,11 +30,14 @@ _ROLES = {f"role:{role}" for role in Role}
 
 
 class NewPortfolio(NamedTuple):
-    """A paper portfolio to create. `opening_cash` is in its base currency, `settings` are by column."""
+    """A paper portfolio to create.
+
+    `opening_cash` is in its base currency, None for the tenant's default. `settings` are by column.
+    """
 
     name: str
     base_currency: str
-    opening_cash: Decimal
+    opening_cash: Decimal | None
     settings: Mapping[str, Any]
 
 
@@ -61,6 +65,9 @@ def create_portfolio(
         raise PortfolioExists(portfolio.name)
     settings = DEFAULT_SETTINGS._replace(**portfolio.settings)
     _require_approvers(connection, tenant_id, settings.approval)
+    cash = portfolio.opening_cash
+    if cash is None:
+        cash = find_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
         queries.settings_values(settings)
@@ -71,8 +78,8 @@ def create_portfolio(
             "name_key": key,
             "base_currency": portfolio.base_currency,
             "kind": "paper",
-            "opening_cash": portfolio.opening_cash,
-            "cash": portfolio.opening_cash,
+            "opening_cash": cash,
+            "cash": cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
@@ -81,7 +88,7 @@ def create_portfolio(
     facts = {
         "name": portfolio.name,
         "base_currency": portfolio.base_currency,
-        "opening_cash": money_text(fixed(portfolio.opening_cash)),
+        "opening_cash": money_text(fixed(cash)),
         "cost_schedule": settings.cost_schedule,
         **audited_settings(portfolio.settings),
     }
