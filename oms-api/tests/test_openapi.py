@@ -154,7 +154,8 @@ def test_every_body_has_a_schema_and_an_example_that_fits(document):
 
 def test_the_examples_are_taken_as_they_are(document, api):
     for (method, path), operation in operations(document).items():
-        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING):
+        needs_person = operation.get("x-operation") in {"decide_approval", "request_override"}
+        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_person:
             example = operation["requestBody"]["content"]["application/json"]["example"]
             answer = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
             assert answer.status_code in {200, 201}, answer.text
@@ -220,6 +221,7 @@ def test_operations_have_names_and_words_of_their_own(document):
 
 
 VERBS = {
+    "Approve",
     "Cancel",
     "Check",
     "Claim",
@@ -235,10 +237,12 @@ VERBS = {
     "Preview",
     "Publish",
     "Refresh",
+    "Reject",
     "Release",
     "Rename",
     "Replace",
     "Report",
+    "Request",
     "Reverse",
     "Revoke",
     "Rotate",

@@ -44,6 +44,7 @@ _KINDS = {
         for kind in (
             *("trade.recorded", "order.filled", "order.initialized", "order.denied", "risk.denied"),
             *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
+            *("approval.requested", "approval.granted", "approval.rejected"),
         )
     ]
     + ["type = 'position.changed' AND id = (SELECT max(id) FROM events WHERE type = 'position.changed')"],
@@ -56,7 +57,10 @@ _KINDS = {
         "status = 'FILLED'",
         *(
             f"status = '{status}'"
-            for status in ("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED")
+            for status in (
+                *("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED"),
+                "AWAITING_APPROVAL",
+            )
         ),
         "type = 'TRAILING_STOP'",
         "replaces IS NOT NULL",

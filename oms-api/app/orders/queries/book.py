@@ -124,17 +124,12 @@ def symbols_with_orders(connection: Connection) -> list[OrderKey]:
 
 def find_overdue_portfolios(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders which expire at `now` or before."""
-    statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
+    statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, has_ended(now))
     return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}
 
 
-def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
-    """Return the tenants with open orders which expire at `now` or before, of those `connection` can read."""
-    statement = select(ORDERS.c.tenant_id).where(IS_OPEN, _ended(now)).distinct()
-    return [row[0] for row in connection.execute(statement)]
-
-
-def _ended(now: str) -> ColumnElement[bool]:
+def has_ended(now: str) -> ColumnElement[bool]:
+    """Return the condition that an order expires at `now` or before."""
     return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
 
 

@@ -97,7 +97,7 @@ async def place_group(
     tickets = [one.ticket() for one in body.orders]
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
-    return _orders(_accepted(done), 201)
+    return _orders(accepted(done), 201)
 
 
 @router.post(
@@ -154,7 +154,7 @@ async def cancel_order(
         body = validate_model(CancelIn, _json(request.state.edge))
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel(asking, order_id, body.reason)
-    return _order(done, 200)
+    return build_order_response(done, 200)
 
 
 @router.patch(
@@ -176,7 +176,7 @@ async def replace_order(
     if not any(value is not None for value in changes[:-2]):
         raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await service.replace(asking, order_id, changes)), 200)
+    return build_order_response(accepted(await service.replace(asking, order_id, changes)), 200)
 
 
 @router.post(
@@ -194,7 +194,7 @@ async def close_position(
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
+    return build_order_response(accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
 
 
 def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:
@@ -207,7 +207,7 @@ async def _place(
 ) -> FastResponse:
     body = validate_model(TicketIn, _json(request))
     asking = Asking(caller, request.request_id, key)
-    done = _accepted(await service.place(asking, body.portfolio_name, body.ticket()))
+    done = accepted(await service.place(asking, body.portfolio_name, body.ticket()))
     headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), headers)
 
@@ -216,7 +216,7 @@ def _json(request: FastRequest) -> Any:
     return read_json(request.headers.get(b"content-type", b""), request.body)
 
 
-def _accepted(done: Done) -> Done:
+def accepted(done: Done) -> Done:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:
@@ -225,7 +225,8 @@ def _accepted(done: Done) -> Done:
     return done
 
 
-def _order(done: Done, status: int) -> Response:
+def build_order_response(done: Done, status: int) -> Response:
+    """Return the response with the first order of the result."""
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 

@@ -11,6 +11,7 @@ from app.brokers.rules.values import OrderType, TimeInForce
 from app.money import ZERO
 
 __all__ = [
+    "COUNTED",
     "FINAL",
     "OPEN",
     "WORKING",
@@ -207,3 +208,5 @@ WORKING = frozenset(
         Status.PENDING_REPLACE,
     }
 )
+# Statuses that count toward exposure and buying power.
+COUNTED = WORKING | {Status.AWAITING_APPROVAL}

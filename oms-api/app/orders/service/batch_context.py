@@ -23,6 +23,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
@@ -89,6 +90,7 @@ class BatchContext:
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.request_id: str | None = None  # of the current command, None for a quote
+        self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).

@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
 from app.orders.rules.contingency import closes_only, exclusive_id
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
 from app.orders.service.currency_conversion import rate_to_value_by
 from app.risk.rules.exposure import add_totals, build_symbol_book, subtract_totals, total_of
@@ -75,7 +75,7 @@ def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | No
 
 
 def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
-    """Return the working orders of a position as input for the risk rules."""
+    """Return the working orders of a position, and those that await approval, for the risk rules."""
     return [
         WorkingOrder(
             side=order.side,
@@ -87,9 +87,10 @@ def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
             group_id=order.group_id,
             exclusive_id=exclusive_id(order),
             is_exit=closes_only(order, held.quantity),
+            is_at_market=order.status in WORKING,
         )
         for order in orders
-        if order.status in WORKING
+        if order.status in COUNTED
     ]
 
 

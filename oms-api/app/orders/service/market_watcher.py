@@ -18,7 +18,7 @@ from app.group_commit import GroupCommit
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import find_symbols_with_held_orders
+from app.orders.queries.due_orders import find_overdue_tenants, find_symbols_with_held_orders
 from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
 from app.risk.queries.switches import SwitchKey, halts_until
 
@@ -79,7 +79,7 @@ class MarketWatcher:
         def read(connection: Connection) -> _Look:
             set_all_tenants_scope(connection)
             keys = queries.symbols_with_orders(connection)
-            overdue = queries.find_overdue_tenants(connection, iso(at))
+            overdue = find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}

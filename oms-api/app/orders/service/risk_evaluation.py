@@ -21,6 +21,8 @@ from app.risk.rules.limits import Subject
 from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
 from app.text import label_key
 
+_NOTHING_WAIVED: frozenset[str] = frozenset()
+
 
 def find_denial(
     context: BatchContext, order: Order, *excluded: Order, confirms: bool = False
@@ -73,7 +75,14 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         no_rate=unrated or firm.missing,
         feed_silence=_seconds(market.silence(quote, context.now)) if quote else None,
         max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
+        waived=_waived(context, order),
     )
+
+
+def _waived(context: BatchContext, order: Order) -> frozenset[str]:
+    """Return the code of the limit that the order's override waives, once the override is loaded."""
+    request = context.approval_requests.get((order.tenant_id, order.id))
+    return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
 
 
 def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:

@@ -59,7 +59,7 @@ class Candidate(NamedTuple):
 
 
 class WorkingOrder(NamedTuple):
-    """A working order of the portfolio. `leaves` is its open quantity."""
+    """A working order of the portfolio, or one that awaits approval. `leaves` is its open quantity."""
 
     side: str
     type: str
@@ -70,6 +70,7 @@ class WorkingOrder(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
+    is_at_market: bool = True  # False while it awaits approval: it cannot match yet
 
 
 class Prices(NamedTuple):
