@@ -27,6 +27,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
+from app.risk.queries.losses import BaselineReader, read_opening_baselines
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -65,6 +66,7 @@ class BatchServices:
     controls: Controls
     paper: PaperSettings = KIND
     rate: MessageRate = field(default_factory=MessageRate)
+    read_loss_baselines: BaselineReader = read_opening_baselines
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)

@@ -24,6 +24,7 @@ from app.orders.service.commands import (
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
     DecideApproval,
@@ -42,6 +43,7 @@ from app.orders.service.commands import (
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import CommitCheck, build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
@@ -54,7 +56,9 @@ from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
 _EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
-InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # commands without a request
+InternalCommand = (
+    QuoteArrived | ExpireOrders | CancelHalted | CheckLosses | BrokerReport
+)  # commands without a request
 
 
 class OrderBatchHandler:
@@ -208,6 +212,8 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
+        case CheckLosses():
+            check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)

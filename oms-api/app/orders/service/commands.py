@@ -147,6 +147,13 @@ class CancelHalted(NamedTuple):
     at: str
 
 
+class CheckLosses(NamedTuple):
+    """Compare the losses of a tenant's portfolios with their limits."""
+
+    tenant_id: int
+    at: str
+
+
 class BrokerReport(NamedTuple):
     """An event that a broker reports of an order after it was sent."""
 
@@ -167,7 +174,7 @@ OrderRequest = (
     | ClosePosition
     | ApprovalCommand
 )
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
+OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | CheckLosses | BrokerReport
 Command = LedgerCommand | OrderCommand
 
 
@@ -205,7 +212,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.quote.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | CancelHalted():
+        case ExpireOrders() | CancelHalted() | CheckLosses():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

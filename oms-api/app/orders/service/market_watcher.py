@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import Now, iso
+from app.clock import EPOCH, Now, iso
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
@@ -19,11 +19,20 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
 from app.orders.queries.due_orders import find_overdue_tenants, find_symbols_with_held_orders
-from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
+from app.orders.service.commands import (
+    CancelHalted,
+    CheckLosses,
+    Command,
+    ExpireOrders,
+    Outcome,
+    QuoteArrived,
+)
+from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
+LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
@@ -33,13 +42,15 @@ Key = tuple[int, str]
 class _Look(NamedTuple):
     """What the database says at a look.
 
-    It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted.
+    It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted, or
+    with limits of losses.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
+    limited: list[int]
 
 
 class MarketWatcher:
@@ -59,6 +70,7 @@ class MarketWatcher:
         self._now = now
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
     async def run(self) -> None:
@@ -75,6 +87,7 @@ class MarketWatcher:
     async def check(self) -> None:
         """Send the quotes and expiries that are due to the writer, and wait for their outcomes."""
         at = self._now()
+        checks_losses = at >= self._next_loss_check
 
         def read(connection: Connection) -> _Look:
             set_all_tenants_scope(connection)
@@ -85,17 +98,22 @@ class MarketWatcher:
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
-            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts)
+            held = find_symbols_with_held_orders(connection)
+            limited = find_tenants_with_loss_limits(connection) if checks_losses else []
+            return _Look(alive, held, overdue, halts, limited)
 
         look = await self._readers.run(read)
         self._market.follow(at)
         commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
+        commands += [CheckLosses(tenant_id, iso(at)) for tenant_id in look.limited]
         commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
         for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
             commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         self._halts = look.halts
+        if checks_losses:
+            self._next_loss_check = at + LOSS_INTERVAL
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""

@@ -9,7 +9,7 @@ from app.costs.errors import RateUnknown
 from app.costs.rules.values import Execution
 from app.money import ZERO, fixed, money_text, product, quantity_text
 from app.orders.rules.values import Order, OrderType
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.currency_conversion import currency_in
 from app.orders.service.exposure import exposure_in
 from app.orders.service.fill_charges import compute_charges
@@ -46,7 +46,7 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
     known = worth is not None and charges is not None
-    gross, net = sum_exposures(context, order)
+    gross, net = sum_exposures(context, (order.tenant_id, order.portfolio_id))
     cash = context.portfolio(order).cash
     return OrderEstimate(
         price=price,
@@ -60,9 +60,9 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     )
 
 
-def sum_exposures(context: BatchContext, order: Order) -> tuple[Decimal, Decimal]:
-    """Return the sum of the market values of the order's portfolio, unsigned and signed."""
-    books = exposure_in(context, (order.tenant_id, order.portfolio_id)).books.values()
+def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> tuple[Decimal, Decimal]:
+    """Return the sum of the market values of a portfolio's positions, unsigned and signed."""
+    books = exposure_in(context, portfolio_key).books.values()
     values = [market_value(book) for book in books]
     return sum(map(abs, values), ZERO), sum(values, ZERO)
 

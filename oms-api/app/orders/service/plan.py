@@ -16,6 +16,7 @@ from app.orders.service.commands import (
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
     DecideApproval,
@@ -29,6 +30,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
 )
+from app.risk.queries.losses import find_portfolios_with_loss_limits
 
 TenantKey = tuple[int, str]
 # Commands with an order id.
@@ -53,6 +55,7 @@ class Plan:
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
@@ -87,7 +90,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, BrokerReport)):
+        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, CheckLosses, BrokerReport)):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -153,6 +156,10 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
             plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in waiting}
+        elif isinstance(command, CheckLosses):
+            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            plan.limited[command.tenant_id] = sorted(limited)
+            plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
