@@ -29,9 +29,11 @@ from app.identity.service.sessions import Sessions
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
 from app.ledger.service.recording import Recording
+from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.logs import AccessLog
 from app.market_data.service import Market
@@ -41,6 +43,7 @@ from app.migrate import is_current
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
@@ -83,6 +86,7 @@ class Components:
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
+    cash_reader: CashReader
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -107,6 +111,7 @@ class Components:
             "order_desk": self.order_service,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
+            "cash_reader": self.cash_reader,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -155,6 +160,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls = _market(settings, readers), Controls()
+    calendars = Calendars.load()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
@@ -173,7 +179,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         changes=Changes(engine),
         trail=trail,
         market=market,
-        calendars=Calendars.load(),
+        calendars=calendars,
         controls=controls,
         writer=writer,
         passwords=Passwords(),
@@ -188,6 +194,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=OrderService(writer, market, now, readers),
+        cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
     )
 
 

@@ -22,11 +22,12 @@ from app.identity.routes import api_keys, roles, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
-from app.ledger.routes import export, managing, positions, reading, recording
+from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
 from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
+from app.reports import routes as report_routes
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan
 from app.wire.docs import OPENAPI_URL, add_docs
@@ -36,10 +37,10 @@ from app.wire.openapi import openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
-    *(managing.router, positions.router, order_entry.router, order_reading.router),
+    *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    calendar_routes.router,
+    *(calendar_routes.router, report_routes.router),
     *(
         tenants.router,
         workspaces.router,
@@ -107,7 +108,9 @@ def _edge(app: Application, components: Components) -> Edge:
     fast = {
         ("POST", recording.TRADE_PATH): recording.fast_report(authentication, components.trade_service),
         ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(authentication, components.order_service),
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(authentication, components.readers),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
+            authentication, components.readers, components.cash_reader, components.now
+        ),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(

@@ -20,6 +20,7 @@ TRADING = tuple(
     for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs")
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
+DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
 COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
@@ -78,6 +79,8 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/trades/{trade_id}"),
         ("GET", "/api/v1/portfolio/{name}"),
         ("GET", "/api/v1/portfolios"),
+        ("GET", "/api/v1/portfolios/{name}/cash"),
+        ("POST", "/api/v1/portfolios/{name}/cash"),
         ("POST", "/api/v1/orders"),
         ("POST", "/api/v1/orders:group"),
         ("POST", "/api/v1/orders:preview"),
@@ -89,6 +92,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/positions"),
         ("GET", "/api/v1/positions/{portfolio}/{symbol}"),
         ("POST", "/api/v1/positions:close"),
+        ("PUT", "/api/v1/positions/{portfolio}/{symbol}/exits"),
         ("GET", "/api/v1/limits"),
         ("PUT", "/api/v1/limits"),
         ("GET", "/api/v1/kill-switch"),
@@ -99,6 +103,12 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("GET", "/api/v1/pnl"),
+        ("GET", "/api/v1/pnl/today"),
+        ("GET", "/api/v1/daily-stats"),
+        ("GET", "/api/v1/exposure"),
+        ("GET", "/api/v1/round-trips"),
+        ("GET", "/api/v1/lots"),
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),
@@ -163,8 +173,10 @@ def test_the_examples_are_taken_as_they_are(document, api):
 
 def sent(api, method, path, body):
     """Send a body to what a desk has: a trade, and an order that waits."""
+    trade = api.trade()
     here = {
-        "trade_id": api.trade()["trade_id"],
+        "trade_id": trade["trade_id"],
+        "portfolio": trade["portfolio_name"],
         "order_id": api.order(type="LIMIT", limit_price="1")["id"],
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
@@ -191,6 +203,8 @@ def test_answers_are_as_described(document, api):
         ("GET", "/api/v1/trades/{trade_id}"): api.get(f"/trades/{trade['trade_id']}"),
         ("GET", "/api/v1/portfolio/{name}"): api.get("/portfolio/growth"),
         ("GET", "/api/v1/portfolios"): api.get("/portfolios", detail="true"),
+        ("POST", "/api/v1/portfolios/{name}/cash"): api.post("/portfolios/growth/cash", DEPOSIT),
+        ("GET", "/api/v1/portfolios/{name}/cash"): api.get("/portfolios/growth/cash"),
         ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
         ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
         ("POST", "/api/v1/trade"): api.report(),

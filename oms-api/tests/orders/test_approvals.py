@@ -28,11 +28,11 @@ class ApprovalClient:
         api.quote("AAPL", "99", "101", "100")
 
     def set_policy(self, mode: str | None = "always", **facts: Any) -> None:
-        """Store a policy; the route that sets it has tests of its own."""
-        policy = None if mode is None else orjson.dumps({"mode": mode} | facts).decode()
-        with unit_of_work(self.api.service.engine) as connection:
-            statement = "UPDATE portfolios SET approval = :policy WHERE tenant_id = :tenant"
-            connection.execute(text(statement), {"policy": policy, "tenant": self.api.tenant_id})
+        """Set the policy of Growth."""
+        approvers = {"approvers": ["role:approver", "role:admin"]}
+        policy = None if mode is None else {"mode": mode, "expires_minutes": 30} | approvers | facts
+        answer = self.api.patch("/portfolios/Growth", {"approval": policy})
+        assert answer.status_code == 200, answer.text
 
     def headers(self, role: str) -> dict[str, str]:
         return self.members.headers(Role(role))
@@ -256,7 +256,7 @@ def test_the_list_shows_then_and_now(client):
 @pytest.mark.parametrize(
     ("approvers", "allowed"),
     [
-        ([], {"approver", "admin"}),
+        (["role:admin"], {"admin"}),
         (["role:risk"], {"risk"}),
         (["role:approver", "role:risk"], {"approver", "risk"}),
         (["{viewer}"], set()),

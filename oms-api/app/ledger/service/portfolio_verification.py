@@ -3,23 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.ledger.queries.audit import named_portfolios
+from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
 from app.money import money_text
 from app.text import name_key
 
 Facts = dict[str, Any]
-
-NO_SETTINGS: Facts = {
-    "cost_schedule": "none",
-    **dict.fromkeys(("cost_schedules", "calendar", "approval", "participation", "slippage")),
-    "enforce_sessions": "off",
-}
-_JSON = ("cost_schedules", "approval")
 
 
 def verify_portfolios(connection: Connection) -> Iterator[Difference]:
@@ -32,21 +25,20 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"]), "kind": "paper"}  # there is no other kind yet
         yield from find_differences(location, row, fixed_facts)
-        stored[row["tenant_id"], row["name"]] = row | _as_audited(row)
+        stored[row["tenant_id"], row["name"]] = _as_audited(row)
     expected = _expected(connection)
     for tenant_id, name in sorted(stored.keys() | expected.keys()):
         location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
             yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            facts = NO_SETTINGS | expected.get((tenant_id, name), {})
+            facts = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
             yield from find_differences(location, stored[tenant_id, name], facts)
 
 
 def _as_audited(row: Facts) -> Facts:
     """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
-    parsed = {name: None if row[name] is None else orjson.loads(row[name]) for name in _JSON}
-    return parsed | {"opening_cash": money_text(row["opening_cash"])}
+    return audited_settings(row) | {"opening_cash": money_text(row["opening_cash"])}
 
 
 def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:

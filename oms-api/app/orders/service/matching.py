@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, match_without_quote
+from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.clock import iso
 from app.costs.errors import RateUnknown
@@ -46,14 +47,26 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
         return
     at = max(at, iso(quote.at))
     tenant_id = orders[0].tenant_id
-    views = [as_broker_order(context, order) for order in orders]
     consumed_liquidity = _used(context, tenant_id, quote)
-    apply_broker_events(
-        context,
-        tenant_id,
-        match_quote(views, quote, _instant(at), context.services.paper, consumed_liquidity),
-        at,
-    )
+    by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
+    for order in orders:
+        by_settings.setdefault(_paper_settings(context, order), []).append(as_broker_order(context, order))
+    events = [
+        event
+        for settings, views in by_settings.items()
+        for event in match_quote(views, quote, _instant(at), settings, consumed_liquidity)
+    ]
+    apply_broker_events(context, tenant_id, events, at)
+
+
+def _paper_settings(context: BatchContext, order: Order) -> PaperSettings:
+    """Return the settings of the paper market for the order's portfolio."""
+    portfolio, settings = context.portfolio(order), context.services.paper
+    if portfolio.participation is not None:
+        settings = settings._replace(participation=portfolio.participation)
+    if portfolio.slippage is not None:
+        settings = settings._replace(slippage=Slippage.BASIS_POINTS, basis_points=portfolio.slippage)
+    return settings
 
 
 def apply_broker_events(

@@ -5,7 +5,6 @@ from typing import Any
 from app.brokers.rules.rejections import find_rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
-from app.identity.errors import NotYourPortfolio
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
@@ -68,7 +67,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = add(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
-        _withdraw(context, [first, second], iso(command.origin.at))
+        withdraw(context, [first, second], iso(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
     else:
@@ -94,8 +93,8 @@ def find_repeated_request(
 ) -> Done | None:
     """Return the earlier outcome of the same request, None if it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request, and
-    NotYourPortfolio if it identifies an order that the caller may not see.
+    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
+    caller may not see do not count.
     """
     known = _find_visible_order(context, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
@@ -113,10 +112,11 @@ def find_repeated_request(
 
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    order = context.orders_by_request_key.get((origin.tenant_id, name))
-    if order is not None and not context.sees(origin, (order.tenant_id, order.portfolio_id)):
-        raise NotYourPortfolio
-    return order
+    """Return the oldest order with a key or client order id, that of the same request if there is one."""
+    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    visible = [one for one in orders if context.sees(origin, (one.tenant_id, one.portfolio_id))]
+    same = [one for one in visible if one.request_hash == origin.request_hash]
+    return min(same or visible, key=_age, default=None)
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
@@ -130,9 +130,7 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
 def add(context: BatchContext, order: Order) -> Order:
     """Store a new order and index its request keys."""
     added = context.order_store.add(order, order.placed_by)
-    context.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = added
-    if order.idempotency_key:
-        context.orders_by_request_key[order.tenant_id, order.idempotency_key] = added
+    context.index_request_keys([added])
     return added
 
 
@@ -220,9 +218,10 @@ def _age(order: Order) -> str:
     return order.id
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey) -> OrderOrigin:
+def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return where an order of the portfolio belongs, what charges it, and who places it."""
-    schedule = context.books.portfolio(*portfolio_key).cost_schedule
+    exchange = context.instrument(origin.tenant_id, symbol).exchange
+    schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 
@@ -231,7 +230,7 @@ def _make(
 ) -> Order:
     origin = command.origin
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     return new_order(
         order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
@@ -252,13 +251,19 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
             assert request is not None  # noqa: S101  # for the type checker
             await_approval(context, order, request)
         return
-    send(context, first)
-    waiting = context.order_store.get(second.tenant_id, second.id)
-    if waiting.status is Status.INITIALIZED:  # a fill of the first may have cancelled it
-        send(context, waiting)
+    send_pair(context, first, second)
 
 
-def _withdraw(context: BatchContext, orders: list[Order], at: str) -> None:
+def send_pair(context: BatchContext, *orders: Order) -> None:
+    """Send orders of which only one can fill. A fill of the first may have cancelled the second."""
+    for order in orders:
+        waiting = context.order_store.get(order.tenant_id, order.id)
+        if waiting.status is Status.INITIALIZED:
+            send(context, waiting)
+
+
+def withdraw(context: BatchContext, orders: list[Order], at: str) -> None:
+    """Cancel the orders of a group that are not sent, because another of them was denied."""
     for order in orders:
         now = context.order_store.get(order.tenant_id, order.id)
         if now.status is Status.INITIALIZED:

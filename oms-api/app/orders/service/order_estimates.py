@@ -12,7 +12,7 @@ from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.currency_conversion import currency_in
 from app.orders.service.exposure import exposure_in
-from app.orders.service.fill_charges import compute_charges
+from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.risk.rules.exposure import market_value, price_of, value_of
 from app.risk.rules.values import RiskInput
 
@@ -81,6 +81,7 @@ def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal 
     currency = currency_in(context, place, order.symbol, context.position(order))
     execution = Execution(order.leaves_quantity, value)
     try:
-        return compute_charges(context, order, execution, currency, rate, order.created_at).total
+        trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)
+        return compute_charges(context, order, trade).total
     except RateUnknown:
         return None

@@ -29,6 +29,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
+    SetExits,
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
@@ -36,7 +37,8 @@ TenantKey = tuple[int, str]
 # Commands with an order id.
 _BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BrokerReport)
 OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
+# Commands with a portfolio name.
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
 
 @dataclass(slots=True)

@@ -68,7 +68,7 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order = new_order(
         context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
     )

@@ -159,6 +159,7 @@ def _candidate(order: Order) -> Candidate:
         group_id=order.group_id,
         exclusive_id=exclusive_id(order),
         is_closing=order.role is Role.CLOSING,
+        filled_quantity=order.filled_quantity,
     )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, select, union
 
 from app.clock import iso
-from app.ledger.models import Portfolio
+from app.ledger.models import CashMovement, Portfolio
 from app.money import ZERO
 from app.risk.queries.limits import LIMITS
 from app.risk.queries.switches import CHANGES, SWITCHES
@@ -16,6 +16,7 @@ from app.risk.rules.losses import LOSS_CODES, LOSS_LIMITS, LossBaseline, SwitchS
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
+_FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 # Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
@@ -24,12 +25,19 @@ BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBas
 def read_opening_baselines(
     connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
 ) -> dict[int, LossBaseline]:
-    """Return the opening cash as the baseline of each portfolio, as on its first day."""
+    """Return the opening cash of each portfolio with all flows as its baseline, as on its first day."""
     statement = select(Portfolio.id, Portfolio.opening_cash).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids)
     )
-    opening = ((row[0], Decimal(row[1])) for row in connection.execute(statement))
-    return {portfolio_id: LossBaseline(cash, cash, ZERO) for portfolio_id, cash in opening}
+    totals = {row[0]: Decimal(row[1]) for row in connection.execute(statement)}
+    flows = select(CashMovement.portfolio_id, CashMovement.amount).where(
+        CashMovement.tenant_id == tenant_id,
+        CashMovement.portfolio_id.in_(portfolio_ids),
+        CashMovement.kind.in_(_FLOWS),
+    )
+    for portfolio_id, amount in connection.execute(flows):
+        totals[portfolio_id] += Decimal(amount)
+    return {portfolio_id: LossBaseline(total, total, ZERO) for portfolio_id, total in totals.items()}
 
 
 def find_tenants_with_loss_limits(connection: Connection) -> list[int]:

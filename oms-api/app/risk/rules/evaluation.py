@@ -25,6 +25,7 @@ ORDER = (
     "trail",
     "rate",
     "order_value",
+    "smallest_value",
     "price_collar",
     "position_value",
     "gross_exposure",
@@ -75,15 +76,16 @@ def evaluate_order(risk: RiskInput) -> Denial | None:
     denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
     if denial is None:
         return None
-    price = nearest_price(risk, denial)
-    if price is not None:
-        return denial._replace(largest_passing=None, nearest_price=price)
+    priced = _with_nearest_price(risk, denial)
+    if priced is not None:
+        return priced
     return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
 
 
 def evaluate_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
     """Return the first denial of an exit. No limit of size, value, exposure or loss applies to it."""
-    return _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
+    denial = _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
+    return denial and (_with_nearest_price(risk, denial) or denial)
 
 
 def evaluate_close(risk: RiskInput) -> Denial | None:
@@ -100,6 +102,12 @@ def largest_passing(risk: RiskInput) -> Decimal:
 def list_headrooms(risk: RiskInput) -> list[Headroom]:
     """Return the headroom of every check, in their order."""
     return [_headroom(risk, name, check) for name, check in CHECKS]
+
+
+def _with_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
+    """Return the denial with the nearest passing price, None if no price is at fault or none passes."""
+    price = nearest_price(risk, denial)
+    return None if price is None else denial._replace(largest_passing=None, nearest_price=price)
 
 
 def _headroom(risk: RiskInput, name: str, check: Check) -> Headroom:

@@ -37,7 +37,7 @@ class Denial(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The order that is evaluated. `quantity` is its open quantity.
+    """The order that is evaluated. `quantity` is its open quantity, `filled_quantity` what it filled before.
 
     Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
     OCO pair, the exits of a bracket) only one can fill, so that they count once.
@@ -56,6 +56,7 @@ class Candidate(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_closing: bool = False  # closes a position, and may be an odd lot
+    filled_quantity: Decimal = ZERO
 
 
 class WorkingOrder(NamedTuple):
