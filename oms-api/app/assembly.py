@@ -91,7 +91,9 @@ class Components:
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        market_watcher = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        market_watcher = MarketWatcher(
+            *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
+        )
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
@@ -159,10 +161,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls = _market(settings, readers), Controls()
-    calendars = Calendars.load()
+    market, controls, calendars = _market(settings, readers), Controls(), Calendars.load()
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, rate, metrics)
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle = Throttle()
@@ -203,10 +204,13 @@ def _writer(
     engine: Engine,
     market: Market,
     controls: Controls,
+    calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    batch_services = BatchServices(market, controls, load_paper_settings(settings), rate)
+    batch_services = BatchServices(
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+    )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
         engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group

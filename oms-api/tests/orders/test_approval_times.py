@@ -96,3 +96,18 @@ def test_a_late_fill_counts_for_the_replacement_that_waits(waiting):
     waiting.report(order, late)
     assert (waiting.order(more).status, waiting.order(more).leaves_quantity) == (Status.AWAITING_APPROVAL, 0)
     assert decide(waiting, more).orders[0].order.status is Status.FILLED
+
+
+def test_an_order_approved_before_the_open_is_held_until_then_and_needs_no_second_approval(waiting):
+    waiting.list_instrument()
+    waiting.enforce_sessions("hold")
+    set_policy(waiting, '{"mode":"always"}')
+    order = waiting.place(quantity="1")
+    assert order.status is Status.AWAITING_APPROVAL
+    held = decide(waiting, order).orders[0].order
+    assert held.status is Status.HELD
+    granted = waiting.rows("SELECT count(*) FROM events WHERE type = 'approval.granted'")
+    assert granted == [(1,)]
+    waiting.now = waiting.now.replace(hour=14, minute=30, second=0)
+    waiting.release()
+    assert waiting.order(order).status is Status.FILLED

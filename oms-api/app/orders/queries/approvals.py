@@ -45,10 +45,12 @@ def list_waiting_requests(
     return [_request(row) for row in rows]
 
 
-def list_expired_requests(connection: Connection, tenant_id: int, now: str) -> list[ApprovalRequest]:
-    """Return the requests of orders that wait and should have been decided at `now` or before."""
+def list_expired_requests(
+    connection: Connection, tenant_id: int, now: str, limit: int
+) -> list[ApprovalRequest]:
+    """Return at most `limit` requests of orders that should have been decided at `now` or before."""
     statement = _waiting().where(ORDERS.c.tenant_id == tenant_id, _has_expired(now))
-    return [_request(row) for row in connection.execute(statement.order_by(ORDERS.c.id))]
+    return [_request(row) for row in connection.execute(statement.order_by(ORDERS.c.id).limit(limit))]
 
 
 def select_tenants_with_expired_requests(now: str) -> Select[Any]:

@@ -46,7 +46,10 @@ class ApprovalView(NamedTuple):
 
 
 class OrderPreview(NamedTuple):
-    """The effect that a ticket would have. Amounts are None if there is no price."""
+    """The effect that a ticket would have. Amounts are None if there is no price.
+
+    `opens_at` is when the session opens that the order would wait for, None if it would not wait.
+    """
 
     order: Order
     portfolio_name: str
@@ -57,3 +60,4 @@ class OrderPreview(NamedTuple):
     position_after: Decimal
     denial: Denial | None
     checks: tuple[Headroom, ...]
+    opens_at: str | None = None

@@ -32,6 +32,7 @@ from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import add, build_result, find_repeated_request, send
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
+from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 
 _WORDS = {
@@ -244,7 +245,7 @@ def _copy_of(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
-    return denied._replace(
+    order = denied._replace(
         id=order_id,
         client_order_id=order_id,
         ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
@@ -259,6 +260,7 @@ def _copy_of(context: BatchContext, denied: Order, origin: Origin) -> Order:
         event_count=0,
         accepted_at=None,
     )
+    return set_session_end(context, order)
 
 
 def _money(amount: Any) -> str | None:

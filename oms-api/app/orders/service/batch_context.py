@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import KIND, PaperSettings
+from app.calendars.service import Calendars
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
@@ -65,6 +66,8 @@ class BatchServices:
     market: Market
     controls: Controls
     paper: PaperSettings = KIND
+    calendars: Calendars = field(default_factory=Calendars.load)
+    enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_opening_baselines
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))

@@ -19,6 +19,7 @@ from app.orders.service.approval_decisions import decide, expire_requests, reque
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     ApprovalCommand,
     BrokerReport,
     CancelAll,
@@ -36,6 +37,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
@@ -53,13 +55,14 @@ from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
+from app.orders.service.session_release import release_orders
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
 _EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
 InternalCommand = (
-    QuoteArrived | ExpireOrders | CancelHalted | CheckLosses | BrokerReport
+    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
 )  # commands without a request
 
 
@@ -186,7 +189,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -211,17 +214,30 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case BrokerReport():
             plan.require(command)
             return apply_execution_report(context, command)
+        case _:
+            _apply(context, plan, command)
+    return NOTHING
+
+
+def _apply(
+    context: BatchContext,
+    plan: Plan,
+    command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
+) -> None:
+    """Apply a command that no request caused."""
+    match command:
         case QuoteArrived():
             process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at)
+            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
+        case ReleaseOrders():
+            release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
         case CheckLosses():
             check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
-    return NOTHING
 
 
 def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Outcome:

@@ -7,6 +7,7 @@ from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
@@ -20,6 +21,7 @@ from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
 
 
@@ -186,13 +188,18 @@ def submit(context: BatchContext, order: Order) -> None:
 def send(
     context: BatchContext, order: Order, at: str | None = None, actor: str | None = None, **facts: Any
 ) -> None:
-    """Send a checked order to its broker. The paper broker accepts and matches it at once.
+    """Send a checked order to its broker, or hold it until its session opens.
 
-    An order that waited is sent later than it was created, by an `actor`. `facts` are fields of that row of
-    its history.
+    The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
+    session. An order that waited for approval is sent later than it was created, by an `actor`. `facts` are
+    fields of that row of its history.
     """
-    at = at or order.created_at
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor or order.placed_by, **facts)
+    at, actor = at or order.created_at, actor or order.placed_by
+    hold = None if order.role in EXITS else find_order_hold(context, order, at)
+    if hold is not None:
+        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": hold.reason})
+        return
+    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
@@ -232,9 +239,8 @@ def _make(
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    return new_order(
-        order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
-    )
+    quantity = resolve_quantity(context, origin.tenant_id, ticket)
+    return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
 
 
 def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:

@@ -1,6 +1,6 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from app.orders.queries.book import PortfolioKey
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -26,6 +27,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
@@ -64,6 +66,11 @@ class Plan:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
 
+    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
     def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
@@ -81,10 +88,12 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
-            requests = approvals.list_expired_requests(connection, command.tenant_id, command.at)
+            requests = approvals.list_expired_requests(
+                connection, command.tenant_id, command.at, MAX_EXPIRIES
+            )
             plan.expired_requests[command.tenant_id] = requests
             plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in requests}
     return plan
@@ -92,7 +101,9 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, CheckLosses, BrokerReport)):
+        if isinstance(
+            command, (QuoteArrived, ExpireOrders, ReleaseOrders, CancelHalted, CheckLosses, BrokerReport)
+        ):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -170,6 +181,9 @@ def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCo
     arrived = {
         (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
     }
+    for command in commands:
+        if isinstance(command, ReleaseOrders):
+            arrived |= {(command.tenant_id, symbol) for symbol in command.symbols}
     plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
     plan.portfolio_keys |= {
         portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys

@@ -9,6 +9,7 @@ from app.orders.service.order_entry import check_end, origin_of, ticket_denial
 from app.orders.service.order_estimates import estimate_order
 from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
+from app.orders.service.trading_sessions import find_current_hold, set_session_end
 from app.risk.rules.evaluation import list_headrooms
 
 
@@ -22,9 +23,9 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    order = new_order(
-        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
-    )
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
+    order = set_session_end(context, new_order(order_id, order_origin, ticket, quantity))
+    hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     estimate = estimate_order(context, order, risk)
@@ -38,4 +39,5 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
         position_after=estimate.position_after,
         denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
         checks=tuple(list_headrooms(risk)),
+        opens_at=None if hold is None else hold.opens_at,
     )

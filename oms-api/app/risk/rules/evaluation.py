@@ -45,8 +45,9 @@ _FUNCTIONS = tuple(check for _, check in CHECKS)
 # An exit only reduces a position: only these checks apply, at its entry's ticket and when it is changed.
 EXIT_CHECKS = ("permission", "instrument", "increments", "price_range", "open_orders")
 EXIT_CHANGE_CHECKS = ("permission", "instrument", "increments", "price_range", "price_collar", "trail")
-# A closing order only reduces too; permissions, sessions and self-matching apply to it as well.
-CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "session", "self_match")
+# A closing order only reduces too; permissions and self-matching apply to it as well. Outside its session it
+# waits for the open.
+CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "self_match")
 _CLOSE = tuple(check for name, check in CHECKS if name in CLOSE_CHECKS)
 _EXIT = tuple(check for name, check in CHECKS if name in EXIT_CHECKS)
 _EXIT_CHANGE = tuple(check for name, check in CHECKS if name in EXIT_CHANGE_CHECKS)

@@ -111,8 +111,13 @@ def test_ticks_and_lots(asked, told):
 
 
 def test_a_closed_session_denies_what_does_not_wait():
-    denial = denial_of(risk(closed_until="2026-11-23T14:30:00.000000Z"))
-    assert (denial.code, denial.limit) == ("SESSION_CLOSED", "2026-11-23T14:30:00.000000Z")
+    opens_at = "2026-11-23T14:30:00.000000Z"
+    denial = denial_of(risk(session_refusal="The market opens on Monday.", closed_until=opens_at))
+    assert (denial.code, denial.message, denial.limit) == (
+        "SESSION_CLOSED",
+        "The market opens on Monday.",
+        opens_at,
+    )
 
 
 def test_a_live_portfolio_needs_its_limits_set():
