@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -20,11 +20,11 @@ from bench.service import OMS_API, ROOT
 
 
 def _trades() -> list[Line]:
-    return trades.measure(trades.ROUNDS, trades.SECONDS)
+    return cases.measure(trades.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
 def _orders() -> list[Line]:
-    return orders.measure(orders.ROUNDS, orders.SECONDS)
+    return cases.measure(orders.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
 def _scale() -> list[Line]:
@@ -43,6 +43,10 @@ def _matching() -> list[Line]:
 
 def _risk() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
+
+
+def _session_close() -> list[Line]:
+    return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
 def _run_separately(name: str, what: str) -> list[Line]:
@@ -66,6 +70,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "scale": _scale,
     "matching": _matching,
     "risk": _risk,
+    "session_close": _session_close,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

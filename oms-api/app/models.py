@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
 from app.audit.models import AuditHead, AuditRow
+from app.calendars.models import CalendarDayRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -13,7 +14,7 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
@@ -24,6 +25,8 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "CalendarDayRow",
+    "CashMovement",
     "Event",
     "Execution",
     "InstrumentAliasRow",

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import fixed, quantity_text
-from app.wire.fields import PositiveAmount, clean
+from app.wire.fields import PositiveAmount, clean, lower_case
 
 
 def _symbol(value: Any) -> str:  # any JSON value
@@ -25,8 +25,9 @@ def _symbol(value: Any) -> str:  # any JSON value
 Symbol = Annotated[
     str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
 ]
-AssetClass = Literal[
-    "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
+AssetClass = Annotated[
+    Literal["equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"],
+    BeforeValidator(lower_case),
 ]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]
@@ -45,6 +46,9 @@ class InstrumentIn(BaseModel):
     exchange: Exchange = ""
     asset_class: AssetClass = "equity"
     currency: Currency = "USD"
+    sector: Annotated[str, AfterValidator(clean), Field(max_length=60)] = Field(
+        "", description="Sector by which exposure is summed", examples=["Energy"]
+    )
     tick_size: PositiveAmount
     lot_size: PositiveAmount
     tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
@@ -61,7 +65,7 @@ class InstrumentIn(BaseModel):
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(
             symbol, *kind, self.tick_size, self.lot_size, self.tradable, self.restricted, is_listed=True,
-            name=self.name,
+            name=self.name, sector=self.sector,
         )  # fmt: skip
 
 
@@ -73,6 +77,7 @@ class InstrumentOut(BaseModel):
     exchange: str = Field(examples=["NSE"])
     asset_class: str = Field(examples=["equity"])
     currency: str = Field(examples=["INR"])
+    sector: str = Field(examples=["Energy"], description="Sector for reports; empty where none was set")
     tick_size: str = Field(examples=["0.05"])
     lot_size: str = Field(examples=["1"])
     tradable: bool
@@ -89,6 +94,7 @@ def serialize_instrument(found: Instrument, aliases: Sequence[str]) -> dict[str,
         "exchange": found.exchange,
         "asset_class": found.asset_class,
         "currency": found.currency,
+        "sector": found.sector,
         "tick_size": quantity_text(fixed(found.tick_size)),
         "lot_size": quantity_text(fixed(found.lot_size)),
         "tradable": found.is_tradable,

@@ -117,3 +117,31 @@ class PortfolioExists(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"A portfolio {name!r} exists already; use it, or choose another name.")
+
+
+class FixedAtCreation(Conflict):
+    """Raise when a request would change what is fixed when a portfolio is created."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            f"`{field}` cannot be changed. Create another portfolio, or deposit and withdraw cash."
+        )
+
+
+class InvalidCashMovement(Invalid):
+    """Raise when a cash movement names another currency or a portfolio that it cannot go to."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, [FieldError(field, message, "cash_movement")])
+
+
+class NotEnoughCash(OmsError):
+    """Raise when a withdrawal or a transfer exceeds the buying power of the portfolio."""
+
+    status, kind, title = 422, "not-enough-cash", "Not enough free cash"
+
+    def __init__(self, name: str, amount: str, free: str) -> None:
+        message = f"At most {free} can be taken out of {name!r}: its buying power."
+        super().__init__(
+            f"{amount} is too much. {message}", [FieldError("amount", message, "not_enough_cash")]
+        )

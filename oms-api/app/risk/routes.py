@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app.audit.service import record
 from app.clock import iso
-from app.edge import FastRequest
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation

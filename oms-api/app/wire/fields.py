@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, find_amount_error, parse_plain
+from app.money import DIGITS, PLACES, find_amount_error, fits, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
 
+MAX_OPENING_CASH = 10**12
 JSON_NUMBER_DIGITS = 15  # digits that a binary float keeps exactly in every JSON library
 _AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -100,6 +101,26 @@ def _not_negative(value: Any) -> Any:  # any JSON value
 
 
 PositiveAmount = Annotated[Amount, BeforeValidator(_not_negative), AfterValidator(_positive)]
+
+
+def _opening_cash(amount: Decimal) -> Decimal:
+    if amount > MAX_OPENING_CASH or not fits(amount):
+        message = "At most {most}, with at most 8 decimals."
+        raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
+    return amount
+
+
+OpeningCash = Annotated[
+    Amount, AfterValidator(_opening_cash),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
+                {"type": "number", "minimum": 0, "maximum": MAX_OPENING_CASH},
+            ],
+        }
+    ),
+]  # fmt: skip
 
 
 def clean(value: str) -> str:

@@ -30,11 +30,15 @@ BODIES = {
     "PATCH /api-keys/{key_id}": {"revoked": True},
     "POST /api-keys/{key_id}:rotate": {"overlap_seconds": 0},
     "PATCH /portfolios/{name}": {"name": "Renamed"},
+    "POST /portfolios/{name}/cash": {"kind": "deposit", "amount": "1", "currency": "USD", "reason": "Mine"},
     "PATCH /tenants/{slug}": {"name": "Another"},
     "POST /tenants/{slug}/workspaces": {"team_id": "T0NOBODY"},
     "POST /tenants/{slug}/workspaces:release": {"team_id": "T0NOBODY"},
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
+    "POST /orders/{order_id}/approve": {},
+    "POST /orders/{order_id}/reject": {"reason": "Not mine"},
+    "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
 }
@@ -70,8 +74,9 @@ def latched(api):
 
 
 def with_ids(service):
-    """Return the operations that name an object of a tenant; symbols are shared by all tenants."""
-    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
+    """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
+    shared = {"symbol", "market", "date"}
+    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
 def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:

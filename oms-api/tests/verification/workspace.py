@@ -20,6 +20,7 @@ def fill_tables(service: Service) -> None:
     _record_trades(api)
     _place_orders(api)
     _set_limits(api)
+    _request_overrides(api)
     _set_kill_switches(api)
 
 
@@ -31,8 +32,13 @@ def _create_tenant(service: Service) -> ApiClient:
     api.claim_workspace("T2")
     _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
     _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    for name in ("Founders' day", "Jubilee"):
+        day = {"kind": "special", "sessions": [{"open": "10:00", "close": "11:00"}], "source": "a circular"}
+        _ok(operator.put("/calendar/XNSE/2026-12-05", day | {"name": name}))
     for currency in ("EUR", "USD"):
         _ok(api.patch("/tenants/acme", {"base_currency": currency}))
+    for cash in ("250000", "1000000"):
+        _ok(api.patch("/tenants/acme", {"default_opening_cash": cash}))
     return api
 
 
@@ -76,6 +82,11 @@ def _record_trades(api: ApiClient) -> None:
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
     late: Any = {"executed_at": "2026-01-02T15:00:00Z", "backdated": True, "backdated_reason": "Found late"}
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
+    flow = {"amount": "500", "currency": "USD", "reason": "New capital"}
+    key = {"Idempotency-Key": "cash-1"}
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
     api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 
@@ -119,6 +130,19 @@ def _set_limits(api: ApiClient) -> None:
     _ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
 
 
+def _request_overrides(api: ApiClient) -> None:
+    """Let one order wait for approval, one be approved and one be rejected."""
+    _ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
+    trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
+    api.quote("AAPL", "97", "98", "98")
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET"}
+    for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
+        denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
+        waiting = _ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+        if decision is not None:
+            _ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
+
+
 def _set_kill_switches(api: ApiClient) -> None:
     growth = {"scope": "portfolio", "name": "Growth"}
     _ok(api.post("/kill-switch", growth | {"state": "REDUCING", "reason": "Odd"}, {"Idempotency-Key": "k"}))
@@ -127,6 +151,10 @@ def _set_kill_switches(api: ApiClient) -> None:
     _ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
     _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
+    exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
+    api.order(**income, quantity="4", limit_price="90", **exits)
+    api.order(**income, quantity="8", limit_price="98")  # five fill
 
 
 def _ok(answer: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple, TypedDict
 
 from app.identity.errors import RightsExceeded
@@ -32,6 +33,7 @@ class TenantChanges(TypedDict, total=False):
     name: str
     slack_default_role: str | None
     base_currency: str
+    default_opening_cash: Decimal
     status: str
 
 

@@ -86,6 +86,10 @@ class Sessions:
         self._read: dict[bytes, AccessClaims] = {}
         self._live: ExpiringCache[str, Caller] = ExpiringCache()
 
+    def find_cached(self, token: str) -> Caller | None:
+        """Return the caller of an access token, or None if that needs a query. Raise NoValidKey."""
+        return self._live.get(self._access(token).session_id)
+
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""
         access = self._access(token)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order
 from app.risk.rules.evaluation import Headroom
 from app.risk.rules.values import Denial
@@ -30,8 +31,25 @@ class OrderView(NamedTuple):
     legs: tuple[Order, ...] = ()
 
 
+class ApprovalView(NamedTuple):
+    """An order that waits for approval.
+
+    It has its request, the reference price and the estimate of now (JSON text), and the denial that an
+    approval would lead to.
+    """
+
+    view: OrderView
+    request: ApprovalRequest
+    price: Decimal | None
+    estimate: str
+    denial: Denial | None
+
+
 class OrderPreview(NamedTuple):
-    """The effect that a ticket would have. Amounts are None if there is no price."""
+    """The effect that a ticket would have. Amounts are None if there is no price.
+
+    `opens_at` is when the session opens that the order would wait for, None if it would not wait.
+    """
 
     order: Order
     portfolio_name: str
@@ -42,3 +60,4 @@ class OrderPreview(NamedTuple):
     position_after: Decimal
     denial: Denial | None
     checks: tuple[Headroom, ...]
+    opens_at: str | None = None

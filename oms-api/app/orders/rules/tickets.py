@@ -100,10 +100,19 @@ def _time_errors(ticket: Ticket) -> list[FieldError]:
         other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
         message = "A GTD order needs `expires_at`." if is_dated else other
         return [FieldError("expires_at", message, "expires_at")]
-    if ticket.time_in_force not in PAPER_TIMES_IN_FORCE:
-        message = f"The paper market has no {ticket.time_in_force}. Send one of {_TIMES}."
-        return [FieldError("time_in_force", message, "not_of_this_venue")]
+    is_auction = ticket.time_in_force not in PAPER_TIMES_IN_FORCE
+    if is_auction and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
+        message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."
+        return [FieldError("time_in_force", message, "not_of_this_type")]
     return []
+
+
+def describe_unsupported_time(time_in_force: TimeInForce) -> str:
+    """Return the message for a time in force that needs an open or a close, where there is none."""
+    return (
+        f"The paper market has no {time_in_force} here. Send one of {_TIMES}, or let the portfolio enforce "
+        "the trading sessions of the instrument's market."
+    )
 
 
 def _leg_errors(ticket: Ticket) -> list[FieldError]:

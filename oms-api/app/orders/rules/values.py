@@ -3,6 +3,7 @@
 Amounts are decimals. Instants are canonical text (`clock.iso`), which sorts by time.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from app.brokers.rules.values import OrderType, TimeInForce
 from app.money import ZERO
 
 __all__ = [
+    "COUNTED",
     "FINAL",
     "OPEN",
     "WORKING",
@@ -24,6 +26,7 @@ __all__ = [
     "Ticket",
     "TimeInForce",
     "changed",
+    "format_instant",
 ]
 
 
@@ -174,6 +177,11 @@ class Order(NamedTuple):
         return max(self.quantity - self.filled_quantity, ZERO)
 
 
+def format_instant(instant: datetime) -> str:
+    """Return the instant (UTC) as canonical text, as `clock.iso` does."""
+    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
 _INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
@@ -207,3 +215,5 @@ WORKING = frozenset(
         Status.PENDING_REPLACE,
     }
 )
+# Statuses that count toward exposure and buying power.
+COUNTED = WORKING | {Status.AWAITING_APPROVAL}

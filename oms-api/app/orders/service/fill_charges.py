@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
+from app.costs.errors import RateUnknown
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.values import Execution, OrderTotals, Schedule
@@ -16,33 +18,73 @@ from app.orders.service.batch_context import BatchContext
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
 
 
-def compute_charges(
+class ChargedMarket(NamedTuple):
+    """Where an order is charged: the exchange, the currency of its prices, and the portfolio's rate of it."""
+
+    exchange: str
+    currency: str
+    rate: Decimal | None
+
+
+def build_charged_trade(
     context: BatchContext,
     order: Order,
     execution: Execution,
     currency: str | None,
     rate: Decimal | None,
     at: str,
-) -> BookedCharges:
-    """Return the charges of an execution: what its order costs with it less what it cost before.
+) -> ChargedTrade:
+    """Return what the charges of an execution depend on.
 
-    `currency` and `rate` are those of the fill, None for the portfolio's own currency. Raises RateUnknown.
+    `currency` and `rate` are those of the fill, None for the portfolio's own currency.
     """
-    if order.cost_schedule == Schedule.NONE:
-        return NO_CHARGES
-    portfolio = context.portfolio(order)
-    trade = ChargedTrade(
+    return ChargedTrade(
         schedule=order.cost_schedule,
         exchange=context.instrument(order.tenant_id, order.symbol).exchange,
         product=order.product,
         side=order.side,
         execution=execution,
-        currency=currency or portfolio.base_currency,
+        currency=currency or context.portfolio(order).base_currency,
         rate=rate,
         at=datetime.fromisoformat(at),
     )
+
+
+def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) -> BookedCharges:
+    """Return the charges of an execution: what its order costs with it less what it cost before.
+
+    Raises RateUnknown.
+    """
+    if order.cost_schedule == Schedule.NONE:
+        return NO_CHARGES
     filled = _filled_that_day(context, order, trade)
-    return compute_booked_charges(trade, filled, portfolio.fee_totals, load_rates())
+    return compute_booked_charges(trade, filled, context.portfolio(order).fee_totals, load_rates())
+
+
+def estimate_charges(
+    order: Order, market: ChargedMarket, quantity: Decimal, price: Decimal | None
+) -> Decimal:
+    """Return what filling a quantity of the order costs at a price, in the portfolio's currency.
+
+    It is added to what the order filled before, as if on the same day. Zero where a rate is unknown.
+    """
+    if order.cost_schedule == Schedule.NONE or price is None:
+        return ZERO
+    trade = ChargedTrade(
+        schedule=order.cost_schedule,
+        exchange=market.exchange,
+        product=order.product,
+        side=order.side,
+        execution=Execution.at_price(quantity, price),
+        currency=market.currency,
+        rate=market.rate,
+        at=datetime.fromisoformat(order.created_at),
+    )
+    filled = OrderTotals(order.filled_quantity, order.filled_value)
+    try:
+        return compute_booked_charges(trade, filled, None, load_rates()).total
+    except RateUnknown:
+        return ZERO
 
 
 def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:

@@ -1,14 +1,17 @@
 """The entry point for orders: validate the request, submit it to the writer, and wait for the commit."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from app.clock import Now, iso
 from app.database import Readers
-from app.errors import FieldError, Invalid
+from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
+from app.identity.rules.access import Operation
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.commands import Origin
@@ -17,7 +20,7 @@ from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.money import fixed
-from app.orders.rules.order_views import Changes, OrderPreview
+from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.orders.service.commands import (
@@ -25,6 +28,7 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     Command,
+    DecideApproval,
     Done,
     OrderRequest,
     Outcome,
@@ -33,6 +37,9 @@ from app.orders.service.commands import (
     PreviewOrder,
     QuoteArrived,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
+    Reviewed,
     SetExits,
 )
 from app.text import name_key
@@ -47,11 +54,19 @@ class OrderService:
     now: Now
     readers: Readers
 
-    async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
-        """Place an order. DENIED and REJECTED are outcomes too. Raises Invalid if the ticket is malformed."""
-        origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
+    def place(self, asking: Asking, name: str, ticket: Ticket) -> PlaceOrder:
+        """Return the command that places an order. Raises Invalid if the ticket is malformed.
+
+        DENIED and REJECTED are outcomes of the command too.
+        """
+        portfolio_key = _seen(asking, name)
+        origin = self._origin(asking, "place", portfolio_key, *_facts(ticket))
         _check(ticket)
-        return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
+        return PlaceOrder(origin, ticket, name, portfolio_key)
+
+    def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
+        """Queue an order. The future resolves once it is committed."""
+        return self.writer.submit(command)
 
     async def place_group(
         self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
@@ -86,6 +101,46 @@ class OrderService:
         """Replace an order by a successor."""
         origin = self._origin(asking, "replace", order_id, *map(_text, changes))
         return await self._done(ReplaceOrder(origin, order_id, changes))
+
+    async def approve(
+        self, asking: Asking, order_id: str, reason: str | None, price_seen: Decimal | None
+    ) -> Done:
+        """Approve an order that waits. DENIED is an outcome too: the risk checks run again."""
+        return await self._decide(asking, order_id, reason, price_seen, is_granted=True)
+
+    async def reject(self, asking: Asking, order_id: str, reason: str) -> Done:
+        """Reject an order that waits."""
+        return await self._decide(asking, order_id, reason, None, is_granted=False)
+
+    async def _decide(
+        self,
+        asking: Asking,
+        order_id: str,
+        reason: str | None,
+        price_seen: Decimal | None,
+        *,
+        is_granted: bool,
+    ) -> Done:
+        operation = "approve" if is_granted else "reject"
+        origin = self._origin(asking, operation, order_id, reason, _text(price_seen))
+        role = _role_of(asking)
+        return await self._done(DecideApproval(origin, order_id, is_granted, reason, price_seen, role))
+
+    async def request_override(
+        self, asking: Asking, order_id: str, reason: str, expires_minutes: int
+    ) -> Done:
+        """Place a denied order again, to wait for a second person."""
+        origin = self._origin(asking, "override", order_id, reason, str(expires_minutes))
+        return await self._done(RequestOverride(origin, order_id, reason, expires_minutes))
+
+    async def list_approvals(self, asking: Asking, limit: int) -> Sequence[ApprovalView]:
+        """Return the orders that wait and on which the caller may decide, oldest first."""
+        if not asking.caller.may(Operation.DECIDE_APPROVAL):
+            return ()
+        origin = self._origin(asking, "approvals")
+        outcome = await self._submit(ReviewApprovals(origin, _role_of(asking), limit))
+        assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
+        return outcome.approvals
 
     async def cancel_all(
         self,
@@ -149,19 +204,24 @@ class OrderService:
         return outcome
 
     async def _submit(self, command: OrderRequest) -> Outcome:
-        """Submit a command. Raises NoSuchPortfolio with the nearest names.
+        try:
+            return await self.writer.submit(command)
+        except OmsError as refusal:
+            raise await self.explain(command, refusal) from None
+
+    async def explain(self, command: OrderRequest, refusal: OmsError) -> OmsError:
+        """Return the error of a command, for an unknown portfolio with the nearest names.
 
         They are read here, not in the writer, so that a wrong name costs no time of the writer.
         """
-        try:
-            return await self.writer.submit(command)
-        except NoSuchPortfolio as refusal:
-            origin, name = command.origin, refusal.name
-            nearest = await self.readers.run(
-                lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
-                origin.tenant_id,
-            )
-            raise NoSuchPortfolio(name, nearest) from None
+        if not isinstance(refusal, NoSuchPortfolio):
+            return refusal
+        origin, name = command.origin, refusal.name
+        nearest = await self.readers.run(
+            lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+            origin.tenant_id,
+        )
+        return NoSuchPortfolio(name, nearest)
 
     def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
@@ -185,6 +245,10 @@ def _seen(asking: Asking, name: str) -> str:
     if not asking.caller.sees(folded):
         raise NotYourPortfolio
     return folded
+
+
+def _role_of(asking: Asking) -> str | None:
+    return None if asking.caller.role is None else asking.caller.role.value
 
 
 def _check(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:

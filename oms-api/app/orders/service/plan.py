@@ -1,32 +1,44 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from app.orders.errors import NoSuchOrder
+from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
+    DecideApproval,
     ExpireOrders,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
     SetExits,
 )
+from app.risk.queries.losses import find_portfolios_with_loss_limits
 
 TenantKey = tuple[int, str]
+# Commands with an order id.
+_BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BrokerReport)
+OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride
 # Commands with a portfolio name.
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
@@ -47,12 +59,19 @@ class Plan:
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
+    expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
 
-    def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
+    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
+    def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
         if (tenant_id, command.order_id) not in self.by_order:
@@ -69,15 +88,22 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
+            requests = approvals.list_expired_requests(
+                connection, command.tenant_id, command.at, MAX_EXPIRIES
+            )
+            plan.expired_requests[command.tenant_id] = requests
+            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in requests}
     return plan
 
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, BrokerReport)):
+        if isinstance(
+            command, (QuoteArrived, ExpireOrders, ReleaseOrders, CancelHalted, CheckLosses, BrokerReport)
+        ):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -127,7 +153,7 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
             command.order_id,
         )
         for command in commands
-        if isinstance(command, (CancelOrder, ReplaceOrder, BrokerReport))
+        if isinstance(command, _BY_ORDER)
     }
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
@@ -137,6 +163,16 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
+        elif isinstance(command, ReviewApprovals):
+            origin = command.origin
+            waiting = approvals.list_waiting_requests(
+                connection, origin.tenant_id, origin.portfolios, command.limit
+            )
+            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in waiting}
+        elif isinstance(command, CheckLosses):
+            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            plan.limited[command.tenant_id] = sorted(limited)
+            plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
@@ -145,6 +181,9 @@ def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCo
     arrived = {
         (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
     }
+    for command in commands:
+        if isinstance(command, ReleaseOrders):
+            arrived |= {(command.tenant_id, symbol) for symbol in command.symbols}
     plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
     plan.portfolio_keys |= {
         portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys

@@ -10,6 +10,7 @@ from app.orders.rules.protection import (
     fills_at_once,
     get_trigger_price,
     is_tightened,
+    nearest_exit_price,
     reached_stop,
     unprofitable_target,
 )
@@ -57,7 +58,7 @@ def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
     prices = prices_of(context.quote(order.tenant_id, order.symbol))
     watched = get_trigger_price(order, prices)
-    return None if watched is None else _reached(order, [watched])
+    return None if watched is None else _reached(context, order, [watched])
 
 
 def exit_denial(context: BatchContext, order: Order, standing: Sequence[Order]) -> Denial | None:
@@ -110,23 +111,30 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
     levels = entry_prices(entry, prices)
     watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
-    denial = _reached(leg, levels if watched is None else [*levels, watched])
+    denial = _reached(context, leg, levels if watched is None else [*levels, watched])
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
         return denial
     message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {shortest(level)}."
-    return Denial("EXIT_PRICE", message, level, leg.limit_price)
+    nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
+    return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
 
-def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
+def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
     level = reached_stop(order, levels)
     if level is None:
         return None
-    side = "below" if order.side == "SELL" else "above"
+    is_above = order.side == "BUY"
+    side = "above" if is_above else "below"
     message = (
         f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, else it fills at once."
     )
-    return Denial("EXIT_PRICE", message, level, order.stop_price)
+    nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
+    return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
+
+
+def _tick(context: BatchContext, order: Order) -> Decimal:
+    return context.instrument(order.tenant_id, order.symbol).tick_size
 
 
 def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:

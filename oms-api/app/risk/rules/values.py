@@ -3,6 +3,7 @@
 Amounts are decimals: quantities in units of the instrument, values in the portfolio's currency.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -37,7 +38,7 @@ class Denial(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The order that is evaluated. `quantity` is its open quantity.
+    """The order that is evaluated. `quantity` is its open quantity, `filled_quantity` what it filled before.
 
     Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
     OCO pair, the exits of a bracket) only one can fill, so that they count once.
@@ -56,10 +57,14 @@ class Candidate(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_closing: bool = False  # closes a position, and may be an odd lot
+    filled_quantity: Decimal = ZERO
 
 
 class WorkingOrder(NamedTuple):
-    """A working order of the portfolio. `leaves` is its open quantity."""
+    """A working order of the portfolio, or one that awaits approval.
+
+    `leaves` is its open quantity, `charges` what filling it costs.
+    """
 
     side: str
     type: str
@@ -70,6 +75,8 @@ class WorkingOrder(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
+    charges: Decimal = ZERO
+    is_at_market: bool = True  # False while it awaits approval: it cannot match yet
 
 
 class Prices(NamedTuple):
@@ -97,7 +104,7 @@ class SymbolBook(NamedTuple):
     orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of the
     quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
     `highest_bid` are resting limits outside the evaluated order's group. Prices are in the instrument's
-    currency; if that is not the portfolio's, `rate` converts values.
+    currency; if that is not the portfolio's, `rate` converts values. `buy_charges` are those of the buys.
     """
 
     position: Decimal = ZERO
@@ -113,6 +120,7 @@ class SymbolBook(NamedTuple):
     rate: Decimal | None = None
     buy_exits: Decimal = ZERO
     sell_exits: Decimal = ZERO
+    buy_charges: Decimal = ZERO
 
 
 class Totals(NamedTuple):
@@ -129,6 +137,7 @@ class Totals(NamedTuple):
     net_high: Decimal = ZERO
     net_low: Decimal = ZERO
     orders: int = 0
+    buy_charges: Decimal = ZERO
 
 
 NOTHING = Totals()
@@ -175,6 +184,11 @@ class Limits(NamedTuple):
     permission: Permission = EVERYTHING
 
 
+def no_charges(_: Decimal) -> Decimal:
+    """Return zero: the order is charged nothing."""
+    return ZERO
+
+
 class RiskInput(NamedTuple):
     """The input of the checks.
 
@@ -183,10 +197,12 @@ class RiskInput(NamedTuple):
     is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide limits), and
     `firm_rate` converts to that currency, None if it is the portfolio's own. `same_order_seconds` is the age
     of the same person's identical order, None if there is none. `pnl_of_day` and `drawdown` are None if
-    unknown. `latch` stops the order's strategy or key. `closed_until` is when the session opens, None if it
-    is open. `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the
-    quote's feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to
-    ignore for this order.
+    unknown. `latch` stops the order's strategy or key. `session_refusal` says why the session denies the
+    order, None if it does not, and `closed_until` when it opens, None if unknown. `no_rate` is a currency
+    pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
+    for a price set by hand. `waived` are codes that two people agreed to ignore for this order.
+    `charges` returns what filling a quantity of the order costs, in the portfolio's currency; it does not
+    decrease with the quantity.
     """
 
     order: Candidate
@@ -208,8 +224,10 @@ class RiskInput(NamedTuple):
     pnl_of_day: Decimal | None = None
     firm_pnl_of_day: Decimal | None = None
     drawdown: Decimal | None = None
+    session_refusal: str | None = None
     closed_until: str | None = None
     no_rate: str | None = None
     feed_silence: Decimal | None = None
     max_feed_silence: Decimal = Decimal(30)
+    charges: Callable[[Decimal], Decimal] = no_charges
     waived: frozenset[str] = frozenset()

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from app.identity.rules.access import Caller
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
@@ -31,6 +31,13 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
     where = (request.address, request.request_id)
     after = mask_secrets({"state": change.state.value, "reason": change.reason})
     return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
+
+
+def automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -> AuditEntry:
+    """Return the entry of a kill switch that a limit of losses set."""
+    target = f"{change.scope}:{change.name}"
+    after = mask_secrets({"state": change.state.value, "reason": change.reason})
+    return AuditEntry(tenant_id, at, change.set_by, RISK, "kill_switch.turned", target, after=after)
 
 
 def latch_facts(latch: Latch) -> dict[str, str | int]:
