@@ -14,6 +14,8 @@ import orjson
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from app.database.prepared import run_json_statements
+
 Value = str | int | bool | None
 Row = Sequence[Value]
 Names = tuple[str, ...]
@@ -67,8 +69,7 @@ def write(connection: Connection, *writes: Write) -> None:
         for one in pending:
             connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
     elif pending:
-        script = ";\n".join(one.on_postgresql for one in pending)
-        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in pending))
+        run_json_statements(connection, [(one.on_postgresql, _json(one.rows)) for one in pending])
 
 
 def find_matching_rows(
@@ -81,8 +82,7 @@ def find_matching_rows(
     """
     if not keys:
         return []
-    statement = _match(table, columns, key, lock_by, sqlite=_is_sqlite(connection))
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    return _find(connection, _match(table, columns, key, lock_by, sqlite=_is_sqlite(connection)), keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -92,8 +92,7 @@ def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) 
     """
     if not keys:
         return []
-    statement = _join(len(keys[0]), parts, sqlite=_is_sqlite(connection))
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    return _find(connection, _join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
 
 
 def find_rows_by_name(
@@ -106,8 +105,15 @@ def find_rows_by_name(
     """
     if not names or _is_sqlite(connection):
         return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    statement = _format_name_lookup(table, columns, name)
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
+    return _find(connection, _format_name_lookup(table, columns, name), names)
+
+
+def _find(connection: Connection, statement: str, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
+    if _is_sqlite(connection):
+        found = connection.exec_driver_sql(statement, (_json(keys),))
+    else:
+        found = run_json_statements(connection, [(statement, _json(keys))])
+    return [tuple(row) for row in found]
 
 
 def _is_sqlite(connection: Connection) -> bool:
