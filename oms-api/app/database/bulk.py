@@ -73,16 +73,24 @@ def write(connection: Connection, *writes: Write) -> None:
 
 
 def find_matching_rows(
-    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
+    connection: Connection,
+    table: Table,
+    columns: Names,
+    key: Names,
+    keys: Sequence[Row],
+    lock_by: str = "",
+    since: str = "",
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows whose `key` is among `keys`.
 
     The values have the driver's types; the rows have no defined order. With `lock_by`, on PostgreSQL, lock
-    the rows for update in the order of that column.
+    the rows for update in the order of that column. With `since`, a further column, the last member of each
+    of `keys` is its minimum.
     """
     if not keys:
         return []
-    return _find(connection, _match(table, columns, key, lock_by, sqlite=_is_sqlite(connection)), keys)
+    statement = _match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
+    return _find(connection, statement, keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -170,12 +178,16 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
 
 
 @cache
-def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bool) -> str:
+def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
     picked = ", ".join(f"t.{name}" for name in columns)
+    member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
+    conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
+    if since:
+        conditions.append(f"t.{since} >= {member.format(len(key))}")
+        key = (*key, since)
+    on = " AND ".join(conditions)
     if sqlite:
-        on = " AND ".join(f"t.{name} = json_extract(r.value, '$.c{index}')" for index, name in enumerate(key))
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
-    on = " AND ".join(f"t.{name} = r.c{index}" for index, name in enumerate(key))
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
         return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above

@@ -33,10 +33,8 @@ def _prepare(connection: Connection, statements: Sequence[str]) -> list[str]:
     known: dict[str, str] = connection.info.setdefault(_NAMES, {})
     for sql in statements:
         if sql not in known:
-            count = connection.info[_COUNT] = (
-                connection.info.get(_COUNT, 0) + 1
-            )  # no failed attempt's name again
-            name = f"{_describe(sql)}_{count}"
+            connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1  # a failed name is taken
+            name = f"{_describe(sql)}_{connection.info[_COUNT]}"
             connection.exec_driver_sql(f"PREPARE {name} (json) AS {sql.replace('%s', '$1')}")
             known[sql] = name
     return [known[sql] for sql in statements]

@@ -25,6 +25,7 @@ _PICKED = [ORDERS.c[name] for name in COLUMNS]
 OrderKey = tuple[int, str]  # tenant id, order id
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 PositionKey = tuple[str, str]  # symbol, product, within a portfolio
+RepeatKey = tuple[int, str, int, str]  # tenant id, symbol, portfolio id, actor: what repeated orders share
 
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
@@ -104,16 +105,12 @@ def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[P
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
 
 
-def list_recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
-    """Return the orders with the order's portfolio, symbol and actor that were placed at `since` or later."""
-    statement = select(*_PICKED).where(
-        ORDERS.c.tenant_id == order.tenant_id,
-        ORDERS.c.symbol == order.symbol,
-        ORDERS.c.id >= f"O{build_first_trade_id(since)[1:]}",  # an id starts with its creation time
-        ORDERS.c.portfolio_id == order.portfolio_id,
-        ORDERS.c.actor == order.actor,
-    )
-    return [order_of(row) for row in connection.execute(statement)]
+def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since: datetime) -> list[Order]:
+    """Return the orders with one of the keys that were placed at `since` or later."""
+    first = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
+    names = ("tenant_id", "symbol", "portfolio_id", "actor")
+    rows = [(*key, first) for key in keys]
+    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")]
 
 
 def symbols_with_orders(connection: Connection) -> list[OrderKey]:

@@ -57,6 +57,14 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentOrders:
+    """Stored orders placed at `since` or later, to detect a repeated one: see `repeats`."""
+
+    since: datetime
+    orders: list[Order] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class BatchServices:
     """The services that all batches of a process share."""
 
@@ -93,6 +101,8 @@ class BatchContext:
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], Order] = {}
+        self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
+        self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
         self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant

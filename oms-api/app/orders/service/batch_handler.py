@@ -43,6 +43,7 @@ from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
+from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -127,6 +128,7 @@ class OrderBatchHandler:
         context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
         context.index_request_keys(plan.recorded_orders)
+        plan_repeat_checks(context, commands)
         return context, plan, commands
 
 
