@@ -12,7 +12,17 @@ from app.ids import build_first_trade_id
 from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
+from app.orders.rules.rows import (
+    COLUMNS,
+    MOVE_COLUMNS,
+    MUTABLE,
+    ExecutionRow,
+    Move,
+    order_of,
+    pack_moves,
+    row_of,
+    unpack_moves,
+)
 from app.orders.rules.values import Order
 from app.risk.rules.latches import Holder, LatchScope
 
@@ -189,22 +199,22 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
 
 
 def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
-    """Return whether the order's history has a row with that idempotency key."""
-    statement = select(MOVES.c.sequence).where(
-        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id, MOVES.c.request_key == key
-    )
-    return connection.execute(statement).first() is not None
+    """Return whether the order's history has a change with that idempotency key."""
+    return any(move.request_key == key for move in list_moves(connection, tenant_id, order_id))
 
 
-def is_move_recorded(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
-    """Return whether that row of the order's history was recorded at that instant."""
-    statement = select(MOVES.c.sequence).where(
-        MOVES.c.tenant_id == tenant_id,
-        MOVES.c.order_id == order_id,
-        MOVES.c.sequence == sequence,
-        MOVES.c.at == datetime.fromisoformat(at),
+def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
+    """Return the order's history, oldest first."""
+    statement = select(*(MOVES.c[name] for name in MOVE_COLUMNS)).where(
+        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
     )
-    return connection.execute(statement).first() is not None
+    rows = connection.execute(statement.order_by(MOVES.c.sequence))
+    return [move for row in rows for move in unpack_moves([*map(canonical, row)])]
+
+
+def is_move_recorded(connection: Connection, move: Move) -> bool:
+    """Return whether the order's history has that change."""
+    return move in list_moves(connection, move.tenant_id, move.order_id)
 
 
 def insert_orders(orders: Sequence[Order]) -> Write:
@@ -219,7 +229,7 @@ def update_orders(orders: Sequence[Order]) -> Write:
 
 def insert_moves(moves: Sequence[Move]) -> Write:
     """Return the statement that inserts the history rows."""
-    return build_insert(MOVES, Move._fields, moves)
+    return build_insert(MOVES, MOVE_COLUMNS, pack_moves(moves))
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> Write:

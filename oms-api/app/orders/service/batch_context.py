@@ -23,6 +23,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
+from app.orders.rules.rows import Move
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
@@ -278,8 +279,8 @@ class BatchContext:
                 self.orders_by_request_key[order.tenant_id, order.idempotency_key] = order
 
     @property
-    def commit_marker(self) -> tuple[int, str, int, str] | None:
-        """A row of an order's history that exists if and only if this batch was committed."""
+    def commit_marker(self) -> Move | None:
+        """A change of an order that is recorded if and only if this batch was committed."""
         return self.order_store.commit_marker
 
     def flush(self) -> None:
@@ -287,7 +288,7 @@ class BatchContext:
         self.batch.insert_portfolios()
         for portfolio_key, stamp in self.order_store.stamp().items():
             self.books.stamp(portfolio_key, stamp)
-        self.books.flush(*self.order_store.writes(), *self.writes, events=self.order_store.events)
+        self.books.flush(*self.order_store.writes(), *self.writes)
         if self.entries:
             record(self.connection, self.entries)
 

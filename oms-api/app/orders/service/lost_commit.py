@@ -27,7 +27,7 @@ def build_commit_check(
     """
     move = context.commit_marker
     if move is not None:
-        return lambda connection: is_move_recorded(connection, *move)
+        return lambda connection: is_move_recorded(connection, move)
     for outcome in outcomes:
         if isinstance(outcome, Recorded) and not outcome.replayed:
             trade = (outcome.row.tenant_id, outcome.row.trade_id)

@@ -40,7 +40,6 @@ from app.orders.rules.verification import (
     filled_by,
 )
 
-_PREFIX = '{"order_id":"'
 OrderKey = tuple[int, str]  # tenant id, order id
 
 
@@ -236,4 +235,4 @@ def _facts(payload: str) -> dict[str, Any] | None:
         facts = orjson.loads(payload)
     except ValueError:
         return None
-    return facts if payload.startswith(_PREFIX) and isinstance(facts["order_id"], str) else None
+    return facts if payload.startswith(audit.ORDER_ID_PREFIX) and isinstance(facts["order_id"], str) else None
