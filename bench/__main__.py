@@ -45,6 +45,10 @@ def _risk() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
 
+def _quote() -> list[Line]:
+    return _run_separately("quote", "other commands while a quote fills many orders")
+
+
 def _run_separately(name: str, what: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -66,6 +70,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "scale": _scale,
     "matching": _matching,
     "risk": _risk,
+    "quote": _quote,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.errors import Conflict, FieldError, Invalid, NotFound, OmsError
+from app.errors import Conflict, FieldError, Invalid, NotFound, NotPlaced, OmsError
 
 
 class NoSuchOrder(NotFound):
@@ -92,3 +92,10 @@ class MoreThanHeld(Invalid):
     def __init__(self, symbol: str, held: str) -> None:
         message = f"Only {held} {symbol} can be closed here."
         super().__init__(message, [FieldError("quantity", message, "more_than_held")])
+
+
+class PreviousQuoteUnmatched(NotPlaced):
+    """The symbol's previous quote has not met all orders yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The symbol's previous quote is being matched. Send this one again in a moment.")

@@ -1,4 +1,4 @@
-"""A row of the outbox holds further events of its object; a row of an order's history, further changes."""
+"""A row of the outbox or of an order's history holds further ones; a quote may still have to be matched."""
 
 import json
 
@@ -20,6 +20,16 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE {table} ADD COLUMN following TEXT")
     if op.get_bind().dialect.name != "sqlite":  # a row of 2 to 4 kB is cheaper to store than to compress
         op.execute("ALTER TABLE events SET (toast_tuple_target = 4080)")
+    instant = "TEXT" if op.get_bind().dialect.name == "sqlite" else "TIMESTAMP WITH TIME ZONE"
+    op.execute(f"ALTER TABLE quotes ADD COLUMN unmatched_since {instant}")
+    is_unmatched = sa.text("unmatched_since IS NOT NULL")
+    op.create_index(
+        "ix_quotes_unmatched",
+        "quotes",
+        ["tenant_id", "symbol"],
+        postgresql_where=is_unmatched,
+        sqlite_where=is_unmatched,
+    )
 
 
 def downgrade() -> None:
@@ -28,6 +38,8 @@ def downgrade() -> None:
     if bind.dialect.name != "sqlite":
         every = "(SELECT array_agg(id)::text FROM tenants)"  # the policies bind the owner too
         op.execute(f"SELECT set_config('app.tenants', {every}, true)")
+    op.drop_index("ix_quotes_unmatched", "quotes")
+    op.execute("ALTER TABLE quotes DROP COLUMN unmatched_since")
     _unpack(bind, "events", "id", _list_events)
     _unpack(bind, "order_events", "tenant_id, order_id, sequence", _list_changes)
     for table in _TABLES:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
@@ -92,20 +92,20 @@ def list_open_orders_in_symbol(
     return [order_of(row) for row in connection.execute(statement)]
 
 
-def find_portfolios_by_symbol(
+def count_open_orders(
     connection: Connection, symbols: Sequence[OrderKey]
-) -> dict[OrderKey, list[PortfolioKey]]:
-    """Return, for each (tenant id, symbol), the portfolios that have open orders in it."""
-    found: dict[OrderKey, list[PortfolioKey]] = {}
+) -> dict[OrderKey, list[tuple[PortfolioKey, int]]]:
+    """Return, for each (tenant id, symbol), portfolios with open orders in it and their number, by id."""
+    found: dict[OrderKey, list[tuple[PortfolioKey, int]]] = {}
     for tenant_id, values in _by_tenant(symbols).items():
         statement = (
-            select(ORDERS.c.symbol, ORDERS.c.portfolio_id)
+            select(ORDERS.c.symbol, ORDERS.c.portfolio_id, func.count())
             .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(values), IS_OPEN)
-            .distinct()
+            .group_by(ORDERS.c.symbol, ORDERS.c.portfolio_id)
             .order_by(ORDERS.c.portfolio_id)
         )
-        for symbol, portfolio_id in connection.execute(statement):
-            found.setdefault((tenant_id, symbol), []).append((tenant_id, portfolio_id))
+        for symbol, portfolio_id, count in connection.execute(statement):
+            found.setdefault((tenant_id, symbol), []).append(((tenant_id, portfolio_id), count))
     return found
 
 

@@ -14,7 +14,8 @@ from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
-from app.market_data.queries import build_quote_writes
+from app.market_data.queries import build_matched_write, build_quote_writes, find_unmatched_quotes
+from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
     BrokerReport,
@@ -25,12 +26,15 @@ from app.orders.service.commands import (
     Command,
     Done,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     Outcome,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    QuoteMatched,
+    QuoteStored,
     ReplaceOrder,
 )
 from app.orders.service.execution_reports import apply_execution_report
@@ -42,13 +46,12 @@ from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.previewing import preview
-from app.orders.service.quote_processing import process_quote
+from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
-InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # commands without a request
 
 
 class OrderBatchHandler:
@@ -100,13 +103,20 @@ class OrderBatchHandler:
     def _mixed(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands)
+        new_quotes = {
+            (command.tenant_id, command.quote.symbol)
+            for command in commands
+            if isinstance(command, QuoteArrived) and command.is_new
+        }
+        plan.blocked = find_unmatched_quotes(connection, sorted(new_quotes), lock=True).keys()
+        match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [
             (command.tenant_id, command.quote)
-            for command in commands
-            if isinstance(command, QuoteArrived) and command.is_new
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(connection, arrived) if arrived else []
+        context.writes += build_quote_writes(connection, arrived, plan.unmatched) if arrived else []
         self._is_committed = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
@@ -175,7 +185,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -197,12 +207,26 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             plan.require(command)
             return apply_execution_report(context, command)
         case QuoteArrived():
-            process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
+            return _process_quote(context, plan, command)
+        case QuoteMatched():
+            context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
+    return NOTHING
+
+
+def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> Outcome:
+    key = (command.tenant_id, command.quote.symbol)
+    if command.is_new:
+        if key in plan.blocked:
+            raise PreviousQuoteUnmatched
+        if key in plan.unmatched:
+            return QuoteStored()
+    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
+    process_quote(context, command, found)
     return NOTHING
 
 

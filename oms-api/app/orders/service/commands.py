@@ -91,12 +91,24 @@ class ClosePosition(NamedTuple):
 
 
 class QuoteArrived(NamedTuple):
-    """Match the working orders of the quote's symbol. With `is_new`, store the quote too."""
+    """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
+
+    `portfolio_keys` are the portfolios to match, None for all that have orders in the symbol.
+    """
 
     tenant_id: int
     quote: Quote
     at: str
     is_new: bool
+    portfolio_keys: tuple[tuple[int, int], ...] | None = None
+
+
+class QuoteMatched(NamedTuple):
+    """Note that the quote which has waited since `at` met the orders of all portfolios."""
+
+    tenant_id: int
+    symbol: str
+    at: str
 
 
 class ExpireOrders(NamedTuple):
@@ -126,7 +138,10 @@ class BrokerReport(NamedTuple):
 
 
 OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
+InternalCommand = (
+    QuoteArrived | QuoteMatched | ExpireOrders | CancelHalted | BrokerReport
+)  # without a request
+OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
 
@@ -140,7 +155,11 @@ class Done(NamedTuple):
     replayed: bool = False
 
 
-Outcome = Recorded | Done | OrderPreview
+class QuoteStored(NamedTuple):
+    """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
+
+
+Outcome = Recorded | Done | OrderPreview | QuoteStored
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
@@ -154,6 +173,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.origin.tenant_id, command.portfolio_key or "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")
+        case QuoteMatched():
+            return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
         case ExpireOrders() | CancelHalted():

@@ -15,15 +15,18 @@ from app.clock import Now, iso
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
 from app.orders.queries.due_orders import find_symbols_with_held_orders
 from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
+from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
+MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 _LOG = logging.getLogger(__name__)
 
@@ -34,12 +37,14 @@ class _Look(NamedTuple):
     """What the database says at a look.
 
     It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted.
+    `unmatched` are symbols whose quote still has to be matched.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
+    unmatched: list[Key]
 
 
 class MarketWatcher:
@@ -57,6 +62,7 @@ class MarketWatcher:
         self._writer = writer
         self._market = market
         self._now = now
+        self._matcher = QuoteMatcher(writer, readers, market, now)
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
@@ -85,16 +91,21 @@ class MarketWatcher:
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
-            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts)
+            unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
+            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts, unmatched)
 
         look = await self._readers.run(read)
         self._market.follow(at)
         commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
         commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
-        for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
-            commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
+        for key in look.unmatched:
+            await self._matcher.finish(key)
+        due = self._due(look.quotes, look.kept_back)
+        await self._matcher.match(
+            [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
+        )
         self._halts = look.halts
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.clock import Now, iso
+from app.clock import Now
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.group_commit import GroupCommit
@@ -15,7 +15,6 @@ from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
 from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
-from app.market_data.service import Market
 from app.money import fixed
 from app.orders.rules.order_views import Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
@@ -31,9 +30,9 @@ from app.orders.service.commands import (
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
-    QuoteArrived,
     ReplaceOrder,
 )
+from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
 
 
@@ -42,7 +41,7 @@ class OrderService:
     """Accepts requests for orders. One instance serves a process."""
 
     writer: "GroupCommit[Command, Outcome]"
-    market: Market
+    matcher: QuoteMatcher
     now: Now
     readers: Readers
 
@@ -123,9 +122,8 @@ class OrderService:
         return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
-        """Store a quote and match the working orders of its symbol."""
-        await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
-        self.market.arrived(tenant_id, quote)
+        """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
+        await self.matcher.publish(tenant_id, quote)
 
     async def _done(self, command: OrderRequest) -> Done:
         outcome = await self._submit(command)

@@ -1,6 +1,6 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from app.orders.service.commands import (
     ClosePosition,
     Command,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
@@ -26,6 +27,7 @@ from app.orders.service.commands import (
 )
 
 TenantKey = tuple[int, str]
+MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
 
 
@@ -44,6 +46,8 @@ class Plan:
     recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
+    unmatched: dict[TenantKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
+    blocked: Collection[TenantKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
@@ -75,7 +79,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, BrokerReport)):
+        if isinstance(command, InternalCommand):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -140,10 +144,17 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    arrived = {
-        (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
-    }
-    plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
-    plan.portfolio_keys |= {
-        portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys
-    }
+    """Find the portfolios of quotes. A new quote that would match too many orders is only stored."""
+    quotes = [command for command in commands if isinstance(command, QuoteArrived)]
+    plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
+    arrived = {(one.tenant_id, one.quote.symbol): one for one in quotes if one.portfolio_keys is None}
+    counts = queries.count_open_orders(connection, sorted(arrived))
+    total = 0
+    for key, portfolios in counts.items():
+        count = sum(number for _, number in portfolios)
+        if arrived[key].is_new and total + count > MAX_MATCHES:
+            plan.unmatched[key] = arrived[key].at
+        else:
+            total += count
+            plan.by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
+            plan.portfolio_keys |= set(plan.by_symbol[key])
