@@ -49,6 +49,10 @@ def _quote() -> list[Line]:
     return _run_separately("quote", "other commands while a quote fills many orders")
 
 
+def _session_close() -> list[Line]:
+    return _run_separately("session_close", "50,000 DAY orders expire at a close")
+
+
 def _run_separately(name: str, what: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -71,6 +75,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "matching": _matching,
     "risk": _risk,
     "quote": _quote,
+    "session_close": _session_close,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

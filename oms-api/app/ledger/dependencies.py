@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
@@ -10,3 +11,4 @@ from app.wire.dependencies import part
 TheTradeService = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]
+TheCashReader = Annotated[CashReader, part("cash_reader")]

@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
+from app.wire.openapi_examples import complete_document
 from app.wire.problems import Problem
 
 _REF = "#/components/schemas/{model}"
@@ -16,6 +17,7 @@ TAGS = {  # in reading order
     "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
     "positions": "Read and close positions, valued at the current market price.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
+    "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",
     "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",
     "market data": "Read and publish quotes, and read price bars.",
     "costs": "Estimate the charges of an execution by a schedule of dated fees.",
@@ -51,6 +53,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         _describe_operations(app, document)
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
+        complete_document(document)
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -164,7 +164,8 @@ def test_the_drill_rejects_with_its_words(engine):
     assert rejected.status is Status.REJECTED
     with engine.connect() as connection:
         last = book.list_moves(connection, rig.tenant, rejected.id)[-1]
-    assert (last.to_status, last.broker_words) == ("REJECTED", "Rejected by the drill.")
+    assert last.to_status == "REJECTED"
+    assert last.broker_words == "Rejected by the exercise of `PAPER_REJECT_SHARE`."
 
 
 @pytest.mark.parametrize(

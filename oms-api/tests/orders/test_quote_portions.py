@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.calendars.service import Calendars
 from app.clock import iso
 from app.database import Readers, connect_engine
 from app.errors import OmsError
@@ -108,7 +109,8 @@ def test_what_a_killed_process_left_is_matched_by_another(rig, few, readers, lef
     rig.restart()
     assert verify_database(rig.engine).clean
     rig.tick(seconds=MATCH_GRACE.total_seconds())
-    watcher = MarketWatcher(readers, cast("Any", Writer(rig)), Market(rig.source, readers), lambda: rig.now)
+    market = Market(rig.source, readers)
+    watcher = MarketWatcher(readers, cast("Any", Writer(rig)), market, lambda: rig.now, Calendars.load())
     asyncio.run(watcher.check())
     assert (statuses(rig, orders), unmatched(rig)) == ({Status.FILLED}, {})
     assert verify_database(rig.engine).clean

@@ -39,6 +39,7 @@ _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on 
 # The rows that are forged: those that the audit log knows, of each kind that there is.
 _KINDS = {
     "api_keys": ["name = 'bot'", "name = 'feed'", "name = 'older'"],
+    "cash_movements": ["kind = 'transfer_in'", "kind = 'withdrawal'", "idempotency_key IS NOT NULL"],
     "events": [
         "type = 'trade.recorded' AND id ="
         " (SELECT max(id) FROM events WHERE type = 'trade.recorded' AND following LIKE 'position.changed%')",
@@ -46,7 +47,15 @@ _KINDS = {
         *(
             f"type = '{kind}'"
             for kind in (
-                *("order.initialized", "kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
+                *(
+                    "order.initialized",
+                    "cash.deposit",
+                    "cash.transfer_in",
+                    "kill_switch.halted",
+                    "limit.changed",
+                    "latch.set",
+                    "latch.released",
+                ),
             )
         ),
     ],

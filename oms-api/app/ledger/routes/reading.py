@@ -12,19 +12,23 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from app.clock import Now
 from app.database import Readers
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastRequest, FastResponse, FastRoute
+from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
+from app.ledger.dependencies import TheCashReader
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
 from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out
 from app.ledger.service import reading
+from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.reading import AsOf, Statement
 from app.money import fixed, money_text
 from app.text import clean_text, name_key
@@ -153,13 +157,17 @@ async def get_portfolio(
     readers: TheReaders,
     query: Annotated[MomentQuery, Query()],
     now: TheClock,
+    cash_reader: TheCashReader,
 ) -> Response:
     """Get a portfolio with its positions, now or as of an earlier time."""
-    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, now())
+    at = now()
+    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
     found = await readers.run(
-        lambda connection: reading.get_statement(connection, caller.tenant_id, portfolio_name, moment),
+        lambda connection: reading.get_statement(
+            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
+        ),
         caller.tenant_id,
     )
     if not caller.sees(name_key(portfolio_name)):
@@ -193,10 +201,16 @@ async def list_portfolios(
     return answer(content, headers=link(request, cursor))
 
 
-def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRoute:
+def fast_portfolio(
+    authentication: Authentication, readers: Readers, cash_reader: CashReader, now: Now
+) -> FastRoute:
     """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
-    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
+    def read_bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        found = reading.get_statements(connection, keys, cash_reader, now())
+        return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
+
+    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read_bodies)
 
     async def serve(request: FastRequest) -> FastResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
@@ -209,17 +223,12 @@ def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRout
     return serve
 
 
-def _bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-    found = reading.get_statements(connection, keys)
-    return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
-
-
 def parse_portfolio_name(text: str) -> str:
     """Return the cleaned portfolio name of a path. Raises Invalid if no portfolio can have that name."""
     name = clean_text(text[: MAX_NAME_LENGTH + 1])
     if name is None or len(name) > MAX_NAME_LENGTH:
         message = f"At most {MAX_NAME_LENGTH} characters, none of them control or formatting characters."
-        raise Invalid("The name cannot be that of a portfolio.", [FieldError("name", message, "text")])
+        raise Invalid("The name is not valid; see `errors`.", [FieldError("name", message, "text")])
     return name
 
 
@@ -238,7 +247,19 @@ def _statement(statement: Statement) -> dict[str, Any]:
         **reading.build_summary(statement.book),
         "charges": money_text(fixed(charges)),
         "net_realized_pnl": money_text(fixed(net)),
+        **_cash_figures(statement.figures),
         "positions": positions,
+    }
+
+
+def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
+    """Return the figures that only the present has; None for an earlier time."""
+    if figures is None:
+        return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
+    return {
+        "buying_power": money_text(fixed(figures.buying_power)),
+        "settled_cash": money_text(fixed(figures.settled)),
+        "unsettled_cash": money_text(fixed(figures.unsettled)),
     }
 
 
@@ -264,8 +285,10 @@ def _as_of(text: str | None, now: datetime) -> AsOf | None:
         instant = parse_instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
-        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
+        raise Invalid(
+            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+        ) from None
     if instant > now:
         message = "Must not be in the future."
-        raise Invalid("as_of is in the future.", [FieldError("as_of", message, "future")])
+        raise Invalid("`as_of` must not be in the future.", [FieldError("as_of", message, "future")])
     return instant

@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.money import fixed
-from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, TimeInForce
+from app.orders.rules.values import (
+    GroupKind,
+    Order,
+    OrderType,
+    Role,
+    Status,
+    TimeInForce,
+    format_instant,
+)
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
@@ -135,7 +143,7 @@ def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQ
 
 def _instant(value: Any) -> str:  # text from SQLite, datetime from PostgreSQL
     if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+        return format_instant(value)
     return str(value)
 
 

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.clock import iso
@@ -24,6 +32,7 @@ from app.wire.fields import PositiveAmount, Side, capitals
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
+_GROUP_SIZE = 2
 _TYPES = [*OrderType, "SL", "SL-M"]
 
 
@@ -43,7 +52,9 @@ def _parse_time(value: Any) -> datetime:  # the raw JSON value
 
 def _printable(value: str) -> str:
     if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise PydanticCustomError("client_order_id", "Must be printable ASCII, without blanks at its ends.")
+        raise PydanticCustomError(
+            "client_order_id", "Must be printable ASCII, without spaces at its start or end."
+        )
     return value
 
 
@@ -89,6 +100,43 @@ class StopLossIn(BaseModel):
     )
 
 
+def read_legs(
+    take_profit: TakeProfitIn | None, stop_loss: StopLossIn | None
+) -> tuple[Target | None, Protection | None]:
+    """Return the exits as plain values."""
+    return (
+        None if take_profit is None else Target(take_profit.limit_price),
+        None if stop_loss is None else Protection(stop_loss.stop_price, stop_loss.limit_price),
+    )
+
+
+def _as_object(name: str) -> BeforeValidator:
+    """Accept a bare price in place of the object with that one field."""
+    return BeforeValidator(lambda value: value if value is None or isinstance(value, dict) else {name: value})
+
+
+class ExitsIn(BaseModel):
+    """The exits of a position. One that is left out or null is removed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
+        None,
+        description="Limit order that takes the profit; a bare price is read as its `limit_price`",
+        examples=[{"limit_price": "190.00"}],
+    )
+    stop_loss: Annotated[StopLossIn | None, _as_object("stop_price")] = Field(
+        None,
+        description="Stop order that limits the loss; a bare price is read as its `stop_price`",
+        examples=[{"stop_price": "160.00"}],
+    )
+    product: Product | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
+
+    def legs(self) -> tuple[Target | None, Protection | None]:
+        """Return the take-profit and the stop-loss."""
+        return read_legs(self.take_profit, self.stop_loss)
+
+
 class TicketIn(BaseModel):
     """An order to place. Prices are per unit; give only those that the type needs.
 
@@ -130,7 +178,9 @@ class TicketIn(BaseModel):
         None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
-        None, description="Your own id of the order, unique in the tenant", examples=["rebalance-1"]
+        None,
+        description="Your own id of the order, unique among the portfolios that you may see",
+        examples=["rebalance-1"],
     )
     product: Product | None = Field(
         None,
@@ -158,6 +208,7 @@ class TicketIn(BaseModel):
 
     def ticket(self) -> Ticket:
         """Return the ticket."""
+        take_profit, stop_loss = read_legs(self.take_profit, self.stop_loss)
         return Ticket(
             symbol=self.symbol,
             side=self.side,
@@ -176,14 +227,10 @@ class TicketIn(BaseModel):
             reason=self.reason,
             strategy=self.strategy,
             user_id=self.user_id,
-            take_profit=Target(self.take_profit.limit_price) if self.take_profit else None,
-            stop_loss=_protection(self.stop_loss) if self.stop_loss else None,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
             confirm_repeat=self.confirm_repeat,
         )
-
-
-def _protection(leg: StopLossIn) -> Protection:
-    return Protection(leg.stop_price, leg.limit_price)
 
 
 class GroupIn(BaseModel):
@@ -197,6 +244,16 @@ class GroupIn(BaseModel):
 
     kind: Literal["OCO", "OTO"]
     orders: list[TicketIn] = Field(min_length=2, max_length=2)
+
+    @field_validator("orders", mode="before")
+    @classmethod
+    def _has_two_orders(cls, value: object) -> object:
+        orders = value if isinstance(value, list) else []
+        if len(orders) > _GROUP_SIZE or any(isinstance(one, dict) and "orders" in one for one in orders):
+            message = "A group has two orders, and no group in it. {hint}"
+            hint = "For an entry with two exits, send one order with `take_profit` and `stop_loss`."
+            raise PydanticCustomError("two_orders", message, {"hint": hint})
+        return value
 
 
 class ChangesIn(BaseModel):

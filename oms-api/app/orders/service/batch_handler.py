@@ -18,6 +18,7 @@ from app.market_data.queries import build_matched_write, build_quote_writes, fin
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -35,7 +36,9 @@ from app.orders.service.commands import (
     QuoteArrived,
     QuoteMatched,
     QuoteStored,
+    ReleaseOrders,
     ReplaceOrder,
+    SetExits,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
@@ -45,9 +48,11 @@ from app.orders.service.order_changes import cancel_all, cancel_one, expire, exp
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
+from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
 from app.orders.service.repeats import plan_repeat_checks
+from app.orders.service.session_release import release_orders
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -185,7 +190,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -201,17 +206,32 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return cancel_all(context, command, _portfolios(context, plan, command))
         case ClosePosition():
             return close(context, command)
+        case SetExits():
+            return set_exits(context, command)
         case PreviewOrder():
             return preview(context, command)
         case BrokerReport():
             plan.require(command)
             return apply_execution_report(context, command)
+        case _:
+            return _apply(context, plan, command)
+
+
+def _apply(
+    context: BatchContext,
+    plan: Plan,
+    command: QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted,
+) -> Outcome:
+    """Apply a command that no request caused."""
+    match command:
         case QuoteArrived():
             return _process_quote(context, plan, command)
         case QuoteMatched():
             context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at)
+            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+        case ReleaseOrders():
+            release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)

@@ -9,7 +9,7 @@ from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import Changes, OrderPreview, OrderView
-from app.orders.rules.values import GroupKind, Ticket
+from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 
 
 class PlaceOrder(NamedTuple):
@@ -90,6 +90,18 @@ class ClosePosition(NamedTuple):
     strategy: str | None = None
 
 
+class SetExits(NamedTuple):
+    """Replace the exits of a position. None removes the exit."""
+
+    origin: Origin
+    portfolio_name: str
+    portfolio_key: str
+    symbol: str
+    product: str
+    take_profit: Target | None
+    stop_loss: Protection | None
+
+
 class QuoteArrived(NamedTuple):
     """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
 
@@ -111,10 +123,21 @@ class QuoteMatched(NamedTuple):
     at: str
 
 
+MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
+
+
 class ExpireOrders(NamedTuple):
-    """Expire the orders of a tenant that are due."""
+    """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
 
     tenant_id: int
+    at: str
+
+
+class ReleaseOrders(NamedTuple):
+    """Release the held orders of these symbols whose session is open."""
+
+    tenant_id: int
+    symbols: tuple[str, ...]
     at: str
 
 
@@ -137,10 +160,11 @@ class BrokerReport(NamedTuple):
     at: str
 
 
-OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
-InternalCommand = (
-    QuoteArrived | QuoteMatched | ExpireOrders | CancelHalted | BrokerReport
-)  # without a request
+OrderRequest = (
+    PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition | SetExits
+)
+# Commands without a request.
+InternalCommand = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -165,7 +189,7 @@ Outcome = Recorded | Done | OrderPreview | QuoteStored
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
-        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition():
+        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
         case CancelOrder() | ReplaceOrder():
             return (command.origin.tenant_id, f"/{command.order_id}")
@@ -177,7 +201,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | CancelHalted():
+        case ExpireOrders() | ReleaseOrders() | CancelHalted():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

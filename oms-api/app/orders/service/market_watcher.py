@@ -6,21 +6,30 @@ processes. Correctness does not depend on it, nor on the number of processes tha
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.calendars.service import Calendars
 from app.clock import Now, iso
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.instruments.queries import find_instruments
 from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import find_symbols_with_held_orders
-from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
+from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
+from app.orders.service.commands import (
+    CancelHalted,
+    Command,
+    ExpireOrders,
+    Outcome,
+    QuoteArrived,
+    ReleaseOrders,
+)
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.switches import SwitchKey, halts_until
 
@@ -28,6 +37,7 @@ EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
+MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[int, str]
@@ -36,12 +46,13 @@ Key = tuple[int, str]
 class _Look(NamedTuple):
     """What the database says at a look.
 
-    It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted.
-    `unmatched` are symbols whose quote still has to be matched.
+    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
+    are overdue or may be halted. `unmatched` are symbols whose quote still has to be matched.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
+    opened: dict[int, list[str]]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
     unmatched: list[Key]
@@ -56,6 +67,7 @@ class MarketWatcher:
         writer: "GroupCommit[Command, Outcome]",
         market: Market,
         now: Now,
+        calendars: Calendars,
         is_delayed: bool = False,
     ) -> None:
         self._readers = readers
@@ -63,6 +75,7 @@ class MarketWatcher:
         self._market = market
         self._now = now
         self._matcher = QuoteMatcher(writer, readers, market, now)
+        self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
@@ -91,13 +104,18 @@ class MarketWatcher:
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
+            kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts, unmatched)
+            return _Look(alive, kept_back, opened, overdue, halts, unmatched)
 
         look = await self._readers.run(read)
         self._market.follow(at)
-        commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
-        commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
+        await self._expire(look.overdue, at)
+        now = iso(at)
+        commands: list[Command] = [
+            CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
+        ]
+        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         for key in look.unmatched:
@@ -107,6 +125,28 @@ class MarketWatcher:
             [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
         )
         self._halts = look.halts
+
+    async def _expire(self, overdue: list[int], at: datetime) -> None:
+        """Expire the orders that are due, a limited number at a time, so that other commands come between."""
+
+        def read(connection: Connection) -> list[int]:
+            return queries.find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
+
+        for _ in range(MAX_EXPIRY_ROUNDS):
+            if not overdue:
+                return
+            commands = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
+            await asyncio.gather(*self._writer.submit_all(commands))
+            overdue = await self._readers.run(read)
+
+    def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+        """Return by tenant the symbols with orders that wait for their session, where it is open now."""
+        waiting = find_symbols_waiting_for_session(connection, at)
+        opened: dict[int, list[str]] = {}
+        for key, terms in (find_instruments(connection, waiting) if waiting else {}).items():
+            if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
+                opened.setdefault(key[0], []).append(key[1])
+        return opened
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""

@@ -1,6 +1,6 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -23,12 +24,15 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
+    SetExits,
 )
 
 TenantKey = tuple[int, str]
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
+# Commands with a portfolio name.
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
 
 @dataclass(slots=True)
@@ -54,6 +58,11 @@ class Plan:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
 
+    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
@@ -71,7 +80,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
     return plan
@@ -144,15 +153,24 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    """Find the portfolios of quotes. A new quote that would match too many orders is only stored."""
+    """Find the portfolios of quotes and of releases.
+
+    A new quote that would match too many orders is only stored.
+    """
     quotes = [command for command in commands if isinstance(command, QuoteArrived)]
     plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
     arrived = {(one.tenant_id, one.quote.symbol): one for one in quotes if one.portfolio_keys is None}
-    counts = queries.count_open_orders(connection, sorted(arrived))
+    released = {
+        (command.tenant_id, symbol)
+        for command in commands
+        if isinstance(command, ReleaseOrders)
+        for symbol in command.symbols
+    }
+    counts = queries.count_open_orders(connection, sorted(arrived.keys() | released))
     total = 0
     for key, portfolios in counts.items():
         count = sum(number for _, number in portfolios)
-        if arrived[key].is_new and total + count > MAX_MATCHES:
+        if key not in released and arrived[key].is_new and total + count > MAX_MATCHES:
             plan.unmatched[key] = arrived[key].at
         else:
             total += count

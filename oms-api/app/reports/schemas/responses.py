@@ -1,0 +1,181 @@
+"""Response bodies of reports."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.clock import iso
+from app.money import fixed, money_text
+from app.reports.queries import ReportFilter
+from app.reports.rules.exposure import Exposure, ExposureGrouping, ExposureReport
+from app.reports.rules.profit import Converted, DayKey, Grouping, GroupResult, ProfitReport, Totals
+from app.reports.rules.values import UsedRate
+from app.reports.schemas.amounts import money_fields
+
+_AT = "2026-11-20T15:04:05.123456Z"
+
+
+class ProfitOut(BaseModel):
+    """The P&L of a group, in the currency of its portfolios."""
+
+    key: str | None = Field(
+        description="Portfolio, symbol, day (UTC), user or strategy; null: trades without one",
+        examples=["Tech Portfolio"],
+    )
+    currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
+    trades: int = Field(description="Number of trades, without reversals", examples=[12])
+    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    unrealized_pnl: str | None = Field(
+        description="P&L of the positions that are open now; null where `by` is not `portfolio` or `symbol`, "
+        "and for periods that ended",
+        examples=["50.00"],
+    )
+    gross_pnl: str = Field(description="Realised and unrealised P&L before charges", examples=["350.00"])
+    charges: str = Field(description="Charges that were booked", examples=["2.00"])
+    net_pnl: str = Field(description="Gross P&L less charges", examples=["348.00"])
+
+
+class UsedRateOut(BaseModel):
+    """A rate that converted a currency to the tenant's."""
+
+    currency: str = Field(description="ISO 4217 code of what was converted", examples=["INR"])
+    rate: str = Field(description="Value of one unit in the tenant's currency", examples=["0.01197605"])
+    age_seconds: float = Field(description="Age of its oldest quote in seconds", examples=[0.25])
+
+
+class ProfitTotalOut(BaseModel):
+    """All groups together in the tenant's currency, at the rates of now."""
+
+    currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
+    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    unrealized_pnl: str | None = Field(description="P&L of open positions, if told", examples=["50.00"])
+    charges: str = Field(description="Charges that were booked", examples=["2.00"])
+    net_pnl: str = Field(description="Realised and unrealised P&L less charges", examples=["348.00"])
+    rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")
+
+
+class ProfitReportOut(BaseModel):
+    """P&L of a period by group."""
+
+    by: Grouping = Field(description="What the P&L is summed by", examples=["portfolio"])
+    since: str | None = Field(alias="from", description="Start of the period; null: all", examples=[_AT])
+    until: str | None = Field(alias="to", description="End of the period; null: now", examples=[None])
+    items: list[ProfitOut] = Field(description="The groups, by key and currency")
+    total: ProfitTotalOut | None = Field(description="Null if a currency has no rate to the tenant's")
+
+
+class ExposureOut(BaseModel):
+    """Sums of market values in the tenant's currency."""
+
+    key: str | None = Field(
+        description="Portfolio, symbol, currency, asset class or sector; null for the total",
+        examples=["Tech Portfolio"],
+    )
+    positions: int = Field(description="Number of open positions", examples=[3])
+    long_value: str = Field(description="Market value of long positions", examples=["18000.00"])
+    short_value: str = Field(
+        description="Market value of short positions, not above zero", examples=["-500.00"]
+    )
+    gross_exposure: str = Field(description="Long and short values, both as positive", examples=["18500.00"])
+    net_exposure: str = Field(description="Long and short values added up", examples=["17500.00"])
+
+
+class ExposureReportOut(BaseModel):
+    """Exposure of open positions by group, at the marks and rates of now."""
+
+    by: ExposureGrouping = Field(description="What the exposure is summed by", examples=["portfolio"])
+    currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
+    items: list[ExposureOut] = Field(description="The groups, by key")
+    total: ExposureOut = Field(description="All groups together")
+    rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")
+    unconverted: list[str] = Field(
+        description="Portfolio currencies without a rate; their positions are left out", examples=[[]]
+    )
+
+
+class DayStatsOut(BaseModel):
+    """What a portfolio booked on a day, in its currency. Days begin at 00:00 UTC."""
+
+    date: str = Field(description="Day of the booking", examples=["2026-11-20"])
+    portfolio_name: str = Field(description="Name of the portfolio", examples=["Tech Portfolio"])
+    currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
+    trades: int = Field(description="Number of trades, without reversals", examples=[12])
+    wins: int = Field(description="Trades that realised a gain, before charges", examples=[5])
+    losses: int = Field(description="Trades that realised a loss, before charges", examples=[3])
+    volume: str = Field(description="Sum of the trades' gross market values", examples=["52000.00"])
+    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    charges: str = Field(description="Charges that were booked", examples=["2.00"])
+    net_pnl: str = Field(description="Realised P&L less charges", examples=["298.00"])
+    max_drawdown: str = Field(
+        description="Largest fall of the day's net P&L from its peak", examples=["40.00"]
+    )
+
+
+def serialize_profit(grouping: Grouping, filters: ReportFilter, report: ProfitReport) -> dict[str, Any]:
+    """Return the report as `ProfitReportOut` describes it."""
+    return {
+        "by": grouping,
+        "from": None if filters.since is None else iso(filters.since),
+        "to": None if filters.until is None else iso(filters.until),
+        "items": list(map(_serialize_group, report.groups)),
+        "total": None if report.total is None else _serialize_total(report.total),
+    }
+
+
+def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> dict[str, Any]:
+    """Return the report as `ExposureReportOut` describes it."""
+    return {
+        "by": grouping,
+        "currency": report.currency,
+        "items": [_serialize_exposure(key, one) for key, one in sorted(report.groups.items())],
+        "total": _serialize_exposure(None, report.total),
+        "rates": list(map(_serialize_rate, report.rates)),
+        "unconverted": report.missing,
+    }
+
+
+def serialize_days(days: Iterable[tuple[DayKey, Totals]]) -> list[dict[str, Any]]:
+    """Return the days as `DayStatsOut` describes them, the latest first."""
+    return [
+        {
+            "date": key.day.isoformat(),
+            "portfolio_name": key.portfolio,
+            "currency": key.currency,
+            "trades": totals.trades,
+            "wins": totals.wins,
+            "losses": totals.losses,
+            **money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
+        }
+        for key, totals in sorted(days, key=lambda item: (-item[0].day.toordinal(), item[0].portfolio))
+    ]
+
+
+def _serialize_group(group: GroupResult) -> dict[str, Any]:
+    totals = group.totals
+    return {
+        "key": group.key.name,
+        "currency": group.key.currency,
+        "trades": totals.trades,
+        **money_fields(totals, ("realized_pnl", "charges")),
+        "unrealized_pnl": None if group.unrealized_pnl is None else money_text(fixed(group.unrealized_pnl)),
+        **money_fields(group, ("gross_pnl", "net_pnl")),
+    }
+
+
+def _serialize_total(total: Converted) -> dict[str, Any]:
+    return {
+        "currency": total.currency,
+        **money_fields(total, ("realized_pnl", "charges", "net_pnl")),
+        "unrealized_pnl": None if total.unrealized_pnl is None else money_text(fixed(total.unrealized_pnl)),
+        "rates": list(map(_serialize_rate, total.rates)),
+    }
+
+
+def _serialize_rate(used: UsedRate) -> dict[str, Any]:
+    return {"currency": used.currency, "rate": money_text(fixed(used.rate)), "age_seconds": used.age_seconds}
+
+
+def _serialize_exposure(key: str | None, one: Exposure) -> dict[str, Any]:
+    names = ("long_value", "short_value", "gross_exposure", "net_exposure")
+    return {"key": key, "positions": one.positions, **money_fields(one, names)}

@@ -1,0 +1,204 @@
+"""Compute reports on one snapshot of the database."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from heapq import nlargest
+
+from sqlalchemy import Connection
+
+from app.identity.queries.tenants import get_base_currency
+from app.instruments.queries import find_instruments, find_symbol
+from app.ledger.queries.positions import PositionFilter
+from app.ledger.service.positions import list_positions_at_marks
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.service import Market
+from app.money import ZERO, product
+from app.reports import queries
+from app.reports.queries import ReportFilter
+from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
+from app.reports.rules.lots import Lots, match_lots
+from app.reports.rules.profit import (
+    Converted,
+    DayKey,
+    Grouping,
+    GroupKey,
+    GroupResult,
+    ProfitReport,
+    Totals,
+    sum_by,
+    sum_days,
+)
+from app.reports.rules.round_trips import RoundTrip, list_round_trips
+from app.reports.rules.values import UsedRate
+
+MAX_POSITIONS = 100_000
+
+
+def report_profit(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    grouping: Grouping,
+    filters: ReportFilter,
+    now: datetime,
+) -> ProfitReport:
+    """Return the P&L of the period by group.
+
+    Open positions are valued now, so the unrealised P&L is only told for portfolios and symbols, and only if
+    the period reaches until now.
+    """
+    filters = _resolve(connection, tenant_id, filters)
+    rows = queries.booked_rows(connection, tenant_id, filters, with_strategies=grouping is Grouping.STRATEGY)
+    sums = sum_by(grouping, rows)
+    is_valued = grouping in {Grouping.PORTFOLIO, Grouping.SYMBOL} and (
+        filters.until is None or filters.until >= now
+    )
+    open_pnl = _unrealized(connection, market, tenant_id, grouping, filters, now) if is_valued else None
+    keys = sorted(
+        {*sums, *(open_pnl or {})}, key=lambda key: (key.name is None, key.name or "", key.currency)
+    )
+    groups = [
+        GroupResult(key, sums.get(key, Totals()), None if open_pnl is None else open_pnl.get(key, ZERO))
+        for key in keys
+    ]
+    return ProfitReport(groups, _convert(_Rates(connection, market, tenant_id, now), groups))
+
+
+def report_exposure(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    grouping: ExposureGrouping,
+    filters: ReportFilter,
+    now: datetime,
+) -> ExposureReport:
+    """Return the exposure of open positions by group, in the tenant's currency."""
+    filters = _resolve(connection, tenant_id, filters)
+    wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
+    terms = find_instruments(connection, sorted({(tenant_id, one.held.symbol) for one in found}))
+    rates = _Rates(connection, market, tenant_id, now)
+    values = []
+    for one in found:
+        rate = rates.get(one.held.base_currency)
+        if rate is not None:
+            listed = terms[tenant_id, one.held.symbol]
+            currency = one.held.currency or one.held.base_currency
+            kind = (currency, listed.asset_class, listed.sector)
+            value = product(one.valuation.market_value, rate.rate)
+            values.append(HeldValue(one.held.portfolio_name, one.held.symbol, *kind, value))
+    return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
+
+
+def report_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+    """Return the statistics of each portfolio and day of the period."""
+    filters = _resolve(connection, tenant_id, filters)
+    return sum_days(queries.booked_rows(connection, tenant_id, filters))
+
+
+def report_round_trips(
+    connection: Connection, tenant_id: int, filters: ReportFilter, limit: int, skip: int
+) -> list[RoundTrip]:
+    """Return the round trips that closed in the period, the latest first."""
+    found = nlargest(skip + limit, _round_trips(connection, tenant_id, filters), key=_closing)
+    return found[skip:]
+
+
+def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
+    """Yield the lots of each position."""
+    resolved = _resolve(connection, tenant_id, filters)
+    for key, fills in queries.unreversed_fills(connection, tenant_id, resolved):
+        yield match_lots(key, fills)
+
+
+def _round_trips(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[RoundTrip]:
+    filters = _resolve(connection, tenant_id, filters)
+    for key, fills in queries.unreversed_fills(connection, tenant_id, filters):
+        for trip in list_round_trips(key, fills):
+            closed_at = datetime.fromisoformat(trip.closed_at)
+            is_late = filters.until is not None and closed_at >= filters.until
+            if not is_late and (filters.since is None or closed_at >= filters.since):
+                yield trip
+
+
+def _closing(trip: RoundTrip) -> tuple[str, str]:
+    return (trip.closed_at, trip.closing_trade_id)
+
+
+def _resolve(connection: Connection, tenant_id: int, filters: ReportFilter) -> ReportFilter:
+    if filters.symbol is None:
+        return filters
+    return replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
+
+
+def _unrealized(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    grouping: Grouping,
+    filters: ReportFilter,
+    now: datetime,
+) -> Mapping[GroupKey, Decimal]:
+    wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    sums: defaultdict[GroupKey, Decimal] = defaultdict(lambda: ZERO)
+    for one in list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS):
+        name = one.held.portfolio_name if grouping is Grouping.PORTFOLIO else one.held.symbol
+        sums[GroupKey(name, one.held.base_currency)] += one.valuation.unrealized_pnl
+    return sums
+
+
+def _convert(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted | None:
+    """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
+    realized = charges = ZERO
+    unrealized: Decimal | None = None
+    for group in groups:
+        rate = rates.get(group.key.currency)
+        if rate is None:
+            return None
+        realized += product(group.totals.realized_pnl, rate.rate)
+        charges += product(group.totals.charges, rate.rate)
+        if group.unrealized_pnl is not None:
+            unrealized = (unrealized or ZERO) + product(group.unrealized_pnl, rate.rate)
+    return Converted(rates.base, realized, unrealized, charges, rates.used)
+
+
+class _Rates:
+    """The current rates to the tenant's currency, each looked up once."""
+
+    def __init__(self, connection: Connection, market: Market, tenant_id: int, now: datetime) -> None:
+        self.base = get_base_currency(connection, tenant_id)
+        self._source = (connection, market, tenant_id)
+        self._now = now
+        self._known: dict[str, UsedRate | None] = {self.base: UsedRate(self.base, Decimal(1), 0.0)}
+
+    @property
+    def used(self) -> list[UsedRate]:
+        """The rates of other currencies, by currency."""
+        found = [rate for _, rate in sorted(self._known.items()) if rate is not None]
+        return [rate for rate in found if rate.currency != self.base]
+
+    @property
+    def missing(self) -> list[str]:
+        """The currencies without a rate."""
+        return sorted(currency for currency, rate in self._known.items() if rate is None)
+
+    def get(self, currency: str) -> UsedRate | None:
+        """Return the rate of a currency, None if no quote tells it."""
+        if currency not in self._known:
+            self._known[currency] = self._find(currency)
+        return self._known[currency]
+
+    def _find(self, currency: str) -> UsedRate | None:
+        connection, market, tenant_id = self._source
+        pairs = list_pairs(currency, self.base)
+        found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], self._now)
+        quotes = {symbol: quote for (_, symbol), quote in found.items()}
+        rate = find_rate(currency, self.base, quotes)
+        if rate is None:
+            return None
+        direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
+        oldest = min(direct or [quote.at for quote in quotes.values()])
+        return UsedRate(currency, rate, round(max((self._now - oldest).total_seconds(), 0.0), 3))
