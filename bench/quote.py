@@ -9,7 +9,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from time import perf_counter
+from time import perf_counter, sleep
 
 from app.database import Readers, connect_engine
 from app.group_commit import GroupCommit
@@ -35,7 +35,13 @@ from bench.service import fresh_key, migrate
 
 PORTFOLIOS, RESTING = 100, 10_000
 MUST_MS, REACH_MS = 250.0, 100.0
+FILLED = 2_000
 _BATCH, _PAUSE_SECONDS = 200, 0.02
+_REPORT_SECONDS = 2  # until a session has reported what it wrote
+_ROWS = """
+    SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables
+    WHERE relname IN ('orders', 'order_events', 'executions', 'trades', 'positions', 'portfolios', 'events')
+"""
 
 
 def measure() -> list[Line]:
@@ -53,11 +59,23 @@ def measure() -> list[Line]:
         readers = Readers(engine, 2)
         writer.start()
         try:
-            return asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _now)))
+            lines = asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _now)))
+            before = server.sql(_ROWS, "quote")
+            asyncio.run(_fill(writer))
         finally:
             writer.close()
             readers.close()
             engine.dispose()
+        sleep(_REPORT_SECONDS)
+        rows = (float(server.sql(_ROWS, "quote")) - float(before)) / FILLED
+        return [*lines, Line("rows written by a filled market order", f"{rows:.1f}", at_most(rows, 7, 7))]
+
+
+async def _fill(writer: "GroupCommit[Command, Outcome]") -> None:
+    """Place market orders that fill at once, a batch at a time."""
+    for start in range(0, FILLED, _BATCH):
+        orders = [_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
+        await asyncio.gather(*writer.submit_all(orders))
 
 
 async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
@@ -75,7 +93,9 @@ async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -
         await writer.submit(_trade(len(waits)))
         waits.append((perf_counter() - begun) * 1000)
     await publishing
-    longest, took = max(waits), perf_counter() - started
+    ended = perf_counter()
+    await asyncio.sleep(_REPORT_SECONDS)
+    longest, took = max(waits), ended - started
     what = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
     return [
         Line(what, f"{longest:.0f} ms", at_most(longest, MUST_MS, REACH_MS)),
@@ -103,15 +123,15 @@ def _trade(number: int) -> RecordTrade:
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
 
 
-def _order(number: int) -> PlaceOrder:
+def _order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
     name = f"Book {number % PORTFOLIOS}"
     ticket = Ticket(
         symbol="AAPL",
         side="BUY",
-        type=OrderType.LIMIT,
+        type=kind,
         quantity=Decimal(1),
-        limit_price=Decimal(95),
-        time_in_force=TimeInForce.GTC,
+        limit_price=Decimal(95) if kind is OrderType.LIMIT else None,
+        time_in_force=TimeInForce.GTC if kind is OrderType.LIMIT else TimeInForce.DAY,
     )
     return PlaceOrder(_origin(f"order-{number}"), ticket, name, name.lower())
 

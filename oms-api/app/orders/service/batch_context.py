@@ -24,9 +24,9 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.rules.rows import Move
+from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.open_orders import OpenOrders, open_order_cache
+from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -56,14 +56,6 @@ class Exposure:
     )  # by position, only of those in another currency
     stale: set[PositionKey] = field(default_factory=set)
     total: Totals = NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class RecentOrders:
-    """Stored orders placed at `since` or later, to detect a repeated one: see `repeats`."""
-
-    since: datetime
-    orders: list[Order] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +125,13 @@ class BatchContext:
         for portfolio_key in keys:
             self._load_cached_exposure(portfolio_key, stamps[portfolio_key])
         self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
+        if any(map(self._enforces_sessions, keys)):
+            self.services.calendars.refresh(self.connection)
+
+    def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
+        state = self.books.portfolio(*portfolio_key)
+        setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
+        return setting is not Enforcement.OFF
 
     def _load_positions(self, stamps: dict[PortfolioKey, str]) -> None:
         missing = []
@@ -279,11 +278,6 @@ class BatchContext:
         for order in orders:
             for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
                 self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
-
-    @property
-    def commit_marker(self) -> Move | None:
-        """A change of an order that is recorded if and only if this batch was committed."""
-        return self.order_store.commit_marker
 
     def flush(self) -> None:
         """Write all changes of the batch."""

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order, Status
-from app.orders.service.batch_context import BatchContext, RecentOrders
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Command, PlaceOrder
+from app.orders.service.open_orders import RecentOrders
 
 _SAME = (
     *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
