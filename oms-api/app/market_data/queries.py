@@ -30,16 +30,25 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def find_unmatched_quotes(
-    connection: Connection, keys: Sequence[Key], *, lock: bool = False
-) -> dict[Key, str]:
-    """Return since when those of the (tenant id, symbol) have a quote that still has to be matched.
-
-    With `lock`, lock the quotes of all keys, so that no other process replaces one.
-    """
-    lock_by = "symbol" if lock else ""
-    found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys, lock_by=lock_by)
+def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+    """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
+    found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {(row[0], row[1]): iso(_instant(row[2])) for row in found if row[2] is not None}
+
+
+def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
+    """Lock the quotes of the (tenant id, symbol), and return those that still have to be matched."""
+    symbols: dict[int, list[str]] = {}
+    for tenant_id, symbol in sorted(keys):
+        symbols.setdefault(tenant_id, []).append(symbol)
+    unmatched = set()
+    for tenant_id, names in symbols.items():
+        statement = select(_QUOTES.c.symbol, _QUOTES.c.unmatched_since).where(
+            _QUOTES.c.tenant_id == tenant_id, _QUOTES.c.symbol.in_(names)
+        )
+        found = connection.execute(statement.order_by(_QUOTES.c.symbol).with_for_update())
+        unmatched |= {(tenant_id, symbol) for symbol, since in found if since is not None}
+    return unmatched
 
 
 def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:

@@ -14,7 +14,7 @@ from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
-from app.market_data.queries import build_matched_write, build_quote_writes, find_unmatched_quotes
+from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
@@ -113,7 +113,7 @@ class OrderBatchHandler:
             for command in commands
             if isinstance(command, QuoteArrived) and command.is_new
         }
-        plan.blocked = find_unmatched_quotes(connection, sorted(new_quotes), lock=True).keys()
+        plan.blocked = lock_quotes(connection, sorted(new_quotes))
         match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [
