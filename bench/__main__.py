@@ -45,6 +45,10 @@ def _risk() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
 
+def _quote() -> list[Line]:
+    return _run_separately("quote", "other commands while a quote fills many orders")
+
+
 def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
@@ -70,6 +74,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "scale": _scale,
     "matching": _matching,
     "risk": _risk,
+    "quote": _quote,
     "session_close": _session_close,
     "footprint": footprint.measure,
     "access": access.measure,

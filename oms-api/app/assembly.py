@@ -49,6 +49,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
+from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.risk.service.controls import Controls
@@ -194,7 +195,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
-        order_service=OrderService(writer, market, now, readers),
+        order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
     )
 

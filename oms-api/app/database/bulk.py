@@ -14,6 +14,8 @@ import orjson
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from app.database.prepared import run_json_statements
+
 Value = str | int | bool | None
 Row = Sequence[Value]
 Names = tuple[str, ...]
@@ -67,22 +69,28 @@ def write(connection: Connection, *writes: Write) -> None:
         for one in pending:
             connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
     elif pending:
-        script = ";\n".join(one.on_postgresql for one in pending)
-        connection.exec_driver_sql(script, tuple(_json(one.rows) for one in pending))
+        run_json_statements(connection, [(one.on_postgresql, _json(one.rows)) for one in pending])
 
 
 def find_matching_rows(
-    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row], lock_by: str = ""
+    connection: Connection,
+    table: Table,
+    columns: Names,
+    key: Names,
+    keys: Sequence[Row],
+    lock_by: str = "",
+    since: str = "",
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows whose `key` is among `keys`.
 
     The values have the driver's types; the rows have no defined order. With `lock_by`, on PostgreSQL, lock
-    the rows for update in the order of that column.
+    the rows for update in the order of that column. With `since`, a further column, the last member of each
+    of `keys` is its minimum.
     """
     if not keys:
         return []
-    statement = _match(table, columns, key, lock_by, sqlite=_is_sqlite(connection))
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    statement = _match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
+    return _find(connection, statement, keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -92,8 +100,7 @@ def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) 
     """
     if not keys:
         return []
-    statement = _join(len(keys[0]), parts, sqlite=_is_sqlite(connection))
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    return _find(connection, _join(len(keys[0]), parts, sqlite=_is_sqlite(connection)), keys)
 
 
 def find_rows_by_name(
@@ -106,8 +113,15 @@ def find_rows_by_name(
     """
     if not names or _is_sqlite(connection):
         return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    statement = _format_name_lookup(table, columns, name)
-    return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(names),))]
+    return _find(connection, _format_name_lookup(table, columns, name), names)
+
+
+def _find(connection: Connection, statement: str, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
+    if _is_sqlite(connection):
+        found = connection.exec_driver_sql(statement, (_json(keys),))
+    else:
+        found = run_json_statements(connection, [(statement, _json(keys))])
+    return [tuple(row) for row in found]
 
 
 def _is_sqlite(connection: Connection) -> bool:
@@ -164,12 +178,16 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
 
 
 @cache
-def _match(table: Table, columns: Names, key: Names, lock_by: str, *, sqlite: bool) -> str:
+def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *, sqlite: bool) -> str:
     picked = ", ".join(f"t.{name}" for name in columns)
+    member = "json_extract(r.value, '$.c{}')" if sqlite else "r.c{}"
+    conditions = [f"t.{name} = {member.format(index)}" for index, name in enumerate(key)]
+    if since:
+        conditions.append(f"t.{since} >= {member.format(len(key))}")
+        key = (*key, since)
+    on = " AND ".join(conditions)
     if sqlite:
-        on = " AND ".join(f"t.{name} = json_extract(r.value, '$.c{index}')" for index, name in enumerate(key))
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
-    on = " AND ".join(f"t.{name} = r.c{index}" for index, name in enumerate(key))
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
         return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above

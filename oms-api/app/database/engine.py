@@ -51,6 +51,7 @@ def connect_engine(
     )
     if tenant_scoped:  # the statistics of a table that was never analyzed do not give its size
         options += " -c enable_seqscan=off"
+        options += " -c plan_cache_mode=force_generic_plan"  # see `database.prepared`
     engine = create_engine(
         parsed,
         connect_args={

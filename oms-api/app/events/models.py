@@ -9,7 +9,10 @@ from app.database import Base, Instant, Serial
 
 
 class Event(Base):
-    """A committed change. `payload` is JSON text: the changed object in its new state."""
+    """A committed change. `payload` is JSON text: the changed object in its new state.
+
+    `following` are further events of the same object and instant: see `rules.pack_events`.
+    """
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "tenant_id", "id"),)
@@ -19,3 +22,4 @@ class Event(Base):
     type: Mapped[str] = mapped_column(String(60))
     payload: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
+    following: Mapped[str | None] = mapped_column(Text)

@@ -1,16 +1,25 @@
 """Queries of the outbox.
 
-They read up to an id below which no transaction can add a row, so that none is skipped.
+They read up to a number below which no transaction can add an event, so that none is skipped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, or_, select, text
 
 from app.events.models import Event
-from app.events.rules import Sighting
+from app.events.rules import (
+    MAX_EVENTS_IN_ROW,
+    PACKED_TYPES,
+    Sighting,
+    get_event_number,
+    get_row_id,
+    is_requested,
+    unpack_events,
+)
 
 # A transaction's own number is above those of all transactions that were running. The snapshot's xmax is not:
 # it is one above the highest that has ended.
@@ -20,10 +29,13 @@ _NUMBERS = text(
 )
 
 
-class StoredEvent(NamedTuple):
-    """A stored event. `payload` is JSON text."""
+_CHUNK = {"yield_per": 5_000}
 
-    id: int
+
+class StoredEvent(NamedTuple):
+    """A stored event. `payload` is JSON text, `number` its place in the outbox."""
+
+    number: int
     type: str
     payload: str
     created_at: datetime
@@ -42,8 +54,8 @@ class EventFilter(NamedTuple):
 
 
 def select_events(tenant_id: int) -> Select[Any]:
-    """Return the query of the tenant's events, for other queries to extend."""
-    columns: tuple[Any, ...] = (Event.id, Event.type, Event.payload, Event.created_at)
+    """Return the query of the tenant's rows, for other queries to extend."""
+    columns: tuple[Any, ...] = (Event.id, Event.type, Event.payload, Event.following, Event.created_at)
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
@@ -53,8 +65,9 @@ def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sig
     Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
     its own snapshot.
     """
-    highest = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
-    if (highest or 0) <= known:
+    last = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
+    highest = get_event_number(last or 0, MAX_EVENTS_IN_ROW - 1)
+    if last is None or highest <= known:
         return None
     if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
         return Sighting(highest, 0, 0)
@@ -64,23 +77,61 @@ def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sig
 def list_events_after(
     connection: Connection, tenant_id: int, filters: EventFilter, after: int, horizon: int, limit: int
 ) -> list[StoredEvent]:
-    """Return events in id order, after `after` and up to `horizon`."""
-    statement = select_events(tenant_id).where(Event.id > after, Event.id <= horizon, *_conditions(filters))
-    return _read(connection, statement.order_by(Event.id).limit(limit))
+    """Return events in order, with numbers after `after` and up to `horizon`."""
+    statement = select_events(tenant_id).where(
+        Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), *_conditions(filters)
+    )
+    rows = connection.execute(statement.order_by(Event.id).limit(limit + 1))
+    found = (one for row in rows for one in _events_of(row, filters) if after < one.number <= horizon)
+    return list(islice(found, limit))
 
 
 def list_events(
     connection: Connection, tenant_id: int, filters: EventFilter, below: int, limit: int
 ) -> list[StoredEvent]:
-    """Return events with ids below `below`, newest first."""
-    statement = select_events(tenant_id).where(Event.id < below, *_conditions(filters))
-    return _read(connection, statement.order_by(Event.id.desc()).limit(limit))
+    """Return events with numbers below `below`, newest first."""
+    statement = select_events(tenant_id).where(Event.id <= get_row_id(below), *_conditions(filters))
+    rows = connection.execute(statement.order_by(Event.id.desc()).limit(limit + 1))
+    found = (one for row in rows for one in reversed(_events_of(row, filters)) if one.number < below)
+    return list(islice(found, limit))
+
+
+def iterate_events(
+    connection: Connection, types: Sequence[str], order: Sequence[Any] = ()
+) -> Iterator[tuple[int, int, str, str, Any]]:
+    """Yield row id, tenant id, type, payload and time of all events of the types, for the verification.
+
+    `order` sorts the rows. The time has the driver's type.
+    """
+    columns = (Event.id, Event.tenant_id, Event.type, Event.payload, Event.created_at, Event.following)
+    statement = select(*columns).where(_has_one_of(types)).order_by(*order)
+    for row in connection.execute(statement, execution_options=_CHUNK):
+        for type_, payload in unpack_events(row.type, row.payload, row.following):
+            if is_requested(type_, types):
+                yield row.id, row.tenant_id, type_, payload, row.created_at
+
+
+def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
+    """Yield row id and type of following events of which no other part of the verification is in charge."""
+    statement = select(Event.id, Event.following).where(Event.following.is_not(None))
+    for row_id, following in connection.execute(statement, execution_options=_CHUNK):
+        for kind, _ in islice(unpack_events("", "", following), 1, None):
+            if not is_requested(kind, PACKED_TYPES):
+                yield row_id, kind
+
+
+def _events_of(row: Any, filters: EventFilter) -> list[StoredEvent]:
+    return [
+        StoredEvent(get_event_number(row.id, index), type_, payload, row.created_at)
+        for index, (type_, payload) in enumerate(unpack_events(row.type, row.payload, row.following))
+        if is_requested(type_, filters.types)
+    ]
 
 
 def _conditions(filters: EventFilter) -> list[Any]:
     conditions: list[Any] = []
     if filters.types is not None:
-        conditions.append(_one_of(filters.types))
+        conditions.append(_has_one_of(filters.types))
     if filters.since is not None:
         conditions.append(Event.created_at >= filters.since)
     if filters.until is not None:
@@ -88,12 +139,17 @@ def _conditions(filters: EventFilter) -> list[Any]:
     return conditions
 
 
-def _one_of(types: Sequence[str]) -> Any:  # a SQL condition
+def _has_one_of(types: Sequence[str]) -> Any:  # a SQL condition
+    """Return whether a row has an event of the types, among those that follow too."""
     exact = [one for one in types if not one.endswith(".*")]
     families = [one.removesuffix("*") for one in types if one.endswith(".*")]
-    starts = (Event.type.startswith(family, autoescape=True) for family in families)
+    starts = [Event.type.startswith(family, autoescape=True) for family in families]
+    starts += [
+        condition
+        for start in (*(f"{one} " for one in exact), *families)
+        for condition in (
+            Event.following.startswith(start, autoescape=True),
+            Event.following.contains(f"\n{start}", autoescape=True),
+        )
+    ]
     return or_(Event.type.in_(exact), *starts)
-
-
-def _read(connection: Connection, statement: Select[Any]) -> list[StoredEvent]:
-    return [StoredEvent._make(row) for row in connection.execute(statement)]

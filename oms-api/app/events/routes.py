@@ -14,6 +14,7 @@ from app.errors import FieldError, Invalid, Unavailable
 from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
+from app.events.rules import get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
@@ -27,7 +28,8 @@ router = APIRouter(tags=["events"])
 
 Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
-_EVENT = "event"  # the kind of its encrypted ids
+_EVENT = "event.number"  # the kind of its encrypted ids
+_ROW = "event"  # the kind of ids that were given when each event was a row
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
 _COMMENT_AFTER = 15  # idle seconds after which a comment is sent, since proxies close silent connections
 _STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # prevents nginx from buffering the events
@@ -88,7 +90,7 @@ async def list_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
-    page = [(event, opaque_ids.encode(tenant_id, _EVENT, event.id)) for event in found[: query.limit]]
+    page = [(event, opaque_ids.encode(tenant_id, _EVENT, event.number)) for event in found[: query.limit]]
     cursor = page[-1][1] if len(found) > query.limit else None
     serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
     return answer(serialized, headers=link(request, cursor))
@@ -115,7 +117,7 @@ async def stream_events(
     await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
-        return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.id))
+        return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.number))
 
     return StreamingResponse(
         _stream_pages(pages, is_still_authorized, written),
@@ -151,6 +153,9 @@ def _split_types(types: str | None) -> tuple[str, ...] | None:
 
 def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
     number = opaque_ids.decode(tenant_id, _EVENT, text)
+    if number is None:
+        row_id = opaque_ids.decode(tenant_id, _ROW, text)
+        number = None if row_id is None else get_event_number(row_id)
     if number is None:
         error = FieldError(field, "Must be an event id that this list or stream has returned.", "event_id")
         raise Invalid("The event id is not valid.", [error])

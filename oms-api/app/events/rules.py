@@ -1,14 +1,83 @@
-"""The id up to which the events are final.
+"""The rows of the outbox, and the number up to which its events are final.
 
 Ids are drawn before their transactions commit. A reader in id order could therefore skip a late commit. A
-transaction that draws an id has written before, so it has a transaction number.
+transaction that draws an id has written or locked before, so it has a transaction number.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
+
+MAX_EVENTS_IN_ROW = 16
+# The types that share rows. The verification of the ledger, the orders or the risk controls checks each.
+PACKED_TYPES = (
+    *("trade.recorded", "position.changed", "order.*", "risk.denied", "reconciliation.issue", "latch.set"),
+)
+
+
+class NewEvent(NamedTuple):
+    """An event to write. `payload` is JSON text. `subject` is the id of the object that it describes."""
+
+    tenant_id: int
+    type: str
+    payload: str
+    created_at: str
+    subject: str
+
+
+class PackedEvents(NamedTuple):
+    """A row of the outbox without its id.
+
+    It has an event, and in `following` those that follow it, each "type payload" on a line.
+    """
+
+    tenant_id: int
+    type: str
+    payload: str
+    created_at: str
+    following: str | None
+
+
+def pack_events(events: Iterable[NewEvent]) -> list[PackedEvents]:
+    """Return rows for the events, in order.
+
+    Consecutive events of the same tenant, instant and subject share a row.
+    """
+    rows = []
+    for _, group in groupby(events, lambda one: (one.tenant_id, one.created_at, one.subject)):
+        alike = list(group)
+        for start in range(0, len(alike), MAX_EVENTS_IN_ROW):
+            first, *others = alike[start : start + MAX_EVENTS_IN_ROW]
+            following = "\n".join(f"{one.type} {one.payload}" for one in others)
+            rows.append(PackedEvents(*first[:4], following or None))
+    return rows
+
+
+def unpack_events(type_: str, payload: str, following: str | None) -> Iterator[tuple[str, str]]:
+    """Yield type and payload of each event of a row."""
+    yield type_, payload
+    for line in following.split("\n") if following else ():
+        name, _, text = line.partition(" ")
+        yield name, text
+
+
+def get_event_number(row_id: int, index: int = 0) -> int:
+    """Return the number of an event from its row's id and its place in the row. Numbers sort like events."""
+    return row_id * MAX_EVENTS_IN_ROW + index
+
+
+def get_row_id(number: int) -> int:
+    """Return the id of the row that has the event with that number."""
+    return number // MAX_EVENTS_IN_ROW
+
+
+def is_requested(type_: str, types: Sequence[str] | None) -> bool:
+    """Return whether `types` has the type or its family ("order.*"). None requests all."""
+    return types is None or type_ in types or f"{type_.partition('.')[0]}.*" in types
 
 
 class Sighting(NamedTuple):
-    """The highest id, and the transactions that were running shortly after.
+    """The highest number, and the transactions that were running shortly after.
 
     All transactions below `ended_below` had ended, and all that had begun were below `begun_below`.
     """

@@ -222,7 +222,7 @@ class Writing(Generic[Command, Outcome]):
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._engine.connect().execution_options(writes=True)
+            self._connection = self._engine.connect().execution_options(writes=True, prepares=True)
         return self._connection
 
     def drop_connection(self) -> None:

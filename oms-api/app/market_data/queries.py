@@ -1,6 +1,6 @@
 """Statements about quotes and bars. Each one filters by tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 
 from app.clock import iso
-from app.database import build_upsert, find_matching_rows
+from app.database import build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
 from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
@@ -30,10 +30,50 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def build_quote_writes(connection: Connection, arrived: Sequence[tuple[int, Quote]]) -> list[Write]:
+def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+    """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
+    found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
+    return {(row[0], row[1]): iso(_instant(row[2])) for row in found if row[2] is not None}
+
+
+def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
+    """Lock the quotes of the (tenant id, symbol), and return those that still have to be matched."""
+    symbols: dict[int, list[str]] = {}
+    for tenant_id, symbol in sorted(keys):
+        symbols.setdefault(tenant_id, []).append(symbol)
+    unmatched = set()
+    for tenant_id, names in symbols.items():
+        statement = select(_QUOTES.c.symbol, _QUOTES.c.unmatched_since).where(
+            _QUOTES.c.tenant_id == tenant_id, _QUOTES.c.symbol.in_(names)
+        )
+        found = connection.execute(statement.order_by(_QUOTES.c.symbol).with_for_update())
+        unmatched |= {(tenant_id, symbol) for symbol, since in found if since is not None}
+    return unmatched
+
+
+def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:
+    """Return (tenant id, symbol) of the quotes that have waited for a match since `until` or before.
+
+    They are of every tenant that `connection` sees.
+    """
+    statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(
+        _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.unmatched_since <= until
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def build_matched_write(key: Key, since: str) -> Write:
+    """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
+    return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
+
+
+def build_quote_writes(
+    connection: Connection, arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[Key, str]
+) -> list[Write]:
     """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
 
-    They store the latest quote of each symbol and the one-minute bars.
+    They store the latest quote of each symbol and the one-minute bars. `unmatched` are times of arrival of
+    quotes that still have to be matched.
     """
     newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
     starts = {_minute(tenant_id, quote) for tenant_id, quote in arrived}
@@ -42,7 +82,12 @@ def build_quote_writes(connection: Connection, arrived: Sequence[tuple[int, Quot
         key = _minute(tenant_id, quote)
         bars[key] = extend_bar(bars.get(key), quote)
     return [
-        build_upsert(_QUOTES, _KEY + _SAID, _KEY, [_quote_row(key, newest[key]) for key in sorted(newest)]),
+        build_upsert(
+            _QUOTES,
+            (*_KEY, *_SAID, "unmatched_since"),
+            _KEY,
+            [(*_quote_row(key, newest[key]), unmatched.get(key)) for key in sorted(newest)],
+        ),
         build_upsert(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
     ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsError
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotPlaced, OmsError
 
 
 class NoSuchOrder(NotFound):
@@ -161,3 +161,10 @@ class NotOverridable(Conflict):
     """Raise when the order cannot be placed again beyond a limit."""
 
     kind, title = "not-overridable", "The denial cannot be overridden"
+
+
+class PreviousQuoteUnmatched(NotPlaced):
+    """The symbol's previous quote has not met all orders yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The symbol's previous quote is being matched. Send this one again in a moment.")

@@ -144,7 +144,7 @@ class OrderRecord(Base):
 
 
 class OrderEvent(Base):
-    """One change of an order, append-only.
+    """One change of an order, append-only, and in `following` those that followed in the same transaction.
 
     It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps
     the status is recorded too, with the same status twice: for example a fill while a request is pending, or
@@ -164,6 +164,7 @@ class OrderEvent(Base):
     broker_words: Mapped[str | None] = mapped_column(Text)
     execution_id: Mapped[str | None] = mapped_column(String(100))
     request_key: Mapped[str | None] = mapped_column(String(210))
+    following: Mapped[str | None] = mapped_column(Text)
 
 
 class ApprovalRequestRecord(Base):

@@ -17,7 +17,8 @@ def losing(monkeypatch):
     wrote = []
 
     def note(*facts):
-        if threading.current_thread().name == "group-commit" and "INSERT INTO trades" in facts[2]:
+        is_insert = "INSERT INTO trades" in facts[2] or "EXECUTE insert_trades" in facts[2]
+        if threading.current_thread().name == "group-commit" and is_insert:
             wrote.append(True)
 
     def arm(service, carried_out):

@@ -34,7 +34,7 @@ def given(last, at=NOON, symbol="AAPL"):
 
 def store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.build_quote_writes(connection, [(1, quote) for quote in quotes]))
+        write(connection, *queries.build_quote_writes(connection, [(1, quote) for quote in quotes], {}))
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine, text
 
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.clock import iso
 from app.database import set_tenant_scope, unit_of_work
+from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.rules.chain import fingerprint
@@ -197,6 +199,12 @@ class Rig:
         given = {"tenant": self.tenant} if ":tenant" in statement else {}
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement), given)]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the payloads of this tenant's events of a type."""
+        with self.engine.connect() as connection:
+            found = list(iterate_events(connection, [kind]))
+        return [orjson.loads(payload) for _, tenant_id, _, payload, _ in found if tenant_id == self.tenant]
 
 
 def amount(value: Any) -> Decimal:

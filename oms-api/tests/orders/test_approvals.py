@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
+from app.events.queries import iterate_events
 from app.identity.rules.access import Role
 from tests.access.rig import Members
 from tests.support.people import PASSWORD
@@ -68,14 +70,13 @@ class ApprovalClient:
         return list(answer.json())
 
     def events(self, prefix: str = "approval.") -> list[Any]:
-        statement = (
-            "SELECT type, payload FROM events WHERE tenant_id = :tenant AND type LIKE :kind ORDER BY id"
-        )
         with self.api.service.reading() as connection:
-            rows = connection.execute(
-                text(statement), {"tenant": self.api.tenant_id, "kind": f"{prefix}%"}
-            ).all()
-        return [(row[0], orjson.loads(row[1])) for row in rows]
+            found = list(iterate_events(connection, [f"{prefix}*" if prefix.endswith(".") else prefix]))
+        return [
+            (kind, orjson.loads(payload))
+            for _, tenant_id, kind, payload, _ in sorted(found, key=itemgetter(0))
+            if tenant_id == self.api.tenant_id
+        ]
 
 
 @pytest.fixture

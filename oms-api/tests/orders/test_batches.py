@@ -14,6 +14,7 @@ from app.ledger.rules.tickets import Valued
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
+from app.orders.queries import book
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import Status
 from app.orders.service.commands import (
@@ -161,9 +162,10 @@ def test_the_drill_rejects_with_its_words(engine):
     rig.quote("99", "101", "100")
     rejected = rig.place()
     assert rejected.status is Status.REJECTED
-    assert rig.rows("SELECT broker_words FROM order_events WHERE to_status = 'REJECTED'") == [
-        ("Rejected by the exercise of `PAPER_REJECT_SHARE`.",)
-    ]
+    with engine.connect() as connection:
+        last = book.list_moves(connection, rig.tenant, rejected.id)[-1]
+    assert last.to_status == "REJECTED"
+    assert last.broker_words == "Rejected by the exercise of `PAPER_REJECT_SHARE`."
 
 
 @pytest.mark.parametrize(
@@ -172,3 +174,27 @@ def test_the_drill_rejects_with_its_words(engine):
 def test_where_there_is_no_price_only_what_may_wait_waits(rig, time_in_force, status):
     placed = rig.place(symbol="NEW", type="STOP", stop_price="50", time_in_force=time_in_force)
     assert placed.status == status
+
+
+def test_one_statement_finds_what_a_batch_repeats(rig, monkeypatch):
+    asked = []
+    find = book.list_recent_orders
+
+    def noted(*facts):
+        asked.append(facts)
+        return find(*facts)
+
+    monkeypatch.setattr(book, "list_recent_orders", noted)
+
+    def by(person, symbol="AAPL"):
+        command = opened(rig)
+        ticket = command.ticket._replace(symbol=symbol)
+        return command._replace(origin=command.origin._replace(actor=person), ticket=ticket)
+
+    rig.quote("9", "11", "10", "MSFT")
+    rig.run(by("first"), by("second", "MSFT"))
+    asked.clear()
+    done = rig.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
+    statuses = [one.orders[0].order.status for one in done]
+    assert statuses == [Status.DENIED, Status.FILLED, Status.DENIED, Status.FILLED, Status.DENIED]
+    assert len(asked) == 1

@@ -91,7 +91,7 @@ def empty(new_database):
 def writer(empty):
     """Provide the service's own connection, which may keep the plans that it makes for empty tables."""
     engine = connect_engine(empty.url.render_as_string(hide_password=False), tenant_scoped=True)
-    with engine.connect().execution_options(writes=True) as connection:
+    with engine.connect().execution_options(writes=True, prepares=True) as connection:
         yield connection
     engine.dispose()
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.rules.values import Accepted, Canceled, Executed, Lapsed, Refused, Rejected, Triggered
+from app.events.queries import iterate_events
 from app.orders.rules.values import Status
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -25,7 +26,8 @@ def notes(rig):
 
 
 def issues(rig):
-    return rig.rows("SELECT id FROM events WHERE type = 'reconciliation.issue'")
+    with rig.engine.connect() as connection:
+        return list(iterate_events(connection, ["reconciliation.issue"]))
 
 
 def test_a_fill_that_crossed_the_cancel_completes_the_order(rig):

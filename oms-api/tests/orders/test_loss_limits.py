@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-import orjson
 import pytest
 
 from app.clock import iso
@@ -51,8 +50,7 @@ def test_the_loss_of_the_day_switches_to_reducing(losing):
     assert losing.place(quantity="1").status is Status.DENIED
     assert losing.place(side="SELL", quantity="1").status is Status.FILLED
     assert switches(losing) == [("REDUCING", LOSS_LIMITS)]
-    ((payload,),) = losing.rows("SELECT payload FROM events WHERE type = 'kill_switch.reducing'")
-    told = orjson.loads(payload)
+    (told,) = losing.events("kill_switch.reducing")
     assert told["reason"] == "MAX_DAILY_LOSS: the loss of the day is 100, the limit 100."
     assert told["name"] == "Growth"
     check_losses(losing)

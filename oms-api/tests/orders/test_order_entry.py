@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from app.events.rules import unpack_events
+
 REPLAYED = "Idempotent-Replayed"
 
 
@@ -46,12 +48,36 @@ def test_a_fill_says_which_order_it_is_of(market):
 def test_every_move_and_every_fill_is_told_in_the_outbox(market):
     market.order()
     with market.service.reading() as connection:
-        statement = text("SELECT type FROM events WHERE tenant_id = :tenant ORDER BY id")
-        told = connection.execute(statement, {"tenant": market.tenant_id}).scalars().all()
-    assert sorted(told) == sorted(
-        ["order.initialized", "order.submitted", "order.accepted", "order.filled", "trade.recorded",
-         "position.changed"]
-    )  # fmt: skip
+        statement = text("SELECT type, payload, following FROM events WHERE tenant_id = :tenant")
+        rows = connection.execute(statement, {"tenant": market.tenant_id}).all()
+    assert [[kind for kind, _ in unpack_events(*row)] for row in rows] == [
+        ["order.initialized", "order.submitted", "order.accepted", "trade.recorded", "position.changed",
+         "order.filled"]
+    ]  # fmt: skip
+    assert [one["type"] for one in market.get("/events", limit="2").json()] == [
+        "order.filled",
+        "position.changed",
+    ]
+
+
+def test_a_filled_market_order_writes_seven_rows(market):
+    def count():
+        with market.service.reading() as connection:
+            tables = ("orders", "order_events", "executions", "trades", "positions", "events", "portfolios")
+            return sum(
+                connection.execute(
+                    text(f"SELECT count(*) FROM {table} WHERE tenant_id = :tenant"),  # noqa: S608  # named above
+                    {"tenant": market.tenant_id},
+                ).scalar_one()
+                for table in tables
+            )
+
+    before = count()
+    order = market.order()
+    assert count() - before == 6  # and the portfolio is updated
+    history = market.get(f"/orders/{order['id']}").json()["events"]
+    assert [one["to_status"] for one in history] == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
+    assert [one["sequence"] for one in history] == [1, 2, 3, 4]
 
 
 def test_a_ticket_defaults_to_the_day(market):

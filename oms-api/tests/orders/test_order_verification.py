@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.rules.values import Executed
+from app.ledger.rules.verification import Check
 from app.orders.rules.values import Target
 from app.orders.rules.verification import OrderCheck
 from app.verify import report, verify_database
@@ -38,6 +39,7 @@ def tamper(rig, statement):
     with rig.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(text("DROP TRIGGER order_events_refuse_update"))
+            connection.execute(text("DROP TRIGGER IF EXISTS events_refuse_update"))
             connection.execute(text("DROP TRIGGER executions_refuse_delete"))
         else:
             connection.execute(text("SET session_replication_role = replica"))
@@ -56,9 +58,15 @@ def test_a_true_database_is_clean(busy):
 @pytest.mark.parametrize(
     ("statement", "check"),
     [
-        ("UPDATE order_events SET to_status = 'HELD' WHERE sequence = 2", OrderCheck.HISTORY),
-        ("UPDATE order_events SET from_status = 'HELD' WHERE sequence = 2", OrderCheck.HISTORY),
-        ("UPDATE order_events SET sequence = 9 WHERE sequence = 2", OrderCheck.HISTORY),
+        ("UPDATE order_events SET to_status = 'HELD' WHERE sequence = 1", OrderCheck.EVENT),
+        ("UPDATE order_events SET from_status = 'HELD' WHERE sequence = 1", OrderCheck.HISTORY),
+        ("UPDATE order_events SET sequence = 9 WHERE sequence = 1", OrderCheck.HISTORY),
+        (
+            "UPDATE order_events SET following = replace(following, '\"SUBMITTED\"', '\"HELD\"')",
+            OrderCheck.HISTORY,
+        ),
+        ("UPDATE order_events SET following = NULL", OrderCheck.HISTORY),
+        ("UPDATE events SET following = replace(following, 'order.', 'disorder.')", Check.EVENT),
         ("UPDATE orders SET event_count = 1 WHERE status = 'FILLED'", OrderCheck.HISTORY),
         ("UPDATE orders SET status = 'CANCELED' WHERE status = 'ACCEPTED'", OrderCheck.HISTORY),
         ("UPDATE orders SET quantity = '1.00000000' WHERE status = 'PARTIALLY_FILLED'", OrderCheck.QUANTITY),

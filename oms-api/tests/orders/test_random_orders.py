@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
-from app.orders.queries.book import open_orders
+from app.orders.queries.book import list_moves, open_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
@@ -183,14 +183,10 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def every_history_is_whole_and_follows_the_table(self):
-        moves = defaultdict(list)
-        for row in self.rig.rows(
-            "SELECT order_id, sequence, from_status, to_status FROM order_events "
-            "WHERE tenant_id = :tenant ORDER BY order_id, sequence"
-        ):
-            moves[row[0]].append(row[1:])
+        with self.rig.engine.connect() as connection:
+            moves = {one.id: list_moves(connection, self.rig.tenant, one.id) for one in self.orders()}
         for order in self.orders():
-            history = moves[order.id]
+            history = [(one.sequence, one.from_status, one.to_status) for one in moves[order.id]]
             assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))
             assert history[-1][2] == order.status
             before = None

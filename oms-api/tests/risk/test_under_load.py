@@ -19,7 +19,8 @@ AFTER = 60  # answers to requests that began after it
 PATIENCE_SECONDS = 60
 # What a broker was told, and what it did; and what was reported of trades elsewhere.
 _REACHED = """
-    SELECT (SELECT count(*) FROM order_events WHERE to_status = 'SUBMITTED'),
+    SELECT (SELECT count(*) FROM order_events
+            WHERE to_status = 'SUBMITTED' OR following LIKE '%"SUBMITTED"%'),
         (SELECT count(*) FROM executions), (SELECT count(*) FROM trades)
 """
 

@@ -121,6 +121,8 @@ def other_values(table: Table, column: Column[Any], stored: Any) -> list[Any]:
     """Return values that a forger might give a column instead of `stored`: valid ones of its kind."""
     if column.name == "tenant_id":
         return [1 if stored != 1 else 2]
+    if column.name == "following":
+        return list((_other_changes if table.name == "order_events" else _other_events)(stored))
     if column.name in _JSON and isinstance(stored, str):
         return list(_other_json(stored))
     for kind, make in _OF_KIND:
@@ -138,6 +140,29 @@ def _other_json(stored: str) -> Iterator[str]:
     for name in facts:
         yield orjson.dumps(facts | {name: _other(facts[name])}).decode()
         yield orjson.dumps({key: value for key, value in facts.items() if key != name}).decode()
+
+
+def _other_changes(stored: str | None) -> Iterator[str]:
+    """Yield other changes of an order than those of a row. The key of a request cannot be proven."""
+    changes = orjson.loads(stored or "[]")
+    for number, change in enumerate(changes):
+        key = {name: value for name, value in change.items() if name == "request_key"}
+        proven = {name: value for name, value in change.items() if name != "request_key"}
+        for other in _other_json(orjson.dumps(proven).decode()):
+            others = [*changes[:number], orjson.loads(other) | key, *changes[number + 1 :]]
+            yield orjson.dumps(others).decode()
+    yield orjson.dumps([*changes, {"to_status": "HELD", "at": _INSTANT, "actor": "forger"}]).decode()
+
+
+def _other_events(stored: str | None) -> Iterator[str]:
+    """Yield other events than those that follow in a row."""
+    lines = stored.split("\n") if stored else []
+    for number, line in enumerate(lines):
+        kind, _, payload = line.partition(" ")
+        others = [f"{kind} {other}" for other in _other_json(payload)] + [f"{kind}.forged {payload}"]
+        for other in others:
+            yield "\n".join([*lines[:number], other, *lines[number + 1 :]])
+    yield "\n".join([*lines, "order.forged {}"])
 
 
 def _other(value: Any) -> Any:

@@ -41,19 +41,30 @@ _KINDS = {
     "api_keys": ["name = 'bot'", "name = 'feed'", "name = 'older'"],
     "cash_movements": ["kind = 'transfer_in'", "kind = 'withdrawal'", "idempotency_key IS NOT NULL"],
     "events": [
-        f"type = '{kind}'"
-        for kind in (
-            *("trade.recorded", "order.filled", "order.initialized", "order.denied", "risk.denied"),
-            *("cash.deposit", "cash.transfer_in"),
-            *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
-            *("approval.requested", "approval.granted", "approval.rejected"),
-        )
-    ]
-    + ["type = 'position.changed' AND id = (SELECT max(id) FROM events WHERE type = 'position.changed')"],
+        "type = 'trade.recorded' AND id ="
+        " (SELECT max(id) FROM events WHERE type = 'trade.recorded' AND following LIKE 'position.changed%')",
+        *(f"following LIKE '%{kind} {{%'" for kind in ("order.filled", "order.denied", "risk.denied")),
+        *(
+            f"type = '{kind}'"
+            for kind in (
+                *("order.initialized", "cash.deposit", "cash.transfer_in"),
+                *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
+            )
+        ),
+        *(
+            f"type = '{kind}' OR following LIKE '%{kind} {{%'"
+            for kind in ("approval.requested", "approval.granted", "approval.rejected")
+        ),
+    ],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "limits": ["is_temporary = 1", "words IS NOT NULL", "code = 'REPEATED_EXECUTIONS'"],
-    "order_events": ["sequence = 1", "execution_id IS NOT NULL", "request_key IS NOT NULL"],
+    "order_events": [
+        "sequence = 1",
+        "execution_id IS NOT NULL",
+        "request_key IS NOT NULL",
+        "following IS NULL",
+    ],
     "orders": [
         "status = 'ACCEPTED' AND type = 'LIMIT'",
         "status = 'FILLED'",

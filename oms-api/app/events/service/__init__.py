@@ -1,5 +1,5 @@
 """Writes to the outbox and follows it."""
 
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import build_event_insert, build_packed_insert
 
-__all__ = ["build_event_insert"]
+__all__ = ["build_event_insert", "build_packed_insert"]

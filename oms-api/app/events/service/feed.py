@@ -50,10 +50,10 @@ class Feed:
         return self._slots.used
 
     async def horizon(self, tenant_id: int) -> int:
-        """Return the id up to which the tenant's events are final.
+        """Return the number up to which the tenant's events are final.
 
         It covers all that was committed before the call. It is lower while a transaction takes long. Raise
-        Unavailable if no id is known.
+        Unavailable if no number is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None
@@ -80,7 +80,7 @@ class Feed:
     async def follow(
         self, tenant_id: int, filters: EventFilter, after: int | None, key: str = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """Yield pages of events after the id `after`, or from now on if that is None, as they become final.
+        """Yield pages of events after the number `after`, None for from now on, as they become final.
 
         The page is empty after IDLE_SECONDS without events. Raise TooMany if `key` or the tenant has too many
         followers.
@@ -93,7 +93,7 @@ class Feed:
                     await _wait(watch.moved)
                 horizon = watch.horizon.safe
                 page = await self._page(tenant_id, filters, seen, horizon)
-                seen = page[-1].id if len(page) == PAGE else max(seen, horizon)
+                seen = page[-1].number if len(page) == PAGE else max(seen, horizon)
                 yield page
 
     async def _page(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
+from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.canonical import canonical, canonical_trade
@@ -22,7 +23,7 @@ RECORDED = "trade.recorded"
 MOVED = "position.changed"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
-AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent", "CashEvent")
+AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "CashEvent")
 _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
@@ -109,7 +110,8 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
 
 def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
-    return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{kind}'")
+    for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
+        yield RecordedEvent(row_id, tenant_id, payload, canonical(created_at))
 
 
 def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:

@@ -142,6 +142,10 @@ class Batch:
             raise NoSuchPortfolio(name)
         return state
 
+    def find_portfolio_id(self, tenant_id: int, portfolio_key: str) -> int | None:
+        """Return the id of a portfolio by its name key, None if there is none."""
+        return self._ids.get((tenant_id, portfolio_key))
+
     def places_named(self) -> set[Place]:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
         return {(name[0], self._ids[name]) for name in self._names if name in self._ids}

@@ -1,7 +1,7 @@
 """The portfolios and positions of a batch: locked, loaded once, changed in memory, written together."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,8 @@ from app.clock import iso
 from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
-from app.events.service import build_event_insert
+from app.events.rules import NewEvent
+from app.events.service import build_packed_insert
 from app.ids import TradeIds
 from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
@@ -128,8 +129,8 @@ class Books:
         self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
+        self._happened: list[TradeRow | NewEvent] = []  # what the outbox tells, in order
         self._cash_rows: list[CashRow] = []
-        self._events: list[Row] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
         self.changes = 0  # the number of changes, written or not
@@ -234,10 +235,12 @@ class Books:
         self._moved[key] = row
         self._touched.add((portfolio.tenant_id, portfolio.id))
         self._rows.append(row)
-        self._events.append(
-            (row.tenant_id, "trade.recorded", build_trade_payload(row, portfolio.name), row.created_at)
-        )
+        self._happened.append(row)
         return row
+
+    def add_event(self, event: NewEvent) -> None:
+        """Add an event of something else than a trade to the outbox."""
+        self._happened.append(event)
 
     def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
         """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
@@ -257,8 +260,8 @@ class Books:
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
         self._cash_rows.append(row)
-        payload = build_cash_payload(row, portfolio.name)
-        self._events.append((row.tenant_id, f"cash.{row.kind}", payload, row.created_at))
+        home = (row.tenant_id, row.created_at, f"cash {portfolio.id} {row.sequence}")
+        self._happened.append(_event(home, f"cash.{row.kind}", build_cash_payload(row, portfolio.name)))
         return row
 
     def has_cash_movement(self, portfolio: PortfolioState, kind: CashKind, symbol: str, day: str) -> bool:
@@ -274,8 +277,8 @@ class Books:
         self._portfolios[place].orders_stamp = stamp
         self._touched.add(place)
 
-    def flush(self, *others: Write, events: Sequence[Row] = ()) -> None:
-        """Write the changes so far, together with `others` and further `events`."""
+    def flush(self, *others: Write) -> None:
+        """Write the changes so far, together with `others`."""
         portfolios = [_projection(self._portfolios[key]) for key in self._touched]
         moved = {(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
         write(
@@ -285,20 +288,22 @@ class Books:
             queries.upsert_positions([self._position_row(key) for key in self._moved]),
             queries.update_portfolios_and_stamps(portfolios),
             queries.update_cash([_cash(self._portfolios[key]) for key in sorted(moved)]),
-            build_event_insert([*self._events, *map(self._position_event, self._moved), *events]),
+            build_packed_insert([event for one in self._happened for event in self._events_of(one)]),
             *others,
         )
-        for written in (self._rows, self._cash_rows, self._events, self._moved, self._touched):
+        for written in (self._rows, self._cash_rows, self._happened, self._moved, self._touched):
             written.clear()
 
-    def _position_event(self, key: PositionKey) -> Row:
-        portfolio, row = self._portfolios[key[:2]], self._moved[key]
-        return (
-            key[0],
-            "position.changed",
-            build_position_payload(row, portfolio.name),
-            portfolio.last_created_at,
-        )
+    def _events_of(self, one: TradeRow | NewEvent) -> Iterator[NewEvent]:
+        """Yield the events of a trade: itself, and its position if the trade is the last that changed it."""
+        if isinstance(one, NewEvent):
+            yield one
+            return
+        name = self._portfolios[one.tenant_id, one.portfolio_id].name
+        home = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
+        yield _event(home, "trade.recorded", build_trade_payload(one, name))
+        if self._moved[one.tenant_id, one.portfolio_id, one.symbol, one.product] is one:
+            yield _event(home, "position.changed", build_position_payload(one, name))
 
     def _position_row(self, key: PositionKey) -> Row:
         row = self._moved[key]
@@ -306,6 +311,11 @@ class Books:
         held = self._positions[key]
         local = (row.currency, row.position_local_cost)
         return (*key, *amounts, row.sequence, *local, *held.times)
+
+
+def _event(home: tuple[int, str, str], type_: str, payload: str) -> NewEvent:
+    tenant_id, created_at, subject = home
+    return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
 def _row(

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, or_, select
 
 from app.clock import iso
 from app.database import build_insert, find_matching_rows
@@ -15,7 +15,7 @@ from app.money import fixed
 from app.orders.models import IS_WAITING, ApprovalRequestRecord, OrderEvent
 from app.orders.queries.book import ORDERS, OrderKey
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.rows import Move
+from app.orders.rules.rows import MOVE_COLUMNS, Move, unpack_moves
 from app.orders.rules.values import Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
@@ -81,16 +81,22 @@ def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
 
 
 def iterate_approval_moves(connection: Connection) -> Iterator[tuple[int, Move]]:
-    """Yield the history rows that lead to or from AWAITING_APPROVAL, each with the order's portfolio."""
+    """Yield the changes that lead to or from AWAITING_APPROVAL, each with the order's portfolio."""
     waiting = Status.AWAITING_APPROVAL
     of_order = (ORDERS.c.tenant_id == MOVES.c.tenant_id) & (ORDERS.c.id == MOVES.c.order_id)
+    is_about = or_(
+        *(column == waiting for column in (MOVES.c.from_status, MOVES.c.to_status)),
+        MOVES.c.following.contains(waiting),
+    )
     statement = (
-        select(ORDERS.c.portfolio_id, *(MOVES.c[name] for name in Move._fields))
+        select(ORDERS.c.portfolio_id, *(MOVES.c[name] for name in MOVE_COLUMNS))
         .select_from(MOVES.join(ORDERS, of_order))
-        .where((MOVES.c.from_status == waiting) | (MOVES.c.to_status == waiting))
+        .where(is_about)
     )
     for portfolio_id, *values in connection.execute(statement):
-        yield portfolio_id, Move._make(_text(value) for value in values)
+        for move in unpack_moves([*map(_text, values)]):
+            if waiting in {move.from_status, move.to_status}:
+                yield portfolio_id, move
 
 
 def _waiting() -> Select[Any]:

@@ -5,15 +5,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Table, and_, collate, select
+from sqlalchemy import Connection, Table, and_, collate, func, select
 
 from app.clock import iso
 from app.events.models import Event
+from app.events.queries import iterate_events
 from app.ledger.models import Trade
 from app.money import fixed
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.orders.rules.event_verification import NON_MOVE_EVENTS
-from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
+from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
 from app.orders.rules.values import Order
 
 _ORDERS = cast("Table", OrderRecord.__table__)
@@ -22,6 +23,8 @@ _EXECUTIONS = cast("Table", Execution.__table__)
 _TRADES = cast("Table", Trade.__table__)
 _EVENTS = cast("Table", Event.__table__)
 _CHUNK = {"yield_per": 5_000}
+_MAX_ID_LENGTH = 33  # of an order id, with its quote
+ORDER_ID_PREFIX = '{"order_id":"'
 
 
 class BookedTrade(NamedTuple):
@@ -61,10 +64,10 @@ def iterate_orders(connection: Connection) -> Iterator[Order]:
 
 
 def iterate_moves(connection: Connection) -> Iterator[Move]:
-    """Yield all order history rows, sorted by tenant, order and sequence."""
-    columns = [_MOVES.c[name] for name in Move._fields]
+    """Yield all changes of orders, sorted by tenant, order and sequence."""
+    columns = [_MOVES.c[name] for name in MOVE_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield Move._make(map(_as_text, row))
+        yield from unpack_moves([*map(_as_text, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:
@@ -86,14 +89,16 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
 def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
-    A payload begins with the id of its order, so sorting by payload sorts by order.
+    They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
     """
-    payload = collate(_EVENTS.c.payload, "C") if connection.dialect.name != "sqlite" else _EVENTS.c.payload
-    columns = [_EVENTS.c[name] for name in ("id", "tenant_id", "type", "payload", "created_at")]
-    is_of_order = _EVENTS.c.type.like("order.%") | _EVENTS.c.type.in_(sorted(NON_MOVE_EVENTS))
-    statement = select(*columns).where(is_of_order).order_by(_EVENTS.c.tenant_id, payload)
-    for row in connection.execute(statement, execution_options=_CHUNK):
-        yield (row[0], row[1], row[2], row[3], str(_as_text(row[4])))
+    is_sqlite = connection.dialect.name == "sqlite"
+    whole = _EVENTS.c.payload + func.coalesce(_EVENTS.c.following, "")
+    start = (func.instr if is_sqlite else func.strpos)(whole, ORDER_ID_PREFIX)
+    order_id = func.substr(whole, start, len(ORDER_ID_PREFIX) + _MAX_ID_LENGTH)
+    types = ("order.*", *sorted(NON_MOVE_EVENTS))
+    order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
+    for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
+        yield event_id, tenant_id, kind, payload, str(_as_text(at))
 
 
 def _as_text(value: Any) -> Any:

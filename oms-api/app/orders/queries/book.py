@@ -12,7 +12,17 @@ from app.ids import build_first_trade_id
 from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.rows import COLUMNS, MUTABLE, ExecutionRow, Move, order_of, row_of
+from app.orders.rules.rows import (
+    COLUMNS,
+    MOVE_COLUMNS,
+    MUTABLE,
+    ExecutionRow,
+    Move,
+    order_of,
+    pack_moves,
+    row_of,
+    unpack_moves,
+)
 from app.orders.rules.values import Order
 from app.risk.rules.latches import Holder, LatchScope
 
@@ -25,6 +35,7 @@ _PICKED = [ORDERS.c[name] for name in COLUMNS]
 OrderKey = tuple[int, str]  # tenant id, order id
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 PositionKey = tuple[str, str]  # symbol, product, within a portfolio
+RepeatKey = tuple[int, str, int, str]  # tenant id, symbol, portfolio id, actor: what repeated orders share
 
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
@@ -81,20 +92,20 @@ def list_open_orders_in_symbol(
     return [order_of(row) for row in connection.execute(statement)]
 
 
-def find_portfolios_by_symbol(
+def count_open_orders(
     connection: Connection, symbols: Sequence[OrderKey]
-) -> dict[OrderKey, list[PortfolioKey]]:
-    """Return, for each (tenant id, symbol), the portfolios that have open orders in it."""
-    found: dict[OrderKey, list[PortfolioKey]] = {}
+) -> dict[OrderKey, list[tuple[PortfolioKey, int]]]:
+    """Return, for each (tenant id, symbol), portfolios with open orders in it and their number, by id."""
+    found: dict[OrderKey, list[tuple[PortfolioKey, int]]] = {}
     for tenant_id, values in _by_tenant(symbols).items():
         statement = (
-            select(ORDERS.c.symbol, ORDERS.c.portfolio_id)
+            select(ORDERS.c.symbol, ORDERS.c.portfolio_id, func.count())
             .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(values), IS_OPEN)
-            .distinct()
+            .group_by(ORDERS.c.symbol, ORDERS.c.portfolio_id)
             .order_by(ORDERS.c.portfolio_id)
         )
-        for symbol, portfolio_id in connection.execute(statement):
-            found.setdefault((tenant_id, symbol), []).append((tenant_id, portfolio_id))
+        for symbol, portfolio_id, count in connection.execute(statement):
+            found.setdefault((tenant_id, symbol), []).append(((tenant_id, portfolio_id), count))
     return found
 
 
@@ -104,16 +115,12 @@ def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[P
     return {(tenant_id, row[0]) for row in connection.execute(statement)}
 
 
-def list_recent_orders(connection: Connection, order: Order, since: datetime) -> list[Order]:
-    """Return the orders with the order's portfolio, symbol and actor that were placed at `since` or later."""
-    statement = select(*_PICKED).where(
-        ORDERS.c.tenant_id == order.tenant_id,
-        ORDERS.c.symbol == order.symbol,
-        ORDERS.c.id >= f"O{build_first_trade_id(since)[1:]}",  # an id starts with its creation time
-        ORDERS.c.portfolio_id == order.portfolio_id,
-        ORDERS.c.actor == order.actor,
-    )
-    return [order_of(row) for row in connection.execute(statement)]
+def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since: datetime) -> list[Order]:
+    """Return the orders with one of the keys that were placed at `since` or later."""
+    first = f"O{build_first_trade_id(since)[1:]}"  # an id starts with its creation time
+    names = ("tenant_id", "symbol", "portfolio_id", "actor")
+    rows = [(*key, first) for key in keys]
+    return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")]
 
 
 def symbols_with_orders(connection: Connection) -> list[OrderKey]:
@@ -203,22 +210,22 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
 
 
 def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
-    """Return whether the order's history has a row with that idempotency key."""
-    statement = select(MOVES.c.sequence).where(
-        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id, MOVES.c.request_key == key
-    )
-    return connection.execute(statement).first() is not None
+    """Return whether the order's history has a change with that idempotency key."""
+    return any(move.request_key == key for move in list_moves(connection, tenant_id, order_id))
 
 
-def is_move_recorded(connection: Connection, tenant_id: int, order_id: str, sequence: int, at: str) -> bool:
-    """Return whether that row of the order's history was recorded at that instant."""
-    statement = select(MOVES.c.sequence).where(
-        MOVES.c.tenant_id == tenant_id,
-        MOVES.c.order_id == order_id,
-        MOVES.c.sequence == sequence,
-        MOVES.c.at == datetime.fromisoformat(at),
+def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
+    """Return the order's history, oldest first."""
+    statement = select(*(MOVES.c[name] for name in MOVE_COLUMNS)).where(
+        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
     )
-    return connection.execute(statement).first() is not None
+    rows = connection.execute(statement.order_by(MOVES.c.sequence))
+    return [move for row in rows for move in unpack_moves([*map(canonical, row)])]
+
+
+def is_move_recorded(connection: Connection, move: Move) -> bool:
+    """Return whether the order's history has that change."""
+    return move in list_moves(connection, move.tenant_id, move.order_id)
 
 
 def insert_orders(orders: Sequence[Order]) -> Write:
@@ -233,7 +240,7 @@ def update_orders(orders: Sequence[Order]) -> Write:
 
 def insert_moves(moves: Sequence[Move]) -> Write:
     """Return the statement that inserts the history rows."""
-    return build_insert(MOVES, Move._fields, moves)
+    return build_insert(MOVES, MOVE_COLUMNS, pack_moves(moves))
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> Write:

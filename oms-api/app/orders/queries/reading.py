@@ -14,14 +14,13 @@ from app.database import presorted
 from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio
 from app.money import fixed
-from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderEvent, OrderRecord
-from app.orders.rules.rows import COLUMNS, ExecutionRow, Move, order_of
+from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderRecord
+from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.text import list_spellings
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
-MOVES = cast("Table", OrderEvent.__table__)
 EXECUTIONS = cast("Table", Execution.__table__)
 _ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
 
@@ -109,14 +108,6 @@ def find_order(
     statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_within(portfolios))
     found = _listed(connection, tenant_id, statement)
     return found[0] if found else None
-
-
-def moves_of(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
-    """Return the order's history, oldest first."""
-    columns = (MOVES.c[name] for name in Move._fields)
-    statement = select(*columns).where(MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id)
-    rows = connection.execute(statement.order_by(MOVES.c.sequence))
-    return [Move._make(map(_canonical, row)) for row in rows]
 
 
 def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[ExecutionRow]:

@@ -14,6 +14,7 @@ from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
+from app.orders.queries.book import list_moves
 from app.orders.queries.reading import Listed, OrderFilter
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, Move
@@ -144,7 +145,7 @@ async def get_order(
         found = queries.find_order(connection, tenant_id, order_id, caller.portfolios)
         if found is None:
             raise NoSuchOrder(order_id)
-        moves = queries.moves_of(connection, tenant_id, order_id)
+        moves = list_moves(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
         return {**_serialize(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
 

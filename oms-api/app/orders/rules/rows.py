@@ -3,10 +3,12 @@
 Both databases accept canonical text (`money.fixed`, `clock.iso`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+import orjson
 
 from app.money import fixed
 from app.orders.rules.values import (
@@ -53,7 +55,7 @@ _ENUMS: dict[str, Callable[[str], Any]] = {
 
 
 class Move(NamedTuple):
-    """A row of `order_events`: one change of an order."""
+    """One change of an order."""
 
     tenant_id: int
     order_id: str
@@ -66,6 +68,37 @@ class Move(NamedTuple):
     broker_words: str | None = None
     execution_id: str | None = None
     request_key: str | None = None
+
+
+_FOLLOWING = Move._fields[4:]  # the status before is that of the change before
+MOVE_COLUMNS = (*Move._fields, "following")  # of `order_events`
+
+
+def pack_moves(moves: Iterable[Move]) -> list[Row]:
+    """Return the rows (`MOVE_COLUMNS`) of changes: one for each order, in order of their first changes."""
+    by_order: dict[tuple[int, str], list[Move]] = {}
+    for move in moves:
+        by_order.setdefault(move[:2], []).append(move)
+    return [(*first, _pack_following(others)) for first, *others in by_order.values()]
+
+
+def _pack_following(moves: Sequence[Move]) -> str | None:
+    """Return changes as a JSON list of objects without nulls, None for no change."""
+    changes = [
+        {name: value for name, value in zip(_FOLLOWING, move[4:], strict=True) if value is not None}
+        for move in moves
+    ]
+    return orjson.dumps(changes).decode() if changes else None
+
+
+def unpack_moves(row: Sequence[Any]) -> list[Move]:
+    """Return the changes of a row (`MOVE_COLUMNS`), oldest first. Raises TypeError or ValueError."""
+    *values, following = row
+    moves = [Move._make(values)]
+    for change in orjson.loads(following) if following is not None else ():
+        tenant_id, order_id, sequence, _, status, *_ = moves[-1]
+        moves.append(Move(tenant_id, order_id, sequence + 1, status, **change))
+    return moves
 
 
 class ExecutionRow(NamedTuple):

@@ -11,7 +11,7 @@ from app.ledger.service.commands import Origin
 from app.money import ZERO, fixed, money_text, quantity_text
 from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
 from app.orders.queries import approvals as queries
-from app.orders.queries.reading import moves_of
+from app.orders.queries.book import list_moves
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
 from app.orders.rules.order_factory import get_expiry
@@ -216,7 +216,7 @@ def _key(command: DecideApproval, named: Order, order: Order) -> str | None:
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
     """Return who ended the wait of an order, when and how, None if it never waited."""
-    stored = moves_of(context.connection, order.tenant_id, order.id)
+    stored = list_moves(context.connection, order.tenant_id, order.id)
     for move in (*stored, *context.order_store.moves_of(order)):
         if move.from_status == Status.AWAITING_APPROVAL != move.to_status:
             word = _WORDS.get(Status(move.to_status), "decided")

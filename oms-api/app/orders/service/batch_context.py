@@ -27,7 +27,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.open_orders import OpenOrders, open_order_cache
+from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
 from app.risk.queries.losses import BaselineReader, read_opening_baselines
 from app.risk.queries.switches import switches_of
@@ -101,6 +101,8 @@ class BatchContext:
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
+        self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
+        self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
         self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
@@ -281,17 +283,12 @@ class BatchContext:
             for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
                 self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
-    @property
-    def commit_marker(self) -> tuple[int, str, int, str] | None:
-        """A row of an order's history that exists if and only if this batch was committed."""
-        return self.order_store.commit_marker
-
     def flush(self) -> None:
         """Write all changes of the batch."""
         self.batch.insert_portfolios()
         for portfolio_key, stamp in self.order_store.stamp().items():
             self.books.stamp(portfolio_key, stamp)
-        self.books.flush(*self.order_store.writes(), *self.writes, events=self.order_store.events)
+        self.books.flush(*self.order_store.writes(), *self.writes)
         if self.entries:
             record(self.connection, self.entries)
 

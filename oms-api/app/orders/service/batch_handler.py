@@ -14,7 +14,8 @@ from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
-from app.market_data.queries import build_quote_writes
+from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
+from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
@@ -31,12 +32,15 @@ from app.orders.service.commands import (
     DecideApproval,
     Done,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     Outcome,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    QuoteMatched,
+    QuoteStored,
     ReleaseOrders,
     ReplaceOrder,
     RequestOverride,
@@ -54,16 +58,14 @@ from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
-from app.orders.service.quote_processing import process_quote
+from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
+from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
 _EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
-InternalCommand = (
-    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
-)  # commands without a request
 
 
 class OrderBatchHandler:
@@ -115,13 +117,20 @@ class OrderBatchHandler:
     def _mixed(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands)
+        new_quotes = {
+            (command.tenant_id, command.quote.symbol)
+            for command in commands
+            if isinstance(command, QuoteArrived) and command.is_new
+        }
+        plan.blocked = lock_quotes(connection, sorted(new_quotes))
+        match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [
             (command.tenant_id, command.quote)
-            for command in commands
-            if isinstance(command, QuoteArrived) and command.is_new
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(connection, arrived) if arrived else []
+        context.writes += build_quote_writes(connection, arrived, plan.unmatched) if arrived else []
         self._is_committed = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
@@ -143,6 +152,7 @@ class OrderBatchHandler:
         context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
         context.index_request_keys(plan.recorded_orders)
+        plan_repeat_checks(context, commands)
         return context, plan, commands
 
 
@@ -215,19 +225,20 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             plan.require(command)
             return apply_execution_report(context, command)
         case _:
-            _apply(context, plan, command)
-    return NOTHING
+            return _apply(context, plan, command)
 
 
 def _apply(
     context: BatchContext,
     plan: Plan,
-    command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
-) -> None:
+    command: QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
+) -> Outcome:
     """Apply a command that no request caused."""
     match command:
         case QuoteArrived():
-            process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
+            return _process_quote(context, plan, command)
+        case QuoteMatched():
+            context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
@@ -238,6 +249,19 @@ def _apply(
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
+    return NOTHING
+
+
+def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> Outcome:
+    key = (command.tenant_id, command.quote.symbol)
+    if command.is_new:
+        if key in plan.blocked:
+            raise PreviousQuoteUnmatched
+        if key in plan.unmatched:
+            return QuoteStored()
+    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
+    process_quote(context, command, found)
+    return NOTHING
 
 
 def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Outcome:

@@ -134,12 +134,24 @@ class SetExits(NamedTuple):
 
 
 class QuoteArrived(NamedTuple):
-    """Match the working orders of the quote's symbol. With `is_new`, store the quote too."""
+    """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
+
+    `portfolio_keys` are the portfolios to match, None for all that have orders in the symbol.
+    """
 
     tenant_id: int
     quote: Quote
     at: str
     is_new: bool
+    portfolio_keys: tuple[tuple[int, int], ...] | None = None
+
+
+class QuoteMatched(NamedTuple):
+    """Note that the quote which has waited since `at` met the orders of all portfolios."""
+
+    tenant_id: int
+    symbol: str
+    at: str
 
 
 MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
@@ -198,9 +210,11 @@ OrderRequest = (
     | SetExits
     | ApprovalCommand
 )
-OrderCommand = (
-    OrderRequest | QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
+# Commands without a request.
+InternalCommand = (
+    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
 )
+OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
 
@@ -220,10 +234,14 @@ class Reviewed(NamedTuple):
     approvals: tuple[ApprovalView, ...]
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed
+class QuoteStored(NamedTuple):
+    """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
+Outcome = Recorded | Done | OrderPreview | Reviewed | QuoteStored
+
+
+def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
@@ -236,6 +254,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")
+        case QuoteMatched():
+            return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
         case ExpireOrders() | ReleaseOrders() | CancelHalted() | CheckLosses():

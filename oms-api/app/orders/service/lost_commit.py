@@ -25,9 +25,9 @@ def build_commit_check(
     It looks for one row that the batch wrote: a row of an order's history, else a trade, else a quote.
     `arrived` are the stored quotes (tenant id, quote).
     """
-    move = context.commit_marker
+    move = context.order_store.commit_marker
     if move is not None:
-        return lambda connection: is_move_recorded(connection, *move)
+        return lambda connection: is_move_recorded(connection, move)
     for outcome in outcomes:
         if isinstance(outcome, Recorded) and not outcome.replayed:
             trade = (outcome.row.tenant_id, outcome.row.trade_id)

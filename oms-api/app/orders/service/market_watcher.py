@@ -17,6 +17,7 @@ from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.instruments.queries import find_instruments
+from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
@@ -34,12 +35,14 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReleaseOrders,
 )
+from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
+MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
@@ -51,7 +54,8 @@ class _Look(NamedTuple):
     """What the database says at a look.
 
     It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
-    are overdue or may be halted, or with limits of losses.
+    are overdue or may be halted, or with limits of losses. `unmatched` are symbols whose quote still has to
+    be matched.
     """
 
     quotes: dict[Key, Quote]
@@ -60,6 +64,7 @@ class _Look(NamedTuple):
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
     limited: list[int]
+    unmatched: list[Key]
 
 
 class MarketWatcher:
@@ -78,6 +83,7 @@ class MarketWatcher:
         self._writer = writer
         self._market = market
         self._now = now
+        self._matcher = QuoteMatcher(writer, readers, market, now)
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
@@ -111,7 +117,8 @@ class MarketWatcher:
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
-            return _Look(alive, kept_back, opened, overdue, halts, limited)
+            unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
+            return _Look(alive, kept_back, opened, overdue, halts, limited, unmatched)
 
         look = await self._readers.run(read)
         self._market.follow(at)
@@ -122,10 +129,14 @@ class MarketWatcher:
         ]
         commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
         commands += [CheckLosses(tenant_id, now) for tenant_id in look.limited]
-        for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
-            commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
+        for key in look.unmatched:
+            await self._matcher.finish(key)
+        due = self._due(look.quotes, look.kept_back)
+        await self._matcher.match(
+            [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
+        )
         self._halts = look.halts
         if checks_losses:
             self._next_loss_check = at + LOSS_INTERVAL

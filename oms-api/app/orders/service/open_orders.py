@@ -1,6 +1,7 @@
-"""The open orders of portfolios, and the cache that keeps them between batches."""
+"""The open orders of portfolios and the cache that keeps them between batches; recent orders of persons."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from app.database.versioned_cache import VersionedCache
 from app.orders.queries.book import PortfolioKey
@@ -45,6 +46,14 @@ class OpenOrders:
         if not overdue:  # the orders that expire first are no longer open
             self.first_end = min((order.ends_at or NEVER for order in self.orders.values()), default=NEVER)
         return overdue
+
+
+@dataclass(frozen=True, slots=True)
+class RecentOrders:
+    """Stored orders placed at `since` or later, to detect a repeated one: see `repeats`."""
+
+    since: datetime
+    orders: list[Order] = field(default_factory=list)
 
 
 def open_order_cache() -> VersionedCache[PortfolioKey, OpenOrders]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.clock import Now, iso
+from app.clock import Now
 from app.database import Readers
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
@@ -18,7 +18,6 @@ from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
 from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
-from app.market_data.service import Market
 from app.money import fixed
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
@@ -35,13 +34,13 @@ from app.orders.service.commands import (
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
-    QuoteArrived,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
     Reviewed,
     SetExits,
 )
+from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
 
 
@@ -50,7 +49,7 @@ class OrderService:
     """Accepts requests for orders. One instance serves a process."""
 
     writer: "GroupCommit[Command, Outcome]"
-    market: Market
+    matcher: QuoteMatcher
     now: Now
     readers: Readers
 
@@ -194,9 +193,8 @@ class OrderService:
         return await self._done(SetExits(origin, name, key, symbol, product, take_profit, stop_loss))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
-        """Store a quote and match the working orders of its symbol."""
-        await self.writer.submit(QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True))
-        self.market.arrived(tenant_id, quote)
+        """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
+        await self.matcher.publish(tenant_id, quote)
 
     async def _done(self, command: OrderRequest) -> Done:
         outcome = await self._submit(command)

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from app.database.bulk import Row as EventRow
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
+from app.events.rules import NewEvent
 from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
@@ -34,7 +34,6 @@ class OrderStore:
         self._changed: dict[OrderKey, None] = {}
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
-        self._events: list[EventRow] = []
         self.changes = 0  # the number of changes
         self.dirty: dict[
             PortfolioKey, set[PositionKey]
@@ -169,9 +168,10 @@ class OrderStore:
         self._executions.append(row)
 
     def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: str) -> None:
-        """Add an event to the outbox."""
+        """Add an event to the outbox. Its first field is the id of what it describes."""
         self.changes += 1
-        self._events.append((tenant_id, kind, orjson.dumps(facts).decode(), at))
+        subject = str(next(iter(facts.values())))
+        self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
     def made(self) -> list[Order]:
@@ -189,17 +189,9 @@ class OrderStore:
         return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
 
     @property
-    def commit_marker(self) -> tuple[int, str, int, str] | None:
-        """A row of an order's history that exists if and only if this batch was committed."""
-        if not self._moves:
-            return None
-        last = self._moves[-1]
-        return (last.tenant_id, last.order_id, last.sequence, last.at)
-
-    @property
-    def events(self) -> Sequence[EventRow]:
-        """The events of the batch for the outbox."""
-        return self._events
+    def commit_marker(self) -> Move | None:
+        """A change of an order that is recorded if and only if this batch was committed."""
+        return self._moves[-1] if self._moves else None
 
     def stamp(self) -> dict[PortfolioKey, str]:
         """Cache the changed open orders under a new stamp, and return it for each changed portfolio."""

@@ -1,6 +1,6 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from app.orders.service.commands import (
     Command,
     DecideApproval,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
@@ -39,6 +40,7 @@ TenantKey = tuple[int, str]
 # Commands with an order id.
 _BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BrokerReport)
 OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride
+MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 # Commands with a portfolio name.
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
@@ -58,6 +60,8 @@ class Plan:
     recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
+    unmatched: dict[TenantKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
+    blocked: Collection[TenantKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
@@ -101,9 +105,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(
-            command, (QuoteArrived, ExpireOrders, ReleaseOrders, CancelHalted, CheckLosses, BrokerReport)
-        ):
+        if isinstance(command, InternalCommand):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -178,13 +180,26 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    arrived = {
-        (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
+    """Find the portfolios of quotes and of releases.
+
+    A new quote that would match too many orders is only stored.
+    """
+    quotes = [command for command in commands if isinstance(command, QuoteArrived)]
+    plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
+    arrived = {(one.tenant_id, one.quote.symbol): one for one in quotes if one.portfolio_keys is None}
+    released = {
+        (command.tenant_id, symbol)
+        for command in commands
+        if isinstance(command, ReleaseOrders)
+        for symbol in command.symbols
     }
-    for command in commands:
-        if isinstance(command, ReleaseOrders):
-            arrived |= {(command.tenant_id, symbol) for symbol in command.symbols}
-    plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
-    plan.portfolio_keys |= {
-        portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys
-    }
+    counts = queries.count_open_orders(connection, sorted(arrived.keys() | released))
+    total = 0
+    for key, portfolios in counts.items():
+        count = sum(number for _, number in portfolios)
+        if key not in released and arrived[key].is_new and total + count > MAX_MATCHES:
+            plan.unmatched[key] = arrived[key].at
+        else:
+            total += count
+            plan.by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
+            plan.portfolio_keys |= set(plan.by_symbol[key])

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from app.clock import iso
+from app.market_data.queries import find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.rules.contingency import EXITS, exit_quantity
@@ -13,6 +15,23 @@ from app.orders.service.groups import left_to_take, release
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.matching import due_at, match
 from app.orders.service.order_changes import expire
+
+
+def match_unmatched_quotes(context: BatchContext) -> None:
+    """Match the batch's portfolios against stored quotes that have not met all portfolios yet.
+
+    A command then sees its portfolio as if the quote had met all of them when it was stored. A portfolio that
+    has met the quote already does not change.
+    """
+    by_symbol: dict[tuple[int, str], list[PortfolioKey]] = {}
+    for portfolio_key in sorted(context.order_store.portfolio_keys):
+        for symbol in context.order_store.symbols_in(portfolio_key):
+            by_symbol.setdefault((portfolio_key[0], symbol), []).append(portfolio_key)
+    at = iso(context.now)
+    for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
+        quote = context.quote(*key)
+        if quote is not None:
+            process_quote(context, QuoteArrived(key[0], quote, at, is_new=False), by_symbol[key])
 
 
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:

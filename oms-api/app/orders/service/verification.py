@@ -41,7 +41,6 @@ from app.orders.rules.verification import (
     filled_by,
 )
 
-_PREFIX = '{"order_id":"'
 OrderKey = tuple[int, str]  # tenant id, order id
 
 
@@ -238,4 +237,4 @@ def _facts(payload: str) -> dict[str, Any] | None:
         facts = orjson.loads(payload)
     except ValueError:
         return None
-    return facts if payload.startswith(_PREFIX) and isinstance(facts["order_id"], str) else None
+    return facts if payload.startswith(audit.ORDER_ID_PREFIX) and isinstance(facts["order_id"], str) else None

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, select
 from app.audit.queries.trail import list_actions
 from app.clock import iso
 from app.events.models import Event
+from app.events.queries import iterate_events
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.risk.rules.verification import RENAMED, RiskEvent
@@ -29,11 +30,9 @@ def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
 
     The facts of a payload that is not an object are empty.
     """
-    columns = (_EVENTS.c.tenant_id, _EVENTS.c.created_at, _EVENTS.c.type, _EVENTS.c.payload)
-    statement = select(*columns).where(_EVENTS.c.type.startswith(prefix)).order_by(_EVENTS.c.id)
     return [
-        RiskEvent(row[0], str(_as_text(row[1])), row[2], _facts(row[3]))
-        for row in connection.execute(statement)
+        RiskEvent(tenant_id, str(_as_text(at)), kind, _facts(payload))
+        for _, tenant_id, kind, payload, at in iterate_events(connection, [f"{prefix}*"], [_EVENTS.c.id])
     ]
 
 

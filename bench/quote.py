@@ -1,0 +1,148 @@
+"""A quote that fills 10,000 resting orders in 100 portfolios: how long other commands wait meanwhile.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api:. python -m bench.quote`. The writer, the handler
+and the matcher run in this process, on a PostgreSQL server of its own.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import perf_counter, sleep
+
+from app.database import Readers, connect_engine
+from app.group_commit import GroupCommit
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.recording import Recording
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.orders.rules.values import OrderType, Ticket, TimeInForce
+from app.orders.service.batch_context import BatchServices
+from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.commands import Command, Outcome, PlaceOrder, get_lock_group
+from app.orders.service.quote_matcher import QuoteMatcher
+from app.orders.service.trade_guard import OrderTradeGuard
+from app.risk.service.controls import Controls
+from bench.disk import scratch
+from bench.postgres import postgres
+from bench.report import Line, at_most, median, show
+from bench.service import fresh_key, migrate
+
+PORTFOLIOS, RESTING = 100, 10_000
+MUST_MS, REACH_MS = 250.0, 100.0
+FILLED = 2_000
+_BATCH, _PAUSE_SECONDS = 200, 0.02
+_REPORT_SECONDS = 2  # until a session has reported what it wrote
+_ROWS = """
+    SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables
+    WHERE relname IN ('orders', 'order_events', 'executions', 'trades', 'positions', 'portfolios', 'events')
+"""
+
+
+def measure() -> list[Line]:
+    """Return the lines of the table."""
+    with scratch() as folder, postgres(folder) as server:
+        url = server.fresh_database("quote")
+        migrate(url, fresh_key())
+        market, controls = Market(ManualSource(), None), Controls()  # type: ignore[arg-type]  # only routes read by it
+        services = BatchServices(market, controls)
+        handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls)), services)
+        engine = connect_engine(url, tenant_scoped=True)
+        writer: GroupCommit[Command, Outcome] = GroupCommit(
+            engine, handler, 20_000, 250, lock_group=get_lock_group
+        )
+        readers = Readers(engine, 2)
+        writer.start()
+        try:
+            lines = asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _now)))
+            before = server.sql(_ROWS, "quote")
+            asyncio.run(_fill(writer))
+        finally:
+            writer.close()
+            readers.close()
+            engine.dispose()
+        sleep(_REPORT_SECONDS)
+        rows = (float(server.sql(_ROWS, "quote")) - float(before)) / FILLED
+        return [*lines, Line("rows written by a filled market order", f"{rows:.1f}", at_most(rows, 7, 7))]
+
+
+async def _fill(writer: "GroupCommit[Command, Outcome]") -> None:
+    """Place market orders that fill at once, a batch at a time."""
+    for start in range(0, FILLED, _BATCH):
+        orders = [_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
+        await asyncio.gather(*writer.submit_all(orders))
+
+
+async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -> list[Line]:
+    """Report trades, rest the orders, and then report a trade every 20 ms while the quote is published."""
+    await matcher.publish(1, _quote("100"))
+    await asyncio.gather(*writer.submit_all([_trade(number) for number in range(PORTFOLIOS)]))
+    for start in range(0, RESTING, _BATCH):
+        await asyncio.gather(*writer.submit_all([_order(number) for number in range(start, start + _BATCH)]))
+    waits: list[float] = []
+    started = perf_counter()
+    publishing = asyncio.create_task(matcher.publish(1, _quote("90")))
+    while not publishing.done():
+        await asyncio.sleep(_PAUSE_SECONDS)
+        begun = perf_counter()
+        await writer.submit(_trade(len(waits)))
+        waits.append((perf_counter() - begun) * 1000)
+    await publishing
+    ended = perf_counter()
+    await asyncio.sleep(_REPORT_SECONDS)
+    longest, took = max(waits), ended - started
+    what = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
+    return [
+        Line(what, f"{longest:.0f} ms", at_most(longest, MUST_MS, REACH_MS)),
+        Line(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _quote(price: str) -> Quote:
+    amount = Decimal(price)
+    return Quote("AAPL", amount, amount, amount, None, None, _now(), "manual")
+
+
+def _origin(key: str) -> Origin:
+    return Origin(1, "bench", None, _now(), key, fingerprint(key))
+
+
+def _trade(number: int) -> RecordTrade:
+    name = f"Book {number % PORTFOLIOS}"
+    valued = value_trade(Decimal(1), Decimal(100), None)
+    origin = _origin(f"trade-{_now().timestamp()}-{number}")
+    return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
+
+
+def _order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
+    name = f"Book {number % PORTFOLIOS}"
+    ticket = Ticket(
+        symbol="AAPL",
+        side="BUY",
+        type=kind,
+        quantity=Decimal(1),
+        limit_price=Decimal(95) if kind is OrderType.LIMIT else None,
+        time_in_force=TimeInForce.GTC if kind is OrderType.LIMIT else TimeInForce.DAY,
+    )
+    return PlaceOrder(_origin(f"order-{number}"), ticket, name, name.lower())
+
+
+def main() -> int:
+    """Print the table. Return 1 if a required value was missed."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    lines = measure()
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Publish quotes. If many orders wait for one, match it in portions, so that no command waits for all."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection
+
+from app.clock import Now, iso
+from app.database import Readers
+from app.group_commit import GroupCommit
+from app.market_data.queries import find_quotes, find_unmatched_quotes
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.queries.book import PortfolioKey, count_open_orders
+from app.orders.rules.portions import split_by_orders
+from app.orders.service.commands import Command, Outcome, QuoteArrived, QuoteMatched, QuoteStored
+from app.orders.service.plan import MAX_MATCHES, TenantKey
+
+_ATTEMPTS = 3
+
+
+class QuoteMatcher:
+    """Matches quotes with the orders of all portfolios. One instance serves a process and an event loop."""
+
+    def __init__(
+        self, writer: "GroupCommit[Command, Outcome]", readers: Readers, market: Market, now: Now
+    ) -> None:
+        self._writer, self._readers, self._market, self._now = writer, readers, market, now
+        self._turns: WeakValueDictionary[TenantKey, asyncio.Lock] = WeakValueDictionary()
+
+    async def publish(self, tenant_id: int, quote: Quote) -> None:
+        """Store a quote and match the working orders of its symbol, after those quotes that came before it.
+
+        Raises PreviousQuoteUnmatched if other processes publish quotes of the symbol at the same time.
+        """
+        key = (tenant_id, quote.symbol)
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            for _ in range(_ATTEMPTS):
+                try:
+                    (outcome,) = await self._submit(
+                        QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True)
+                    )
+                except PreviousQuoteUnmatched:
+                    await self.finish(key)
+                else:
+                    break
+            else:
+                raise PreviousQuoteUnmatched
+            self._market.arrived(tenant_id, quote)
+            if isinstance(outcome, QuoteStored):
+                await self.finish(key)
+
+    async def finish(self, key: TenantKey) -> None:
+        """Match the stored quote of the symbol, if it still has to be matched, whoever published it."""
+
+        def read(connection: Connection) -> tuple[Quote | None, str | None]:
+            since = find_unmatched_quotes(connection, [key]).get(key)
+            return find_quotes(connection, [key]).get(key), since
+
+        quote, since = await self._readers.run(read, key[0])
+        if quote is not None and since is not None:
+            await self.match([QuoteArrived(key[0], quote, since, is_new=False)])
+            await self._submit(QuoteMatched(*key, since))
+
+    async def match(self, commands: Sequence[QuoteArrived]) -> None:
+        """Match quotes in portions of at most MAX_MATCHES orders, each in its transaction and at its time."""
+        by_key = {(command.tenant_id, command.quote.symbol): command for command in commands}
+        for tenant_id in sorted({tenant_id for tenant_id, _ in by_key}):
+            keys = [key for key in by_key if key[0] == tenant_id]
+            counts = await self._readers.run(partial(_count, keys), tenant_id)
+            concerned = [
+                ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
+            ]
+            for portion in split_by_orders(concerned, MAX_MATCHES):
+                by_symbol: dict[TenantKey, list[PortfolioKey]] = {}
+                for key, portfolio_key in portion:
+                    by_symbol.setdefault(key, []).append(portfolio_key)
+                await self._submit(
+                    *(
+                        by_key[key]._replace(at=iso(self._now()), portfolio_keys=tuple(found))
+                        for key, found in by_symbol.items()
+                    )
+                )
+
+    async def _submit(self, *commands: Command) -> list[Outcome]:
+        return await asyncio.gather(*self._writer.submit_all(commands))
+
+
+def _count(
+    keys: Sequence[TenantKey], connection: Connection
+) -> dict[TenantKey, list[tuple[PortfolioKey, int]]]:
+    return count_open_orders(connection, keys)

@@ -1,0 +1,73 @@
+"""The writer prepares its statements once for each connection; discarded plans are made again."""
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, text
+
+from app.database import build_insert, connect_engine, find_matching_rows, write
+from app.database.engine import discard_plans
+
+THINGS = Table("things", MetaData(), Column("id", Integer), Column("name", String(20)))
+PREPARED = text(
+    "SELECT count(*), coalesce(sum(generic_plans), 0), sum(custom_plans) FROM pg_prepared_statements"
+)
+
+
+@pytest.fixture
+def owner(new_database):
+    engine = connect_engine(new_database("postgresql", migrated=False))
+    with engine.begin() as connection:
+        THINGS.create(connection)
+        connection.execute(text("GRANT ALL ON things TO PUBLIC"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(owner):
+    engine = connect_engine(owner.url.render_as_string(hide_password=False), tenant_scoped=True)
+    yield engine
+    engine.dispose()
+
+
+def look_up(connection, *ids):
+    return sorted(find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(one,) for one in ids]))
+
+
+def test_a_statement_is_prepared_once_with_a_generic_plan(engine):
+    with engine.connect().execution_options(prepares=True) as connection:
+        for number in range(7):
+            write(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
+            assert look_up(connection, number, 99) == [(number, "100 %s $1")]
+            connection.commit()
+        assert tuple(connection.execute(PREPARED).one()) == (2, 14, 0)
+
+
+def test_it_survives_a_rollback_and_discarded_plans_but_not_its_connection(engine):
+    with engine.connect().execution_options(prepares=True) as connection:
+        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        connection.rollback()
+        discard_plans(connection)
+        write(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
+        connection.commit()
+        connection.invalidate()
+        assert look_up(connection, 1, 2) == [(2, "two")]
+        assert connection.execute(PREPARED).one()[0] == 1
+
+
+def test_a_statement_is_prepared_again_after_its_columns_changed(owner, engine):
+    with engine.connect().execution_options(prepares=True) as connection:
+        assert look_up(connection, 1) == []
+        connection.commit()
+        with owner.begin() as other:
+            other.execute(text("ALTER TABLE things ALTER COLUMN name TYPE text"))
+            other.execute(text("INSERT INTO things VALUES (1, 'one')"))
+        with pytest.raises(Exception, match="cached plan must not change result type"):
+            look_up(connection, 1)
+        connection.rollback()
+        assert look_up(connection, 1) == [(1, "one")]
+
+
+def test_other_connections_prepare_nothing(engine):
+    with engine.connect() as connection:
+        assert look_up(connection, 1) == []
+        assert connection.execute(PREPARED).one()[0] == 0

@@ -1,0 +1,56 @@
+"""Events of one object at one instant share a row; their numbers sort as they happened."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.events.rules import (
+    MAX_EVENTS_IN_ROW,
+    PACKED_TYPES,
+    NewEvent,
+    get_event_number,
+    get_row_id,
+    is_requested,
+    pack_events,
+    unpack_events,
+)
+
+EVENTS = st.lists(
+    st.builds(
+        NewEvent,
+        st.integers(1, 2),
+        st.sampled_from(["order.filled", "trade.recorded"]),
+        st.sampled_from(['{"a":"b c"}', "{}"]),
+        st.sampled_from(["noon", "night"]),
+        st.sampled_from(["O1", "O2"]),
+    ),
+    max_size=60,
+)
+
+
+@given(EVENTS)
+def test_no_event_is_lost_and_none_changes_its_place(events):
+    rows = pack_events(events)
+    told = [
+        (row.tenant_id, row.created_at, *one) for row in rows for one in unpack_events(row[1], row[2], row[4])
+    ]
+    assert told == [(one.tenant_id, one.created_at, one.type, one.payload) for one in events]
+    assert all(len(list(unpack_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
+
+
+def test_events_alike_share_a_row():
+    alike = [NewEvent(1, "order.filled", "{}", "noon", "O1")] * (MAX_EVENTS_IN_ROW + 1)
+    assert len(pack_events(alike)) == 2
+    assert len(pack_events([alike[0], alike[0]._replace(subject="O2")])) == 2
+
+
+def test_numbers_sort_by_row_and_place():
+    numbers = [get_event_number(row, index) for row in (1, 2) for index in range(MAX_EVENTS_IN_ROW)]
+    assert numbers == sorted(set(numbers))
+    assert [get_row_id(number) for number in numbers] == [1] * MAX_EVENTS_IN_ROW + [2] * MAX_EVENTS_IN_ROW
+
+
+def test_types_are_requested_by_name_or_by_family():
+    assert is_requested("order.filled", None)
+    assert is_requested("order.filled", ("order.filled",))
+    assert is_requested("order.filled", PACKED_TYPES)
+    assert not is_requested("order.filled", ("orders.*", "order.fill"))

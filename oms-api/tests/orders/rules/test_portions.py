@@ -1,0 +1,17 @@
+"""Portfolios are split into portions of few orders; none is lost, none is split."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.orders.rules.portions import split_by_orders
+
+
+@given(st.lists(st.integers(1, 12)), st.integers(1, 10))
+def test_portions_are_small_and_whole(counts, most):
+    portions = list(split_by_orders(enumerate(counts), most))
+    assert [key for portion in portions for key in portion] == list(range(len(counts)))
+    sizes = [sum(counts[key] for key in portion) for portion in portions]
+    assert all(size <= most or len(portion) == 1 for size, portion in zip(sizes, portions, strict=True))
+    assert all(first + second > most for first, second in pairwise(sizes))

@@ -1,0 +1,209 @@
+"""A quote that many orders wait for is stored first and matched in portions, in whatever order they come."""
+
+import asyncio
+from decimal import Decimal
+from itertools import count
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.calendars.service import Calendars
+from app.clock import iso
+from app.database import Readers, connect_engine
+from app.errors import OmsError
+from app.market_data.queries import find_unmatched_quotes
+from app.market_data.service import Market
+from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.queries.book import find_portfolio_keys
+from app.orders.rules.values import Status
+from app.orders.service import plan, quote_matcher
+from app.orders.service.commands import CancelOrder, PlaceOrder, QuoteArrived, QuoteMatched, QuoteStored
+from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
+from app.orders.service.quote_matcher import QuoteMatcher
+from app.text import name_key
+from app.verify import verify_database
+from tests.orders.rig import Rig, ticket
+
+BOOKS = ("A", "B", "C")
+PRICES = st.sampled_from(["88", "90", "92", "95"])
+WAITING = {"type": "LIMIT", "time_in_force": "GTC"}
+
+
+class Writer:
+    """Carries out commands at once, one in a transaction; it dies after `left` of them."""
+
+    def __init__(self, rig, left=None):
+        self.rig, self.left, self.sent = rig, left, []
+
+    def submit_all(self, commands):
+        return [self._run(command) for command in commands]
+
+    async def _run(self, command):
+        if self.left == 0:
+            raise ConnectionError("killed")
+        self.left = None if self.left is None else self.left - 1
+        self.sent.append(command)
+        (outcome,) = self.rig.run(command)
+        if isinstance(outcome, OmsError):
+            raise outcome
+        return outcome
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Let two orders be too many for one transaction."""
+    monkeypatch.setattr(plan, "MAX_MATCHES", 2)
+    monkeypatch.setattr(quote_matcher, "MAX_MATCHES", 2)
+
+
+@pytest.fixture
+def readers(engine):
+    readers = Readers(engine, 1)
+    yield readers
+    readers.close()
+
+
+def arrived(rig, bid="89", ask="90", symbol="AAPL", **sizes):
+    rig.tick()
+    quote = rig.quote_of(symbol, bid, ask, ask)._replace(
+        **{name: Decimal(size) for name, size in sizes.items()}
+    )
+    return QuoteArrived(rig.tenant, quote, iso(rig.now), is_new=True)
+
+
+def rest_orders(rig):
+    return [rig.place(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
+
+
+def matcher(rig, readers, writer):
+    return QuoteMatcher(cast("Any", writer), readers, Market(rig.source, readers), lambda: rig.now)
+
+
+def unmatched(rig, symbol="AAPL"):
+    with rig.engine.connect() as connection:
+        return find_unmatched_quotes(connection, [(rig.tenant, symbol)])
+
+
+def statuses(rig, orders):
+    return {rig.order(order).status for order in orders}
+
+
+def test_a_large_quote_is_matched_portfolio_by_portfolio(rig, few, readers):
+    orders, writer = rest_orders(rig), Writer(rig)
+    asyncio.run(matcher(rig, readers, writer).publish(rig.tenant, arrived(rig).quote))
+    portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
+    assert [len(portion or ()) for portion in portions] == [1, 1, 1]
+    assert statuses(rig, orders) == {Status.FILLED}
+    assert unmatched(rig) == {}
+    assert verify_database(rig.engine).clean
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 4])
+def test_what_a_killed_process_left_is_matched_by_another(rig, few, readers, left):
+    orders = rest_orders(rig)
+    with pytest.raises(ConnectionError):
+        asyncio.run(matcher(rig, readers, Writer(rig, left)).publish(rig.tenant, arrived(rig).quote))
+    assert unmatched(rig)
+    rig.restart()
+    assert verify_database(rig.engine).clean
+    rig.tick(seconds=MATCH_GRACE.total_seconds())
+    market = Market(rig.source, readers)
+    watcher = MarketWatcher(readers, cast("Any", Writer(rig)), market, lambda: rig.now, Calendars.load())
+    asyncio.run(watcher.check())
+    assert (statuses(rig, orders), unmatched(rig)) == ({Status.FILLED}, {})
+    assert verify_database(rig.engine).clean
+
+
+def test_the_next_quote_waits_for_the_previous_one(rig, few, readers):
+    orders = rest_orders(rig)
+    assert rig.run(arrived(rig)) == [QuoteStored()]
+    (refused,) = rig.run(arrived(rig, "99", "100"))
+    assert isinstance(refused, PreviousQuoteUnmatched)
+    asyncio.run(matcher(rig, readers, Writer(rig)).publish(rig.tenant, arrived(rig, "99", "100").quote))
+    assert statuses(rig, orders) == {Status.FILLED}
+
+
+def test_a_command_meets_its_portfolio_as_the_quote_left_it(rig, few):
+    orders = rest_orders(rig)
+    rig.run(arrived(rig))
+    rig.cancel(orders[0])
+    assert [rig.order(order).status for order in orders] == [Status.FILLED] * 2 + [Status.ACCEPTED] * 4
+
+
+@pytest.fixture(scope="module")
+def lives(new_database):
+    engine = connect_engine(new_database("sqlite"))
+    yield engine, count()
+    engine.dispose()
+
+
+ORDER = st.tuples(
+    st.sampled_from(BOOKS), st.sampled_from(["BUY", "SELL"]), PRICES, st.sampled_from(["1", "3"])
+)
+STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(ORDER, min_size=4, max_size=10),
+    st.permutations(BOOKS),
+    st.lists(STEP, max_size=8),
+    st.booleans(),
+)
+def test_any_order_of_the_portions_is_as_good_as_all_at_once(lives, resting, books, steps, has_sizes):
+    """Commands in between see their portfolio as if the quote had met all orders when it was stored."""
+    engine, numbers = lives
+    found = [live(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
+    assert found[0] == found[1]
+    assert verify_database(engine).clean
+
+
+def live(engine, number, resting, books, steps, has_sizes, most):
+    """Return the orders and positions after the orders rest, the quote comes, and the steps are taken."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "MAX_MATCHES", most)
+        rig, symbol = Rig(engine), f"S{number}"
+        rig.quote("91", "91", "91", symbol)
+        orders = [place(rig, symbol, number, *facts) for facts in resting]
+        command = arrived(
+            rig, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
+        )
+        (outcome,) = rig.run(command)
+        left = list(books) if outcome == QuoteStored() else []
+        for step in steps:
+            rig.tick()
+            if isinstance(step, int):
+                rig.run(CancelOrder(rig.origin(), orders[step % len(orders)].id, None))
+            elif isinstance(step, tuple):
+                orders.append(place(rig, symbol, number, *step))
+            elif left:
+                match(rig, command, orders, left.pop(), number)
+        for book in left:
+            match(rig, command, orders, book, number)
+        rig.run(QuoteMatched(rig.tenant, symbol, command.at))
+        assert unmatched(rig, symbol) == {}
+        positions = rig.rows(
+            "SELECT portfolios.name, symbol, quantity, cost FROM positions"
+            " JOIN portfolios ON portfolios.id = portfolio_id ORDER BY 1"
+        )
+        ended = [rig.order(order) for order in orders]
+        held = [(name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol]
+        return held, [(one.status, one.filled_quantity, one.filled_value) for one in ended]
+
+
+def place(rig, symbol, number, book, side, price, quantity):
+    name = f"{book} {number}"
+    rig.open_portfolio(name)
+    asked = ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
+    return rig.one(PlaceOrder(rig.origin(facts=repr(asked)), asked, name, name_key(name)))
+
+
+def match(rig, command, orders, book, number):
+    with rig.engine.connect() as connection:
+        keys = find_portfolio_keys(connection, [(rig.tenant, order.id) for order in orders])
+        named = {row[1]: row[0] for row in rig.rows("SELECT id, name FROM portfolios")}
+    portfolio_id = named.get(f"{book} {number}")
+    if (rig.tenant, portfolio_id) in keys.values():
+        rig.run(command._replace(is_new=False, portfolio_keys=((rig.tenant, portfolio_id),)))
