@@ -16,10 +16,8 @@ class FieldText(NamedTuple):
 
 NESTED: Any = object()  # the example of the field consists of the examples of its own fields
 _AT = "2026-11-20T15:30:00.000000Z"
-_DAY = "2026-11-20"
 _HASH = "9f2c4e6a8b0d1f3e5c7a9b1d3f5e7c9a0b2d4f6e8a1c3e5f7b9d0a2c4e6f8b1d"
 _ORDER = "O17636544000000000a1b2c3d4"
-_TRADE = "T16972345671230000a1b2c3d4"
 _MONEY = "in the portfolio's currency"
 _TRADE_IN = {"symbol": "AAPL", "quantity": "100", "price": "175", "side": "BUY", "portfolio_name": "Growth"}
 
@@ -33,6 +31,8 @@ FIELDS: dict[str, FieldText] = {
         "after": ("The object after the change; null: it was removed", {"role": "trader"}),
         "age_seconds": ("Age of the quote in seconds", 1.5),
         "aliases": ("Other names of the instrument", ["RIL"]),
+        "approval": ("Which orders need approval; null: none", None),
+        "broker": ("Where orders are sent", "paper"),
         "api_key": ("The first API key of the tenant; shown once", "oms_live_7Qb3Zk"),
         "ask": ("Lowest selling price per unit, in the instrument's currency", "175.02"),
         "ask_size": ("Units offered at the ask; null: unknown", "500"),
@@ -67,7 +67,7 @@ FIELDS: dict[str, FieldText] = {
         "currency": ("Currency of prices, as an ISO 4217 code or a coin", "USD"),
         "current_password": ("The password that you have now", "correct horse battery staple"),
         "database": ("Whether the database answers", "ok"),
-        "date": ("Date in the exchange's time zone; null: today", _DAY),
+        "date": ("Date in the exchange's time zone; null: today", "2026-11-20"),
         "denial": ("Why a risk check denied the order; null: it did not", None),
         "detail": ("The problem, and what to do about it", "1 field is not valid; see `errors`."),
         "effective_from": ("First date on which the rate applies", "2024-10-01"),
@@ -207,7 +207,7 @@ FIELDS: dict[str, FieldText] = {
         "total_sells": ("Number of unreversed sells", 0),
         "tradable": ("Whether the instrument can be traded; otherwise orders are denied", True),
         "trade": ("The recorded trade", NESTED),
-        "trade_id": ("ID of the trade", _TRADE),
+        "trade_id": ("ID of the trade", "T16972345671230000a1b2c3d4"),
         "trades": ("Trades to record, each on its own", NESTED),
         "trail_amount": ("Distance of a trailing stop, in the instrument's currency; null: none", None),
         "trail_level": ("Current stop price of a trailing stop; null: it has none yet", None),
@@ -229,6 +229,16 @@ FIELDS: dict[str, FieldText] = {
 MODEL_FIELDS: dict[str, FieldText] = {
     name: FieldText(*text)
     for name, text in {
+        "ApprovalIn.mode": ("Which orders need approval", "above_value"),
+        "ApprovalEstimateOut.gross_exposure": ("Gross exposure, in the portfolio's currency", "0.00"),
+        "ApprovalEstimateOut.net_exposure": ("Net exposure, in the portfolio's currency", "0.00"),
+        "ApprovalEstimateOut.equity": ("Cash and market value, in the portfolio's currency", "1000000.00"),
+        "ApprovalOut.order": ("The order that waits", NESTED),
+        "ApprovalOut.requested_by": ("Person or key that placed the order", "slack:T1:U1"),
+        "ApprovalOut.requested_at": ("Time of the request, in UTC", _AT),
+        "ApprovalOut.approvers": ("Who may decide: roles and persons", ["role:risk"]),
+        "ApprovalOut.then": ("The estimate when the order was placed", NESTED),
+        "ApprovalOut.now": ("The estimate at the current prices", NESTED),
         "BatchIn.trades": ("Trades to record, each on its own", [_TRADE_IN]),
         "BarOut.open": ("First price per unit, in the instrument's currency", "174.50"),
         "BarOut.close": ("Last price per unit, in the instrument's currency", "175.00"),

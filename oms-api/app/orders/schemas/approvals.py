@@ -52,7 +52,7 @@ class OverrideIn(BaseModel):
     )
 
 
-class OrderEstimateOut(BaseModel):
+class ApprovalEstimateOut(BaseModel):
     """What the order would do, at the prices of one moment.
 
     Price and value are in the instrument's currency, all else in the portfolio's. Amounts are null without a
@@ -89,8 +89,8 @@ class ApprovalOut(BaseModel):
     max_move_percent: str = Field(
         examples=["1"], description="Beyond this move an approval must give `price_seen`"
     )
-    then: OrderEstimateOut = Field(description="What it would have done when it was placed")
-    now: OrderEstimateOut = Field(description="What it would do now")
+    then: ApprovalEstimateOut = Field(description="What it would have done when it was placed")
+    now: ApprovalEstimateOut = Field(description="What it would do now")
     denial: DenialOut | None = Field(description="What the risk checks say now; null: it passes")
     override_of: str | None = Field(
         examples=["O17636544000000000a1b2c3d4"], description="Of an override: the order that was denied"
