@@ -36,8 +36,6 @@ from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
-# uvicorn kills a worker that does not respond in time. A worker responds once it has imported this module.
-WORKER_START_SECONDS = 60
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),

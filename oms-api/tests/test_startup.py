@@ -10,7 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
-from app import http_server, main
+from app import http_server, main, startup
 from app.config import ConfigurationError
 from app.startup import CannotStart
 from tests.factories import BOOTSTRAP_KEY, trade_body
@@ -134,8 +134,8 @@ def test_what_was_taken_before_the_end_is_answered(new_database):
 def test_processes_of_a_slow_machine_have_a_minute_to_start(monkeypatch):
     started = {}
     monkeypatch.setattr(uvicorn, "run", lambda _, **options: started.update(options))
-    for name in ("raise_file_limit", "set_timeouts"):
-        monkeypatch.setattr(http_server, name, lambda *_: None)
+    monkeypatch.setattr(startup, "raise_file_limit", lambda: None)
+    monkeypatch.setattr(http_server, "set_timeouts", lambda *_: None)
     for name, value in environment(WEB_CONCURRENCY="2").items():
         monkeypatch.setenv(name, value)
     assert main.run() == 0

@@ -52,7 +52,9 @@ def _session_word(value: object) -> object:
     return lower_case(value)
 
 
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_known_currency)]
+Currency = Annotated[
+    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_known_currency)
+]
 Sessions = Annotated[
     Literal["off", "hold", "deny"],
     BeforeValidator(_session_word, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
