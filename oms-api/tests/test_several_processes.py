@@ -1,4 +1,4 @@
-"""Several API processes on one PostgreSQL: no gap, no double, no difference between books and ledger."""
+"""Several API processes on one PostgreSQL: no gaps, no duplicates, and books that equal the ledger."""
 
 import asyncio
 import random
