@@ -28,6 +28,7 @@ pytestmark = pytest.mark.any_database
 
 ANSWERS = Path(__file__).with_name("answers.json")
 PAUSE_SECONDS = 0.05
+_SENTENCES = {"title", "detail", "message"}
 REST_SECONDS = 0.2  # until a connection closes whose client sends the rest of a refused body
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
@@ -118,6 +119,15 @@ def normalize(answer: bytes) -> str:
     return text
 
 
+def without_sentences(answer: Any) -> Any:
+    """Return the answer without the sentences for people, whose wording may change."""
+    if isinstance(answer, list):
+        return [without_sentences(part) for part in answer]
+    if isinstance(answer, dict):
+        return {name: without_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
+    return answer
+
+
 def contains(answer: Any, recorded: Any) -> bool:
     """Return whether the answer has all that was recorded. Objects may have further members."""
     if isinstance(answer, dict) and isinstance(recorded, dict):
@@ -147,7 +157,8 @@ def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
 
 def test_every_exchange_is_answered_as_recorded(answers):
     if os.environ.get("RECORD_ANSWERS"):
-        lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in answers.items()]
+        kept = without_sentences(answers)
+        lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()
