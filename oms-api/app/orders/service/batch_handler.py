@@ -26,6 +26,7 @@ from app.orders.service.commands import (
     Command,
     Done,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     Outcome,
     PlaceGroup,
@@ -35,6 +36,7 @@ from app.orders.service.commands import (
     ReleaseOrders,
     ReplaceOrder,
     SetExits,
+    SquareOff,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
@@ -48,13 +50,11 @@ from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
 from app.orders.service.session_release import release_orders
+from app.orders.service.square_off import square_off
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
-InternalCommand = (
-    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
-)  # commands without a request
 
 
 class OrderBatchHandler:
@@ -209,7 +209,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
 
 
 def _apply(
-    context: BatchContext, plan: Plan, command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted
+    context: BatchContext,
+    plan: Plan,
+    command: QuoteArrived | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted,
 ) -> None:
     """Apply a command that no request caused."""
     match command:
@@ -219,6 +221,8 @@ def _apply(
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
+        case SquareOff():
+            square_off(context, plan.intraday.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)

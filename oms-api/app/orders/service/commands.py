@@ -129,6 +129,13 @@ class ReleaseOrders(NamedTuple):
     at: str
 
 
+class SquareOff(NamedTuple):
+    """Cancel the intraday orders of a tenant that are due, and close its intraday positions."""
+
+    tenant_id: int
+    at: str
+
+
 class CancelHalted(NamedTuple):
     """End what a kill switch forbids but is still open.
 
@@ -151,7 +158,9 @@ class BrokerReport(NamedTuple):
 OrderRequest = (
     PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition | SetExits
 )
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
+Duty = QuoteArrived | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted  # what time and prices cause
+InternalCommand = Duty | BrokerReport  # commands without a request
+OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
 
@@ -181,7 +190,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.quote.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | ReleaseOrders() | CancelHalted():
+        case ExpireOrders() | ReleaseOrders() | SquareOff() | CancelHalted():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

@@ -21,6 +21,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
 from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
+from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.service.commands import (
     CancelHalted,
     Command,
@@ -28,6 +29,7 @@ from app.orders.service.commands import (
     Outcome,
     QuoteArrived,
     ReleaseOrders,
+    SquareOff,
 )
 from app.risk.queries.switches import SwitchKey, halts_until
 
@@ -43,13 +45,14 @@ Key = tuple[int, str]
 class _Look(NamedTuple):
     """What the database says at a look.
 
-    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
-    are overdue or may be halted.
+    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with
+    intraday positions that are due, or with orders that are overdue or may be halted.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
     opened: dict[int, list[str]]
+    intraday: set[int]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
 
@@ -73,6 +76,7 @@ class MarketWatcher:
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._squared_off: datetime | None = None  # the last square-off that was done
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
     async def run(self) -> None:
@@ -100,7 +104,7 @@ class MarketWatcher:
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
-            return _Look(alive, kept_back, opened, overdue, halts)
+            return _Look(alive, kept_back, opened, self._find_intraday(connection, at), overdue, halts)
 
         look = await self._readers.run(read)
         self._market.follow(at)
@@ -110,11 +114,13 @@ class MarketWatcher:
             CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
         ]
         commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
+        commands += [SquareOff(tenant_id, now) for tenant_id in sorted(look.intraday)]
         for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
             commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         self._halts = look.halts
+        self._squared_off = self._calendars.find_latest_square_off(at)
 
     async def _expire(self, overdue: list[int], at: datetime) -> None:
         """Expire the orders that are due, a limited number at a time, so that other commands come between."""
@@ -138,6 +144,12 @@ class MarketWatcher:
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
                 opened.setdefault(key[0], []).append(key[1])
         return opened
+
+    def _find_intraday(self, connection: Connection, at: datetime) -> set[int]:
+        """Return the tenants with intraday orders or positions, at start and after each square-off."""
+        if self._calendars.find_latest_square_off(at) == self._squared_off:
+            return set()
+        return {tenant_id for tenant_id, _ in find_intraday_portfolios(connection)}
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
+from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
     MAX_EXPIRIES,
@@ -18,6 +19,7 @@ from app.orders.service.commands import (
     ClosePosition,
     Command,
     ExpireOrders,
+    InternalCommand,
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
@@ -26,6 +28,7 @@ from app.orders.service.commands import (
     ReleaseOrders,
     ReplaceOrder,
     SetExits,
+    SquareOff,
 )
 
 TenantKey = tuple[int, str]
@@ -49,6 +52,7 @@ class Plan:
     by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
@@ -84,7 +88,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, ReleaseOrders, CancelHalted, BrokerReport)):
+        if isinstance(command, InternalCommand):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -144,6 +148,10 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
+        elif isinstance(command, SquareOff):
+            found = find_intraday_portfolios(connection, command.tenant_id)
+            plan.intraday[command.tenant_id] = sorted(found)
+            plan.portfolio_keys |= found
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
