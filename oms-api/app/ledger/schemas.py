@@ -119,7 +119,7 @@ class TradeIn(ExecutionTimeIn):
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":
         if (self.gmv is None) == (self.price is None):
-            raise PydanticCustomError("priced_once", "Give either gmv or price.", {"field": "gmv"})
+            raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
     def report(self) -> Report:
@@ -187,7 +187,7 @@ class TradeOut(BaseModel):
         examples=["USD"], description="The instrument's, where it is not the portfolio's own"
     )
     fx_rate: str | None = Field(
-        examples=["83.50"], description="What one unit of `currency` was worth in the portfolio's"
+        examples=[None], description="Value of one unit of `currency` in the portfolio's; null: the same"
     )
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="The same as `executed_at`")

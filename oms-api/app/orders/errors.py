@@ -2,32 +2,34 @@
 
 from collections.abc import Mapping
 
-from app.errors import Conflict, FieldError, Invalid, NotFound, OmsError
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsError
 
 
 class NoSuchOrder(NotFound):
     """Raise when no order has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"There is no order {order_id!r}.")
+        super().__init__(f"There is no order {order_id!r}; list the orders with `GET /orders`.")
 
 
 class IllegalMove(Conflict):
     """Raise when the table of states does not allow the transition."""
 
-    kind, title = "illegal-move", "The order cannot go there"
+    kind, title = "illegal-move", "The status does not allow this"
 
     def __init__(self, order_id: str, start: str, end: str) -> None:
-        super().__init__(f"Order {order_id} cannot go from {start} to {end}.")
+        super().__init__(f"Order {order_id} cannot change from {start} to {end}; read the order again.")
 
 
 class OrderIsFinal(Conflict):
     """Raise when a final order is to be cancelled or changed."""
 
-    kind, title = "order-is-final", "The order is over"
+    kind, title = "order-is-final", "The order is final"
 
     def __init__(self, order_id: str, status: str) -> None:
-        super().__init__(f"Order {order_id} is {status}; nothing of it is left to change or cancel.")
+        super().__init__(
+            f"Order {order_id} is {status} and cannot be changed or cancelled; place a new order."
+        )
 
 
 class OrderIsPending(Conflict):
@@ -36,10 +38,10 @@ class OrderIsPending(Conflict):
     Only one request to the broker may be pending at a time.
     """
 
-    kind, title = "order-is-pending", "The order waits for its broker"
+    kind, title = "order-is-pending", "The order is pending"
 
     def __init__(self, order_id: str, status: str) -> None:
-        super().__init__(f"Order {order_id} is {status}; wait for the broker's answer.")
+        super().__init__(f"Order {order_id} is {status}; wait for the broker's answer and try again.")
 
 
 class ClientOrderIdReused(Conflict):
@@ -58,7 +60,7 @@ class OrderKeyReused(Conflict):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"Idempotency-Key {key!r} was used with another body; nothing was done. Use a new key."
+            f"Idempotency-Key {key!r} was used with another body, and nothing was done; use a new key."
         )
 
 
@@ -93,14 +95,69 @@ class NothingToClose(Invalid):
     kind, title = "nothing-to-close", "There is no position to close"
 
     def __init__(self, symbol: str) -> None:
-        super().__init__(f"Nothing is held of {symbol} here.")
+        super().__init__(f"The portfolio has no position in {symbol} to close; check the symbol and product.")
 
 
 class MoreThanHeld(Invalid):
     """Raise when the quantity to close is larger than the position."""
 
-    kind, title = "more-than-held", "There is less to close"
+    kind, title = "more-than-held", "More than the position"
 
     def __init__(self, symbol: str, held: str) -> None:
-        message = f"Only {held} {symbol} can be closed here."
+        message = f"Only {held} {symbol} can be closed; send at most this quantity."
         super().__init__(message, [FieldError("quantity", message, "more_than_held")])
+
+
+class NotAwaitingApproval(Conflict):
+    """Raise when the order does not wait for approval, or somebody else decided first."""
+
+    kind, title = "not-awaiting-approval", "The order does not wait for approval"
+
+    def __init__(self, order_id: str, status: str, decision: Mapping[str, object] | None = None) -> None:
+        if decision is None:
+            super().__init__(f"Order {order_id} is {status}; it does not wait for approval.")
+            return
+        super().__init__(
+            f"Order {order_id} was already {decision['decision']} by {decision['decided_by']} "
+            f"at {decision['decided_at']}; it is {status}."
+        )
+        self.extensions = dict(decision)
+
+
+class PriceMoved(Conflict):
+    """Raise when the reference price is too far from the one that the approver saw."""
+
+    kind, title = "price-moved", "The price has moved"
+
+    def __init__(self, order_id: str, price_seen: str | None, price: str, max_move_percent: str) -> None:
+        super().__init__(
+            f"The price was {price_seen or 'unknown'} and is {price}, moved by over {max_move_percent}%. "
+            f'Approve order {order_id} again with "price_seen": "{price}" if you agree to it.'
+        )
+        self.extensions = {
+            "price_seen": price_seen, "price": price, "max_move_percent": max_move_percent
+        }  # fmt: skip
+
+
+class OwnOrder(Forbidden):
+    """Raise when people decide on their own order, in whatever way it was placed."""
+
+    kind, title = "own-order", "Nobody decides on their own order"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"You placed order {order_id} yourself: another person must decide on it.")
+
+
+class NotAnApprover(Forbidden):
+    """Raise when the caller is not among the approvers of the order."""
+
+    kind, title = "not-an-approver", "Not an approver of this order"
+
+    def __init__(self, order_id: str, approvers: str) -> None:
+        super().__init__(f"Order {order_id} may be decided on by: {approvers}.")
+
+
+class NotOverridable(Conflict):
+    """Raise when the order cannot be placed again beyond a limit."""
+
+    kind, title = "not-overridable", "The denial cannot be overridden"

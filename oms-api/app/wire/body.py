@@ -94,7 +94,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a
 def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
     """Return an error with pydantic's errors."""
     errors = field_errors(details, skip)
-    return Invalid(f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not acceptable.", errors)
+    return Invalid(
+        f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not valid; see `errors`.", errors
+    )
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:

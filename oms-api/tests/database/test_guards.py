@@ -1,4 +1,4 @@
-"""The database is the last guard: it refuses what the rules would never write."""
+"""The database refuses rows that the rules would never write."""
 
 import pytest
 from sqlalchemy import inspect, text

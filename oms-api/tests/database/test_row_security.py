@@ -1,4 +1,4 @@
-"""Row-level security: without the application's own filter, tenants still see nothing of each other."""
+"""Row-level security isolates tenants without the application's own filter."""
 
 import subprocess
 

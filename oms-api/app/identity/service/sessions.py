@@ -56,7 +56,7 @@ class NoSession(Forbidden):
     kind, title = "no-session", "Not a session"
 
     def __init__(self) -> None:
-        super().__init__("This is for people who are logged in; an API key has no session.")
+        super().__init__("An API key has no session; log in with `POST /auth/login`.")
 
 
 class NoSuchSession(NotFound):
