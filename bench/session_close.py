@@ -98,7 +98,10 @@ def _fill(engine: Engine, orders: int) -> None:
             terms = Instrument(f"S{number}", "NASDAQ", tick_size=Decimal("0.01"), lot_size=Decimal(1))
             set_terms(connection, _TENANT, terms, _OPEN)
         names = [f"Book {number}" for number in range(PORTFOLIOS)]
-        made = [empty_portfolio(new_row_id(), _TENANT, name, name_key(name)) for name in names]
+        cash = Decimal(1_000_000)
+        made = [
+            empty_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
+        ]
         insert_portfolios(connection, [portfolio_row(one, _OPEN) for one in made])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")

@@ -1,7 +1,7 @@
 """The calendars of all markets: the tables in `data`, and the dates that the operator set."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from importlib import resources
 from typing import Any, NamedTuple, Self
 
@@ -16,8 +16,16 @@ from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCal
 from app.calendars.rules.market_lookup import find_calendar_key
 from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride, MarketTable, apply_overrides
 from app.calendars.rules.schedules import build_days
-from app.calendars.rules.tables import parse_exceptional_days, parse_hours, parse_markets
+from app.calendars.rules.square_off import find_square_off
+from app.calendars.rules.tables import (
+    parse_exceptional_days,
+    parse_hours,
+    parse_markets,
+    parse_square_off_rules,
+)
 from app.calendars.rules.values import CalendarKey, Clock, Day, Market, Segment
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class DayChange(NamedTuple):
@@ -32,6 +40,7 @@ class Calendars:
 
     def __init__(self) -> None:
         self._hours = parse_hours(_read_table("hours"))
+        self._square_off_rules = parse_square_off_rules(_read_table("square_off"))
         self._tables = [
             MarketTable(terms, parse_exceptional_days(_read_table(terms.market)))
             for terms in parse_markets(_read_table("markets"))
@@ -109,6 +118,31 @@ class Calendars:
         terms = (exchange, asset_class)
         known = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
         return not known or any(is_known_open(calendar, instant) for calendar in known)
+
+    def find_last_square_off(self, exchange: str, asset_class: str, instant: datetime) -> datetime | None:
+        """Return when intraday positions of an instrument were last closed, at or before the instant.
+
+        None where its market closes none, or where its sessions are unknown.
+        """
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._find_last_square_off(key, instant)
+
+    def find_latest_square_off(self, instant: datetime) -> datetime | None:
+        """Return the last instant at which the intraday positions of any segment were closed."""
+        keys = {CalendarKey(rule.market, rule.segment) for rule in self._square_off_rules}
+        return max(filter(None, (self._find_last_square_off(key, instant) for key in keys)), default=None)
+
+    def _find_last_square_off(self, key: CalendarKey, instant: datetime) -> datetime | None:
+        calendar = self._calendars[key]
+        try:
+            session = calendar.session_until(instant)
+            found = find_square_off(key, session, self._square_off_rules)
+            if found is None or found <= instant:
+                return found
+            session = calendar.session_until(session.open - _MICROSECOND)
+        except SessionsUnknown:
+            return None
+        return find_square_off(key, session, self._square_off_rules)
 
     def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
         """Return the days from `start` to `end`, both included, without weekends that have no session.

@@ -26,6 +26,7 @@ class ChargedTrade(NamedTuple):
 
     `exchange` is empty where the instrument has none, `product` where the trade has none. `currency` is that
     of the execution's value, `rate` the portfolio's per unit of it, None where it is the portfolio's own.
+    `is_square_off` marks a close by the broker at the end of the day.
     """
 
     schedule: str
@@ -36,6 +37,7 @@ class ChargedTrade(NamedTuple):
     currency: str
     rate: Decimal | None
     at: datetime
+    is_square_off: bool = False
 
 
 class BookedCharges(NamedTuple):
@@ -67,7 +69,8 @@ def compute_booked_charges(
     if market is None or market.currency != trade.currency:
         return NO_CHARGES
     on = find_trading_day(trade.exchange, trade.at)
-    order = OrderTerms(Schedule(trade.schedule), trade.exchange, trade.side, on, trade.product or None)
+    schedule, product_name = Schedule(trade.schedule), trade.product or None
+    order = OrderTerms(schedule, trade.exchange, trade.side, on, product_name, trade.is_square_off)
     if order.schedule is Schedule.NONE or not is_covered(order):
         return NO_CHARGES
     day, totals = _parse_fee_totals(fee_totals)

@@ -12,6 +12,8 @@ from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce,
 
 # An OPG order takes the first price that arrives within this time after the open.
 OPENING = timedelta(minutes=5)
+INTRADAY = "MIS"  # the product of positions that are closed on their day
+SQUARE_OFF = "square-off"  # the source of the orders that close them
 AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _ENDS_AT_CLOSE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
 _NEVER_DENIED = EXITS | {Role.CLOSING, Role.FOLLOWER}
@@ -133,6 +135,12 @@ def is_deniable(order: Order) -> bool:
 def waits_for_session(order: Order) -> bool:
     """Return whether a held order waits for its session, not for another order of its group."""
     return order.status is Status.HELD and order.parent_id is None
+
+
+def is_square_off(order: Order) -> bool:
+    """Return whether the order closes an intraday position at the time of its square-off."""
+    is_internal = order.source == SQUARE_OFF and order.actor is None
+    return is_internal and order.role is Role.CLOSING and order.product == INTRADAY
 
 
 def _find_session(calendar: Calendar, instant: datetime) -> Session | None:

@@ -31,6 +31,7 @@ from app.orders.service.commands import (
     Command,
     DecideApproval,
     Done,
+    Duty,
     ExpireOrders,
     InternalCommand,
     OrderCommand,
@@ -46,6 +47,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    SquareOff,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
@@ -61,6 +63,7 @@ from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
+from app.orders.service.square_off import square_off
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -231,7 +234,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
 def _apply(
     context: BatchContext,
     plan: Plan,
-    command: QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
+    command: Duty,
 ) -> Outcome:
     """Apply a command that no request caused."""
     match command:
@@ -244,6 +247,8 @@ def _apply(
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
+        case SquareOff():
+            square_off(context, plan.intraday.get(command.tenant_id, []), command.at)
         case CheckLosses():
             check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
         case CancelHalted():

@@ -172,6 +172,13 @@ class ReleaseOrders(NamedTuple):
     at: str
 
 
+class SquareOff(NamedTuple):
+    """Cancel the intraday orders of a tenant that are due, and close its intraday positions."""
+
+    tenant_id: int
+    at: str
+
+
 class CancelHalted(NamedTuple):
     """End what a kill switch forbids but is still open.
 
@@ -210,10 +217,9 @@ OrderRequest = (
     | SetExits
     | ApprovalCommand
 )
-# Commands without a request.
-InternalCommand = (
-    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
-)
+# What time and prices cause.
+Duty = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
+InternalCommand = Duty | BrokerReport  # commands without a request
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -258,7 +264,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
             return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | ReleaseOrders() | CancelHalted() | CheckLosses():
+        case ExpireOrders() | ReleaseOrders() | SquareOff() | CancelHalted() | CheckLosses():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

@@ -12,6 +12,7 @@ from app.costs.service import load_rates
 from app.money import ZERO
 from app.orders.queries.book import executions_of
 from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 
@@ -47,6 +48,7 @@ def build_charged_trade(
         currency=currency or context.portfolio(order).base_currency,
         rate=rate,
         at=datetime.fromisoformat(at),
+        is_square_off=is_square_off(order),
     )
 
 

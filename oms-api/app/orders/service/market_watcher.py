@@ -26,6 +26,7 @@ from app.orders.queries.due_orders import (
     find_symbols_waiting_for_session,
     find_symbols_with_held_orders,
 )
+from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.service.commands import (
     CancelHalted,
     CheckLosses,
@@ -34,6 +35,7 @@ from app.orders.service.commands import (
     Outcome,
     QuoteArrived,
     ReleaseOrders,
+    SquareOff,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.losses import find_tenants_with_loss_limits
@@ -53,14 +55,15 @@ Key = tuple[int, str]
 class _Look(NamedTuple):
     """What the database says at a look.
 
-    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
-    are overdue or may be halted, or with limits of losses. `unmatched` are symbols whose quote still has to
-    be matched.
+    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with intraday
+    positions that are due, with orders that are overdue or may be halted, or with limits of losses.
+    `unmatched` are symbols whose quote still has to be matched.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
     opened: dict[int, list[str]]
+    intraday: set[int]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
     limited: list[int]
@@ -87,6 +90,7 @@ class MarketWatcher:
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._squared_off: datetime | None = None  # the last square-off that was done
         self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
@@ -117,8 +121,9 @@ class MarketWatcher:
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
+            intraday = self._find_intraday(connection, at)
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _Look(alive, kept_back, opened, overdue, halts, limited, unmatched)
+            return _Look(alive, kept_back, opened, intraday, overdue, halts, limited, unmatched)
 
         look = await self._readers.run(read)
         self._market.follow(at)
@@ -128,6 +133,7 @@ class MarketWatcher:
             CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
         ]
         commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
+        commands += [SquareOff(tenant_id, now) for tenant_id in sorted(look.intraday)]
         commands += [CheckLosses(tenant_id, now) for tenant_id in look.limited]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
@@ -138,6 +144,7 @@ class MarketWatcher:
             [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
         )
         self._halts = look.halts
+        self._squared_off = self._calendars.find_latest_square_off(at)
         if checks_losses:
             self._next_loss_check = at + LOSS_INTERVAL
 
@@ -163,6 +170,12 @@ class MarketWatcher:
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
                 opened.setdefault(key[0], []).append(key[1])
         return opened
+
+    def _find_intraday(self, connection: Connection, at: datetime) -> set[int]:
+        """Return the tenants with intraday orders or positions, at start and after each square-off."""
+        if self._calendars.find_latest_square_off(at) == self._squared_off:
+            return set()
+        return {tenant_id for tenant_id, _ in find_intraday_portfolios(connection)}
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""

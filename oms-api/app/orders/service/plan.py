@@ -9,6 +9,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
+from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
@@ -33,6 +34,7 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
+    SquareOff,
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
@@ -63,6 +65,7 @@ class Plan:
     unmatched: dict[TenantKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
     blocked: Collection[TenantKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
@@ -165,6 +168,10 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
+        elif isinstance(command, SquareOff):
+            found = find_intraday_portfolios(connection, command.tenant_id)
+            plan.intraday[command.tenant_id] = sorted(found)
+            plan.portfolio_keys |= found
         elif isinstance(command, ReviewApprovals):
             origin = command.origin
             waiting = approvals.list_waiting_requests(

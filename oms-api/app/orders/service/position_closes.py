@@ -33,6 +33,12 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
     if known is not None:
         return known
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    return close_in_portfolio(context, command, portfolio_key)
+
+
+def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey) -> Done:
+    """Send the order that closes the position in a locked portfolio; see `close`."""
+    origin = command.origin
     held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)

@@ -5,15 +5,18 @@ from datetime import datetime
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import is_known_open
+from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.market_data.rules.values import Quote
 from app.orders.rules.tickets import describe_unsupported_time
 from app.orders.rules.trading_sessions import (
     AT_AUCTION,
+    INTRADAY,
     Enforcement,
     Hold,
     SessionCalendars,
     find_hold,
+    find_next_open,
     find_session_end,
     get_enforcement,
     has_auctions,
@@ -21,13 +24,18 @@ from app.orders.rules.trading_sessions import (
     takes_quote,
 )
 from app.orders.rules.values import Order, Status, changed
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+
+
+def get_portfolio_enforcement(context: BatchContext, portfolio_key: PortfolioKey) -> Enforcement:
+    """Return how a portfolio enforces sessions."""
+    portfolio = context.books.portfolio(*portfolio_key)
+    return get_enforcement(portfolio.enforce_sessions, context.services.enforce_sessions, portfolio.kind)
 
 
 def get_order_enforcement(context: BatchContext, order: Order) -> Enforcement:
     """Return how sessions are enforced for the order's portfolio."""
-    portfolio = context.portfolio(order)
-    return get_enforcement(portfolio.enforce_sessions, context.services.enforce_sessions, portfolio.kind)
+    return get_portfolio_enforcement(context, (order.tenant_id, order.portfolio_id))
 
 
 def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | None:
@@ -73,16 +81,48 @@ def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None)
 
     Where the sessions are unknown, nothing tells until when an order would wait, so it is denied.
     """
-    if hold is None or not is_deniable(order):
+    if not is_deniable(order):
         return None
+    if hold is None:
+        return _find_square_off_refusal(context, order)
     is_denied = get_order_enforcement(context, order) is Enforcement.DENY or hold.opens_at is None
     return hold if is_denied else None
 
 
+def find_last_square_off(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: datetime
+) -> datetime | None:
+    """Return when the intraday positions in a symbol were last closed, at or before `at`; None: never."""
+    if get_portfolio_enforcement(context, portfolio_key) is Enforcement.OFF:
+        return None
+    instrument = context.instrument(portfolio_key[0], symbol)
+    calendars = context.services.calendars
+    return calendars.find_last_square_off(instrument.exchange, instrument.asset_class, at)
+
+
+def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None:
+    """Return why an intraday order is denied between the square-off and the close."""
+    calendars = find_calendars(context, order) if order.product == INTRADAY else None
+    if calendars is None:
+        return None
+    at, portfolio_key = _get_current_time(context, order), (order.tenant_id, order.portfolio_id)
+    squared_off = find_last_square_off(context, portfolio_key, order.symbol, at)
+    if squared_off is None:
+        return None
+    session = calendars.regular.session_at(at)
+    if session is None or squared_off < session.open:
+        return None
+    reason = f"{INTRADAY} positions were closed at {iso(squared_off)}, and {INTRADAY} orders end with them."
+    return Hold(reason, find_next_open(calendars.regular, at).opens_at)
+
+
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
-    at = context.now.isoformat() if order.status is Status.HELD else order.created_at
-    return find_order_hold(context, order, at)
+    return find_order_hold(context, order, iso(_get_current_time(context, order)))
+
+
+def _get_current_time(context: BatchContext, order: Order) -> datetime:
+    return context.now if order.status is Status.HELD else datetime.fromisoformat(order.created_at)
 
 
 def select_tradable(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> list[Order]:

@@ -84,5 +84,27 @@ def test_new_york_closes_nothing_and_a_short_session_closes_at_its_open():
     assert short.open.tzinfo is UTC
 
 
+@pytest.mark.parametrize(
+    ("instant", "expected"),
+    [
+        ("2026-11-20T15:19:59+05:30", "2026-11-19T15:20+05:30"),
+        ("2026-11-20T15:20+05:30", "2026-11-20T15:20+05:30"),
+        ("2026-11-22T12:00+05:30", "2026-11-20T15:20+05:30"),
+        ("2026-11-08T19:00+05:30", None),  # the hours of that date are not known
+        ("2024-01-01T10:00+05:30", None),  # the first session of the table
+    ],
+)
+def test_the_last_square_off_is_that_of_today_or_of_an_earlier_session(instant, expected):
+    found = CALENDARS.find_last_square_off("NSE", "equity", datetime.fromisoformat(instant))
+    assert found == (expected and datetime.fromisoformat(expected))
+
+
+def test_a_market_that_closes_nothing_has_no_square_off_and_the_latest_is_that_of_any_segment():
+    instant = datetime.fromisoformat("2026-11-20T15:36+05:30")
+    assert CALENDARS.find_last_square_off("NYSE", "equity", instant) is None
+    assert CALENDARS.find_last_square_off("", "equity", instant) is None
+    assert CALENDARS.find_latest_square_off(instant) == datetime.fromisoformat("2026-11-20T15:35+05:30")
+
+
 def test_every_rule_names_its_source():
     assert all(rule.source for rule in RULES)

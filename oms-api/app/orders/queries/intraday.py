@@ -1,0 +1,27 @@
+"""Find intraday (MIS) orders and positions."""
+
+from typing import cast
+
+from sqlalchemy import Connection, Numeric, Table, select
+from sqlalchemy import cast as cast_to
+
+from app.ledger.models import PositionRow
+from app.orders.models import IS_OPEN
+from app.orders.queries.book import ORDERS, PortfolioKey
+from app.orders.rules.trading_sessions import INTRADAY
+
+_POSITIONS = cast("Table", PositionRow.__table__)
+
+
+def find_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
+    """Return the portfolios with an open intraday order or position.
+
+    They are of one tenant, or of every tenant that `connection` can read.
+    """
+    orders = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(ORDERS.c.product == INTRADAY, IS_OPEN)
+    is_held = (_POSITIONS.c.product == INTRADAY) & (cast_to(_POSITIONS.c.quantity, Numeric) != 0)
+    positions = select(_POSITIONS.c.tenant_id, _POSITIONS.c.portfolio_id).where(is_held)
+    if tenant_id is not None:
+        orders = orders.where(ORDERS.c.tenant_id == tenant_id)
+        positions = positions.where(_POSITIONS.c.tenant_id == tenant_id)
+    return {(row[0], row[1]) for row in connection.execute(orders.union(positions))}

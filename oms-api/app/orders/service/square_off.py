@@ -1,0 +1,68 @@
+"""Square off intraday (MIS) positions: cancel their orders, and close them at market."""
+
+from datetime import datetime
+
+from app.ledger.service.commands import Origin
+from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
+from app.orders.rules.values import FINAL, Order
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.commands import ClosePosition
+from app.orders.service.groups import cancel
+from app.orders.service.position_closes import close_in_portfolio
+from app.orders.service.trading_sessions import find_last_square_off
+
+_REASON = "Squared off"
+_BEGINNING = "1970-01-01T00:00:00Z"
+
+
+def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
+    """Cancel the intraday orders of the portfolios that are due, and close the positions.
+
+    Orders and positions that began after the last square-off of their instrument are left alone.
+    """
+    for portfolio_key in portfolio_keys:
+        for known in context.order_store.open_in(portfolio_key):
+            order = context.order_store.now(known)  # its group may have cancelled it
+            if order.status not in FINAL and _is_due(context, order, at):
+                cancel(context, order, at, SQUARE_OFF, reason=_REASON)
+        for symbol in _list_due_symbols(context, portfolio_key, at):
+            if not _is_closing(context, portfolio_key, symbol):
+                _close(context, portfolio_key, symbol, at)
+
+
+def _is_due(context: BatchContext, order: Order, at: str) -> bool:
+    if order.product != INTRADAY or is_square_off(order):
+        return False
+    return _began_before(context, (order.tenant_id, order.portfolio_id), order.symbol, order.created_at, at)
+
+
+def _began_before(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, began_at: str, at: str
+) -> bool:
+    """Return whether that was before the last square-off of the symbol."""
+    squared_off = find_last_square_off(context, portfolio_key, symbol, datetime.fromisoformat(at))
+    return squared_off is not None and datetime.fromisoformat(began_at) <= squared_off
+
+
+def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: str) -> list[str]:
+    """Return the symbols of intraday positions without a trade since the last square-off."""
+    held = context.books.positions(portfolio_key).items()
+    return sorted(
+        key[2]
+        for key, position in held
+        if key[3] == INTRADAY
+        and position.quantity
+        and _began_before(context, portfolio_key, key[2], position.last_executed_at or _BEGINNING, at)
+    )
+
+
+def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> bool:
+    return any(map(is_square_off, context.order_store.open_of(portfolio_key, symbol)))
+
+
+def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: str) -> None:
+    portfolio = context.books.portfolio(*portfolio_key)
+    origin = Origin(portfolio_key[0], SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
+    names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
+    command = ClosePosition(origin, *names, None, _REASON, in_spite_of_halt=True)
+    close_in_portfolio(context, command, portfolio_key)
