@@ -1,14 +1,16 @@
-"""The edge, message by message: bodies in pieces, clients that leave, answers that break off."""
+"""The ASGI middleware by message: bodies in parts, disconnected clients, interrupted answers."""
 
 import asyncio
 
 import pytest
 
-from app.edge import BODY_LIMIT, Edge, FastResponse
+from app.edge import Edge
 from app.errors import Conflict
+from app.hot_routes import FastResponse
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import Quotas, RateLimiter
+from app.request_body import BODY_LIMIT
 from tests.factories import NOON
 
 STALLED = b"the client sends no more"

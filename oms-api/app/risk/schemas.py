@@ -29,7 +29,7 @@ from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.wire.fields import amount_schema, capitals, exact_amount
+from app.wire.fields import amount_schema, capitals, exact_amount, lower_case
 from app.wire.lists import Cursor, Limit, When
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -59,9 +59,9 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     if code in SWITCHES and amount not in {0, 1}:
-        raise PydanticCustomError("switch", "This is 1 for on or 0 for off.")
+        raise PydanticCustomError("switch", "Must be 1 for on or 0 for off.")
     if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MAX_COUNT):
-        raise PydanticCustomError("count", "A whole number of at most {most}.", {"most": MAX_COUNT})
+        raise PydanticCustomError("count", "Must be a whole number of at most {most}.", {"most": MAX_COUNT})
     return amount
 
 
@@ -72,7 +72,7 @@ def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     if "" in words or len(words) > MAX_WORDS:
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
         context = {"what": " or ".join(sorted(what)) if what else "symbols"}
-        raise PydanticCustomError("words", "Must be {what}, parted by commas.", context)
+        raise PydanticCustomError("words", "Must be {what}, separated by commas.", context)
     kept = ",".join(sorted(words))
     if len(kept) > MAX_WORD_LIST_CHARACTERS:
         most = {"most": f"{MAX_WORD_LIST_CHARACTERS:,}"}
@@ -89,10 +89,14 @@ def _key(scope: str, name: str | None) -> str:
     """Return the key of a name. Raises a pydantic error if scope and name do not match."""
     if scope == "tenant":
         if name is not None:
-            raise PydanticCustomError("name", "The tenant has no name here; leave it out.", {"field": "name"})
+            raise PydanticCustomError(
+                "name", "A tenant's limit or switch has no `name`; leave it out.", {"field": "name"}
+            )
         return ""
     if name is None:
-        raise PydanticCustomError("name", "Say which {scope}.", {"scope": scope, "field": "name"})
+        raise PydanticCustomError(
+            "name", "Must be the name of the {scope}.", {"scope": scope, "field": "name"}
+        )
     key = _KEYS.get(scope, str)(name)
     error = _name_error(scope, name, key)
     if error:
@@ -113,7 +117,10 @@ class LimitIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"]
+    scope: Annotated[
+        Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"],
+        BeforeValidator(lower_case),
+    ]
     name: ScopeName | None = Field(
         None, description="Of the portfolio, user, strategy or instrument; or the asset class"
     )
@@ -125,7 +132,11 @@ class LimitIn(BaseModel):
     def _fits_together(self) -> "LimitIn":
         _key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
-            raise PydanticCustomError("scope", "Lists are for whoever trades.", {"field": "scope"})
+            raise PydanticCustomError(
+                "scope",
+                "A list cannot be set for an instrument or asset class; use another scope.",
+                {"field": "scope"},
+            )
         return self
 
     @field_validator("value", mode="plain")
@@ -174,13 +185,13 @@ class SwitchIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["tenant", "portfolio", "strategy"]
+    scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(lower_case)]
     name: ScopeName | None = Field(None, description="Of the portfolio or strategy")
-    state: TradingState
+    state: Annotated[TradingState, BeforeValidator(capitals)]
     flatten: bool = Field(
         False, strict=True, description="Cancel all orders and close all positions at market"
     )
-    exits: ExitPolicy = Field(
+    exits: Annotated[ExitPolicy, BeforeValidator(lower_case)] = Field(
         ExitPolicy.KEEP,
         description="Of HALTED, which cancels what opens or increases a position. keep: exits stay at the "
         "market; cancel: they are cancelled too; flatten: as `flatten`",

@@ -1,4 +1,4 @@
-"""What a rival team, or one who sees a part of the books, tries: each once answered otherwise than here."""
+"""Attacks by another tenant, and by a user who may see only some portfolios."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database import connect_engine, unit_of_work
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.service import ApiClient
 

@@ -1,4 +1,4 @@
-"""Charges of orders and reported trades: computed fill by fill, booked with trades, taken from the cash."""
+"""Charges of orders and reported trades: computed per fill, and booked with the trade."""
 
 import random
 from datetime import UTC, datetime, timedelta

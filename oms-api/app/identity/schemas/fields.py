@@ -14,12 +14,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.identity.rules.access import Scope
+from app.identity.rules.access import Role, Scope
 from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
-from app.wire.fields import Wanted, at_most, clean_name
+from app.wire.fields import Wanted, at_most, clean_name, lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -43,13 +43,16 @@ class Patch(RequestBody):
     @model_validator(mode="after")
     def _changes_something(self) -> "Patch":
         if not self.model_fields_set:
-            raise PydanticCustomError("nothing_to_change", "Give at least one field to change.")
+            raise PydanticCustomError("nothing_to_change", "Send at least one field to change.")
         return self
 
 
 def left_out(*, shown: bool = True) -> Any:  # Pydantic's `Field` returns Any
     """Return the default of a field that may be left out but may not be null. Nothing reads the value."""
     return Field(default_factory=lambda: None, repr=shown)
+
+
+WrittenRole = Annotated[Role, BeforeValidator(lower_case)]
 
 
 def _not_empty(value: str) -> str:
@@ -61,7 +64,7 @@ def _not_empty(value: str) -> str:
 def _slug(value: str) -> str:
     slug = value.strip().lower()
     if len(slug) > NAME_LENGTH or not _SLUG.fullmatch(slug):
-        message = "Must be letters a-z and digits, in groups parted by single hyphens; at most 60 characters."
+        message = "Must be at most 60 letters a-z and digits, in groups separated by single hyphens."
         raise PydanticCustomError("slug", message)
     return slug
 
@@ -71,7 +74,7 @@ def _key_name(value: str) -> str:
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
     if name.lower() in RESERVED or "~" in name:
-        raise PydanticCustomError("key_name", "This name is reserved.")
+        raise PydanticCustomError("key_name", "This name is reserved; choose another.")
     return name
 
 
@@ -81,7 +84,8 @@ def _person(value: str) -> str:
     return value
 
 
-def _scopes(scopes: list[str]) -> list[Scope]:
+def _scopes(written: list[str]) -> list[Scope]:
+    scopes = list(map(str.lower, written))
     unknown = [word for word in scopes if word not in _GIVEABLE]
     if unknown:
         known = " ".join(scope for scope in Scope if scope in _GIVEABLE)

@@ -1,4 +1,4 @@
-"""What two readers could read differently is refused, and the quick way answers as the other one."""
+"""Ambiguous requests are refused, and the fast route answers like the framework's."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ def test_the_answer_names_at_most_a_hundred_bad_fields(api):
 def test_what_concerns_two_fields_is_shown_at_one(api):
     answer = api.post("/trade", trade_body(gmv="1", price="1"))
     assert answer.json()["errors"] == [
-        {"field": "gmv", "message": "Give either gmv or price.", "code": "priced_once"}
+        {"field": "gmv", "message": "Send either `gmv` or `price`.", "code": "priced_once"}
     ]
     assert api.post("/trade", []).json()["errors"][0]["message"] == "Must be a JSON object."
 
@@ -122,3 +122,21 @@ def test_a_head_without_end_is_cut_and_a_long_one_is_not(database_url):
         assert b"200" in asyncio.run(_head_of(port, HEAD_LIMIT // 2, 1024))
         refused = asyncio.run(_head_of(port, 40 * HEAD_LIMIT, 8192))
         assert refused == b"closed" or b"431" in refused
+
+
+WRITTEN_IN_ANY_CASE = [
+    ("POST", "/kill-switch", {"scope": "TENANT", "state": "active", "reason": "Go", "exits": "Keep"}),
+    ("PUT", "/limits", {"scope": "Tenant", "name": None, "code": "max_order_value", "value": "5"}),
+    ("PUT", "/instruments/COIN", {"tick_size": "1", "lot_size": "1", "asset_class": "Crypto"}),
+    ("POST", "/portfolios", {"name": "Rupees", "base_currency": "inr"}),
+    ("POST", "/users", {"person": "slack:T1:UCASE", "name": "Bob", "role": "Viewer"}),
+    ("POST", "/api-keys", {"name": "case", "scopes": ["READ"]}),
+    ("PATCH", "/tenants/{slug}", {"slack_default_role": "Viewer", "base_currency": "eur"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITTEN_IN_ANY_CASE)
+def test_the_words_of_a_body_are_read_in_any_case(api, method, path, body):
+    send = {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method]
+    answer = send(path.format(slug=f"desk-{api.tenant_id}"), body)
+    assert answer.status_code in {200, 201}, answer.text
