@@ -46,6 +46,7 @@ _KINDS = {
             *("trade.recorded", "order.filled", "order.initialized", "order.denied", "risk.denied"),
             *("cash.deposit", "cash.transfer_in"),
             *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
+            *("approval.requested", "approval.granted", "approval.rejected"),
         )
     ]
     + ["type = 'position.changed' AND id = (SELECT max(id) FROM events WHERE type = 'position.changed')"],
@@ -58,7 +59,10 @@ _KINDS = {
         "status = 'FILLED'",
         *(
             f"status = '{status}'"
-            for status in ("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED")
+            for status in (
+                *("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED"),
+                "AWAITING_APPROVAL",
+            )
         ),
         "type = 'TRAILING_STOP'",
         "replaces IS NOT NULL",
