@@ -245,14 +245,17 @@ class SummaryOut(BaseModel):
     enforce_sessions: Literal[False, "hold", "deny"] = Field(
         description="What becomes of orders outside their sessions", examples=["hold"]
     )
-    approval: dict[str, Any] | None = Field(description="Which orders need approval")
+    approval: dict[str, Any] | None = Field(
+        description="Which orders need approval",
+        examples=[{"mode": "always", "approvers": ["role:risk"], "expires_minutes": 30}],
+    )
     participation: str | None = Field(
         examples=["0.1"], description="The share of a quote's size that its orders fill at most"
     )
     slippage: str | None = Field(
         examples=["5"], description="How much worse than the quote market orders fill, in basis points"
     )
-    broker: Literal["paper"] = Field(description="Where its orders go")
+    broker: Literal["paper"] = Field(description="Where its orders go", examples=["paper"])
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 

@@ -246,10 +246,11 @@ PROJECTED = {
     "cash": "'7.77000000'", "moved_cash": "'7.77000000'", "realized_pnl": "'7.77000000'", "total_buys": "0",
     "total_trades": "0, total_buys = 0",
     "last_sequence": "1000", "last_hash": f"'{'f' * 64}'", "last_trade_id": "NULL", "last_created_at": "NULL",
+    "moved_cash": "'7.77000000'", "cash_sequence": "1000", "cash_hash": f"'{'f' * 64}'",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("column", PortfolioRow._fields[4:])
+@pytest.mark.parametrize("column", PortfolioRow._fields[5:])
 @pytest.mark.any_database
 def test_a_portfolios_projection_that_lies_is_named(books, column):
     with tampering(books.engine) as connection:

@@ -116,7 +116,7 @@ class CashQuery(BaseModel):
 
 @router.post(
     "/{name}/cash",
-    summary="Record a deposit, withdrawal or transfer",
+    summary="Create a deposit, withdrawal or transfer",
     status_code=201,
     responses=responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CashIn, _EXAMPLE),

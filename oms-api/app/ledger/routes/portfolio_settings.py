@@ -73,7 +73,10 @@ class ApprovalIn(BaseModel):
 
     mode: Annotated[
         Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(lower_case)
-    ] = Field(description="Which orders need approval; orders that close positions never do")
+    ] = Field(
+        description="Which orders need approval; orders that close positions never do",
+        examples=["above_value"],
+    )
     value: PositiveAmount | None = Field(
         None,
         description="`above_value`: in the portfolio's currency; `above_equity_share`: in percent of equity",

@@ -14,6 +14,7 @@ class PortfolioRow(NamedTuple):
     tenant_id: int
     id: int
     name: str
+    base_currency: str
     opening_cash: str
     cash: str
     realized_pnl: str
@@ -26,7 +27,6 @@ class PortfolioRow(NamedTuple):
     moved_cash: str
     cash_sequence: int
     cash_hash: str
-    base_currency: str
 
 
 class HoldingRow(NamedTuple):

@@ -21,12 +21,13 @@ from app.text import name_key
 
 
 class PortfolioCash(NamedTuple):
-    """The cash of a portfolio in its currency."""
+    """The cash of a portfolio in its currency. `may_be_short` is false where all its positions are long."""
 
     tenant_id: int
     portfolio_id: int
     base_currency: str
     cash: Decimal
+    may_be_short: bool = True
 
 
 BuyingPowers = Callable[[Connection, Sequence[PortfolioCash], datetime], dict[int, Decimal]]

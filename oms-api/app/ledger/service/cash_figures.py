@@ -1,6 +1,6 @@
 """The cash figures of portfolios: what they can spend, and what is settled."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -29,10 +29,23 @@ class CashReader:
     buying_powers: BuyingPowers
 
     def read(
-        self, connection: Connection, tenant_id: int, books: Sequence[Book], at: datetime
+        self,
+        connection: Connection,
+        tenant_id: int,
+        books: Sequence[Book],
+        at: datetime,
+        long_only: Collection[int] = (),
     ) -> dict[int, CashFigures]:
-        """Return the figures of a tenant's portfolios, by portfolio id."""
-        cash = [PortfolioCash(tenant_id, book.id, book.base_currency, Decimal(book.cash)) for book in books]
+        """Return the figures of a tenant's portfolios, by portfolio id.
+
+        `long_only` are the ids of portfolios without a short position, whose positions need not be read.
+        """
+        cash = [
+            PortfolioCash(
+                tenant_id, book.id, book.base_currency, Decimal(book.cash), book.id not in long_only
+            )
+            for book in books
+        ]
         powers = self.buying_powers(connection, cash, at) if cash else {}
         return {
             book.id: CashFigures(

@@ -44,6 +44,7 @@ def read_cash_statement(
     if key not in found or not caller.sees(key):
         raise NoSuchPortfolio(name)
     book = found[key][0]
+    reader.settlements.refresh(connection)
     items = list_cash(connection, tenant_id, book.id, *page)
     figures = reader.read(connection, tenant_id, [book], at)[book.id]
     return CashStatement(book, figures, _serialize(connection, caller, book, items, reader.settlements, at))

@@ -79,10 +79,17 @@ def get_statements(
     for tenant_id, name_keys in names.items():
         found = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
         books = [book for book, _ in found.values()]
-        figures = cash_reader.read(connection, tenant_id, books, now)
+        long_only = {
+            book.id for book, held in found.values() if not any(_is_short(holding) for holding in held)
+        }
+        figures = cash_reader.read(connection, tenant_id, books, now, long_only)
         for key, (book, held) in found.items():
             statements[tenant_id, key] = Statement(book, held, figures[book.id])
     return statements
+
+
+def _is_short(holding: Holding) -> bool:
+    return holding.quantity.startswith("-")
 
 
 def nearest_names(

@@ -110,8 +110,8 @@ def _write(
     write(
         connection,
         queries.upsert_positions([row for row in due if row not in stored]),
-        queries.update_portfolios([(*portfolio[4:12], portfolio.tenant_id, portfolio.id)]),
-        queries.update_moved_cash([(*portfolio[12:15], portfolio.tenant_id, portfolio.id)]),
+        queries.update_portfolios([(*portfolio[5:13], portfolio.tenant_id, portfolio.id)]),
+        queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in due}
     for row in held:

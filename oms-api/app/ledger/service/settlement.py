@@ -46,6 +46,10 @@ class Settlements:
         self._calendars = calendars
         self._recent: dict[tuple[int, int], _RecentTrades] = {}
 
+    def refresh(self, connection: Connection) -> None:
+        """Apply the dates that the operator has set. The market watcher does so every few seconds."""
+        self._calendars.refresh(connection)
+
     def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
         """Return the settled and the unsettled cash of a portfolio."""
         amounts = self._load_amounts(connection, tenant_id, book, now)

@@ -231,11 +231,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return _apply(context, plan, command)
 
 
-def _apply(
-    context: BatchContext,
-    plan: Plan,
-    command: Duty,
-) -> Outcome:
+def _apply(context: BatchContext, plan: Plan, command: Duty) -> Outcome:  # noqa: C901  # a table of commands
     """Apply a command that no request caused."""
     match command:
         case QuoteArrived():

@@ -91,8 +91,14 @@ def _load(
     orders: dict[_Key, list[Order]] = {}
     for order in open_orders(connection, places):
         orders.setdefault((order.portfolio_id, order.symbol, order.product), []).append(order)
+    working = {portfolio_id for portfolio_id, _, _ in orders}
+    read = [
+        (one.tenant_id, one.portfolio_id)
+        for one in portfolios
+        if one.may_be_short or one.portfolio_id in working
+    ]
     held: dict[_Key, Position] = {}
-    for row in positions_in(connection, places):
+    for row in positions_in(connection, read) if read else ():
         key, position = (row[1], row[2], row[3]), position_of(row[4:])
         if position.quantity < 0 or key in orders:
             held[key] = position

@@ -20,19 +20,22 @@ from app.ledger.rules.verification import LedgerState
 AT = "2026-11-20T12:00:00.000000Z"
 
 
-def row(**changes) -> CashRow:
-    fields: dict[str, Any] = {"tenant_id": 1, "portfolio_id": 7, "sequence": 1}
-    fields |= {"kind": "deposit", "amount": "5.00000000"}
-    fields |= {
+def row(**changes: Any) -> CashRow:
+    """Return a deposit of 5 into 100, or another row."""
+    none = ("counterpart_id", "symbol", "day", "reason", "actor", "request_id", "idempotency_key")
+    fields: dict[str, Any] = {
+        **dict.fromkeys(none),
+        "tenant_id": 1,
+        "portfolio_id": 7,
+        "sequence": 1,
+        "kind": "deposit",
+        "amount": "5.00000000",
         "currency": "USD",
         "balance_after": "105.00000000",
         "trade_sequence": 0,
-        "counterpart_id": None,
-    }
-    fields |= dict.fromkeys(
-        ("counterpart_id", "symbol", "day", "reason", "actor", "request_id", "idempotency_key")
-    )
-    fields |= {"source": "bootstrap", "created_at": AT} | changes
+        "source": "bootstrap",
+        "created_at": AT,
+    } | changes
     names = CashRow._fields[:-2]
     return build_cash_row(tuple(fields[name] for name in names), GENESIS)
 
