@@ -5,6 +5,7 @@ Requests are pydantic models. Responses are plain dicts that models describe.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -38,6 +39,7 @@ from app.wire.fields import (
 )
 from app.wire.problems import Problem
 
+_REPORTED = attrgetter(*Report._fields)
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
@@ -117,12 +119,12 @@ class TradeIn(ExecutionTimeIn):
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":
         if (self.gmv is None) == (self.price is None):
-            raise PydanticCustomError("priced_once", "Give either gmv or price.", {"field": "gmv"})
+            raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
     def report(self) -> Report:
         """Return the report."""
-        return Report._make(getattr(self, name) for name in Report._fields)
+        return Report(*_REPORTED(self))
 
 
 class BatchIn(BaseModel):
@@ -185,7 +187,7 @@ class TradeOut(BaseModel):
         examples=["USD"], description="The instrument's, where it is not the portfolio's own"
     )
     fx_rate: str | None = Field(
-        examples=["83.50"], description="What one unit of `currency` was worth in the portfolio's"
+        examples=[None], description="Value of one unit of `currency` in the portfolio's; null: the same"
     )
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="The same as `executed_at`")

@@ -64,9 +64,7 @@ def _from_number(text: str) -> Decimal:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
     if len(_PADDING.sub("", text)) > JSON_NUMBER_DIGITS:
-        message = (
-            f"More than {JSON_NUMBER_DIGITS} digits do not survive as a JSON number: send it as a string."
-        )
+        message = f"A JSON number has at most {JSON_NUMBER_DIGITS} exact digits; send a string."
         raise PydanticCustomError("amount", message)
     return amount
 
@@ -129,7 +127,7 @@ def clean(value: str) -> str:
     """Return the text trimmed and in NFC. A pydantic error names the forbidden characters."""
     text = clean_text(value)
     if text is None:
-        raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
+        raise PydanticCustomError("text", "Must not contain control, formatting or unpaired characters.")
     return text
 
 
@@ -137,7 +135,7 @@ def clean_name(value: str) -> str:
     """Return the name trimmed and in NFC. A pydantic error rejects invisible characters."""
     name = visible_name(clean(value))
     if name is None:
-        raise PydanticCustomError("text", "Must not hold invisible characters.")
+        raise PydanticCustomError("text", "Must not contain invisible characters.")
     return name
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database import connect_engine, unit_of_work
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.service import ApiClient
 

@@ -126,9 +126,9 @@ def test_the_terms_are_set_under_an_alias_and_aliases_stay_unless_sent(class_sha
 def test_an_alias_names_no_other_instrument(class_shares):
     class_shares.put("/instruments/AAPL", {**TERMS, "aliases": ["APPLE"]})
     for aliases, number, sentence in (
-        (["MINE", "BRK.B"], 1, "BRK.B is an instrument of its own. Leave it out."),
-        (["AAPL"], 0, "AAPL is an instrument of its own. Leave it out."),
-        (["APPLE"], 0, "APPLE is an alias of AAPL. Remove it there first."),
+        (["MINE", "BRK.B"], 1, "BRK.B is an instrument itself; leave it out."),
+        (["AAPL"], 0, "AAPL is an instrument itself; leave it out."),
+        (["APPLE"], 0, "APPLE is an alias of AAPL; remove it there first."),
     ):
         answer = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": aliases})
         assert answer.status_code == 422

@@ -88,7 +88,7 @@ def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
         raise RightsExceeded(
-            f"You cannot give {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
+            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
         )
 
 

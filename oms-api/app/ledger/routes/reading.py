@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastRequest, FastResponse, FastRoute
+from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
@@ -227,7 +228,7 @@ def parse_portfolio_name(text: str) -> str:
     name = clean_text(text[: MAX_NAME_LENGTH + 1])
     if name is None or len(name) > MAX_NAME_LENGTH:
         message = f"At most {MAX_NAME_LENGTH} characters, none of them control or formatting characters."
-        raise Invalid("The name cannot be that of a portfolio.", [FieldError("name", message, "text")])
+        raise Invalid("The name is not valid; see `errors`.", [FieldError("name", message, "text")])
     return name
 
 
@@ -284,8 +285,10 @@ def _as_of(text: str | None, now: datetime) -> AsOf | None:
         instant = parse_instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
-        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
+        raise Invalid(
+            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+        ) from None
     if instant > now:
         message = "Must not be in the future."
-        raise Invalid("as_of is in the future.", [FieldError("as_of", message, "future")])
+        raise Invalid("`as_of` must not be in the future.", [FieldError("as_of", message, "future")])
     return instant

@@ -137,7 +137,9 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
         return queries.sequence_at(connection, tenant_id, book, as_of)
     if as_of > book.last_sequence:
         message = f"The ledger of this portfolio ends at {book.last_sequence}."
-        raise Invalid("There is no such sequence number yet.", [FieldError("as_of", message, "beyond_end")])
+        raise Invalid(
+            "`as_of` is beyond the last sequence number.", [FieldError("as_of", message, "beyond_end")]
+        )
     return as_of
 
 

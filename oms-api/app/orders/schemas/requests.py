@@ -52,7 +52,9 @@ def _parse_time(value: Any) -> datetime:  # the raw JSON value
 
 def _printable(value: str) -> str:
     if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise PydanticCustomError("client_order_id", "Must be printable ASCII, without blanks at its ends.")
+        raise PydanticCustomError(
+            "client_order_id", "Must be printable ASCII, without spaces at its start or end."
+        )
     return value
 
 

@@ -257,4 +257,4 @@ def _check(order: Order, at: str) -> None:
     is_exit = order.role in SHARING or order.role is Role.FOLLOWER
     errors = shape_errors(ticket) or validate_expiry(ticket, at) or (exit_errors(ticket) if is_exit else [])
     if errors:
-        raise Invalid("The order cannot be changed so.", errors)
+        raise Invalid("The changed order is not valid; see `errors`.", errors)

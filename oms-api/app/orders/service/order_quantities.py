@@ -36,5 +36,5 @@ def find_quantity_denial(order: Order) -> Denial | None:
     """Return the denial of an order whose notional gives no quantity, None for any other order."""
     if order.quantity:
         return None
-    message = "The notional buys not even one lot, or there is no price to tell how much it buys."
+    message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
     return Denial(_UNSIZED, message, asked=order.notional)

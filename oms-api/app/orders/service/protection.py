@@ -115,7 +115,7 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
         return denial
-    message = f"There is no profit at {_text(leg.limit_price)}: the entry fills at {shortest(level)}."
+    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {shortest(level)}."
     nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
     return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
@@ -126,7 +126,9 @@ def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> 
         return None
     is_above = order.side == "BUY"
     side = "above" if is_above else "below"
-    message = f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, or it fills at once."
+    message = (
+        f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, else it fills at once."
+    )
     nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
 
@@ -153,9 +155,11 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
     if successor.quantity <= max(most, order.quantity):
         return None
-    message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
+    message = (
+        f"An exit may have at most the quantity that its entry filled or can still fill: {shortest(most)}."
+    )
     if order.role is Role.CLOSING:
-        message = f"A close takes at most what is held: {shortest(most)}."
+        message = f"A closing order may have at most the quantity of the position: {shortest(most)}."
     return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
 
 

@@ -78,8 +78,8 @@ def test_a_latched_strategy_is_denied_with_its_numbers():
         *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
     )
     assert denial.message == (
-        "The strategy 'momentum' executed 7 orders in AAPL within a minute, and 5 latch it: "
-        "a person has to release L1."
+        "The strategy 'momentum' executed 7 orders in AAPL within a minute; the limit is 5, and a person "
+        "must release latch L1."
     )
 
 
@@ -507,7 +507,8 @@ def test_a_stale_quote_is_told_with_its_age():
     denial = denial_of(risk(feed_silence=SILENT))
     assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
     assert denial.message == (
-        "The price feed of AAPL has been silent for 31 seconds, more than 30. Use a passive limit, or wait."
+        "The price feed of AAPL has been silent for 31 seconds, more than 30. "
+        "Send a limit order that does not cross, or wait."
     )
 
 

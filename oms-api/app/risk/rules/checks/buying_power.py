@@ -37,7 +37,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     return Denial(
         "BUYING_POWER",
-        f"This needs {format_amount(needed)} of buying power; there is {format_amount(power)}.",
+        f"The order needs {format_amount(needed)} of buying power, and {format_amount(power)} is available.",
         power,
         needed,
     )

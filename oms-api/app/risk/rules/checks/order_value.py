@@ -14,7 +14,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """
     price = price_of(risk.order, risk.prices)
     if price is None:
-        return Denial("NO_REFERENCE_PRICE", f"There is no price of {risk.order.symbol} to value this by.")
+        return Denial(
+            "NO_REFERENCE_PRICE",
+            f"There is no price of {risk.order.symbol} to value the order; publish a quote.",
+        )
     most = risk.limits.max_order_value
     if most is None:
         return None
