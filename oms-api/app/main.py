@@ -36,6 +36,8 @@ from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
+# uvicorn kills a worker that does not respond in time. A worker responds once it has imported this module.
+WORKER_START_SECONDS = 60
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
@@ -53,6 +55,7 @@ ROUTERS = (
     ),
     *(cost_routes.router, health_routes.router),
 )
+WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
@@ -175,6 +178,7 @@ def run() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=20,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
     )
     return 0
 

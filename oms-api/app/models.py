@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
 from app.audit.models import AuditHead, AuditRow
+from app.calendars.models import CalendarDayRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -24,6 +25,7 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "CalendarDayRow",
     "CashMovement",
     "Event",
     "Execution",

@@ -7,7 +7,7 @@ from app.database import Amount, Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

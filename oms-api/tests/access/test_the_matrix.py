@@ -1,4 +1,4 @@
-"""Role × operation: every operation of the document, asked by every role, scope and stranger."""
+"""Role × operation: every operation of the document, called with every role, scope and a foreign key."""
 
 import pytest
 
@@ -46,6 +46,7 @@ EXPECTED = {
     "POST /costs:estimate": EVERYBODY,
     "GET /calendar": EVERYBODY,
     "GET /clock": EVERYBODY,
+    "PUT /calendar/{market}/{date}": "",
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,

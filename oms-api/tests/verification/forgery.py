@@ -1,4 +1,4 @@
-"""Forging rows as a superuser does, one column or one row at a time; nothing of it stays."""
+"""Forge rows as a superuser, by column or row; every forgery is rolled back."""
 
 import re
 from collections.abc import Callable, Iterator

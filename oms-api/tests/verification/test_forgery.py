@@ -1,4 +1,4 @@
-"""Whatever a superuser forges, `app.verify` finds, save what the runbook lists as unproven."""
+"""`app.verify` finds every forged column, except those that the runbook lists as unprovable."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A service with a bit of everything in its tables: what verification has to prove."""
+"""A service with rows in every table, for tests of verification."""
 
 from typing import Any
 
@@ -32,6 +32,9 @@ def _create_tenant(service: Service) -> ApiClient:
     api.claim_workspace("T2")
     _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
     _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    for name in ("Founders' day", "Jubilee"):
+        day = {"kind": "special", "sessions": [{"open": "10:00", "close": "11:00"}], "source": "a circular"}
+        _ok(operator.put("/calendar/XNSE/2026-12-05", day | {"name": name}))
     for currency in ("EUR", "USD"):
         _ok(api.patch("/tenants/acme", {"base_currency": currency}))
     for cash in ("250000", "1000000"):

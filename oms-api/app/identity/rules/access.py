@@ -91,6 +91,7 @@ class Operation(StrEnum):
     MANAGE_TENANT = "manage_tenant"
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
+    SET_CALENDAR = "set_calendar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
+    Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

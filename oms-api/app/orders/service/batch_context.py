@@ -25,6 +25,7 @@ from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
@@ -52,9 +53,7 @@ class Exposure:
 
     books: dict[PositionKey, SymbolBook] = field(default_factory=dict)
     quotes: dict[PositionKey, Quote | None] = field(default_factory=dict)
-    rates: dict[PositionKey, Decimal] = field(
-        default_factory=dict
-    )  # by position, only of those in another currency
+    rates: dict[PositionKey, Decimal] = field(default_factory=dict)  # only of other currencies
     stale: set[PositionKey] = field(default_factory=set)
     total: Totals = NOTHING
 
@@ -126,6 +125,13 @@ class BatchContext:
         for portfolio_key in keys:
             self._load_cached_exposure(portfolio_key, stamps[portfolio_key])
         self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
+        if any(map(self._enforces_sessions, keys)):
+            self.services.calendars.refresh(self.connection)
+
+    def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
+        state = self.books.portfolio(*portfolio_key)
+        setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
+        return setting is not Enforcement.OFF
 
     def _load_positions(self, stamps: dict[PortfolioKey, str]) -> None:
         missing = []

@@ -145,6 +145,7 @@ class MarketWatcher:
 
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""
+        self._calendars.refresh(connection)
         waiting = find_symbols_waiting_for_session(connection, at)
         opened: dict[int, list[str]] = {}
         for key, terms in (find_instruments(connection, waiting) if waiting else {}).items():
