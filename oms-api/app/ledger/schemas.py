@@ -245,7 +245,10 @@ class SummaryOut(BaseModel):
     enforce_sessions: Literal[False, "hold", "deny"] = Field(
         description="What becomes of orders outside their sessions", examples=["hold"]
     )
-    approval: dict[str, Any] | None = Field(description="Which orders need approval")
+    approval: dict[str, Any] | None = Field(
+        description="Which orders need approval; null: none",
+        examples=[{"mode": "above_value", "value": "50000", "approvers": ["role:risk"]}],
+    )
     participation: str | None = Field(
         examples=["0.1"], description="The share of a quote's size that its orders fill at most"
     )
