@@ -246,8 +246,8 @@ class SummaryOut(BaseModel):
         description="What becomes of orders outside their sessions", examples=["hold"]
     )
     approval: dict[str, Any] | None = Field(
-        description="Which orders need approval",
-        examples=[{"mode": "always", "approvers": ["role:risk"], "expires_minutes": 30}],
+        description="Which orders need approval; null: none",
+        examples=[{"mode": "above_value", "value": "50000", "approvers": ["role:risk"]}],
     )
     participation: str | None = Field(
         examples=["0.1"], description="The share of a quote's size that its orders fill at most"

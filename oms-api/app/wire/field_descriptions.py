@@ -230,9 +230,6 @@ MODEL_FIELDS: dict[str, FieldText] = {
     name: FieldText(*text)
     for name, text in {
         "ApprovalIn.mode": ("Which orders need approval", "above_value"),
-        "ApprovalEstimateOut.gross_exposure": ("Gross exposure, in the portfolio's currency", "0.00"),
-        "ApprovalEstimateOut.net_exposure": ("Net exposure, in the portfolio's currency", "0.00"),
-        "ApprovalEstimateOut.equity": ("Cash and market value, in the portfolio's currency", "1000000.00"),
         "ApprovalOut.order": ("The order that waits", NESTED),
         "ApprovalOut.requested_by": ("Person or key that placed the order", "slack:T1:U1"),
         "ApprovalOut.requested_at": ("Time of the request, in UTC", _AT),

@@ -243,7 +243,7 @@ def test_a_row_moved_to_another_portfolio_is_named(books):
 
 
 PROJECTED = {
-    "cash": "'7.77000000'", "moved_cash": "'7.77000000'", "realized_pnl": "'7.77000000'", "total_buys": "0",
+    "cash": "'7.77000000'", "realized_pnl": "'7.77000000'", "total_buys": "0",
     "total_trades": "0, total_buys = 0",
     "last_sequence": "1000", "last_hash": f"'{'f' * 64}'", "last_trade_id": "NULL", "last_created_at": "NULL",
     "moved_cash": "'7.77000000'", "cash_sequence": "1000", "cash_hash": f"'{'f' * 64}'",

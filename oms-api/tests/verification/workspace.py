@@ -134,8 +134,7 @@ def _request_overrides(api: ApiClient) -> None:
     """Let one order wait for approval, one be approved and one be rejected."""
     _ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
     trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
-    api.quote("AAPL", "97", "98", "98")
-    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET"}
+    body = {"portfolio_name": "Growth", "symbol": "TSLA", "side": "BUY", "type": "MARKET"}
     for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
         denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
         waiting = _ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))

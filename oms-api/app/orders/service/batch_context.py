@@ -53,9 +53,7 @@ class Exposure:
 
     books: dict[PositionKey, SymbolBook] = field(default_factory=dict)
     quotes: dict[PositionKey, Quote | None] = field(default_factory=dict)
-    rates: dict[PositionKey, Decimal] = field(
-        default_factory=dict
-    )  # by position, only of those in another currency
+    rates: dict[PositionKey, Decimal] = field(default_factory=dict)  # only of other currencies
     stale: set[PositionKey] = field(default_factory=set)
     total: Totals = NOTHING
 
