@@ -17,9 +17,11 @@ from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.duties.service import Duty, DutyRunner
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
+from app.health.rules import Component, describe_feed
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -33,6 +35,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
 from app.ledger.service.recording import Recording
 from app.ledger.service.trade_service import TradeService
+from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
@@ -47,6 +50,8 @@ from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.performance.queries import find_baselines
+from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
@@ -55,6 +60,8 @@ from app.startup import Parts
 from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
+
+CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +90,23 @@ class Components:
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
+    valuer: Valuer
+    duty_runner: DutyRunner
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
         market_watcher = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
+        is_embedded = self.settings.duties == "embedded"
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
-            first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
+            first_to_close=(
+                *(self.duty_runner.close, self.passwords.close, self.transactions.close),
+                self.changes.close,
+            ),
             sharing=self.sharing,
-            background_tasks=(market_watcher.run,),
+            background_tasks=(market_watcher.run, *([self.duty_runner.run] if is_embedded else [])),
         )
 
     def state(self) -> dict[str, Any]:
@@ -107,6 +120,8 @@ class Components:
             "order_desk": self.order_service,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
+            "valuer": self.valuer,
+            "duty_runner": self.duty_runner,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -144,7 +159,16 @@ class Components:
             ),
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
+            self.duty_runner.report,
+            self._describe_feed,
+            has_redis=self.settings.redis_url is not None,
+            has_worker=self.settings.duties == "worker",
         )
+
+    def _describe_feed(self) -> Component:
+        silence = self.market.feed_silence(self.now())
+        seconds = None if silence is None else round(silence.total_seconds(), 3)
+        return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
@@ -154,7 +178,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls = _market(settings, readers), Controls()
+    market, controls = create_market(settings, readers), Controls()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
@@ -188,7 +212,20 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=OrderService(writer, market, now, readers),
+        valuer=Valuer(market.quotes_for, find_baselines),
+        duty_runner=create_duty_runner(settings, engine, market, now),
     )
+
+
+def create_duty_runner(settings: Settings, engine: Engine, market: Market, now: Now) -> DutyRunner:
+    """Return the runner of all duties of the service."""
+    interval = timedelta(seconds=settings.equity_interval_seconds)
+    snapshots = SnapshotService(engine, market.quotes_at, interval, now)
+    duties = [
+        Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
+        Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
+    ]
+    return DutyRunner(engine, duties, now)
 
 
 def _writer(
@@ -215,7 +252,8 @@ def _price_source(settings: Settings) -> PriceSource:
     return make(settings.simulation_seed)
 
 
-def _market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers) -> Market:
+    """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
     return Market(_price_source(settings), readers, silence)
 

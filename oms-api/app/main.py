@@ -106,7 +106,9 @@ def _edge(app: Application, components: Components) -> Edge:
     fast = {
         ("POST", recording.TRADE_PATH): recording.fast_report(authentication, components.trade_service),
         ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(authentication, components.order_service),
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(authentication, components.readers),
+        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
+            authentication, components.readers, components.valuer, components.now
+        ),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(

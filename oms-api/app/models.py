@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
 from app.audit.models import AuditHead, AuditRow
+from app.duties.models import DutyRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -16,6 +17,7 @@ from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
+from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "DutyRow",
+    "EquitySnapshot",
     "Event",
     "Execution",
     "InstrumentAliasRow",

@@ -5,8 +5,10 @@ from typing import Annotated
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
+from app.ledger.service.valuation import Valuer
 from app.wire.dependencies import part
 
 TheTradeService = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]
+TheValuer = Annotated[Valuer, part("valuer")]

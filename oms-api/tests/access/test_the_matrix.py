@@ -21,6 +21,7 @@ EXPECTED = {
     "GET /portfolios": EVERYBODY,
     "GET /trades": EVERYBODY,
     "GET /trades/{trade_id}": EVERYBODY,
+    "GET /health/detailed": EVERYBODY,
     "GET /metrics": "",  # keys of the first tenant alone: it counts all tenants' work
     "GET /roles": EVERYBODY,
     "GET /positions": EVERYBODY,

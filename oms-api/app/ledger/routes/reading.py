@@ -12,7 +12,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app.database import Readers
+from app.clock import Now
+from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
 from app.edge import TAIL, FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
@@ -20,12 +21,15 @@ from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
+from app.ledger.dependencies import TheValuer
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
-from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out, value_out
 from app.ledger.service import reading
 from app.ledger.service.reading import AsOf, Statement
+from app.ledger.service.valuation import Valuer, value_statements
 from app.money import fixed, money_text
 from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -152,19 +156,29 @@ async def get_portfolio(
     name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     readers: TheReaders,
     query: Annotated[MomentQuery, Query()],
+    valuer: TheValuer,
     now: TheClock,
 ) -> Response:
-    """Get a portfolio with its positions, now or as of an earlier time."""
-    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, now())
+    """Get a portfolio with its positions, now or as of an earlier time.
+
+    Positions are valued at the current marks. As of an earlier time they are not valued.
+    """
+    at = now()
+    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
-    found = await readers.run(
-        lambda connection: reading.get_statement(connection, caller.tenant_id, portfolio_name, moment),
-        caller.tenant_id,
-    )
+
+    def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
+        found = reading.get_statement(connection, caller.tenant_id, portfolio_name, moment)
+        if moment is not None:
+            return found, None
+        values = value_statements(connection, valuer, caller.tenant_id, {portfolio_name: found}, at)
+        return found, values[portfolio_name]
+
+    statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return answer(_statement(found))
+    return answer(_statement(statement, value))
 
 
 @router.get(
@@ -193,10 +207,13 @@ async def list_portfolios(
     return answer(content, headers=link(request, cursor))
 
 
-def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRoute:
+def fast_portfolio(authentication: Authentication, readers: Readers, valuer: Valuer, now: Now) -> FastRoute:
     """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
-    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, _bodies)
+    def read(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        return _bodies(connection, keys, valuer, now())
+
+    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read)
 
     async def serve(request: FastRequest) -> FastResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
@@ -209,9 +226,20 @@ def fast_portfolio(authentication: Authentication, readers: Readers) -> FastRout
     return serve
 
 
-def _bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-    found = reading.get_statements(connection, keys)
-    return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
+def _bodies(
+    connection: Connection, keys: Sequence[tuple[int, str]], valuer: Valuer, at: datetime
+) -> dict[tuple[int, str], bytes]:
+    names: dict[int, list[str]] = {}
+    for tenant_id, key in keys:
+        names.setdefault(tenant_id, []).append(key)
+    bodies: dict[tuple[int, str], bytes] = {}
+    for tenant_id, name_keys in names.items():
+        set_tenant_scope(connection, [tenant_id])
+        found = reading.get_statements(connection, tenant_id, name_keys)
+        values = value_statements(connection, valuer, tenant_id, found, at)
+        for key, statement in found.items():
+            bodies[tenant_id, key] = orjson.dumps(_statement(statement, values[key]))
+    return bodies
 
 
 def parse_portfolio_name(text: str) -> str:
@@ -227,7 +255,7 @@ def _listed(trade: ListedTrade) -> dict[str, Any]:
     return trade_out(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: Statement) -> dict[str, Any]:
+def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
         _position_name(held.symbol, held.product): _shown(held.quantity, held.cost, held.realized_pnl)
         for held in statement.holdings
@@ -238,6 +266,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
         **reading.build_summary(statement.book),
         "charges": money_text(fixed(charges)),
         "net_realized_pnl": money_text(fixed(net)),
+        **value_out(value),
         "positions": positions,
     }
 

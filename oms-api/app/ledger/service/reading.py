@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
@@ -52,20 +51,19 @@ def get_statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf
     return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
 
 
-def get_statements(
-    connection: Connection, keys: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], Statement]:
-    """Return the portfolios (tenant id, name key) that exist, by one statement for each tenant."""
-    names: dict[int, list[str]] = {}
-    for tenant_id, key in keys:
-        names.setdefault(tenant_id, []).append(key)
-    return {
-        (tenant_id, found): Statement(*state)
-        for tenant_id, name_keys in names.items()
-        for found, state in queries.find_books(
-            set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys
-        ).items()
-    }
+def get_statement_at_instant(
+    connection: Connection, tenant_id: int, book: Book, instant: datetime
+) -> Statement:
+    """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
+    return _statement_at(
+        connection, tenant_id, book, queries.sequence_at(connection, tenant_id, book, instant)
+    )
+
+
+def get_statements(connection: Connection, tenant_id: int, name_keys: Sequence[str]) -> dict[str, Statement]:
+    """Return the portfolios that exist, by name key, by one statement."""
+    found = queries.find_books(connection, tenant_id, name_keys)
+    return {key: Statement(*state) for key, state in found.items()}
 
 
 def nearest_names(

@@ -1,6 +1,7 @@
 """Historical value at risk: what the current positions would have lost on each of the last days."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
 from typing import NamedTuple
@@ -39,6 +40,13 @@ def compute_daily_profits(
             moved = CONTEXT.divide(current, previous) - ONE
             profits[day] += CONTEXT.multiply(value, moved)
     return profits
+
+
+def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list[Decimal]]:
+    """Return the closes of each symbol on those days that all symbols have, in time order."""
+    days = set.intersection(*(set(one) for one in closes.values())) if closes else set()
+    ordered = sorted(days)
+    return {symbol: [one[day] for day in ordered] for symbol, one in closes.items()}
 
 
 def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None:

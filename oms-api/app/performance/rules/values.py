@@ -23,6 +23,36 @@ class EquityPoint(NamedTuple):
     is_close: bool
 
 
+class Snapshot(NamedTuple):
+    """The value of a portfolio at an instant, as `models.EquitySnapshot` documents it."""
+
+    tenant_id: int
+    portfolio_id: int
+    at: datetime
+    kind: str
+    cash: Decimal
+    market_value: Decimal
+    gross_exposure: Decimal
+    equity: Decimal
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    charges: Decimal
+    flows: Decimal
+
+    @property
+    def amounts(self) -> tuple[Decimal, ...]:
+        """The amounts, in the order of the fields."""
+        return self[4:]
+
+
+class KeptSnapshot(NamedTuple):
+    """A close or a flow, with the gross exposure then and the charges paid so far."""
+
+    point: EquityPoint
+    gross_exposure: Decimal
+    charges: Decimal
+
+
 class DailyReturn(NamedTuple):
     """The simple return from one close to the next. None if the equity was zero or below in between."""
 

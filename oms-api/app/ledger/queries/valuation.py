@@ -1,0 +1,48 @@
+"""Read what the value of portfolios is computed from."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
+
+from app.database import find_matching_rows
+from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.rules.equity import OpenPosition, PortfolioKey
+from app.money import ZERO
+
+_TRADES = cast("Table", Trade.__table__)
+_ROW = ("tenant_id", "portfolio_id", "sequence")
+
+
+def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]) -> list[OpenPosition]:
+    """Return the open positions of the portfolios that match the conditions."""
+    table = PositionRow.__table__.c
+    columns = (
+        *(table.tenant_id, table.portfolio_id, table.symbol, table.product, table.quantity, table.cost),
+        *(table.currency, table.local_cost, table.last_sequence, Portfolio.base_currency),
+    )
+    same = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
+    statement: Select[Any] = (
+        select(*columns).join(Portfolio, same).where(PositionRow.quantity != ZERO, *conditions)
+    )
+    keys: dict[tuple[int, int], PortfolioKey] = {}
+    found = []
+    for tenant_id, portfolio_id, *rest in connection.execute(statement):
+        key = keys.get((tenant_id, portfolio_id))
+        if key is None:
+            key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
+        found.append(OpenPosition(key, *rest))
+    return found
+
+
+def find_trade_prices(
+    connection: Connection, rows: Iterable[tuple[PortfolioKey, int]]
+) -> dict[tuple[PortfolioKey, int], Decimal]:
+    """Return the prices of rows of the ledger, by portfolio and sequence."""
+    keys: Sequence[tuple[int, int, int]] = [(*portfolio, sequence) for portfolio, sequence in rows]
+    found = find_matching_rows(connection, _TRADES, (*_ROW, "price"), _ROW, keys)
+    return {
+        (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
+        for tenant_id, portfolio_id, sequence, price in found
+    }
