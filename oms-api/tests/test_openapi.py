@@ -89,6 +89,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/positions"),
         ("GET", "/api/v1/positions/{portfolio}/{symbol}"),
         ("POST", "/api/v1/positions:close"),
+        ("PUT", "/api/v1/positions/{portfolio}/{symbol}/exits"),
         ("GET", "/api/v1/limits"),
         ("PUT", "/api/v1/limits"),
         ("GET", "/api/v1/kill-switch"),
@@ -99,6 +100,11 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("GET", "/api/v1/pnl"),
+        ("GET", "/api/v1/pnl/today"),
+        ("GET", "/api/v1/daily-stats"),
+        ("GET", "/api/v1/round-trips"),
+        ("GET", "/api/v1/lots"),
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),
@@ -162,8 +168,10 @@ def test_the_examples_are_taken_as_they_are(document, api):
 
 def sent(api, method, path, body):
     """Send a body to what a desk has: a trade, and an order that waits."""
+    trade = api.trade()
     here = {
-        "trade_id": api.trade()["trade_id"],
+        "trade_id": trade["trade_id"],
+        "portfolio": trade["portfolio_name"],
         "order_id": api.order(type="LIMIT", limit_price="1")["id"],
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }

@@ -75,6 +75,18 @@ class OrderDenied(OmsError):
         self.extensions = {"order_id": order_id, "denial": denial}
 
 
+class ExitsOfEntry(Conflict):
+    """Raise when the exits of a position grow with an entry that can still fill."""
+
+    kind, title = "exits-of-an-entry", "The exits belong to an order that can still fill"
+
+    def __init__(self, order_id: str, symbol: str) -> None:
+        super().__init__(
+            f"The exits of {symbol} grow with the fills of order {order_id}. Cancel that order first, or "
+            "replace its exits one by one."
+        )
+
+
 class NothingToClose(Invalid):
     """Raise when the position to close is flat."""
 

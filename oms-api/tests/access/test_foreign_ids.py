@@ -36,6 +36,7 @@ BODIES = {
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
+    "PUT /positions/{portfolio}/{symbol}/exits": {},
 }
 
 

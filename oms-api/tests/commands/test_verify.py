@@ -86,6 +86,7 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 
 
 @pytest.mark.parametrize("column", [name for name in COLUMNS if name not in ELSEWHERE])
+@pytest.mark.any_database
 def test_a_changed_column_breaks_the_chain_at_its_row(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: CHANGED.get(column, "'7.77000000'")})
@@ -130,6 +131,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize(("column", "literal", "check"), FORGED)
+@pytest.mark.any_database
 def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, literal, check):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: literal})
@@ -152,6 +154,7 @@ def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, l
         ("reverses", "'T0'"),
     ],
 )
+@pytest.mark.any_database
 def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, literal):
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: literal})
@@ -164,6 +167,7 @@ def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, liter
 @pytest.mark.parametrize(
     "column", ["position_quantity", "position_cost", "position_realized_pnl", "cash_delta"]
 )
+@pytest.mark.any_database
 def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: "'7.77000000'"})
@@ -173,6 +177,7 @@ def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, colu
     assert books.reversal.trade_id in lie_of(verdict).place
 
 
+@pytest.mark.any_database
 def test_a_reversal_cannot_name_a_trade_that_comes_later(books):
     later = next(
         row
@@ -186,6 +191,7 @@ def test_a_reversal_cannot_name_a_trade_that_comes_later(books):
     assert Check.REVERSAL in checks_of(verdict)
 
 
+@pytest.mark.any_database
 def test_a_trade_reversed_twice_is_named(books):
     first, second = [row for row in books.rows if row.kind == "reversal"][:2]
     with tampering(books.engine) as connection:
@@ -196,6 +202,7 @@ def test_a_trade_reversed_twice_is_named(books):
     assert second.trade_id in lie_of(verdict).place
 
 
+@pytest.mark.any_database
 def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
     with tampering(books.engine) as connection:
         remove(connection, trade_id=books.trade.trade_id)
@@ -205,6 +212,7 @@ def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
     assert verdict.failed[Check.EVENT]
 
 
+@pytest.mark.any_database
 def test_a_last_row_that_vanished_is_told_by_the_projections(books):
     last = max(books.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with tampering(books.engine) as connection:
@@ -214,6 +222,7 @@ def test_a_last_row_that_vanished_is_told_by_the_projections(books):
     assert verdict.failed[Check.EVENT] == 1
 
 
+@pytest.mark.any_database
 def test_a_row_of_another_tenants_portfolio_has_no_home(books):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, tenant_id="2")
@@ -222,6 +231,7 @@ def test_a_row_of_another_tenants_portfolio_has_no_home(books):
     assert books.trade.trade_id in verdict.first_of[Check.HOME]
 
 
+@pytest.mark.any_database
 def test_a_row_moved_to_another_portfolio_is_named(books):
     elsewhere = next(row.portfolio_id for row in books.rows if row.portfolio_id != books.trade.portfolio_id)
     with tampering(books.engine) as connection:
@@ -240,6 +250,7 @@ PROJECTED = {
 
 
 @pytest.mark.parametrize("column", PortfolioRow._fields[4:])
+@pytest.mark.any_database
 def test_a_portfolios_projection_that_lies_is_named(books, column):
     with tampering(books.engine) as connection:
         connection.execute(
@@ -251,6 +262,7 @@ def test_a_portfolios_projection_that_lies_is_named(books, column):
     assert "'Income'" in lie_of(verdict).place
 
 
+@pytest.mark.any_database
 def test_a_changed_opening_cash_is_told_by_the_first_row(books):
     with tampering(books.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
@@ -269,6 +281,7 @@ LIED = {
 
 
 @pytest.mark.parametrize("column", HoldingRow._fields[4:])
+@pytest.mark.any_database
 def test_a_position_that_lies_is_named(books, column):
     with tampering(books.engine) as connection:
         literal = LIED.get(column, "'7.77000000'")
@@ -297,6 +310,7 @@ GHOST = """
         GHOST.format(tenant=2),
     ],
 )
+@pytest.mark.any_database
 def test_a_position_too_few_or_too_many_is_named(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
@@ -316,6 +330,7 @@ def test_a_position_too_few_or_too_many_is_named(books, statement):
         "UPDATE events SET created_at = '2020-01-01T00:00:00.000000Z' WHERE id = 7",
     ],
 )
+@pytest.mark.any_database
 def test_a_row_without_its_event_is_named(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
@@ -324,6 +339,7 @@ def test_a_row_without_its_event_is_named(books, statement):
     assert "trade T" in lie_of(verdict).place
 
 
+@pytest.mark.any_database
 def test_an_event_told_twice_is_named(books):
     copy = """
         INSERT INTO events (tenant_id, type, payload, created_at)

@@ -10,7 +10,7 @@ from tests.day.simulation import simulate
 
 @pytest.mark.timeout(180)
 def test_a_short_day_adds_up(database_url, tmp_path):
-    day = simulate(database_url, tmp_path, tickets=3_000, seed=1, kills=2, seconds=90)
+    day = simulate(database_url, tmp_path, tickets=1_500, seed=1, kills=2, seconds=90)
     print(day)
     assert not day.faults, "\n".join(day.faults[:20])
     assert day.journal.slowest < 15

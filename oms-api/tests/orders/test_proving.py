@@ -68,6 +68,7 @@ def test_a_true_database_is_clean(busy):
         ("DELETE FROM executions", OrderCheck.TRADE),
     ],
 )
+@pytest.mark.any_database
 def test_each_lie_is_found(busy, statement, check):
     busy.quote("89", "90", "90", ask_size="1")
     spoil(busy, statement)

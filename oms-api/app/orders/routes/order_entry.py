@@ -10,11 +10,12 @@ from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import Asking
 from app.orders.dependencies import TheOrderService
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
-from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, GroupIn, TicketIn
+from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, ExitsIn, GroupIn, TicketIn
 from app.orders.schemas.responses import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.commands import Done
 from app.orders.service.order_service import OrderService
@@ -195,6 +196,30 @@ async def close_position(
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     asking = Asking(caller, request.state.edge.request_id, key)
     return _order(_accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
+
+
+@router.put(
+    "/positions/{portfolio}/{symbol:path}/exits",
+    summary="Set the exits of a position",
+    status_code=200,
+    responses=responses(200, {"model": OrdersOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(
+        ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
+    ),
+    tags=["positions"],
+)
+async def set_exits(
+    caller: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: TheOrderService,
+    key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Set the stop-loss and the take-profit of a position that is held.
+
+    They replace the position's exits and close its whole quantity. The response lists the exit orders.
+    """
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await service.set_exits(asking, portfolio.strip(), symbol, body.product or "", *body.legs())
+    return _orders(_accepted(done), 200)
 
 
 def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:

@@ -89,6 +89,43 @@ class StopLossIn(BaseModel):
     )
 
 
+def read_legs(
+    take_profit: TakeProfitIn | None, stop_loss: StopLossIn | None
+) -> tuple[Target | None, Protection | None]:
+    """Return the exits as plain values."""
+    return (
+        None if take_profit is None else Target(take_profit.limit_price),
+        None if stop_loss is None else Protection(stop_loss.stop_price, stop_loss.limit_price),
+    )
+
+
+def _as_object(name: str) -> BeforeValidator:
+    """Accept a bare price in place of the object with that one field."""
+    return BeforeValidator(lambda value: value if value is None or isinstance(value, dict) else {name: value})
+
+
+class ExitsIn(BaseModel):
+    """The exits of a position. One that is left out or null is removed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
+        None,
+        description="Limit order that takes the profit; a bare price is read as its `limit_price`",
+        examples=[{"limit_price": "190.00"}],
+    )
+    stop_loss: Annotated[StopLossIn | None, _as_object("stop_price")] = Field(
+        None,
+        description="Stop order that limits the loss; a bare price is read as its `stop_price`",
+        examples=[{"stop_price": "160.00"}],
+    )
+    product: Product | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
+
+    def legs(self) -> tuple[Target | None, Protection | None]:
+        """Return the take-profit and the stop-loss."""
+        return read_legs(self.take_profit, self.stop_loss)
+
+
 class TicketIn(BaseModel):
     """An order to place. Prices are per unit; give only those that the type needs.
 
@@ -158,6 +195,7 @@ class TicketIn(BaseModel):
 
     def ticket(self) -> Ticket:
         """Return the ticket."""
+        take_profit, stop_loss = read_legs(self.take_profit, self.stop_loss)
         return Ticket(
             symbol=self.symbol,
             side=self.side,
@@ -176,14 +214,10 @@ class TicketIn(BaseModel):
             reason=self.reason,
             strategy=self.strategy,
             user_id=self.user_id,
-            take_profit=Target(self.take_profit.limit_price) if self.take_profit else None,
-            stop_loss=_protection(self.stop_loss) if self.stop_loss else None,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
             confirm_repeat=self.confirm_repeat,
         )
-
-
-def _protection(leg: StopLossIn) -> Protection:
-    return Protection(leg.stop_price, leg.limit_price)
 
 
 class GroupIn(BaseModel):

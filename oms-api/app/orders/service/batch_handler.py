@@ -32,6 +32,7 @@ from app.orders.service.commands import (
     PreviewOrder,
     QuoteArrived,
     ReplaceOrder,
+    SetExits,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
@@ -41,6 +42,7 @@ from app.orders.service.order_changes import cancel_all, cancel_one, expire, exp
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
+from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
@@ -173,7 +175,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -189,6 +191,8 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return cancel_all(context, command, _portfolios(context, plan, command))
         case ClosePosition():
             return close(context, command)
+        case SetExits():
+            return set_exits(context, command)
         case PreviewOrder():
             return preview(context, command)
         case BrokerReport():

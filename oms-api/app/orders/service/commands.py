@@ -9,7 +9,7 @@ from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import Changes, OrderPreview, OrderView
-from app.orders.rules.values import GroupKind, Ticket
+from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 
 
 class PlaceOrder(NamedTuple):
@@ -90,6 +90,18 @@ class ClosePosition(NamedTuple):
     strategy: str | None = None
 
 
+class SetExits(NamedTuple):
+    """Replace the exits of a position. None removes the exit."""
+
+    origin: Origin
+    portfolio_name: str
+    portfolio_key: str
+    symbol: str
+    product: str
+    take_profit: Target | None
+    stop_loss: Protection | None
+
+
 class QuoteArrived(NamedTuple):
     """Match the working orders of the quote's symbol. With `is_new`, store the quote too."""
 
@@ -125,7 +137,9 @@ class BrokerReport(NamedTuple):
     at: str
 
 
-OrderRequest = PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition
+OrderRequest = (
+    PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition | SetExits
+)
 OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
 Command = LedgerCommand | OrderCommand
 
@@ -146,7 +160,7 @@ Outcome = Recorded | Done | OrderPreview
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
-        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition():
+        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
         case CancelOrder() | ReplaceOrder():
             return (command.origin.tenant_id, f"/{command.order_id}")

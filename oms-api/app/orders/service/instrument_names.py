@@ -12,6 +12,7 @@ from app.orders.service.commands import (
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
+    SetExits,
 )  # fmt: skip
 
 
@@ -31,13 +32,13 @@ def _list_names(command: Command) -> Sequence[Key]:
             return [(command.origin.tenant_id, command.ticket.symbol)]
         case PlaceGroup():
             return [(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
-        case CancelAll() | ClosePosition() if command.symbol is not None:
+        case CancelAll() | ClosePosition() | SetExits() if command.symbol is not None:
             return [] if _is_exact(command) else [(command.origin.tenant_id, command.symbol)]
         case _:
             return []
 
 
-def _is_exact(command: CancelAll | ClosePosition) -> bool:
+def _is_exact(command: CancelAll | ClosePosition | SetExits) -> bool:
     return isinstance(command, ClosePosition) and command.in_spite_of_halt
 
 
@@ -55,7 +56,9 @@ def _replace_names(command: Command, symbols: Mapping[Key, str]) -> Command:
                     for ticket in command.tickets
                 )
             )
-        case CancelAll() | ClosePosition() if command.symbol is not None and not _is_exact(command):
+        case CancelAll() | ClosePosition() | SetExits() if command.symbol is not None and not _is_exact(
+            command
+        ):
             return command._replace(
                 symbol=symbols.get((command.origin.tenant_id, command.symbol), command.symbol)
             )

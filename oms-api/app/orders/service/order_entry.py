@@ -71,9 +71,9 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = add(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
-        _withdraw(context, [first, second], iso(command.origin.at))
+        withdraw(context, [first, second], iso(command.origin.at))
     elif is_pair:
-        _send_pair(context, first, second)
+        send_pair(context, first, second)
     else:
         context.order_store.move(second, Status.HELD, second.created_at, second.placed_by)
         send(context, first)
@@ -261,14 +261,16 @@ def find_quantity_denial(order: Order) -> Denial | None:
     return Denial(_UNSIZED, message, asked=order.notional)
 
 
-def _send_pair(context: BatchContext, first: Order, second: Order) -> None:
-    send(context, first)
-    waiting = context.order_store.get(second.tenant_id, second.id)
-    if waiting.status is Status.INITIALIZED:  # a fill of the first may have cancelled it
-        send(context, waiting)
+def send_pair(context: BatchContext, *orders: Order) -> None:
+    """Send orders of which only one can fill. A fill of the first may have cancelled the second."""
+    for order in orders:
+        waiting = context.order_store.get(order.tenant_id, order.id)
+        if waiting.status is Status.INITIALIZED:
+            send(context, waiting)
 
 
-def _withdraw(context: BatchContext, orders: list[Order], at: str) -> None:
+def withdraw(context: BatchContext, orders: list[Order], at: str) -> None:
+    """Cancel the orders of a group that are not sent, because another of them was denied."""
     for order in orders:
         now = context.order_store.get(order.tenant_id, order.id)
         if now.status is Status.INITIALIZED:

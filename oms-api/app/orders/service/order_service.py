@@ -19,7 +19,7 @@ from app.market_data.service import Market
 from app.money import fixed
 from app.orders.rules.order_views import Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
-from app.orders.rules.values import GroupKind, Ticket
+from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
@@ -33,6 +33,7 @@ from app.orders.service.commands import (
     PreviewOrder,
     QuoteArrived,
     ReplaceOrder,
+    SetExits,
 )
 from app.text import name_key
 
@@ -121,6 +122,21 @@ class OrderService:
         origin = self._origin(asking, "close", _seen(asking, name), symbol, product, _text(quantity), reason)
         facts = (symbol, product, quantity, reason, in_spite_of_halt, strategy)
         return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
+
+    async def set_exits(
+        self,
+        asking: Asking,
+        name: str,
+        symbol: str,
+        product: str,
+        take_profit: Target | None,
+        stop_loss: Protection | None,
+    ) -> Done:
+        """Replace the exits of a position."""
+        legs = (take_profit or (None,)) + (stop_loss or (None, None))
+        origin = self._origin(asking, "exits", _seen(asking, name), symbol, product, *map(_text, legs))
+        key = _seen(asking, name)
+        return await self._done(SetExits(origin, name, key, symbol, product, take_profit, stop_loss))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
         """Store a quote and match the working orders of its symbol."""

@@ -23,10 +23,12 @@ from app.orders.service.commands import (
     PreviewOrder,
     QuoteArrived,
     ReplaceOrder,
+    SetExits,
 )
 
 TenantKey = tuple[int, str]
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, CancelAll)  # commands with a portfolio name
+# Commands with a portfolio name.
+_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
 
 @dataclass(slots=True)

@@ -60,6 +60,13 @@ def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     return None if watched is None else _reached(order, [watched])
 
 
+def exit_denial(context: BatchContext, order: Order, standing: Sequence[Order]) -> Denial | None:
+    """Return the denial of a new exit of a position; the exits that it replaces do not count."""
+    if context.state(order)[0] is TradingState.HALTED:
+        return find_denial(context, order, *standing)
+    return evaluate_exit(risk_input(context, order, *standing), is_change=True) or pair_denial(context, order)
+
+
 def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
     """Return the denial of the successor of an exit, or of an order that has exits."""
     if is_exit_change(context, order, successor):

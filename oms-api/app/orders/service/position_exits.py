@@ -1,0 +1,128 @@
+"""Set the stop-loss and the take-profit of a position that is held already."""
+
+from decimal import Decimal
+
+from app.clock import iso
+from app.errors import Invalid
+from app.orders.errors import ExitsOfEntry, NothingToClose
+from app.orders.rules.contingency import SHARING, closes_only
+from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_order
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.commands import Done, SetExits
+from app.orders.service.groups import cancel, deny
+from app.orders.service.order_changes import actor_of
+from app.orders.service.order_entry import (
+    add,
+    build_result,
+    find_repeated_request,
+    origin_of,
+    send_pair,
+    withdraw,
+)
+from app.orders.service.protection import exit_denial
+from app.orders.service.risk_evaluation import count_message
+
+_REASON = "The position's exits were set anew."
+
+
+def set_exits(context: BatchContext, command: SetExits) -> Done:
+    """Replace the exits of a position by those of the command, for its whole quantity.
+
+    Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
+    still fill. If a check denies one of the new exits, the old ones stay. Exits that are the same already
+    stay as they are.
+    """
+    origin = command.origin
+    known = find_repeated_request(context, origin)
+    if known is not None:
+        return known
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
+    if not held:
+        raise NothingToClose(command.symbol)
+    standing = _list_exits(context, command, portfolio_key, held)
+    made = _build_exits(context, command, portfolio_key, held)
+    if sorted(map(_terms, standing)) == sorted(map(_terms, made)):
+        return build_result(context, origin.tenant_id, [one.id for one in standing])
+    for order in made or standing[:1]:
+        count_message(context, origin, order)
+    added = [add(context, order) for order in made]
+    for order in added:
+        denial = exit_denial(context, order, standing)
+        if denial is not None:
+            deny(context, order, denial, order.created_at)
+            withdraw(context, added, order.created_at)
+            return build_result(context, origin.tenant_id, [one.id for one in added])
+    _cancel_exits(context, command, standing)
+    send_pair(context, *added)
+    return build_result(context, origin.tenant_id, [one.id for one in added])
+
+
+def _list_exits(
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+) -> list[Order]:
+    """Return the open exits of the position, without those of entries that have not filled.
+
+    Raises ExitsOfEntry.
+    """
+    side = "SELL" if held > 0 else "BUY"
+    found = []
+    for order in context.order_store.open_of(portfolio_key, command.symbol):
+        if (order.side, order.product) != (side, command.product) or not _is_exit(order, held):
+            continue
+        entry = context.order_store.parent_of(order)
+        if entry is not None and entry.status not in FINAL:
+            if entry.filled_quantity:
+                raise ExitsOfEntry(entry.id, command.symbol)
+            continue
+        found.append(order)
+    return found
+
+
+def _is_exit(order: Order, held: Decimal) -> bool:
+    return order.role in SHARING and closes_only(order, held)
+
+
+def _build_exits(
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+) -> list[Order]:
+    """Return the orders of the new exits, not stored yet. Raises Invalid."""
+    origin = command.origin
+    entry_ticket = Ticket(
+        symbol=command.symbol,
+        side="BUY" if held > 0 else "SELL",
+        type=OrderType.MARKET,
+        quantity=abs(held),
+        product=command.product,
+        take_profit=command.take_profit,
+        stop_loss=command.stop_loss,
+    )
+    errors = shape_errors(entry_ticket)
+    if errors:
+        raise Invalid(errors[0].message, errors)
+    order_origin = origin_of(context, origin, portfolio_key)
+    entry = new_order("", order_origin, entry_ticket, abs(held))
+    legs = build_exit_tickets(entry, entry_ticket)
+    ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
+    made = [
+        new_order(order_id, order_origin, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
+        for order_id, (role, ticket) in zip(ids, legs, strict=True)
+    ]
+    made = [order._replace(request_hash=origin.request_hash) for order in made]
+    return [made[0]._replace(idempotency_key=origin.idempotency_key), *made[1:]] if made else []
+
+
+def _terms(order: Order) -> tuple[str, ...]:
+    """Return what makes two exits the same."""
+    facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
+    return tuple(map(str, facts))
+
+
+def _cancel_exits(context: BatchContext, command: SetExits, standing: list[Order]) -> None:
+    at, actor = iso(command.origin.at), actor_of(command.origin)
+    for known in standing:
+        order = context.order_store.now(known)  # the end of its sibling may have cancelled it
+        if order.status not in FINAL:
+            cancel(context, order, at, actor, reason=_REASON)

@@ -1,0 +1,119 @@
+"""Routes of reports on the ledger."""
+
+from datetime import UTC, datetime, time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.identity.dependencies import Reader
+from app.market_data.dependencies import TheMarket
+from app.reports.queries import ReportFilter
+from app.reports.rules.profit import Grouping
+from app.reports.schemas.requests import LotQuery, ProfitQuery, ReportQuery, RoundTripQuery, TodayQuery
+from app.reports.schemas.responses import (
+    DayStatsOut,
+    LotsOut,
+    ProfitReportOut,
+    RoundTripOut,
+    serialize_closed_lot,
+    serialize_days,
+    serialize_open_lot,
+    serialize_profit,
+    serialize_round_trip,
+)
+from app.reports.service import report_days, report_lots, report_profit, report_round_trips
+from app.text import name_key
+from app.wire.answers import answer, responses
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(tags=["reports"])
+
+
+@router.get(
+    "/pnl", summary="Get profit and loss by group", responses=responses(200, {"model": ProfitReportOut})
+)
+async def get_profit(
+    caller: Reader,
+    query: Annotated[ProfitQuery, Query()],
+    readers: TheReaders,
+    market: TheMarket,
+    now: TheClock,
+) -> Response:
+    """Get realised P&L and charges of a period by portfolio, strategy, symbol, day or user.
+
+    Rows count when they were booked, so a reversal changes the day on which it was made.
+    """
+    at, filters = now(), query.filter(caller)
+    report = await readers.run(
+        lambda connection: report_profit(connection, market, caller.tenant_id, query.by, filters, at),
+        caller.tenant_id,
+    )
+    return answer(serialize_profit(query.by, filters, report))
+
+
+@router.get(
+    "/pnl/today", summary="Get profit and loss of today", responses=responses(200, {"model": ProfitReportOut})
+)
+async def get_todays_profit(
+    caller: Reader,
+    query: Annotated[TodayQuery, Query()],
+    readers: TheReaders,
+    market: TheMarket,
+    now: TheClock,
+) -> Response:
+    """Get the P&L since 00:00 UTC by portfolio, with the unrealised P&L of what is open now."""
+    at = now()
+    start = datetime.combine(at.date(), time(tzinfo=UTC))
+    key = None if query.portfolio is None else name_key(query.portfolio.strip())
+    filters = ReportFilter(key, since=start, portfolios=caller.portfolios)
+    report = await readers.run(
+        lambda connection: report_profit(
+            connection, market, caller.tenant_id, Grouping.PORTFOLIO, filters, at
+        ),
+        caller.tenant_id,
+    )
+    return answer(serialize_profit(Grouping.PORTFOLIO, filters, report))
+
+
+@router.get(
+    "/daily-stats", summary="List daily statistics", responses=responses(200, {"model": list[DayStatsOut]})
+)
+async def list_daily_stats(
+    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders
+) -> Response:
+    """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
+    filters = query.filter(caller)
+    days = await readers.run(
+        lambda connection: report_days(connection, caller.tenant_id, filters), caller.tenant_id
+    )
+    return answer(serialize_days(days.items()))
+
+
+@router.get(
+    "/round-trips", summary="List round trips", responses=responses(200, {"model": list[RoundTripOut]})
+)
+async def list_round_trips(
+    caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: TheReaders
+) -> Response:
+    """List positions that were opened and closed, the latest first."""
+    filters = query.filter(caller)
+    trips = await readers.run(
+        lambda connection: report_round_trips(connection, caller.tenant_id, filters, query.limit, query.skip),
+        caller.tenant_id,
+    )
+    return answer(list(map(serialize_round_trip, trips)))
+
+
+@router.get("/lots", summary="List tax lots", responses=responses(200, {"model": LotsOut}))
+async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: TheReaders) -> Response:
+    """List the open and closed lots of a portfolio by first in, first out."""
+    filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
+    found = await readers.run(
+        lambda connection: list(report_lots(connection, caller.tenant_id, filters)), caller.tenant_id
+    )
+    return answer(
+        {
+            "open": [serialize_open_lot(lot) for lots in found for lot in lots.open],
+            "closed": [serialize_closed_lot(lot) for lots in found for lot in lots.closed],
+        }
+    )

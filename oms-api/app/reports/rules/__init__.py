@@ -1,0 +1,1 @@
+"""Rules of reports, without I/O."""

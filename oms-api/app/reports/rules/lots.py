@@ -1,0 +1,123 @@
+"""Tax lots, first in, first out. They are a report beside the average cost that the books use."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
+from app.money import ZERO, ratio, share
+from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+
+
+class Lot(NamedTuple):
+    """What is left of an opening trade, in the portfolio's currency.
+
+    `charges` are its part of the trade's.
+    """
+
+    book: BookKey
+    side: Side
+    quantity: Decimal
+    value: Decimal
+    charges: Decimal
+    opened_at: str
+    trade_id: str
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Value per unit."""
+        return ratio(self.value, self.quantity)
+
+
+class ClosedLot(NamedTuple):
+    """A part of a lot that a later trade closed.
+
+    `cost` is what was paid for the quantity (for a short: what it was bought back for), `proceeds` what it
+    was sold for. `charges` are the parts of both trades.
+    """
+
+    book: BookKey
+    side: Side
+    quantity: Decimal
+    cost: Decimal
+    proceeds: Decimal
+    charges: Decimal
+    opened_at: str
+    closed_at: str
+    opening_trade_id: str
+    closing_trade_id: str
+
+    @property
+    def realized_pnl(self) -> Decimal:
+        """Proceeds less cost, before charges."""
+        return self.proceeds - self.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """The open lots of a position, oldest first, and the closed ones in the order in which they closed."""
+
+    open: list[Lot]
+    closed: list[ClosedLot]
+
+
+def match_lots(book: BookKey, fills: Iterable[BookedFill]) -> Lots:
+    """Match the closing fills of a position with its oldest lots."""
+    position: Position = FLAT
+    held: deque[Lot] = deque()
+    closed: list[ClosedLot] = []
+    for whole in fills:
+        for booked in split_at_flat(position, whole):
+            fill = booked.fill
+            if held and fill.side is not held[0].side:
+                closed += _close(held, booked)
+            else:
+                held.append(
+                    Lot(
+                        *(book, fill.side, fill.quantity, fill.value, booked.charges),
+                        fill.at or "",
+                        booked.trade_id,
+                    )
+                )
+            position = apply_fill(position, fill)
+    return Lots(list(held), closed)
+
+
+def _close(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
+    """Yield the parts of lots that the fill closes. They hold at least its quantity."""
+    fill = booked.fill
+    left, value, charges = fill.quantity, fill.value, booked.charges
+    while left:
+        lot = held.popleft()
+        quantity = min(lot.quantity, left)
+        opened, kept = _split(lot, quantity)
+        if kept is not None:
+            held.appendleft(kept)
+        part = share(value, quantity, left)
+        fee = share(charges, quantity, left)
+        is_long = lot.side is Side.BUY
+        cost, proceeds = (opened.value, part) if is_long else (part, opened.value)
+        yield ClosedLot(
+            *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + fee),
+            *(lot.opened_at, fill.at or "", lot.trade_id, booked.trade_id),
+        )
+        left, value, charges = left - quantity, value - part, charges - fee
+
+
+def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
+    """Return `quantity` of the lot, and the rest of it, None if there is none."""
+    if quantity == lot.quantity:
+        return lot, None
+    value, charges = (share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
+    taken = lot._replace(quantity=quantity, value=value, charges=charges)
+    rest = lot._replace(
+        quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges
+    )
+    return taken, rest
+
+
+def total_quantity(lots: Iterable[Lot]) -> Decimal:
+    """Return the signed quantity of the lots, which is that of the position."""
+    return sum((lot.side.sign * lot.quantity for lot in lots), ZERO)

@@ -1,0 +1,158 @@
+"""Realised P&L by group, and daily statistics, from the rows of the ledger as they were booked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.money import ZERO
+
+
+class Grouping(StrEnum):
+    """What P&L is summed by."""
+
+    PORTFOLIO = "portfolio"
+    STRATEGY = "strategy"
+    SYMBOL = "symbol"
+    DAY = "day"
+    USER = "user"
+
+
+class BookedRow(NamedTuple):
+    """A row of the ledger. Amounts are in the portfolio's currency; `day` is that of its booking, in UTC.
+
+    A reversal has the opposite P&L and charges of what it undid.
+    """
+
+    portfolio: str
+    currency: str
+    symbol: str
+    user: str | None
+    strategy: str | None
+    day: date
+    is_trade: bool
+    realized_pnl: Decimal
+    charges: Decimal
+    volume: Decimal
+
+    def key(self, grouping: Grouping) -> str | None:
+        """Return the group that the row belongs to, None for rows without a user or strategy."""
+        value = getattr(self, grouping.value)
+        return value if value is None else str(value)
+
+
+class GroupKey(NamedTuple):
+    """A group in one currency."""
+
+    name: str | None
+    currency: str
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums of rows. `wins` and `losses` count trades that realised a gain or a loss, before charges.
+
+    `max_drawdown` is the largest fall of the realised P&L after charges from its peak, at least zero.
+    """
+
+    trades: int = 0
+    wins: int = 0
+    losses: int = 0
+    volume: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    charges: Decimal = ZERO
+    max_drawdown: Decimal = ZERO
+    _peak: Decimal = ZERO
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Realised P&L after charges."""
+        return self.realized_pnl - self.charges
+
+    def add(self, row: BookedRow) -> None:
+        """Add a row. Rows must come in the order of their booking."""
+        self.realized_pnl += row.realized_pnl
+        self.charges += row.charges
+        self._peak = max(self._peak, self.net_pnl)
+        self.max_drawdown = max(self.max_drawdown, self._peak - self.net_pnl)
+        if row.is_trade:
+            self.trades += 1
+            self.volume += row.volume
+            self.wins += row.realized_pnl > 0
+            self.losses += row.realized_pnl < 0
+
+
+class GroupResult(NamedTuple):
+    """The P&L of a group. `unrealized_pnl` is None where the group has no positions of its own."""
+
+    key: GroupKey
+    totals: Totals
+    unrealized_pnl: Decimal | None
+
+    @property
+    def gross_pnl(self) -> Decimal:
+        """Realised and unrealised P&L before charges."""
+        return self.totals.realized_pnl + (self.unrealized_pnl or ZERO)
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Gross P&L less charges."""
+        return self.gross_pnl - self.totals.charges
+
+
+class UsedRate(NamedTuple):
+    """A rate that converted a currency to the tenant's, and the age of its oldest quote in seconds."""
+
+    currency: str
+    rate: Decimal
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """All groups together in the tenant's currency."""
+
+    currency: str
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal | None
+    charges: Decimal
+    rates: list[UsedRate]
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Realised and unrealised P&L less charges."""
+        return self.realized_pnl + (self.unrealized_pnl or ZERO) - self.charges
+
+
+@dataclass(frozen=True, slots=True)
+class ProfitReport:
+    """P&L by group. `total` is None if a currency has no rate to the tenant's."""
+
+    groups: list[GroupResult]
+    total: Converted | None
+
+
+def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, Totals]:
+    """Return the sums of each group and currency."""
+    groups: dict[GroupKey, Totals] = {}
+    for row in rows:
+        groups.setdefault(GroupKey(row.key(grouping), row.currency), Totals()).add(row)
+    return groups
+
+
+class DayKey(NamedTuple):
+    """A portfolio's day."""
+
+    day: date
+    portfolio: str
+    currency: str
+
+
+def sum_days(rows: Iterable[BookedRow]) -> dict[DayKey, Totals]:
+    """Return the statistics of each portfolio and day on which something was booked."""
+    days: dict[DayKey, Totals] = {}
+    for row in rows:
+        days.setdefault(DayKey(row.day, row.portfolio, row.currency), Totals()).add(row)
+    return days

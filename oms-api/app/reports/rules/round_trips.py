@@ -1,0 +1,121 @@
+"""Round trips: what happened to a position from flat to flat."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
+from app.money import ZERO, product, ratio
+from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+
+
+class RoundTrip(NamedTuple):
+    """A position from its opening trade until it became flat.
+
+    `side` is that of the opening trade, `quantity` the sum of all opening fills. Prices are in the
+    instrument's currency, amounts in the portfolio's. `max_adverse` and `max_favorable` are the largest loss
+    and gain of the whole trip, before charges, at the prices that were traded while it was open; both are at
+    least zero. Instants are canonical text.
+    """
+
+    book: BookKey
+    side: Side
+    quantity: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    opened_at: str
+    closed_at: str
+    realized_pnl: Decimal
+    charges: Decimal
+    highest_price: Decimal
+    lowest_price: Decimal
+    max_adverse: Decimal
+    max_favorable: Decimal
+    opening_trade_id: str
+    closing_trade_id: str
+    trades: int
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Realised P&L after charges."""
+        return self.realized_pnl - self.charges
+
+
+@dataclass(slots=True)
+class _OpenTrip:
+    """A round trip that is not finished. Values are unsigned and in the instrument's currency."""
+
+    side: Side
+    opened_at: str
+    opening_trade_id: str
+    highest_price: Decimal
+    lowest_price: Decimal
+    position: Position = FLAT
+    entered: Decimal = ZERO
+    entered_value: Decimal = ZERO
+    exited_value: Decimal = ZERO
+    charges: Decimal = ZERO
+    max_adverse: Decimal = ZERO
+    max_favorable: Decimal = ZERO
+    trade_ids: list[str] = field(default_factory=list)
+
+    def add(self, booked: BookedFill) -> None:
+        """Apply a fill that does not take the position through zero."""
+        fill = booked.fill
+        traded_value = fill.local_value if fill.currency is not None else fill.value
+        self.position = apply_fill(self.position, fill)
+        self.charges += booked.charges
+        self.trade_ids.append(booked.trade_id)
+        if fill.side is self.side:
+            self.entered += fill.quantity
+            self.entered_value += traded_value
+        else:
+            self.exited_value += traded_value
+        self.highest_price = max(self.highest_price, booked.price)
+        self.lowest_price = min(self.lowest_price, booked.price)
+        rate = ratio(fill.value, fill.local_value) if fill.local_value else None
+        self._value_at(booked.price, rate)
+
+    def _value_at(self, price: Decimal, rate: Decimal | None) -> None:
+        value = product(self.position.quantity, price)
+        if rate is not None:
+            value = product(value, rate)
+        gain = self.position.realized_pnl + value - self.position.cost
+        self.max_adverse = max(self.max_adverse, -gain)
+        self.max_favorable = max(self.max_favorable, gain)
+
+    def finish(self, book: BookKey, closed_at: str) -> RoundTrip:
+        """Return the round trip once the position is flat."""
+        return RoundTrip(
+            book,
+            self.side,
+            self.entered,
+            ratio(self.entered_value, self.entered),
+            ratio(self.exited_value, self.entered),
+            self.opened_at,
+            closed_at,
+            self.position.realized_pnl,
+            self.charges,
+            self.highest_price,
+            self.lowest_price,
+            self.max_adverse,
+            self.max_favorable,
+            self.trade_ids[0],
+            self.trade_ids[-1],
+            len(self.trade_ids),
+        )
+
+
+def list_round_trips(book: BookKey, fills: Iterable[BookedFill]) -> Iterator[RoundTrip]:
+    """Yield the finished round trips of a position, in the order in which they closed."""
+    trip: _OpenTrip | None = None
+    for whole in fills:
+        for booked in split_at_flat(FLAT if trip is None else trip.position, whole):
+            at = booked.fill.at or ""
+            if trip is None:
+                trip = _OpenTrip(booked.fill.side, at, booked.trade_id, booked.price, booked.price)
+            trip.add(booked)
+            if not trip.position.quantity:
+                yield trip.finish(book, at)
+                trip = None

@@ -1,0 +1,50 @@
+"""Values that the rules of reports share."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.accounting import Fill, Position, closed_quantity
+from app.money import ZERO, share
+
+
+class BookKey(NamedTuple):
+    """One position of a portfolio: its symbol and product. `currency` is the portfolio's."""
+
+    portfolio_name: str
+    symbol: str
+    product: str
+    currency: str
+
+
+class BookedFill(NamedTuple):
+    """A trade that no reversal undid.
+
+    The fill's value and the charges are in the portfolio's currency, the price in the instrument's.
+    """
+
+    trade_id: str
+    fill: Fill
+    price: Decimal
+    charges: Decimal
+
+
+def split_at_flat(position: Position, booked: BookedFill) -> Iterator[BookedFill]:
+    """Yield the fill, or its closing and opening part where it takes the position through zero.
+
+    Value and charges are divided in proportion to the quantity; the opening part gets the rest.
+    """
+    fill = booked.fill
+    closed = closed_quantity(position.quantity, fill.side.sign * fill.quantity)
+    if closed in {ZERO, fill.quantity}:
+        yield booked
+        return
+    value, local_value, charges = (
+        share(amount, closed, fill.quantity) for amount in (fill.value, fill.local_value, booked.charges)
+    )
+    closing = fill._replace(quantity=closed, value=value, local_value=local_value)
+    opening = fill._replace(
+        quantity=fill.quantity - closed, value=fill.value - value, local_value=fill.local_value - local_value
+    )
+    yield booked._replace(fill=closing, charges=charges)
+    yield booked._replace(fill=opening, charges=booked.charges - charges)

@@ -1,0 +1,1 @@
+"""Query parameters and response bodies of reports."""

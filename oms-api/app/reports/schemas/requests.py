@@ -1,0 +1,65 @@
+"""Query parameters of reports."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.identity.rules.access import Caller
+from app.instruments.schemas import Symbol
+from app.reports.queries import ReportFilter
+from app.reports.rules.profit import Grouping
+from app.text import name_key
+from app.wire.fields import Wanted, lower_case
+from app.wire.lists import Count, Limit, Period, When
+from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
+
+
+class ReportQuery(Period):
+    """Filters of a report."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
+    since: When | None = Field(None, alias="from", description="Booked at this instant or later")
+    until: When | None = Field(None, alias="to", description="Booked before this instant")
+
+    def filter(self, caller: Caller, since: datetime | None = None) -> ReportFilter:
+        """Return the filter, limited to what the caller may see. `since` replaces the start if given."""
+        key = None if self.portfolio is None else name_key(self.portfolio.strip())
+        return ReportFilter(key, self.symbol, since or self.since, self.until, caller.portfolios)
+
+
+class ProfitQuery(ReportQuery):
+    """The period and the grouping of a P&L report."""
+
+    by: Annotated[Grouping, BeforeValidator(lower_case)] = Field(
+        Grouping.PORTFOLIO, description="What the P&L is summed by"
+    )
+
+
+class TodayQuery(BaseModel):
+    """The portfolio of today's P&L."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+
+
+class RoundTripQuery(ReportQuery):
+    """Filters of round trips, and the page. `from` and `to` limit when they closed."""
+
+    limit: Limit = Field(DEFAULT_LIMIT, description="Round trips to list at most")
+    skip: Annotated[
+        Count, Field(ge=0, le=MAX_SKIP, description="Round trips to leave out, the latest first")
+    ] = 0
+
+
+class LotQuery(BaseModel):
+    """Filters of lots."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted = Field(description="Name of a portfolio, in any case")
+    symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")

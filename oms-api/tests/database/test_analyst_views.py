@@ -1,0 +1,68 @@
+"""Views for analysts show what the API shows, and on PostgreSQL only the tenants that a role is given."""
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from app.database import normalize_url
+
+VIEWS = ("v_active_positions", "v_today_orders", "v_daily_stats")
+
+
+@pytest.fixture
+def traded(api):
+    """Provide a position, its orders, and a day with a gain."""
+    api.quote("AAPL", "100", "100", "100")
+    api.order(quantity="10", portfolio_name="Growth")
+    api.quote("AAPL", "110", "110", "110")
+    api.order(side="SELL", quantity="4", portfolio_name="Growth")
+    return api
+
+
+def rows(service, view, tenant_id):
+    with service.reading() as connection:
+        found = connection.execute(text(f"SELECT * FROM {view} WHERE tenant_id = :id"), {"id": tenant_id})  # noqa: S608
+        return [row._mapping for row in found]
+
+
+def test_they_show_what_the_api_shows(traded):
+    service, tenant_id = traded.service, traded.tenant_id
+    (position,) = rows(service, "v_active_positions", tenant_id)
+    assert (position["portfolio_name"], position["symbol"], position["currency"]) == ("Growth", "AAPL", "USD")
+    assert (position["quantity"], position["cost"], position["average_cost"]) == (6, 600, 100)
+    orders = rows(service, "v_today_orders", tenant_id)
+    assert {order["id"] for order in orders} == {order["id"] for order in traded.get("/orders").json()}
+    assert {order["status"] for order in orders} == {"FILLED"}
+    (day,) = rows(service, "v_daily_stats", tenant_id)
+    (told,) = traded.get("/daily-stats").json()
+    assert (str(day["day"]), day["trades"], day["wins"]) == (told["date"], told["trades"], told["wins"])
+    assert (day["volume"], day["realized_pnl"], day["net_pnl"]) == (1440, 40, 40)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_an_analyst_sees_the_tenants_of_their_roles(traded, service):
+    role, stranger = f"slackoms_analyst_{traded.tenant_id}", f"stranger_{traded.tenant_id}"
+    with service.engine.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
+        for name in (f"jane_{traded.tenant_id}", stranger):
+            connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        connection.execute(text(f"GRANT SELECT ON {', '.join(VIEWS)} TO {role}, {stranger}"))
+        connection.execute(text(f"GRANT {role} TO jane_{traded.tenant_id}"))
+    assert tenants_seen_by(service, f"jane_{traded.tenant_id}") == {traded.tenant_id}
+    assert tenants_seen_by(service, stranger) == set()
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        read_as(service, f"jane_{traded.tenant_id}", "SELECT tenant_id FROM trades")
+
+
+def tenants_seen_by(service, user):
+    return {found for view in VIEWS for found in read_as(service, user, f"SELECT tenant_id FROM {view}")}  # noqa: S608
+
+
+def read_as(service, user, statement):
+    url = normalize_url(service.database_url).set(username=user)
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return connection.execute(text(statement)).scalars().all()
+    finally:
+        engine.dispose()

@@ -1,0 +1,68 @@
+"""FIFO lots add up to the position, its trades' values and their charges."""
+
+from decimal import Decimal
+
+from hypothesis import given
+
+from app.ledger.rules.accounting import Side, replay
+from app.reports.rules.lots import match_lots
+from app.reports.rules.values import split_at_flat
+from tests.reports.fills import BOOK, TRADES, book
+
+
+def lots(*trades):
+    return match_lots(BOOK, book(*trades))
+
+
+def test_the_oldest_lot_is_closed_first():
+    found = lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
+    (left,) = found.open
+    assert (left.quantity, left.value, left.charges, left.trade_id) == (50, 1000, 1, "T1")
+    assert left.unit_cost == 20
+    assert [
+        (one.quantity, one.cost, one.proceeds, one.realized_pnl, one.charges) for one in found.closed
+    ] == [
+        (100, 1000, 3000, 2000, 3),
+        (50, 1000, 1500, 500, 2),
+    ]
+    assert [(one.opening_trade_id, one.closing_trade_id) for one in found.closed] == [
+        ("T0", "T2"),
+        ("T1", "T2"),
+    ]
+
+
+def test_a_short_lot_is_closed_by_buying_back():
+    (closed,) = lots(("SELL", 10, 100, 1), ("BUY", 10, 90, 1)).closed
+    assert (closed.side, closed.cost, closed.proceeds, closed.realized_pnl) == (Side.SELL, 900, 1000, 100)
+
+
+def test_a_trade_through_zero_closes_lots_and_opens_one():
+    found = lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
+    (opened,) = found.open
+    assert (opened.side, opened.quantity, opened.value, opened.charges) == (Side.SELL, 50, 450, 1)
+    assert [one.realized_pnl for one in found.closed] == [-100]
+
+
+@given(TRADES)
+def test_lots_add_up(trades):
+    fills = book(*trades)
+    found = match_lots(BOOK, fills)
+    position = replay(one.fill for one in fills)
+    assert sum((one.side.sign * one.quantity for one in found.open), Decimal(0)) == position.quantity
+    assert len({one.side for one in found.open}) <= 1
+    total = sum((one.charges for one in fills), Decimal(0))
+    parts = [one.charges for one in found.open] + [one.charges for one in found.closed]
+    assert sum(parts, Decimal(0)) == total
+    # Bought less sold is what the open lots cost less what the closed ones realised.
+    paid = sum((one.fill.side.sign * one.fill.value for one in fills), Decimal(0))
+    held = sum((one.side.sign * one.value for one in found.open), Decimal(0))
+    assert held - sum((one.realized_pnl for one in found.closed), Decimal(0)) == paid
+
+
+@given(TRADES)
+def test_a_split_fill_changes_the_position_like_the_whole(trades):
+    position = replay(())
+    for whole in book(*trades):
+        parts = list(split_at_flat(position, whole))
+        position, in_parts = replay([whole.fill], position), replay((one.fill for one in parts), position)
+        assert in_parts.amounts == position.amounts

@@ -1,0 +1,132 @@
+"""GET /pnl, /pnl/today, /daily-stats, /round-trips and /lots."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+
+@pytest.fixture
+def traded(api):
+    """Provide a round trip of 198 net, an open position at a gain of 100, and a reversed trade."""
+    api.report(side="BUY", quantity="200", gmv="2200", charges="1")
+    api.report(side="SELL", quantity="200", gmv="2400", charges="1", user_id="U7")
+    api.report(symbol="MSFT", side="BUY", quantity="10", gmv="1000", charges="2")
+    mistake = api.report(symbol="MSFT", side="SELL", quantity="10", gmv="10", charges="2").json()
+    assert api.reverse(mistake["trade_id"]).status_code == 201
+    api.quote("MSFT", "110", "110", "110")
+    return api
+
+
+def get(api, path, **params):
+    answer = api.get(path, **params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def portfolio_of(traded):
+    return traded.trades()[0]["portfolio_name"]
+
+
+def test_profit_by_portfolio_is_gross_and_net(traded):
+    report = get(traded, "/pnl")
+    (found,) = report["items"]
+    assert found == {
+        "key": portfolio_of(traded), "currency": "USD", "trades": 4, "realized_pnl": "200.00",
+        "unrealized_pnl": "100.00", "gross_pnl": "300.00", "charges": "4.00", "net_pnl": "296.00",
+    }  # fmt: skip
+    assert report["total"] == {
+        "currency": "USD", "realized_pnl": "200.00", "unrealized_pnl": "100.00", "charges": "4.00",
+        "net_pnl": "296.00", "rates": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("by", "sums"),
+    [
+        ("symbol", {"AAPL": "200.00", "MSFT": "0.00"}),
+        ("USER", {"U7": "200.00", None: "0.00"}),
+        ("strategy", {None: "200.00"}),
+        ("day", {datetime.now(UTC).date().isoformat(): "200.00"}),
+    ],
+)
+def test_profit_is_summed_by(traded, by, sums):
+    items = get(traded, "/pnl", by=by)["items"]
+    assert {item["key"]: item["realized_pnl"] for item in items}.keys() >= sums.keys()
+    assert sum(Decimal(item["realized_pnl"]) for item in items) == 200
+
+
+def test_profit_by_strategy_follows_the_order_of_a_fill(api):
+    api.quote("AAPL", "100", "100", "100")
+    api.order(quantity="10", strategy="Momentum")
+    api.quote("AAPL", "110", "110", "110")
+    api.order(side="SELL", quantity="10", strategy="Momentum")
+    (found,) = get(api, "/pnl", by="strategy")["items"]
+    assert (found["key"], found["trades"], found["realized_pnl"]) == ("Momentum", 2, "100.00")
+    assert found["unrealized_pnl"] is None
+
+
+def test_a_period_counts_what_was_booked_in_it(traded):
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert get(traded, "/pnl", from_=tomorrow, by="day")["items"] == []
+    assert get(traded, "/daily-stats", from_=tomorrow) == []
+    (before,) = get(traded, "/pnl", from_="2020-01-01T00:00:00Z", to="2020-01-02T00:00:00Z")["items"] or [
+        None
+    ]
+    assert before is None
+
+
+def test_todays_profit_has_what_is_open_now(traded):
+    (found,) = get(traded, "/pnl/today", portfolio=portfolio_of(traded))["items"]
+    assert (found["unrealized_pnl"], found["gross_pnl"]) == ("100.00", "300.00")
+
+
+def test_an_amount_without_a_rate_has_no_total(api):
+    api.post("/portfolios", {"name": "Far", "base_currency": "XTS"})
+    api.report(portfolio_name="Far")
+    assert get(api, "/pnl")["total"] is None
+
+
+def test_a_total_names_the_rates_that_it_used(api):
+    api.quote("USD/INR", "80", "80", "80")
+    api.post("/portfolios", {"name": "India", "base_currency": "INR"})
+    api.report(portfolio_name="India", side="BUY", quantity="10", gmv="1000")
+    api.report(portfolio_name="India", side="SELL", quantity="10", gmv="1800")
+    total = get(api, "/pnl")["total"]
+    assert (total["currency"], total["realized_pnl"]) == ("USD", "10.00")
+    assert [(one["currency"], one["rate"]) for one in total["rates"]] == [("INR", "0.0125")]
+
+
+def test_a_day_is_told_once_for_each_portfolio(traded):
+    (day,) = get(traded, "/daily-stats")
+    assert (day["trades"], day["wins"], day["losses"]) == (4, 1, 1)
+    assert (day["realized_pnl"], day["charges"], day["net_pnl"]) == ("200.00", "4.00", "196.00")
+    assert Decimal(day["max_drawdown"]) == 994  # the mistake lost 990, and its charges and those before it
+
+
+def test_round_trips_leave_out_what_was_reversed(traded):
+    (trip,) = get(traded, "/round-trips")
+    assert (trip["symbol"], trip["side"], trip["quantity"]) == ("AAPL", "LONG", "200")
+    assert (trip["entry_price"], trip["exit_price"]) == ("11.00", "12.00")
+    assert (trip["realized_pnl"], trip["charges"], trip["net_pnl"]) == ("200.00", "2.00", "198.00")
+    assert (trip["max_adverse_excursion"], trip["max_favorable_excursion"]) == ("0.00", "200.00")
+    assert trip["holding_seconds"] >= 0
+    assert get(traded, "/round-trips", symbol="msft") == []
+    assert get(traded, "/round-trips", skip=1) == []
+    assert get(traded, "/round-trips", to="2020-01-01T00:00:00Z") == []
+    assert get(traded, "/round-trips", from_="2020-01-01T00:00:00Z") == [trip]
+
+
+def test_lots_are_those_of_one_portfolio(traded):
+    lots = get(traded, "/lots", portfolio=portfolio_of(traded))
+    (opened,) = lots["open"]
+    assert (opened["symbol"], opened["quantity"], opened["unit_cost"]) == ("MSFT", "10", "100.00")
+    (closed,) = lots["closed"]
+    assert (closed["symbol"], closed["realized_pnl"], closed["charges"]) == ("AAPL", "200.00", "2.00")
+    assert get(traded, "/lots", portfolio="nothing") == {"open": [], "closed": []}
+    assert traded.get("/lots").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/pnl", "/pnl/today", "/daily-stats", "/round-trips"])
+def test_another_tenant_sees_nothing(traded, service, path):
+    assert not get(service.api(), path).get("items") if "pnl" in path else get(service.api(), path) == []
