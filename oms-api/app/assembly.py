@@ -51,8 +51,10 @@ from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
+from app.performance.service.reading import PerformanceReader
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reports.service import list_trip_results
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -121,6 +123,7 @@ class Components:
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
+            "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,

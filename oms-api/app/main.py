@@ -27,6 +27,7 @@ from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
 from app.orders.routes import order_entry
 from app.orders.routes import reading as order_reading
+from app.performance import routes as performance_routes
 from app.reports import routes as report_routes
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan
@@ -37,6 +38,7 @@ from app.wire.openapi import openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
+    performance_routes.router,
     *(managing.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router),

@@ -18,6 +18,8 @@ EXPECTED = {
     "GET /auth/sessions": EVERYBODY,
     "DELETE /auth/sessions/{session_id}": EVERYBODY,
     "GET /portfolio/{name}": EVERYBODY,
+    "GET /portfolio/{name}/history": EVERYBODY,
+    "GET /portfolio/{name}/performance": EVERYBODY,
     "GET /portfolios": EVERYBODY,
     "GET /trades": EVERYBODY,
     "GET /trades/{trade_id}": EVERYBODY,
