@@ -45,10 +45,18 @@ def _risk() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
 
-def _run_separately(name: str, what: str) -> list[Line]:
+def _marks() -> list[Line]:
+    return _run_separately("valuation", "mark to market", "marks")
+
+
+def _performance() -> list[Line]:
+    return _run_separately("valuation", "reads of equity through time", "performance")
+
+
+def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
-    command = [sys.executable, "-m", f"bench.{name}"]
+    command = [sys.executable, "-m", f"bench.{name}", *arguments]
     status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
     return [Line(what, "see above", "MISSED" if status else "met")]
 
@@ -66,6 +74,8 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "scale": _scale,
     "matching": _matching,
     "risk": _risk,
+    "marks": _marks,
+    "performance": _performance,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

@@ -6,11 +6,13 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.calendars.rules.values import Market
+from app.calendars.service import Calendars
 from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, list_missed_closes
 from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.value_at_risk import align_closes
-from app.performance.rules.values import EquityPoint, KeptSnapshot
+from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
 from tests.support.values import known
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,3 +86,17 @@ def test_a_day_without_a_calendar_ends_at_midnight_utc():
     assert list_missed_closes(None, None, START) == [START]
     assert list_missed_closes(None, START, START + 2 * DAY) == [START + DAY, START + 2 * DAY]
     assert len(list_missed_closes(None, START, START + 99 * DAY)) == MAX_MISSED_CLOSES
+
+
+def test_a_day_of_a_market_ends_at_its_close_while_its_sessions_are_known():
+    new_york = Calendars.load().get_calendar(Market.XNYS)
+    monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
+    assert get_last_close(new_york, datetime(2099, 1, 1, 5, tzinfo=UTC)) == datetime(2099, 1, 1, tzinfo=UTC)
+    friday = datetime(2026, 11, 20, 21, tzinfo=UTC)
+    assert list_missed_closes(new_york, friday - 2 * DAY, friday) == [friday - DAY, friday]
+
+
+def test_amounts_of_a_snapshot_follow_its_key():
+    snapshot = Snapshot(1, 2, START, "close", *map(Decimal, range(8)))
+    assert snapshot.amounts == tuple(range(8))
