@@ -38,6 +38,9 @@ check: dev ## lint, format, types and architecture
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) scripts/check_vocabulary.py
+	$(PY) scripts/error_reference.py --check
+	$(PY) scripts/check_prose.py
+	$(VENV)/bin/codespell
 	cd oms-api && $(MYPY)
 	cd slack-bot && $(MYPY)
 	cd e2e && $(MYPY)

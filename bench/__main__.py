@@ -53,6 +53,10 @@ def _performance() -> list[Line]:
     return _run_separately("valuation", "reads of equity through time", "performance")
 
 
+def _session_close() -> list[Line]:
+    return _run_separately("session_close", "50,000 DAY orders expire at a close")
+
+
 def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -76,6 +80,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "risk": _risk,
     "marks": _marks,
     "performance": _performance,
+    "session_close": _session_close,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

@@ -1,9 +1,9 @@
 """The value of 100,000 positions at their marks, and reads of equity through time.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.valuation marks performance`. It
-uses a PostgreSQL server that is started for the run. Marks: the time from the database to the exposure of every portfolio, in one process.
-Performance: the median time of a request over one connection, for ten years of daily closes and for a day of
-snapshots every 5 seconds.
+uses a PostgreSQL server that is started for the run. Marks: the time from the database to the exposure of
+every portfolio, in one process. Performance: the median time of a request over one connection, for ten years
+of daily closes and for a day of snapshots every 5 seconds.
 """
 
 import argparse

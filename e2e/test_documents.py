@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -29,6 +30,8 @@ REQUIRED = [
 ]
 # Variables that are not settings of a service: of the smoke test, the tests, and the start scripts.
 OTHERS = {*run.PORTS, "TEST_API_URL", "TEST_DATABASE_URL", "CI", "BOT_URL", "POSTGRES_PASSWORD", "PYTHON"}
+ERROR_TEXTS = tomllib.loads((ROOT / "scripts/errors.toml").read_text())
+ERROR_CODES = {*ERROR_TEXTS["denials"], *ERROR_TEXTS["bot"]}  # written like variables
 OMS_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):8001")
 
 
@@ -52,7 +55,7 @@ def test_its_links_lead_somewhere(document):
 
 @every_document
 def test_its_tables_name_variables_that_something_reads(document):
-    known = OTHERS | {name for service in SERVICES for name in settings_of(service)}
+    known = OTHERS | ERROR_CODES | {name for service in SERVICES for name in settings_of(service)}
     assert variables_of(document) - known == set()
 
 

@@ -17,6 +17,7 @@ from app.brokers.paper.environment import load_paper_settings
 from app.clock import iso
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
+from app.identity.queries.tenants import find_opening_cash
 from app.identity.rules.access import FIRST_TENANT
 from app.ids import new_row_id
 from app.instruments import queries as instruments
@@ -98,8 +99,11 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
 
 def _open_portfolio(connection: Connection, now: datetime) -> None:
     """Create the portfolio of the orders unless it exists."""
-    portfolio = empty_portfolio(new_row_id(), FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
-    insert_portfolios(set_tenant_scope(connection, [FIRST_TENANT]), [portfolio_row(portfolio, now)])
+    set_tenant_scope(connection, [FIRST_TENANT])
+    cash = find_opening_cash(connection, [FIRST_TENANT])[FIRST_TENANT]
+    naming = (FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
+    portfolio = empty_portfolio(new_row_id(), *naming, opening_cash=cash)
+    insert_portfolios(connection, [portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:

@@ -31,9 +31,11 @@ from app.identity.service.sessions import Sessions
 from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
+from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
 from app.ledger.service.recording import Recording
+from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
@@ -44,6 +46,7 @@ from app.migrate import is_current
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
@@ -94,12 +97,15 @@ class Components:
     order_service: OrderService
     valuer: Valuer
     duty_runner: DutyRunner
+    cash_reader: CashReader
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        market_watcher = MarketWatcher(self.readers, self.writer, self.market, self.now, is_delayed=delayed)
         is_embedded = self.settings.duties == "embedded"
+        market_watcher = MarketWatcher(
+            *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
+        )
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
@@ -125,6 +131,7 @@ class Components:
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
+            "cash_reader": self.cash_reader,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -181,9 +188,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls = create_market(settings, readers), Controls()
+    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, rate, metrics)
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle = Throttle()
@@ -200,7 +207,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         changes=Changes(engine),
         trail=trail,
         market=market,
-        calendars=Calendars.load(),
+        calendars=calendars,
         controls=controls,
         writer=writer,
         passwords=Passwords(),
@@ -216,16 +223,20 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         order_service=OrderService(writer, market, now, readers),
         valuer=Valuer(market.quotes_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, now),
+        cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
     )
 
 
-def create_duty_runner(settings: Settings, engine: Engine, market: Market, now: Now) -> DutyRunner:
+def create_duty_runner(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> DutyRunner:
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.quotes_at, interval, now)
+    snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
+        Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
     ]
     return DutyRunner(engine, duties, now)
@@ -236,10 +247,13 @@ def _writer(
     engine: Engine,
     market: Market,
     controls: Controls,
+    calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
-    batch_services = BatchServices(market, controls, load_paper_settings(settings), rate)
+    batch_services = BatchServices(
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+    )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
         engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group

@@ -12,6 +12,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_JUMP = timedelta(seconds=5)
 JUMP_HOLD_SECONDS = 60.0
+_MAX_JUMP_SECONDS = MAX_JUMP.total_seconds()
+_BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _LOG = logging.getLogger(__name__)
 
 
@@ -37,8 +39,7 @@ def monotonic_seconds() -> float:
 
 def elapsed_seconds() -> float:
     """Return monotonic seconds that, on Linux, also count while the machine is suspended."""
-    clock_id = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock_id is None else time.clock_gettime(clock_id)
+    return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
 
 
 class SteadyClock:
@@ -59,14 +60,14 @@ class SteadyClock:
         """Return the current time, timezone-aware, in UTC."""
         with self._lock:
             elapsed, wall = self._elapsed(), self._wall()
-            expected = self._last + timedelta(seconds=elapsed - self._last_elapsed)
-            if abs(wall - expected) > MAX_JUMP and self._is_held(wall - expected, elapsed):
-                return expected
+            seconds = elapsed - self._last_elapsed
+            jump = (wall - self._last).total_seconds() - seconds
+            if abs(jump) > _MAX_JUMP_SECONDS and self._is_held(jump, elapsed):
+                return self._last + timedelta(seconds=seconds)
             self._last, self._last_elapsed, self._jumped_at = wall, elapsed, None
             return wall
 
-    def _is_held(self, jump: timedelta, elapsed: float) -> bool:
-        seconds = jump.total_seconds()
+    def _is_held(self, seconds: float, elapsed: float) -> bool:
         if seconds < 0:
             _LOG.warning("the clock jumped back by %.1f s", -seconds)
             return False

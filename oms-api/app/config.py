@@ -77,12 +77,18 @@ class Settings(BaseSettings):
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
     equity_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     duties: Literal["embedded", "worker"] = "embedded"
-    enforce_sessions: bool = False  # applies to sessions that start later
+    enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
     @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")
     @classmethod
     def _set_to_something(cls, value: str | None) -> str | None:
         return value or None  # Docker Compose passes an unset variable as an empty one
+
+    @field_validator("enforce_sessions", mode="before")
+    @classmethod
+    def _session_enforcement(cls, value: object) -> object:
+        word = str(value).strip().lower()
+        return {"true": "hold", "1": "hold", "false": "off", "0": "off", "": "off"}.get(word, word)
 
     @field_validator("oms_api_key", "oms_api_key_previous", "bot_statement_secret")
     @classmethod

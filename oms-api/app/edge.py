@@ -1,37 +1,36 @@
 """The outermost ASGI middleware: request ids, the body size limit, access log, metrics and fallback errors.
 
 Performance-critical routes are served here (`fast`), without the framework's routing and body parsing. They
-are registered with the framework as well, which documents them.
+are registered with the framework as well, which documents them. The HTTP protocol passes requests of hot
+routes (`hot`) to `start_hot`, past ASGI.
 """
 
 import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from app.addresses import AddressResolver
 from app.clock import Now
 from app.deadline import Deadline
-from app.errors import Forbidden, Malformed, OmsError, TooLarge, TooSlow, Unexpected, UnsupportedMediaType
+from app.errors import Forbidden, Malformed, OmsError, Unexpected
+from app.hot_routes import FastRequest, FastResponse, HotRequest, HotRoute, PendingResponse
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
-from app.rate_limit import RateState
+from app.request_body import Disconnected, Message, Receive, read_body, replay_body
 from app.wire.problems import problem_body, problem_headers
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PREFIX = "/api/v1"
 TAIL = "{name}"
-BODY_LIMIT = 1_000_000
 BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -49,45 +48,14 @@ PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class FastRequest:
-    """A request to a fast route. Header names are in lower case; security-relevant headers occur only once.
-
-    The rate of `address` is charged. Authentication sets `caller`, `rate`, which is added to the response,
-    and `denied`, which is called when an authenticated caller gets a 403.
-    """
-
-    headers: dict[bytes, bytes] = field(repr=False)  # may contain keys and passwords
-    body: bytes = field(repr=False)
-    path: str
-    request_id: str
-    caller: str = "-"
-    tail: str = ""
-    address: str = "-"
-    rate: RateState | None = None
-    denied: Callable[[], None] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class FastResponse:
-    """A JSON response of a fast route."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 FastRoute = Callable[[FastRequest], Awaitable[FastResponse]]
-
-
-class Disconnected(Exception):
-    """The client disconnected before its request was complete."""
 
 
 class Edge:
     """The middleware.
 
-    `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any segment.
+    `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any segment. `hot` maps
+    (method, path) to hot routes.
     """
 
     def __init__(
@@ -100,7 +68,9 @@ class Edge:
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
         addresses: AddressResolver | None = None,
         body_seconds: float = BODY_SECONDS,
+        hot: dict[tuple[str, str], HotRoute] | None = None,
     ) -> None:
+        self.hot = hot or {}
         self._app = app
         self._addresses = addresses or AddressResolver()
         self._body_deadline = Deadline(body_seconds)
@@ -109,6 +79,8 @@ class Edge:
         self._access_log = access_log
         self._now = now
         self._fast = fast
+        self._common_fields = _encode(headers)
+        self._refusals: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Pass everything but HTTP through."""
@@ -119,10 +91,55 @@ class Edge:
         headers = dict(scope["headers"])
         request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
         answer = _ResponseSender(send, self._headers, request)
+        await self._respond(scope, request, answer, started, self._serve(scope, receive, request, answer))
+
+    def start_hot(self, hot: HotRequest) -> bool:
+        """Start to serve a request by its hot route. Return False if the route declines it."""
+        started, scope, headers = time.perf_counter(), hot.cycle.scope, hot.headers
+        request = FastRequest(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
+        request.address = self._address(scope)
         try:
-            _refuse_repeats(scope, headers)
-            request.body = await _read_body(headers, receive, self._body_deadline)
-            await self._serve(scope, receive, request, answer)
+            pending = hot.route(request)
+        except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
+            return False
+        if pending is None:
+            return False
+        scope["oms_route"] = request.path
+        finish = partial(self._finish_hot, hot, request, pending, started)
+        pending.future.add_done_callback(finish)
+        return True
+
+    def _finish_hot(
+        self, hot: HotRequest, request: FastRequest, pending: PendingResponse, started: float,
+        future: "asyncio.Future[Any]",
+    ) -> None:  # fmt: skip
+        cycle = hot.cycle
+        try:
+            response = pending.build(future.result())
+        except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
+            answer = _ResponseSender(cycle.send, self._headers, request)
+            work = self._respond(cycle.scope, request, answer, started, answer.send_pending(pending))
+            task = asyncio.get_running_loop().create_task(work)
+            self._refusals.add(task)
+            task.add_done_callback(self._refusals.discard)
+            return
+        fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
+            len(response.body),
+            _encode(response.headers),
+            self._common_fields,
+            request.request_id.encode(),
+            b"" if request.rate is None else _encode(request.rate.headers),
+        )
+        hot.respond(cycle, response.status, fields, response.body)
+        self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
+
+    async def _respond(
+        self, scope: Scope, request: FastRequest, answer: "_ResponseSender", started: float,
+        work: Awaitable[None],
+    ) -> None:  # fmt: skip
+        """Do the work that responds. Respond with a problem if it fails, and log the request."""
+        try:
+            await work
         except Disconnected:
             return
         except OmsError as error:
@@ -141,12 +158,14 @@ class Edge:
     async def _serve(
         self, scope: Scope, receive: Receive, request: FastRequest, answer: "_ResponseSender"
     ) -> None:
+        _refuse_repeats(scope, request.headers)
+        request.body = await read_body(request.headers, receive, self._body_deadline)
         fast = self._fast_route(scope, request)
         if fast is not None:
             await answer.send_fast(await fast(request))
             return
         scope.setdefault("state", {})["edge"] = request
-        await self._app(scope, _replay(request.body, receive), answer)
+        await self._app(scope, replay_body(request.body, receive), answer)
 
     def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
         if scope["query_string"]:
@@ -196,6 +215,9 @@ class _ResponseSender:
         await self({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self({"type": "http.response.body", "body": answer.body})
 
+    async def send_pending(self, pending: PendingResponse) -> None:
+        await self.send_fast(await pending.wait())
+
     async def problem(self, error: OmsError) -> None:
         if self._is_whole:
             return  # the framework has already responded
@@ -208,12 +230,17 @@ class _ResponseSender:
         await self({"type": "http.response.body", "body": body})
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
+def _encode(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the header fields as they are sent."""
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
     sent = headers.get(b"x-request-id", b"")
     return sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
 
 
-def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
+def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     """Reject security-relevant headers and parameters that occur twice.
 
     Two parsers could read them differently.
@@ -229,59 +256,6 @@ def _refuse_repeats(scope: Scope, headers: dict[bytes, bytes]) -> None:
         ]
         if len(set(names)) != len(names):
             raise Malformed("A query parameter occurs twice.")
-
-
-async def _read_body(headers: dict[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
-    """Read the whole body. Reject it if it exceeds the limit, without reading on, or if it is late."""
-    declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
-        raise _too_large()
-    if declared == b"0" and b"transfer-encoding" not in headers:
-        return b""
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
-    try:
-        body = await deadline.wait_for(_whole_body(receive))
-    except TimeoutError:
-        raise _too_slow(deadline.seconds) from None
-    if len(body) > BODY_LIMIT:
-        raise _too_large()
-    return body
-
-
-async def _whole_body(receive: Receive) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
-        message = await receive()
-        body += message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return body
-
-
-def _too_slow(seconds: float) -> TooSlow:
-    error = TooSlow(f"Send the whole body within {seconds:g} seconds.")
-    error.headers = {"connection": "close"}
-    return error
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a receive function that yields the body once, and then the disconnect, which ends a stream."""
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        if messages:
-            return messages.pop()
-        while (message := await receive())["type"] != "http.disconnect":
-            pass  # the rest of a body that was read or rejected
-        return message
-
-    return replay
 
 
 def _route_template(scope: Scope) -> str:

@@ -4,20 +4,22 @@ uvicorn's own parser reads headers of any size and waits for them without a time
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.buffered_transport import BufferedTransport
+from app.edge import Edge
+from app.hot_routes import HotRequest, get_hot_headers
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
+HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body
 _AROUND_A_FIELD = len(": \r\n")
-MAX_FILES = 65_536
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
@@ -52,6 +54,9 @@ class CappedHttp(HttpToolsProtocol):
 
     A complete request always gets its response. Input that cannot be parsed closes the connection after that
     response.
+
+    It calls the hot routes of the application's `edge` itself. uvicorn's middleware for proxy headers is left
+    out: the application knows its trusted proxies.
     """
 
     head_seconds = HEAD_SECONDS
@@ -62,15 +67,21 @@ class CappedHttp(HttpToolsProtocol):
     _in_message = False
     _messages = 0
     _told_bytes = 0
+    _hosts = 0
     _refusal = _NOT_HTTP
     _is_ending = False
     _last_whole: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
+    _edge: Edge | None = None
+    _hot: HotRequest | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if isinstance(self.app, ProxyHeadersMiddleware):
+            self.app = self.app.app
+        self._edge = getattr(self.app, "edge", None)
         self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
         self._set_timeout(self.head_seconds)
 
@@ -78,6 +89,7 @@ class CappedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timeout(None)
         self._stop_write_deadline()
+        self._hot = None
         super().connection_lost(exc)
 
     @override
@@ -113,12 +125,15 @@ class CappedHttp(HttpToolsProtocol):
                 self._set_timeout(self.head_seconds)
         elif self._deadline is not None and not self._is_answered:
             self._set_timeout(None)
+        if self._hot is not None and not self._hot.is_timed:
+            self._hot.is_timed = True
+            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._hot)
 
     @override
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
         self._messages += 1
-        self._told_bytes = 0
+        self._told_bytes = self._hosts = 0
         super().on_message_begin()
 
     @override
@@ -128,16 +143,20 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
         self._told_bytes += len(name) + len(value) + _AROUND_A_FIELD
-        super().on_header(name, value)
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     @override
     def on_headers_complete(self) -> None:
         if self._told_bytes > HEAD_LIMIT:
             self._refusal = _TOO_LARGE
             raise _HeadRefused
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if self._hosts > 1 or (self._hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
@@ -149,6 +168,51 @@ class CappedHttp(HttpToolsProtocol):
         self._in_message = False
         self._last_whole = self.cycle
         super().on_message_complete()
+        if self._hot is not None and self._hot.cycle is self.cycle:
+            self._start_hot(self._hot)
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start to serve a request. A hot request is served when its body is complete."""
+        hot = self._find_hot_request(cycle) if app is self.app else None
+        if hot is None:
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._hot = hot
+        else:  # it waited for the response to an earlier request of the connection
+            self._start_hot(hot)
+
+    def _find_hot_request(self, cycle: RequestResponseCycle) -> HotRequest | None:
+        scope: Any = cycle.scope
+        route = None if self._edge is None else self._edge.hot.get((scope["method"], scope["path"]))
+        if route is None or scope["query_string"] or self.flow.write_paused:
+            return None
+        headers = get_hot_headers(scope["headers"])
+        return None if headers is None else HotRequest(route, cycle, headers, self.send_response)
+
+    def _start_hot(self, hot: HotRequest) -> None:
+        self._hot = None
+        if self._edge is None or not self._edge.start_hot(hot):
+            super()._start_asgi_task(hot.cycle, self.app)
+
+    def _hand_over(self, hot: HotRequest) -> None:
+        """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
+        if self._hot is hot:
+            self._hot = None
+            super()._start_asgi_task(hot.cycle, self.app)
+
+    def send_response(self, cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
+        """Send a whole response in one write, with these header fields and the server's."""
+        if cycle.disconnected:
+            return
+        cycle.response_started = cycle.response_complete = True
+        defaults = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
+        close = b"" if cycle.keep_alive else b"connection: close\r\n"
+        self.transport.write(b"".join([STATUS_LINE[status], *defaults, fields, close, b"\r\n", body]))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     @override
     def on_response_complete(self) -> None:
@@ -169,6 +233,7 @@ class CappedHttp(HttpToolsProtocol):
         if self._is_ending or self.transport.is_closing():
             return
         self._is_ending = True
+        self._hot = None
         self._set_timeout(None)
         pending_response = self._last_whole
         if pending_response is not None and not pending_response.response_complete:
@@ -225,20 +290,6 @@ def install_http_protocol() -> None:
         return object.__new__(CappedHttp if cls is HttpToolsProtocol else cls)
 
     HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
-
-
-def raise_file_limit() -> None:
-    """Raise the limit of open files as far as the system allows, up to MAX_FILES.
-
-    Each connection is an open file.
-    """
-    with suppress(ImportError, ValueError, OSError):
-        import resource  # noqa: PLC0415  # Windows has none
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def set_timeouts(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:

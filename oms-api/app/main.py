@@ -15,22 +15,23 @@ from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.costs import routes as cost_routes
-from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Message, Receive, Scope, Send
+from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.health import routes as health_routes
 from app.identity.routes import api_keys, roles, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
-from app.ledger.routes import export, managing, positions, reading, recording
+from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
 from app.orders.routes import order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
 from app.reports import routes as report_routes
+from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
-from app.startup import CannotStart, lifespan
+from app.startup import CannotStart, lifespan, raise_file_limit
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
@@ -39,7 +40,7 @@ from app.wire.openapi import openapi_document
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
-    *(managing.router, positions.router, order_entry.router, order_reading.router),
+    *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router),
     *(
@@ -107,17 +108,23 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
 def _edge(app: Application, components: Components) -> Edge:
     settings, authentication = components.settings, components.authentication
     fast = {
-        ("POST", recording.TRADE_PATH): recording.fast_report(authentication, components.trade_service),
-        ("POST", order_entry.ORDERS_PATH): order_entry.fast_place(authentication, components.order_service),
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
-            authentication, components.readers, components.valuer, components.now
+            *(authentication, components.readers, components.cash_reader),
+            *(components.valuer, components.now),
         ),
+    }
+    report = recording.report_operation(components.trade_service)
+    place = order_entry.place_operation(components.order_service)
+    hot = {
+        ("POST", recording.TRADE_PATH): report.hot_route(authentication),
+        ("POST", order_entry.ORDERS_PATH): place.hot_route(authentication),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
         *(app.framework, components.metrics, components.access_log, components.now, fast, headers),
         AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
+        hot,
     )
 
 
@@ -146,7 +153,7 @@ def run() -> int:
     # Importing uvicorn takes 0.1 s that other importers of this module save.
     import uvicorn  # noqa: PLC0415  # see above
 
-    from app.http_server import CappedHttp, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
+    from app.http_server import CappedHttp, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
@@ -179,7 +186,7 @@ def __getattr__(name: str) -> FastAPI:
     if name != "app":
         raise AttributeError(name)
     # A program that requests `app` has already loaded uvicorn.
-    from app.http_server import install_http_protocol, raise_file_limit, set_timeouts  # noqa: PLC0415  # see above
+    from app.http_server import install_http_protocol, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()

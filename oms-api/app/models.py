@@ -14,7 +14,7 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
@@ -26,6 +26,7 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "CashMovement",
     "DutyRow",
     "EquitySnapshot",
     "Event",

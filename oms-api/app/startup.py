@@ -5,7 +5,7 @@ import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from app.rate_limit import Sharing
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds
 # up.
 THREAD_SWITCH_SECONDS = 0.0005
+MAX_FILES = 65_536
 _LOG = logging.getLogger(__name__)
 
 
@@ -119,3 +120,17 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # objects created at startup stay alive, so the garbage collector need not scan them
+
+
+def raise_file_limit() -> None:
+    """Raise the limit of open files as far as the system allows, up to MAX_FILES.
+
+    Each connection is an open file.
+    """
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415  # Windows has none
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

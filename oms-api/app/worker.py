@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_duty_runner, create_market
+from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
@@ -42,7 +43,8 @@ def run(settings: Settings, stop: Event) -> None:
     readers = Readers(engine, 1)
     try:
         _require_tables(engine)
-        work(create_duty_runner(settings, engine, create_market(settings, readers), SteadyClock()), stop)
+        market = create_market(settings, readers)
+        work(create_duty_runner(settings, engine, market, Calendars.load(), SteadyClock()), stop)
     finally:
         readers.close()
         engine.dispose()

@@ -250,3 +250,13 @@ def test_the_paper_market_is_kind_unless_told_otherwise(load):
 def test_a_paper_market_that_makes_no_sense_is_refused(load, variable, value):
     with pytest.raises(ConfigurationError, match=variable):
         load(**{variable: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "off"), ("", "off"), ("false", "off"), ("true", "hold"), ("HOLD", "hold"), ("deny", "deny")],
+)
+def test_sessions_are_enforced_as_the_environment_says(load, value, expected):
+    assert load(ENFORCE_SESSIONS=value).enforce_sessions == expected
+    with pytest.raises(ConfigurationError, match=r"^ENFORCE_SESSIONS"):
+        load(ENFORCE_SESSIONS="sometimes")

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from app.edge import BODY_LIMIT, Edge, FastResponse
+from app.edge import Edge
 from app.errors import Conflict
+from app.hot_routes import FastResponse
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import Quotas, RateLimiter
+from app.request_body import BODY_LIMIT
 from tests.factories import NOON
 
 STALLED = b"the client sends no more"

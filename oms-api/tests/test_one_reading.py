@@ -70,7 +70,7 @@ def test_the_answer_names_at_most_a_hundred_bad_fields(api):
 def test_what_concerns_two_fields_is_shown_at_one(api):
     answer = api.post("/trade", trade_body(gmv="1", price="1"))
     assert answer.json()["errors"] == [
-        {"field": "gmv", "message": "Give either gmv or price.", "code": "priced_once"}
+        {"field": "gmv", "message": "Send either `gmv` or `price`.", "code": "priced_once"}
     ]
     assert api.post("/trade", []).json()["errors"][0]["message"] == "Must be a JSON object."
 

@@ -20,6 +20,7 @@ TRADING = tuple(
     for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs")
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
+DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
 COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
@@ -81,6 +82,8 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/portfolio/{name}/performance"),
         ("GET", "/api/v1/health/detailed"),
         ("GET", "/api/v1/portfolios"),
+        ("GET", "/api/v1/portfolios/{name}/cash"),
+        ("POST", "/api/v1/portfolios/{name}/cash"),
         ("POST", "/api/v1/orders"),
         ("POST", "/api/v1/orders:group"),
         ("POST", "/api/v1/orders:preview"),
@@ -106,6 +109,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
         ("GET", "/api/v1/pnl"),
         ("GET", "/api/v1/pnl/today"),
         ("GET", "/api/v1/daily-stats"),
+        ("GET", "/api/v1/exposure"),
         ("GET", "/api/v1/round-trips"),
         ("GET", "/api/v1/lots"),
         ("POST", "/api/v1/costs:estimate"),
@@ -204,6 +208,8 @@ def test_answers_are_as_described(document, api):
         ("GET", "/api/v1/portfolio/{name}/performance"): api.get("/portfolio/growth/performance"),
         ("GET", "/api/v1/health/detailed"): api.get("/health/detailed"),
         ("GET", "/api/v1/portfolios"): api.get("/portfolios", detail="true"),
+        ("POST", "/api/v1/portfolios/{name}/cash"): api.post("/portfolios/growth/cash", DEPOSIT),
+        ("GET", "/api/v1/portfolios/{name}/cash"): api.get("/portfolios/growth/cash"),
         ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
         ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
         ("POST", "/api/v1/trade"): api.report(),
@@ -274,15 +280,43 @@ def test_tags_are_described_in_reading_order_and_each_is_used(document):
     told = [tag["name"] for tag in document["tags"]]
     used = {tag for operation in operations(document).values() for tag in operation["tags"]}
     assert set(told) == used
-    assert told[:3] == ["trades", "orders", "positions"]
+    assert told[:3] == ["Trades", "Orders", "Positions"]
     assert all(tag["description"].endswith(".") for tag in document["tags"])
 
 
-@pytest.mark.parametrize("model", ["TicketIn", "TradeIn", "TakeProfitIn", "StopLossIn"])
-def test_every_field_of_a_ticket_and_a_trade_is_described_with_an_example(document, model):
-    for name, field in document["components"]["schemas"][model]["properties"].items():
-        assert field["description"], name
-        assert field["examples"], name
+def test_every_field_is_described_with_an_example_that_fits(document):
+    for model, schema in document["components"]["schemas"].items():
+        for name, field in schema.get("properties", {}).items():
+            assert field.get("description"), f"{model}.{name}"
+            assert field.get("examples") or is_nested(field), f"{model}.{name}"
+            for example in field.get("examples", ()):
+                jsonschema_rs.validate({**field, "components": document["components"]}, example)
+
+
+def is_nested(field):
+    """Whether the field consists of other models, which have examples of their own."""
+    inner = (field, *field.get("anyOf", ()), field.get("items", {}), field.get("additionalProperties") or {})
+    return any("$ref" in one for one in inner)
+
+
+def test_every_answer_has_an_example_that_fits(document):
+    for name, operation in operations(document).items():
+        for status, answer in operation["responses"].items():
+            media = answer.get("content", {}).get("application/json")
+            if status.startswith("2") and media is not None:
+                schema = {**media["schema"], "components": document["components"]}
+                jsonschema_rs.validate(schema, media["example"])
+                assert media["example"], name
+
+
+def test_every_parameter_is_described(document):
+    for name, operation in operations(document).items():
+        for parameter in operation.get("parameters", ()):
+            assert parameter["description"], (name, parameter["name"])
+
+
+def test_models_have_names_without_their_modules(document):
+    assert not [name for name in document["components"]["schemas"] if "__" in name]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

@@ -108,7 +108,7 @@ class FakeOms(Server):
             detail = f"The role {role!r} does not allow this (report_trade)."
             return problem(403, detail, kind="forbidden")
         if call.body["portfolio_name"] not in self.narrowed.get(person, [call.body["portfolio_name"]]):
-            detail = "This is not one of the portfolios that you may trade."
+            detail = "You have no access to this portfolio; ask an administrator for it."
             return problem(403, detail, kind="not-your-portfolio")
         key = call.headers["idempotency-key"]
         if key in self.trades and self.bodies[key] != call.body:

@@ -59,7 +59,7 @@ class CalendarQuery(ClockQuery):
         if self.until < self.since:
             raise PydanticCustomError("range", "`to` must not be before `from`.", {"field": "to"})
         if (self.until - self.since).days >= MAX_CALENDAR_DAYS:
-            message = "At most {days} dates may be asked for at once."
+            message = "Must be at most {days} dates after `from`."
             raise PydanticCustomError("range", message, {"field": "to", "days": MAX_CALENDAR_DAYS})
         return self
 

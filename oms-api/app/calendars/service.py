@@ -3,20 +3,14 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from importlib import resources
-from typing import NamedTuple, Self
+from typing import Self
 
 from app.calendars.errors import SessionsUnknown, UnknownSegment
-from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, phase_at
+from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, is_known_open, phase_at
+from app.calendars.rules.market_lookup import find_calendar_key
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_exceptional_days, parse_hours, parse_markets
-from app.calendars.rules.values import Clock, Day, Market, Segment
-
-
-class CalendarKey(NamedTuple):
-    """A segment of a market."""
-
-    market: Market
-    segment: Segment
+from app.calendars.rules.values import CalendarKey, Clock, Day, Market, Segment
 
 
 class Calendars:
@@ -45,6 +39,25 @@ class Calendars:
         if calendar is None:
             raise UnknownSegment(market, segment)
         return calendar
+
+    def find_calendar(self, exchange: str, asset_class: str) -> Calendar | None:
+        """Return the calendar of an instrument, None if its market is unknown."""
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._calendars[key]
+
+    def find_extended_calendar(self, exchange: str, asset_class: str) -> Calendar | None:
+        """Return the calendar of an instrument's extended hours, None if its market has none."""
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._calendars.get(CalendarKey(key.market, Segment.EXTENDED_HOURS))
+
+    def may_be_open(self, exchange: str, asset_class: str, instant: datetime) -> bool:
+        """Return whether an instrument may trade at the instant, extended hours included.
+
+        True where its market is unknown, false where the session is.
+        """
+        terms = (exchange, asset_class)
+        known = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
+        return not known or any(is_known_open(calendar, instant) for calendar in known)
 
     def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
         """Return the days from `start` to `end`, both included, without weekends that have no session.

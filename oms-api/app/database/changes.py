@@ -63,9 +63,11 @@ class Changes:
                 return noted(connection)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             if is_done and isinstance(error, DBAPIError) and error.connection_invalidated:
-                message = "The database was lost during the commit. Check whether the change was made."
+                message = "The database was lost during the commit; check whether the change was made."
                 raise OutcomeUnknown(message) from error
-            raise NotPlaced("The database does not take this just now; send it again in a moment.") from error
+            raise NotPlaced(
+                "The database refused the write, and nothing was recorded; send it again in a moment."
+            ) from error
 
     def _lock_sqlite(self, change: Callable[[Connection], T]) -> T:
         """Take SQLite's lock with constant retries.

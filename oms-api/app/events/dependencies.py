@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.edge import FastRequest
 from app.events.service.feed import Feed
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part

@@ -86,7 +86,10 @@ class GroupCommit(Generic[Command, Outcome]):
             self._wake.notify()
         self._thread.join(seconds)
         left = [self._queue.popleft() for _ in range(len(self._queue))]
-        self._answer(left, [NotPlaced("The service stopped before this was written.")] * len(left))
+        self._answer(
+            left,
+            [NotPlaced("The service stopped before the request was written; send it again.")] * len(left),
+        )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
         """Queue `command`. The future (of the running loop) resolves after its commit.
@@ -104,10 +107,10 @@ class GroupCommit(Generic[Command, Outcome]):
         ]
         with self._wake:
             if self._closing:
-                raise NotPlaced("The service is stopping; nothing was recorded. Send it again.")
+                raise NotPlaced("The service is stopping, and nothing was recorded; send the request again.")
             if len(self._queue) + len(items) > self._queue_limit:
                 raise NotPlaced(
-                    "Too many writes are waiting; nothing was recorded. Send it again in a moment."
+                    "Too many writes are waiting, and nothing was recorded; send it again in a moment."
                 )
             self._queue.extend(items)
             if len(self._queue) >= self._wakes_at:
@@ -128,9 +131,15 @@ class GroupCommit(Generic[Command, Outcome]):
             while self._queue and self._queue[0].since < overdue:
                 unbegun.append(self._queue.popleft())
             begun = [item for item in self._in_hand if item.since < overdue]
-        self._answer(unbegun, [NotPlaced("The database is slow; nothing was recorded.")] * len(unbegun))
         self._answer(
-            begun, [OutcomeUnknown("The database is slow; ask again with the same key.")] * len(begun)
+            unbegun,
+            [NotPlaced("The database is slow, and nothing was recorded; send it again in a moment.")]
+            * len(unbegun),
+        )
+        self._answer(
+            begun,
+            [OutcomeUnknown("The database did not answer in time; send it again with the same key.")]
+            * len(begun),
         )
         if self._queue or self._in_hand:
             loop.call_later(SWEEP_SECONDS, self._sweep, loop)

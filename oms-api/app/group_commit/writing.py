@@ -140,7 +140,9 @@ class Writing(Generic[Command, Outcome]):
     @staticmethod
     def _refuse_as_lost(commands: list[Command]) -> list[Outcome | OmsError]:
         _LOG.warning("database lost before commit", extra={"items": len(commands)})
-        return [NotPlaced("The database cannot be reached; nothing was recorded.")] * len(commands)
+        return [
+            NotPlaced("The database cannot be reached, and nothing was recorded; send it again in a moment.")
+        ] * len(commands)
 
     @staticmethod
     def _refuse(error: Exception) -> list[Outcome | OmsError]:
@@ -150,7 +152,11 @@ class Writing(Generic[Command, Outcome]):
             return [_refuse_as_locked()]
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
-            return [NotPlaced("The database refused this just now; nothing was recorded.")]
+            return [
+                NotPlaced(
+                    "The database refused the write, and nothing was recorded; send it again in a moment."
+                )
+            ]
         return [Unexpected()]
 
     def _transact(self, commands: list[Command], *, briefly: bool = False) -> list[Outcome | OmsError]:
@@ -208,9 +214,11 @@ class Writing(Generic[Command, Outcome]):
                 _LOG.warning("the outcome of a commit cannot be told yet", exc_info=error)
                 self.drop_connection()
                 time.sleep(_RECOVERY_PAUSE_SECONDS)
-        return [OutcomeUnknown("The database was lost while committing; ask again with the same key.")] * len(
-            commands
-        )
+        return [
+            OutcomeUnknown(
+                "The database connection was lost during the commit; send it again with the same key."
+            )
+        ] * len(commands)
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -229,11 +237,11 @@ class Writing(Generic[Command, Outcome]):
 
 
 def _refuse_as_slow() -> NotPlaced:
-    return NotPlaced("The database is too slow just now.")
+    return NotPlaced("The database is too slow; send it again in a moment.")
 
 
 def _refuse_as_locked() -> NotPlaced:
-    return NotPlaced("Another session holds a lock on this; nothing was recorded. Send it again in a moment.")
+    return NotPlaced("Another session holds a lock, and nothing was recorded; send it again in a moment.")
 
 
 def _connection_lost(error: Exception) -> bool:

@@ -1,17 +1,19 @@
 """Authentication of every request except health checks: key or token, person, rate limit and permission."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.edge import FastRequest, FastResponse, FastRoute
+from app.edge import FastRoute
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
+from app.hot_routes import FastRequest, FastResponse, HotRoute, PendingResponse
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.service.authenticator import Authenticator, ClientInfo, People
@@ -20,6 +22,8 @@ from app.rate_limit import RateLimiter
 from app.wire.idempotency import check_key
 
 FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastResponse]]
+Command = TypeVar("Command")
+Outcome = TypeVar("Outcome")
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
 _WRITES = frozenset(
@@ -54,11 +58,31 @@ class Authentication:
         except OmsError:
             self.limiter.charge_address(request.address)
             raise
-        request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
-        request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
+        self.count(request, caller)
         if not caller.may(operation):
             raise _refusal(caller, TABLE[operation])
         return caller
+
+    def find_authorized(self, request: FastRequest, operation: Operation) -> Caller | None:
+        """Return the caller without a query, or None if that is not possible or the caller is refused.
+
+        Count nothing. Raise an OmsError if the credentials cannot be valid.
+        """
+        headers = request.headers
+        key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
+        person = headers.get(b"x-on-behalf-of")
+        if bearer is None:
+            caller = self.authenticator.find_cached(key.decode("latin-1") if key else None)
+            if caller is not None and person is not None:
+                caller = self.people.find_cached(caller, person.decode("latin-1"))
+        else:
+            caller = None if key or person else self.sessions.find_cached(_token(bearer))
+        return caller if caller is not None and caller.may(operation) else None
+
+    def count(self, request: FastRequest, caller: Caller) -> None:
+        """Count the request of a caller against the rate limits, and add both to the log. Raise OverLimit."""
+        request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
+        request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
 
     async def is_still_authorized(self, request: FastRequest, operation: Operation) -> bool:
         """Return whether the admitted caller would still be admitted. Do not count the request."""
@@ -139,6 +163,50 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
     roles = [role.value for role in TABLE[operation].roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return authorize
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOperation(Generic[Command, Outcome]):
+    """An operation that the writer executes. FastAPI routes and hot routes run it alike.
+
+    `parse` validates a request, `submit` queues its command, `build` builds the response, and `explain` may
+    replace an error of the writer by one that tells more.
+    """
+
+    operation: Operation
+    parse: Callable[[Caller, FastRequest, str | None], Command]
+    submit: Callable[[Command], "asyncio.Future[Outcome]"]
+    build: Callable[[Outcome], FastResponse]
+    explain: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
+
+    def start(self, caller: Caller, request: FastRequest, key: str | None) -> PendingResponse:
+        """Validate and queue an authorized request. Raise an OmsError if it is refused."""
+        return self._queue(self.parse(caller, request, check_key(key)))
+
+    def hot_route(self, authentication: Authentication) -> HotRoute:
+        """Return the operation as a hot route: authenticate, validate, count and queue."""
+
+        def start(request: FastRequest) -> PendingResponse | None:
+            caller = authentication.find_authorized(request, self.operation)
+            if caller is None:
+                return None
+            key = request.headers.get(b"idempotency-key")
+            command = self.parse(caller, request, check_key(None if key is None else key.decode("latin-1")))
+            authentication.count(
+                request, caller
+            )  # from here on, the ASGI application must not count it again
+            try:
+                return self._queue(command)
+            except OmsError as error:
+                refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+                refused.set_exception(error)
+                return PendingResponse(refused, self.build)
+
+        return start
+
+    def _queue(self, command: Command) -> PendingResponse:
+        explain = None if self.explain is None else partial(self.explain, command)
+        return PendingResponse(self.submit(command), self.build, explain)
 
 
 def build_fast_route(authentication: Authentication, operation: Operation, work: FastWork) -> FastRoute:

@@ -49,7 +49,7 @@ class NotYourPortfolio(Forbidden):
     kind, title = "not-your-portfolio", "Not one of your portfolios"
 
     def __init__(self) -> None:
-        super().__init__("This is not one of the portfolios that you may trade.")
+        super().__init__("You have no access to this portfolio; ask an administrator for it.")
 
 
 class ActingNotAllowed(Forbidden):
@@ -58,13 +58,15 @@ class ActingNotAllowed(Forbidden):
     kind, title = "may-not-act-as", "The key may not act for people"
 
     def __init__(self) -> None:
-        super().__init__("X-On-Behalf-Of is for keys with the scope 'act_as' alone.")
+        super().__init__(
+            "X-On-Behalf-Of needs a key with the scope 'act_as'; use such a key, or leave the header out."
+        )
 
 
 class NotAPerson(Forbidden):
     """The header does not name a person."""
 
-    kind, title = "not-a-person", "Nobody is named"
+    kind, title = "not-a-person", "No person is named"
 
     def __init__(self) -> None:
         super().__init__("X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them.")
@@ -82,10 +84,12 @@ class PersonRejected(Forbidden):
 class WorkspaceNotBound(Forbidden):
     """The workspace is not bound to the caller's tenant. The message does not reveal another tenant."""
 
-    kind, title = "workspace-elsewhere", "The workspace is not this desk's"
+    kind, title = "workspace-elsewhere", "The workspace is not connected"
 
     def __init__(self) -> None:
-        super().__init__("This Slack workspace does not belong to the desk of this key.")
+        super().__init__(
+            "This Slack workspace is not connected to the tenant of this key; ask the operator to connect it."
+        )
 
 
 class TenantSuspended(Forbidden):
@@ -101,42 +105,42 @@ class KeyNameTaken(Conflict):
     """Another key of the tenant has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is a key named {name!r} already; revoked names stay taken.")
+        super().__init__(f"A key named {name!r} exists already, possibly a revoked one; choose another name.")
 
 
 class NoSuchKey(NotFound):
     """The key to revoke does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no valid key named {name!r}.")
+        super().__init__(f"There is no valid key named {name!r}; see `python -m app.admin --help`.")
 
 
 class NoSuchKeyId(NotFound):
     """The key id does not exist in the caller's tenant."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no API key {key_id!r}.")
+        super().__init__(f"There is no API key {key_id!r}; list the keys with `GET /api-keys`.")
 
 
 class KeyNotActive(Conflict):
     """A key that is expired, revoked or already rotated cannot be rotated."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The key {name!r} is revoked, expired or rotated already; make a new one.")
+        super().__init__(f"The key {name!r} is revoked, expired or rotated already; create a new one.")
 
 
 class NoSuchUser(NotFound):
     """The user id does not exist in the caller's tenant."""
 
     def __init__(self, user_id: int) -> None:
-        super().__init__(f"There is no user {user_id}.")
+        super().__init__(f"There is no user {user_id}; list the users with `GET /users`.")
 
 
 class UserExists(Conflict):
     """Another user of the tenant has this e-mail address or Slack identity."""
 
     def __init__(self, who: str) -> None:
-        super().__init__(f"There is a user {who!r} already.")
+        super().__init__(f"A user {who!r} exists already; change that user instead.")
 
 
 class NoSuchTenant(NotFound):
@@ -164,7 +168,7 @@ class SlugTaken(Conflict):
     """Another tenant has this slug."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"There is a tenant {slug!r} already.")
+        super().__init__(f"A tenant {slug!r} exists already; choose another slug.")
 
 
 class FirstTenantRequired(Conflict):
@@ -198,7 +202,9 @@ class RequestKeyReused(Conflict):
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"Idempotency-Key {key!r} was used for another request; nothing was changed.")
+        super().__init__(
+            f"Idempotency-Key {key!r} was used for another request, and nothing was changed; use a new key."
+        )
 
 
 class SecretNotStored(Conflict):

@@ -5,6 +5,7 @@ them by exact key, and they have no row-level security. Neither has the director
 """
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import (
     BigInteger,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant, Serial
+from app.database import Amount, Base, Instant, Serial
 
 _ROLES = "'viewer', 'trader', 'approver', 'risk', 'admin'"
 
@@ -31,7 +32,8 @@ class Tenant(Base):
     """A team whose data other teams cannot see.
 
     `slack_default_role` is the role of new Slack users; NULL rejects them. `base_currency` is the currency of
-    limits on the sum of all portfolios.
+    limits on the sum of all portfolios. `default_opening_cash` is the opening cash of a portfolio that a
+    reported trade creates, in the portfolio's base currency.
     """
 
     __tablename__ = "tenants"
@@ -47,6 +49,7 @@ class Tenant(Base):
     status: Mapped[str] = mapped_column(String(9), server_default="active")
     slack_default_role: Mapped[str | None] = mapped_column(String(8), server_default="trader")
     base_currency: Mapped[str] = mapped_column(String(3), server_default="USD")
+    default_opening_cash: Mapped[Decimal] = mapped_column(Amount, server_default="1000000.00000000")
 
 
 class ApiKey(Base):

@@ -17,9 +17,9 @@ class AliasTaken(Invalid):
 
     def __init__(self, field: str, alias: str, symbol: str) -> None:
         if alias == symbol:
-            message = f"{alias} is an instrument of its own. Leave it out."
+            message = f"{alias} is an instrument itself; leave it out."
         else:
-            message = f"{alias} is an alias of {symbol}. Remove it there first."
+            message = f"{alias} is an alias of {symbol}; remove it there first."
         super().__init__(message, [FieldError(field, message, "alias_taken")])
 
 

@@ -40,6 +40,7 @@ class InstrumentRow(Base):
     is_tradable: Mapped[bool] = mapped_column(Boolean)
     is_restricted: Mapped[bool] = mapped_column(Boolean)
     name: Mapped[str] = mapped_column(String(100), server_default="")
+    sector: Mapped[str] = mapped_column(String(60), server_default="")
     updated_at: Mapped[datetime] = mapped_column(Instant)
 
 

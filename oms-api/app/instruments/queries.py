@@ -25,6 +25,7 @@ _TERMS = (
     "is_tradable",
     "is_restricted",
     "name",
+    "sector",
 )
 Key = tuple[int, str]
 
@@ -106,13 +107,14 @@ def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: dat
     kind = (terms.exchange, terms.asset_class, terms.currency)
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
-    row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, iso(at))
+    row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, iso(at))
     write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:
     """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
-    symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name = row
+    symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))
     allowed = (bool(tradable), bool(restricted))
-    return Instrument(symbol, exchange, asset_class, currency, *steps, *allowed, is_listed=True, name=name)
+    kind = (exchange, asset_class, currency)
+    return Instrument(symbol, *kind, *steps, *allowed, is_listed=True, name=name, sector=sector)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service

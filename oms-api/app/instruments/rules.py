@@ -18,9 +18,10 @@ _SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
 class Instrument(NamedTuple):
-    """A symbol and its terms: `tick_size` in currency, `lot_size` in units. `name` is for display.
+    """A symbol and its terms: `tick_size` in currency, `lot_size` in units.
 
-    A symbol without terms is not `is_listed`. It has the smallest steps and may be traded.
+    `name` is for display, `sector` for reports. A symbol without terms is not `is_listed`: it has the
+    smallest steps and may be traded.
     """
 
     symbol: str
@@ -33,6 +34,7 @@ class Instrument(NamedTuple):
     is_restricted: bool = False
     is_listed: bool = False
     name: str = ""
+    sector: str = ""
 
 
 def normalize_symbol(text: str) -> str | None:

@@ -45,6 +45,9 @@ class InstrumentIn(BaseModel):
     exchange: Exchange = ""
     asset_class: AssetClass = "equity"
     currency: Currency = "USD"
+    sector: Annotated[str, AfterValidator(clean), Field(max_length=60)] = Field(
+        "", description="Sector by which exposure is summed", examples=["Energy"]
+    )
     tick_size: PositiveAmount
     lot_size: PositiveAmount
     tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
@@ -61,7 +64,7 @@ class InstrumentIn(BaseModel):
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(
             symbol, *kind, self.tick_size, self.lot_size, self.tradable, self.restricted, is_listed=True,
-            name=self.name,
+            name=self.name, sector=self.sector,
         )  # fmt: skip
 
 
@@ -73,6 +76,7 @@ class InstrumentOut(BaseModel):
     exchange: str = Field(examples=["NSE"])
     asset_class: str = Field(examples=["equity"])
     currency: str = Field(examples=["INR"])
+    sector: str = Field(examples=["Energy"], description="Sector for reports; empty where none was set")
     tick_size: str = Field(examples=["0.05"])
     lot_size: str = Field(examples=["1"])
     tradable: bool
@@ -89,6 +93,7 @@ def serialize_instrument(found: Instrument, aliases: Sequence[str]) -> dict[str,
         "exchange": found.exchange,
         "asset_class": found.asset_class,
         "currency": found.currency,
+        "sector": found.sector,
         "tick_size": quantity_text(fixed(found.tick_size)),
         "lot_size": quantity_text(fixed(found.lot_size)),
         "tradable": found.is_tradable,

@@ -20,6 +20,9 @@ FindCurrencies = Callable[[Connection, int, str], Collection[str]]
 IsInUse = Callable[[Connection, int, str], bool]
 
 
+_KIND = ("symbol", "name", "exchange", "asset_class", "currency", "sector")
+
+
 class Listing(NamedTuple):
     """An instrument and its aliases."""
 
@@ -89,7 +92,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
 def _facts(terms: Instrument, updated_at: str) -> dict[str, Any]:
     """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
     steps = {name: quantity_text(fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
-    kind = {name: getattr(terms, name) for name in ("symbol", "name", "exchange", "asset_class", "currency")}
+    kind = {name: getattr(terms, name) for name in _KIND}
     flags = {"tradable": terms.is_tradable, "restricted": terms.is_restricted, "listed": terms.is_listed}
     return {**kind, **steps, **flags, "updated_at": updated_at}
 

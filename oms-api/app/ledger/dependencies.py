@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
@@ -12,3 +13,4 @@ TheTradeService = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]
 TheValuer = Annotated[Valuer, part("valuer")]
+TheCashReader = Annotated[CashReader, part("cash_reader")]

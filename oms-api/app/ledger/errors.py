@@ -12,7 +12,7 @@ class KeyReused(Conflict):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"Idempotency-Key {key!r} was used with another body; nothing was recorded. Use a new key."
+            f"Idempotency-Key {key!r} was used with another body, and nothing was recorded; use a new key."
         )
 
 
@@ -20,7 +20,7 @@ class NoSuchTrade(NotFound):
     """Raise when no trade has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, trade_id: str) -> None:
-        super().__init__(f"There is no trade {trade_id!r}.")
+        super().__init__(f"There is no trade {trade_id!r}; list the trades with `GET /trades`.")
 
 
 class NoSuchPortfolio(NotFound):
@@ -37,7 +37,9 @@ class AlreadyReversed(Conflict):
     """Raise when the trade is reversed already. A trade can be reversed once."""
 
     def __init__(self, trade_id: str, reversal_id: str) -> None:
-        super().__init__(f"Trade {trade_id} was reversed already, by {reversal_id}.")
+        super().__init__(
+            f"Trade {trade_id} was reversed already by {reversal_id}; report a new trade instead."
+        )
 
 
 class ReversalOfReversal(Conflict):
@@ -60,7 +62,7 @@ class NoRate(Invalid):
     """Raise when there is no rate to convert a trade into the portfolio's currency."""
 
     def __init__(self, symbol: str, currency: str, base: str) -> None:
-        message = f"{symbol} is traded in {currency}, and there is no rate of it in {base}: PUT a quote of "
+        message = f"{symbol} is traded in {currency}, and there is no rate to {base}; publish a quote of "
         message += f"{currency}/{base}."
         super().__init__(message, [FieldError("symbol", message, "no_rate")])
 
@@ -72,7 +74,8 @@ class ExecutedBeforePrevious(Invalid):
         message = f"Must not be before the previous trade's execution time {previous}. "
         message += "To report it all the same, send `backdated: true` and a `backdated_reason`."
         super().__init__(
-            "The trade was executed before the previous one.", [FieldError(field, message, "backdated")]
+            "The trade was executed before the previous one; send `backdated` to report it.",
+            [FieldError(field, message, "backdated")],
         )
 
 
@@ -90,25 +93,55 @@ class TradingHalted(OmsError):
 class NotPermitted(Forbidden):
     """Raise when a list of permitted instruments excludes the trade."""
 
-    kind, title = "not-permitted", "Not to be traded by you"
+    kind, title = "not-permitted", "Not permitted to trade this"
 
 
 class BookIsFull(Conflict):
     """Raise when an amount would reach 10^15. It is refused before anything is written."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The portfolio {name!r} cannot hold amounts of that size.")
+        super().__init__(f"The amounts of portfolio {name!r} would exceed 10^15; use another portfolio.")
 
 
 class NoSuchPosition(NotFound):
     """Raise when the symbol was never traded in the portfolio, or there is no such portfolio."""
 
     def __init__(self, portfolio: str, symbol: str) -> None:
-        super().__init__(f"There is no position in {symbol} in a portfolio {portfolio!r}.")
+        super().__init__(
+            f"There is no position in {symbol} in portfolio {portfolio!r}; see `GET /positions`."
+        )
 
 
 class PortfolioExists(Conflict):
     """Raise when a portfolio with that name exists. Names are case-insensitive."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is a portfolio {name!r} already.")
+        super().__init__(f"A portfolio {name!r} exists already; use it, or choose another name.")
+
+
+class FixedAtCreation(Conflict):
+    """Raise when a request would change what is fixed when a portfolio is created."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            f"`{field}` cannot be changed. Create another portfolio, or deposit and withdraw cash."
+        )
+
+
+class InvalidCashMovement(Invalid):
+    """Raise when a cash movement names another currency or a portfolio that it cannot go to."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, [FieldError(field, message, "cash_movement")])
+
+
+class NotEnoughCash(OmsError):
+    """Raise when a withdrawal or a transfer exceeds the buying power of the portfolio."""
+
+    status, kind, title = 422, "not-enough-cash", "Not enough free cash"
+
+    def __init__(self, name: str, amount: str, free: str) -> None:
+        message = f"At most {free} can be taken out of {name!r}: its buying power."
+        super().__init__(
+            f"{amount} is too much. {message}", [FieldError("amount", message, "not_enough_cash")]
+        )

@@ -19,7 +19,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
+from app.ledger.rules.chain import GENESIS
+from app.money import ZERO, fixed
 
+NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
 _HAS_KEY = text("idempotency_key IS NOT NULL")
 CURRENCY_IS_WHOLE = (
@@ -43,6 +46,23 @@ class Portfolio(Base):
     processes cache. `trading_state` is set by kill switches. `cost_schedule` defines the charges of its later
     orders and trades. `fee_totals` is what the US fees of its last New York day are computed from (see
     `costs.rules.booking`).
+
+    The settings, null where none is set:
+
+    - `cost_schedules`: JSON object of schedules by market, `{"IN": "zerodha", "US": "us_equity"}`. It takes
+      the place of `cost_schedule`.
+    - `calendar`: the market code whose calendar is the portfolio's: XNYS, XNSE, XBOM or CRYPTO.
+    - `enforce_sessions`: "off", "hold" (orders wait for the open) or "deny". The API says false for "off",
+      and true means "hold".
+    - `approval`: JSON object `{"mode": "always" | "above_value" | "above_equity_share" | "instruments",
+      "value": "50000" | null, "instruments": ["TSLA"] or [], "approvers": ["role:risk", "slack:T1:U1"],
+      "expires_minutes": 30, "max_move_percent": "1"}`. `value` is in the portfolio's currency, or the
+      share of its equity in percent.
+    - `participation`: the share of a bar's or quote's size that its orders fill at most; 0.1 is 10%.
+    - `slippage`: how much worse than the quote its market orders fill, in basis points.
+
+    `cash_sequence` and `cash_hash` are the last row's of its cash ledger. `moved_cash` is the sum of the rows
+    that are no charges.
     """
 
     __tablename__ = "portfolios"
@@ -75,6 +95,15 @@ class Portfolio(Base):
     orders_stamp: Mapped[str] = mapped_column(String(16), server_default="")
     cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
     fee_totals: Mapped[str | None] = mapped_column(Text)
+    cost_schedules: Mapped[str | None] = mapped_column(Text)
+    calendar: Mapped[str | None] = mapped_column(String(10))
+    enforce_sessions: Mapped[str] = mapped_column(String(4), server_default="off")
+    approval: Mapped[str | None] = mapped_column(Text)
+    participation: Mapped[Decimal | None] = mapped_column(Amount)
+    slippage: Mapped[Decimal | None] = mapped_column(Amount)
+    moved_cash: Mapped[Decimal] = mapped_column(Amount, server_default=NO_AMOUNT)
+    cash_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    cash_hash: Mapped[str] = mapped_column(String(64), server_default=GENESIS)
 
 
 class Trade(Base):
@@ -87,7 +116,7 @@ class Trade(Base):
     __table_args__ = (
         _in_portfolio(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
-        UniqueConstraint("tenant_id", "kind", "idempotency_key"),
+        UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
         Index(
             "uq_trades_tenant_id_reverses",
             "tenant_id",
@@ -181,3 +210,44 @@ class PositionRow(Base):
     opened_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_executed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class CashMovement(Base):
+    """A row of the cash ledger, append-only by trigger.
+
+    `rules.cash.CashRow` documents the fields. Opening cash is a column of the portfolio, and the cash of
+    trades a column of `trades`.
+    """
+
+    __tablename__ = "cash_movements"
+    __table_args__ = (
+        _in_portfolio(),
+        Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
+        CheckConstraint("sequence > 0", name="sequence_is_positive"),
+        CheckConstraint("trade_sequence >= 0", name="trade_sequence_is_not_negative"),
+        CheckConstraint(
+            "kind IN ('deposit', 'withdrawal', 'transfer_in', 'transfer_out', 'charges', 'dp_charges', "
+            "'dividend', 'withholding', 'interest', 'borrow', 'adjustment')",
+            name="kind_is_known",
+        ),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    amount: Mapped[Decimal] = mapped_column(Amount)
+    currency: Mapped[str] = mapped_column(String(3))
+    balance_after: Mapped[Decimal] = mapped_column(Amount)
+    trade_sequence: Mapped[int] = mapped_column(BigInteger)
+    counterpart_id: Mapped[int | None] = mapped_column(BigInteger)
+    symbol: Mapped[str | None] = mapped_column(SymbolText)
+    day: Mapped[str | None] = mapped_column(String(10))
+    reason: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(String(60))
+    actor: Mapped[str | None] = mapped_column(String(300))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    idempotency_key: Mapped[str | None] = mapped_column(String(210))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    hash_version: Mapped[int] = mapped_column(Integer)
+    hash: Mapped[str] = mapped_column(String(64))

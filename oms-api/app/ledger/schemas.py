@@ -5,6 +5,7 @@ Requests are pydantic models. Responses are plain dicts that models describe.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -39,10 +40,10 @@ from app.wire.fields import (
 )
 from app.wire.problems import Problem
 
+_REPORTED = attrgetter(*Report._fields)
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
-MAX_OPENING_CASH = 10**12
 OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
     "qty": "Did you mean `quantity`?",
     "ticker": "Did you mean `symbol`?",
@@ -62,13 +63,6 @@ def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
 
-def _opening_cash(amount: Decimal) -> Decimal:
-    if amount > MAX_OPENING_CASH or not fits(amount):
-        message = "At most {most}, with at most 8 decimals."
-        raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
-    return amount
-
-
 def _storable(amount: Decimal) -> Decimal:
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
@@ -79,18 +73,6 @@ def _small_letters(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-OpeningCash = Annotated[
-    Amount, AfterValidator(_opening_cash),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
-                {"type": "number", "minimum": 0, "maximum": MAX_OPENING_CASH},
-            ],
-            "default": "1000000",
-        }
-    ),
-]  # fmt: skip
 Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
 PortfolioName = Annotated[
     str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
@@ -138,12 +120,12 @@ class TradeIn(ExecutionTimeIn):
     @model_validator(mode="after")
     def _priced_once(self) -> "TradeIn":
         if (self.gmv is None) == (self.price is None):
-            raise PydanticCustomError("priced_once", "Give either gmv or price.", {"field": "gmv"})
+            raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
     def report(self) -> Report:
         """Return the report."""
-        return Report._make(getattr(self, name) for name in Report._fields)
+        return Report(*_REPORTED(self))
 
 
 class BatchIn(BaseModel):
@@ -164,39 +146,6 @@ class ReversalIn(BaseModel):
 
 
 CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
-
-
-class PortfolioIn(BaseModel):
-    """A paper portfolio to create.
-
-    `opening_cash` is in its base currency. `cost_schedule` charges its trades in all markets that it covers.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: PortfolioName
-    base_currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
-    opening_cash: OpeningCash = Decimal(1_000_000)
-    cost_schedule: CostSchedule = Schedule.NONE
-
-
-class PortfolioPatch(BaseModel):
-    """The new name, another cost schedule, or both.
-
-    A trade reported under the old name makes a new portfolio. The schedule charges later orders and reported
-    trades; earlier orders keep theirs.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: PortfolioName | None = None
-    cost_schedule: CostSchedule | None = None
-
-    @model_validator(mode="after")
-    def _has_a_change(self) -> "PortfolioPatch":
-        if self.name is None and self.cost_schedule is None:
-            raise PydanticCustomError("change", "Give `name` or `cost_schedule`.", {"field": "name"})
-        return self
 
 
 class PositionOut(BaseModel):
@@ -239,7 +188,7 @@ class TradeOut(BaseModel):
         examples=["USD"], description="The instrument's, where it is not the portfolio's own"
     )
     fx_rate: str | None = Field(
-        examples=["83.50"], description="What one unit of `currency` was worth in the portfolio's"
+        examples=[None], description="Value of one unit of `currency` in the portfolio's; null: the same"
     )
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="The same as `executed_at`")
@@ -287,7 +236,24 @@ class SummaryOut(BaseModel):
     total_sells: int = Field(examples=[0])
     realized_pnl: str = Field(examples=["0.00"])
     cash: str = Field(examples=["982500.00"])
-    cost_schedule: Schedule = Field(description="What charges its trades")
+    opening_cash: str = Field(examples=["1000000.00"], description="Its first cash")
+    cost_schedule: Schedule = Field(description="What charges its trades in all markets it covers")
+    cost_schedules: dict[str, Schedule] | None = Field(
+        description="What charges its trades by market, instead of `cost_schedule`",
+        examples=[{"IN": "zerodha"}],
+    )
+    calendar: str | None = Field(examples=["XNYS"], description="The market whose sessions define its days")
+    enforce_sessions: Literal[False, "hold", "deny"] = Field(
+        description="What becomes of orders outside their sessions", examples=["hold"]
+    )
+    approval: dict[str, Any] | None = Field(description="Which orders need approval")
+    participation: str | None = Field(
+        examples=["0.1"], description="The share of a quote's size that its orders fill at most"
+    )
+    slippage: str | None = Field(
+        examples=["5"], description="How much worse than the quote market orders fill, in basis points"
+    )
+    broker: Literal["paper"] = Field(description="Where its orders go")
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 
@@ -315,6 +281,15 @@ class PortfolioOut(SummaryOut):
     )
     total_pnl: str | None = Field(
         examples=["500.00"], description="Equity - opening cash, without deposits and withdrawals"
+    )
+    buying_power: str | None = Field(
+        examples=["982500.00"], description="What new orders and withdrawals can use; null with `as_of`"
+    )
+    settled_cash: str | None = Field(
+        examples=["1000000.00"], description="The part of the cash that is settled; null with `as_of`"
+    )
+    unsettled_cash: str | None = Field(
+        examples=["-17500.00"], description="What later settlements add to it; null with `as_of`"
     )
     positions: dict[str, PositionOut]
 

@@ -7,4 +7,4 @@ class NoQuote(NotFound):
     """There is no quote of the symbol."""
 
     def __init__(self, symbol: str) -> None:
-        super().__init__(f"There is no quote for {symbol}; PUT one.")
+        super().__init__(f"There is no quote of {symbol}; publish one with `PUT /quotes/{{symbol}}`.")

@@ -39,7 +39,7 @@ class QuoteIn(BaseModel):
     @model_validator(mode="after")
     def _sane(self) -> "QuoteIn":
         if self.bid is None and self.ask is None and self.last is None:
-            raise PydanticCustomError("no_price", "Give bid, ask or last.", {"field": "last"})
+            raise PydanticCustomError("no_price", "Send `bid`, `ask` or `last`.", {"field": "last"})
         if self.bid is not None and self.ask is not None and self.bid > self.ask:
             raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
         return self

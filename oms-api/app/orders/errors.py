@@ -9,25 +9,27 @@ class NoSuchOrder(NotFound):
     """Raise when no order has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"There is no order {order_id!r}.")
+        super().__init__(f"There is no order {order_id!r}; list the orders with `GET /orders`.")
 
 
 class IllegalMove(Conflict):
     """Raise when the table of states does not allow the transition."""
 
-    kind, title = "illegal-move", "The order cannot go there"
+    kind, title = "illegal-move", "The status does not allow this"
 
     def __init__(self, order_id: str, start: str, end: str) -> None:
-        super().__init__(f"Order {order_id} cannot go from {start} to {end}.")
+        super().__init__(f"Order {order_id} cannot change from {start} to {end}; read the order again.")
 
 
 class OrderIsFinal(Conflict):
     """Raise when a final order is to be cancelled or changed."""
 
-    kind, title = "order-is-final", "The order is over"
+    kind, title = "order-is-final", "The order is final"
 
     def __init__(self, order_id: str, status: str) -> None:
-        super().__init__(f"Order {order_id} is {status}; nothing of it is left to change or cancel.")
+        super().__init__(
+            f"Order {order_id} is {status} and cannot be changed or cancelled; place a new order."
+        )
 
 
 class OrderIsPending(Conflict):
@@ -36,10 +38,10 @@ class OrderIsPending(Conflict):
     Only one request to the broker may be pending at a time.
     """
 
-    kind, title = "order-is-pending", "The order waits for its broker"
+    kind, title = "order-is-pending", "The order is pending"
 
     def __init__(self, order_id: str, status: str) -> None:
-        super().__init__(f"Order {order_id} is {status}; wait for the broker's answer.")
+        super().__init__(f"Order {order_id} is {status}; wait for the broker's answer and try again.")
 
 
 class ClientOrderIdReused(Conflict):
@@ -58,7 +60,7 @@ class OrderKeyReused(Conflict):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"Idempotency-Key {key!r} was used with another body; nothing was done. Use a new key."
+            f"Idempotency-Key {key!r} was used with another body, and nothing was done; use a new key."
         )
 
 
@@ -93,14 +95,14 @@ class NothingToClose(Invalid):
     kind, title = "nothing-to-close", "There is no position to close"
 
     def __init__(self, symbol: str) -> None:
-        super().__init__(f"Nothing is held of {symbol} here.")
+        super().__init__(f"The portfolio has no position in {symbol} to close; check the symbol and product.")
 
 
 class MoreThanHeld(Invalid):
     """Raise when the quantity to close is larger than the position."""
 
-    kind, title = "more-than-held", "There is less to close"
+    kind, title = "more-than-held", "More than the position"
 
     def __init__(self, symbol: str, held: str) -> None:
-        message = f"Only {held} {symbol} can be closed here."
+        message = f"Only {held} {symbol} can be closed; send at most this quantity."
         super().__init__(message, [FieldError("quantity", message, "more_than_held")])

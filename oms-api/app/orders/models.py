@@ -59,8 +59,8 @@ class OrderRecord(Base):
     __tablename__ = "orders"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        UniqueConstraint("client_order_id", "tenant_id"),
-        UniqueConstraint("idempotency_key", "tenant_id"),
+        UniqueConstraint("client_order_id", "tenant_id", "portfolio_id"),
+        UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id"),
         Index(
             "ix_orders_open_by_symbol",
             *("tenant_id", "symbol", "portfolio_id"),

@@ -1,6 +1,6 @@
 """Statements about equity snapshots. Each one filters by tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 from app.clock import iso
 from app.database import build_insert_missing
 from app.database.bulk import Row, Write
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import Baseline, PortfolioKey
 from app.money import ZERO, fixed, product
 from app.performance.models import EquitySnapshot
@@ -40,6 +41,13 @@ def find_baselines(
     return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
 
 
+class FlowInstant(NamedTuple):
+    """When cash flowed into or out of a portfolio."""
+
+    at: datetime
+    portfolio_id: int
+
+
 class PortfolioState(NamedTuple):
     """A portfolio as its row says, without its positions."""
 
@@ -48,12 +56,18 @@ class PortfolioState(NamedTuple):
     base_currency: str
     opening_cash: Decimal
     cash: Decimal
+    moved_cash: Decimal
     realized_pnl: Decimal
     last_created_at: datetime | None
 
 
-def list_portfolios_to_close(connection: Connection, at: datetime, limit: int) -> list[PortfolioState]:
-    """Return portfolios that were there at the close and have no snapshot of it, by their ids."""
+def list_portfolios_to_close(
+    connection: Connection, calendar: str | None, at: datetime, limit: int
+) -> list[PortfolioState]:
+    """Return portfolios with that calendar that were there at the close and have no snapshot of it.
+
+    They are sorted by their ids.
+    """
     row = EquitySnapshot
     stored = (
         select(row.at)
@@ -61,7 +75,43 @@ def list_portfolios_to_close(connection: Connection, at: datetime, limit: int) -
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
-    return _list_states(connection, None, limit, Portfolio.created_at <= at, ~stored)
+    mine = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
+    return _list_states(connection, None, limit, mine, Portfolio.created_at <= at, ~stored)
+
+
+def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
+    """Return the instants after `since` at which cash flowed and no snapshot is stored, in time order."""
+    row, flow = EquitySnapshot, CashMovement
+    stored = (
+        select(row.at)
+        .where(row.kind != _INTERVAL, row.kind == "flow", row.at == flow.created_at)
+        .where(row.tenant_id == flow.tenant_id, row.portfolio_id == flow.portfolio_id)
+        .exists()
+    )
+    statement = (
+        select(flow.created_at, flow.portfolio_id)
+        .where(flow.kind.in_(sorted(FLOWS)), flow.created_at > since, ~stored)
+        .distinct()
+        .order_by(flow.created_at, flow.portfolio_id)
+        .limit(limit)
+    )
+    return [FlowInstant._make(found) for found in connection.execute(statement)]
+
+
+def find_states(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioState]:
+    """Return portfolios by their ids."""
+    return _list_states(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
+
+
+def find_moved_later(connection: Connection, states: Sequence[PortfolioState], at: datetime) -> set[int]:
+    """Return the ids of those portfolios whose cash was moved after an instant."""
+    row = CashMovement
+    statement = select(row.portfolio_id).where(
+        row.tenant_id.in_({state.tenant_id for state in states}),
+        row.portfolio_id.in_([state.id for state in states]),
+        row.created_at > at,
+    )
+    return set(connection.execute(statement.distinct()).scalars())
 
 
 def list_moving_portfolios(
@@ -125,6 +175,7 @@ class Owner(NamedTuple):
     opening_cash: Decimal
     created_at: datetime
     last_sequence: int
+    calendar: str | None
 
 
 def find_owner(connection: Connection, tenant_id: int, name_key: str) -> Owner | None:

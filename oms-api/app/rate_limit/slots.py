@@ -49,11 +49,11 @@ class Slots:
 
     def _check(self, tenant_id: int, key: str) -> None:
         if self._by_key[tenant_id, key] >= self._limits.key:
-            raise TooMany(f"Too many {self._kind} are open with this key.", RETRY_SECONDS)
+            raise TooMany(f"Too many {self._kind} are open with this key; close one first.", RETRY_SECONDS)
         if self._by_tenant[tenant_id] >= self._limits.tenant:
-            raise TooMany(f"Too many {self._kind} of this tenant are open.", RETRY_SECONDS)
+            raise TooMany(f"Too many {self._kind} of this tenant are open; close one first.", RETRY_SECONDS)
         if self.used >= self._limits.total:
-            raise TooMany(f"Too many {self._kind} are open.", RETRY_SECONDS)
+            raise TooMany(f"Too many {self._kind} are open; try again later.", RETRY_SECONDS)
 
     def _change(self, tenant_id: int, key: str, number: int) -> None:
         self.used += number

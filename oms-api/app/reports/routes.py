@@ -9,19 +9,30 @@ from app.identity.dependencies import Reader
 from app.market_data.dependencies import TheMarket
 from app.reports.queries import ReportFilter
 from app.reports.rules.profit import Grouping
-from app.reports.schemas.requests import LotQuery, ProfitQuery, ReportQuery, RoundTripQuery, TodayQuery
-from app.reports.schemas.responses import (
-    DayStatsOut,
+from app.reports.schemas.positions import (
     LotsOut,
-    ProfitReportOut,
     RoundTripOut,
     serialize_closed_lot,
-    serialize_days,
     serialize_open_lot,
-    serialize_profit,
     serialize_round_trip,
 )
-from app.reports.service import report_days, report_lots, report_profit, report_round_trips
+from app.reports.schemas.requests import (
+    ExposureQuery,
+    LotQuery,
+    ProfitQuery,
+    ReportQuery,
+    RoundTripQuery,
+    TodayQuery,
+)
+from app.reports.schemas.responses import (
+    DayStatsOut,
+    ExposureReportOut,
+    ProfitReportOut,
+    serialize_days,
+    serialize_exposure,
+    serialize_profit,
+)
+from app.reports.service import report_days, report_exposure, report_lots, report_profit, report_round_trips
 from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.dependencies import TheClock, TheReaders
@@ -73,6 +84,27 @@ async def get_todays_profit(
         caller.tenant_id,
     )
     return answer(serialize_profit(Grouping.PORTFOLIO, filters, report))
+
+
+@router.get(
+    "/exposure",
+    summary="Get the exposure by group",
+    responses=responses(200, {"model": ExposureReportOut}),
+)
+async def get_exposure(
+    caller: Reader,
+    query: Annotated[ExposureQuery, Query()],
+    readers: TheReaders,
+    market: TheMarket,
+    now: TheClock,
+) -> Response:
+    """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
+    at, filters = now(), query.filter(caller)
+    report = await readers.run(
+        lambda connection: report_exposure(connection, market, caller.tenant_id, query.by, filters, at),
+        caller.tenant_id,
+    )
+    return answer(serialize_exposure(query.by, report))
 
 
 @router.get(

@@ -10,7 +10,7 @@ from heapq import nlargest
 from sqlalchemy import Connection
 
 from app.identity.queries.tenants import get_base_currency
-from app.instruments.queries import find_symbol
+from app.instruments.queries import find_instruments, find_symbol
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
 from app.market_data.rules.rates import find_rate, list_pairs
@@ -18,6 +18,7 @@ from app.market_data.service import Market
 from app.money import ZERO, product
 from app.reports import queries
 from app.reports.queries import ReportFilter
+from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
 from app.reports.rules.lots import Lots, match_lots
 from app.reports.rules.profit import (
     Converted,
@@ -27,11 +28,11 @@ from app.reports.rules.profit import (
     GroupResult,
     ProfitReport,
     Totals,
-    UsedRate,
     sum_by,
     sum_days,
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
+from app.reports.rules.values import UsedRate
 
 MAX_POSITIONS = 100_000
 
@@ -63,7 +64,33 @@ def report_profit(
         GroupResult(key, sums.get(key, Totals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
-    return ProfitReport(groups, _convert(connection, market, tenant_id, groups, now))
+    return ProfitReport(groups, _convert(_Rates(connection, market, tenant_id, now), groups))
+
+
+def report_exposure(
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    grouping: ExposureGrouping,
+    filters: ReportFilter,
+    now: datetime,
+) -> ExposureReport:
+    """Return the exposure of open positions by group, in the tenant's currency."""
+    filters = _resolve(connection, tenant_id, filters)
+    wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
+    terms = find_instruments(connection, sorted({(tenant_id, one.held.symbol) for one in found}))
+    rates = _Rates(connection, market, tenant_id, now)
+    values = []
+    for one in found:
+        rate = rates.get(one.held.base_currency)
+        if rate is not None:
+            listed = terms[tenant_id, one.held.symbol]
+            currency = one.held.currency or one.held.base_currency
+            kind = (currency, listed.asset_class, listed.sector)
+            value = product(one.valuation.market_value, rate.rate)
+            values.append(HeldValue(one.held.portfolio_name, one.held.symbol, *kind, value))
+    return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
 
 def report_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
@@ -131,41 +158,55 @@ def _unrealized(
     return sums
 
 
-def _convert(
-    connection: Connection, market: Market, tenant_id: int, groups: Iterable[GroupResult], now: datetime
-) -> Converted | None:
+def _convert(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
-    base = get_base_currency(connection, tenant_id)
-    rates: dict[str, UsedRate] = {}
     realized = charges = ZERO
     unrealized: Decimal | None = None
     for group in groups:
-        currency = group.key.currency
-        if currency not in rates:
-            rate = _find_rate(connection, market, tenant_id, currency, base, now)
-            if rate is None:
-                return None
-            rates[currency] = rate
-        factor = rates[currency].rate
-        realized += product(group.totals.realized_pnl, factor)
-        charges += product(group.totals.charges, factor)
+        rate = rates.get(group.key.currency)
+        if rate is None:
+            return None
+        realized += product(group.totals.realized_pnl, rate.rate)
+        charges += product(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
-            unrealized = (unrealized or ZERO) + product(group.unrealized_pnl, factor)
-    used = [rate for currency, rate in sorted(rates.items()) if currency != base]
-    return Converted(base, realized, unrealized, charges, used)
+            unrealized = (unrealized or ZERO) + product(group.unrealized_pnl, rate.rate)
+    return Converted(rates.base, realized, unrealized, charges, rates.used)
 
 
-def _find_rate(
-    connection: Connection, market: Market, tenant_id: int, currency: str, base: str, now: datetime
-) -> UsedRate | None:
-    if currency == base:
-        return UsedRate(currency, Decimal(1), 0.0)
-    pairs = list_pairs(currency, base)
-    found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], now)
-    quotes = {symbol: quote for (_, symbol), quote in found.items()}
-    rate = find_rate(currency, base, quotes)
-    if rate is None:
-        return None
-    direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
-    oldest = min(direct or [quote.at for quote in quotes.values()])
-    return UsedRate(currency, rate, round(max((now - oldest).total_seconds(), 0.0), 3))
+class _Rates:
+    """The current rates to the tenant's currency, each looked up once."""
+
+    def __init__(self, connection: Connection, market: Market, tenant_id: int, now: datetime) -> None:
+        self.base = get_base_currency(connection, tenant_id)
+        self._source = (connection, market, tenant_id)
+        self._now = now
+        self._known: dict[str, UsedRate | None] = {self.base: UsedRate(self.base, Decimal(1), 0.0)}
+
+    @property
+    def used(self) -> list[UsedRate]:
+        """The rates of other currencies, by currency."""
+        found = [rate for _, rate in sorted(self._known.items()) if rate is not None]
+        return [rate for rate in found if rate.currency != self.base]
+
+    @property
+    def missing(self) -> list[str]:
+        """The currencies without a rate."""
+        return sorted(currency for currency, rate in self._known.items() if rate is None)
+
+    def get(self, currency: str) -> UsedRate | None:
+        """Return the rate of a currency, None if no quote tells it."""
+        if currency not in self._known:
+            self._known[currency] = self._find(currency)
+        return self._known[currency]
+
+    def _find(self, currency: str) -> UsedRate | None:
+        connection, market, tenant_id = self._source
+        pairs = list_pairs(currency, self.base)
+        found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], self._now)
+        quotes = {symbol: quote for (_, symbol), quote in found.items()}
+        rate = find_rate(currency, self.base, quotes)
+        if rate is None:
+            return None
+        direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
+        oldest = min(direct or [quote.at for quote in quotes.values()])
+        return UsedRate(currency, rate, round(max((self._now - oldest).total_seconds(), 0.0), 3))

@@ -9,13 +9,15 @@ class SwitchKeyReused(Conflict):
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"Idempotency-Key {key!r} was used with another body; nothing was changed.")
+        super().__init__(
+            f"Idempotency-Key {key!r} was used with another body, and nothing was changed; use a new key."
+        )
 
 
 class TooManySet(Conflict):
     """Raise when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
-    kind, title = "too-many-set", "Too much is set already"
+    kind, title = "too-many-set", "The maximum number is set"
 
 
 class TooManyMessages(TooMany):
@@ -28,11 +30,11 @@ class NoSuchLatch(NotFound):
     """Raise when no latch has that id in the tenant."""
 
     def __init__(self, latch_id: str) -> None:
-        super().__init__(f"There is no latch {latch_id!r}.")
+        super().__init__(f"There is no latch {latch_id!r}; list the latches with `GET /latches`.")
 
 
 class LatchIsReleased(Conflict):
     """Raise when the latch is released already. A later latch has another id."""
 
     def __init__(self, latch_id: str, at: str, by: str) -> None:
-        super().__init__(f"The latch {latch_id!r} was released at {at} by {by}.")
+        super().__init__(f"Latch {latch_id!r} was released already at {at} by {by}; nothing is left to do.")

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app.audit.service import record
 from app.clock import iso
-from app.edge import FastRequest
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
@@ -123,8 +123,8 @@ async def put_limit(
     """Set a limit, or remove it. It takes effect within a second in every process."""
     at = now()
     if body.until is not None and body.until <= at:
-        message = "Must be an instant that is still to come."
-        raise Invalid("The limit would have ended before it began.", [FieldError("until", message, "past")])
+        message = "Must be in the future."
+        raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
     edge: FastRequest = request.state.edge
 

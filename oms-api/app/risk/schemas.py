@@ -59,9 +59,9 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     if not fits(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     if code in SWITCHES and amount not in {0, 1}:
-        raise PydanticCustomError("switch", "This is 1 for on or 0 for off.")
+        raise PydanticCustomError("switch", "Must be 1 for on or 0 for off.")
     if code is LimitCode.REPEATED_EXECUTIONS and (amount % 1 or amount > MAX_COUNT):
-        raise PydanticCustomError("count", "A whole number of at most {most}.", {"most": MAX_COUNT})
+        raise PydanticCustomError("count", "Must be a whole number of at most {most}.", {"most": MAX_COUNT})
     return amount
 
 
@@ -72,7 +72,7 @@ def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     if "" in words or len(words) > MAX_WORDS:
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
         context = {"what": " or ".join(sorted(what)) if what else "symbols"}
-        raise PydanticCustomError("words", "Must be {what}, parted by commas.", context)
+        raise PydanticCustomError("words", "Must be {what}, separated by commas.", context)
     kept = ",".join(sorted(words))
     if len(kept) > MAX_WORD_LIST_CHARACTERS:
         most = {"most": f"{MAX_WORD_LIST_CHARACTERS:,}"}
@@ -89,10 +89,14 @@ def _key(scope: str, name: str | None) -> str:
     """Return the key of a name. Raises a pydantic error if scope and name do not match."""
     if scope == "tenant":
         if name is not None:
-            raise PydanticCustomError("name", "The tenant has no name here; leave it out.", {"field": "name"})
+            raise PydanticCustomError(
+                "name", "A tenant's limit or switch has no `name`; leave it out.", {"field": "name"}
+            )
         return ""
     if name is None:
-        raise PydanticCustomError("name", "Say which {scope}.", {"scope": scope, "field": "name"})
+        raise PydanticCustomError(
+            "name", "Must be the name of the {scope}.", {"scope": scope, "field": "name"}
+        )
     key = _KEYS.get(scope, str)(name)
     error = _name_error(scope, name, key)
     if error:
@@ -125,7 +129,11 @@ class LimitIn(BaseModel):
     def _fits_together(self) -> "LimitIn":
         _key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
-            raise PydanticCustomError("scope", "Lists are for whoever trades.", {"field": "scope"})
+            raise PydanticCustomError(
+                "scope",
+                "A list cannot be set for an instrument or asset class; use another scope.",
+                {"field": "scope"},
+            )
         return self
 
     @field_validator("value", mode="plain")

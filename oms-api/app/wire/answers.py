@@ -7,9 +7,11 @@ from typing import Any
 import orjson
 from fastapi import Response
 
+from app.hot_routes import FastResponse
 from app.wire.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
+REPLAYED_FIELD = ((REPLAYED.lower().encode(), b"true"),)
 REPLAYED_HEADER = {REPLAYED: "`true` where an earlier answer is repeated"}
 RATE_HEADERS = {
     "RateLimit-Policy": '`"default";q=600;w=60`: so many requests in so many seconds, where limits are on',
@@ -34,6 +36,12 @@ _REASONS = {
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return `content` as a JSON response."""
     return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
+
+
+def convert(response: FastResponse) -> Response:
+    """Return a fast response as one of the framework."""
+    headers = {name.decode(): value.decode() for name, value in response.headers}
+    return Response(response.body, response.status, headers, media_type="application/json")
 
 
 def responses(

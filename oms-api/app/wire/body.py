@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from app.errors import Invalid, Malformed, UnsupportedMediaType
+from app.wire.field_cache import get_field_cache
 from app.wire.json import parse_json
 from app.wire.problems import UNKNOWN_FIELD, field_errors
 
@@ -29,6 +30,15 @@ def read_json(content_type: bytes, body: bytes) -> Any:  # any JSON value
 def _is_json(content_type: bytes) -> bool:
     media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
     return media_type == b"application/json" and all(part in _UTF_8 for part in parameters)
+
+
+def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
+    """Parse the JSON body as `model`. Raise UnsupportedMediaType, Malformed or Invalid."""
+    if content_type == b"application/json":
+        parsed: Model | None = get_field_cache(model).parse(body)
+        if parsed is not None:
+            return parsed
+    return validate_model(model, read_json(content_type, body))
 
 
 def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
@@ -84,7 +94,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a
 def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
     """Return an error with pydantic's errors."""
     errors = field_errors(details, skip)
-    return Invalid(f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not acceptable.", errors)
+    return Invalid(
+        f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not valid; see `errors`.", errors
+    )
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, find_amount_error, parse_plain
+from app.money import DIGITS, PLACES, find_amount_error, fits, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
 
+MAX_OPENING_CASH = 10**12
 JSON_NUMBER_DIGITS = 15  # digits that a binary float keeps exactly in every JSON library
 _AMOUNT_PATTERN = rf"^[0-9]{{1,{DIGITS - PLACES}}}(\.[0-9]{{1,{PLACES}}})?$"
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -63,9 +64,7 @@ def _from_number(text: str) -> Decimal:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
     if len(_PADDING.sub("", text)) > JSON_NUMBER_DIGITS:
-        message = (
-            f"More than {JSON_NUMBER_DIGITS} digits do not survive as a JSON number: send it as a string."
-        )
+        message = f"A JSON number has at most {JSON_NUMBER_DIGITS} exact digits; send a string."
         raise PydanticCustomError("amount", message)
     return amount
 
@@ -104,11 +103,31 @@ def _not_negative(value: Any) -> Any:  # any JSON value
 PositiveAmount = Annotated[Amount, BeforeValidator(_not_negative), AfterValidator(_positive)]
 
 
+def _opening_cash(amount: Decimal) -> Decimal:
+    if amount > MAX_OPENING_CASH or not fits(amount):
+        message = "At most {most}, with at most 8 decimals."
+        raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
+    return amount
+
+
+OpeningCash = Annotated[
+    Amount, AfterValidator(_opening_cash),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,8})?$"},
+                {"type": "number", "minimum": 0, "maximum": MAX_OPENING_CASH},
+            ],
+        }
+    ),
+]  # fmt: skip
+
+
 def clean(value: str) -> str:
     """Return the text trimmed and in NFC. A pydantic error names the forbidden characters."""
     text = clean_text(value)
     if text is None:
-        raise PydanticCustomError("text", "Must not hold control, formatting or unpaired characters.")
+        raise PydanticCustomError("text", "Must not contain control, formatting or unpaired characters.")
     return text
 
 
@@ -116,7 +135,7 @@ def clean_name(value: str) -> str:
     """Return the name trimmed and in NFC. A pydantic error rejects invisible characters."""
     name = visible_name(clean(value))
     if name is None:
-        raise PydanticCustomError("text", "Must not hold invisible characters.")
+        raise PydanticCustomError("text", "Must not contain invisible characters.")
     return name
 
 

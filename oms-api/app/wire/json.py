@@ -25,7 +25,7 @@ def parse_json(body: bytes) -> Any:  # any JSON value
         text = body.decode()
         value = _DECODER.decode(text)
     except UnicodeDecodeError:
-        raise Malformed("The body is not UTF-8.") from None
+        raise Malformed("The body is not UTF-8; encode it as UTF-8.") from None
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -40,7 +40,7 @@ def _refuse_surrogates(text: str, value: object) -> None:
         try:
             json.dumps(value, ensure_ascii=False, default=lambda number: number.text).encode()
         except UnicodeEncodeError:
-            raise Malformed("The body holds an unpaired surrogate, which is no character.") from None
+            raise Malformed("The body contains an unpaired surrogate; send valid Unicode text.") from None
         except RecursionError:
             raise Malformed("The body is nested too deeply.") from None
 
@@ -49,12 +49,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise Malformed(f"The name {twice[:50]!r} occurs twice in one object.")
+        raise Malformed(f"The name {twice[:50]!r} occurs twice in one object; send it once.")
     return made
 
 
 def _refuse_constant(word: str) -> None:
-    raise Malformed(f"{word} is not a JSON number.")
+    raise Malformed(f"{word} is not a JSON number; send a decimal number.")
 
 
 _DECODER = json.JSONDecoder(

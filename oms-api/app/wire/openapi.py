@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
+from app.wire.openapi_examples import complete_document
 from app.wire.problems import Problem
 
 _REF = "#/components/schemas/{model}"
@@ -52,6 +53,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         _describe_operations(app, document)
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
+        complete_document(document)
         app.openapi_schema = document
     return app.openapi_schema
 

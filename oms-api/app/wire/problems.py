@@ -1,5 +1,6 @@
 """Problem details (RFC 9457), the only error format of this service."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -17,10 +18,11 @@ MAX_ERRORS = 100
 UNKNOWN_FIELD = "extra_forbidden"
 _MESSAGES = {
     "model_type": "Must be a JSON object.",
-    "missing": "This field is needed.",
+    "missing": "This field is required.",
     "string_type": "Must be a string.",
     "bool_type": "Must be true or false, without quotes.",
 }
+_SUBJECT = re.compile(r"^(Input|String|List|Value) should ")
 
 
 class FieldProblem(BaseModel):
@@ -37,7 +39,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:slackoms:problem/invalid"])
     title: str = Field(examples=["The request is not valid"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["1 field is not acceptable."])
+    detail: str = Field(examples=["1 field is not valid; see `errors`."])
     instance: str = Field(examples=["/api/v1/trade"])
     errors: list[FieldProblem] = Field(default=[])
     request_id: str = Field(examples=["3f2c8c7f6f0d4f1ab2c1"])
@@ -86,7 +88,13 @@ def _field_error(detail: ErrorDetails | Mapping[str, Any], skip: Sequence[str]) 
     context = detail.get("ctx", {})
     blamed = context.get("field")  # an error of several fields names the one to show it at
     field = ".".join([*parts, blamed] if blamed else parts)[:200]
-    message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix(_CUSTOM_PREFIX)
+    message = _MESSAGES.get(detail["type"]) or _sentence(detail["msg"])
     if detail["type"] == UNKNOWN_FIELD:
         message = f"Unknown field `{(blamed or parts[-1])[:100]}`. {context.get('hint', '')}".rstrip()
     return FieldError(field or "body", message, detail["type"])
+
+
+def _sentence(message: str) -> str:
+    """Return pydantic's message in the form of the other messages: "Must be ….", with a full stop."""
+    text = _SUBJECT.sub("Must ", message.removeprefix(_CUSTOM_PREFIX))
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."

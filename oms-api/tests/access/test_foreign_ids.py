@@ -30,6 +30,7 @@ BODIES = {
     "PATCH /api-keys/{key_id}": {"revoked": True},
     "POST /api-keys/{key_id}:rotate": {"overlap_seconds": 0},
     "PATCH /portfolios/{name}": {"name": "Renamed"},
+    "POST /portfolios/{name}/cash": {"kind": "deposit", "amount": "1", "currency": "USD", "reason": "Mine"},
     "PATCH /tenants/{slug}": {"name": "Another"},
     "POST /tenants/{slug}/workspaces": {"team_id": "T0NOBODY"},
     "POST /tenants/{slug}/workspaces:release": {"team_id": "T0NOBODY"},

@@ -19,6 +19,7 @@ CORRUPTIONS = (
     "UPDATE portfolios SET realized_pnl = '{amount}', total_buys = 0 WHERE id = {id}",
     "UPDATE portfolios SET total_trades = 1, total_buys = 1 WHERE id = {id}",
     "UPDATE portfolios SET last_sequence = 9999, last_hash = 'lost' WHERE id = {id}",
+    "UPDATE portfolios SET moved_cash = '{amount}', cash_sequence = 5 WHERE id = {id}",
     "UPDATE portfolios SET last_trade_id = NULL, last_created_at = NULL WHERE id = {id}",
     "UPDATE positions SET quantity = '{amount}', last_sequence = 1 WHERE portfolio_id = {id}",
     "UPDATE positions SET cost = '{amount}', realized_pnl = '1.00000000' WHERE portfolio_id = {id}",

@@ -357,7 +357,7 @@ def test_a_key_bound_to_two_rows_is_named(new_database):
     rows = [row for row in record_history(engine, seed=1, batches=2) if row.idempotency_key]
     with tampering(engine) as connection:
         connection.execute(
-            text("ALTER TABLE trades DROP CONSTRAINT uq_trades_tenant_id_kind_idempotency_key")
+            text("ALTER TABLE trades DROP CONSTRAINT uq_trades_idempotency_key_tenant_id_portfolio_id_kind")
         )
         alter(connection, rows[-1], idempotency_key=f"'{rows[0].idempotency_key}'")
         verdict = verify(connection)

@@ -17,7 +17,9 @@ def test_a_worker_runs_what_is_due_and_stops(database_url, engine):
     run(settings_for(database_url), stop)
     with engine.connect() as connection:
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
-    assert [tuple(row) for row in found] == [("day closes", None, None), ("equity snapshots", None, None)]
+    assert [tuple(row) for row in found] == [
+        (name, None, None) for name in ("day closes", "equity snapshots", "flow snapshots")
+    ]
 
 
 def test_a_worker_needs_tables(backend, new_database):

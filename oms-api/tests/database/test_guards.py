@@ -62,7 +62,7 @@ COLUMNS = "INSERT INTO trades SELECT {} FROM trades WHERE sequence = {}"
     [
         (1, {}, "pk_trades"),
         (2, {"trade_id": "'T2'"}, "uq_trades_tenant_id_portfolio_id_sequence"),
-        (1, {"trade_id": "'T2'", "sequence": "9"}, "uq_trades_tenant_id_kind_idempotency_key"),
+        (1, {"trade_id": "'T2'", "sequence": "9"}, "uq_trades_idempotency_key_tenant_id_portfolio_id_kind"),
         (3, {"trade_id": "'T2'", "sequence": "9"}, "uq_trades_tenant_id_reverses"),
         (2, {"trade_id": "'T2'", "sequence": "9", "side": "'HOLD'"}, "ck_trades_side_is_known"),
         (2, {"trade_id": "'T2'", "sequence": "9", "kind": "'gift'"}, "ck_trades_kind_is_known"),

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -328,8 +329,29 @@ def open_tenant(connection, tenant_id, currencies):
     facts = {"id": tenant_id, "slug": f"tenant-{tenant_id}", "at": NOON.isoformat()}
     connection.execute(text(_TENANT), facts)
     for number, currency in enumerate(currencies):
-        portfolio = empty_portfolio(10 * tenant_id + number, tenant_id, f"Book {number}", f"book {number}")
+        names = (f"Book {number}", f"book {number}")
+        portfolio = empty_portfolio(
+            10 * tenant_id + number, tenant_id, *names, opening_cash=Decimal(1_000_000)
+        )
         insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])
+
+
+def test_portfolios_may_share_a_key_and_sqlite_is_whole_afterwards(engine):
+    record_history(engine, seed=3, batches=1)
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+        unique = {
+            tuple(one["column_names"])
+            for table in ("trades", "orders")
+            for one in inspect(connection).get_unique_constraints(table)
+            if one["name"].split("_")[2] in {"idempotency", "client", "tenant"}
+        }
+    assert {
+        ("idempotency_key", "tenant_id", "portfolio_id"),
+        ("client_order_id", "tenant_id", "portfolio_id"),
+    } <= unique
+    assert ("idempotency_key", "tenant_id", "portfolio_id", "kind") in unique
 
 
 def test_names_of_before_are_found_under_the_keys_of_now(engine):

@@ -17,7 +17,7 @@ from tests.identity.administering import (
 )
 
 LISTED = {"slug", "name", "status"}
-SHOWN = LISTED | {"id", "slack_default_role", "base_currency", "created_at"}
+SHOWN = LISTED | {"id", "slack_default_role", "base_currency", "default_opening_cash", "created_at"}
 
 
 def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 from alembic import command
-from sqlalchemy import event, text
+from sqlalchemy import bindparam, event, text
 
-from app.database import set_tenant_scope, unit_of_work
+from app.database import Instant, set_tenant_scope, unit_of_work
 from app.ids import TradeIds
-from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument, list_default_aliases
 from app.instruments.service import set_terms as set_listing
 from app.ledger.service.books import Books
@@ -127,9 +126,9 @@ def test_the_terms_are_set_under_an_alias_and_aliases_stay_unless_sent(class_sha
 def test_an_alias_names_no_other_instrument(class_shares):
     class_shares.put("/instruments/AAPL", {**TERMS, "aliases": ["APPLE"]})
     for aliases, number, sentence in (
-        (["MINE", "BRK.B"], 1, "BRK.B is an instrument of its own. Leave it out."),
-        (["AAPL"], 0, "AAPL is an instrument of its own. Leave it out."),
-        (["APPLE"], 0, "APPLE is an alias of AAPL. Remove it there first."),
+        (["MINE", "BRK.B"], 1, "BRK.B is an instrument itself; leave it out."),
+        (["AAPL"], 0, "AAPL is an instrument itself; leave it out."),
+        (["APPLE"], 0, "APPLE is an alias of AAPL; remove it there first."),
     ):
         answer = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": aliases})
         assert answer.status_code == 422
@@ -217,11 +216,18 @@ def test_a_batch_of_trades_asks_once_more_only_where_it_names_an_alias(service, 
             assert len([one for one in statements if "positions" in one]) == count
 
 
+_LIST_BEFORE = text(
+    "INSERT INTO instruments (tenant_id, symbol, exchange, asset_class, currency, tick_size, lot_size, "
+    "is_tradable, is_restricted, name, updated_at) "
+    "VALUES (1, :symbol, '', 'equity', 'USD', '0.01', '1', true, false, '', :at)"
+).bindparams(bindparam("at", type_=Instant))
+
+
 def test_instruments_that_were_listed_before_get_their_usual_aliases(engine):
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         command.downgrade(alembic_config(connection), "0012")
         for symbol in ("BRK.B", "BF.A", "BF-A", "BTC/USD"):
-            set_terms(connection, 1, Instrument(symbol, is_listed=True), NOON)
+            connection.execute(_LIST_BEFORE, {"symbol": symbol, "at": NOON})
         connection.execute(
             text(
                 "INSERT INTO quotes (tenant_id, symbol, last, at, source) "

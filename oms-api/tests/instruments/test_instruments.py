@@ -12,6 +12,7 @@ RELIANCE = {
     "exchange": "NSE",
     "asset_class": "equity",
     "currency": "INR",
+    "sector": "Energy",
     "tick_size": "0.05",
     "lot_size": "1",
 }
@@ -35,6 +36,7 @@ def test_terms_are_replaced_as_a_whole(api):
         "exchange": "",
         "asset_class": "equity",
         "currency": "USD",
+        "sector": "",
         "tick_size": "0.1",
         "lot_size": "5",
         "tradable": False,
@@ -146,6 +148,7 @@ def test_many_are_looked_up_at_once(service, api):
         Decimal(1),
         is_listed=True,
         name="Reliance Industries",
+        sector="Energy",
     )
     assert list(found.values()) == [listed, get_unlisted_terms("AAPL"), get_unlisted_terms("RELIANCE")]
 

@@ -8,6 +8,8 @@ from app.verify import verify_database
 from tests.identity.administering import as_session, bearer, good, key, log_in, refused, trail, user
 from tests.support.service import serving
 
+APPROVAL = {"mode": "always", "approvers": ["role:risk"]}
+
 
 def test_a_portfolio_is_made_with_its_cash(api):
     made = good(
@@ -21,14 +23,22 @@ def test_a_portfolio_is_made_with_its_cash(api):
         "total_sells": 0,
         "realized_pnl": "0.00",
         "cash": "500.50",
+        "opening_cash": "500.50",
         "cost_schedule": "none",
+        "cost_schedules": None,
+        "calendar": None,
+        "enforce_sessions": False,
+        "approval": None,
+        "participation": None,
+        "slippage": None,
+        "broker": "paper",
         "last_sequence": 0,
     }
     charged = {"charges": "0.00", "net_realized_pnl": "0.00"}
     value = dict.fromkeys(
         ("gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"), "0.00"
     )
-    value["equity"] = "500.50"
+    value |= dict.fromkeys(("equity", "buying_power", "settled_cash"), "500.50") | {"unsettled_cash": "0.00"}
     assert api.portfolio("growth") == made | charged | value | {"positions": {}}
     api.buy("10", "25", portfolio_name="GROWTH")
     assert api.portfolio("Growth")["cash"] == "250.50"
@@ -77,7 +87,26 @@ def test_a_name_is_taken_whatever_its_case(api, first):
         ({"opening_cash": "0.000000001"}, "opening_cash"),
         ({"opening_cash": True}, "opening_cash"),
         ({"cost_schedule": "free"}, "cost_schedule"),
-        ({"cost_schedule": None, "cost_schedules": {}}, "cost_schedules"),
+        ({"cost_schedule": "none", "cost_schedules": {"US": "none"}}, "cost_schedules"),
+        ({"cost_schedules": {"IN": "us_equity"}}, "cost_schedules"),
+        ({"cost_schedules": {"UK": "none"}}, "cost_schedules.UK.[key]"),
+        ({"base_currency": "ZZZ"}, "base_currency"),
+        ({"calendar": "XLON"}, "calendar"),
+        ({"enforce_sessions": "later"}, "enforce_sessions"),
+        ({"participation": "1.01"}, "participation"),
+        ({"participation": 0}, "participation"),
+        ({"slippage": "10000"}, "slippage"),
+        ({"broker": "alpaca"}, "broker"),
+        ({"approval": APPROVAL | {"mode": "never"}}, "approval.mode"),
+        ({"approval": APPROVAL | {"approvers": []}}, "approval.approvers"),
+        ({"approval": APPROVAL | {"approvers": ["role:boss"]}}, "approval.approvers.0"),
+        ({"approval": APPROVAL | {"approvers": ["role:risk", "bob@example.com"]}}, "approval.approvers.1"),
+        ({"approval": APPROVAL | {"approvers": ["slack:T1:U9"]}}, "approval.approvers.0"),
+        ({"approval": APPROVAL | {"mode": "above_value"}}, "approval.value"),
+        ({"approval": APPROVAL | {"value": "1"}}, "approval.value"),
+        ({"approval": APPROVAL | {"mode": "instruments"}}, "approval.instruments"),
+        ({"approval": APPROVAL | {"expires_minutes": 0}}, "approval.expires_minutes"),
+        ({"approval": APPROVAL | {"max_move_percent": "101"}}, "approval.max_move_percent"),
         ({"tenant_id": 1}, "tenant_id"),
         ({"kind": "live"}, "kind"),
         ({"cash": "5"}, "cash"),
@@ -93,6 +122,60 @@ def test_what_is_no_portfolio_is_refused_by_field(api, changes, field):
         field,
     )
     assert good(api.get("/portfolios")) == []
+
+
+def test_settings_are_stored_shown_and_audited(api):
+    made = user(api, role="risk")
+    policy = {"mode": "above_value", "value": "50000", "approvers": ["role:approver", made["email"]]}
+    settings = {
+        "cost_schedules": {"in": "ZERODHA", "US": "us_equity"},
+        "calendar": "xnys",
+        "enforce_sessions": True,
+        "approval": policy,
+        "participation": "0.1",
+        "slippage": "5",
+        "broker": "paper",
+    }
+    shown = {
+        "cost_schedule": "none",
+        "cost_schedules": {"IN": "zerodha", "US": "us_equity"},
+        "calendar": "XNYS",
+        "enforce_sessions": "hold",
+        "approval": policy | {"instruments": [], "expires_minutes": 30, "max_move_percent": "1"},
+        "participation": "0.1",
+        "slippage": "5",
+        "broker": "paper",
+    }
+    good(api.post("/portfolios", {"name": "Growth"} | settings), 201)
+    good(api.post("/portfolios", {"name": "Income"}), 201)
+    good(api.patch("/portfolios/Income", settings))
+    for name in ("Growth", "Income"):
+        found = api.portfolio(name)
+        assert {setting: found[setting] for setting in shown} == shown
+    entry = trail(api)[0]
+    assert entry["action"] == "portfolio.updated"
+    assert entry["after"]["approval"] == shown["approval"]
+    assert entry["before"]["approval"] is None
+    assert entry["after"]["enforce_sessions"] == "hold"
+    assert verify_database(api.service.engine).clean
+
+
+def test_null_removes_a_setting_and_one_schedule_replaces_those_by_market(api):
+    settings = {"cost_schedules": {"IN": "zerodha"}, "calendar": "CRYPTO", "participation": "1"}
+    good(api.post("/portfolios", {"name": "Growth", "enforce_sessions": "deny"} | settings), 201)
+    nothing = {"calendar": None, "participation": None, "enforce_sessions": False}
+    found = good(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
+    assert (found["cost_schedule"], found["cost_schedules"]) == ("ibkr_fixed", None)
+    assert (found["calendar"], found["participation"], found["enforce_sessions"]) == (None, None, False)
+    assert verify_database(api.service.engine).clean
+
+
+def test_currency_and_opening_cash_are_fixed(api):
+    good(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+    same = {"name": "Growth", "base_currency": "USD", "opening_cash": "500.00", "cost_schedule": "zerodha"}
+    assert good(api.patch("/portfolios/Growth", same))["cost_schedule"] == "zerodha"
+    for changes in ({"base_currency": "EUR"}, {"opening_cash": "501"}):
+        assert refused(api.patch("/portfolios/Growth", changes), 409) == "conflict"
 
 
 def test_an_empty_purse_is_allowed(api):
@@ -220,3 +303,24 @@ def test_renames_amid_trades_lose_nothing_and_the_books_verify(database_url):
         total = sum(one["total_trades"] for one in good(api.get("/portfolios", detail="true")))
         assert total == 60
         assert verify_database(service.engine).clean
+
+
+def test_new_portfolios_open_with_the_cash_that_the_tenant_sets(api):
+    slug = f"desk-{api.tenant_id}"
+    assert good(api.get(f"/tenants/{slug}"))["default_opening_cash"] == "1000000.00"
+    good(api.post("/portfolios", {"name": "Before"}), 201)
+    changed = good(api.patch(f"/tenants/{slug}", {"default_opening_cash": "2500.50"}))
+    assert changed["default_opening_cash"] == "2500.50"
+    good(api.post("/portfolios", {"name": "Made"}), 201)
+    good(api.post("/portfolios", {"name": "Named", "opening_cash": "7"}), 201)
+    api.trade(portfolio_name="Traded", quantity="10", gmv="100")
+    cash = {
+        name: good(api.get(f"/portfolio/{name}"))["cash"] for name in ("Before", "Made", "Named", "Traded")
+    }
+    assert cash == {"Before": "1000000.00", "Made": "2500.50", "Named": "7.00", "Traded": "2400.50"}
+
+
+@pytest.mark.parametrize("cash", ["-1", "1000000000001", "many", None])
+def test_a_wrong_opening_cash_of_a_tenant_is_refused(api, cash):
+    answer = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
+    assert refused(answer, 422, "default_opening_cash") == "invalid"

@@ -87,7 +87,10 @@ def test_another_tenants_trade_is_not_there(api, service):
     trade = service.api().trade()
     answer = api.reverse(trade["trade_id"])
     assert answer.status_code == 404
-    assert answer.json()["detail"] == f"There is no trade {trade['trade_id']!r}."
+    assert (
+        answer.json()["detail"]
+        == f"There is no trade {trade['trade_id']!r}; list the trades with `GET /trades`."
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.settings import KIND, PaperSettings
 from app.clock import iso
-from app.database import unit_of_work
+from app.database import set_tenant_scope, unit_of_work
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
@@ -32,6 +34,7 @@ from app.orders.service.commands import (
     PlaceGroup,
     PlaceOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
 )
 from app.orders.service.trade_guard import OrderTradeGuard
@@ -65,6 +68,7 @@ class Rig:
     now: datetime = START
     tenant: int = TENANT
     source: PriceSource = field(default_factory=ManualSource)
+    enforcement: str = "off"
     floor: OrderBatchHandler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,8 +77,28 @@ class Rig:
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
-        tools = BatchServices(market, Controls(), self.paper)
+        tools = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
         self.floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
+
+    def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:
+        """List an instrument in US dollars, in cents and whole units."""
+        facts = {"tick_size": Decimal("0.01"), "lot_size": Decimal(1)} | terms
+        with unit_of_work(self.engine) as connection:
+            set_terms(
+                connection, self.tenant, Instrument(symbol, exchange, is_listed=True, **facts), self.now
+            )
+
+    def enforce_sessions(self, setting: str, portfolio: str = "Growth") -> None:
+        """Let a portfolio enforce the sessions of its instruments."""
+        self.open_portfolio(portfolio)
+        change = "UPDATE portfolios SET enforce_sessions = :setting WHERE name = :name"
+        with unit_of_work(self.engine) as connection:
+            set_tenant_scope(connection, [self.tenant])
+            connection.execute(text(change), {"setting": setting, "name": portfolio})
+
+    def release(self, symbol: str = "AAPL") -> None:
+        """Release the orders in a symbol that waited for its session."""
+        self.run(ReleaseOrders(self.tenant, (symbol,), iso(self.now)))
 
     def tick(self, **spans: float) -> None:
         """Let time pass: a second, or as given."""

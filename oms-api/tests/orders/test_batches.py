@@ -162,7 +162,7 @@ def test_the_drill_rejects_with_its_words(engine):
     rejected = rig.place()
     assert rejected.status is Status.REJECTED
     assert rig.rows("SELECT broker_words FROM order_events WHERE to_status = 'REJECTED'") == [
-        ("Rejected by the drill.",)
+        ("Rejected by the exercise of `PAPER_REJECT_SHARE`.",)
     ]
 
 

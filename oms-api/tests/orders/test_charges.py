@@ -60,6 +60,47 @@ def test_the_worked_round_trips_of_zerodha(zerodha, product, quantity, exit_pric
     assert sum(Decimal(trade["charges"]) for trade in zerodha.trades()) == Decimal(charges)
 
 
+def dp_charges(api):
+    return [row for row in good(api.get("/portfolios/Growth/cash"))["rows"] if row["kind"] == "dp_charges"]
+
+
+def test_a_delivery_sale_pays_its_dp_charge_once_per_scrip_and_day(zerodha):
+    late = {"executed_at": "2026-11-20T06:00:00Z", "backdated": True, "backdated_reason": "Late"}
+    zerodha.buy("100", "1000", symbol="INFY", charges="0", **late)
+    zerodha.put("/instruments/TCS", NSE_SHARE)
+    zerodha.buy("10", "1000", symbol="TCS", charges="0", **late)
+    first = zerodha.sell("40", "1100", symbol="INFY")
+    zerodha.sell("40", "1100", symbol="INFY")
+    zerodha.sell("20", "1100", symbol="INFY", charges="5")
+    zerodha.sell("10", "1100", symbol="TCS")
+    rows = dp_charges(zerodha)
+    assert [(row["symbol"], row["amount"]) for row in rows] == [("TCS", "-15.34"), ("INFY", "-15.34")]
+    assert zerodha.reverse(first["trade_id"]).status_code == 201
+    assert len(dp_charges(zerodha)) == 2  # a reversal does not return it
+    found = zerodha.portfolio()
+    booked = sum(Decimal(trade["charges"]) for trade in zerodha.trades())
+    assert Decimal(found["charges"]) == booked + Decimal("30.68")
+    assert verify_database(zerodha.service.engine).clean
+
+
+def test_the_fill_of_an_order_pays_it_and_what_was_bought_today_does_not(rig):
+    listed(rig, "zerodha", exchange="NSE", currency="INR")
+    rig.quote("1000", "1000", "1000")
+    rig.place(quantity="100", product="CNC")
+    rig.place(side="SELL", quantity="10", product="CNC")
+    rig.now += timedelta(days=1)
+    rig.quote("1000", "1000", "1000")
+    for quantity in ("10", "20"):
+        rig.place(side="SELL", quantity=quantity, product="CNC")
+    rig.now += timedelta(days=1)
+    rig.quote("1000", "1000", "1000")
+    rig.place(side="SELL", quantity="10", product="CNC")
+    with rig.engine.connect() as connection:
+        found = connection.execute(text("SELECT kind, amount FROM cash_movements ORDER BY sequence")).all()
+    assert [(kind, Decimal(amount)) for kind, amount in found] == [("dp_charges", Decimal("-15.34"))] * 2
+    assert set(verify_database(rig.engine).failed) == {"portfolio record"}  # the schedule was set by SQL
+
+
 def test_the_fills_of_one_order_share_its_caps_and_their_charges_are_told(zerodha):
     at(zerodha, "1100", bid_size="40", ask_size="1")
     placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
@@ -258,3 +299,19 @@ def test_cash_is_what_the_rows_add_up_to(zerodha):
     found = zerodha.portfolio()
     assert (Decimal(found["cash"]), Decimal(found["charges"])) == (cash, charges)
     assert verify_database(zerodha.service.engine).clean
+
+
+def test_schedules_by_market_charge_each_market_by_its_own(api):
+    body = {"name": "Both", "base_currency": "INR", "cost_schedules": {"IN": "zerodha"}}
+    assert api.post("/portfolios", body).status_code == 201
+    share = {"tick_size": "0.01", "lot_size": "1"}
+    api.put("/instruments/RELIANCE", share | {"exchange": "NSE", "currency": "INR"})
+    api.put("/instruments/MSFT", share | {"exchange": "NASDAQ", "currency": "INR"})
+    for symbol in ("RELIANCE", "MSFT"):
+        api.quote(symbol, "1000", "1000", "1000")
+    charged = api.order(symbol="RELIANCE", quantity="400", portfolio_name="Both", product="MIS")
+    free = api.order(symbol="MSFT", quantity="4", portfolio_name="Both")
+    assert (charged["cost_schedule"], free["cost_schedule"]) == ("zerodha", "none")
+    assert api.trade(symbol="MSFT", quantity="4", gmv="4000", portfolio_name="Both")["charges"] == "0.00"
+    reported = api.trade(symbol="RELIANCE", quantity="4", gmv="4000", portfolio_name="Both")
+    assert Decimal(reported["charges"]) > 0

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.factories import ticket_body
+
 GTC = {"time_in_force": "GTC"}
 
 
@@ -206,6 +208,14 @@ def test_the_second_is_not_sent_where_the_first_ends_before(market):
     orders = pair(market, "OTO", entry, TARGET).json()["orders"]
     market.post(f"/orders/{orders[0]['id']}/cancel", {})
     assert both(market, orders) == ["CANCELED", "CANCELED"]
+
+
+@pytest.mark.parametrize("second", [[{}, {}], [{"kind": "OCO", "orders": [{}, {}]}]])
+def test_a_group_in_a_group_is_refused_in_words(market, second):
+    body = {"kind": "OTO", "orders": [ticket_body(), *second]}
+    answer = market.post("/orders:group", body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "orders")
+    assert "`take_profit` and `stop_loss`" in answer.json()["errors"][0]["message"]
 
 
 def test_a_group_repeated_under_its_key_gives_the_same_orders(market):

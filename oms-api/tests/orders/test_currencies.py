@@ -43,13 +43,13 @@ def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees)
 
 def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(api):
     api.open_portfolio()
-    api.put("/instruments/AAPL", SHARE | {"currency": "ZZZ"})
+    api.put("/instruments/AAPL", SHARE | {"currency": "XAF"})
     put_quote(api)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     seen = api.post("/orders:preview", ticket).json()
     denial = denial_of(try_order(api))
     assert denial == seen["denial"]
-    assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "ZZZ/USD", "0")
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "XAF/USD", "0")
     assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)
 
 
@@ -127,9 +127,9 @@ def test_the_net_of_the_firm_is_in_the_tenants_currency(rupees):
 
 
 def test_orders_of_the_firm_are_counted_without_a_rate(rupees):
-    made = {"name": "Odd", "base_currency": "ZZZ", "opening_cash": "1000"}
+    made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
     assert rupees.post("/portfolios", made).status_code == 201
-    rupees.put("/instruments/ROPE", SHARE | {"currency": "ZZZ"})
+    rupees.put("/instruments/ROPE", SHARE | {"currency": "XAF"})
     put_quote(rupees, "ROPE")
     put_limit(rupees, "MAX_OPEN_ORDERS", "1")
     resting = {"type": "LIMIT", "limit_price": "95", "quantity": "1"}
@@ -138,13 +138,13 @@ def test_orders_of_the_firm_are_counted_without_a_rate(rupees):
 
 
 def test_the_firm_cannot_be_added_up_without_a_rate(rupees):
-    made = {"name": "Odd", "base_currency": "ZZZ", "opening_cash": "1000"}
+    made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
     assert rupees.post("/portfolios", made).status_code == 201
     put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
     assert try_order(rupees, quantity="1").status_code == 201  # that one is empty
     rupees.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
     denial = denial_of(try_order(rupees, quantity="1"))
-    assert (denial["code"], denial["asked"]) == ("NO_RATE", "ZZZ/USD")
+    assert (denial["code"], denial["asked"]) == ("NO_RATE", "XAF/USD")
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import text
 
+from app.calendars.service import Calendars
 from app.clock import iso
 from app.database import Readers
 from app.errors import NotPlaced
@@ -186,7 +187,9 @@ class Writer:
 def watch(rig):
     """Return a function that lets a market watcher look once, and returns how many cancels it sent so far."""
     readers, writer = Readers(rig.engine, 1), Writer(rig)
-    watcher = MarketWatcher(readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now)
+    watcher = MarketWatcher(
+        readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now, Calendars.load()
+    )
 
     def check(*, is_away=False):
         writer.is_away = is_away

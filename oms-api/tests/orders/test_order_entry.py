@@ -198,4 +198,7 @@ def test_the_largest_passing_of_a_replacement_is_a_total(market):
     assert market.put("/limits", limit).status_code == 200
     answer = market.patch(f"/orders/{order['id']}", {"quantity": "200"})
     assert answer.status_code == 422, answer.text
-    assert answer.json()["denial"]["largest_passing"] == "80"  # 30 filled, 50 more
+    denial = answer.json()["denial"]
+    assert (denial["asked"], denial["largest_passing"]) == ("200", "50")  # 30 filled, 20 more
+    assert market.patch(f"/orders/{order['id']}", {"quantity": "51"}).status_code == 422
+    assert market.patch(f"/orders/{order['id']}", {"quantity": "50"}).status_code == 200

@@ -30,7 +30,7 @@ def messages(answer):
 
 def test_an_order_as_alpaca_takes_it_is_told_what_differs(api):
     assert messages(api.post("/orders", ALPACA)) == {
-        "portfolio_name": "This field is needed.",
+        "portfolio_name": "This field is required.",
         "qty": "Unknown field `qty`. Did you mean `quantity`?",
     }
 
@@ -123,11 +123,11 @@ NO = "A {} order has no {}: leave it out, or send type {}."
             "stop_price",
             NO.format("LIMIT", "stop_price", "STOP_LIMIT"),
         ),
-        ({"time_in_force": "GTD"}, "expires_at", "GTD needs expires_at."),
+        ({"time_in_force": "GTD"}, "expires_at", "A GTD order needs `expires_at`."),
         (
             {"expires_at": "2099-01-01T00:00:00Z"},
             "expires_at",
-            "Only GTD has expires_at: leave it out, or send time_in_force GTD.",
+            "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD.",
         ),
         ({"extended_hours": "true"}, "extended_hours", "Must be true or false, without quotes."),
     ],

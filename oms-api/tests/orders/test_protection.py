@@ -28,27 +28,29 @@ def position(api, symbol="AAPL"):
 
 
 BAD_LEGS = [
-    ({"take_profit": {"limit_price": "110.03"}, "stop_loss": {"stop_price": "90"}}, "TICK_SIZE"),
-    ({"stop_loss": {"stop_price": "90.01"}}, "TICK_SIZE"),
-    ({"stop_loss": {"stop_price": "90", "limit_price": "89.99"}}, "TICK_SIZE"),
-    ({"take_profit": {"limit_price": "1000001"}}, "PRICE_RANGE"),
-    ({"stop_loss": {"stop_price": "990"}}, "EXIT_PRICE"),
-    ({"stop_loss": {"stop_price": "100"}}, "EXIT_PRICE"),
-    ({"take_profit": {"limit_price": "101"}}, "EXIT_PRICE"),
-    ({"type": "LIMIT", "limit_price": "110", "stop_loss": {"stop_price": "105"}}, "EXIT_PRICE"),
-    ({"side": "SELL", "stop_loss": {"stop_price": "95"}}, "EXIT_PRICE"),
-    ({"side": "SELL", "take_profit": {"limit_price": "99"}}, "EXIT_PRICE"),
+    ({"take_profit": {"limit_price": "110.03"}, "stop_loss": {"stop_price": "90"}}, "TICK_SIZE", "110.05"),
+    ({"stop_loss": {"stop_price": "90.01"}}, "TICK_SIZE", "90"),
+    ({"stop_loss": {"stop_price": "90", "limit_price": "89.99"}}, "TICK_SIZE", "90"),
+    ({"take_profit": {"limit_price": "1000001"}}, "PRICE_RANGE", "1000000"),
+    ({"stop_loss": {"stop_price": "990"}}, "EXIT_PRICE", "99.95"),
+    ({"stop_loss": {"stop_price": "100"}}, "EXIT_PRICE", "99.95"),
+    ({"take_profit": {"limit_price": "101"}}, "EXIT_PRICE", "101.05"),
+    ({"type": "LIMIT", "limit_price": "110", "stop_loss": {"stop_price": "105"}}, "EXIT_PRICE", "99.95"),
+    ({"side": "SELL", "stop_loss": {"stop_price": "95"}}, "EXIT_PRICE", "100.05"),
+    ({"side": "SELL", "take_profit": {"limit_price": "99"}}, "EXIT_PRICE", "98.95"),
 ]
 
 
-@pytest.mark.parametrize(("terms", "code"), BAD_LEGS)
-def test_one_fault_of_a_leg_refuses_the_whole_ticket_and_the_preview_says_so(market, terms, code):
+@pytest.mark.parametrize(("terms", "code", "nearest"), BAD_LEGS)
+def test_one_fault_of_a_leg_refuses_the_whole_ticket_and_the_preview_says_so(market, terms, code, nearest):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     previewed = market.post("/orders:preview", body | terms).json()
     assert (previewed["would_pass"], previewed["denial"]["code"]) == (False, code)
     answer = market.post("/orders", body | terms)
     assert code_of(answer) == code
+    denial = answer.json()["denial"]
+    assert (denial["nearest_price"], denial["largest_passing"]) == (nearest, None)
     assert market.found(answer.json()["order_id"])["legs"] == []
     assert position(market) == "0"
 

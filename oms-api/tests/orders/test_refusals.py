@@ -137,7 +137,6 @@ def make_commands(rig):
             "time_in_force": TimeInForce.GTD,
             "expires_at": iso(rig.now - timedelta(days=1)),
         }
-        narrow = rig.origin("mine", "mine")._replace(portfolios=frozenset({"other"}))
         limit = ticket(quantity="1", type="LIMIT", limit_price="90")
         refused = [
             trade(rig, "another", key="first"),
@@ -149,7 +148,6 @@ def make_commands(rig):
             order(rig, "another", "mine"),
             order(rig, "another", client_order_id="mine"),
             order(rig, type="LIMIT", limit_price="90", **past),
-            PlaceOrder(narrow, limit, "Growth", "growth"),
             PlaceGroup(rig.origin(), GroupKind.OCO, (limit, limit._replace(**past)), "Growth", "growth"),
             CancelOrder(rig.origin(), "O-unknown", None),
             CancelOrder(rig.origin(), done.id, None),
@@ -194,7 +192,7 @@ def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_comm
     kinds = set(watched.kinds)
     expected = {
         *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
-        *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NotYourPortfolio", "NoSuchOrder"),
+        *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NoSuchOrder"),
         *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "OrderPreview"),
     }
     assert kinds >= expected
@@ -202,7 +200,7 @@ def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_comm
 
 def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands):
     _, refused = make_commands()
-    (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[13])
+    (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[12])
     (outcome,) = rig.run(cancel)
     assert isinstance(outcome, OmsError)
     assert rig.rows("SELECT count(*) FROM orders WHERE status = 'EXPIRED'") == [(1,)]

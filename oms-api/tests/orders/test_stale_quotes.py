@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from app.brokers.rules.settings import KIND
+from app.calendars.service import Calendars
 from app.database import Readers
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -108,7 +109,7 @@ def test_the_duty_looks_again_once_the_feed_is_heard(engine, rig, feed):
             return [asyncio.sleep(0) for _ in commands]
 
     readers, writer = Readers(engine, 1), cast("Any", Writer())
-    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: rig.now)
+    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: rig.now, Calendars.load())
     seen = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
         rig.tick(seconds=seconds)

@@ -115,7 +115,9 @@ def test_a_name_that_another_process_opened_meanwhile_is_looked_up_again(rig):
     with unit_of_work(rig.engine) as connection:
         batch = rig.floor._recording.batch(connection, [record(rig)])
         batch.load()
-        theirs = portfolio_row(empty_portfolio(4711, rig.tenant, "New", "new"), rig.now)
+        theirs = portfolio_row(
+            empty_portfolio(4711, rig.tenant, "New", "new", opening_cash=Decimal(1_000_000)), rig.now
+        )
         insert_portfolios(connection, [theirs])
         batch.portfolio_named(rig.tenant, "new").last_sequence = 1
         with pytest.raises(StaleNames):

@@ -127,11 +127,34 @@ def test_a_conflict_tells_the_narrowed_nothing_of_the_keys_of_other_portfolios(m
     market.order(key="order-1", portfolio_name="Secret", client_order_id="mine-1")
     market.trade(key="trade-1", portfolio_name="Secret")
     me = narrowed(market, "Mine")
-    answers = [
-        me.place(key="order-1", portfolio_name="Mine"),
-        me.place(portfolio_name="Mine", client_order_id="mine-1"),
-        me.report(key="trade-1", portfolio_name="Mine"),
+    requests = [
+        lambda caller: caller.place(key="order-1", portfolio_name="Mine"),
+        lambda caller: caller.place(key="order-2", portfolio_name="Mine", client_order_id="mine-1"),
+        lambda caller: caller.report(key="trade-1", portfolio_name="Mine"),
     ]
-    kinds = [(answer.status_code, answer.json()["type"].rpartition("/")[2]) for answer in answers]
-    assert kinds == [(403, "not-your-portfolio")] * 3
-    assert not any("-1" in answer.json()["detail"] for answer in answers)
+    fresh, again = ([send(me) for send in requests] for _ in range(2))
+    assert [(answer.status_code, answer.headers.get("idempotent-replayed")) for answer in fresh] == [
+        (201, None)
+    ] * 3
+    assert [(answer.status_code, answer.headers["idempotent-replayed"]) for answer in again] == [
+        (201, "true")
+    ] * 3
+    assert [send(market).headers["idempotent-replayed"] for send in requests] == ["true"] * 3
+    others = (market.place(key="order-1", portfolio_name="Mine", quantity="7"), market.report("trade-1"))
+    assert [answer.status_code for answer in others] == [409, 409]
+    assert me.report(key="trade-1", portfolio_name="Mine", quantity="7").status_code == 409
+
+
+def test_a_key_of_another_portfolio_tells_the_narrowed_nothing_when_an_order_changes(market):
+    market.trade(portfolio_name="Mine")
+    secret = market.order(portfolio_name="Secret", type="LIMIT", limit_price="90")["id"]
+    changed = market.patch(f"/orders/{secret}", {"quantity": "5"}, {"Idempotency-Key": "change-1"})
+    assert changed.status_code == 200, changed.text
+    me = narrowed(market, "Mine")
+    mine = me.order(portfolio_name="Mine", type="LIMIT", limit_price="90")["id"]
+    answer = me.patch(f"/orders/{mine}", {"quantity": "6"}, {"Idempotency-Key": "change-1"})
+    assert (answer.status_code, answer.json()["quantity"]) == (200, "6")
+    reversed_ = market.trade(portfolio_name="Secret")["trade_id"]
+    assert market.reverse(reversed_, key="undo-1").status_code == 201
+    trade = me.trade(portfolio_name="Mine")["trade_id"]
+    assert me.reverse(trade, key="undo-1").status_code == 201

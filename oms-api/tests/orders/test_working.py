@@ -261,3 +261,14 @@ def test_a_preview_tells_what_would_be_denied(market):
     }
     preview = market.post("/orders:preview", body).json()
     assert (preview["would_pass"], preview["denial"]["code"]) == (False, "MAX_ORDER_QUANTITY")
+
+
+def test_participation_and_slippage_of_the_portfolio_apply_to_its_fills(api):
+    settings = {"participation": "0.5", "slippage": "100"}
+    assert api.post("/portfolios", {"name": "Slow"} | settings).status_code == 201
+    assert api.post("/portfolios", {"name": "Fast"}).status_code == 201
+    api.quote("AAPL", "99", "100", "100", ask_size="10", bid_size="10")
+    slow = api.order(portfolio_name="Slow", quantity="10", time_in_force="IOC")
+    fast = api.order(portfolio_name="Fast", quantity="10", time_in_force="IOC")
+    assert (slow["filled_quantity"], slow["average_price"]) == ("5", "101.00")
+    assert (fast["filled_quantity"], fast["average_price"]) == ("10", "100.00")

@@ -7,9 +7,11 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typing_extensions import override
 
+from app.clock import utc_now
+from app.ledger.models import Portfolio
 from app.performance.models import EquitySnapshot
 from app.performance.rules.closes import MAX_MISSED_CLOSES
 from app.performance.service import snapshots as snapshot_service
@@ -54,6 +56,52 @@ def test_the_worked_example_of_day_pnl(service, api):
     ]
     last = stored(api)[-1]
     assert (last.realized_pnl, last.charges, last.unrealized_pnl) == (200, 3, 0)
+
+
+def test_a_deposit_is_neither_day_pnl_nor_return(service, api):
+    """100,000; at 101,000 deposit 50,000; close 154,000: day P&L 4,000, return 3.006623%."""
+    assert api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"}).status_code == 201
+    api.buy("1000", "50")
+    last_price(api, "51")
+    deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    with snapshots_at(service, utc_now()) as snapshots:
+        snapshots.take_flow_snapshots(EndlessLease())
+        snapshots.take_flow_snapshots(EndlessLease())
+    [flow] = stored(api, "flow")
+    assert (flow.equity, flow.flows, flow.charges) == (151_000, 50_000, 0)
+    last_price(api, "54")
+    shown = api.portfolio()
+    assert (shown["equity"], shown["day_pnl"], shown["total_pnl"]) == ("154000.00", "4000.00", "4000.00")
+    performance = api.get("/portfolio/Growth/performance").json()
+    assert (performance["time_weighted_return"], performance["days"]) == ("0.03006623", 0)
+    take_snapshots(service, TOMORROW)
+    [close] = stored(api)
+    assert (close.equity, close.flows, close.charges) == (154_000, 50_000, 0)
+    assert api.portfolio()["day_pnl"] == "0.00"
+
+
+def test_a_late_snapshot_leaves_out_cash_that_was_moved_later(service, api):
+    first = api.buy("10", "100", symbol="EURXYZ", charges="1")
+    at = datetime.fromisoformat(first["created_at"])
+    deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    with snapshots_at(service, at, INSTANT) as snapshots:
+        snapshots.take_interval_snapshots(EndlessLease())
+    [late] = stored(api, "interval")
+    assert (late.cash, late.flows, late.charges) == (998_999, 0, 1)
+
+
+def test_the_day_of_a_portfolio_ends_at_the_close_of_its_calendar(service, api):
+    created = api.post("/portfolios", {"name": "Growth", "calendar": "XNYS"})
+    assert created.status_code == 201, created.text
+    with service.engine.connect() as connection, connection.begin():
+        opened = datetime(2026, 11, 2, tzinfo=UTC)
+        connection.execute(
+            update(Portfolio).where(Portfolio.tenant_id == api.tenant_id).values(created_at=opened)
+        )
+    take_snapshots(service, datetime(2026, 11, 23, 3, tzinfo=UTC))
+    assert [one.at for one in stored(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
 
 
 @settings(max_examples=3)

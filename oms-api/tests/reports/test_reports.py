@@ -82,7 +82,7 @@ def test_todays_profit_has_what_is_open_now(traded):
 
 
 def test_an_amount_without_a_rate_has_no_total(api):
-    api.post("/portfolios", {"name": "Far", "base_currency": "XTS"})
+    api.post("/portfolios", {"name": "Far", "base_currency": "ISK"})
     api.report(portfolio_name="Far")
     assert get(api, "/pnl")["total"] is None
 
@@ -130,3 +130,23 @@ def test_lots_are_those_of_one_portfolio(traded):
 @pytest.mark.parametrize("path", ["/pnl", "/pnl/today", "/daily-stats", "/round-trips"])
 def test_another_tenant_sees_nothing(traded, service, path):
     assert not get(service.api(), path).get("items") if "pnl" in path else get(service.api(), path) == []
+
+
+def test_exposure_is_in_the_tenants_currency(api):
+    api.put("/instruments/MSFT", {"tick_size": "0.01", "lot_size": "1", "sector": "Technology"})
+    api.quote("USD/INR", "80", "80", "80")
+    api.quote("MSFT", "110", "110", "110")
+    api.quote("INFY", "80", "80", "80")
+    api.post("/portfolios", {"name": "India", "base_currency": "INR"})
+    api.post("/portfolios", {"name": "Far", "base_currency": "ISK"})
+    api.report(symbol="MSFT", side="BUY", quantity="10", gmv="1000", portfolio_name="Growth")
+    api.report(symbol="INFY", side="SELL", quantity="10", gmv="800", portfolio_name="India")
+    api.report(symbol="ODD", portfolio_name="Far")
+    report = get(api, "/exposure", by="sector")
+    found = {item["key"]: (item["long_value"], item["short_value"]) for item in report["items"]}
+    assert found == {"Technology": ("1100.00", "0.00"), "": ("0.00", "-10.00")}
+    assert (report["total"]["gross_exposure"], report["total"]["net_exposure"]) == ("1110.00", "1090.00")
+    assert (report["currency"], report["unconverted"]) == ("USD", ["ISK"])
+    assert [item["key"] for item in get(api, "/exposure", portfolio="growth", by="symbol")["items"]] == [
+        "MSFT"
+    ]

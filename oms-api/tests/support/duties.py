@@ -31,7 +31,7 @@ def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     read_quotes = service.app.state.market.quotes_at
     try:
-        yield SnapshotService(engine, read_quotes, interval, lambda: at + SETTLE)
+        yield SnapshotService(engine, read_quotes, service.app.state.calendars, interval, lambda: at + SETTLE)
     finally:
         engine.dispose()
 
@@ -40,4 +40,5 @@ def take_snapshots(service: Service, at: datetime) -> None:
     """Take the snapshots that are due at an instant."""
     with snapshots_at(service, at) as snapshots:
         snapshots.take_interval_snapshots(EndlessLease())
+        snapshots.take_flow_snapshots(EndlessLease())
         snapshots.take_close_snapshots(EndlessLease())

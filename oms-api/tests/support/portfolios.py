@@ -1,6 +1,7 @@
 """Portfolios that exist before the test: orders need one."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
@@ -15,5 +16,6 @@ def open_portfolio(connection: Connection, tenant_id: int, name: str, at: dateti
     """Open a portfolio of a million where there is none of that name."""
     key = name_key(name)
     state = opening_state(connection, tenant_id, key)
-    portfolio = empty_portfolio(new_row_id(), tenant_id, name, key, trading_state=state)
+    cash = Decimal(1_000_000)
+    portfolio = empty_portfolio(new_row_id(), tenant_id, name, key, opening_cash=cash, trading_state=state)
     insert_portfolios(connection, [portfolio_row(portfolio, at)])

@@ -25,7 +25,11 @@ _NEW_TENANT = """
 """
 
 
-VALUES = {"equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"}
+# What a portfolio shows of the present alone.
+VALUES = {
+    *("equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"),
+    *("buying_power", "settled_cash", "unsettled_cash"),
+}
 
 
 def settings_for(database_url: str, **changes: Any) -> Settings:
@@ -182,7 +186,7 @@ class ApiClient:
         return found
 
     def books(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
-        """Return a portfolio without its value at the current marks."""
+        """Return a portfolio without what only the present has."""
         found = self.portfolio(name, **params)
         return {field: found[field] for field in found if field not in VALUES}
 

@@ -41,10 +41,12 @@ _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on 
 # The rows that are forged: those that the audit log knows, of each kind that there is.
 _KINDS = {
     "api_keys": ["name = 'bot'", "name = 'feed'", "name = 'older'"],
+    "cash_movements": ["kind = 'transfer_in'", "kind = 'withdrawal'", "idempotency_key IS NOT NULL"],
     "events": [
         f"type = '{kind}'"
         for kind in (
             *("trade.recorded", "order.filled", "order.initialized", "order.denied", "risk.denied"),
+            *("cash.deposit", "cash.transfer_in"),
             *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
         )
     ]

@@ -24,7 +24,7 @@ def fill_tables(service: Service) -> None:
     _place_orders(api)
     _set_limits(api)
     _set_kill_switches(api)
-    assert service.app.state.duty_runner.run_due() == ["equity snapshots", "day closes"]
+    assert service.app.state.duty_runner.run_due() == ["equity snapshots", "flow snapshots", "day closes"]
     take_snapshots(service, _TOMORROW)
 
 
@@ -38,6 +38,8 @@ def _create_tenant(service: Service) -> ApiClient:
     _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
     for currency in ("EUR", "USD"):
         _ok(api.patch("/tenants/acme", {"base_currency": currency}))
+    for cash in ("250000", "1000000"):
+        _ok(api.patch("/tenants/acme", {"default_opening_cash": cash}))
     return api
 
 
@@ -81,6 +83,11 @@ def _record_trades(api: ApiClient) -> None:
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
     late: Any = {"executed_at": "2026-01-02T15:00:00Z", "backdated": True, "backdated_reason": "Found late"}
     api.trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
+    flow = {"amount": "500", "currency": "USD", "reason": "New capital"}
+    key = {"Idempotency-Key": "cash-1"}
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
+    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
     api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 
@@ -132,6 +139,10 @@ def _set_kill_switches(api: ApiClient) -> None:
     _ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
     _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
+    exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
+    api.order(**income, quantity="4", limit_price="90", **exits)
+    api.order(**income, quantity="8", limit_price="98")  # five fill
 
 
 def _ok(answer: Any) -> Any:

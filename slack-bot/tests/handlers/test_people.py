@@ -296,5 +296,5 @@ def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: 
     values = factories.state() | factories.opens("Growth")
     assert workspace.submit(values, by="U2") == {
         "response_action": "errors",
-        "errors": {"portfolio": "This is not one of the portfolios that you may trade."},
+        "errors": {"portfolio": "You have no access to this portfolio; ask an administrator for it."},
     }

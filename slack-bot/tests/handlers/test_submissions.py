@@ -81,7 +81,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
 def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
-    workspace.oms.script("place", problem(422, "1 field is not acceptable.", [error]))
+    workspace.oms.script("place", problem(422, "1 field is not valid; see `errors`.", [error]))
     shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
     assert block_id in shown
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
@@ -89,14 +89,14 @@ def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspa
 
 def test_all_limits_that_are_passed_are_said_at_once(workspace: Workspace):
     workspace.oms.script(
-        "place", problem(422, "7 fields are not acceptable.", [error for error, _ in LIMITS])
+        "place", problem(422, "7 fields are not valid; see `errors`.", [error for error, _ in LIMITS])
     )
     assert set(workspace.submit()["errors"]) == {block_id for _, block_id in LIMITS}
 
 
 def test_beside_a_fault_that_is_no_field_of_the_form_the_fields_are_named(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "user_id", "message": "Unknown."}]
-    workspace.oms.script("place", problem(422, "2 fields are not acceptable.", errors))
+    workspace.oms.script("place", problem(422, "2 fields are not valid; see `errors`.", errors))
     assert "*Not placed.* Quantity: Too many. Unknown." in banner_of(workspace.submit()["view"])
 
 

@@ -5,7 +5,7 @@ import hashlib
 from app.brokers.rules.settings import PaperSettings
 
 _PARTS = 1 << 32
-REASON = "Rejected by the drill."
+REASON = "Rejected by the exercise of `PAPER_REJECT_SHARE`."
 
 
 def find_rejection(settings: PaperSettings, order_id: str) -> str | None:

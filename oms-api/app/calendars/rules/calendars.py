@@ -47,6 +47,12 @@ class Calendar(Protocol):
     def session_at(self, instant: datetime) -> Session | None:
         """Return the session at the instant, or None."""
 
+    def session_from(self, instant: datetime) -> Session:
+        """Return the session at the instant, or else the next one."""
+
+    def session_until(self, instant: datetime) -> Session:
+        """Return the session at the instant, or else the one before it."""
+
     def next_open(self, instant: datetime) -> datetime:
         """Return the first open after the instant."""
 
@@ -60,6 +66,14 @@ class Calendar(Protocol):
 def is_open(calendar: Calendar, instant: datetime) -> bool:
     """Return whether a session is open at the instant."""
     return calendar.session_at(instant) is not None
+
+
+def is_known_open(calendar: Calendar, instant: datetime) -> bool:
+    """Return whether a session is known to be open at the instant."""
+    try:
+        return is_open(calendar, instant)
+    except SessionsUnknown:
+        return False
 
 
 def phase_at(calendar: Calendar, instant: datetime) -> Phase | None:
@@ -119,6 +133,19 @@ class TableCalendar:
         index = bisect_right(self._opens, instant) - 1
         is_on = index >= 0 and instant < self._closes[index]
         return self._sessions[index] if is_on else None
+
+    def session_from(self, instant: datetime) -> Session:
+        """See `Calendar`."""
+        index = bisect_right(self._closes, instant)
+        is_found = index < len(self._sessions)
+        self._require_known(instant, self._opens[index] if is_found else _END)
+        return self._sessions[index]
+
+    def session_until(self, instant: datetime) -> Session:
+        """See `Calendar`."""
+        index = bisect_right(self._opens, instant) - 1
+        self._require_known(self._opens[index] if index >= 0 else _BEGINNING, instant)
+        return self._sessions[index]
 
     def next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
@@ -183,7 +210,15 @@ class ContinuousCalendar:
 
     def session_at(self, instant: datetime) -> Session | None:
         """See `Calendar`."""
+        return self.session_from(instant)
+
+    def session_from(self, instant: datetime) -> Session:
+        """See `Calendar`."""
         return self.sessions_of(instant.astimezone(UTC).date())[0]
+
+    def session_until(self, instant: datetime) -> Session:
+        """See `Calendar`."""
+        return self.session_from(instant)
 
     def next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
@@ -191,8 +226,8 @@ class ContinuousCalendar:
 
     def next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.sessions_of(instant.astimezone(UTC).date())[0].close
+        return self.session_from(instant).close
 
     def previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.sessions_of(instant.astimezone(UTC).date())[0].open
+        return self.session_from(instant).open

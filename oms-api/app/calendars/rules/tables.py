@@ -12,6 +12,7 @@ from app.calendars.rules.values import (
     PhaseName,
     RegularHours,
     Segment,
+    SquareOffRule,
 )
 
 _WITHOUT_HOURS = {DayKind.HOLIDAY, DayKind.UNKNOWN}
@@ -40,6 +41,20 @@ def parse_hours(text: str) -> list[RegularHours]:
             date.fromisoformat(row["valid_from"]),
             time.fromisoformat(row["open"]),
             time.fromisoformat(row["close"]),
+            row["source"],
+        )
+        for row in _rows(text)
+    ]
+
+
+def parse_square_off_rules(text: str) -> list[SquareOffRule]:
+    """Parse the square-off times of all markets from square_off.csv."""
+    return [
+        SquareOffRule(
+            Market(row["market"]),
+            Segment(row["segment"]),
+            date.fromisoformat(row["valid_from"]),
+            int(row["minutes_before_close"]),
             row["source"],
         )
         for row in _rows(text)

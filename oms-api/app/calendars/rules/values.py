@@ -20,6 +20,14 @@ class Segment(StrEnum):
     SHARES = "shares"
     SHARES_WITH_DERIVATIVES = "shares_with_derivatives"
     EQUITY_DERIVATIVES = "equity_derivatives"
+    EXTENDED_HOURS = "extended_hours"  # before, during and after the regular session
+
+
+class CalendarKey(NamedTuple):
+    """A segment of a market."""
+
+    market: Market
+    segment: Segment = Segment.SHARES
 
 
 class PhaseName(StrEnum):
@@ -92,6 +100,16 @@ class RegularHours(NamedTuple):
     valid_from: date
     open: time
     close: time
+    source: str
+
+
+class SquareOffRule(NamedTuple):
+    """How long before the end of continuous trading intraday positions are closed, from a date on."""
+
+    market: Market
+    segment: Segment
+    valid_from: date
+    minutes_before_close: int
     source: str
 
 

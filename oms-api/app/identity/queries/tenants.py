@@ -1,6 +1,8 @@
 """Queries of the directory of tenants, and the lock for changes of one tenant."""
 
+from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
@@ -18,6 +20,7 @@ class TenantRow(NamedTuple):
     status: str
     slack_default_role: str | None
     base_currency: str
+    default_opening_cash: Decimal
     created_at: datetime
 
 
@@ -46,6 +49,12 @@ def get_base_currency(connection: Connection, tenant_id: int) -> str:
     """Return the currency of the tenant's limits on the sum of all portfolios."""
     statement = select(Tenant.base_currency).where(Tenant.id == tenant_id)
     return connection.execute(statement).scalar_one()
+
+
+def find_opening_cash(connection: Connection, tenant_ids: Collection[int]) -> dict[int, Decimal]:
+    """Return the opening cash of the portfolios that reported trades create, by tenant."""
+    statement = select(Tenant.id, Tenant.default_opening_cash).where(Tenant.id.in_(tenant_ids))
+    return {row.id: row.default_opening_cash for row in connection.execute(statement)}
 
 
 def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:

@@ -9,10 +9,10 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
     LoginIn,
+    LoginSessionOut,
     MeOut,
     PasswordIn,
     RefreshIn,
-    SessionOut,
     TokensOut,
     serialize_identity,
     serialize_session,
@@ -117,7 +117,9 @@ async def set_password(
     return Response(status_code=204)
 
 
-@router.get("/sessions", summary="List your sessions", responses=responses(200, {"model": list[SessionOut]}))
+@router.get(
+    "/sessions", summary="List your sessions", responses=responses(200, {"model": list[LoginSessionOut]})
+)
 async def list_sessions(me: Me, sessions: TheSessions) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
     found = await sessions.list_own_sessions(me)

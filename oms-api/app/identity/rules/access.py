@@ -76,6 +76,7 @@ class Operation(StrEnum):
     EXPORT_LEDGER = "export_ledger"
     CREATE_PORTFOLIO = "create_portfolio"
     MANAGE_PORTFOLIOS = "manage_portfolios"
+    MOVE_CASH = "move_cash"
     READ_METRICS = "read_metrics"
     READ_SELF = "read_self"
     READ_ROLES = "read_roles"
@@ -138,6 +139,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_TENANTS: _rule(_ADMIN, narrowed=False),              # admin
     Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
+    Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple, TypedDict
 
 from app.identity.errors import RightsExceeded
@@ -32,6 +33,7 @@ class TenantChanges(TypedDict, total=False):
     name: str
     slack_default_role: str | None
     base_currency: str
+    default_opening_cash: Decimal
     status: str
 
 
@@ -86,7 +88,7 @@ def require_scopes(caller: Caller, scopes: Iterable[Scope]) -> None:
     beyond = sorted(set(scopes) - caller.scopes)
     if beyond:
         raise RightsExceeded(
-            f"You cannot give {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
+            f"You cannot grant {', '.join(map(repr, map(str, beyond)))}: you do not have it yourself."
         )
 
 

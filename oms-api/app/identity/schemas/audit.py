@@ -13,7 +13,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 def _printable(value: str) -> str:
     if not value.isprintable():
-        raise ValueError("must not hold control or formatting characters")
+        raise ValueError("must not contain control or formatting characters")
     return value
 
 

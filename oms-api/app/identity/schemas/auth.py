@@ -61,7 +61,7 @@ class PasswordIn(BaseModel):
     new_password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
 
 
-class SessionOut(BaseModel):
+class LoginSessionOut(BaseModel):
     """A session of the caller."""
 
     session_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])

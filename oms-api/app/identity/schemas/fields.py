@@ -43,7 +43,7 @@ class Patch(RequestBody):
     @model_validator(mode="after")
     def _changes_something(self) -> "Patch":
         if not self.model_fields_set:
-            raise PydanticCustomError("nothing_to_change", "Give at least one field to change.")
+            raise PydanticCustomError("nothing_to_change", "Send at least one field to change.")
         return self
 
 
@@ -61,7 +61,7 @@ def _not_empty(value: str) -> str:
 def _slug(value: str) -> str:
     slug = value.strip().lower()
     if len(slug) > NAME_LENGTH or not _SLUG.fullmatch(slug):
-        message = "Must be letters a-z and digits, in groups parted by single hyphens; at most 60 characters."
+        message = "Must be at most 60 letters a-z and digits, in groups separated by single hyphens."
         raise PydanticCustomError("slug", message)
     return slug
 
@@ -71,7 +71,7 @@ def _key_name(value: str) -> str:
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
     if name.lower() in RESERVED or "~" in name:
-        raise PydanticCustomError("key_name", "This name is reserved.")
+        raise PydanticCustomError("key_name", "This name is reserved; choose another.")
     return name
 
 

@@ -6,9 +6,18 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
 from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
+from app.wire.fields import OpeningCash
 
 BaseCurrency = Annotated[
     str, Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios")
+]
+DefaultOpeningCash = Annotated[
+    OpeningCash,
+    Field(
+        description="Opening cash of new portfolios, in their base currency, if none is given; also of those "
+        "that a reported trade creates",
+        examples=["1000000.00"],
+    ),
 ]
 
 
@@ -34,11 +43,12 @@ class TenantPatch(Patch):
         None, description="Role of new users from Slack; null: they are rejected"
     )
     base_currency: BaseCurrency = left_out()
+    default_opening_cash: DefaultOpeningCash = left_out()
     status: Literal["active", "suspended"] = left_out()
 
     def changes(self) -> TenantChanges:
         """Return the service's parameters."""
-        return cast("TenantChanges", self.model_dump(exclude_unset=True))
+        return cast("TenantChanges", {name: getattr(self, name) for name in self.model_fields_set})
 
 
 EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
@@ -86,6 +96,9 @@ class TenantOut(TenantListed):
     id: int = Field(examples=[2])
     slack_default_role: str | None = Field(examples=["trader"])
     base_currency: str = Field(examples=["USD"])
+    default_opening_cash: str = Field(
+        description="Opening cash of new portfolios, in their base currency", examples=["1000000.00"]
+    )
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 

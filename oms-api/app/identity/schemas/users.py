@@ -33,9 +33,9 @@ class UserIn(RequestBody):
     @model_validator(mode="after")
     def _can_come_in(self) -> "UserIn":
         if self.email is None and (self.person is None or self.password is not None):
-            raise PydanticCustomError("missing", "This field is needed.", {"field": "email"})
+            raise PydanticCustomError("missing", "This field is required.", {"field": "email"})
         if self.password is None and self.person is None:
-            raise PydanticCustomError("missing", "This field is needed.", {"field": "password"})
+            raise PydanticCustomError("missing", "This field is required.", {"field": "password"})
         return self
 
     def parameters(self) -> NewUser:

@@ -64,8 +64,8 @@ class Authenticator:
         self._cache: ExpiringCache[bytes, Caller] = ExpiringCache()
         self._noted: dict[str, datetime] = {}
 
-    async def authenticate(self, key: str | None) -> Caller:
-        """Return the caller of a key. Raise NoValidKey if it is not valid."""
+    def find_cached(self, key: str | None) -> Caller | None:
+        """Return the caller of a key, or None if that needs a query. Raise NoValidKey if there is no key."""
         if not key:
             raise NoValidKey
         digest = hash_key(key)
@@ -74,9 +74,15 @@ class Authenticator:
             return known
         if sum(hmac.compare_digest(digest, own) for own in self._bootstrap_hashes):
             return BOOTSTRAP
-        return await self._load_caller(key, digest)
+        return None
 
-    async def _load_caller(self, key: str, digest: bytes) -> Caller:
+    async def authenticate(self, key: str | None) -> Caller:
+        """Return the caller of a key. Raise NoValidKey if it is not valid."""
+        known = self.find_cached(key)
+        return await self._load_caller(key or "") if known is None else known
+
+    async def _load_caller(self, key: str) -> Caller:
+        digest = hash_key(key)
         asked_at = monotonic_seconds()
         key_id = parse_key_id(key)
         stored = await self._find(key_id) if key_id else None
@@ -123,6 +129,13 @@ class People:
     def __init__(self, meet: Callable[[Caller, SlackPerson, ClientInfo], Awaitable[Person]]) -> None:
         self._meet = meet
         self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
+
+    def find_cached(self, caller: Caller, text: str) -> Caller | None:
+        """Return the caller acting for a person, or None if that needs a query or is refused."""
+        person = self._cache.get((caller.tenant_id, text))
+        if person is None or not person.active or Scope.ACT_AS not in caller.scopes:
+            return None
+        return get_acting_caller(caller, person)
 
     async def find_acting_caller(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
         """Return the caller acting for the person that the header `text` names.

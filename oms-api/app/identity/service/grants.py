@@ -30,12 +30,12 @@ def replace_portfolios(
         return None
     known = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
-        FieldError(f"portfolios.{index}", "There is no such portfolio.", "no_such_portfolio")
+        FieldError(f"portfolios.{index}", "There is no such portfolio; create it first.", "no_such_portfolio")
         for index, key in enumerate(name_keys)
         if key not in known
     ]
     if errors:
-        raise Invalid("A portfolio does not exist; make it first.", errors)
+        raise Invalid("A portfolio does not exist; create it first.", errors)
     queries.replace_grants(connection, caller.tenant_id, holder, owner, known)
     return [known[key] for key in sorted(known)]
 

@@ -100,10 +100,12 @@ class Administration:
             if attempt.answer is None:
                 raise
             raise OutcomeUnknown(
-                "The database was lost while committing; ask again with the same key."
+                "The database connection was lost during the commit; send it again with the same key."
             ) from None
         except InvalidFacts:
-            raise Invalid("A name looks like a secret, which the audit trail would keep forever.") from None
+            raise Invalid(
+                "A name looks like a secret, and the audit log would keep it; choose another name."
+            ) from None
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
         """Return the hash of a new password of a user with these names. Raise Invalid or Unavailable."""
@@ -140,7 +142,7 @@ class _Attempt:
             return self._repeated(stored, key or "")
         if self.answer is not None and not key:  # the connection was lost at COMMIT
             raise OutcomeUnknown(
-                "The database was lost during the commit. Check whether the change was made."
+                "The database was lost during the commit; check whether the change was made."
             )
         return self._carry_out(connection, tenant_id)
 

@@ -56,7 +56,7 @@ class NoSession(Forbidden):
     kind, title = "no-session", "Not a session"
 
     def __init__(self) -> None:
-        super().__init__("This is for people who are logged in; an API key has no session.")
+        super().__init__("An API key has no session; log in with `POST /auth/login`.")
 
 
 class NoSuchSession(NotFound):
@@ -85,6 +85,10 @@ class Sessions:
         self._readers, self._transactions = readers, transactions
         self._read: dict[bytes, AccessClaims] = {}
         self._live: ExpiringCache[str, Caller] = ExpiringCache()
+
+    def find_cached(self, token: str) -> Caller | None:
+        """Return the caller of an access token, or None if that needs a query. Raise NoValidKey."""
+        return self._live.get(self._access(token).session_id)
 
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""

@@ -1,7 +1,9 @@
 """Creating, renaming and suspending tenants."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +19,7 @@ from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.identity.service.keys import store_new_key
+from app.money import fixed, money_text
 
 FIRST_KEY = "admin"
 
@@ -47,7 +50,7 @@ def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> Ten
 def change_tenant(
     connection: Connection, context: OperationContext, slug: str, changes: TenantChanges, now: datetime
 ) -> Change:
-    """Change a tenant. Its admins set its name and the role of new users; the operator sets its status.
+    """Change a tenant. Its admins set its settings; the operator sets its status.
 
     Raise NoSuchTenant, NotAllowed or FirstTenantRequired.
     """
@@ -61,15 +64,22 @@ def change_tenant(
     queries.lock_tenant(connection, before.id)
     queries.change_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
-    entry = context.entry(now, "tenant.changed", _target(before), was, changed)
+    entry = context.entry(now, "tenant.changed", _target(before), _facts(was), _facts(changed))
     after = queries.get_tenant(connection, before.id)
     return Change(serialize_tenant(caller, after), copy_to_tenant(context, entry, after))
 
 
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
-    facts = tenant._asdict()
-    return facts | {"created_at": iso(tenant.created_at)}
+    return _facts(tenant._asdict()) | {"created_at": iso(tenant.created_at)}
+
+
+def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with amounts as text."""
+    return {
+        name: money_text(fixed(value)) if isinstance(value, Decimal) else value
+        for name, value in values.items()
+    }
 
 
 def serialize_listed_tenant(tenant: TenantRow) -> dict[str, Any]:

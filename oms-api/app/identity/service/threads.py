@@ -32,7 +32,7 @@ class BoundedThreadPool:
             future = self._pool.submit(work)
         except RuntimeError:
             self._room.release()
-            raise Unavailable("The service is stopping.") from None
+            raise Unavailable("The service is stopping; try again in a moment.") from None
         future.add_done_callback(lambda _: self._room.release())  # also if the caller no longer waits
         return await asyncio.wrap_future(future)
 

@@ -12,6 +12,7 @@ from app.clock import iso
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import ExpectedRows, Facts
 from app.identity.service.sessions import RETENTION_AFTER_END
+from app.money import fixed, money_text
 
 _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "workspace.")
 _RENAMED = "portfolio.renamed"
@@ -20,6 +21,8 @@ _RENAMED = "portfolio.renamed"
 def verify_identities(connection: Connection) -> Iterator[Difference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
+    for row in tenants.values():
+        row["default_opening_cash"] = money_text(fixed(row["default_opening_cash"]))
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
     expected.apply(list_actions(connection, *_ACTIONS, _RENAMED))
     users = {(row["tenant_id"], row["id"]): row for row in iterate_rows(connection, "users")}

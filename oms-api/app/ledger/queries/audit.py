@@ -22,7 +22,7 @@ RECORDED = "trade.recorded"
 MOVED = "position.changed"
 _CHUNK = 2_000  # rows fetched at once: some 2 MB of trades
 _RFC_3339 = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
-AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent")
+AnyRow = TypeVar("AnyRow", TradeRow, PortfolioRow, HoldingRow, "RecordedEvent", "CashEvent")
 _BOOK_ORDER = "tenant_id, portfolio_id, sequence, trade_id"
 
 
@@ -31,6 +31,16 @@ class RecordedEvent(NamedTuple):
 
     id: int
     tenant_id: int
+    payload: str
+    created_at: str
+
+
+class CashEvent(NamedTuple):
+    """An event about a cash movement. `payload` is JSON text."""
+
+    id: int
+    tenant_id: int
+    type: str
     payload: str
     created_at: str
 
@@ -54,10 +64,11 @@ def portfolio_rows(connection: Connection, where: str = "") -> Generator[Portfol
 
 
 def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Yield the creation values of all with, and its settings; Amounts and instants are canonical text."""
+    """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
-        "cost_schedule",
+        *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
+        *("participation", "slippage"),
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
@@ -101,6 +112,11 @@ def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[R
     return _stream(connection, Event.__table__, RecordedEvent, order="", where=f"type = '{kind}'")
 
 
+def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
+    """Yield all events about cash movements."""
+    return _stream(connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'")
+
+
 def trades_at(
     connection: Connection, keys: Sequence[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], TradeRow]:
@@ -128,8 +144,8 @@ def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: 
 
 
 def repeated_key(connection: Connection) -> TradeRow | None:
-    """Return a row whose idempotency key another row of the same kind has too, None if there is none."""
-    bound = (Trade.tenant_id, Trade.kind, Trade.idempotency_key)
+    """Return a row whose idempotency key another row of its portfolio and kind has too, or None."""
+    bound = (Trade.tenant_id, Trade.portfolio_id, Trade.kind, Trade.idempotency_key)
     statement = (
         select(*bound, func.max(Trade.trade_id))
         .where(Trade.idempotency_key.is_not(None))
@@ -138,7 +154,7 @@ def repeated_key(connection: Connection) -> TradeRow | None:
         .limit(1)
     )
     found = connection.execute(statement).one_or_none()
-    return _trade(connection, found[0], found[3]) if found else None
+    return _trade(connection, found[0], found[4]) if found else None
 
 
 def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedTrade | None:

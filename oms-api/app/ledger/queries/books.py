@@ -19,13 +19,15 @@ from app.database import (
 )
 from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.ledger.rules.accounting import Fill, Position, Side
+from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.money import ZERO, product
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)
+CASH_MOVEMENTS = cast("Table", CashMovement.__table__)
 POSITIONS = cast("Table", PositionRow.__table__)
 INSTRUMENTS = cast("Table", InstrumentRow.__table__)
 ALIASES = cast("Table", InstrumentAliasRow.__table__)
@@ -34,8 +36,11 @@ STATE = (
     *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
     *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
+    *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
+    *("moved_cash", "cash_sequence", "cash_hash"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
+_CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash", "orders_stamp")
 _NEW = (
     *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
     *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
@@ -133,6 +138,27 @@ def insert_trades(rows: Sequence[TradeRow]) -> Write:
     return build_insert(TRADES, COLUMNS, rows)
 
 
+def insert_cash_movements(rows: Sequence[CashRow]) -> Write:
+    """Return the statement that appends rows to the cash ledger."""
+    return build_insert(CASH_MOVEMENTS, CASH_COLUMNS, rows)
+
+
+def update_cash(rows: Sequence[Row]) -> Write:
+    """Return the statement that updates cash after movements.
+
+    A row is cash, moved cash, the cash ledger's last sequence and hash, and the stamp, then tenant id and id.
+    """
+    return build_update(PORTFOLIOS, _CASH, ("tenant_id", "id"), rows)
+
+
+def update_moved_cash(rows: Sequence[Row]) -> Write:
+    """Return the statement that updates moved cash and the end of the cash ledger.
+
+    A row is moved cash, the cash ledger's last sequence and hash, then tenant id and id.
+    """
+    return build_update(PORTFOLIOS, _CASH[1:4], ("tenant_id", "id"), rows)
+
+
 def upsert_positions(rows: Sequence[Row]) -> Write:
     """Return the statement that writes positions. A row is the key, then `_POSITION`."""
     return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
@@ -191,6 +217,19 @@ def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol:
         .limit(1)
     )
     return connection.execute(statement).scalar_one_or_none()
+
+
+def has_cash_movement(
+    connection: Connection, tenant_id: int, portfolio_id: int, kind: str, symbol: str, day: str
+) -> bool:
+    """Return whether the portfolio has a cash movement of that kind, symbol and day."""
+    statement = (
+        select(CashMovement.sequence)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .where(CashMovement.kind == kind, CashMovement.symbol == symbol, CashMovement.day == day)
+        .limit(1)
+    )
+    return connection.execute(statement).first() is not None
 
 
 FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Trade.executed_at)

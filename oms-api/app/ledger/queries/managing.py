@@ -1,24 +1,34 @@
 """Create and rename portfolios in the database."""
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
 from app.ledger.models import Portfolio
+from app.ledger.queries.canonical import canonical
+from app.ledger.rules.settings import PortfolioSettings
 
 
-class Settings(NamedTuple):
-    """What can be changed in a portfolio: its name, as it is written, and its cost schedule."""
+class Managed(NamedTuple):
+    """What can be changed in a portfolio, and what is compared with a change."""
 
     name: str
-    cost_schedule: str
+    base_currency: str
+    opening_cash: Decimal
+    settings: PortfolioSettings
 
 
-def find_settings(connection: Connection, tenant_id: int, name_key: str) -> Settings | None:
-    """Return the settings None if there is no such portfolio."""
+def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Managed | None:
+    """Return the portfolio's name and settings, None if there is no such portfolio."""
+    columns = (Portfolio.name, Portfolio.base_currency, Portfolio.opening_cash)
+    names = (getattr(Portfolio, name) for name in PortfolioSettings._fields)
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    row = connection.execute(select(Portfolio.name, Portfolio.cost_schedule).where(*mine)).one_or_none()
-    return None if row is None else Settings(*row)
+    row = connection.execute(select(*columns, *names).where(*mine)).one_or_none()
+    if row is None:
+        return None
+    name, base_currency, opening_cash, *settings = row
+    return Managed(name, base_currency, opening_cash, PortfolioSettings._make(map(canonical, settings)))
 
 
 def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:
@@ -34,7 +44,17 @@ def rename_portfolio(
     connection.execute(update(Portfolio).where(*mine).values(name=new_name, name_key=new_key))
 
 
-def set_cost_schedule(connection: Connection, tenant_id: int, name_key: str, schedule: str) -> None:
-    """Give a portfolio another cost schedule, for later orders and reported trades."""
+def update_settings(
+    connection: Connection, tenant_id: int, name_key: str, settings: PortfolioSettings
+) -> None:
+    """Give a portfolio other settings, for later orders and reported trades."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    connection.execute(update(Portfolio).where(*mine).values(cost_schedule=schedule))
+    connection.execute(update(Portfolio).where(*mine).values(**settings_values(settings)))
+
+
+def settings_values(settings: PortfolioSettings) -> dict[str, Any]:
+    """Return the values of the columns."""
+    amounts = {name: getattr(settings, name) for name in ("participation", "slippage")}
+    return settings._asdict() | {
+        name: None if text is None else Decimal(text) for name, text in amounts.items()
+    }

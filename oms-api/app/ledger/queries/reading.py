@@ -23,7 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.database import presorted
 from app.ids import build_first_trade_id
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import NO_AMOUNT, Portfolio, PositionRow, Trade
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.text import list_spellings
@@ -44,6 +44,14 @@ class Book(NamedTuple):
     last_sequence: int
     opening_cash: str
     cost_schedule: str
+    cost_schedules: str | None = None
+    calendar: str | None = None
+    enforce_sessions: str = "off"
+    approval: str | None = None
+    participation: str | None = None
+    slippage: str | None = None
+    moved_cash: str = NO_AMOUNT
+    last_hash: str = ""
 
 
 class Holding(NamedTuple):
@@ -184,7 +192,10 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
     found = connection.execute(select(*columns).where(*where)).one()
-    return Book(book.id, book.name, book.base_currency, *found, book.opening_cash, book.cost_schedule)
+    trades, buys, realized_pnl, cash, last = found
+    return book._replace(
+        total_trades=trades, total_buys=buys, realized_pnl=realized_pnl, cash=cash, last_sequence=last
+    )
 
 
 def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
@@ -308,6 +319,14 @@ _BOOK_COLUMNS = (
     Portfolio.last_sequence,
     _text(Portfolio.opening_cash),
     Portfolio.cost_schedule,
+    Portfolio.cost_schedules,
+    Portfolio.calendar,
+    Portfolio.enforce_sessions,
+    Portfolio.approval,
+    _text(Portfolio.participation),
+    _text(Portfolio.slippage),
+    _text(Portfolio.moved_cash),
+    Portfolio.last_hash,
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

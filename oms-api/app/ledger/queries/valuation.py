@@ -1,13 +1,15 @@
 """Read what the value of portfolios is computed from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from app.database import find_matching_rows
-from app.ledger.models import Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import OpenPosition, PortfolioKey
 from app.money import ZERO
 
@@ -34,6 +36,27 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
             key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
         found.append(OpenPosition(key, *rest))
     return found
+
+
+def sum_flows(
+    connection: Connection, portfolios: Collection[PortfolioKey], until: datetime | None = None
+) -> dict[PortfolioKey, Decimal]:
+    """Return deposits less withdrawals of the portfolios that have any, up to an instant."""
+    row = CashMovement
+    conditions: list[ColumnElement[bool]] = [
+        row.tenant_id.in_({one.tenant_id for one in portfolios}),
+        row.portfolio_id.in_([one.portfolio_id for one in portfolios]),
+        row.kind.in_(sorted(FLOWS)),
+    ]
+    if until is not None:
+        conditions.append(row.created_at <= until)
+    flows: dict[PortfolioKey, Decimal] = {}
+    for tenant_id, portfolio_id, amount in connection.execute(
+        select(row.tenant_id, row.portfolio_id, row.amount).where(*conditions)
+    ):
+        key = PortfolioKey(tenant_id, portfolio_id)
+        flows[key] = flows.get(key, ZERO) + amount
+    return flows
 
 
 def find_trade_prices(

@@ -1,4 +1,4 @@
-"""Routes that created and updated."""
+"""Routes that create and update portfolios."""
 
 from typing import Annotated
 
@@ -8,8 +8,9 @@ from app.identity.dependencies import require_permission
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheGuard
+from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.ledger.schemas import PortfolioIn, PortfolioPatch, SummaryOut
+from app.ledger.schemas import SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio, PortfolioChanges
 from app.wire.answers import REPLAYED_HEADER, responses
@@ -23,7 +24,9 @@ _EXAMPLE = {
     "name": "Growth",
     "base_currency": "USD",
     "opening_cash": "1000000.00",
-    "cost_schedule": "none",
+    "cost_schedules": {"US": "us_equity"},
+    "calendar": "XNYS",
+    "enforce_sessions": "hold",
 }
 
 
@@ -40,7 +43,7 @@ async def make_portfolio(
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     context = request_context.context(caller, body)
-    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.cost_schedule.value)
+    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.changes())
     return build_response(
         await administration.change(
             context,
@@ -62,14 +65,13 @@ async def update_portfolio(
     body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
     request_context: TheRequestContext, guard: TheGuard,
 ) -> Response:  # fmt: skip
-    """Change a portfolio's name, its cost schedule, or both.
+    """Change a portfolio's name, its settings, or both.
 
-    Its trades, positions, grants, limits and kill switch stay with it. The schedule charges later orders and
+    Its trades, positions, grants, limits and kill switch stay with it. Settings apply to later orders and
     reported trades.
     """
     current_name = parse_portfolio_name(name)
-    schedule = None if body.cost_schedule is None else body.cost_schedule.value
-    changes = PortfolioChanges(body.name, schedule)
+    changes = PortfolioChanges(body.name, body.base_currency, body.opening_cash, body.changes())
     context = request_context.context(caller, body, current_name)
     return build_response(
         await administration.change(

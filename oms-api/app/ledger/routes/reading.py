@@ -1,6 +1,6 @@
 """Routes that read trades and portfolios."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,19 +15,21 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
-from app.edge import TAIL, FastRequest, FastResponse, FastRoute
+from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
+from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
-from app.ledger.dependencies import TheValuer
+from app.ledger.dependencies import TheCashReader, TheValuer
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out, value_out
 from app.ledger.service import reading
+from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.reading import AsOf, Statement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import fixed, money_text
@@ -158,6 +160,7 @@ async def get_portfolio(
     query: Annotated[MomentQuery, Query()],
     valuer: TheValuer,
     now: TheClock,
+    cash_reader: TheCashReader,
 ) -> Response:
     """Get a portfolio with its positions, now or as of an earlier time.
 
@@ -169,7 +172,7 @@ async def get_portfolio(
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
     def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
-        found = reading.get_statement(connection, caller.tenant_id, portfolio_name, moment)
+        found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
         if moment is not None:
             return found, None
         values = value_statements(connection, valuer, caller.tenant_id, {portfolio_name: found}, at)
@@ -207,13 +210,22 @@ async def list_portfolios(
     return answer(content, headers=link(request, cursor))
 
 
-def fast_portfolio(authentication: Authentication, readers: Readers, valuer: Valuer, now: Now) -> FastRoute:
+def fast_portfolio(
+    authentication: Authentication, readers: Readers, cash_reader: CashReader, valuer: Valuer, now: Now
+) -> FastRoute:
     """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
-    def read(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-        return _bodies(connection, keys, valuer, now())
+    def read_bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+        at = now()
+        found = reading.get_statements(connection, keys, cash_reader, at)
+        values = {
+            key: value
+            for tenant_id in {tenant_id for tenant_id, _ in found}
+            for key, value in _value_tenant(connection, valuer, tenant_id, found, at).items()
+        }
+        return {key: orjson.dumps(_statement(statement, values[key])) for key, statement in found.items()}
 
-    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read)
+    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read_bodies)
 
     async def serve(request: FastRequest) -> FastResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
@@ -226,20 +238,15 @@ def fast_portfolio(authentication: Authentication, readers: Readers, valuer: Val
     return serve
 
 
-def _bodies(
-    connection: Connection, keys: Sequence[tuple[int, str]], valuer: Valuer, at: datetime
-) -> dict[tuple[int, str], bytes]:
-    names: dict[int, list[str]] = {}
-    for tenant_id, key in keys:
-        names.setdefault(tenant_id, []).append(key)
-    bodies: dict[tuple[int, str], bytes] = {}
-    for tenant_id, name_keys in names.items():
-        set_tenant_scope(connection, [tenant_id])
-        found = reading.get_statements(connection, tenant_id, name_keys)
-        values = value_statements(connection, valuer, tenant_id, found, at)
-        for key, statement in found.items():
-            bodies[tenant_id, key] = orjson.dumps(_statement(statement, values[key]))
-    return bodies
+def _value_tenant(
+    connection: Connection,
+    valuer: Valuer,
+    tenant_id: int,
+    statements: Mapping[tuple[int, str], Statement],
+    at: datetime,
+) -> dict[tuple[int, str], PortfolioValue]:
+    mine = {key: statement for key, statement in statements.items() if key[0] == tenant_id}
+    return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
 
 
 def parse_portfolio_name(text: str) -> str:
@@ -247,7 +254,7 @@ def parse_portfolio_name(text: str) -> str:
     name = clean_text(text[: MAX_NAME_LENGTH + 1])
     if name is None or len(name) > MAX_NAME_LENGTH:
         message = f"At most {MAX_NAME_LENGTH} characters, none of them control or formatting characters."
-        raise Invalid("The name cannot be that of a portfolio.", [FieldError("name", message, "text")])
+        raise Invalid("The name is not valid; see `errors`.", [FieldError("name", message, "text")])
     return name
 
 
@@ -267,7 +274,19 @@ def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, 
         "charges": money_text(fixed(charges)),
         "net_realized_pnl": money_text(fixed(net)),
         **value_out(value),
+        **_cash_figures(statement.figures),
         "positions": positions,
+    }
+
+
+def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
+    """Return the figures that only the present has; None for an earlier time."""
+    if figures is None:
+        return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
+    return {
+        "buying_power": money_text(fixed(figures.buying_power)),
+        "settled_cash": money_text(fixed(figures.settled)),
+        "unsettled_cash": money_text(fixed(figures.unsettled)),
     }
 
 
@@ -293,8 +312,10 @@ def _as_of(text: str | None, now: datetime) -> AsOf | None:
         instant = parse_instant(text)
     except ValueError:
         message = "Give a sequence number, or an instant with its offset such as 2026-11-20T16:00:00Z."
-        raise Invalid("as_of cannot be read.", [FieldError("as_of", message, "as_of")]) from None
+        raise Invalid(
+            "`as_of` is neither a sequence number nor an instant.", [FieldError("as_of", message, "as_of")]
+        ) from None
     if instant > now:
         message = "Must not be in the future."
-        raise Invalid("as_of is in the future.", [FieldError("as_of", message, "future")])
+        raise Invalid("`as_of` must not be in the future.", [FieldError("as_of", message, "future")])
     return instant

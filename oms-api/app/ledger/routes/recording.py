@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import OmsError
-from app.identity.dependencies import Authentication, build_fast_route, require_permission
+from app.hot_routes import FastRequest, FastResponse
+from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheTradeService
 from app.ledger.schemas import (
@@ -22,8 +22,8 @@ from app.ledger.schemas import (
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
 from app.ledger.service.trade_service import Asking, TradeService
-from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validate_model
+from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.wire.body import documented_body, json_body, parse_model, validate_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
@@ -42,7 +42,6 @@ TRADE_EXAMPLE: dict[str, Any] = {
     "portfolio_name": "Tech Portfolio",
     "user_id": "U123",
 }
-_REPLAY = ((REPLAYED.lower().encode(), b"true"),)
 
 
 @router.post(
@@ -56,8 +55,7 @@ async def report_trade(
     caller: Reporter, service: TheTradeService, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. It is durable once 201 is returned."""
-    fast = await _report(service, caller, request.state.edge, key)
-    return Response(fast.body, fast.status, {name.decode(): value.decode() for name, value in fast.headers})
+    return convert(await report_operation(service).start(caller, request.state.edge, key).wait())
 
 
 @router.post(
@@ -103,18 +101,19 @@ async def reverse_trade(
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def fast_report(authentication: Authentication, service: TradeService) -> FastRoute:
-    """Return `report_trade` as a route of the middleware that serves hot paths."""
-    return build_fast_route(authentication, Operation.REPORT_TRADE, partial(_report, service))
+def report_operation(service: TradeService) -> WriteOperation[RecordTrade, Recorded]:
+    """Return the operation of `report_trade`."""
+    return WriteOperation(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 
 
-async def _report(
-    service: TradeService, caller: Caller, request: FastRequest, key: str | None
-) -> FastResponse:
-    trade = validate_model(TradeIn, read_json(request.headers.get(b"content-type", b""), request.body))
-    recorded = await service.record(Asking(caller, request.request_id, key), trade.report())
+def _parse(service: TradeService, caller: Caller, request: FastRequest, key: str | None) -> RecordTrade:
+    trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
+    return service.command(Asking(caller, request.request_id, key), trade.report())
+
+
+def _build(recorded: Recorded) -> FastResponse:
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
-    return FastResponse(201, body, _REPLAY if recorded.replayed else ())
+    return FastResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
 def _draft(service: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:

@@ -52,10 +52,14 @@ class Baseline(NamedTuple):
 
 
 class PortfolioValue(NamedTuple):
-    """A portfolio at the marks of its positions. P&L is after charges and without flows."""
+    """A portfolio at the marks of its positions. P&L is after charges and without flows.
+
+    `flows` is the sum of its deposits less withdrawals so far.
+    """
 
     exposure: Exposure
     equity: Decimal
+    flows: Decimal
     day_pnl: Decimal
     total_pnl: Decimal
 
@@ -98,10 +102,10 @@ def rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
 def compute_value(
     cash: Decimal, flows: Decimal, exposure: Exposure, opening: Baseline, last_close: Baseline
 ) -> PortfolioValue:
-    """Return the value of a portfolio. `flows` is the sum of its deposits less withdrawals so far."""
+    """Return the value of a portfolio with that cash and those flows."""
     equity = cash + exposure.net
     day_pnl, total_pnl = (equity - start.equity - (flows - start.flows) for start in (last_close, opening))
-    return PortfolioValue(exposure, equity, day_pnl, total_pnl)
+    return PortfolioValue(exposure, equity, flows, day_pnl, total_pnl)
 
 
 def _convert(

@@ -23,6 +23,10 @@ class PortfolioRow(NamedTuple):
     last_hash: str
     last_trade_id: str | None
     last_created_at: str | None
+    moved_cash: str
+    cash_sequence: int
+    cash_hash: str
+    base_currency: str
 
 
 class HoldingRow(NamedTuple):
@@ -63,6 +67,9 @@ def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
         last_hash=end.hash,
         last_trade_id=end.trade_id or None,
         last_created_at=end.created_at or None,
+        moved_cash=fixed(end.moved_cash),
+        cash_sequence=end.cash_sequence,
+        cash_hash=end.cash_hash,
     )
 
 

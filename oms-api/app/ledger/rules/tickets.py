@@ -72,7 +72,11 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
         errors.append(FieldError(priced_by, message, "price_out_of_range"))
     elif not trade.gmv:
         errors.append(
-            FieldError(priced_by, "The gross market value is too small to book.", "value_too_small")
+            FieldError(
+                priced_by,
+                "The gross market value rounds to zero; report a larger quantity or price.",
+                "value_too_small",
+            )
         )
     return errors
 

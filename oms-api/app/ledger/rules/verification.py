@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, later_of, times_after
 from app.ledger.rules.amounts import Amounts, find_malformed_fields
+from app.ledger.rules.cash import CashRow, moved_amount
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, fixed, product, ratio
@@ -36,9 +37,11 @@ class Check(StrEnum):
     KEY = "idempotency"
     PORTFOLIO = "portfolio"
     HOLDING = "holding"
+    CASH_MOVEMENT = "cash movement"
     HOME = "home"
     EVENT = "event"
     POSITION_EVENT = "position event"
+    CASH_MOVEMENT_EVENT = "cash event"
 
 
 class Finding(NamedTuple):
@@ -63,6 +66,7 @@ class ReversedTrade:
 class LedgerState:
     """The state of a portfolio's ledger after its rows so far, as those rows state it.
 
+    `cash` includes the cash movements so far; the last three fields are the end of the cash ledger.
     `holdings` maps symbol and product to the position and the sequence of its last row. For keys in
     `replayed`, a trade was reversed: only a replay gives the times of opening and closing.
     """
@@ -77,6 +81,9 @@ class LedgerState:
     buys: int = 0
     holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
     replayed: set[HoldingKey] = field(default_factory=set)
+    moved_cash: Decimal = ZERO
+    cash_sequence: int = 0
+    cash_hash: str = GENESIS
 
     def advance(self, row: TradeRow, amounts: Amounts | None) -> None:
         """Apply `row`. A malformed row (`amounts` is None) advances only the hash chain."""
@@ -86,6 +93,13 @@ class LedgerState:
             self.cash, self.realized_pnl = amounts.cash_after, amounts.portfolio_realized_pnl
             self.trades, self.buys = row.trades_after, row.buys_after
             self._hold(row, amounts.position)
+
+    def advance_cash(self, row: CashRow) -> None:
+        """Apply a cash movement."""
+        amount = Decimal(row.amount)
+        self.cash += amount
+        self.moved_cash += moved_amount(row.kind, amount)
+        self.cash_sequence, self.cash_hash = row.sequence, row.hash
 
     def held(self, row: TradeRow) -> Position:
         """Return the position in the row's symbol and product."""

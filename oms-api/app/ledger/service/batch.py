@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from app.clock import iso
 from app.database import set_tenant_scope
+from app.identity.queries.tenants import find_opening_cash
 from app.ids import new_row_id
 from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
@@ -20,7 +22,6 @@ from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
 
-OPENING_CASH = Decimal(1_000_000)  # of a paper portfolio, in its base currency
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000
 
@@ -87,7 +88,7 @@ class Batch:
         self._ids: dict[NameKey, int] = {}
         self.originals: dict[TradeKey, TradeRow] = {}
         self.reversed: dict[TradeKey, str] = {}
-        self.bound: dict[RequestKey, TradeRow] = {}
+        self.bound: dict[RequestKey, list[TradeRow]] = {}
 
     def load(self) -> None:
         """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
@@ -103,7 +104,8 @@ class Batch:
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._index_request_keys([*self._records, *self._reversals])
-        self.books.load_unlocked((row.tenant_id, row.portfolio_id) for row in self.bound.values())
+        bound = chain.from_iterable(self.bound.values())
+        self.books.load_unlocked((row.tenant_id, row.portfolio_id) for row in bound)
         self.books.load_positions(self._position_keys())
         if self._records:
             tenants = {work.origin.tenant_id for work in self._records}
@@ -185,23 +187,26 @@ class Batch:
     def _prepare_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
         """Prepare the missing portfolios of reported trades.
 
-        A portfolio is skipped if all its requests repeat recorded keys. The rows are inserted at the end,
-        once a trade is recorded in them.
+        A portfolio is skipped if all its requests repeat recorded keys, which a caller who is limited to some
+        portfolios may do by chance. The rows are inserted at the end, once a trade is recorded in them.
         """
         self._index_request_keys(self._records)
         first: dict[NameKey, Opening] = {}
         taken = set(self.bound)
         for work in self._records:
             key = request_key(work)
-            if key not in taken:
+            if key not in taken or work.origin.portfolios is not None:
                 first.setdefault(_name(work), _opening(work))
             if key:
                 taken.add(key)
         prepared = {}
+        cash = find_opening_cash(self.books.connection, {name[0] for name in first})
         for name in missing:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
-                portfolio = empty_portfolio(new_row_id(), *first[name][:3], trading_state=state)
+                portfolio = empty_portfolio(
+                    new_row_id(), *first[name][:3], opening_cash=cash[name[0]], trading_state=state
+                )
                 self.books.add_hypothetical(portfolio)
                 self._new[name[0], portfolio.id] = portfolio_row(portfolio, first[name].at)
                 prepared[name] = portfolio.id
@@ -216,7 +221,7 @@ class Batch:
     def _index_request_keys(self, works: Sequence[Command]) -> None:
         keys = [key for key in map(request_key, works) if key and key not in self.bound]
         for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
-            self.bound[row.tenant_id, row.kind, row.idempotency_key or ""] = row
+            self.bound.setdefault((row.tenant_id, row.kind, row.idempotency_key or ""), []).append(row)
 
     def _position_keys(self) -> Iterable[PositionKey]:
         for work in self._records:
@@ -242,15 +247,21 @@ def _opening(work: RecordTrade) -> Opening:
 
 
 def empty_portfolio(
-    portfolio_id: int, tenant_id: int, name: str, name_key: str, *, trading_state: str = "ACTIVE"
+    portfolio_id: int,
+    tenant_id: int,
+    name: str,
+    name_key: str,
+    *,
+    opening_cash: Decimal,
+    trading_state: str = "ACTIVE",
 ) -> PortfolioState:
-    """Return a new paper portfolio without trades."""
+    """Return a new paper portfolio without trades. `opening_cash` is in its base currency."""
     return PortfolioState(
         id=portfolio_id,
         tenant_id=tenant_id,
         name=name,
         name_key=name_key,
-        cash=OPENING_CASH,
+        cash=opening_cash,
         realized_pnl=ZERO,
         total_trades=0,
         total_buys=0,

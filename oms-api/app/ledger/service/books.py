@@ -1,5 +1,6 @@
 """The portfolios and positions of a batch: locked, loaded once, changed in memory, written together."""
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import iso
+from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
 from app.events.service import build_event_insert
@@ -16,10 +18,12 @@ from app.ids import TradeIds
 from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
-from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of
+from app.ledger.rules.cash import CashKind, CashRow, build_cash_payload, build_cash_row, moved_amount
+from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
+from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
-from app.money import DIGITS, PLACES, fixed
+from app.money import DIGITS, PLACES, ZERO, fixed
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -31,7 +35,7 @@ class PortfolioState:
 
     `last_created_at` is canonical text. `orders_stamp` changes when an order changes or projections are
     repaired; with `last_hash` it is the version of what is cached. `cost_schedule` and `fee_totals` are as in
-    `costs.rules.booking`.
+    `costs.rules.booking`; the settings after them as in `ledger.models.Portfolio`.
     """
 
     id: int
@@ -52,6 +56,20 @@ class PortfolioState:
     base_currency: str
     cost_schedule: str
     fee_totals: str | None
+    cost_schedules: str | None = None
+    calendar: str | None = None
+    enforce_sessions: str = "off"
+    approval: str | None = None
+    participation: Decimal | None = None
+    slippage: Decimal | None = None
+    moved_cash: Decimal = ZERO
+    cash_sequence: int = 0
+    cash_hash: str = GENESIS
+
+    def schedule_in(self, exchange: str) -> str:
+        """Return the cost schedule of trades at an exchange; empty where the instrument names none."""
+        market = MARKETS.get(exchange)
+        return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)
 
 
 class Entry(NamedTuple):
@@ -83,6 +101,17 @@ class Entry(NamedTuple):
     fee_totals: str | None = None
 
 
+class CashEntry(NamedTuple):
+    """The values of a cash movement. `amount` is signed; the other fields are as in `rules.cash.CashRow`."""
+
+    kind: CashKind
+    amount: Decimal
+    reason: str | None = None
+    counterpart_id: int | None = None
+    symbol: str | None = None
+    day: str | None = None
+
+
 Held = dict[PositionKey, Position]
 
 
@@ -99,6 +128,7 @@ class Books:
         self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
+        self._cash_rows: list[CashRow] = []
         self._events: list[Row] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()
@@ -209,6 +239,36 @@ class Books:
         )
         return row
 
+    def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
+        """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
+        if abs(portfolio.cash + entry.amount) >= CEILING:
+            raise BookIsFull(portfolio.name)
+        self.changes += 1
+        portfolio.cash += entry.amount
+        portfolio.moved_cash += moved_amount(entry.kind, entry.amount)
+        portfolio.cash_sequence += 1
+        portfolio.orders_stamp = secrets.token_hex(8)  # what is cached of the portfolio has another cash
+        values = (
+            *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
+            *(fixed(entry.amount), portfolio.base_currency, fixed(portfolio.cash)),
+            *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
+            *(origin.source, origin.actor, origin.request_id, origin.idempotency_key, iso(origin.at)),
+        )
+        row = build_cash_row(values, portfolio.cash_hash)
+        portfolio.cash_hash = row.hash
+        self._cash_rows.append(row)
+        payload = build_cash_payload(row, portfolio.name)
+        self._events.append((row.tenant_id, f"cash.{row.kind}", payload, row.created_at))
+        return row
+
+    def has_cash_movement(self, portfolio: PortfolioState, kind: CashKind, symbol: str, day: str) -> bool:
+        """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
+        wanted = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
+        return any(
+            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == wanted
+            for row in self._cash_rows
+        ) or queries.has_cash_movement(self.connection, *wanted)
+
     def stamp(self, place: tuple[int, int], stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
         self._portfolios[place].orders_stamp = stamp
@@ -217,15 +277,18 @@ class Books:
     def flush(self, *others: Write, events: Sequence[Row] = ()) -> None:
         """Write the changes so far, together with `others` and further `events`."""
         portfolios = [_projection(self._portfolios[key]) for key in self._touched]
+        moved = {(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
         write(
             self.connection,
             queries.insert_trades(self._rows),
+            queries.insert_cash_movements(self._cash_rows),
             queries.upsert_positions([self._position_row(key) for key in self._moved]),
             queries.update_portfolios_and_stamps(portfolios),
+            queries.update_cash([_cash(self._portfolios[key]) for key in sorted(moved)]),
             build_event_insert([*self._events, *map(self._position_event, self._moved), *events]),
             *others,
         )
-        for written in (self._rows, self._events, self._moved, self._touched):
+        for written in (self._rows, self._cash_rows, self._events, self._moved, self._touched):
             written.clear()
 
     def _position_event(self, key: PositionKey) -> Row:
@@ -303,10 +366,16 @@ def _projection(state: PortfolioState) -> Row:
     return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
 
 
+def _cash(state: PortfolioState) -> Row:
+    chain = (state.cash_sequence, state.cash_hash, state.orders_stamp)
+    return (fixed(state.cash), fixed(state.moved_cash), *chain, state.tenant_id, state.id)
+
+
 def _state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
-    values["cash"], values["realized_pnl"] = _decimal(values["cash"]), _decimal(values["realized_pnl"])
+    for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):
+        values[name] = None if values[name] is None else _decimal(values[name])
     if isinstance(values["last_created_at"], datetime):
         values["last_created_at"] = iso(values["last_created_at"])
     return PortfolioState(**values)

@@ -12,12 +12,14 @@ from app.audit.queries.trail import list_actions
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
 from app.ledger.rules.balance import Balance, bucket_of
+from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verdict import Verdict
 
 Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
+CashFact = tuple[int, str, str, str]  # tenant id, type, payload without the portfolio's name, time
 RowKey = tuple[int, int, int]  # tenant id, portfolio id, sequence
 
 _PROBED_BUCKETS = 8
@@ -27,6 +29,29 @@ _CHUNK = 2_000  # events compared at once
 def build_event_fact(row: TradeRow) -> tuple[int, str, str]:
     """Return what the event of a row must contain, without the portfolio's name, which may have changed."""
     return (row.tenant_id, build_trade_payload(row, ""), row.created_at)
+
+
+def build_cash_fact(row: CashRow) -> CashFact:
+    """Return what the event of a cash movement must contain, without the portfolio's name."""
+    return (row.tenant_id, f"cash.{row.kind}", build_cash_payload(row, ""), row.created_at)
+
+
+def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[CashFact]) -> None:
+    """Check that each cash movement has one event with the same content, and that there is no other."""
+    names = portfolio_names(connection)
+    for event in audit.cash_events(connection):
+        verdict.checked[Check.CASH_MOVEMENT_EVENT] += 1
+        recorded = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
+        (_, payload, *_), name = _read_fact(recorded)
+        _check_name(verdict, recorded, name, names)
+        fact = (event.tenant_id, event.type, payload, event.created_at)
+        due[fact] -= 1
+        if due[fact] < 0:
+            finding = Finding(Check.CASH_MOVEMENT_EVENT, event.type, payload, "a row of the cash ledger")
+            verdict.blame(f"event {event.id}", [finding])
+    for fact in (fact for fact, count in due.items() if count > 0):
+        finding = Finding(Check.CASH_MOVEMENT_EVENT, fact[1], "no event tells just this", fact[2])
+        verdict.blame(f"cash movement of tenant {fact[0]}", [finding])
 
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:

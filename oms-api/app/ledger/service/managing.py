@@ -1,37 +1,56 @@
-"""Create and rename portfolios on request. A first trade creates a portfolio too."""
+"""Create portfolios, rename them and change their settings. A first trade creates a portfolio too."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Connection
 
+from app.errors import FieldError, Invalid
+from app.identity.queries.tenants import find_opening_cash
+from app.identity.queries.users import is_known
+from app.identity.rules.access import Role
+from app.identity.rules.people import parse_slack_person
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import new_row_id
-from app.ledger.errors import NoSuchPortfolio, PortfolioExists
+from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
+from app.ledger.queries.managing import Managed
 from app.ledger.rules.chain import GENESIS
+from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
 from app.ledger.service.reading import build_summary
 from app.ledger.service.trade_guard import Guard
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 
+_ROLES = {f"role:{role}" for role in Role}
+
 
 class NewPortfolio(NamedTuple):
-    """A paper portfolio to create. `opening_cash` is in its base currency."""
+    """A paper portfolio to create.
+
+    `opening_cash` is in its base currency, None for the tenant's default. `settings` are by column.
+    """
 
     name: str
     base_currency: str
-    opening_cash: Decimal
-    cost_schedule: str
+    opening_cash: Decimal | None
+    settings: Mapping[str, Any]
 
 
 class PortfolioChanges(NamedTuple):
-    """What is to be changed in a portfolio; None leaves it as it is."""
+    """What is to be changed in a portfolio; None leaves it as it is.
+
+    `settings` are by column. `base_currency` and `opening_cash` must be the present ones.
+    """
 
     name: str | None
-    cost_schedule: str | None
+    base_currency: str | None
+    opening_cash: Decimal | None
+    settings: Mapping[str, Any]
 
 
 def create_portfolio(
@@ -39,26 +58,40 @@ def create_portfolio(
 ) -> Change:
     """Create an empty portfolio with the trading state that kill switches require.
 
-    Raises PortfolioExists; names are case-insensitive.
+    Raises PortfolioExists; names are case-insensitive. Raises Invalid for unknown approvers.
     """
     tenant_id, key = context.caller.tenant_id, name_key(portfolio.name)
-    if queries.find_settings(connection, tenant_id, key) is not None:
+    if queries.find_managed(connection, tenant_id, key) is not None:
         raise PortfolioExists(portfolio.name)
+    settings = DEFAULT_SETTINGS._replace(**portfolio.settings)
+    _require_approvers(connection, tenant_id, settings.approval)
+    cash = portfolio.opening_cash
+    if cash is None:
+        cash = find_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
-        portfolio._asdict()
+        queries.settings_values(settings)
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
+            "name": portfolio.name,
             "name_key": key,
+            "base_currency": portfolio.base_currency,
             "kind": "paper",
-            "cash": portfolio.opening_cash,
+            "opening_cash": cash,
+            "cash": cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = portfolio._asdict() | {"opening_cash": money_text(fixed(portfolio.opening_cash))}
+    facts = {
+        "name": portfolio.name,
+        "base_currency": portfolio.base_currency,
+        "opening_cash": money_text(fixed(cash)),
+        "cost_schedule": settings.cost_schedule,
+        **audited_settings(portfolio.settings),
+    }
     entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
@@ -71,33 +104,61 @@ def update_portfolio(
     guard: Guard,
     now: datetime,
 ) -> Change:
-    """Change a portfolio's name, its cost schedule, or both.
+    """Change a portfolio's name, its settings, or both.
 
-    Its ledger, positions, grants, limits and kill switch are kept. Raise NoSuchPortfolio or PortfolioExists.
+    Its ledger, positions, grants, limits and kill switch are kept. Raise NoSuchPortfolio, PortfolioExists or
+    FixedAtCreation, and Invalid for unknown approvers.
     """
     tenant_id, key = context.caller.tenant_id, name_key(name)
-    previous = queries.find_settings(connection, tenant_id, key)
+    previous = queries.find_managed(connection, tenant_id, key)
     if previous is None:
         raise NoSuchPortfolio(name)
+    _require_unchanged(previous, changes)
+    _require_approvers(connection, tenant_id, changes.settings.get("approval"))
     entries = []
     if changes.name is not None and changes.name != previous.name:
         _rename(connection, tenant_id, key, changes.name, guard)
         key = name_key(changes.name)
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(context.entry(now, "portfolio.renamed", _target(previous.name), before, after))
-    schedule = changes.cost_schedule
-    if schedule is not None and schedule != previous.cost_schedule:
-        queries.set_cost_schedule(connection, tenant_id, key, schedule)
+    stored = previous.settings._asdict()
+    changed = {column: value for column, value in changes.settings.items() if stored[column] != value}
+    if changed:
+        queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
         current = changes.name or previous.name
-        before = {"name": current, "cost_schedule": previous.cost_schedule}
-        after = {"name": current, "cost_schedule": schedule}
+        before = {"name": current} | audited_settings({column: stored[column] for column in changed})
+        after = {"name": current} | audited_settings(changed)
         entries.append(context.entry(now, "portfolio.updated", _target(current), before, after))
     return Change(_facts(connection, tenant_id, key), entries)
 
 
+def _require_unchanged(previous: Managed, changes: PortfolioChanges) -> None:
+    """Raise FixedAtCreation where the change names another currency or another opening cash."""
+    for field in ("base_currency", "opening_cash"):
+        wanted = getattr(changes, field)
+        if wanted is not None and wanted != getattr(previous, field):
+            raise FixedAtCreation(field)
+
+
+def _require_approvers(connection: Connection, tenant_id: int, approval: str | None) -> None:
+    """Raise Invalid for an approver that is neither a role nor a user of the tenant."""
+    for index, approver in enumerate([] if approval is None else orjson.loads(approval)["approvers"]):
+        if approver.startswith("role:"):
+            is_approver = approver in _ROLES
+        elif parse_slack_person(approver) is None:
+            is_approver = is_known(connection, tenant_id, email=approver, person=None)
+        else:
+            is_approver = is_known(connection, tenant_id, email=None, person=approver)
+        if not is_approver:
+            message = "Must be a user of the tenant, by e-mail address or Slack identity, or one of "
+            message += f"{', '.join(sorted(_ROLES))}."
+            errors = [FieldError(f"approval.approvers.{index}", message, "unknown_approver")]
+            raise Invalid(f"There is no approver {approver!r}.", errors)
+
+
 def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, guard: Guard) -> None:
     new_key = name_key(new_name)
-    if new_key != key and queries.find_settings(connection, tenant_id, new_key) is not None:
+    if new_key != key and queries.find_managed(connection, tenant_id, new_key) is not None:
         raise PortfolioExists(new_name)
     queries.rename_portfolio(connection, tenant_id, key, new_name, new_key)
     guard.rename(connection, tenant_id, key, new_key, new_name)

@@ -1,4 +1,4 @@
-"""Verify portfolios: name, currency, opening cash and cost schedule of the audit log."""
+"""Verify portfolios: name, currency, opening cash and settings of the audit log."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.ledger.queries.audit import named_portfolios
+from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
 from app.money import money_text
 from app.text import name_key
 
@@ -24,13 +25,20 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"]), "kind": "paper"}  # there is no other kind yet
         yield from find_differences(location, row, fixed_facts)
-        stored[row["tenant_id"], row["name"]] = row | {"opening_cash": money_text(row["opening_cash"])}
-    for (tenant_id, name), facts in _expected(connection).items():
+        stored[row["tenant_id"], row["name"]] = _as_audited(row)
+    expected = _expected(connection)
+    for tenant_id, name in sorted(stored.keys() | expected.keys()):
         location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
             yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
+            facts = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
             yield from find_differences(location, stored[tenant_id, name], facts)
+
+
+def _as_audited(row: Facts) -> Facts:
+    """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
+    return audited_settings(row) | {"opening_cash": money_text(row["opening_cash"])}
 
 
 def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:

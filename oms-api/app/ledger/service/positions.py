@@ -65,7 +65,10 @@ def get_marked_position(
         raise NoSuchPosition(portfolio, symbol)
     if len(found) > 1 and found[0].product:
         message = f"Say which: {', '.join(one.product for one in found)}."
-        raise Invalid(f"{symbol} is held as several products.", [FieldError("product", message, "product")])
+        raise Invalid(
+            f"{symbol} is held in several products; send `product`.",
+            [FieldError("product", message, "product")],
+        )
     return _marked(connection, market, caller.tenant_id, found[:1], now)[0]
 
 

@@ -7,13 +7,20 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
+from app.clock import iso
+from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
+from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.reading import Book, Holding, ListedTrade
-from app.money import ZERO, fixed, money_text
+from app.ledger.rules.cash import moved_amount
+from app.ledger.rules.settings import SESSIONS_OFF
+from app.ledger.service.cash_figures import CashFigures, CashReader
+from app.money import ZERO, fixed, money_text, quantity_text
 from app.text import name_key
 
 MAX_COMPARED_NAMES = 2_000
@@ -23,10 +30,11 @@ AsOf = int | datetime  # a sequence number or an instant
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A portfolio with its positions."""
+    """A portfolio with its positions, and its cash figures unless it is of an earlier time."""
 
     book: Book
     holdings: list[Holding]
+    figures: CashFigures | None = None
 
 
 def get_trade(
@@ -39,7 +47,14 @@ def get_trade(
     return found
 
 
-def get_statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf | None = None) -> Statement:
+def get_statement(
+    connection: Connection,
+    tenant_id: int,
+    name: str,
+    cash_reader: CashReader,
+    now: datetime,
+    as_of: AsOf | None = None,
+) -> Statement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
     key = name_key(name)
     found = queries.find_books(connection, tenant_id, [key])
@@ -47,23 +62,35 @@ def get_statement(connection: Connection, tenant_id: int, name: str, as_of: AsOf
         raise NoSuchPortfolio(name)
     book, held = found[key]
     if as_of is None:
-        return Statement(book, held)
-    return _statement_at(connection, tenant_id, book, _sequence(connection, tenant_id, book, as_of))
+        return Statement(book, held, cash_reader.read(connection, tenant_id, [book], now)[book.id])
+    sequence = _sequence(connection, tenant_id, book, as_of)
+    until = iso(as_of) if isinstance(as_of, datetime) else None
+    return _statement_at(connection, tenant_id, book, sequence, until)
 
 
 def get_statement_at_instant(
     connection: Connection, tenant_id: int, book: Book, instant: datetime
 ) -> Statement:
     """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
-    return _statement_at(
-        connection, tenant_id, book, queries.sequence_at(connection, tenant_id, book, instant)
-    )
+    sequence = queries.sequence_at(connection, tenant_id, book, instant)
+    return _statement_at(connection, tenant_id, book, sequence, iso(instant))
 
 
-def get_statements(connection: Connection, tenant_id: int, name_keys: Sequence[str]) -> dict[str, Statement]:
-    """Return the portfolios that exist, by name key, by one statement."""
-    found = queries.find_books(connection, tenant_id, name_keys)
-    return {key: Statement(*state) for key, state in found.items()}
+def get_statements(
+    connection: Connection, keys: Sequence[tuple[int, str]], cash_reader: CashReader, now: datetime
+) -> dict[tuple[int, str], Statement]:
+    """Return the portfolios (tenant id, name key) that exist, by a few statements for each tenant."""
+    names: dict[int, list[str]] = {}
+    for tenant_id, key in keys:
+        names.setdefault(tenant_id, []).append(key)
+    statements = {}
+    for tenant_id, name_keys in names.items():
+        found = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
+        books = [book for book, _ in found.values()]
+        figures = cash_reader.read(connection, tenant_id, books, now)
+        for key, (book, held) in found.items():
+            statements[tenant_id, key] = Statement(book, held, figures[book.id])
+    return statements
 
 
 def nearest_names(
@@ -88,16 +115,29 @@ def build_summary(book: Book) -> dict[str, Any]:
         "total_sells": book.total_trades - book.total_buys,
         "realized_pnl": money_text(book.realized_pnl),
         "cash": money_text(book.cash),
+        "opening_cash": money_text(book.opening_cash),
         "cost_schedule": book.cost_schedule,
+        "cost_schedules": _parse_json(book.cost_schedules),
+        "calendar": book.calendar,
+        "enforce_sessions": False if book.enforce_sessions == SESSIONS_OFF else book.enforce_sessions,
+        "approval": _parse_json(book.approval),
+        "participation": None if book.participation is None else quantity_text(book.participation),
+        "slippage": None if book.slippage is None else quantity_text(book.slippage),
+        "broker": "paper",
         "last_sequence": book.last_sequence,
     }
 
 
+def _parse_json(text: str | None) -> Any:  # an object, None for null
+    return None if text is None else orjson.loads(text)
+
+
 def charges_of(statement: Statement) -> Decimal:
-    """Return the charges of all trades: what is missing of opening cash and realised P&L in cash and cost."""
+    """Return all charges: what is missing in cash and cost of what was paid in and the realised P&L."""
     book = statement.book
     cost = sum((Decimal(held.cost) for held in statement.holdings), ZERO)
-    return Decimal(book.opening_cash) + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
+    paid_in = Decimal(book.opening_cash) + Decimal(book.moved_cash)
+    return paid_in + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
 
 
 def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:
@@ -105,13 +145,32 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
         return queries.sequence_at(connection, tenant_id, book, as_of)
     if as_of > book.last_sequence:
         message = f"The ledger of this portfolio ends at {book.last_sequence}."
-        raise Invalid("There is no such sequence number yet.", [FieldError("as_of", message, "beyond_end")])
+        raise Invalid(
+            "`as_of` is beyond the last sequence number.", [FieldError("as_of", message, "beyond_end")]
+        )
     return as_of
 
 
-def _statement_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Statement:
-    if sequence == 0:
-        opened = book._replace(total_trades=0, total_buys=0, realized_pnl=fixed(ZERO), last_sequence=0)
-        return Statement(opened._replace(cash=book.opening_cash), [])
-    held = queries.holdings_at(connection, tenant_id, book, sequence)
-    return Statement(queries.book_at(connection, tenant_id, book, sequence), held)
+def _statement_at(
+    connection: Connection, tenant_id: int, book: Book, sequence: int, until: str | None
+) -> Statement:
+    """Return the portfolio after the trade `sequence`, and the cash movements up to the instant `until`.
+
+    Without an instant, it is the state just after that trade.
+    """
+    if sequence:
+        held = queries.holdings_at(connection, tenant_id, book, sequence)
+        at = queries.book_at(connection, tenant_id, book, sequence)
+    else:
+        held = []
+        at = book._replace(total_trades=0, total_buys=0, realized_pnl=fixed(ZERO), last_sequence=0)
+        at = at._replace(cash=book.opening_cash)
+    cash, moved = Decimal(at.cash), ZERO
+    for row in list_cash_movements(connection, tenant_id, book.id):
+        is_later = row.trade_sequence >= sequence
+        if is_later and (until is None or row.created_at > until):
+            continue
+        amount = Decimal(row.amount)
+        moved += moved_amount(row.kind, amount)
+        cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
+    return Statement(at._replace(cash=fixed(cash), moved_cash=fixed(moved)), held)

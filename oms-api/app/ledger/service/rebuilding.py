@@ -8,6 +8,7 @@ import secrets
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
 from sqlalchemy import Connection
 
@@ -26,7 +27,14 @@ from app.ledger.rules.verification import (
     Finding,
     LedgerState,
 )
-from app.ledger.service.verification import BookKey, Discrepancy, build_replay, check_rows, describe_location
+from app.ledger.service.verification import (
+    BookKey,
+    Discrepancy,
+    build_replay,
+    check_rows,
+    describe_location,
+    load_cash_movements,
+)
 
 
 class LedgerCorrupted(Exception):
@@ -50,7 +58,7 @@ def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
     portfolio = audit.portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
-    _catch_up(connection, portfolio, state)
+    _catch_up(connection, portfolio, state, until=portfolio.last_sequence)
     return state
 
 
@@ -74,11 +82,25 @@ def rebuild_portfolio(connection: Connection, key: BookKey, state: LedgerState) 
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 
-def _catch_up(connection: Connection, portfolio: PortfolioRow, state: LedgerState) -> None:
+def _catch_up(
+    connection: Connection, portfolio: PortfolioRow, state: LedgerState, until: int | None = None
+) -> None:
+    """Apply the rows after `state` and the cash movements before each of them.
+
+    Without a lock, rows after `until` are left: a movement before them may be newer than what was read.
+    """
+    movements = load_cash_movements(connection, portfolio, state.cash_sequence)
     with closing(audit.rows_after(connection, portfolio.tenant_id, portfolio.id, state.sequence)) as rows:
-        for row, findings in check_rows(connection, rows, state):
+        due = rows if until is None else takewhile(lambda row: row.sequence <= until, rows)
+        for row, findings in check_rows(connection, due, state, movements):
             if findings:
                 raise LedgerCorrupted(Discrepancy(describe_location(row, portfolio), tuple(findings)))
+    if until is None:
+        movements.apply_before(state)
+    if movements.findings:
+        movement, found = movements.findings[0]
+        place = f"cash movement {movement.sequence} of portfolio {portfolio.name!r}"
+        raise LedgerCorrupted(Discrepancy(place, tuple(found)))
 
 
 def _write(
@@ -88,7 +110,8 @@ def _write(
     write(
         connection,
         queries.upsert_positions([row for row in due if row not in stored]),
-        queries.update_portfolios([(*portfolio[4:], portfolio.tenant_id, portfolio.id)]),
+        queries.update_portfolios([(*portfolio[4:12], portfolio.tenant_id, portfolio.id)]),
+        queries.update_moved_cash([(*portfolio[12:15], portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in due}
     for row in held:

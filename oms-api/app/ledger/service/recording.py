@@ -11,7 +11,6 @@ from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, com
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.errors import OmsError
-from app.identity.errors import NotYourPortfolio
 from app.ids import TradeIds
 from app.ledger.errors import (
     AlreadyReversed,
@@ -36,6 +35,7 @@ from app.ledger.service.batch import (
 )  # fmt: skip
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 
@@ -132,34 +132,28 @@ def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
         return refusal
     key = request_key(work)
     if key:
-        batch.bound[key] = recorded.row
+        batch.bound.setdefault(key, []).append(recorded.row)
     return recorded
 
 
 def _repeated(batch: Batch, work: Command) -> Recorded | None:
     key = request_key(work)
-    row = batch.bound.get(key) if key else None
-    if row is None:
+    rows = batch.bound.get(key, []) if key else []
+    visible = [row for row in rows if _can_see(batch, work, row)]  # nothing is told of other portfolios' keys
+    if not visible:
         return None
-    portfolio = batch.books.portfolio(row.tenant_id, row.portfolio_id)
-    _require_sight(work, portfolio)  # first, so that nothing is revealed about the key of another caller
-    if row.request_hash != work.origin.request_hash:
-        raise KeyReused(row.idempotency_key or "")
-    return Recorded(row, portfolio.name, replayed=True)
+    same = [row for row in visible if row.request_hash == work.origin.request_hash]
+    if not same:
+        raise KeyReused(visible[0].idempotency_key or "")
+    oldest = min(same, key=lambda row: row.trade_id)
+    portfolio = batch.books.portfolio(oldest.tenant_id, oldest.portfolio_id)
+    return Recorded(oldest, portfolio.name, replayed=True)
 
 
-def _require_sight(work: Command, portfolio: PortfolioState) -> None:
-    """Raise unless the caller may see the portfolio.
-
-    A reversal names its portfolio only by a trade, and an idempotency key may belong to a portfolio that was
-    renamed since.
-    """
-    seen = work.origin.portfolios
-    if seen is None or portfolio.name_key in seen:
-        return
-    if isinstance(work, ReverseTrade):
-        raise NoSuchTrade(work.trade_id)
-    raise NotYourPortfolio
+def _can_see(batch: Batch, work: Command, row: TradeRow) -> bool:
+    """Return whether the caller may see the portfolio of a recorded row."""
+    names = work.origin.portfolios
+    return names is None or batch.books.portfolio(row.tenant_id, row.portfolio_id).name_key in names
 
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
@@ -176,9 +170,11 @@ def _record(batch: Batch, work: RecordTrade) -> Recorded:
     currency = batch.books.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(work, currency, portfolio.base_currency)
     fill = _fill(work, currency, rate)
-    charges = _charges(batch, work, portfolio, currency, rate)
-    entry = _trade_entry(work, fill, rate, charges)
+    charged = _charged_trade(batch, work, portfolio, currency, rate)
+    entry = _trade_entry(work, fill, rate, _charges(work, portfolio, charged))
     row = batch.books.append(portfolio, work.origin, entry, apply_fill(position, fill))
+    if work.charges is None:
+        book_dp_charge(batch.books, portfolio, work.origin, work.symbol, charged, position)
     return Recorded(row, portfolio.name)
 
 
@@ -198,17 +194,14 @@ def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill
     return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
 
 
-def _charges(
+def _charged_trade(
     batch: Batch, work: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
-) -> BookedCharges:
-    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
-    if work.charges is not None:
-        return BookedCharges(work.charges)
-    if portfolio.cost_schedule == Schedule.NONE:
-        return NO_CHARGES
-    trade = ChargedTrade(
-        schedule=portfolio.cost_schedule,
-        exchange=batch.books.exchange_of(portfolio.tenant_id, work.symbol),
+) -> ChargedTrade:
+    """Return what the charges of the trade depend on."""
+    exchange = batch.books.exchange_of(portfolio.tenant_id, work.symbol)
+    return ChargedTrade(
+        schedule=portfolio.schedule_in(exchange),
+        exchange=exchange,
         product=work.product,
         side=work.side.value,
         execution=Execution(work.trade.quantity, work.trade.gmv),
@@ -216,6 +209,14 @@ def _charges(
         rate=rate,
         at=work.origin.at if work.executed_at is None else datetime.fromisoformat(work.executed_at),
     )
+
+
+def _charges(work: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade) -> BookedCharges:
+    """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
+    if work.charges is not None:
+        return BookedCharges(work.charges)
+    if trade.schedule == Schedule.NONE:
+        return NO_CHARGES
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 
 
@@ -263,9 +264,8 @@ def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None, charges: B
 def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
     key = (work.origin.tenant_id, work.trade_id)
     original = batch.originals.get(key)
-    if original is None:
+    if original is None or not _can_see(batch, work, original):
         raise NoSuchTrade(work.trade_id)
-    _require_sight(work, batch.books.portfolio(original.tenant_id, original.portfolio_id))
     if original.kind == "reversal":
         raise ReversalOfReversal(work.trade_id)
     if key in batch.reversed:

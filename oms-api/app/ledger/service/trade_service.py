@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from app.clock import Now, iso
@@ -43,9 +44,9 @@ class TradeService:
     limits: TradeLimits
     now: Now
 
-    async def record(self, asking: Asking, report: Report) -> Recorded:
-        """Record one trade and return it once it is committed."""
-        return await self.writer.submit(self.command(asking, report))
+    def submit(self, command: RecordTrade) -> "asyncio.Future[Recorded]":
+        """Queue a trade. The future resolves once it is committed."""
+        return self.writer.submit(command)
 
     async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
         """Record many trades in order. A refused one returns its error."""
@@ -53,7 +54,8 @@ class TradeService:
 
     async def reverse(self, asking: Asking, trade_id: str, reason: str) -> Recorded:
         """Reverse a trade and return the reversal once it is committed."""
-        origin = self._origin(asking, None, fingerprint(trade_id, reason) if asking.key else None)
+        request_hash = fingerprint(trade_id, reason) if asking.key else None
+        origin = self._origin(asking, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def command(self, asking: Asking, report: Report, prefix: str = "") -> RecordTrade:
@@ -62,9 +64,10 @@ class TradeService:
         Raises Invalid if the trade exceeds the limits, and NotYourPortfolio. `prefix` is put before the names
         of invalid fields ("trades.3.").
         """
+        now = self.now()
         valued = value_trade(report.quantity, report.gmv, report.price)
         errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
-        errors += execution_time_errors(report.executed_at, self.now())
+        errors += execution_time_errors(report.executed_at, now)
         if errors:
             named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, named)
@@ -73,7 +76,7 @@ class TradeService:
             raise NotYourPortfolio
         request_hash = _request_hash(report, valued, folded) if asking.key else None
         return RecordTrade(
-            origin=self._origin(asking, report.user_id, request_hash),
+            origin=self._origin(asking, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -87,13 +90,14 @@ class TradeService:
             charges=report.charges,
         )
 
-    def _origin(self, asking: Asking, user_id: str | None, request_hash: str | None) -> Origin:
+    @staticmethod
+    def _origin(asking: Asking, user_id: str | None, request_hash: str | None, now: datetime) -> Origin:
         caller = asking.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_id=user_id,
-            at=self.now(),
+            at=now,
             idempotency_key=asking.key,
             request_hash=request_hash,
             actor=caller.person,

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from app.ledger.queries.valuation import find_trade_prices
+from app.ledger.queries.valuation import find_trade_prices, sum_flows
 from app.ledger.rules.equity import (
     NO_EXPOSURE,
     Baseline,
@@ -44,10 +44,16 @@ def value_statements(
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
     ids = [one.book.id for one in statements.values()]
     baselines = valuer.read_baselines(connection, tenant_id, ids)
-    return {
-        key: _value(one, exposures.get(PortfolioKey(tenant_id, one.book.id), NO_EXPOSURE), baselines)
-        for key, one in statements.items()
-    }
+    flows = sum_flows(connection, [PortfolioKey(tenant_id, number) for number in ids])
+    values = {}
+    for key, one in statements.items():
+        portfolio = PortfolioKey(tenant_id, one.book.id)
+        exposure = exposures.get(portfolio, NO_EXPOSURE)
+        opening = Baseline(Decimal(one.book.opening_cash), ZERO)
+        last_close = baselines.get(one.book.id, opening)
+        cash = Decimal(one.book.cash)
+        values[key] = compute_value(cash, flows.get(portfolio, ZERO), exposure, opening, last_close)
+    return values
 
 
 def value_positions(
@@ -97,10 +103,3 @@ def _find_rates(
         if rate is not None:
             rates[tenant_id, currency, base] = rate
     return rates
-
-
-def _value(statement: Statement, exposure: Exposure, baselines: Mapping[int, Baseline]) -> PortfolioValue:
-    book = statement.book
-    opening = Baseline(Decimal(book.opening_cash), ZERO)
-    baseline = baselines.get(book.id, opening)
-    return compute_value(Decimal(book.cash), ZERO, exposure, opening, baseline)

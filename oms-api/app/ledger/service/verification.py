@@ -1,7 +1,8 @@
 """Verify the ledger: every row, every projection and every event, in one snapshot."""
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -10,9 +11,12 @@ from sqlalchemy import Connection
 
 from app.ledger.queries import audit
 from app.ledger.queries.books import iterate_unreversed_fills
+from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.accounting import Position, replay
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.balance import Balance
+from app.ledger.rules.cash import CashRow
+from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.projections import (
     HoldingRow,
@@ -29,11 +33,26 @@ from app.ledger.rules.verification import (
     LedgerState,
     check_row,
 )
-from app.ledger.service.event_verification import build_event_fact, verify_events
+from app.ledger.service.event_verification import (
+    CashFact,
+    build_cash_fact,
+    build_event_fact,
+    verify_cash_events,
+    verify_events,
+)
 from app.ledger.service.verdict import Discrepancy, Verdict
 from app.money import ZERO
 
-__all__ = ["BookKey", "Discrepancy", "Verdict", "build_replay", "check_rows", "describe_location", "verify"]
+__all__ = [
+    "BookKey",
+    "Discrepancy",
+    "Verdict",
+    "build_replay",
+    "check_rows",
+    "describe_location",
+    "load_cash_movements",
+    "verify",
+]
 
 BookKey = tuple[int, int]  # tenant id, portfolio id
 
@@ -54,24 +73,51 @@ class Book:
     holdings: list[HoldingRow]
 
 
+@dataclass(slots=True)
+class CashMovements:
+    """The cash movements of a portfolio that are not applied yet, and the findings about the others."""
+
+    rows: deque[CashRow] = field(default_factory=deque)
+    currency: str = ""
+    findings: list[tuple[CashRow, list[Finding]]] = field(default_factory=list)
+
+    def apply_before(self, state: LedgerState, sequence: int | None = None) -> None:
+        """Apply the movements that precede the trade of that sequence, None for all that are left."""
+        while self.rows and (sequence is None or self.rows[0].trade_sequence < sequence):
+            row = self.rows.popleft()
+            found = check_cash_row(row, state, self.currency)
+            if found:
+                self.findings.append((row, found))
+            state.advance_cash(row)
+
+
+def load_cash_movements(connection: Connection, portfolio: PortfolioRow, after: int = 0) -> CashMovements:
+    """Return the portfolio's cash movements after a sequence."""
+    rows = list_cash_movements(connection, portfolio.tenant_id, portfolio.id, after)
+    return CashMovements(deque(rows), portfolio.base_currency)
+
+
 def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
     """Check every invariant of the ledger and add the findings to `verdict`, or to a new one.
 
     `connection` must read one consistent snapshot.
     """
     verdict, balance = verdict or Verdict(), Balance()
+    cash_events: Counter[CashFact] = Counter()
     for book in _books(connection):
-        _verify_book(connection, book, verdict, balance)
+        _verify_book(connection, book, verdict, balance, cash_events)
     _verify_keys(connection, verdict)
     verify_events(connection, verdict, balance)
+    verify_cash_events(connection, verdict, cash_events)
     return verdict
 
 
 def check_rows(
-    connection: Connection, rows: Iterator[TradeRow], state: LedgerState
+    connection: Connection, rows: Iterator[TradeRow], state: LedgerState, movements: CashMovements
 ) -> Iterator[tuple[TradeRow, list[Finding]]]:
-    """Yield each row with its findings, and advance `state`."""
+    """Yield each row with its findings, and advance `state` by it and the cash movements before it."""
     for row in rows:
+        movements.apply_before(state, row.sequence)
         reversed_trade = audit.find_reversed_trade(connection, row) if row.kind == REVERSAL else None
         amounts = amounts_of(row)
         findings = check_row(row, amounts, state, reversed_trade)
@@ -101,10 +147,15 @@ def _books(connection: Connection) -> Iterator[Book]:
             group = next(rows, None)
 
 
-def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: Balance) -> None:
+def _verify_book(
+    connection: Connection, book: Book, verdict: Verdict, balance: Balance, cash_events: Counter[CashFact]
+) -> None:
+    movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
+    cash_events.update(map(build_cash_fact, movements.rows))
+    verdict.checked[Check.CASH_MOVEMENT] += len(movements.rows)
     state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
     rows = reversals = keys = 0
-    for row, findings in check_rows(connection, book.rows, state):
+    for row, findings in check_rows(connection, book.rows, state, movements):
         if book.portfolio is None:
             findings.append(
                 Finding(Check.HOME, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
@@ -115,6 +166,10 @@ def _verify_book(connection: Connection, book: Book, verdict: Verdict, balance: 
         rows += 1
         reversals += row.kind == REVERSAL
         keys += row.idempotency_key is not None
+    movements.apply_before(state)
+    for movement, found in movements.findings:
+        name = _name(book.key, book.portfolio)
+        verdict.blame(f"cash movement {movement.sequence} of {name}", found)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.KEY: keys, Check.HOLDING: len(state.holdings)})
     _verify_projections(connection, book, state, verdict)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
@@ -122,10 +122,26 @@ def symbols_with_orders(connection: Connection) -> list[OrderKey]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def find_overdue_portfolios(connection: Connection, tenant_id: int, now: str) -> set[PortfolioKey]:
-    """Return the tenant's portfolios that have open orders which expire at `now` or before."""
-    statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
-    return {(tenant_id, row[0]) for row in connection.execute(statement.distinct())}
+def find_overdue_portfolios(
+    connection: Connection, tenant_id: int, now: str, limit: int
+) -> set[PortfolioKey]:
+    """Return portfolios of the tenant with open orders which expire at `now` or before.
+
+    Those with the lowest ids are returned, as few as have `limit` such orders together, else all.
+    """
+    statement = (
+        select(ORDERS.c.portfolio_id, func.count())
+        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
+        .group_by(ORDERS.c.portfolio_id)
+        .order_by(ORDERS.c.portfolio_id)
+    )
+    found: set[PortfolioKey] = set()
+    for portfolio_id, count in connection.execute(statement):
+        if limit <= 0:
+            break
+        found.add((tenant_id, portfolio_id))
+        limit -= count
+    return found
 
 
 def find_overdue_tenants(connection: Connection, now: str) -> list[int]:

@@ -1,10 +1,13 @@
 """Find held orders that are due for release."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Numeric, cast, select
 
 from app.orders.models import IS_OPEN
 from app.orders.queries.book import ORDERS, OrderKey
-from app.orders.rules.values import Role, Status
+from app.orders.rules.trading_sessions import OPENING
+from app.orders.rules.values import Role, Status, TimeInForce
 
 
 def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
@@ -22,3 +25,14 @@ def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0
     statement = select(held.c.tenant_id, held.c.symbol).join(ORDERS, entry).where(has_filled).distinct()
     return {(row[0], row[1]) for row in connection.execute(statement)}
+
+
+def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> list[OrderKey]:
+    """Return (tenant id, symbol) of held orders that wait for their session, not for another order.
+
+    They are of every tenant that `connection` can read. An OPG order is left out until its open.
+    """
+    waits = (ORDERS.c.status == Status.HELD) & ORDERS.c.parent_id.is_(None)
+    opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING)
+    statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN, waits, opens).distinct()
+    return [(row[0], row[1]) for row in connection.execute(statement)]

@@ -1,14 +1,14 @@
 """Routes that place, change, cancel and close."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.edge import FastRequest, FastResponse, FastRoute
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import Authentication, build_fast_route, require_permission
+from app.hot_routes import FastRequest, FastResponse
+from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import Asking
@@ -17,11 +17,11 @@ from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, ExitsIn, GroupIn, TicketIn
 from app.orders.schemas.responses import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
-from app.orders.service.commands import Done
+from app.orders.service.commands import Done, Outcome, PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
-from app.wire.answers import REPLAYED, REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validate_model
+from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.wire.body import documented_body, json_body, parse_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
@@ -50,6 +50,7 @@ _PAIR: dict[str, Any] = {
     ],
 }
 _REPLAY = {REPLAYED: "true"}
+Body = TypeVar("Body", TicketIn, CancelIn)
 OrderId = Annotated[Wanted, Path(max_length=32)]
 
 
@@ -68,9 +69,7 @@ async def place_order(
     The response shows the order after its first match against the market. An order that a risk check denies
     is stored with the status DENIED and returned as a problem with the numbers of the check.
     """
-    fast = await _place(service, caller, request.state.edge, key)
-    headers = {name.decode(): value.decode() for name, value in fast.headers}
-    return Response(fast.body, fast.status, headers, media_type="application/json")
+    return convert(await place_operation(service).start(caller, request.state.edge, key).wait())
 
 
 @router.post(
@@ -90,10 +89,10 @@ async def place_group(
     """
     first, second = body.orders
     if first.portfolio_name != second.portfolio_name:
-        message = "Joined orders belong to one portfolio."
+        message = "Both orders of a group must be in the same portfolio."
         raise Invalid(message, [FieldError("orders.1.portfolio_name", message, "other_portfolio")])
     if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
-        message = "An order of a group has no legs of its own."
+        message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [one.ticket() for one in body.orders]
     asking = Asking(caller, request.state.edge.request_id, key)
@@ -152,7 +151,7 @@ async def cancel_order(
     """Cancel an order. Earlier fills are kept. The body is optional."""
     body = CancelIn()
     if request.state.edge.body:
-        body = validate_model(CancelIn, _json(request.state.edge))
+        body = _parse_body(CancelIn, request.state.edge)
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel(asking, order_id, body.reason)
     return _order(done, 200)
@@ -175,7 +174,10 @@ async def replace_order(
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
-        raise Invalid("Nothing is changed.", [FieldError("body", "Name what is to change.", "empty")])
+        raise Invalid(
+            "The request changes nothing; send at least one field.",
+            [FieldError("body", "Must contain at least one field.", "empty")],
+        )
     asking = Asking(caller, request.state.edge.request_id, key)
     return _order(_accepted(await service.replace(asking, order_id, changes)), 200)
 
@@ -222,23 +224,25 @@ async def set_exits(
     return _orders(_accepted(done), 200)
 
 
-def fast_place(authentication: Authentication, service: OrderService) -> FastRoute:
-    """Return `place_order` as a route of the middleware that serves hot paths without FastAPI."""
-    return build_fast_route(authentication, Operation.PLACE_ORDER, partial(_place, service))
+def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
+    """Return the operation of `place_order`."""
+    parse = partial(_parse_order, service)
+    return WriteOperation(Operation.PLACE_ORDER, parse, service.submit, _build_order, service.explain)
 
 
-async def _place(
-    service: OrderService, caller: Caller, request: FastRequest, key: str | None
-) -> FastResponse:
-    body = validate_model(TicketIn, _json(request))
-    asking = Asking(caller, request.request_id, key)
-    done = _accepted(await service.place(asking, body.portfolio_name, body.ticket()))
-    headers = ((REPLAYED.lower().encode(), b"true"),) if done.replayed else ()
-    return FastResponse(201, orjson.dumps(order_out(done.orders[0])), headers)
+def _parse_order(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> PlaceOrder:
+    body = _parse_body(TicketIn, request)
+    return service.place(Asking(caller, request.request_id, key), body.portfolio_name, body.ticket())
 
 
-def _json(request: FastRequest) -> Any:
-    return read_json(request.headers.get(b"content-type", b""), request.body)
+def _build_order(outcome: Outcome) -> FastResponse:
+    assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+    done = _accepted(outcome)
+    return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
+
+
+def _parse_body(model: type[Body], request: FastRequest) -> Body:
+    return parse_model(model, request.headers.get(b"content-type", b""), request.body)
 
 
 def _accepted(done: Done) -> Done:

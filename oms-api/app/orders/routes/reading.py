@@ -44,7 +44,7 @@ STATUSES_BY_NAME: dict[str, tuple[Status, ...]] = {
 
 def _status_name(value: Any) -> str:  # the raw query parameter
     if value in {"open", "closed", "all"}:
-        message = "For working orders send open=true, for those that are over open=false, for all neither."
+        message = "Not a status; for open orders send `open=true`, for final ones `open=false`."
         raise PydanticCustomError("order_status", "{message}", {"message": message})
     name = str(value).upper()
     if name not in STATUSES_BY_NAME:

@@ -4,7 +4,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, Ticket, TimeInForce
+from app.orders.rules.values import (
+    GroupKind,
+    Order,
+    OrderType,
+    Role,
+    Status,
+    Ticket,
+    TimeInForce,
+    format_instant,
+)
 
 PAPER = "paper"
 _DAY = timedelta(days=1)
@@ -102,11 +111,11 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]
 def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> str | None:
     """Return the instant at which an order expires that was placed at `at`, None if it does not expire.
 
-    A day ends at 24:00 UTC until trading sessions are supported.
+    A day ends at 24:00 UTC. Where trading sessions are enforced, `trading_sessions` replaces this end.
     """
     if time_in_force is TimeInForce.GTD:
         return expires_at
     if time_in_force in {TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}:
         return None
     midnight = datetime.fromisoformat(at).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    return midnight.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return format_instant(midnight)

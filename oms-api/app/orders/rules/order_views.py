@@ -31,7 +31,10 @@ class OrderView(NamedTuple):
 
 
 class OrderPreview(NamedTuple):
-    """The effect that a ticket would have. Amounts are None if there is no price."""
+    """The effect that a ticket would have. Amounts are None if there is no price.
+
+    `opens_at` is when the session opens that the order would wait for, None if it would not wait.
+    """
 
     order: Order
     portfolio_name: str
@@ -42,3 +45,4 @@ class OrderPreview(NamedTuple):
     position_after: Decimal
     denial: Denial | None
     checks: tuple[Headroom, ...]
+    opens_at: str | None = None

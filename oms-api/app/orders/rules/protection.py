@@ -1,6 +1,6 @@
 """Rules for the prices of exits: beyond the entry's price, and not yet reached by the market."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from app.brokers.rules.trails import is_stop_reached
@@ -43,6 +43,14 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
         return None
     stop = order.stop_price
     return next((price for price in prices if is_stop_reached(Side(order.side), price, stop)), None)
+
+
+def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
+    """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
+    if is_above:
+        return round_down_to(max(prices), tick) + tick
+    found = ceiling_to(min(prices), tick) - tick
+    return found if found > 0 else None
 
 
 def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | None:

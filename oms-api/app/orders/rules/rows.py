@@ -9,7 +9,15 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.money import fixed
-from app.orders.rules.values import GroupKind, Order, OrderType, Role, Status, TimeInForce
+from app.orders.rules.values import (
+    GroupKind,
+    Order,
+    OrderType,
+    Role,
+    Status,
+    TimeInForce,
+    format_instant,
+)
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
@@ -102,7 +110,7 @@ def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQ
 
 def _instant(value: Any) -> str:  # text from SQLite, datetime from PostgreSQL
     if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+        return format_instant(value)
     return str(value)
 
 

@@ -67,7 +67,7 @@ def _trail_errors(ticket: Ticket) -> list[FieldError]:
     if ticket.type is not OrderType.TRAILING_STOP:
         return []
     if (ticket.trail_amount is None) == (ticket.trail_percent is None):
-        return [FieldError("trail_amount", "Give either trail_amount or trail_percent.", "one_trail")]
+        return [FieldError("trail_amount", "Send either `trail_amount` or `trail_percent`.", "one_trail")]
     if ticket.trail_percent is not None and ticket.trail_percent >= _HUNDRED:
         return [FieldError("trail_percent", "Must be below 100.", "too_large")]
     return []
@@ -75,10 +75,14 @@ def _trail_errors(ticket: Ticket) -> list[FieldError]:
 
 def _size_errors(ticket: Ticket) -> list[FieldError]:
     if (ticket.quantity is None) == (ticket.notional is None):
-        return [FieldError("quantity", "Give either quantity or notional.", "sized_once")]
+        return [FieldError("quantity", "Send either `quantity` or `notional`.", "sized_once")]
     if ticket.notional is not None and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
         return [
-            FieldError("notional", "Only MARKET and LIMIT orders are sized by value.", "not_of_this_type")
+            FieldError(
+                "notional",
+                "Only MARKET and LIMIT orders have a `notional`; send `quantity`.",
+                "not_of_this_type",
+            )
         ]
     return []
 
@@ -93,13 +97,22 @@ def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
 def _time_errors(ticket: Ticket) -> list[FieldError]:
     is_dated = ticket.time_in_force is TimeInForce.GTD
     if is_dated != (ticket.expires_at is not None):
-        other = "Only GTD has expires_at: leave it out, or send time_in_force GTD."
-        message = "GTD needs expires_at." if is_dated else other
+        other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
+        message = "A GTD order needs `expires_at`." if is_dated else other
         return [FieldError("expires_at", message, "expires_at")]
-    if ticket.time_in_force not in PAPER_TIMES_IN_FORCE:
-        message = f"The paper market has no {ticket.time_in_force}. Send one of {_TIMES}."
-        return [FieldError("time_in_force", message, "not_of_this_venue")]
+    is_auction = ticket.time_in_force not in PAPER_TIMES_IN_FORCE
+    if is_auction and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
+        message = f"{ticket.time_in_force} is for MARKET and LIMIT orders."
+        return [FieldError("time_in_force", message, "not_of_this_type")]
     return []
+
+
+def describe_unsupported_time(time_in_force: TimeInForce) -> str:
+    """Return the message for a time in force that needs an open or a close, where there is none."""
+    return (
+        f"The paper market has no {time_in_force} here. Send one of {_TIMES}, or let the portfolio enforce "
+        "the trading sessions of the instrument's market."
+    )
 
 
 def _leg_errors(ticket: Ticket) -> list[FieldError]:
@@ -109,11 +122,25 @@ def _leg_errors(ticket: Ticket) -> list[FieldError]:
     entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
     errors = []
     if target is not None and stop is not None and not _beyond(ticket.side, target, stop):
-        errors.append(_misplaced("stop_loss.stop_price", "The stop-loss must lie beyond the take-profit."))
+        errors.append(
+            _misplaced(
+                "stop_loss.stop_price",
+                "The stop-loss and the take-profit must be on opposite sides of the entry price.",
+            )
+        )
     if target is not None and entry is not None and not _beyond(ticket.side, target, entry):
-        errors.append(_misplaced("take_profit.limit_price", "There is no profit at that price."))
+        errors.append(
+            _misplaced(
+                "take_profit.limit_price", "There is no profit at this price; move it beyond the entry price."
+            )
+        )
     if stop is not None and entry is not None and not _beyond(ticket.side, entry, stop):
-        errors.append(_misplaced("stop_loss.stop_price", "It would be reached at the entry."))
+        errors.append(
+            _misplaced(
+                "stop_loss.stop_price",
+                "The stop would be reached at the entry price; move it beyond the entry price.",
+            )
+        )
     limit = ticket.stop_loss.limit_price if ticket.stop_loss else None
     if stop is not None and limit is not None and _is_short_of_stop(_other(ticket.side), stop, limit):
         errors.append(_misplaced("stop_loss.limit_price", _LIMIT_AT_STOP))

@@ -3,6 +3,7 @@
 Amounts are decimals. Instants are canonical text (`clock.iso`), which sorts by time.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ __all__ = [
     "Ticket",
     "TimeInForce",
     "changed",
+    "format_instant",
 ]
 
 
@@ -172,6 +174,11 @@ class Order(NamedTuple):
         if self.status in FINAL:
             return ZERO
         return max(self.quantity - self.filled_quantity, ZERO)
+
+
+def format_instant(instant: datetime) -> str:
+    """Return the instant (UTC) as canonical text, as `clock.iso` does."""
+    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _INDEXES = {name: index for index, name in enumerate(Order._fields)}

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.clock import iso
@@ -24,6 +32,7 @@ from app.wire.fields import PositiveAmount, Side, capitals
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
+_GROUP_SIZE = 2
 _TYPES = [*OrderType, "SL", "SL-M"]
 
 
@@ -43,7 +52,9 @@ def _parse_time(value: Any) -> datetime:  # the raw JSON value
 
 def _printable(value: str) -> str:
     if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise PydanticCustomError("client_order_id", "Must be printable ASCII, without blanks at its ends.")
+        raise PydanticCustomError(
+            "client_order_id", "Must be printable ASCII, without spaces at its start or end."
+        )
     return value
 
 
@@ -167,7 +178,9 @@ class TicketIn(BaseModel):
         None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
-        None, description="Your own id of the order, unique in the tenant", examples=["rebalance-1"]
+        None,
+        description="Your own id of the order, unique among the portfolios that you may see",
+        examples=["rebalance-1"],
     )
     product: Product | None = Field(
         None,
@@ -231,6 +244,16 @@ class GroupIn(BaseModel):
 
     kind: Literal["OCO", "OTO"]
     orders: list[TicketIn] = Field(min_length=2, max_length=2)
+
+    @field_validator("orders", mode="before")
+    @classmethod
+    def _has_two_orders(cls, value: object) -> object:
+        orders = value if isinstance(value, list) else []
+        if len(orders) > _GROUP_SIZE or any(isinstance(one, dict) and "orders" in one for one in orders):
+            message = "A group has two orders, and no group in it. {hint}"
+            hint = "For an entry with two exits, send one order with `take_profit` and `stop_loss`."
+            raise PydanticCustomError("two_orders", message, {"hint": hint})
+        return value
 
 
 class ChangesIn(BaseModel):

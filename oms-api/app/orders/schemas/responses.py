@@ -153,6 +153,10 @@ class PreviewOut(BaseModel):
         description="After charges, in the portfolio's currency; null without a rate too"
     )
     position_after: str
+    opens_at: str | None = Field(
+        examples=["2026-11-30T14:30:00.000000Z"],
+        description="The market is closed: when it opens. Null: it is open, or sessions are not enforced",
+    )
     would_pass: bool
     denial: DenialOut | None
     checks: list[CheckOut]
@@ -219,6 +223,7 @@ def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[st
         "expected_charges": _money(preview.charges),
         "cash_after": _money(preview.cash_after),
         "position_after": _quantity(preview.position_after),
+        "opens_at": preview.opens_at,
         "would_pass": denial is None,
         "denial": denial,
         "checks": [_check(check) for check in preview.checks],

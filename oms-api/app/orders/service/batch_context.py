@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import KIND, PaperSettings
+from app.calendars.service import Calendars
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
@@ -63,6 +64,8 @@ class BatchServices:
     market: Market
     controls: Controls
     paper: PaperSettings = KIND
+    calendars: Calendars = field(default_factory=Calendars.load)
+    enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
@@ -92,7 +95,7 @@ class BatchContext:
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
-        self.orders_by_request_key: dict[tuple[int, str], Order] = {}
+        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
         self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
@@ -263,9 +266,8 @@ class BatchContext:
     def index_request_keys(self, orders: Iterable[Order]) -> None:
         """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
-            self.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = order
-            if order.idempotency_key:
-                self.orders_by_request_key[order.tenant_id, order.idempotency_key] = order
+            for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
+                self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
     @property
     def commit_marker(self) -> tuple[int, str, int, str] | None:

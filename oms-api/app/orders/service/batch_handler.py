@@ -17,6 +17,7 @@ from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -31,6 +32,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
     SetExits,
 )
@@ -45,11 +47,14 @@ from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import process_quote
+from app.orders.service.session_release import release_orders
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
-InternalCommand = QuoteArrived | ExpireOrders | CancelHalted | BrokerReport  # commands without a request
+InternalCommand = (
+    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
+)  # commands without a request
 
 
 class OrderBatchHandler:
@@ -175,7 +180,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -198,14 +203,25 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case BrokerReport():
             plan.require(command)
             return apply_execution_report(context, command)
+        case _:
+            _apply(context, plan, command)
+    return NOTHING
+
+
+def _apply(
+    context: BatchContext, plan: Plan, command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted
+) -> None:
+    """Apply a command that no request caused."""
+    match command:
         case QuoteArrived():
             process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at)
+            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+        case ReleaseOrders():
+            release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
-    return NOTHING
 
 
 def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[PortfolioKey]:

@@ -111,10 +111,21 @@ class QuoteArrived(NamedTuple):
     is_new: bool
 
 
+MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
+
+
 class ExpireOrders(NamedTuple):
-    """Expire the orders of a tenant that are due."""
+    """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
 
     tenant_id: int
+    at: str
+
+
+class ReleaseOrders(NamedTuple):
+    """Release the held orders of these symbols whose session is open."""
+
+    tenant_id: int
+    symbols: tuple[str, ...]
     at: str
 
 
@@ -140,7 +151,7 @@ class BrokerReport(NamedTuple):
 OrderRequest = (
     PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition | SetExits
 )
-OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | CancelHalted | BrokerReport
+OrderCommand = OrderRequest | QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
 Command = LedgerCommand | OrderCommand
 
 
@@ -170,7 +181,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.tenant_id, f"/{command.quote.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | CancelHalted():
+        case ExpireOrders() | ReleaseOrders() | CancelHalted():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

@@ -16,33 +16,39 @@ from app.orders.service.batch_context import BatchContext
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
 
 
-def compute_charges(
+def build_charged_trade(
     context: BatchContext,
     order: Order,
     execution: Execution,
     currency: str | None,
     rate: Decimal | None,
     at: str,
-) -> BookedCharges:
-    """Return the charges of an execution: what its order costs with it less what it cost before.
+) -> ChargedTrade:
+    """Return what the charges of an execution depend on.
 
-    `currency` and `rate` are those of the fill, None for the portfolio's own currency. Raises RateUnknown.
+    `currency` and `rate` are those of the fill, None for the portfolio's own currency.
     """
-    if order.cost_schedule == Schedule.NONE:
-        return NO_CHARGES
-    portfolio = context.portfolio(order)
-    trade = ChargedTrade(
+    return ChargedTrade(
         schedule=order.cost_schedule,
         exchange=context.instrument(order.tenant_id, order.symbol).exchange,
         product=order.product,
         side=order.side,
         execution=execution,
-        currency=currency or portfolio.base_currency,
+        currency=currency or context.portfolio(order).base_currency,
         rate=rate,
         at=datetime.fromisoformat(at),
     )
+
+
+def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) -> BookedCharges:
+    """Return the charges of an execution: what its order costs with it less what it cost before.
+
+    Raises RateUnknown.
+    """
+    if order.cost_schedule == Schedule.NONE:
+        return NO_CHARGES
     filled = _filled_that_day(context, order, trade)
-    return compute_booked_charges(trade, filled, portfolio.fee_totals, load_rates())
+    return compute_booked_charges(trade, filled, context.portfolio(order).fee_totals, load_rates())
 
 
 def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:

@@ -11,6 +11,7 @@ from app.ledger.rules.accounting import Fill, Side, apply_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
+from app.ledger.service.dp_charges import book_dp_charge
 from app.money import fixed, product
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
@@ -18,7 +19,7 @@ from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
-from app.orders.service.fill_charges import compute_charges
+from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import after_fill
 
 LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
@@ -78,7 +79,9 @@ def _record_trade(
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = _fill(event, side, currency, rate, at)
     after = apply_fill(held, fill)
-    charges = compute_charges(context, order, Execution(event.quantity, event.value), currency, rate, at)
+    execution = Execution(event.quantity, event.value)
+    charged = build_charged_trade(context, order, execution, currency, rate, at)
+    charges = compute_charges(context, order, charged)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
     origin = Origin(*who, context.request_id)  # the request that caused the fill, None for a quote
@@ -101,7 +104,9 @@ def _record_trade(
         fx_rate=rate,
         fee_totals=charges.fee_totals,
     )
-    return context.books.append(context.portfolio(order), origin, entry, after), charges
+    trade = context.books.append(context.portfolio(order), origin, entry, after)
+    book_dp_charge(context.books, context.portfolio(order), origin, order.symbol, charged, held)
+    return trade, charges
 
 
 def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: str) -> Fill:

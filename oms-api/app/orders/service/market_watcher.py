@@ -6,25 +6,35 @@ processes. Correctness does not depend on it, nor on the number of processes tha
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.calendars.service import Calendars
 from app.clock import Now, iso
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
+from app.instruments.queries import find_instruments
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import find_symbols_with_held_orders
-from app.orders.service.commands import CancelHalted, Command, ExpireOrders, Outcome, QuoteArrived
+from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
+from app.orders.service.commands import (
+    CancelHalted,
+    Command,
+    ExpireOrders,
+    Outcome,
+    QuoteArrived,
+    ReleaseOrders,
+)
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
+MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
 
 Key = tuple[int, str]
@@ -33,11 +43,13 @@ Key = tuple[int, str]
 class _Look(NamedTuple):
     """What the database says at a look.
 
-    It holds live quotes, symbols kept back, and tenants with orders that are overdue or may be halted.
+    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
+    are overdue or may be halted.
     """
 
     quotes: dict[Key, Quote]
     kept_back: set[Key]
+    opened: dict[int, list[str]]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
 
@@ -51,12 +63,14 @@ class MarketWatcher:
         writer: "GroupCommit[Command, Outcome]",
         market: Market,
         now: Now,
+        calendars: Calendars,
         is_delayed: bool = False,
     ) -> None:
         self._readers = readers
         self._writer = writer
         self._market = market
         self._now = now
+        self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
@@ -85,17 +99,44 @@ class MarketWatcher:
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
-            return _Look(alive, find_symbols_with_held_orders(connection), overdue, halts)
+            kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
+            return _Look(alive, kept_back, opened, overdue, halts)
 
         look = await self._readers.run(read)
         self._market.follow(at)
-        commands: list[Command] = [ExpireOrders(tenant_id, iso(at)) for tenant_id in look.overdue]
-        commands += [CancelHalted(tenant_id, iso(at)) for tenant_id in self._newly_halted(look.halts)]
+        await self._expire(look.overdue, at)
+        now = iso(at)
+        commands: list[Command] = [
+            CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
+        ]
+        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
         for (tenant_id, _), quote in self._due(look.quotes, look.kept_back).items():
             commands.append(QuoteArrived(tenant_id, quote, iso(at), is_new=False))
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         self._halts = look.halts
+
+    async def _expire(self, overdue: list[int], at: datetime) -> None:
+        """Expire the orders that are due, a limited number at a time, so that other commands come between."""
+
+        def read(connection: Connection) -> list[int]:
+            return queries.find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
+
+        for _ in range(MAX_EXPIRY_ROUNDS):
+            if not overdue:
+                return
+            commands = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
+            await asyncio.gather(*self._writer.submit_all(commands))
+            overdue = await self._readers.run(read)
+
+    def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
+        """Return by tenant the symbols with orders that wait for their session, where it is open now."""
+        waiting = find_symbols_waiting_for_session(connection, at)
+        opened: dict[int, list[str]] = {}
+        for key, terms in (find_instruments(connection, waiting) if waiting else {}).items():
+            if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
+                opened.setdefault(key[0], []).append(key[1])
+        return opened
 
     def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""

@@ -1,10 +1,11 @@
 """Match orders against quotes and apply the broker's events to the books and the groups."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, match_without_quote
+from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.clock import iso
 from app.costs.errors import RateUnknown
@@ -14,24 +15,27 @@ from app.market_data.rules.values import Quote
 from app.money import ZERO, product
 from app.orders.queries import book as queries
 from app.orders.rules.contingency import EXITS, exclusive_id
-from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
+from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
+from app.orders.service.trading_sessions import find_calendars, select_tradable
+
+_INSTANT = timedelta(microseconds=1)
 
 
 def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
     """Match an order that has just arrived against the current quote.
 
-    Without a quote, or with a stale one, the order waits.
+    Without a quote, or with a stale one, the order waits. Outside its session it waits too.
     """
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
-        apply_broker_events(
-            context, order.tenant_id, match_without_quote([as_broker_order(context, order)], _instant(at)), at
-        )
+        arrived = [] if order.time_in_force in AT_AUCTION else [as_broker_order(context, order)]
+        apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _instant(at)), at)
     else:
         match(context, [order], quote, at)
 
@@ -40,20 +44,56 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
     """Match orders of one symbol against a quote and apply the events.
 
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
-    fill consumed.
+    fill consumed. Orders outside their session do not match.
     """
-    if not orders:
-        return
     at = max(at, iso(quote.at))
+    orders = select_tradable(context, orders, quote, at)
+    if orders:
+        _match(context, orders, quote, at)
+
+
+def match_at_close(context: BatchContext, order: Order, at: str) -> None:
+    """Match a CLS order that is over at the last price of its session. What does not fill expires."""
+    calendars = find_calendars(context, order)
+    quote = _find_last_quote(context, order)
+    if calendars is None or quote is None or order.status not in WORKING:
+        return
+    if is_closing_price(order, calendars.regular, quote.at):
+        _match(context, [order], quote, at)
+
+
+def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
+    """Return the last quote before the order's end."""
+    end = _instant(order.ends_at or order.created_at)
+    quote = context.quote(order.tenant_id, order.symbol)
+    if quote is None or quote.at < end:
+        return quote
+    key = (order.tenant_id, order.symbol)
+    return context.services.market.quotes_for(context.connection, [key], end - _INSTANT).get(key)
+
+
+def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
     tenant_id = orders[0].tenant_id
-    views = [as_broker_order(context, order) for order in orders]
     consumed_liquidity = _used(context, tenant_id, quote)
-    apply_broker_events(
-        context,
-        tenant_id,
-        match_quote(views, quote, _instant(at), context.services.paper, consumed_liquidity),
-        at,
-    )
+    by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
+    for order in orders:
+        by_settings.setdefault(_paper_settings(context, order), []).append(as_broker_order(context, order))
+    events = [
+        event
+        for settings, views in by_settings.items()
+        for event in match_quote(views, quote, _instant(at), settings, consumed_liquidity)
+    ]
+    apply_broker_events(context, tenant_id, events, at)
+
+
+def _paper_settings(context: BatchContext, order: Order) -> PaperSettings:
+    """Return the settings of the paper market for the order's portfolio."""
+    portfolio, settings = context.portfolio(order), context.services.paper
+    if portfolio.participation is not None:
+        settings = settings._replace(participation=portfolio.participation)
+    if portfolio.slippage is not None:
+        settings = settings._replace(slippage=Slippage.BASIS_POINTS, basis_points=portfolio.slippage)
+    return settings
 
 
 def apply_broker_events(
@@ -72,7 +112,8 @@ def apply_broker_events(
             case TrailMoved():
                 context.order_store.replace(order, trail_level=event.level)
             case Lapsed():
-                close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+                to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
+                close_order(context, order, to, at, order.broker, broker_words=event.reason)
     match_released_orders(context, at)
 
 
@@ -102,7 +143,8 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
         trail_percent=order.trail_percent,
         trail_level=order.trail_level,
         triggered=order.is_triggered,
-        time_in_force=order.time_in_force,
+        # An auction order is matched once, at its price; what does not fill then lapses.
+        time_in_force=TimeInForce.IOC if order.time_in_force in AT_AUCTION else order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
         group=exclusive_id(order),

@@ -1,6 +1,7 @@
 """Cancel, replace and expire orders."""
 
 from decimal import Decimal
+from itertools import chain, islice
 
 from app.brokers.rules.trails import Trail, replace_trail_level
 from app.clock import iso
@@ -18,7 +19,7 @@ from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, close_order, deny
 from app.orders.service.halts import opening_in
-from app.orders.service.matching import match_released_orders
+from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
     add,
     build_result,
@@ -28,6 +29,7 @@ from app.orders.service.order_entry import (
 )
 from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
@@ -95,11 +97,13 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
     return build_result(context, order.tenant_id, [successor.id])
 
 
-def expire(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
-    """Expire the orders of the portfolios that are due."""
-    for portfolio_key in portfolio_keys:
-        for known in context.order_store.overdue_in(portfolio_key, at):
-            _as_of_now(context, context.order_store.now(known), at)
+def expire(
+    context: BatchContext, portfolio_keys: list[PortfolioKey], at: str, limit: int | None = None
+) -> None:
+    """Expire the orders of the portfolios that are due, at most `limit`."""
+    overdue = chain.from_iterable(context.order_store.overdue_in(key, at) for key in portfolio_keys)
+    for known in islice(overdue, limit):
+        _as_of_now(context, context.order_store.now(known), at)
 
 
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
@@ -113,6 +117,11 @@ def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
     """Return the order, expired if it is due at `at`."""
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:
         return order
+    if order.time_in_force is TimeInForce.CLS:
+        match_at_close(context, order, at)
+        order = context.order_store.now(order)
+        if order.status in FINAL:
+            return order
     return close_order(context, order, Status.EXPIRED, at, "calendar")
 
 
@@ -186,7 +195,7 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
         **{**fields, "client_order_id": changes.client_order_id or order_id, "notional": None}
     )
     _check(changed, at)
-    return changed._replace(
+    successor = changed._replace(
         id=order_id,
         ends_at=get_expiry(changed.time_in_force, changed.expires_at, at)
         if _times(changes)
@@ -207,6 +216,7 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
         updated_at=at,
         accepted_at=None,
     )
+    return set_session_end(context, successor) if _times(changes) else successor
 
 
 def _times(changes: Changes) -> bool:
@@ -240,4 +250,4 @@ def _check(order: Order, at: str) -> None:
     is_exit = order.role in SHARING or order.role is Role.FOLLOWER
     errors = shape_errors(ticket) or validate_expiry(ticket, at) or (exit_errors(ticket) if is_exit else [])
     if errors:
-        raise Invalid("The order cannot be changed so.", errors)
+        raise Invalid("The changed order is not valid; see `errors`.", errors)

@@ -6,10 +6,10 @@ from typing import Any
 from app.brokers.rules.rejections import find_rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
-from app.identity.errors import NotYourPortfolio
 from app.ledger.service.commands import Origin
 from app.money import ZERO, ratio, round_down_to
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
@@ -21,6 +21,7 @@ from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, Prices
 
@@ -97,8 +98,8 @@ def find_repeated_request(
 ) -> Done | None:
     """Return the earlier outcome of the same request, None if it is new.
 
-    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request, and
-    NotYourPortfolio if it identifies an order that the caller may not see.
+    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
+    caller may not see do not count.
     """
     known = _find_visible_order(context, origin, origin.idempotency_key or "")
     if known is not None and known.request_hash != origin.request_hash:
@@ -116,10 +117,11 @@ def find_repeated_request(
 
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    order = context.orders_by_request_key.get((origin.tenant_id, name))
-    if order is not None and not context.sees(origin, (order.tenant_id, order.portfolio_id)):
-        raise NotYourPortfolio
-    return order
+    """Return the oldest order with a key or client order id, that of the same request if there is one."""
+    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    visible = [one for one in orders if context.sees(origin, (one.tenant_id, one.portfolio_id))]
+    same = [one for one in visible if one.request_hash == origin.request_hash]
+    return min(same or visible, key=_age, default=None)
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
@@ -133,9 +135,7 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
 def add(context: BatchContext, order: Order) -> Order:
     """Store a new order and index its request keys."""
     added = context.order_store.add(order, order.placed_by)
-    context.orders_by_request_key[order.tenant_id, f"/{order.client_order_id}"] = added
-    if order.idempotency_key:
-        context.orders_by_request_key[order.tenant_id, order.idempotency_key] = added
+    context.index_request_keys([added])
     return added
 
 
@@ -180,8 +180,16 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
 
 
 def send(context: BatchContext, order: Order) -> None:
-    """Send a checked order to its broker. The paper broker accepts and matches it at once."""
+    """Send a checked order to its broker, or hold it until its session opens.
+
+    The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
+    session.
+    """
     at = order.created_at
+    hold = None if order.role in EXITS else find_order_hold(context, order, at)
+    if hold is not None:
+        context.order_store.move(order, Status.HELD, at, order.placed_by, reason=hold.reason)
+        return
     sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
@@ -208,9 +216,10 @@ def _age(order: Order) -> str:
     return order.id
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey) -> OrderOrigin:
+def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return where an order of the portfolio belongs, what charges it, and who places it."""
-    schedule = context.books.portfolio(*portfolio_key).cost_schedule
+    exchange = context.instrument(origin.tenant_id, symbol).exchange
+    schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 
@@ -219,11 +228,10 @@ def _make(
 ) -> Order:
     origin = command.origin
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    return new_order(
-        order_id, order_origin, ticket, resolve_quantity(context, origin.tenant_id, ticket), links
-    )
+    quantity = resolve_quantity(context, origin.tenant_id, ticket)
+    return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
 
 
 def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
@@ -257,7 +265,7 @@ def find_quantity_denial(order: Order) -> Denial | None:
     """Return the denial of an order whose notional gives no quantity, None for any other order."""
     if order.quantity:
         return None
-    message = "The notional buys not even one lot, or there is no price to tell how much it buys."
+    message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
     return Denial(_UNSIZED, message, asked=order.notional)
 
 

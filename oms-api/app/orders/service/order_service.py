@@ -1,12 +1,13 @@
 """The entry point for orders: validate the request, submit it to the writer, and wait for the commit."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.clock import Now, iso
 from app.database import Readers
-from app.errors import FieldError, Invalid
+from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.ledger.errors import NoSuchPortfolio
@@ -47,11 +48,19 @@ class OrderService:
     now: Now
     readers: Readers
 
-    async def place(self, asking: Asking, name: str, ticket: Ticket) -> Done:
-        """Place an order. DENIED and REJECTED are outcomes too. Raises Invalid if the ticket is malformed."""
-        origin = self._origin(asking, "place", _seen(asking, name), *_facts(ticket))
+    def place(self, asking: Asking, name: str, ticket: Ticket) -> PlaceOrder:
+        """Return the command that places an order. Raises Invalid if the ticket is malformed.
+
+        DENIED and REJECTED are outcomes of the command too.
+        """
+        portfolio_key = _seen(asking, name)
+        origin = self._origin(asking, "place", portfolio_key, *_facts(ticket))
         _check(ticket)
-        return await self._done(PlaceOrder(origin, ticket, name, _seen(asking, name)))
+        return PlaceOrder(origin, ticket, name, portfolio_key)
+
+    def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
+        """Queue an order. The future resolves once it is committed."""
+        return self.writer.submit(command)
 
     async def place_group(
         self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
@@ -64,7 +73,7 @@ class OrderService:
             _check(ticket, f"orders.{number}.", is_exit=is_exit)
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
-            message = "Each order of a group needs a client_order_id of its own."
+            message = "Each order of a group needs a different `client_order_id`."
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
         return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
 
@@ -149,19 +158,24 @@ class OrderService:
         return outcome
 
     async def _submit(self, command: OrderRequest) -> Outcome:
-        """Submit a command. Raises NoSuchPortfolio with the nearest names.
+        try:
+            return await self.writer.submit(command)
+        except OmsError as refusal:
+            raise await self.explain(command, refusal) from None
+
+    async def explain(self, command: OrderRequest, refusal: OmsError) -> OmsError:
+        """Return the error of a command, for an unknown portfolio with the nearest names.
 
         They are read here, not in the writer, so that a wrong name costs no time of the writer.
         """
-        try:
-            return await self.writer.submit(command)
-        except NoSuchPortfolio as refusal:
-            origin, name = command.origin, refusal.name
-            nearest = await self.readers.run(
-                lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
-                origin.tenant_id,
-            )
-            raise NoSuchPortfolio(name, nearest) from None
+        if not isinstance(refusal, NoSuchPortfolio):
+            return refusal
+        origin, name = command.origin, refusal.name
+        nearest = await self.readers.run(
+            lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+            origin.tenant_id,
+        )
+        return NoSuchPortfolio(name, nearest)
 
     def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""

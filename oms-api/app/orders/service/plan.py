@@ -1,6 +1,6 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
+    MAX_EXPIRIES,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -22,6 +23,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     QuoteArrived,
+    ReleaseOrders,
     ReplaceOrder,
     SetExits,
 )
@@ -52,6 +54,11 @@ class Plan:
         """Return the tenant's portfolios that the batch locks."""
         return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
 
+    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
     def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
@@ -69,7 +76,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_symbols(connection, plan, commands)
     for command in commands:
         if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at)
+            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
     return plan
@@ -77,7 +84,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
 
 def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, (QuoteArrived, ExpireOrders, CancelHalted, BrokerReport)):
+        if isinstance(command, (QuoteArrived, ExpireOrders, ReleaseOrders, CancelHalted, BrokerReport)):
             continue
         origin = command.origin
         if origin.idempotency_key:
@@ -145,6 +152,9 @@ def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCo
     arrived = {
         (command.tenant_id, command.quote.symbol) for command in commands if isinstance(command, QuoteArrived)
     }
+    for command in commands:
+        if isinstance(command, ReleaseOrders):
+            arrived |= {(command.tenant_id, symbol) for symbol in command.symbols}
     plan.by_symbol = queries.find_portfolios_by_symbol(connection, sorted(arrived))
     plan.portfolio_keys |= {
         portfolio_key for portfolio_keys in plan.by_symbol.values() for portfolio_key in portfolio_keys

@@ -12,6 +12,7 @@ from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
 from app.orders.service.order_entry import add, build_result, find_repeated_request, origin_of, send
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
+from app.orders.service.trading_sessions import set_session_end
 
 
 def close(context: BatchContext, command: ClosePosition) -> Done:
@@ -68,11 +69,11 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order = new_order(
         context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
     )
-    order = order._replace(role=Role.CLOSING)
+    order = set_session_end(context, order._replace(role=Role.CLOSING))
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
@@ -113,7 +114,7 @@ def _rivals(
 
 def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
-    is_leg_to_come = order.status is Status.HELD and order.role is not None
+    is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
     return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
 
 

@@ -102,7 +102,7 @@ def _build_exits(
     errors = shape_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, command.symbol)
     entry = new_order("", order_origin, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]

@@ -12,9 +12,10 @@ from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.currency_conversion import currency_in
-from app.orders.service.fill_charges import compute_charges
+from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.order_entry import check_end, origin_of, resolve_quantity, ticket_denial
 from app.orders.service.risk_evaluation import risk_input
+from app.orders.service.trading_sessions import find_current_hold, set_session_end
 from app.risk.rules.evaluation import list_headrooms
 from app.risk.rules.exposure import price_of, value_of
 
@@ -27,11 +28,11 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     origin, ticket = command.origin, command.ticket
     check_end(ticket, iso(origin.at))
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    order_origin = origin_of(context, origin, portfolio_key)
+    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    order = new_order(
-        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
-    )
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
+    order = set_session_end(context, new_order(order_id, order_origin, ticket, quantity))
+    hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     price = price_of(risk.order, risk.prices)
@@ -55,6 +56,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
         position_after=context.position(order).quantity + sign * quantity,
         denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
         checks=tuple(list_headrooms(risk)),
+        opens_at=None if hold is None else hold.opens_at,
     )
 
 
@@ -64,6 +66,7 @@ def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal 
     currency = currency_in(context, place, order.symbol, context.position(order))
     execution = Execution(order.quantity, value)
     try:
-        return compute_charges(context, order, execution, currency, rate, order.created_at).total
+        trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)
+        return compute_charges(context, order, trade).total
     except RateUnknown:
         return None

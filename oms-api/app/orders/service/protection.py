@@ -10,6 +10,7 @@ from app.orders.rules.protection import (
     fills_at_once,
     get_trigger_price,
     is_tightened,
+    nearest_exit_price,
     reached_stop,
     unprofitable_target,
 )
@@ -57,7 +58,7 @@ def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
     prices = prices_of(context.quote(order.tenant_id, order.symbol))
     watched = get_trigger_price(order, prices)
-    return None if watched is None else _reached(order, [watched])
+    return None if watched is None else _reached(context, order, [watched])
 
 
 def exit_denial(context: BatchContext, order: Order, standing: Sequence[Order]) -> Denial | None:
@@ -110,21 +111,30 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
     levels = entry_prices(entry, prices)
     watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
-    denial = _reached(leg, levels if watched is None else [*levels, watched])
+    denial = _reached(context, leg, levels if watched is None else [*levels, watched])
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
         return denial
-    message = f"There is no profit at {_text(leg.limit_price)}: the entry fills at {shortest(level)}."
-    return Denial("EXIT_PRICE", message, level, leg.limit_price)
+    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {shortest(level)}."
+    nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
+    return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
 
-def _reached(order: Order, levels: Sequence[Decimal]) -> Denial | None:
+def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
     level = reached_stop(order, levels)
     if level is None:
         return None
-    side = "below" if order.side == "SELL" else "above"
-    message = f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, or it fills at once."
-    return Denial("EXIT_PRICE", message, level, order.stop_price)
+    is_above = order.side == "BUY"
+    side = "above" if is_above else "below"
+    message = (
+        f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, else it fills at once."
+    )
+    nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
+    return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
+
+
+def _tick(context: BatchContext, order: Order) -> Decimal:
+    return context.instrument(order.tenant_id, order.symbol).tick_size
 
 
 def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
@@ -145,9 +155,11 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
     if successor.quantity <= max(most, order.quantity):
         return None
-    message = f"An exit takes at most what its entry filled or can still fill: {shortest(most)}."
+    message = (
+        f"An exit may have at most the quantity that its entry filled or can still fill: {shortest(most)}."
+    )
     if order.role is Role.CLOSING:
-        message = f"A close takes at most what is held: {shortest(most)}."
+        message = f"A closing order may have at most the quantity of the position: {shortest(most)}."
     return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
 
 

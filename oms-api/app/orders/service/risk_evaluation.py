@@ -15,6 +15,7 @@ from app.orders.service.currency_conversion import pair_without_rate, rate_to_va
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
 from app.orders.service.repeats import same_order_seconds
+from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import build_symbol_book, subtract_totals, total_of
 from app.risk.rules.limits import Subject
@@ -53,6 +54,8 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
     book = _book(context, order, without, candidate)
     unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
+    hold = find_current_hold(context, order)
+    refusal = find_session_refusal(context, order, hold)
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
@@ -71,7 +74,10 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
         no_rate=unrated or firm.missing,
-        feed_silence=_seconds(market.silence(quote, context.now)) if quote else None,
+        session_refusal=refusal and refusal.reason,
+        closed_until=refusal and refusal.opens_at,
+        # An order that waits for the open is checked again at its release, against the quote of then.
+        feed_silence=_seconds(market.silence(quote, context.now)) if quote and hold is None else None,
         max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
     )
 
@@ -150,6 +156,7 @@ def _candidate(order: Order) -> Candidate:
         group_id=order.group_id,
         exclusive_id=exclusive_id(order),
         is_closing=order.role is Role.CLOSING,
+        filled_quantity=order.filled_quantity,
     )
 
 

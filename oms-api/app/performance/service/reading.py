@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.calendars.rules.values import Market as MarketCode
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
+from app.ledger.queries.reading import find_books
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import charges_of, get_statement
+from app.ledger.service.reading import Statement, charges_of
 from app.ledger.service.valuation import Valuer, value_statements
 from app.market_data.service import Market
 from app.money import ZERO
@@ -21,7 +23,7 @@ from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
 from app.performance.rules.value_at_risk import Risk, compute_risk
-from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, EquityPoint, KeptSnapshot
+from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquityPoint, KeptSnapshot
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.text import name_key
 
@@ -90,15 +92,16 @@ class PerformanceReader:
         traded = queries.list_traded_values(connection, tenant_id, owner.id, first, end)
         return Report(
             owner,
-            summarize_equity(start, kept, traded, CALENDAR_DAYS_A_YEAR),
+            summarize_equity(start, kept, traded, _days_a_year(owner)),
             self._summarize_trips(connection, tenant_id, owner, since or began, end),
             self._compute_risks(connection, tenant_id, owner, now),
         )
 
     def _value_now(self, connection: Connection, tenant_id: int, owner: Owner, now: datetime) -> KeptSnapshot:
-        statement = get_statement(connection, tenant_id, owner.name)
+        key = name_key(owner.name)
+        statement = Statement(*find_books(connection, tenant_id, [key])[key])
         value = value_statements(connection, self._valuer, tenant_id, {owner.id: statement}, now)[owner.id]
-        point = EquityPoint(now, value.equity, ZERO, is_close=False)
+        point = EquityPoint(now, value.equity, value.flows, is_close=False)
         return KeptSnapshot(point, value.exposure.gross, charges_of(statement))
 
     def _summarize_trips(
@@ -123,6 +126,11 @@ def _find_owner(connection: Connection, tenant_id: int, name: str) -> Owner:
     if owner is None:
         raise NoSuchPortfolio(name)
     return owner
+
+
+def _days_a_year(owner: Owner) -> int:
+    is_continuous = owner.calendar in {None, MarketCode.CRYPTO}
+    return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 
 
 def _opening(owner: Owner) -> KeptSnapshot:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.money import ZERO
+from app.reports.rules.values import UsedRate
 
 
 class Grouping(StrEnum):
@@ -100,14 +101,6 @@ class GroupResult(NamedTuple):
     def net_pnl(self) -> Decimal:
         """Gross P&L less charges."""
         return self.gross_pnl - self.totals.charges
-
-
-class UsedRate(NamedTuple):
-    """A rate that converted a currency to the tenant's, and the age of its oldest quote in seconds."""
-
-    currency: str
-    rate: Decimal
-    age_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

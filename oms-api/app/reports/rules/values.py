@@ -29,6 +29,14 @@ class BookedFill(NamedTuple):
     charges: Decimal
 
 
+class UsedRate(NamedTuple):
+    """A rate that converted a currency to the tenant's, and the age of its oldest quote in seconds."""
+
+    currency: str
+    rate: Decimal
+    age_seconds: float
+
+
 def split_at_flat(position: Position, booked: BookedFill) -> Iterator[BookedFill]:
     """Yield the fill, or its closing and opening part where it takes the position through zero.
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.reports.queries import ReportFilter
+from app.reports.rules.exposure import ExposureGrouping
 from app.reports.rules.profit import Grouping
 from app.text import name_key
 from app.wire.fields import Wanted, lower_case
@@ -37,6 +38,23 @@ class ProfitQuery(ReportQuery):
     by: Annotated[Grouping, BeforeValidator(lower_case)] = Field(
         Grouping.PORTFOLIO, description="What the P&L is summed by"
     )
+
+
+class ExposureQuery(BaseModel):
+    """The positions and the grouping of an exposure report."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
+    by: Annotated[ExposureGrouping, BeforeValidator(lower_case)] = Field(
+        ExposureGrouping.PORTFOLIO, description="What the exposure is summed by"
+    )
+
+    def filter(self, caller: Caller) -> ReportFilter:
+        """Return the filter, limited to what the caller may see."""
+        key = None if self.portfolio is None else name_key(self.portfolio.strip())
+        return ReportFilter(key, self.symbol, portfolios=caller.portfolios)
 
 
 class TodayQuery(BaseModel):

@@ -25,6 +25,7 @@ ORDER = (
     "trail",
     "rate",
     "order_value",
+    "smallest_value",
     "price_collar",
     "position_value",
     "gross_exposure",
@@ -44,8 +45,9 @@ _FUNCTIONS = tuple(check for _, check in CHECKS)
 # An exit only reduces a position: only these checks apply, at its entry's ticket and when it is changed.
 EXIT_CHECKS = ("permission", "instrument", "increments", "price_range", "open_orders")
 EXIT_CHANGE_CHECKS = ("permission", "instrument", "increments", "price_range", "price_collar", "trail")
-# A closing order only reduces too; permissions, sessions and self-matching apply to it as well.
-CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "session", "self_match")
+# A closing order only reduces too; permissions and self-matching apply to it as well. Outside its session it
+# waits for the open.
+CLOSE_CHECKS = ("kill_switch", "permission", "instrument", "increments", "self_match")
 _CLOSE = tuple(check for name, check in CHECKS if name in CLOSE_CHECKS)
 _EXIT = tuple(check for name, check in CHECKS if name in EXIT_CHECKS)
 _EXIT_CHANGE = tuple(check for name, check in CHECKS if name in EXIT_CHANGE_CHECKS)
@@ -75,15 +77,16 @@ def evaluate_order(risk: RiskInput) -> Denial | None:
     denial = _first_denial(risk, risk.order.quantity, _FUNCTIONS)
     if denial is None:
         return None
-    price = nearest_price(risk, denial)
-    if price is not None:
-        return denial._replace(largest_passing=None, nearest_price=price)
+    priced = _with_nearest_price(risk, denial)
+    if priced is not None:
+        return priced
     return denial._replace(largest_passing=_largest(risk, _FUNCTIONS, risk.order.quantity))
 
 
 def evaluate_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
     """Return the first denial of an exit. No limit of size, value, exposure or loss applies to it."""
-    return _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
+    denial = _first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
+    return denial and (_with_nearest_price(risk, denial) or denial)
 
 
 def evaluate_close(risk: RiskInput) -> Denial | None:
@@ -100,6 +103,12 @@ def largest_passing(risk: RiskInput) -> Decimal:
 def list_headrooms(risk: RiskInput) -> list[Headroom]:
     """Return the headroom of every check, in their order."""
     return [_headroom(risk, name, check) for name, check in CHECKS]
+
+
+def _with_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
+    """Return the denial with the nearest passing price, None if no price is at fault or none passes."""
+    price = nearest_price(risk, denial)
+    return None if price is None else denial._replace(largest_passing=None, nearest_price=price)
 
 
 def _headroom(risk: RiskInput, name: str, check: Check) -> Headroom:

@@ -37,7 +37,7 @@ class Denial(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """The order that is evaluated. `quantity` is its open quantity.
+    """The order that is evaluated. `quantity` is its open quantity, `filled_quantity` what it filled before.
 
     Orders of one `group_id` do not count as each other's opposite side. Of orders with one `exclusive_id` (an
     OCO pair, the exits of a bracket) only one can fill, so that they count once.
@@ -56,6 +56,7 @@ class Candidate(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_closing: bool = False  # closes a position, and may be an odd lot
+    filled_quantity: Decimal = ZERO
 
 
 class WorkingOrder(NamedTuple):
@@ -183,10 +184,10 @@ class RiskInput(NamedTuple):
     is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide limits), and
     `firm_rate` converts to that currency, None if it is the portfolio's own. `same_order_seconds` is the age
     of the same person's identical order, None if there is none. `pnl_of_day` and `drawdown` are None if
-    unknown. `latch` stops the order's strategy or key. `closed_until` is when the session opens, None if it
-    is open. `no_rate` is a currency pair without a rate. `feed_silence` is the number of seconds since the
-    quote's feed was last heard, None for a price set by hand. `waived` are codes that two people agreed to
-    ignore for this order.
+    unknown. `latch` stops the order's strategy or key. `session_refusal` says why the session denies the
+    order, None if it does not, and `closed_until` when it opens, None if unknown. `no_rate` is a currency
+    pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
+    for a price set by hand. `waived` are codes that two people agreed to ignore for this order.
     """
 
     order: Candidate
@@ -208,6 +209,7 @@ class RiskInput(NamedTuple):
     pnl_of_day: Decimal | None = None
     firm_pnl_of_day: Decimal | None = None
     drawdown: Decimal | None = None
+    session_refusal: str | None = None
     closed_until: str | None = None
     no_rate: str | None = None
     feed_silence: Decimal | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.edge import FastRequest
+from app.hot_routes import FastRequest
 from app.identity.rules.access import Caller
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch

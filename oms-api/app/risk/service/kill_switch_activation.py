@@ -55,7 +55,7 @@ def set_state(connection: Connection, tenant_id: int, change: SwitchChange) -> A
 
 def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:
     if not queries.has_room(connection, tenant_id, change, MAX_SWITCHES):
-        raise TooManySet(f"At most {MAX_SWITCHES:,} kill switches may be turned: halt all, or a known one.")
+        raise TooManySet(f"A tenant has at most {MAX_SWITCHES:,} kill switches; change an existing one.")
 
 
 def apply_states(

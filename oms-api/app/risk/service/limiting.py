@@ -29,9 +29,11 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
     """Set a limit and publish an event in the same transaction. Raises TooManySet."""
     others, characters = queries.count_other_limits(connection, tenant_id, limit)
     if others >= MAX_LIMITS:
-        raise TooManySet(f"There may be at most {MAX_LIMITS:,} limits: take some away.")
+        raise TooManySet(f"A tenant has at most {MAX_LIMITS:,} limits; remove some first.")
     if limit.words and characters + len(limit.words) > MAX_CHARACTERS:
-        raise TooManySet(f"All lists together may have at most {MAX_CHARACTERS:,} characters.")
+        raise TooManySet(
+            f"The lists of a tenant have at most {MAX_CHARACTERS:,} characters together; shorten some."
+        )
     before = queries.find_limit(connection, tenant_id, limit)
     change = LimitChange(before, limit)
     write(connection, queries.upsert_limit(tenant_id, limit), _event(tenant_id, limit, change))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.calendars import TableCalendar, is_open, phase_at
+from app.calendars.rules.calendars import TableCalendar, is_known_open, is_open, phase_at
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
 from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
@@ -155,6 +155,8 @@ def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(in
         lambda: XNSE.next_open(at("2026-11-07T12:30Z")),
         lambda: XNSE.previous_close(at("2026-11-09T02:00Z")),
         lambda: CRYPTO.sessions_of(date.max),
+        lambda: XNYS.session_from(at("2027-12-31T21:00Z")),
+        lambda: XNYS.session_until(at("2024-01-02T14:29Z")),
     ],
 )
 def test_what_is_not_known_is_refused(ask):
@@ -166,6 +168,8 @@ def test_what_does_not_depend_on_the_unknown_is_answered():
     assert XNYS.next_close(at("2027-12-31T15:00Z")) == at("2027-12-31T21:00Z")
     assert XNSE.previous_close(at("2026-11-07T12:30Z")) == at("2026-11-06T10:00Z")
     assert XNSE.next_open(at("2026-11-08T18:30Z")) == at("2026-11-09T03:45Z")
+    assert XNYS.session_from(at("2027-12-31T15:00Z")) == XNYS.session_until(at("2027-12-31T21:00Z"))
+    assert not is_known_open(XNYS, at("2028-01-03T15:00Z"))
     assert XNYS.known_until == date(2027, 12, 31)
     assert CRYPTO.known_until is None
 
@@ -223,6 +227,9 @@ def test_answers_agree_with_the_list_of_sessions(calendar, day, seconds):
         assert calendar.next_open(instant) == min(one.open for one in sessions if one.open > instant)
         assert calendar.next_close(instant) == min(one.close for one in sessions if one.close > instant)
         assert calendar.previous_close(instant) == max(one.close for one in sessions if one.close <= instant)
+        assert calendar.session_from(instant) == next(one for one in sessions if one.close > instant)
+        assert calendar.session_until(instant) == max(one for one in sessions if one.open <= instant)
+        assert is_known_open(calendar, instant) is bool(naive)
     except SessionsUnknown:
         near = {day + timedelta(days=n) for n in range(-5, 6)}
         assert near & {date(2026, 11, 8)} or day < date(2024, 1, 6) or day > date(2026, 12, 26)

@@ -10,6 +10,7 @@ from app.orders.rules.protection import (
     fills_at_once,
     get_trigger_price,
     is_tightened,
+    nearest_exit_price,
     reached_stop,
     round_to_tick,
     unprofitable_target,
@@ -60,6 +61,21 @@ def test_the_price_that_triggers_a_stop_is_found():
     assert reached_stop(stop, LEVELS[:1]) is None
     assert reached_stop(stop._replace(is_triggered=True), LEVELS) is None
     assert reached_stop(order(), LEVELS) is None
+
+
+@pytest.mark.parametrize(
+    ("is_above", "tick", "nearest"),
+    [
+        (True, "0.05", "101.05"),
+        (False, "0.05", "94.95"),
+        (True, "2", "102"),
+        (False, "2", "94"),
+        (False, "96", None),
+    ],
+)
+def test_the_nearest_price_of_an_exit_is_beyond_all_prices(is_above, tick, nearest):
+    found = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
+    assert found == (nearest and Decimal(nearest))
 
 
 def test_a_target_without_profit_is_found():

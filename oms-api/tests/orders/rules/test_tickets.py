@@ -72,9 +72,8 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
         ({"time_in_force": "GTD", "expires_at": NOW}, [("expires_at", "in_the_past")]),
         (
             {"type": "STOP", "stop_price": "1", "time_in_force": "CLS"},
-            [("time_in_force", "not_of_this_venue")],
+            [("time_in_force", "not_of_this_type")],
         ),
-        ({"time_in_force": "OPG"}, [("time_in_force", "not_of_this_venue")]),
         ({"stop_loss": Protection(Decimal(90), Decimal(200))}, [("stop_loss.limit_price", "misplaced")]),
         (
             {"side": "SELL", "stop_loss": Protection(Decimal(90), Decimal(80))},

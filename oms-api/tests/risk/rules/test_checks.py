@@ -78,8 +78,8 @@ def test_a_latched_strategy_is_denied_with_its_numbers():
         *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
     )
     assert denial.message == (
-        "The strategy 'momentum' executed 7 orders in AAPL within a minute, and 5 latch it: "
-        "a person has to release L1."
+        "The strategy 'momentum' executed 7 orders in AAPL within a minute; the limit is 5, and a person "
+        "must release latch L1."
     )
 
 
@@ -111,8 +111,13 @@ def test_ticks_and_lots(asked, told):
 
 
 def test_a_closed_session_denies_what_does_not_wait():
-    denial = denial_of(risk(closed_until="2026-11-23T14:30:00.000000Z"))
-    assert (denial.code, denial.limit) == ("SESSION_CLOSED", "2026-11-23T14:30:00.000000Z")
+    opens_at = "2026-11-23T14:30:00.000000Z"
+    denial = denial_of(risk(session_refusal="The market opens on Monday.", closed_until=opens_at))
+    assert (denial.code, denial.message, denial.limit) == (
+        "SESSION_CLOSED",
+        "The market opens on Monday.",
+        opens_at,
+    )
 
 
 def test_a_live_portfolio_needs_its_limits_set():
@@ -123,6 +128,33 @@ def test_a_live_portfolio_needs_its_limits_set():
 def test_the_largest_order_in_units():
     assert denied(risk(order=order(quantity="50"), max_order_quantity="50")) is PASSES
     assert denied(risk(order=order(quantity="51"), max_order_quantity="50")) == ("MAX_ORDER_QUANTITY", "50")
+
+
+def test_what_a_replaced_order_filled_counts_against_its_largest_size():
+    asked = order(quantity="20", filled_quantity="30")
+    assert denied(risk(order=asked, max_order_quantity="50")) is PASSES
+    assert denied(risk(order=asked, max_order_quantity="49")) == ("MAX_ORDER_QUANTITY", "19")
+    assert denied(risk(order=asked, max_order_value="5050")) is PASSES  # 50 at the ask of 101
+    assert denied(risk(order=asked, max_order_value="5049")) == ("MAX_ORDER_VALUE", "19")
+
+
+@pytest.mark.parametrize(
+    ("side", "quantity", "position", "told"),
+    [
+        ("BUY", "0.00000001", "0", ("VALUE_TOO_SMALL", "0")),
+        ("SELL", "0.00000001", "0", ("VALUE_TOO_SMALL", "0")),
+        ("SELL", "0.00000002", "0.00000001", ("VALUE_TOO_SMALL", "0.00000001")),
+        ("SELL", "0.00000001", "0.00000001", PASSES),
+        ("BUY", "0.00000001", "-0.00000001", PASSES),
+        ("BUY", "0.00000001", "1", ("VALUE_TOO_SMALL", "0")),
+        ("BUY", "0.0000001", "0", PASSES),
+    ],
+)
+def test_an_order_whose_value_rounds_to_zero_could_never_fill(side, quantity, position, told):
+    asked = order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
+    coin = Tradable(Decimal("0.00000001"), Decimal("0.00000001"))
+    prices = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
+    assert denied(risk(order=asked, position=position, instrument=coin, prices=prices)) == told
 
 
 def test_the_largest_order_in_money():
@@ -475,7 +507,8 @@ def test_a_stale_quote_is_told_with_its_age():
     denial = denial_of(risk(feed_silence=SILENT))
     assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
     assert denial.message == (
-        "The price feed of AAPL has been silent for 31 seconds, more than 30. Use a passive limit, or wait."
+        "The price feed of AAPL has been silent for 31 seconds, more than 30. "
+        "Send a limit order that does not cross, or wait."
     )
 
 

@@ -2,21 +2,24 @@
 
 from decimal import Decimal
 
-from app.money import ZERO, product
-from app.risk.rules.exposure import get_reducible_quantity, market_value, price_of, value_of
-from app.risk.rules.values import Denial, RiskInput
+from app.money import product
+from app.risk.rules.exposure import add_totals, get_reducible_quantity, price_of, total_of, value_of
+from app.risk.rules.values import Denial, RiskInput, Totals
 from app.risk.rules.words import format_amount
 
 SHORT_MARGIN = Decimal("1.5")  # per value of a short position: its proceeds, and half of it again
 SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its proceeds come with the fill
 
 
+def compute_buying_power(cash: Decimal, totals: Totals) -> Decimal:
+    """Return the amount that a portfolio with these positions and open orders can spend, in its currency."""
+    shorting = product(SHORTING_MARGIN, totals.shorting_value)
+    return cash - product(SHORT_MARGIN, totals.shorts) - totals.buy_value - shorting
+
+
 def buying_power(risk: RiskInput) -> Decimal:
     """Return the amount that the portfolio can still spend before the order, in its currency."""
-    shorts = risk.other_exposure.shorts + max(-market_value(risk.book), ZERO)
-    shorting = risk.other_exposure.shorting_value + risk.book.shorting_value
-    buys = risk.other_exposure.buy_value + risk.book.buy_value
-    return risk.cash - product(SHORT_MARGIN, shorts) - buys - product(SHORTING_MARGIN, shorting)
+    return compute_buying_power(risk.cash, add_totals(risk.other_exposure, total_of(risk.book)))
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -34,7 +37,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     return Denial(
         "BUYING_POWER",
-        f"This needs {format_amount(needed)} of buying power; there is {format_amount(power)}.",
+        f"The order needs {format_amount(needed)} of buying power, and {format_amount(power)} is available.",
         power,
         needed,
     )

@@ -16,12 +16,18 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         if price is not None and price % instrument.tick_size:
             tick = instrument.tick_size
             return Denial(
-                "TICK_SIZE", f"Prices of {order.symbol} come in steps of {format_amount(tick)}.", tick, price
+                "TICK_SIZE",
+                f"Prices of {order.symbol} must be multiples of the tick size {format_amount(tick)}.",
+                tick,
+                price,
             )
     is_odd = quantity % instrument.lot_size and not order.is_closing
     if is_odd or quantity <= ZERO:
         lot = instrument.lot_size
         return Denial(
-            "LOT_SIZE", f"Quantities of {order.symbol} come in lots of {format_amount(lot)}.", lot, quantity
+            "LOT_SIZE",
+            f"Quantities of {order.symbol} must be multiples of the lot size {format_amount(lot)}.",
+            lot,
+            quantity,
         )
     return None

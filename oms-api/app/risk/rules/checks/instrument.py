@@ -9,7 +9,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     """Deny an unknown, not tradable or restricted instrument."""
     instrument, symbol = risk.instrument, risk.order.symbol
     if instrument is None:
-        return Denial("UNKNOWN_INSTRUMENT", f"There is no instrument {symbol}.", None, symbol)
+        return Denial(
+            "UNKNOWN_INSTRUMENT",
+            f"There is no instrument {symbol}; create it, or check the symbol.",
+            None,
+            symbol,
+        )
     if not instrument.is_tradable:
         return Denial("NOT_TRADABLE", f"{symbol} cannot be traded at the moment.", None, symbol)
     if instrument.is_restricted:

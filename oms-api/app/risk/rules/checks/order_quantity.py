@@ -7,10 +7,10 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a quantity above the limit."""
-    most = risk.limits.max_order_quantity
-    if most is None or quantity <= most:
+    """Deny a quantity above the limit. What a replaced order has filled counts."""
+    most, total = risk.limits.max_order_quantity, quantity + risk.order.filled_quantity
+    if most is None or total <= most:
         return None
     return Denial(
-        "MAX_ORDER_QUANTITY", f"An order may have at most {format_amount(most)} units.", most, quantity
+        "MAX_ORDER_QUANTITY", f"An order may have at most {format_amount(most)} units.", most, total
     )

@@ -8,14 +8,20 @@ from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
-    """Deny a value above the limit, and an order that cannot be valued."""
+    """Deny a value above the limit, and an order that cannot be valued.
+
+    What a replaced order has filled counts at the same price.
+    """
     price = price_of(risk.order, risk.prices)
     if price is None:
-        return Denial("NO_REFERENCE_PRICE", f"There is no price of {risk.order.symbol} to value this by.")
+        return Denial(
+            "NO_REFERENCE_PRICE",
+            f"There is no price of {risk.order.symbol} to value the order; publish a quote.",
+        )
     most = risk.limits.max_order_value
     if most is None:
         return None
-    value = value_of(quantity, price, risk.book.rate)
+    value = value_of(quantity + risk.order.filled_quantity, price, risk.book.rate)
     if value <= most:
         return None
     return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {format_amount(most)}.", most, value)

@@ -18,7 +18,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
         return None
     price, middle = price_of(order, risk.prices), get_reference_price(risk.prices)
     if price is None or middle is None:
-        return Denial("NO_REFERENCE_PRICE", f"There is no price of {order.symbol} to hold this against.")
+        return Denial(
+            "NO_REFERENCE_PRICE",
+            f"There is no market price of {order.symbol} to compare with; publish a quote.",
+        )
     is_buy, bound = order.side == "BUY", _bound(order.side, middle, percent)
     if price <= bound if is_buy else price >= bound:
         return None

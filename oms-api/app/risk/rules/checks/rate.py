@@ -9,4 +9,9 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     """Deny an order whose exchange rate is missing."""
     if risk.no_rate is None:
         return None
-    return Denial("NO_RATE", f"There is no rate of {risk.no_rate} to value this by.", None, risk.no_rate)
+    return Denial(
+        "NO_RATE",
+        f"There is no rate of {risk.no_rate} to value the order; publish a quote of it.",
+        None,
+        risk.no_rate,
+    )

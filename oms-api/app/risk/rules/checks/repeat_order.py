@@ -13,5 +13,5 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     seconds, age = risk.limits.repeat_order_seconds, risk.same_order_seconds
     if not risk.is_person or risk.confirms_repeat or age is None or age >= seconds:
         return None
-    sentence = f"You sent the same order {age:.1f} s ago. Send it with confirm_repeat if you mean it."
+    sentence = f"You sent the same order {age:.1f} s ago; send it with `confirm_repeat` if you mean it."
     return Denial("REPEAT_ORDER", sentence, seconds, age)

@@ -12,7 +12,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
         return None
     scope, name, symbol = latch.holder
     sentence = (
-        f"The {scope} {name!r} executed {latch.executions} orders in {symbol} within a minute, and "
-        f"{latch.most} latch it: a person has to release {latch.id}."
+        f"The {scope} {name!r} executed {latch.executions} orders in {symbol} within a minute; "
+        f"the limit is {latch.most}, and a person must release latch {latch.id}."
     )
     return Denial("REPEATED_EXECUTION", sentence, Decimal(latch.most), Decimal(latch.executions))

@@ -16,5 +16,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     price = price_of(order, risk.prices)
     if price is None or (price < own if order.side == "BUY" else price > own):
         return None
-    sentence = f"This could trade against your own order that rests at {format_amount(own)}."
+    sentence = (
+        f"The order could trade with your own at {format_amount(own)}; cancel that one, or change the price."
+    )
     return Denial("SELF_MATCH", sentence, own, price)

@@ -6,7 +6,7 @@ from app.risk.rules.values import Denial, RiskInput
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
-    """Deny while the market is closed. `closed_until` is when it opens."""
-    if risk.closed_until is None:
+    """Deny an order that its session refuses. `closed_until` is when the market opens."""
+    if risk.session_refusal is None:
         return None
-    return Denial("SESSION_CLOSED", f"The market is closed until {risk.closed_until}.", risk.closed_until)
+    return Denial("SESSION_CLOSED", risk.session_refusal, risk.closed_until)

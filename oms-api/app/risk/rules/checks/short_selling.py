@@ -22,7 +22,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if quantity <= held:
         return None
     sentence = (
-        f"Only what is held can be sold here: {format_amount(held)} {risk.order.symbol}, "
-        "open sells taken off."
+        f"Short sales are not allowed: at most {format_amount(held)} {risk.order.symbol} can be sold, "
+        "open sell orders subtracted."
     )
     return Denial("SHORT_SELLING", sentence, held, quantity)

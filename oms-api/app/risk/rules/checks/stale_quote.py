@@ -21,5 +21,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         f"The price feed of {order.symbol} has been silent for {format_amount(silence)} seconds, more than "
     )
     return Denial(
-        "STALE_QUOTE", f"{sentence}{format_amount(limit)}. Use a passive limit, or wait.", limit, silence
+        "STALE_QUOTE",
+        f"{sentence}{format_amount(limit)}. Send a limit order that does not cross, or wait.",
+        limit,
+        silence,
     )

@@ -1,0 +1,135 @@
+"""Expires the DAY orders of a session at its close: by the market watcher and the writer of one process.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.session_close [--orders 50000]
+[--sqlite]`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter, process_time
+
+from sqlalchemy import Connection, Engine, text
+
+from app.assembly import Components, assemble
+from app.config import Settings
+from app.database import Readers, connect_engine, set_tenant_scope
+from app.database.timeouts import response_timeout
+from app.ids import new_row_id
+from app.instruments.queries import set_terms
+from app.instruments.rules import Instrument
+from app.ledger.queries.books import insert_portfolios
+from app.ledger.rules.chain import fingerprint
+from app.ledger.service.batch import empty_portfolio, portfolio_row
+from app.ledger.service.commands import Origin
+from app.ledger.service.recording import Recording
+from app.logs import AccessLog
+from app.market_data.service import Market
+from app.market_data.sources.simulated import SimulatedSource
+from app.migrate import migrate
+from app.orders.rules.values import OrderType, Ticket
+from app.orders.service.batch_context import BatchServices
+from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.commands import PlaceOrder
+from app.orders.service.market_watcher import MarketWatcher
+from app.risk.service.controls import Controls
+from app.text import name_key
+from bench.disk import scratch
+from bench.postgres import postgres
+from bench.report import Line, at_most, show
+from bench.service import fresh_key
+
+ORDERS, PORTFOLIOS, SYMBOLS, BATCH = 50_000, 20, 50, 1_000
+MUST_SECONDS, REACH_SECONDS = 10.0, 3.0
+_TENANT = 1
+_OPEN = datetime(2026, 11, 20, 15, tzinfo=UTC)
+_CLOSE = datetime(2026, 11, 20, 21, tzinfo=UTC)
+_PATIENCE_SECONDS = 120
+
+
+def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
+    """Return the line of the table: the seconds from the close until every order is EXPIRED."""
+    with scratch() as folder:
+        if on_sqlite:
+            return _measure(f"sqlite:///{folder}/close.db", "SQLite", orders)
+        with postgres(folder) as server:
+            return _measure(server.fresh_database("close"), "PostgreSQL", orders)
+
+
+def _measure(url: str, database: str, orders: int) -> list[Line]:
+    settings = Settings(oms_api_key=fresh_key(), database_url=url, enforce_sessions="hold")
+    engine = connect_engine(url, readers=1)
+    migrate(engine)
+    _fill(engine, orders)
+    components = assemble(settings, lambda: _CLOSE, AccessLog(as_json=True))
+    seconds = asyncio.run(_close(components))
+    with engine.connect() as connection:
+        _require_all_expired(connection, orders)
+    what = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
+    return [Line(what, f"{seconds:.2f} s", at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
+
+
+async def _close(components: Components) -> float:
+    parts = (components.readers, components.writer, components.market, components.now, components.calendars)
+    watcher = MarketWatcher(*parts)
+    components.writer.start()
+    started, used = perf_counter(), process_time()
+    await watcher.check()
+    seconds = perf_counter() - started
+    print(f"  {process_time() - used:.2f} s of processor time in the API", flush=True)
+    components.writer.close()
+    return seconds
+
+
+def _require_all_expired(connection: Connection, orders: int) -> None:
+    set_tenant_scope(connection, [_TENANT])
+    found = dict(map(tuple, connection.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))))
+    if found != {"EXPIRED": orders}:
+        raise AssertionError(f"not every order is EXPIRED: {found}")
+
+
+def _fill(engine: Engine, orders: int) -> None:
+    """Place the orders by the service's own handler, at prices far from the market."""
+    with engine.begin() as connection:
+        set_tenant_scope(connection, [_TENANT])
+        for number in range(SYMBOLS):
+            terms = Instrument(f"S{number}", "NASDAQ", tick_size=Decimal("0.01"), lot_size=Decimal(1))
+            set_terms(connection, _TENANT, terms, _OPEN)
+        names = [f"Book {number}" for number in range(PORTFOLIOS)]
+        made = [empty_portfolio(new_row_id(), _TENANT, name, name_key(name)) for name in names]
+        insert_portfolios(connection, [portfolio_row(one, _OPEN) for one in made])
+    market = Market(SimulatedSource("bench"), Readers(engine, 1))
+    services = BatchServices(market, Controls(), enforce_sessions="hold")
+    handler = OrderBatchHandler(Recording(), services)
+    waiting = list(_commands(orders))
+    with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
+        for start in range(0, orders, BATCH):
+            with connection.begin():
+                handler.handle(connection, waiting[start : start + BATCH])
+
+
+def _commands(orders: int) -> Iterator[PlaceOrder]:
+    for number in range(orders):
+        name = f"Book {number % PORTFOLIOS}"
+        ticket = Ticket(
+            f"S{number // PORTFOLIOS % SYMBOLS}",
+            "BUY",
+            OrderType.LIMIT,
+            Decimal(1),
+            limit_price=Decimal("0.01"),
+        )
+        at = _OPEN + number * timedelta(milliseconds=20)
+        origin = Origin(_TENANT, f"key {number % 1000}", None, at, None, fingerprint(str(number)))
+        yield PlaceOrder(origin, ticket, name, name_key(name))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=ORDERS)
+    parser.add_argument("--sqlite", action="store_true")
+    asked = parser.parse_args()
+    lines = measure(asked.orders, on_sqlite=asked.sqlite)
+    show(lines)
+    sys.exit(any(line.verdict.startswith("MISSED") for line in lines))

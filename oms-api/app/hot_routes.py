@@ -1,0 +1,96 @@
+"""Hot routes: a synchronous function per operation, which the HTTP protocol calls without an ASGI task.
+
+A hot route only serves requests that need no query before they are queued for the writer. It declines all
+others, among them those that it would refuse, before it has counted or changed anything. The ASGI application
+then serves them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import OmsError
+from app.rate_limit import RateState
+
+HOT_BODY_LIMIT = 16_384
+# Headers that need more than a hot route does
+_GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+
+
+@dataclass(slots=True)
+class FastRequest:
+    """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
+
+    The rate of `address` is charged. Authentication sets `caller`, `rate`, which is added to the response,
+    and `denied`, which is called when an authenticated caller gets a 403.
+    """
+
+    headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords
+    body: bytes = field(repr=False)
+    path: str
+    request_id: str
+    caller: str = "-"
+    tail: str = ""
+    address: str = "-"
+    rate: RateState | None = None
+    denied: Callable[[], None] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FastResponse:
+    """A JSON response of a fast or a hot route."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingResponse:
+    """A response that can be built once the writer has resolved `future`.
+
+    `explain` may replace an error by one that tells more.
+    """
+
+    future: "asyncio.Future[Any]"
+    build: Callable[[Any], FastResponse]
+    explain: Callable[[OmsError], Awaitable[OmsError]] | None = None
+
+    async def wait(self) -> FastResponse:
+        """Return the response. Raise the error of the command."""
+        try:
+            outcome = await self.future
+        except OmsError as error:
+            raise error if self.explain is None else await self.explain(error) from None
+        return self.build(outcome)
+
+
+HotRoute = Callable[[FastRequest], PendingResponse | None]
+
+
+@dataclass(slots=True, eq=False)
+class HotRequest:
+    """A request of an HTTP connection that a hot route serves when its body is complete.
+
+    `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
+    """
+
+    route: HotRoute
+    cycle: Any
+    headers: Mapping[bytes, bytes]
+    respond: Callable[[Any, int, bytes, bytes], None]
+    is_timed: bool = False  # whether it waits for the rest of the body
+
+
+def get_hot_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+    """Return the headers by name, or None if a hot route cannot serve a request with them."""
+    found = dict(headers)
+    length = found.get(b"content-length", b"")
+    is_hot = (
+        len(found) == len(headers)
+        and found.keys().isdisjoint(_GENERIC_HEADERS)
+        and length.isdigit()
+        and int(length[:20]) <= HOT_BODY_LIMIT
+    )
+    return found if is_hot else None

@@ -1,0 +1,134 @@
+"""Read and write the cash ledger. Every query filters by tenant first."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, or_, select
+
+from app.ledger.models import CashMovement, Portfolio, Trade
+from app.ledger.queries.canonical import canonical
+from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+
+_MOVEMENT = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
+
+
+class CashPosition(NamedTuple):
+    """The place of a row among the cash rows of its portfolio.
+
+    A trade has the cash sequence 0, so that it precedes the movements that were booked after it.
+    """
+
+    trade_sequence: int
+    cash_sequence: int
+
+
+class TradeCash(NamedTuple):
+    """The cash of a trade. Amounts and the instants are canonical text."""
+
+    sequence: int
+    trade_id: str
+    symbol: str
+    cash_delta: str
+    charges: str
+    cash_after: str
+    source: str
+    actor: str | None
+    request_id: str | None
+    idempotency_key: str | None
+    reason: str | None
+    executed_at: str
+    created_at: str
+    hash: str
+
+
+def list_cash_movements(
+    connection: Connection, tenant_id: int, portfolio_id: int, after: int = 0
+) -> list[CashRow]:
+    """Return the cash movements of a portfolio after a sequence, in sequence."""
+    statement = (
+        select(*_MOVEMENT)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .where(CashMovement.sequence > after)
+        .order_by(CashMovement.sequence)
+    )
+    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+
+
+def list_movements_before(
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+) -> list[CashRow]:
+    """Return the newest cash movements of a portfolio, newest first; `before` is the last row seen."""
+    statement = (
+        select(*_MOVEMENT)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .order_by(CashMovement.sequence.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        is_earlier = CashMovement.trade_sequence < before.trade_sequence
+        is_same = and_(
+            CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
+        )
+        statement = statement.where(or_(is_earlier, is_same))
+    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+
+
+def list_trades_before(
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+) -> list[TradeCash]:
+    """Return the cash of a portfolio's newest trades, newest first; `before` is the last row seen."""
+    statement = (
+        select(*_TRADE)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .order_by(Trade.sequence.desc())
+        .limit(limit)
+    )
+    if before is not None:  # a trade precedes the movements of its own sequence
+        last = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
+        statement = statement.where(Trade.sequence <= last)
+    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+
+
+def list_trades_after(
+    connection: Connection, tenant_id: int, portfolio_id: int, sequence: int
+) -> list[TradeCash]:
+    """Return the cash of a portfolio's trades from a sequence on, in sequence."""
+    statement = (
+        select(*_TRADE)
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
+        .order_by(Trade.sequence)
+    )
+    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+
+
+def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
+    """Return name and name key of the portfolios by id."""
+    statement = select(Portfolio.id, Portfolio.name, Portfolio.name_key).where(
+        Portfolio.tenant_id == tenant_id, Portfolio.id.in_(ids)
+    )
+    return {found: (name, key) for found, name, key in connection.execute(statement)}
+
+
+def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
+    """Return when a portfolio was created, as canonical text."""
+    statement = select(Portfolio.created_at).where(
+        Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id
+    )
+    return str(canonical(connection.execute(statement).scalar_one()))
+
+
+_TRADE = (
+    Trade.sequence,
+    Trade.trade_id,
+    Trade.symbol,
+    Trade.cash_delta,
+    Trade.charges,
+    Trade.cash_after,
+    Trade.source,
+    Trade.actor,
+    Trade.request_id,
+    Trade.idempotency_key,
+    Trade.note,
+    Trade.executed_at,
+    Trade.created_at,
+    Trade.hash,
+)

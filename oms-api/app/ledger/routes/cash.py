@@ -1,0 +1,185 @@
+"""Routes that move and list cash."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
+
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.ledger.dependencies import TheCashReader
+from app.ledger.queries.cash import CashPosition
+from app.ledger.routes.portfolio_settings import Currency
+from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.ledger.schemas import Note, PortfolioName
+from app.ledger.service.cash import CashMove, move_cash
+from app.ledger.service.cash_statement import CashStatement, read_cash_statement
+from app.money import fixed, money_text
+from app.text import name_key
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.fields import PositiveAmount, lower_case
+from app.wire.lists import Cursor, Limit, link
+from app.wire.pages import DEFAULT_LIMIT
+
+router = APIRouter(prefix="/portfolios", tags=["portfolios"])
+
+Treasurer = Annotated[Caller, Depends(require_permission(Operation.MOVE_CASH))]
+PortfolioPath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+_LIST = "cash"
+_EXAMPLE = {"kind": "deposit", "amount": "50000.00", "currency": "USD", "reason": "New capital"}
+
+
+class CashIn(BaseModel):
+    """A deposit, a withdrawal, or a transfer to another portfolio of the same currency."""
+
+    model_config = ConfigDict(extra="forbid")
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {"to": "Did you mean `to_portfolio`?", "note": "Use `reason`."}
+
+    kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(lower_case)] = Field(
+        description="`deposit`, `withdrawal` or `transfer`", examples=["deposit"]
+    )
+    amount: PositiveAmount = Field(description="In `currency`, without a sign", examples=["50000.00"])
+    currency: Currency = Field(description="The portfolio's `base_currency`", examples=["USD"])
+    to_portfolio: PortfolioName | None = Field(
+        None, description="`transfer`: the portfolio that receives the cash", examples=["Income"]
+    )
+    reason: Annotated[Note, Field(min_length=1)] = Field(
+        description="Why, for the audit log", examples=["New capital"]
+    )
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> "CashIn":
+        if (self.kind == "transfer") != (self.to_portfolio is not None):
+            message = "Give `to_portfolio` with a transfer, and only with it."
+            raise PydanticCustomError("transfer", message, {"field": "to_portfolio"})
+        return self
+
+
+class CashRowOut(BaseModel):
+    """What moved the cash of a portfolio. Amounts are in its currency."""
+
+    kind: str = Field(
+        description="`opening`, `trade`, `deposit`, `withdrawal`, `transfer_in`, `transfer_out`, `charges`, "
+        "`dp_charges`, `dividend`, `withholding`, `interest`, `borrow` or `adjustment`",
+        examples=["deposit"],
+    )
+    amount: str = Field(description="With the sign of its effect on the cash", examples=["50000.00"])
+    currency: str = Field(description="The portfolio's", examples=["USD"])
+    balance: str = Field(description="The cash after it", examples=["1050000.00"])
+    charges: str | None = Field(
+        description="`trade`: the part of the amount that is charges", examples=["1.00"]
+    )
+    trade_id: str | None = Field(description="`trade`: its row of the ledger", examples=[None])
+    symbol: str | None = Field(description="Symbol that it is about", examples=[None])
+    counterpart: str | None = Field(
+        description="The other portfolio of a transfer, where the caller may see it", examples=["Income"]
+    )
+    reason: str | None = Field(description="Why", examples=["New capital"])
+    source: str | None = Field(description="Name of the key that recorded it", examples=["bootstrap"])
+    actor: str | None = Field(description="Person who recorded it", examples=["slack:T0123:U0123"])
+    request_id: str | None = Field(description="Request that recorded it")
+    idempotency_key: str | None = Field(description="Idempotency key of that request")
+    settles_on: str | None = Field(
+        description="Day that settles it, at its market; null: the sessions are not known",
+        examples=["2026-11-20"],
+    )
+    is_settled: bool = Field(description="Whether that day has come")
+    created_at: str = Field(description="When it was recorded", examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class CashOut(BaseModel):
+    """The cash of a portfolio and a page of its rows, newest first."""
+
+    portfolio_name: str = Field(description="Its name", examples=["Growth"])
+    currency: str = Field(description="Its base currency", examples=["USD"])
+    cash: str = Field(description="Opening cash and all rows", examples=["1050000.00"])
+    settled_cash: str = Field(description="What is settled of it", examples=["1050000.00"])
+    unsettled_cash: str = Field(description="What later settlements add to it", examples=["0.00"])
+    buying_power: str = Field(description="What new orders and withdrawals can use", examples=["1050000.00"])
+    rows: list[CashRowOut]
+
+
+class CashQuery(BaseModel):
+    """A page of the rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@router.post(
+    "/{name}/cash",
+    summary="Record a deposit, withdrawal or transfer",
+    status_code=201,
+    responses=responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CashIn, _EXAMPLE),
+)
+async def record_cash(
+    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
+    administration: TheAdministration, request_context: TheRequestContext, cash_reader: TheCashReader,
+) -> Response:  # fmt: skip
+    """Deposit, withdraw or transfer cash.
+
+    A withdrawal or transfer beyond the buying power is refused. A transfer records both sides or nothing.
+    """
+    flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
+    move = CashMove(parse_portfolio_name(name), *flow)
+    context = request_context.context(caller, body, move.portfolio)
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: move_cash(connection, context, move, cash_reader.buying_powers, now),
+        )
+    )
+
+
+@router.get(
+    "/{name}/cash",
+    summary="List what moved the cash of a portfolio",
+    responses=responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
+)
+async def list_cash(
+    caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: TheReaders,
+    cursors: TheCursors, now: TheClock, cash_reader: TheCashReader, request: Request,
+) -> Response:  # fmt: skip
+    """List opening cash, trades and other movements with the cash after each, newest first."""
+    portfolio_name, at = parse_portfolio_name(name), now()
+    listed = f"{_LIST} {name_key(portfolio_name)}"
+    before = _parse_cursor(cursors.read(caller.tenant_id, listed, query.cursor)) if query.cursor else None
+
+    def read(connection: Connection) -> CashStatement:
+        page = (before, query.limit + 1)
+        return read_cash_statement(connection, caller, portfolio_name, page, cash_reader, at)
+
+    found = await readers.run(read, caller.tenant_id)
+    rows = found.rows[: query.limit]
+    position = rows[-1][0] if len(found.rows) > query.limit else None
+    cursor = None if position is None else cursors.make(caller.tenant_id, listed, _format_cursor(position))
+    return answer(_serialize(found, [row for _, row in rows]), headers=link(request, cursor))
+
+
+def _serialize(found: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "portfolio_name": found.book.name,
+        "currency": found.book.base_currency,
+        "cash": money_text(found.book.cash),
+        "settled_cash": money_text(fixed(found.figures.settled)),
+        "unsettled_cash": money_text(fixed(found.figures.unsettled)),
+        "buying_power": money_text(fixed(found.figures.buying_power)),
+        "rows": rows,
+    }
+
+
+def _format_cursor(position: CashPosition) -> str:
+    return f"{position.trade_sequence}.{position.cash_sequence}"
+
+
+def _parse_cursor(text: str) -> CashPosition:
+    return CashPosition._make(map(int, text.split(".")))

@@ -1,0 +1,241 @@
+"""Request bodies that create and update portfolios, and how responses show their settings."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.calendars.rules.values import Market
+from app.costs.rules.values import Schedule
+from app.instruments.schemas import Symbol
+from app.ledger.rules.currencies import CURRENCIES
+from app.ledger.rules.settings import NO_SCHEDULE, format_json
+from app.ledger.schemas import CostSchedule, Label, PortfolioName
+from app.money import fixed
+from app.wire.fields import Amount, OpeningCash, PositiveAmount, capitals, lower_case
+
+MAX_LISTED = 100
+_NEEDS_VALUE = ("above_value", "above_equity_share")
+_ONE_HUNDRED = Decimal(100)
+
+
+def _known_currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise PydanticCustomError("currency", "Must be a currency code of ISO 4217, such as USD.")
+    return value
+
+
+def _at_most_one(value: Decimal) -> Decimal:
+    if value > 1:
+        raise PydanticCustomError("amount", "Must be at most 1, which is all of the size.")
+    return value
+
+
+def _below_everything(value: Decimal) -> Decimal:
+    if value >= 10_000:
+        raise PydanticCustomError("amount", "Must be below 10,000 basis points.")
+    return value
+
+
+def _percentage(value: Decimal) -> Decimal:
+    if value > _ONE_HUNDRED:
+        raise PydanticCustomError("amount", "Must be at most 100 percent.")
+    return value
+
+
+def _session_word(value: object) -> object:
+    """Return the stored word for false, true or a word in any case."""
+    if isinstance(value, bool):
+        return "hold" if value else "off"
+    return lower_case(value)
+
+
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_known_currency)]
+Sessions = Annotated[
+    Literal["off", "hold", "deny"],
+    BeforeValidator(_session_word, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
+]
+CostMarket = Annotated[Literal["IN", "US"], BeforeValidator(capitals)]
+_COVERED = {
+    "IN": {Schedule.NONE, Schedule.ZERODHA},
+    "US": {Schedule.NONE, Schedule.US_EQUITY, Schedule.IBKR_FIXED},
+}
+
+
+class ApprovalIn(BaseModel):
+    """Which orders of a portfolio need the approval of another person."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Annotated[
+        Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(lower_case)
+    ] = Field(description="Which orders need approval; orders that close positions never do")
+    value: PositiveAmount | None = Field(
+        None,
+        description="`above_value`: in the portfolio's currency; `above_equity_share`: in percent of equity",
+        examples=["50000"],
+    )
+    instruments: list[Symbol] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_LISTED,
+        description="`instruments`: the symbols",
+        examples=[["TSLA"]],
+    )
+    approvers: list[Label] = Field(
+        min_length=1,
+        max_length=MAX_LISTED,
+        description="Users, by e-mail address or Slack identity, and roles such as `role:risk`",
+        examples=[["role:risk", "slack:T0123:U0123"]],
+    )
+    expires_minutes: int = Field(
+        30, ge=1, le=10_080, strict=True, description="After this time the order expires", examples=[30]
+    )
+    max_move_percent: Annotated[Amount, AfterValidator(_percentage)] = Field(
+        Decimal(1),
+        description="How far the price may move until the approval, in percent",
+        examples=["1"],
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_mode(self) -> "ApprovalIn":
+        if (self.mode in _NEEDS_VALUE) != (self.value is not None):
+            message = f"Give `value` with the modes {' and '.join(_NEEDS_VALUE)}, and only with them."
+            raise PydanticCustomError("approval", "{message}", {"message": message, "field": "value"})
+        if (self.mode == "instruments") != (self.instruments is not None):
+            message = "Give `instruments` with the mode instruments, and only with it."
+            raise PydanticCustomError("approval", "{message}", {"message": message, "field": "instruments"})
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """Return the policy as it is stored and shown."""
+        return {
+            "mode": self.mode,
+            "value": None if self.value is None else f"{self.value:f}",
+            "instruments": self.instruments or [],
+            "approvers": self.approvers,
+            "expires_minutes": self.expires_minutes,
+            "max_move_percent": f"{self.max_move_percent:f}",
+        }
+
+
+class SettingsIn(BaseModel):
+    """The settings of a portfolio. Each applies to later orders and trades."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cost_schedule: CostSchedule | None = Field(
+        None, description="Charges its trades in all markets that the schedule covers", examples=["us_equity"]
+    )
+    cost_schedules: dict[CostMarket, CostSchedule] | None = Field(
+        None,
+        max_length=2,
+        description="Instead of `cost_schedule`: schedules by market, IN or US. Others are charged nothing",
+        examples=[{"IN": "zerodha", "US": "us_equity"}],
+    )
+    calendar: Annotated[Market, BeforeValidator(capitals)] | None = Field(
+        None, description="The market whose sessions define its days; null: days of UTC", examples=["XNYS"]
+    )
+    enforce_sessions: Sessions | None = Field(
+        None,
+        description="Orders outside their sessions are accepted (false), held until the open (`hold`, true) "
+        "or denied (`deny`)",
+        examples=["hold"],
+    )
+    approval: ApprovalIn | None = Field(None, description="Which orders need approval; null: none")
+    participation: Annotated[PositiveAmount, AfterValidator(_at_most_one)] | None = Field(
+        None,
+        description="The share of a quote's size that its orders fill at most; null: PAPER_PARTICIPATION",
+        examples=["0.1"],
+    )
+    slippage: Annotated[Amount, AfterValidator(_below_everything)] | None = Field(
+        None,
+        description="How much worse than the quote its market orders fill, in basis points; "
+        "null: PAPER_SLIPPAGE",
+        examples=["5"],
+    )
+    broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
+        None, description="Where its orders go: the paper market", examples=["paper"]
+    )
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_schedule(self) -> "SettingsIn":
+        if self.cost_schedule is not None and self.cost_schedules is not None:
+            message = "Give either `cost_schedule` or `cost_schedules`."
+            raise PydanticCustomError("schedules", message, {"field": "cost_schedules"})
+        for market, schedule in (self.cost_schedules or {}).items():
+            if schedule not in _COVERED[market]:
+                message = f"The schedule {schedule} does not cover the market {market}."
+                raise PydanticCustomError(
+                    "schedules", "{message}", {"message": message, "field": "cost_schedules"}
+                )
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that the request names, by column, as they are stored."""
+        found = {
+            name: _COLUMN_OF[name](getattr(self, name)) for name in self.model_fields_set & _COLUMN_OF.keys()
+        }
+        if found.get("cost_schedules") is not None:
+            found["cost_schedule"] = NO_SCHEDULE
+        elif found.get("cost_schedule") is not None:
+            found["cost_schedules"] = None
+        return {name: value for name, value in found.items() if value is not None or name not in _NEVER_NULL}
+
+
+_NEVER_NULL = ("cost_schedule", "enforce_sessions")
+_COLUMN_OF: dict[str, Any] = {
+    "cost_schedule": lambda value: None if value is None else value.value,
+    "cost_schedules": lambda value: (
+        value and format_json({market: schedule.value for market, schedule in value.items()})
+    ),
+    "calendar": lambda value: None if value is None else value.value,
+    "enforce_sessions": lambda value: value,
+    "approval": lambda value: format_json(None if value is None else value.facts()),
+    "participation": lambda value: None if value is None else fixed(value),
+    "slippage": lambda value: None if value is None else fixed(value),
+}
+
+
+class PortfolioIn(SettingsIn):
+    """A paper portfolio to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PortfolioName = Field(description="Unique in the tenant, in any case", examples=["Growth"])
+    base_currency: Currency = Field(
+        "USD", description="ISO 4217 code of its cash, cost and P&L", examples=["USD"]
+    )
+    opening_cash: OpeningCash | None = Field(
+        None,
+        description="Its first cash, in `base_currency`; null: the tenant's `default_opening_cash`",
+        examples=["1000000.00"],
+    )
+
+
+class PortfolioPatch(SettingsIn):
+    """What to change in a portfolio; what is not named stays.
+
+    A trade reported under the old name makes a new portfolio. Settings apply to later orders and reported
+    trades; earlier orders keep their cost schedule. null removes a setting.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {"cash": "Use `POST /portfolios/{name}/cash`."}
+
+    name: PortfolioName | None = Field(None, description="Its new name", examples=["Growth and Income"])
+    base_currency: Currency | None = Field(
+        None, description="Cannot change: only the present one is accepted", examples=["USD"]
+    )
+    opening_cash: OpeningCash | None = Field(
+        None, description="Cannot change: only the present one is accepted", examples=["1000000.00"]
+    )
+
+    @model_validator(mode="after")
+    def _has_a_change(self) -> "PortfolioPatch":
+        if self.name is None and not (self.model_fields_set - {"name"}):
+            message = "Give `name` or a setting to change, such as `cost_schedule`."
+            raise PydanticCustomError("change", message, {"field": "name"})
+        return self

@@ -1,0 +1,114 @@
+"""The rows of the cash ledger: what moved a portfolio's cash and is not a trade."""
+
+import hashlib
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+import orjson
+
+from app.money import ZERO, money_text
+
+CASH_HASH_VERSION = 1
+
+
+class CashKind(StrEnum):
+    """The kind of a cash movement. Opening cash and trades are rows of other tables."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    TRANSFER_IN = "transfer_in"
+    TRANSFER_OUT = "transfer_out"
+    CHARGES = "charges"
+    DP_CHARGES = "dp_charges"
+    DIVIDEND = "dividend"
+    WITHHOLDING = "withholding"
+    INTEREST = "interest"
+    BORROW = "borrow"
+    ADJUSTMENT = "adjustment"
+
+
+FLOWS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.TRANSFER_IN, CashKind.TRANSFER_OUT})
+_CHARGES = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
+_INCOMING = frozenset({CashKind.DEPOSIT, CashKind.TRANSFER_IN})
+_OUTGOING = frozenset({CashKind.WITHDRAWAL, CashKind.TRANSFER_OUT, *_CHARGES, CashKind.WITHHOLDING})
+
+
+class CashRow(NamedTuple):
+    """A row of the cash ledger in the form that is stored and hashed.
+
+    `amount` has the sign of its effect on the cash, in the portfolio's `currency`. `trade_sequence` is the
+    number of ledger rows before it, which places it among the trades. `counterpart_id` is the other portfolio
+    of a transfer, `day` the local date (YYYY-MM-DD) that the row is about. The order of the fields is part of
+    the hash.
+    """
+
+    tenant_id: int
+    portfolio_id: int
+    sequence: int
+    kind: str
+    amount: str
+    currency: str
+    balance_after: str
+    trade_sequence: int
+    counterpart_id: int | None
+    symbol: str | None
+    day: str | None
+    reason: str | None
+    source: str
+    actor: str | None
+    request_id: str | None
+    idempotency_key: str | None
+    created_at: str
+    hash_version: int
+    hash: str
+
+
+CASH_COLUMNS = CashRow._fields
+
+
+def hash_cash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
+    """Return the hash of a row: SHA-256 of the predecessor's hash and the JSON array of the other fields."""
+    return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
+
+
+def signed_amount(kind: CashKind, amount: Decimal) -> Decimal:
+    """Return a positive amount with the sign of its effect on the cash."""
+    return -amount if kind in _OUTGOING else amount
+
+
+def has_the_sign_of_its_kind(kind: str, amount: Decimal) -> bool:
+    """Return whether a signed amount can be of that kind. Some kinds may have either sign."""
+    if kind in _INCOMING:
+        return amount > ZERO
+    return amount < ZERO if kind in _OUTGOING else amount != ZERO
+
+
+def moved_amount(kind: str, amount: Decimal) -> Decimal:
+    """Return what the row adds to the portfolio's moved cash: its amount, zero for charges."""
+    return ZERO if kind in _CHARGES else amount
+
+
+def build_cash_payload(row: CashRow, portfolio_name: str) -> str:
+    """Return the payload of the row's event as JSON. Fields that do not apply are left out."""
+    facts = {
+        "portfolio_id": row.portfolio_id,
+        "portfolio_name": portfolio_name,
+        "sequence": row.sequence,
+        "kind": row.kind,
+        "amount": money_text(row.amount),
+        "currency": row.currency,
+        "balance": money_text(row.balance_after),
+        "counterpart_id": row.counterpart_id,
+        "symbol": row.symbol,
+        "day": row.day,
+        "reason": row.reason,
+        "actor": row.actor,
+    }
+    return orjson.dumps({name: value for name, value in facts.items() if value is not None}).decode()
+
+
+def build_cash_row(values: tuple[str | int | None, ...], predecessor: str) -> CashRow:
+    """Return the row of the values before `hash_version`, with its hash."""
+    fields = (*values, CASH_HASH_VERSION)
+    return CashRow._make((*fields, hash_cash(fields, predecessor)))

@@ -1,0 +1,55 @@
+"""The settings of a portfolio as they are stored, shown and audited."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+NO_SCHEDULE = "none"
+SESSIONS_OFF = "off"
+AUDITED_AS_JSON = ("cost_schedules", "approval")
+
+
+class PortfolioSettings(NamedTuple):
+    """The settings in the form of their columns: see `ledger.models.Portfolio`.
+
+    `participation` and `slippage` are canonical amounts.
+    """
+
+    cost_schedule: str = NO_SCHEDULE
+    cost_schedules: str | None = None
+    calendar: str | None = None
+    enforce_sessions: str = SESSIONS_OFF
+    approval: str | None = None
+    participation: str | None = None
+    slippage: str | None = None
+
+
+DEFAULT_SETTINGS = PortfolioSettings()
+
+
+def format_json(value: Mapping[str, Any] | None) -> str | None:
+    """Return the text of an object as it is stored, None for none."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None
+
+
+def audited_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, by column, as audit entries have them: objects instead of JSON text.
+
+    Raises ValueError where a text is not JSON.
+    """
+    return {
+        name: orjson.loads(value) if name in AUDITED_AS_JSON and value is not None else value
+        for name, value in values.items()
+    }
+
+
+def schedule_for(schedule: str, schedules: str | None, market: str | None) -> str:
+    """Return the cost schedule of a portfolio for a market code, such as IN.
+
+    `schedules` take the place of `schedule`. A market that they do not name is charged nothing.
+    """
+    if schedules is None:
+        return schedule
+    found: dict[str, str] = orjson.loads(schedules)
+    return found.get(market or "", NO_SCHEDULE)

@@ -1,0 +1,195 @@
+"""Move cash in and out of portfolios, and list what moved it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.ids import TradeIds
+from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
+from app.ledger.queries import books as book_queries
+from app.ledger.queries import cash as queries
+from app.ledger.queries.cash import CashPosition, TradeCash
+from app.ledger.rules.cash import CashKind, CashRow, signed_amount
+from app.ledger.service.books import Books, CashEntry, PortfolioState
+from app.ledger.service.commands import Origin
+from app.money import fixed, money_text
+from app.text import name_key
+
+
+class PortfolioCash(NamedTuple):
+    """The cash of a portfolio in its currency."""
+
+    tenant_id: int
+    portfolio_id: int
+    base_currency: str
+    cash: Decimal
+
+
+BuyingPowers = Callable[[Connection, Sequence[PortfolioCash], datetime], dict[int, Decimal]]
+"""Return the buying power by portfolio id. The orders package provides it."""
+
+
+class CashMove(NamedTuple):
+    """A movement of cash on request. `amount` is positive and in `currency`.
+
+    `kind` is deposit, withdrawal or transfer. Only a transfer has `to_portfolio`.
+    """
+
+    portfolio: str
+    kind: str
+    amount: Decimal
+    currency: str
+    to_portfolio: str | None
+    reason: str
+
+
+class CashListItem(NamedTuple):
+    """A row of a portfolio's cash: a movement, a trade, or the opening cash (neither)."""
+
+    position: CashPosition
+    movement: CashRow | None = None
+    trade: TradeCash | None = None
+
+
+def move_cash(
+    connection: Connection,
+    context: OperationContext,
+    move: CashMove,
+    buying_powers: BuyingPowers,
+    now: datetime,
+) -> Change:
+    """Deposit, withdraw or transfer cash under the locks of its portfolios.
+
+    Raises NoSuchPortfolio for what the caller may not see, InvalidCashMovement, NotEnoughCash where the
+    buying power does not cover it, and BookIsFull.
+    """
+    books = Books(connection, TradeIds())
+    tenant_id = context.caller.tenant_id
+    ids = _find_portfolios(connection, context, move)
+    books.lock((tenant_id, found) for found in ids)
+    portfolios = [books.portfolio(tenant_id, found) for found in ids]
+    for portfolio, field in zip(portfolios, ("currency", "to_portfolio"), strict=False):
+        if portfolio.base_currency != move.currency:
+            raise InvalidCashMovement(
+                field, f"The portfolio {portfolio.name!r} is in {portfolio.base_currency}."
+            )
+    if move.kind != CashKind.DEPOSIT:
+        _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
+    origin = _origin(context, now)
+    rows = [
+        books.append_cash(portfolio, origin, entry)
+        for portfolio, entry in zip(portfolios, _entries(move, ids), strict=True)
+    ]
+    books.flush()
+    entries = [
+        context.entry(now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _audited(row))
+        for portfolio, row in zip(portfolios, rows, strict=True)
+    ]
+    names = {portfolio.id: portfolio.name for portfolio in portfolios}
+    return Change(serialize_movement(rows[0], names), entries, 201)
+
+
+def list_cash(
+    connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
+) -> list[CashListItem]:
+    """Return the newest cash rows of a portfolio, newest first; the opening cash is the last.
+
+    `before` is the position of the last row seen.
+    """
+    place = (tenant_id, portfolio_id)
+    movements = queries.list_movements_before(connection, *place, before, limit)
+    trades = queries.list_trades_before(connection, *place, before, limit)
+    found = [CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements]
+    found += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
+    if before != CashPosition(0, 0):
+        found.append(CashListItem(CashPosition(0, 0)))
+    return sorted(found, key=lambda item: item.position, reverse=True)[:limit]
+
+
+def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
+    """Return the response of a movement. `names` are those of portfolios that the caller may see, by id."""
+    return {
+        "kind": row.kind,
+        "amount": money_text(row.amount),
+        "currency": row.currency,
+        "balance": money_text(row.balance_after),
+        "charges": None,
+        "trade_id": None,
+        "symbol": row.symbol,
+        "counterpart": names.get(row.counterpart_id or 0),
+        "reason": row.reason,
+        "source": row.source,
+        "actor": row.actor,
+        "request_id": row.request_id,
+        "idempotency_key": row.idempotency_key,
+        "settles_on": row.created_at[:10],
+        "is_settled": True,
+        "created_at": row.created_at,
+    }
+
+
+def _find_portfolios(connection: Connection, context: OperationContext, move: CashMove) -> list[int]:
+    """Return the ids of the portfolio and of the one that a transfer goes to."""
+    caller = context.caller
+    names = [move.portfolio, *([] if move.to_portfolio is None else [move.to_portfolio])]
+    keys = [(caller.tenant_id, name_key(name)) for name in names]
+    if len(set(keys)) < len(keys):
+        raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
+    found = book_queries.portfolio_ids(connection, [key for key in keys if caller.sees(key[1])])
+    if keys[0] not in found:
+        raise NoSuchPortfolio(move.portfolio)
+    if keys[-1] not in found:
+        raise InvalidCashMovement("to_portfolio", f"There is no portfolio {move.to_portfolio!r}.")
+    return [found[key] for key in keys]
+
+
+def _entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:
+    if move.kind != "transfer":
+        kind = CashKind(move.kind)
+        return [CashEntry(kind, signed_amount(kind, move.amount), move.reason)]
+    source, target = ids
+    return [
+        CashEntry(CashKind.TRANSFER_OUT, -move.amount, move.reason, target),
+        CashEntry(CashKind.TRANSFER_IN, move.amount, move.reason, source),
+    ]
+
+
+def _require_buying_power(
+    connection: Connection,
+    portfolio: PortfolioState,
+    amount: Decimal,
+    buying_powers: BuyingPowers,
+    now: datetime,
+) -> None:
+    cash = PortfolioCash(portfolio.tenant_id, portfolio.id, portfolio.base_currency, portfolio.cash)
+    free = buying_powers(connection, [cash], now)[portfolio.id]
+    if amount > free:
+        raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(free)))
+
+
+def _origin(context: OperationContext, now: datetime) -> Origin:
+    caller = context.caller
+    return Origin(
+        tenant_id=caller.tenant_id,
+        source=caller.name,
+        user_id=None,
+        at=now,
+        idempotency_key=context.key,
+        request_hash=None,
+        actor=caller.person,
+        request_id=context.request_id,
+    )
+
+
+def _audited(row: CashRow) -> dict[str, Any]:
+    return {
+        "amount": money_text(row.amount),
+        "currency": row.currency,
+        "balance": money_text(row.balance_after),
+        "sequence": row.sequence,
+        "reason": row.reason,
+    }

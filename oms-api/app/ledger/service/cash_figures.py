@@ -1,0 +1,42 @@
+"""The cash figures of portfolios: what they can spend, and what is settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.ledger.queries.reading import Book
+from app.ledger.service.cash import BuyingPowers, PortfolioCash
+from app.ledger.service.settlement import Settlements
+
+
+class CashFigures(NamedTuple):
+    """Amounts in the portfolio's currency. `unsettled` is what later settlements add to the settled cash."""
+
+    buying_power: Decimal
+    settled: Decimal
+    unsettled: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CashReader:
+    """Reads cash figures. One instance serves a process."""
+
+    settlements: Settlements
+    buying_powers: BuyingPowers
+
+    def read(
+        self, connection: Connection, tenant_id: int, books: Sequence[Book], at: datetime
+    ) -> dict[int, CashFigures]:
+        """Return the figures of a tenant's portfolios, by portfolio id."""
+        cash = [PortfolioCash(tenant_id, book.id, book.base_currency, Decimal(book.cash)) for book in books]
+        powers = self.buying_powers(connection, cash, at) if cash else {}
+        return {
+            book.id: CashFigures(
+                powers[book.id], *self.settlements.total_cash(connection, tenant_id, book, at)
+            )
+            for book in books
+        }

@@ -1,0 +1,117 @@
+"""Read the cash of a portfolio with the rows that moved it."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from app.identity.rules.access import Caller
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument
+from app.ledger.errors import NoSuchPortfolio
+from app.ledger.queries import reading
+from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
+from app.ledger.queries.reading import Book
+from app.ledger.service.cash import CashListItem, list_cash, serialize_movement
+from app.ledger.service.cash_figures import CashFigures, CashReader
+from app.ledger.service.settlement import Settlements
+from app.money import money_text
+from app.text import name_key
+
+
+class CashStatement(NamedTuple):
+    """The figures of a portfolio and its rows as responses, newest first, each with its position."""
+
+    book: Book
+    figures: CashFigures
+    rows: list[tuple[CashPosition, dict[str, Any]]]
+
+
+def read_cash_statement(
+    connection: Connection,
+    caller: Caller,
+    name: str,
+    page: tuple[CashPosition | None, int],
+    reader: CashReader,
+    at: datetime,
+) -> CashStatement:
+    """Return a portfolio's cash. `page` is the position of the last row seen, and the number of rows.
+
+    Raises NoSuchPortfolio, also for one that the caller may not see.
+    """
+    tenant_id, key = caller.tenant_id, name_key(name)
+    found = reading.find_books(connection, tenant_id, [key])
+    if key not in found or not caller.sees(key):
+        raise NoSuchPortfolio(name)
+    book = found[key][0]
+    items = list_cash(connection, tenant_id, book.id, *page)
+    figures = reader.read(connection, tenant_id, [book], at)[book.id]
+    return CashStatement(book, figures, _serialize(connection, caller, book, items, reader.settlements, at))
+
+
+def _serialize(
+    connection: Connection,
+    caller: Caller,
+    book: Book,
+    items: list[CashListItem],
+    settlements: Settlements,
+    at: datetime,
+) -> list[tuple[CashPosition, dict[str, Any]]]:
+    tenant_id = caller.tenant_id
+    ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
+    named = find_portfolio_names(connection, tenant_id, ids)
+    visible = {found: name for found, (name, key) in named.items() if caller.sees(key)}
+    symbols = {(tenant_id, item.trade.symbol) for item in items if item.trade}
+    instruments = find_instruments(connection, sorted(symbols))
+    rows = []
+    for item in items:
+        if item.movement is not None:
+            row = serialize_movement(item.movement, visible)
+        elif item.trade is not None:
+            row = _serialize_trade(
+                item.trade, book, instruments[tenant_id, item.trade.symbol], settlements, at
+            )
+        else:
+            row = _serialize_opening(book, find_portfolio_creation(connection, tenant_id, book.id))
+        rows.append((item.position, row))
+    return rows
+
+
+def _serialize_trade(
+    trade: TradeCash, book: Book, instrument: Instrument, settlements: Settlements, at: datetime
+) -> dict[str, Any]:
+    market = settlements.find_market(instrument, book)
+    day = settlements.settles_on(market, datetime.fromisoformat(trade.executed_at))
+    return {
+        "kind": "trade",
+        "amount": money_text(trade.cash_delta),
+        "currency": book.base_currency,
+        "balance": money_text(trade.cash_after),
+        "charges": money_text(trade.charges),
+        "trade_id": trade.trade_id,
+        "symbol": trade.symbol,
+        "counterpart": None,
+        "reason": trade.reason,
+        "source": trade.source,
+        "actor": trade.actor,
+        "request_id": trade.request_id,
+        "idempotency_key": trade.idempotency_key,
+        "settles_on": None if day is None else day.isoformat(),
+        "is_settled": settlements.is_settled(market, day, at),
+        "created_at": trade.created_at,
+    }
+
+
+def _serialize_opening(book: Book, created_at: str) -> dict[str, Any]:
+    names = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
+    return {
+        "kind": "opening",
+        "amount": money_text(book.opening_cash),
+        "currency": book.base_currency,
+        "balance": money_text(book.opening_cash),
+        **dict.fromkeys(names),
+        "idempotency_key": None,
+        "settles_on": created_at[:10],
+        "is_settled": True,
+        "created_at": created_at,
+    }

@@ -1,0 +1,52 @@
+"""Book the depository (DP) charge of delivery sales: once per scrip and day, a cash movement of its own."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.booking import ChargedTrade
+from app.costs.rules.charges import find_dp_charge
+from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.values import OrderTerms, Schedule
+from app.costs.service import load_rates
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.cash import CashKind
+from app.ledger.service.books import Books, CashEntry, PortfolioState
+from app.ledger.service.commands import Origin
+from app.money import ZERO, product
+
+
+def book_dp_charge(
+    books: Books, portfolio: PortfolioState, origin: Origin, symbol: str, trade: ChargedTrade, held: Position
+) -> None:
+    """Book the charge of a sale, unless it has none or the scrip and day were charged before.
+
+    `held` is the position before the sale. One that was opened on the same day is not delivered: Zerodha
+    charges it as intraday.
+    """
+    market = MARKETS.get(trade.exchange)
+    if trade.schedule != Schedule.ZERODHA or trade.side != "SELL" or held.quantity <= 0:
+        return
+    if market is None or market.currency != trade.currency:
+        return
+    on = find_trading_day(trade.exchange, trade.at)
+    terms = OrderTerms(Schedule.ZERODHA, trade.exchange, trade.side, on, trade.product or None)
+    amount = _find_charge(terms)
+    opened_at = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
+    is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == on
+    if not amount or is_intraday:
+        return
+    if books.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, on.isoformat()):
+        return
+    amount = amount if trade.rate is None else product(amount, trade.rate)
+    reason = f"DP charge of {symbol} on {on.isoformat()}"
+    entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=on.isoformat())
+    books.append_cash(portfolio, origin, entry)
+
+
+def _find_charge(terms: OrderTerms) -> Decimal:
+    """Return the charge of the sale; zero where its rate is not known, as in estimates."""
+    try:
+        return find_dp_charge(terms, load_rates())
+    except RateUnknown:
+        return ZERO

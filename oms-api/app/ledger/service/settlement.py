@@ -1,0 +1,126 @@
+"""Which cash is settled: trades settle on the day that the cycle of their market says."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.values import DayKind, Market, Segment
+from app.calendars.service import Calendars
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument
+from app.ledger.queries import reading
+from app.ledger.queries.cash import TradeCash, list_trades_after
+from app.ledger.queries.reading import Book
+from app.ledger.rules.settlement import CashTotals, SettlementTerms, find_market, local_date
+from app.money import ZERO
+
+_LONGEST_CYCLE = timedelta(days=10)  # from a trade to the next session, over all holidays
+_MAX_CACHED = 5_000  # portfolios
+_TEN_MINUTES = 15  # characters of an instant; every local day begins at a full half-hour
+_NO_AMOUNTS: MappingProxyType[tuple[str, str], Decimal] = MappingProxyType({})
+
+
+class _RecentTrades(NamedTuple):
+    """The cash of a portfolio's newest trades up to `sequence`, whose hash is `hash`.
+
+    `amounts` are sums by symbol and by the ten minutes in which trades were executed.
+    """
+
+    sequence: int
+    hash: str
+    amounts: MappingProxyType[tuple[str, str], Decimal]
+
+
+class Settlements:
+    """Computes settled cash. One instance serves a process.
+
+    It caches the newest trades of portfolios and reads only those recorded since. The cached ones are current
+    while the row that they end with has the same hash, because the ledger is append-only.
+    """
+
+    def __init__(self, calendars: Calendars) -> None:
+        self._calendars = calendars
+        self._recent: dict[tuple[int, int], _RecentTrades] = {}
+
+    def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
+        """Return the settled and the unsettled cash of a portfolio."""
+        amounts = self._load_amounts(connection, tenant_id, book, now)
+        instruments = find_instruments(connection, sorted({(tenant_id, symbol) for symbol, _ in amounts}))
+        unsettled = ZERO
+        for (symbol, minutes), amount in amounts.items():
+            executed_at = datetime.fromisoformat(f"{minutes}0:00Z")
+            market = self.find_market(instruments[tenant_id, symbol], book)
+            if not self.is_settled(market, self.settles_on(market, executed_at), now):
+                unsettled += amount
+        return CashTotals(Decimal(book.cash) - unsettled, unsettled)
+
+    def find_market(self, instrument: Instrument, book: Book) -> Market:
+        """Return the market whose cycle settles trades of the instrument in the portfolio."""
+        currency = instrument.currency if instrument.is_listed else book.base_currency
+        return find_market(
+            SettlementTerms(instrument.exchange, instrument.asset_class, currency, book.calendar)
+        )
+
+    def settles_on(self, market: Market, executed_at: datetime) -> date | None:
+        """Return the day that settles a trade: the first session day after its own, for crypto its own.
+
+        None where the sessions are not known.
+        """
+        day = local_date(market, executed_at)
+        if market is Market.CRYPTO:
+            return day
+        try:
+            days = self._calendars.list_days(
+                market, Segment.SHARES, day + timedelta(days=1), day + _LONGEST_CYCLE
+            )
+        except SessionsUnknown:
+            return None
+        return next((one.date for one in days if one.kind is not DayKind.HOLIDAY), None)
+
+    def is_settled(self, market: Market, day: date | None, now: datetime) -> bool:
+        """Return whether a settlement date has come. An unknown one has not."""
+        return day is not None and day <= local_date(market, now)
+
+    def _load_amounts(
+        self, connection: Connection, tenant_id: int, book: Book, now: datetime
+    ) -> MappingProxyType[tuple[str, str], Decimal]:
+        """Return the amounts of trades that may be unsettled."""
+        if not book.last_sequence:
+            return _NO_AMOUNTS
+        key = (tenant_id, book.id)
+        cached = self._recent.get(key)
+        if cached is None or (cached.sequence, cached.hash) != (book.last_sequence, book.last_hash):
+            cached = self._read(connection, tenant_id, book, now, cached)
+            if len(self._recent) >= _MAX_CACHED:
+                self._recent.clear()
+            self._recent[key] = cached
+        first = (now - _LONGEST_CYCLE).isoformat()[:_TEN_MINUTES]
+        return MappingProxyType(
+            {bucket: amount for bucket, amount in cached.amounts.items() if bucket[1] >= first}
+        )
+
+    def _read(
+        self, connection: Connection, tenant_id: int, book: Book, now: datetime, cached: _RecentTrades | None
+    ) -> _RecentTrades:
+        """Read the trades after the cached ones, or all recent ones if those are not of this ledger."""
+        if cached is not None and cached.sequence < book.last_sequence:
+            rows = list_trades_after(connection, tenant_id, book.id, cached.sequence)
+            if rows and (rows[0].sequence, rows[0].hash) == (cached.sequence, cached.hash):
+                return _add(rows[1:], cached)
+        first = reading.sequence_at(connection, tenant_id, book, now - _LONGEST_CYCLE) + 1
+        rows = list_trades_after(connection, tenant_id, book.id, first)
+        return _add(rows, _RecentTrades(book.last_sequence, book.last_hash, _NO_AMOUNTS))
+
+
+def _add(rows: list[TradeCash], cached: _RecentTrades) -> _RecentTrades:
+    if not rows:
+        return cached
+    amounts = dict(cached.amounts)
+    for row in rows:
+        bucket = (row.symbol, row.executed_at[:_TEN_MINUTES])
+        amounts[bucket] = amounts.get(bucket, ZERO) + Decimal(row.cash_delta)
+    return _RecentTrades(rows[-1].sequence, rows[-1].hash, MappingProxyType(amounts))

@@ -1,0 +1,146 @@
+"""Rules of trading sessions for orders: when an order may trade, when it waits, and when it ends."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.calendars import Calendar, ContinuousCalendar
+from app.calendars.rules.values import Session
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce, format_instant
+
+# An OPG order takes the first price that arrives within this time after the open.
+OPENING = timedelta(minutes=5)
+AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_ENDS_AT_CLOSE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
+_NEVER_DENIED = EXITS | {Role.CLOSING, Role.FOLLOWER}
+
+
+class Enforcement(StrEnum):
+    """What happens to an order outside its session: nothing, it waits for the open, or it is denied."""
+
+    OFF = "off"
+    HOLD = "hold"
+    DENY = "deny"
+
+
+class SessionCalendars(NamedTuple):
+    """The calendar that an order follows. `extended` is that of its market's extended hours, if any."""
+
+    regular: Calendar
+    extended: Calendar | None = None
+
+    def get_calendar(self, order: Order) -> Calendar:
+        """Return the calendar of the order: extended hours apply to LIMIT orders that ask for them."""
+        if order.extended_hours and order.type is OrderType.LIMIT and order.time_in_force not in AT_AUCTION:
+            return self.extended or self.regular
+        return self.regular
+
+
+class Hold(NamedTuple):
+    """Why an order waits for its session. `opens_at` is None where the tables do not tell it."""
+
+    reason: str
+    opens_at: str | None
+
+
+def get_enforcement(portfolio: str, environment: str, kind: str) -> Enforcement:
+    """Return how sessions are enforced: the portfolio's setting, else the environment's.
+
+    A live portfolio holds orders where neither sets anything.
+    """
+    for setting in (portfolio, environment):
+        if setting != Enforcement.OFF:
+            return Enforcement(setting)
+    return Enforcement.HOLD if kind == "live" else Enforcement.OFF
+
+
+def has_auctions(calendar: Calendar | None) -> bool:
+    """Return whether the market opens and closes, so that OPG and CLS orders are possible."""
+    return calendar is not None and not isinstance(calendar, ContinuousCalendar)
+
+
+def find_hold(order: Order, calendar: Calendar, at: str) -> Hold | None:
+    """Return why the order must wait at `at`, None if it may go to the market.
+
+    An OPG order waits for the open that its end belongs to.
+    """
+    instant = datetime.fromisoformat(at)
+    if order.time_in_force is TimeInForce.OPG and order.ends_at is not None:
+        opens = datetime.fromisoformat(order.ends_at) - OPENING
+        return None if instant >= opens else _hold(opens)
+    try:
+        if calendar.session_at(instant) is not None:
+            return None
+    except SessionsUnknown as unknown:
+        return Hold(unknown.detail, None)
+    return find_next_open(calendar, instant)
+
+
+def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
+    """Return the wait until the next open."""
+    try:
+        return _hold(calendar.next_open(instant))
+    except SessionsUnknown:
+        return Hold("The market is closed, and its next session is not known.", None)
+
+
+def find_session_end(order: Order, calendar: Calendar, at: str) -> str | None:
+    """Return the instant at which an order placed at `at` ends. Only DAY, OPG and CLS follow the session.
+
+    Raise SessionsUnknown.
+    """
+    instant = datetime.fromisoformat(at)
+    if order.time_in_force is TimeInForce.OPG:
+        return format_instant(calendar.next_open(instant) + OPENING)
+    if order.time_in_force in _ENDS_AT_CLOSE:
+        return format_instant(calendar.session_from(instant).close)
+    return order.ends_at
+
+
+def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
+    """Return whether the order may fill at a quote of that time: OPG needs one of the session itself.
+
+    A CLS order takes none: it is matched when it ends.
+    """
+    if order.time_in_force is TimeInForce.CLS:
+        return False
+    if order.time_in_force is not TimeInForce.OPG:
+        return True
+    session = calendar.session_at(quoted_at)
+    return (
+        session is not None
+        and order.ends_at is not None
+        and format_instant(session.open + OPENING) == order.ends_at
+    )
+
+
+def is_closing_price(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
+    """Return whether a quote of that time is the last of the session that the order's end closes."""
+    session = _find_session(calendar, quoted_at)
+    return session is not None and format_instant(session.close) == order.ends_at
+
+
+def is_deniable(order: Order) -> bool:
+    """Return whether a closed session may deny the order.
+
+    Exits, closes and followers wait instead, and an OPG order always does.
+    """
+    return order.role not in _NEVER_DENIED and order.time_in_force is not TimeInForce.OPG
+
+
+def waits_for_session(order: Order) -> bool:
+    """Return whether a held order waits for its session, not for another order of its group."""
+    return order.status is Status.HELD and order.parent_id is None
+
+
+def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
+    try:
+        return calendar.session_at(instant)
+    except SessionsUnknown:
+        return None
+
+
+def _hold(opens: datetime) -> Hold:
+    return Hold(f"The market opens at {format_instant(opens)}.", format_instant(opens))

@@ -1,0 +1,109 @@
+"""Compute the buying power of portfolios outside the writer, for the ledger's routes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument
+from app.ledger.queries.books import position_of, positions_in
+from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
+from app.ledger.service.cash import PortfolioCash
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.money import ZERO
+from app.orders.queries.book import open_orders
+from app.orders.rules.values import Order
+from app.orders.service.currency_conversion import rate_of_cost
+from app.orders.service.exposure import mark_of, prices_of, working_of
+from app.risk.rules.checks.buying_power import compute_buying_power
+from app.risk.rules.exposure import build_symbol_book, totals_of
+from app.risk.rules.values import SymbolBook
+
+_Key = tuple[int, str, str]  # portfolio id, symbol, product
+
+
+class BuyingPowerReader:
+    """Reads the buying power of portfolios at current prices. One instance serves a process."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def __call__(
+        self, connection: Connection, portfolios: Sequence[PortfolioCash], at: datetime
+    ) -> dict[int, Decimal]:
+        """Return the buying power of portfolios of one tenant, by portfolio id."""
+        held, orders = _load(connection, portfolios)
+        books: dict[int, list[SymbolBook]] = {}
+        if held or orders:
+            books = self._build_books(connection, portfolios, held, orders, at)
+        return {
+            one.portfolio_id: compute_buying_power(one.cash, totals_of(books.get(one.portfolio_id, ())))
+            for one in portfolios
+        }
+
+    def _build_books(
+        self,
+        connection: Connection,
+        portfolios: Sequence[PortfolioCash],
+        held: dict[_Key, Position],
+        orders: dict[_Key, list[Order]],
+        at: datetime,
+    ) -> dict[int, list[SymbolBook]]:
+        tenant_id = portfolios[0].tenant_id
+        bases = {one.portfolio_id: one.base_currency for one in portfolios}
+        symbols = sorted({(tenant_id, key[1]) for key in (*held, *orders)})
+        instruments = find_instruments(connection, symbols)
+        currencies = {
+            key: _currency(held.get(key, FLAT), instruments[tenant_id, key[1]], bases[key[0]])
+            for key in {*held, *orders}
+        }
+        pairs = {
+            (tenant_id, pair)
+            for key, currency in currencies.items()
+            if currency is not None
+            for pair in list_pairs(currency, bases[key[0]])
+        }
+        quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
+        by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
+        books: dict[int, list[SymbolBook]] = {}
+        for key, currency in currencies.items():
+            position, quote = held.get(key, FLAT), by_symbol.get(key[1])
+            rate = None if currency is None else _rate(position, currency, bases[key[0]], by_symbol)
+            book = build_symbol_book(
+                position.quantity,
+                mark_of(quote, position),
+                working_of(orders.get(key, []), position),
+                prices_of(quote),
+                rate=rate,
+            )
+            books.setdefault(key[0], []).append(book)
+        return books
+
+
+def _load(
+    connection: Connection, portfolios: Sequence[PortfolioCash]
+) -> tuple[dict[_Key, Position], dict[_Key, list[Order]]]:
+    """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""
+    places = [(one.tenant_id, one.portfolio_id) for one in portfolios]
+    orders: dict[_Key, list[Order]] = {}
+    for order in open_orders(connection, places):
+        orders.setdefault((order.portfolio_id, order.symbol, order.product), []).append(order)
+    held: dict[_Key, Position] = {}
+    for row in positions_in(connection, places):
+        key, position = (row[1], row[2], row[3]), position_of(row[4:])
+        if position.quantity < 0 or key in orders:
+            held[key] = position
+    return held, orders
+
+
+def _currency(position: Position, instrument: Instrument, base: str) -> str | None:
+    return currency_of_fill(position, instrument.currency if instrument.is_listed else None, base)
+
+
+def _rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:
+    rate = find_rate(currency, base, quotes)
+    return (rate_of_cost(position) or ZERO) if rate is None else rate

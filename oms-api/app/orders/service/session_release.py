@@ -1,0 +1,51 @@
+"""Release the orders that waited for their session, at its open."""
+
+from app.orders.rules.trading_sessions import waits_for_session
+from app.orders.rules.values import WORKING, Order, Role, Status
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.commands import ReleaseOrders
+from app.orders.service.groups import GROUPS, cancel, left_to_take, release
+from app.orders.service.matching import match_against_quote
+from app.orders.service.order_changes import expire
+from app.orders.service.trading_sessions import find_order_hold
+
+
+def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys: list[PortfolioKey]) -> None:
+    """Release the held orders of the symbols whose session is open. The risk checks run again.
+
+    Orders that are over expire first.
+    """
+    expire(context, portfolio_keys, command.at)
+    for portfolio_key in portfolio_keys:
+        for symbol in command.symbols:
+            for known in context.order_store.open_of(portfolio_key, symbol):
+                _release_if_due(context, context.order_store.now(known), command.at)
+
+
+def _release_if_due(context: BatchContext, order: Order, at: str) -> None:
+    if not waits_for_session(order) or find_order_hold(context, order, at) is not None:
+        return
+    if order.role is Role.CLOSING:
+        _release_close(context, order, at)
+        return
+    released = release(context, order, at)
+    if released.status in WORKING:
+        match_against_quote(context, released, at)
+    elif released.status is Status.DENIED and order.role is Role.EITHER:
+        _cancel_siblings(context, order, at)
+
+
+def _release_close(context: BatchContext, order: Order, at: str) -> None:
+    """Release a close of what is left of the position."""
+    left = left_to_take(context, order)
+    if not left:
+        cancel(context, order, at, GROUPS, reason="The position is closed.")
+        return
+    match_against_quote(context, release(context, order, at, quantity=min(order.quantity, left)), at)
+
+
+def _cancel_siblings(context: BatchContext, order: Order, at: str) -> None:
+    """Cancel the other order of an OCO pair: a group is accepted or denied as a whole."""
+    for known in context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol):
+        if known.group_id == order.group_id:
+            cancel(context, known, at, GROUPS, reason=f"{order.id} was denied")

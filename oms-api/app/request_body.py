@@ -1,0 +1,69 @@
+"""The body of an HTTP request: read as a whole, within a size limit and a timeout."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from app.deadline import Deadline
+from app.errors import TooLarge, TooSlow, UnsupportedMediaType
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+
+BODY_LIMIT = 1_000_000
+
+
+class Disconnected(Exception):
+    """The client disconnected before its request was complete."""
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
+    """Read the whole body. Reject it if it exceeds the limit, without reading on, or if it is late."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
+        raise _too_large()
+    if declared == b"0" and b"transfer-encoding" not in headers:
+        return b""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    try:
+        body = await deadline.wait_for(_whole_body(receive))
+    except TimeoutError:
+        raise _too_slow(deadline.seconds) from None
+    if len(body) > BODY_LIMIT:
+        raise _too_large()
+    return body
+
+
+def replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a receive function that yields the body once, and then the disconnect, which ends a stream."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        if messages:
+            return messages.pop()
+        while (message := await receive())["type"] != "http.disconnect":
+            pass  # the rest of a body that was read or rejected
+        return message
+
+    return replay
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return body
+
+
+def _too_slow(seconds: float) -> TooSlow:
+    error = TooSlow(f"Send the whole body within {seconds:g} seconds.")
+    error.headers = {"connection": "close"}
+    return error
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")

@@ -1,0 +1,23 @@
+"""Check that the order is worth enough to be booked."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import price_of, value_of
+from app.risk.rules.values import Denial, RiskInput
+
+SMALLEST_VALUE = Decimal("0.00000001")
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny an order whose value rounds to zero: it could never fill, unless it reduces a position."""
+    price = price_of(risk.order, risk.prices)
+    if price is None or value_of(quantity, price) or _is_reducing(risk, quantity):
+        return None
+    message = f"The value rounds to zero in 8 decimals; the smallest is {SMALLEST_VALUE}."
+    return Denial("VALUE_TOO_SMALL", message, SMALLEST_VALUE, quantity)
+
+
+def _is_reducing(risk: RiskInput, quantity: Decimal) -> bool:
+    position = risk.book.position
+    is_opposite = position < 0 if risk.order.side == "BUY" else position > 0
+    return is_opposite and quantity <= abs(position)

@@ -1,0 +1,99 @@
+"""Complete the OpenAPI document: describe every field and parameter, and show an example of every answer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.wire.field_descriptions import FIELDS, MODEL_FIELDS, NESTED, FieldText
+from app.wire.parameter_descriptions import PARAMETERS
+
+Schema = dict[str, Any]
+_MAX_DEPTH = 8
+_NULL = {"type": "null"}
+
+
+def complete_document(document: Schema) -> None:
+    """Add what is missing: descriptions and examples of fields and parameters, and examples of answers."""
+    schemas: dict[str, Schema] = document["components"]["schemas"]
+    for model, schema in schemas.items():
+        for name, field in schema.get("properties", {}).items():
+            _describe(field, MODEL_FIELDS.get(f"{model}.{name}") or _find_text(name, field, schemas))
+    for tag in document["tags"]:
+        tag["name"] = _capitalize(tag["name"])
+    for operation in _list_operations(document):
+        operation["tags"] = [_capitalize(tag) for tag in operation["tags"]]
+        for parameter in operation.get("parameters", ()):
+            _describe_parameter(parameter)
+        for status, answer in operation["responses"].items():
+            media = answer.get("content", {}).get("application/json")
+            if status.startswith("2") and media is not None and "example" not in media:
+                media["schema"].pop("title", None)  # made of the function's name
+                media["example"] = build_example(media["schema"], schemas)
+
+
+def _capitalize(tag: str) -> str:
+    return tag[:1].upper() + tag[1:]
+
+
+def _list_operations(document: Schema) -> Iterator[Schema]:
+    for item in document["paths"].values():
+        yield from (operation for operation in item.values() if "responses" in operation)
+
+
+def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldText | None:
+    """Return the text of a field's name, None if the field consists of models and the text is of a value."""
+    text = FIELDS.get(name)
+    inner = (field.get("items", {}), *field.get("anyOf", ()))
+    models = [schemas[one["$ref"].rpartition("/")[2]] for one in inner if "$ref" in one]
+    is_nested = any("properties" in model for model in models)
+    return None if text and is_nested and isinstance(text.example, str) else text
+
+
+def _describe(field: Schema, text: FieldText | None) -> None:
+    """Add description and example, where the field has none of its own."""
+    field.pop("title", None)  # repeats the name
+    if text is None:
+        return
+    field.setdefault("description", text.description)
+    if text.example is not NESTED:
+        field.setdefault("examples", [text.example])
+
+
+def _describe_parameter(parameter: Schema) -> None:
+    text = PARAMETERS.get(parameter["name"]) or FIELDS.get(parameter["name"])
+    parameter["schema"].pop("title", None)
+    if text is not None:
+        parameter.setdefault("description", text.description)
+        if text.example is not None:
+            parameter.setdefault("example", text.example)
+
+
+def build_example(schema: Schema, schemas: dict[str, Schema], depth: int = 0) -> Any:  # any JSON value
+    """Return an example of a schema, made of the examples of its fields."""
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "$ref" in schema:
+        return build_example(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth)
+    if "anyOf" in schema:
+        return build_example(next(one for one in schema["anyOf"] if one != _NULL), schemas, depth)
+    return _build_by_type(schema, schemas, depth + 1)
+
+
+def _build_by_type(schema: Schema, schemas: dict[str, Schema], depth: int) -> Any:  # any JSON value
+    if "enum" in schema or "const" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    match schema.get("type"):
+        case "object":
+            return _build_object(schema, schemas, depth)
+        case "array":
+            return [build_example(schema["items"], schemas, depth)] if depth < _MAX_DEPTH else []
+        case "string":
+            return FIELDS["portfolio_name"].example
+        case _:
+            return schema.get("default")
+
+
+def _build_object(schema: Schema, schemas: dict[str, Schema], depth: int) -> Schema:
+    fields = schema.get("properties")
+    if fields is None:
+        return {FIELDS["symbol"].example: build_example(schema["additionalProperties"], schemas, depth)}
+    return {name: build_example(field, schemas, depth) for name, field in fields.items()}

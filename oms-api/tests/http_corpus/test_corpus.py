@@ -1,0 +1,176 @@
+"""The service answers every exchange of the corpus as recorded, with hot routes and without.
+
+Record the answers anew with RECORD_ANSWERS=1, and review the difference.
+"""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from app.edge import Edge
+from app.http_server import CappedHttp
+from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
+from tests.support.postgres import free_port
+from tests.support.service import Service, serving
+
+pytestmark = pytest.mark.any_database
+
+ANSWERS = Path(__file__).with_name("answers.json")
+PAUSE_SECONDS = 0.05
+REST_SECONDS = 0.2  # until a connection closes whose client sends the rest of a refused body
+_VARYING = (
+    (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
+    (re.compile(r"\b(?:key|desk)-[0-9a-f]+\b"), "<name>"),
+    (re.compile(r"\bT[0-9]{13,}[0-9a-f]*\b"), "<trade>"),
+    (re.compile(r"\bO[0-9]{13,}[0-9a-f]*\b"), "<order>"),
+    (re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|\+00:00)"), "<instant>"),
+    (re.compile(r"\bT[0-9A-F]{8}\b"), "<team>"),
+    (re.compile(r'"age_seconds":[0-9.]+'), '"age_seconds":0'),
+    (re.compile(r"r=[0-9]+;t=[0-9]+"), "r=<n>;t=<n>"),
+    (re.compile(r"\"[0-9a-f]{20}\""), '"<id>"'),
+    (re.compile(r"(?<=x-request-id: )[0-9a-f]{20}\b"), "<id>"),
+    (re.compile(r"(?<=content-length: )[0-9]+"), "<n>"),
+    (re.compile(r"(?<=date: )[^\r]+"), "<date>"),
+)
+
+
+@contextmanager
+def listening(service: Service) -> Iterator[int]:
+    """Serve the application over HTTP in another thread, and yield its port."""
+    port = free_port()
+    config = uvicorn.Config(
+        service.app, port=port, http=CappedHttp, lifespan="off", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    rest_seconds, CappedHttp.rest_seconds = CappedHttp.rest_seconds, REST_SECONDS
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        CappedHttp.rest_seconds = rest_seconds
+
+
+@pytest.fixture(scope="module")
+def serving_port(new_database: Any, backend: str) -> Iterator[tuple[Service, int]]:
+    """Serve an application with rate limits, and return it with its port."""
+    with (
+        serving(new_database(backend), rate_limit_per_minute=1_000_000) as service,
+        listening(service) as port,
+    ):
+        yield service, port
+
+
+async def send(port: int, exchange: Exchange) -> list[Any]:
+    """Send the pieces, and return the normalized responses."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    responses: list[Any] = []
+    try:
+        for number, piece in enumerate(exchange.pieces):
+            if number:
+                await asyncio.sleep(PAUSE_SECONDS)
+            writer.write(piece)
+        for _ in range(exchange.responses):
+            response = await asyncio.wait_for(read_response(reader), 20)
+            responses += [response]
+        writer.write(b"END\r\n\r\n")  # the service closes the connection, and sends no other response
+        rest = await asyncio.wait_for(reader.read(), 20)
+        return [*responses, rest.decode()] if rest else responses
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return responses
+    finally:
+        writer.close()
+
+
+async def read_response(reader: asyncio.StreamReader) -> dict[str, Any]:
+    """Return the status line, the headers and the body of the next response."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: ([0-9]+)", head)
+    body = await reader.readexactly(int(length[1])) if length else b""
+    status, *headers = normalize(head).rstrip().split("\r\n")
+    return {
+        "status": status,
+        "headers": sorted(headers),
+        "body": json.loads(normalize(body)) if body else None,
+    }
+
+
+def normalize(answer: bytes) -> str:
+    """Return the text of an answer with ids, instants and hashes replaced."""
+    text = answer.decode()
+    for pattern, name in _VARYING:
+        text = pattern.sub(name, text)
+    return text
+
+
+def contains(answer: Any, recorded: Any) -> bool:
+    """Return whether the answer has all that was recorded. Objects may have further members."""
+    if isinstance(answer, dict) and isinstance(recorded, dict):
+        return all(name in answer and contains(answer[name], value) for name, value in recorded.items())
+    if isinstance(answer, list) and isinstance(recorded, list):
+        return len(answer) == len(recorded) and all(map(contains, answer, recorded))
+    return bool(answer == recorded)
+
+
+def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
+    """Return the normalized answers to all exchanges with a new tenant, by name."""
+    admin, team = service.api(), f"T{secrets.token_hex(4).upper()}"
+    admin.claim_workspace(team)
+    keys = (admin.key, service.mint("read", admin.tenant_id), service.mint("act_as trade", admin.tenant_id))
+
+    async def run() -> dict[str, list[Any]]:
+        return {one.name: await send(port, one) for one in list_exchanges(Keys(*keys), team)}
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
+    """Provide the answers to the corpus."""
+    return answers_of(*serving_port)
+
+
+def test_every_exchange_is_answered_as_recorded(answers):
+    if os.environ.get("RECORD_ANSWERS"):
+        lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in answers.items()]
+        ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    recorded = json.loads(ANSWERS.read_text())
+    assert answers.keys() == recorded.keys()
+    assert {name: told for name, told in answers.items() if not contains(told, recorded[name])} == {}
+
+
+def test_the_generic_routes_answer_alike(serving_port, answers, monkeypatch):
+    monkeypatch.setattr(serving_port[0].app.edge, "hot", {})
+    generic = answers_of(*serving_port)
+    assert {name: told for name, told in generic.items() if told != answers[name]} == {}
+
+
+def test_good_requests_take_the_hot_routes(serving_port, monkeypatch):
+    service, port = serving_port
+    edge, taken = service.app.edge, []
+
+    def start_hot(*given: Any) -> bool:
+        taken.append(Edge.start_hot(edge, *given))
+        return taken[-1]
+
+    monkeypatch.setattr(edge, "start_hot", start_hot)
+    send_one = Writer(BOOTSTRAP_KEY).request
+    for body in (trade_body(), trade_body(quantity=100), trade_body(gmv=17500.5), trade_body(note="\n5")):
+        asyncio.run(send(port, Exchange("trade", (send_one(TRADE, body),))))
+    asyncio.run(send(port, Exchange("order", (send_one(ORDERS, ticket_body()),))))
+    assert taken == [True, True, True, False, True]

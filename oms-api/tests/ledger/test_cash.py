@@ -1,0 +1,262 @@
+"""Cash that is deposited, withdrawn and transferred: what moved it, what is settled, what can be spent."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app import rebuild as command
+from app.database import unit_of_work
+from app.verify import verify_database
+from tests.identity.administering import good, key, refused, trail
+
+DEPOSIT = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "New capital"}
+
+FORGED = (
+    "UPDATE portfolios SET moved_cash = '1.00000000', cash = '1.00000000', cash_sequence = 7, cash_hash = 'x'"
+    " WHERE name = 'Growth'"
+)
+
+
+def move(api, name="Growth", **changes):
+    return api.post(f"/portfolios/{name}/cash", DEPOSIT | changes)
+
+
+def cash(api, name="Growth", **params):
+    return good(api.get(f"/portfolios/{name}/cash", **params))
+
+
+@pytest.fixture
+def books(api):
+    """Provide two portfolios of 1,000 USD and one of 1,000 EUR."""
+    for name, currency in (("Growth", "USD"), ("Income", "USD"), ("Euro", "EUR")):
+        body = {"name": name, "base_currency": currency, "opening_cash": "1000"}
+        good(api.post("/portfolios", body), 201)
+    return api
+
+
+def test_a_deposit_and_a_withdrawal_are_rows_with_the_cash_after_them(books):
+    made = good(move(books), 201)
+    assert (made["kind"], made["amount"], made["balance"]) == ("deposit", "500.00", "1500.00")
+    taken = good(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
+    assert (taken["amount"], taken["balance"]) == ("-1500.00", "0.00")
+    found = cash(books)
+    assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("0.00", "0.00", "0.00")
+    assert [(row["kind"], row["balance"]) for row in found["rows"]] == [
+        ("withdrawal", "0.00"),
+        ("deposit", "1500.00"),
+        ("opening", "1000.00"),
+    ]
+    assert books.portfolio()["cash"] == "0.00"
+    assert [entry["action"] for entry in trail(books)[:2]] == ["cash.withdrawal", "cash.deposit"]
+    events = good(books.get("/events", type="cash.*"))
+    assert [event["data"]["amount"] for event in events] == ["-1500.00", "500.00"]
+    assert verify_database(books.service.engine).clean
+
+
+def test_trades_and_movements_are_listed_in_the_order_of_their_booking(books):
+    books.buy("2", "100", charges="1")
+    good(move(books), 201)
+    books.sell("1", "110")
+    found = cash(books)
+    assert [(row["kind"], row["amount"], row["balance"], row["charges"]) for row in found["rows"]] == [
+        ("trade", "110.00", "1409.00", "0.00"),
+        ("deposit", "500.00", "1299.00", None),
+        ("trade", "-201.00", "799.00", "1.00"),
+        ("opening", "1000.00", "1000.00", None),
+    ]
+    pages, cursor = [], None
+    while True:
+        answer = books.get("/portfolios/growth/cash", **({"cursor": cursor} if cursor else {}), limit="1")
+        pages += good(answer)["rows"]
+        link = answer.headers.get("Link")
+        if link is None:
+            break
+        cursor = link.partition("cursor=")[2].partition(">")[0].partition("&")[0]
+    assert pages == found["rows"]
+
+
+def test_charges_and_earlier_times_do_not_mistake_a_flow_for_a_fee(books):
+    books.buy("2", "100", charges="1")
+    good(move(books), 201)
+    books.sell("1", "110", charges="2")
+    assert books.portfolio()["charges"] == "3.00"
+    earlier = [books.portfolio(as_of=str(sequence)) for sequence in range(3)]
+    assert [one["cash"] for one in earlier] == ["1000.00", "799.00", "1407.00"]
+    assert [one["charges"] for one in earlier] == ["0.00", "1.00", "3.00"]
+    deposited_at = cash(books)["rows"][1]["created_at"]
+    then = books.portfolio(as_of=deposited_at)
+    assert (then["cash"], then["charges"], then["last_sequence"]) == ("1299.00", "1.00", 1)
+
+
+def test_a_transfer_moves_both_portfolios_or_none(books):
+    made = good(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
+    assert (made["kind"], made["counterpart"], made["balance"]) == ("transfer_out", "Income", "700.00")
+    [received, _] = cash(books, "Income")["rows"]
+    assert (received["kind"], received["amount"], received["counterpart"]) == (
+        *("transfer_in", "300.00", "Growth"),
+    )
+    before = (cash(books), cash(books, "Income"), trail(books))
+    for changes, field in (
+        ({"to_portfolio": "Euro"}, "to_portfolio"),
+        ({"to_portfolio": "GROWTH"}, "to_portfolio"),
+        ({"to_portfolio": "Nowhere"}, "to_portfolio"),
+        ({"to_portfolio": "Income", "amount": "700.01"}, "amount"),
+    ):
+        refused(move(books, kind="transfer", **changes), 422, field)
+    assert (cash(books), cash(books, "Income"), trail(books)) == before
+    assert verify_database(books.service.engine).clean
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"amount": "0"}, "amount"),
+        ({"amount": "-5"}, "amount"),
+        ({"amount": "0.000000001"}, "amount"),
+        ({"currency": "EUR"}, "currency"),
+        ({"currency": "ZZZ"}, "currency"),
+        ({"kind": "trade"}, "kind"),
+        ({"kind": "transfer"}, "to_portfolio"),
+        ({"to_portfolio": "Income"}, "to_portfolio"),
+        ({"reason": ""}, "reason"),
+        ({"kind": "withdrawal", "amount": "1000.01"}, "amount"),
+    ],
+)
+def test_what_is_no_movement_is_refused_by_field(books, changes, field):
+    refused(move(books, **changes), 422, field)
+    assert books.portfolio()["cash"] == "1000.00"
+
+
+def test_what_orders_and_shorts_need_cannot_be_withdrawn(books):
+    books.quote("AAPL", "99", "101", "100")
+    resting = {"type": "LIMIT", "time_in_force": "GTC", "limit_price": "90", "quantity": "2"}
+    books.order(**resting)
+    assert books.portfolio()["buying_power"] == "820.00"
+    books.sell("1", "100", symbol="TSLA")
+    books.quote("TSLA", "100", "100", "100")
+    found = books.portfolio()
+    assert (found["cash"], found["buying_power"]) == ("1100.00", "770.00")
+    refused(move(books, kind="withdrawal", amount="770.01"), 422, "amount")
+    good(move(books, kind="withdrawal", amount="770"), 201)
+    assert cash(books)["buying_power"] == "0.00"
+
+
+def test_the_same_key_moves_cash_once(books):
+    headers = {"Idempotency-Key": "deposit-1"}
+    first = books.post("/portfolios/Growth/cash", DEPOSIT, headers)
+    again = books.post("/portfolios/Growth/cash", DEPOSIT, headers)
+    assert (first.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (
+        *(201, first.json(), "true"),
+    )
+    assert first.json()["idempotency_key"] == "deposit-1"
+    other = books.post("/portfolios/Growth/cash", DEPOSIT | {"amount": "1"}, headers)
+    assert other.status_code == 409
+    assert books.portfolio()["cash"] == "1500.00"
+
+
+def test_only_portfolios_that_the_caller_may_see_take_part(books):
+    narrow = books.with_key(key(books, "bot", ("admin",), portfolios=["Growth"])["key"])
+    assert move(narrow).status_code == 201
+    assert move(narrow, "Income").status_code == 404
+    assert narrow.get("/portfolios/Income/cash").status_code == 404
+    refused(move(narrow, kind="transfer", to_portfolio="Income"), 422, "to_portfolio")
+    good(move(books, kind="transfer", to_portfolio="Income"), 201)
+    assert cash(narrow)["rows"][0]["counterpart"] is None
+
+
+def test_shares_settle_on_the_next_session_day_and_coins_at_once(books):
+    share = {"tick_size": "0.01", "lot_size": "0.01"}
+    books.put("/instruments/AAPL", share | {"exchange": "NASDAQ", "currency": "USD"})
+    bought = {"executed_at": "2026-11-25T15:00:00Z", "backdated": True, "backdated_reason": "Late"}
+    books.buy("1", "100", **bought)
+    books.buy("1", "10", symbol="BTC/USD")
+    coin, shares = cash(books)["rows"][:2]
+    assert coin["is_settled"]
+    assert shares["settles_on"] == "2026-11-27"  # Thanksgiving is no session
+
+
+def test_cash_bought_today_is_unsettled_and_what_is_cached_follows(books):
+    books.buy("1", "100")
+    found = books.portfolio()
+    assert (found["settled_cash"], found["unsettled_cash"]) == ("1000.00", "-100.00")
+    books.sell("1", "130")
+    books.buy("1", "10", symbol="ETH/USD")
+    found = books.portfolio()
+    assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("1020.00", "990.00", "30.00")
+
+
+def test_the_cash_ledger_is_append_only(books):
+    good(move(books), 201)
+    for statement in ("UPDATE cash_movements SET reason = 'x'", "DELETE FROM cash_movements"):
+        with pytest.raises(DBAPIError, match="append-only"), unit_of_work(books.service.engine) as connection:
+            connection.execute(text(statement))
+
+
+def test_a_changed_projection_of_the_cash_is_rebuilt(books):
+    good(move(books), 201)
+    books.buy("1", "10")
+    good(move(books, amount="5"), 201)
+    engine = books.service.engine
+    with engine.begin() as connection:
+        if connection.dialect.name != "sqlite":
+            connection.execute(text(f"SELECT set_config('app.tenants', '{{{books.tenant_id}}}', true)"))
+        connection.execute(text(FORGED))
+    assert not verify_database(engine).clean
+    assert command.rebuild_all(engine) == command.REBUILT
+    assert verify_database(engine).clean
+    good(move(books), 201)
+    assert verify_database(engine).clean
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cash_is_the_sum_of_its_rows_after_random_days(books, seed):
+    dice = random.Random(seed)
+    expected = {"Growth": Decimal(1000), "Income": Decimal(1000)}
+    trades = []
+    for _ in range(40):
+        name, other = dice.sample(sorted(expected), 2)
+        amount = Decimal(dice.randrange(1, 40_000_000_000)) / 10**8
+        kind = dice.choice(["deposit", "withdrawal", "transfer", "trade", "trade", "reversal"])
+        if kind == "trade":
+            sign, charges = dice.choice([1, -1]), Decimal(dice.randrange(500)) / 100
+            side = books.sell if sign > 0 else books.buy
+            trade = side("1", f"{amount:f}", portfolio_name=name, charges=f"{charges}")
+            trades.append((name, sign * amount - charges, trade))
+            expected[name] += trades[-1][1]
+        elif kind == "reversal" and trades:
+            name, delta, trade = trades.pop(dice.randrange(len(trades)))
+            assert books.reverse(trade["trade_id"]).status_code == 201
+            expected[name] -= delta
+        elif kind != "reversal":
+            to = {"to_portfolio": other} if kind == "transfer" else {}
+            status = move(books, name, kind=kind, amount=f"{amount:f}", **to).status_code
+            assert status == 201 or kind != "deposit"
+            if status == 201:
+                expected[name] += amount if kind == "deposit" else -amount
+                expected[other] += amount if kind == "transfer" else 0
+    for name, total in expected.items():
+        rows = cash(books, name, limit="200")["rows"]
+        balance = Decimal(0)
+        for row in reversed(rows):
+            balance += Decimal(row["amount"])
+            assert Decimal(row["balance"]) == balance
+        assert balance == total == Decimal(books.portfolio(name)["cash"])
+    assert verify_database(books.service.engine).clean
+
+
+@pytest.mark.any_database
+def test_transfers_both_ways_at_once_do_not_deadlock(books):
+    def send(number):
+        name, other = ("Growth", "Income") if number % 2 else ("Income", "Growth")
+        status = move(books, name, kind="transfer", to_portfolio=other, amount="1").status_code
+        return status, books.report(portfolio_name=name, quantity="1", gmv="1").status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(send, range(12))) == {(201, 201)}
+    total = sum(Decimal(books.portfolio(name)["cash"]) for name in ("Growth", "Income"))
+    assert total == 2000 - 12
+    assert verify_database(books.service.engine).clean

@@ -1,0 +1,181 @@
+"""When an order waits for its session, what it takes, and when it ends."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.calendars.rules.values import Market, Segment
+from app.calendars.service import Calendars
+from app.clock import iso
+from app.orders.rules.order_factory import NO_LINKS, OrderOrigin, new_order
+from app.orders.rules.trading_sessions import (
+    OPENING,
+    Enforcement,
+    Hold,
+    SessionCalendars,
+    find_hold,
+    find_session_end,
+    get_enforcement,
+    has_auctions,
+    is_closing_price,
+    is_deniable,
+    takes_quote,
+    waits_for_session,
+)
+from app.orders.rules.values import Role, Status, TimeInForce, changed
+from tests.orders.rig import ticket
+
+CALENDARS = Calendars.load()
+XNYS, XNSE = CALENDARS.get_calendar(Market.XNYS), CALENDARS.get_calendar(Market.XNSE)
+EXTENDED = CALENDARS.get_calendar(Market.XNYS, Segment.EXTENDED_HOURS)
+CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
+instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=st.just(UTC))  # noqa: DTZ001  # given one
+
+
+def at(text):
+    return iso(datetime.fromisoformat(text).astimezone(UTC))
+
+
+def order(**changes):
+    asked = ticket(**changes)
+    origin = OrderOrigin(1, 7, "key", None, "2026-11-20T12:00:00.000000Z")
+    return new_order("O1", origin, asked, asked.quantity or Decimal(0), NO_LINKS)
+
+
+def opening_order(placed):
+    made = order(time_in_force="OPG")
+    return changed(made, ends_at=find_session_end(made, XNYS, placed))
+
+
+@pytest.mark.parametrize(
+    ("portfolio", "environment", "kind", "expected"),
+    [
+        ("off", "off", "paper", "off"),
+        ("hold", "deny", "paper", "hold"),
+        ("deny", "off", "live", "deny"),
+        ("off", "deny", "paper", "deny"),
+        ("off", "off", "live", "hold"),
+    ],
+)
+def test_the_portfolio_comes_before_the_environment_and_live_always_enforces(
+    portfolio, environment, kind, expected
+):
+    assert get_enforcement(portfolio, environment, kind) is Enforcement(expected)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "placed", "ends_at"),
+    [
+        # Daylight saving begins on 2026-03-08 and ends on 2026-11-01; India has none.
+        (XNYS, "2026-03-06T15:00Z", "2026-03-06T21:00Z"),
+        (XNYS, "2026-03-06T21:00Z", "2026-03-09T20:00Z"),
+        (XNYS, "2026-10-30T15:00Z", "2026-10-30T20:00Z"),
+        (XNYS, "2026-10-30T20:00Z", "2026-11-02T21:00Z"),
+        (XNYS, "2026-11-27T16:00Z", "2026-11-27T18:00Z"),
+        (XNSE, "2026-03-06T10:00Z", "2026-03-09T10:00Z"),
+        (XNSE, "2026-10-30T10:00Z", "2026-11-02T10:00Z"),
+        (EXTENDED, "2026-03-06T22:00Z", "2026-03-07T01:00Z"),
+        (CRYPTO, "2026-11-29T12:00Z", "2026-11-30T00:00Z"),
+    ],
+)
+def test_a_day_order_ends_at_the_close_of_its_session(calendar, placed, ends_at):
+    assert find_session_end(order(), calendar, at(placed)) == at(ends_at)
+    assert find_session_end(order(time_in_force="CLS"), calendar, at(placed)) == at(ends_at)
+
+
+def test_an_order_until_cancelled_or_a_date_keeps_its_end():
+    assert find_session_end(order(time_in_force="GTC"), XNYS, at("2026-11-20T12:00Z")) is None
+    dated = order(time_in_force="GTD", expires_at=at("2027-01-04T12:00Z"))
+    assert find_session_end(dated, XNYS, at("2026-11-20T12:00Z")) == at("2027-01-04T12:00Z")
+
+
+def test_an_opening_order_waits_for_the_next_open_and_ends_soon_after():
+    made = opening_order(at("2026-11-27T15:00Z"))
+    assert made.ends_at == at("2026-11-30T14:35Z")
+    assert find_hold(made, XNYS, at("2026-11-27T15:00Z")) == Hold(
+        "The market opens at 2026-11-30T14:30:00.000000Z.", at("2026-11-30T14:30Z")
+    )
+    assert find_hold(made, XNYS, at("2026-11-30T14:30Z")) is None
+
+
+def test_an_opening_order_takes_a_price_of_its_own_session_alone():
+    made = opening_order(at("2026-11-27T12:00Z"))
+    taken = [
+        takes_quote(made, XNYS, datetime.fromisoformat(at(quoted)))
+        for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
+    ]
+    assert taken == [False, True, False]
+    assert not takes_quote(order(time_in_force="CLS"), XNYS, datetime.fromisoformat(at("2026-11-27T15:00Z")))
+    assert takes_quote(order(), XNYS, datetime.fromisoformat(at("2026-11-27T12:00Z")))
+
+
+@pytest.mark.parametrize(
+    ("quoted", "is_last"),
+    [("2026-11-27T17:59:59Z", True), ("2026-11-27T18:00Z", False), ("2026-11-25T20:59Z", False)],
+)
+def test_a_closing_price_is_of_the_session_that_ends(quoted, is_last):
+    made = changed(order(time_in_force="CLS"), ends_at=at("2026-11-27T18:00Z"))
+    assert is_closing_price(made, XNYS, datetime.fromisoformat(at(quoted))) is is_last
+    assert not is_closing_price(made, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
+
+
+def test_unknown_sessions_hold_without_a_time():
+    beyond = find_hold(order(), XNYS, at("2028-01-03T15:00Z"))
+    assert beyond is not None
+    assert (beyond.opens_at, "known from 2024-01-01 to 2027-12-31" in beyond.reason) == (None, True)
+    last = find_hold(order(), XNYS, at("2027-12-31T21:00Z"))
+    assert last == Hold("The market is closed, and its next session is not known.", None)
+
+
+def test_extended_hours_are_for_limits_that_ask_for_them():
+    calendars = SessionCalendars(XNYS, EXTENDED)
+    asked = {"type": "LIMIT", "limit_price": "90", "extended_hours": True}
+    assert calendars.get_calendar(order(**asked)) is EXTENDED
+    assert calendars.get_calendar(order(**asked, time_in_force="CLS")) is XNYS
+    assert calendars.get_calendar(order(extended_hours=True)) is XNYS
+    assert calendars.get_calendar(order(**asked | {"extended_hours": False})) is XNYS
+    assert SessionCalendars(XNSE).get_calendar(order(**asked)) is XNSE
+
+
+def test_markets_with_an_open_and_a_close_have_auctions():
+    assert [has_auctions(one) for one in (XNYS, CRYPTO, None)] == [True, False, False]
+
+
+def test_what_a_closed_session_may_deny():
+    assert is_deniable(order())
+    assert not is_deniable(order(time_in_force="OPG"))
+    assert not any(
+        is_deniable(changed(order(), role=role)) for role in (Role.CLOSING, Role.STOP_LOSS, Role.FOLLOWER)
+    )
+
+
+def test_an_order_with_a_parent_waits_for_it_and_not_for_the_session():
+    held = changed(order(), status=Status.HELD)
+    assert waits_for_session(held)
+    assert not waits_for_session(changed(held, parent_id="O0"))
+    assert not waits_for_session(order())
+
+
+@given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
+def test_an_order_waits_exactly_while_the_market_is_closed(calendar, instant):
+    hold = find_hold(order(), calendar, iso(instant))
+    session = calendar.session_at(instant)
+    assert (hold is None) == (session is not None)
+    ends_at = datetime.fromisoformat(find_session_end(order(), calendar, iso(instant)) or "")
+    assert ends_at > instant
+    opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
+    assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
+    assert calendar.session_at(ends_at) is None
+
+
+@given(instants)
+def test_an_opening_order_ends_after_an_open_that_is_still_to_come(instant):
+    made = order(time_in_force="OPG")
+    end = datetime.fromisoformat(find_session_end(made, XNYS, iso(instant)) or "")
+    session = XNYS.session_at(end - OPENING)
+    assert session is not None
+    assert session.open == end - OPENING > instant
+    assert made.time_in_force == TimeInForce.OPG

@@ -1,0 +1,78 @@
+"""The market watcher at the edges of sessions."""
+
+import asyncio
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from app.calendars.service import Calendars
+from app.database import Readers
+from app.market_data.service import Market
+from app.orders.rules.values import Status
+from app.orders.service import batch_handler, plan
+from app.orders.service.commands import ExpireOrders
+from app.orders.service.market_watcher import MarketWatcher
+
+OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Writer:
+    """Runs the commands of a watcher at once."""
+
+    def __init__(self, rig):
+        self.rig, self.commands = rig, []
+
+    def count(self, kind):
+        return sum(isinstance(command, kind) for command in self.commands)
+
+    def submit_all(self, commands):
+        self.commands += commands
+        return [self._run(one) for one in commands]
+
+    async def _run(self, command):
+        return self.rig.run(command)
+
+
+@contextmanager
+def watching(rig):
+    """Provide a market watcher and the writer that counts its commands."""
+    writer = Writer(rig)
+    with closing(Readers(rig.engine, 1)) as readers:
+        parts = (readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now)
+        yield MarketWatcher(*parts, Calendars.load()), writer
+
+
+def test_many_orders_expire_at_a_close_a_few_at_a_time(rig, monkeypatch):
+    monkeypatch.setattr(batch_handler, "MAX_EXPIRIES", 2)
+    monkeypatch.setattr(plan, "MAX_EXPIRIES", 2)
+    rig.list_instrument()
+    orders = []
+    for name in ("Growth", "Income"):
+        rig.enforce_sessions("hold", name)
+        rig.now = OPENS
+        resting = {"type": "LIMIT", "limit_price": "90"}
+        orders += [rig.place(name, **resting, client_order_id=f"{name}{number}") for number in range(3)]
+    rig.now = CLOSES
+    with watching(rig) as (watcher, writer):
+        asyncio.run(watcher.check())
+        assert writer.count(ExpireOrders) == 3
+    assert {rig.order(order).status for order in orders} == {Status.EXPIRED}
+
+
+def test_the_watcher_releases_at_the_open(rig):
+    rig.list_instrument()
+    rig.enforce_sessions("hold")
+    order, opening = rig.place(), rig.place(time_in_force="OPG")
+    with watching(rig) as (watcher, _):
+        seen = []
+        for moment in (OPENS - MICROSECOND, OPENS, CLOSES):
+            rig.now = moment
+            asyncio.run(watcher.check())
+            seen.append((rig.order(order).status, rig.order(opening).status))
+    assert seen == [
+        (Status.HELD, Status.HELD),
+        (Status.FILLED, Status.ACCEPTED),
+        (Status.FILLED, Status.EXPIRED),
+    ]

@@ -1,0 +1,83 @@
+"""A body that is validated field by field has the result of a validation as a whole, or none."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from app.errors import OmsError
+from app.ledger.schemas import TradeIn
+from app.orders.schemas.requests import TicketIn
+from app.wire.body import parse_model, read_json, validate_model
+from app.wire.field_cache import MAX_TEXT_LENGTH, MAX_TEXTS, FieldCache
+from tests.factories import ticket_body, trade_body
+
+JSON = b"application/json"
+VALUES = [
+    *('"AAPL"', '" aapl "', '"100"', '"0"', '"-5"', '"1e3"', '"0.123456789"', '"buy"', '"HOLD"', '""', '" "'),
+    *('"Büro"', '"a/b"', '"\\u0041"', '"\\ud800"', '"x\\ny"', '"market"', '"GTC"', '"2026-11-20T12:00:00Z"'),
+    *("0", "-0", "5", "-5", "100.0", "1e2", "17500.25", "10000000000000000000", "0.10000000000000000555"),
+    *("true", "false", "null", "[]", "{}", '{"limit_price": "5"}', "NaN", "01", "x"),
+]
+TRADE, TICKET = trade_body(gmv=None, price="175"), ticket_body()
+
+
+@st.composite
+def bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> bytes:
+    """Draw a body: the good one with some fields left out, repeated, replaced or added, in any order."""
+    names = [*model.model_fields, "qty", "SYMBOL", "symb\\u006fl"]
+    kept = [(name, json.dumps(value)) for name, value in good.items() if draw(st.integers(0, 9))]
+    changed = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(VALUES)), max_size=3))
+    pairs = draw(st.permutations([*kept, *changed]))
+    if draw(st.booleans()):
+        pairs = list(dict(pairs).items())
+    return ("{" + ", ".join(f'"{name}": {value}' for name, value in pairs) + "}").encode()
+
+
+def result_of(parse, *given):
+    """Return the parsed model, or the error as it is told."""
+    try:
+        return parse(*given)
+    except OmsError as error:
+        return type(error), error.detail, error.errors
+
+
+def validate_whole(model, body):
+    return validate_model(model, read_json(JSON, body))
+
+
+@given(bodies(TradeIn, TRADE))
+def test_a_trade_is_validated_alike(body):
+    assert result_of(parse_model, TradeIn, JSON, body) == result_of(validate_whole, TradeIn, body)
+
+
+@given(bodies(TicketIn, TICKET))
+def test_a_ticket_is_validated_alike(body):
+    parsed, whole = result_of(parse_model, TicketIn, JSON, body), result_of(validate_whole, TicketIn, body)
+    assert parsed == whole
+    if isinstance(whole, TicketIn):
+        assert parsed.ticket() == whole.ticket()
+        assert parsed.model_fields_set == whole.model_fields_set
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"\xff", b"[]", b"5", b"[" * 2000, b'{"symbol": "AAPL"}'])
+def test_other_bodies_have_no_result(body):
+    assert FieldCache(TradeIn).parse(body) is None
+
+
+def test_a_good_body_has_a_result_at_once_and_again():
+    cache = FieldCache(TradeIn)
+    body = json.dumps(TRADE).encode()
+    assert cache.parse(body) == cache.parse(body) == validate_whole(TradeIn, body)
+
+
+def test_the_cache_is_bounded():
+    cache = FieldCache(TradeIn)
+    for number in range(MAX_TEXTS + 5):
+        cache.parse(json.dumps(TRADE | {"note": f"note {number}"}).encode())
+    cache.parse(json.dumps(TRADE | {"note": "n" * (MAX_TEXT_LENGTH + 1)}).encode())
+    assert sorted(cache.known("note")) == sorted(
+        f"note {number}" for number in range(MAX_TEXTS, MAX_TEXTS + 5)
+    )

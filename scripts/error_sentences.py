@@ -1,0 +1,302 @@
+"""Find the errors of the services in their source code: classes, codes and sentences.
+
+The source is parsed, not imported, because both services have a package named `app`.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_BASE = "OmsError"
+_ATTRIBUTES = ("status", "kind", "title")
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Block = tuple[ast.AST, str]  # a statement and the name of its field that holds the nested statements
+
+
+class ErrorClass(NamedTuple):
+    """An error of the REST API: the end of the problem's `type`, its HTTP status and title."""
+
+    kind: str
+    status: int
+    title: str
+
+
+class Module(NamedTuple):
+    """A parsed module: its constants, classes, calls, and the function and the block that each node is in."""
+
+    path: str
+    constants: dict[str, ast.expr]
+    classes: dict[str, ast.ClassDef]
+    calls: dict[str, list[ast.Call]]
+    functions: dict[ast.AST, Function]
+    blocks: dict[ast.AST, Block]
+
+
+def parse_modules(folder: Path) -> list[Module]:
+    """Return the modules below a folder, in the order of their paths."""
+    return [_parse(file, folder) for file in sorted(folder.rglob("*.py"))]
+
+
+def _parse(file: Path, folder: Path) -> Module:
+    tree = ast.parse(file.read_text())
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    functions = {
+        node: function
+        for function in ast.walk(tree)
+        if isinstance(function, Function)
+        for node in ast.walk(function)
+    }
+    blocks = {
+        child: (node, field)
+        for node in ast.walk(tree)
+        for field, value in ast.iter_fields(node)
+        for child in (value if isinstance(value, list) else [value])
+        if isinstance(child, ast.AST)
+    }
+    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    calls: dict[str, list[ast.Call]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            calls.setdefault(_called(node), []).append(node)
+    return Module(str(file.relative_to(folder)), constants, classes, calls, functions, blocks)
+
+
+def find_error_classes(modules: list[Module]) -> dict[str, ErrorClass]:
+    """Return the classes derived from `OmsError`, by name."""
+    nodes = {name: node for module in modules for name, node in module.classes.items()}
+    found = {}
+    for name in nodes:
+        facts: dict[str, object] = {}
+        if _inherits(name, nodes, facts):
+            found[name] = ErrorClass(str(facts["kind"]), int(str(facts["status"])), str(facts["title"]))
+    return found
+
+
+def _inherits(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
+    """Add the class's attributes and those of its bases to `facts`. Return whether it is an `OmsError`."""
+    node = nodes.get(name)
+    if node is None:
+        return False
+    for key, value in _class_attributes(node):
+        facts.setdefault(key, value)
+    bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    return name == _BASE or any(_inherits(base, nodes, facts) for base in bases)
+
+
+def _class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, object]]:
+    for line in node.body:
+        if not isinstance(line, ast.Assign):
+            continue
+        target = line.targets[0]
+        names = target.elts if isinstance(target, ast.Tuple) else [target]
+        values = line.value.elts if isinstance(line.value, ast.Tuple) else [line.value]
+        for name, value in zip(names, values, strict=False):
+            if isinstance(name, ast.Name) and name.id in _ATTRIBUTES and isinstance(value, ast.Constant):
+                yield name.id, value.value
+
+
+def find_calls(modules: list[Module], name: str) -> Iterator[tuple[Module, ast.Call]]:
+    """Yield the calls of a function or class."""
+    for module in modules:
+        for call in module.calls.get(name, ()):
+            yield module, call
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def find_details(modules: list[Module], name: str) -> list[str]:
+    """Return the sentences of an error class: those of its constructor, or those that it is created with."""
+    found: list[str] = []
+    for module in modules:
+        if name in module.classes:
+            calls = _super_calls(module.classes[name])
+            found += [text for call in calls for text in _argument(module, call, 0)]
+    if not found:
+        found = [text for module, call in find_calls(modules, name) for text in _argument(module, call, 0)]
+    return list(dict.fromkeys(found))
+
+
+def _super_calls(node: ast.ClassDef) -> Iterator[ast.Call]:
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
+            yield call
+
+
+def find_coded(modules: list[Module], name: str, code: int, message: int) -> Iterator[tuple[str, str]]:
+    """Yield code and message of the calls of `name`, at these positions of its arguments."""
+    for module, call in find_calls(modules, name):
+        if len(call.args) <= max(code, message):
+            continue
+        for coded, worded in _pairs(module, call.args[code], call.args[message]):
+            for one in _texts(module, coded):
+                for text in _texts(module, worded):
+                    yield one, _with_context(module, call, text)
+
+
+def _pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield code and message. If both are parameters of a function, yield what each of its calls passes."""
+    function = module.functions.get(code)
+    parameters = [one.arg for one in function.args.args] if function else []
+    names = [getattr(one, "id", "") for one in (code, message)]
+    if function is None or not set(names) <= set(parameters):
+        yield code, message
+        return
+    first, second = (parameters.index(name) for name in names)
+    for _, call in find_calls([module], function.name):
+        if len(call.args) > max(first, second):
+            yield call.args[first], call.args[second]
+
+
+def _with_context(module: Module, call: ast.Call, text: str) -> str:
+    """Replace `{message}` by the text that the error's context holds under that name."""
+    if text != "{message}" or not isinstance(call.args[-1], ast.Dict):
+        return text
+    context = call.args[-1]
+    values = [value for key, value in zip(context.keys, context.values, strict=True)
+              if isinstance(key, ast.Constant) and key.value == "message"]  # fmt: skip
+    texts = _texts(module, values[0]) if values else []
+    return texts[0] if texts else ""
+
+
+def find_keyword(modules: list[Module], name: str, keyword: str) -> Iterator[str]:
+    """Yield the texts that calls of `name` pass as `keyword`."""
+    for module, call in find_calls(modules, name):
+        for argument in call.keywords:
+            if argument.arg == keyword:
+                yield from _texts(module, argument.value)
+
+
+def find_constants(module: Module) -> dict[str, str]:
+    """Return the texts that a module defines as public constants."""
+    found = {}
+    for name, value in module.constants.items():
+        texts = _texts(module, value)
+        if name.isupper() and not name.startswith("_") and texts:
+            found[name] = texts[0]
+    return found
+
+
+def find_entries(module: Module, name: str) -> dict[str, str]:
+    """Return the entries of a dict of texts, by the last part of their keys."""
+    value = module.constants[name]
+    if not isinstance(value, ast.Dict):
+        raise TypeError(f"{name} is not a dict display")
+    return {
+        ast.unparse(key).rpartition(".")[2].strip("'"): _texts(module, text)[0]
+        for key, text in zip(value.keys, value.values, strict=True)
+        if key is not None
+    }
+
+
+def _argument(module: Module, call: ast.Call, index: int) -> list[str]:
+    return _texts(module, call.args[index]) if len(call.args) > index else []
+
+
+def _texts(module: Module, node: ast.expr) -> list[str]:
+    """Return the texts that an expression can have. A part that is not known is shown as {name}."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=parts):
+            return ["".join(_part(module, part) for part in parts)]
+        case ast.IfExp(body=one, orelse=other):
+            return [*_texts(module, one), *_texts(module, other)]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return [a + b for a in _texts(module, left) for b in _texts(module, right)]
+        case ast.Name(id=name):
+            return _named_texts(module, node, name)
+        case _:
+            return []
+
+
+def _named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
+    function = module.functions.get(node)
+    if function is not None:
+        assigned = _assigned_texts(module, function, node)
+        if assigned:
+            return assigned
+        parameters = [one.arg for one in function.args.args]
+        if name in parameters:
+            return _passed_texts(module, function.name, parameters.index(name), name)
+    return _texts(module, module.constants[name]) if name in module.constants else []
+
+
+def _assigned_texts(module: Module, function: Function, use: ast.Name) -> list[str]:
+    """Return the texts that a local variable can have where it is used."""
+    found: list[str] = []
+    lines = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
+    for line in sorted(lines, key=lambda one: one.lineno):
+        targets = [line.target] if isinstance(line, ast.AugAssign) else line.targets
+        if line.lineno > use.lineno or use.id not in {getattr(target, "id", None) for target in targets}:
+            continue
+        texts = _texts(module, line.value)
+        if isinstance(line, ast.AugAssign):
+            found = [a + b for a in found for b in texts]
+        elif module.blocks[line] in _enclosing_blocks(module, use):
+            found = texts  # replaces what was assigned before
+        elif not _leaves(module.blocks[line]):
+            found += texts
+    return found
+
+
+def _leaves(block: Block) -> bool:
+    """Return whether a block ends by leaving the function, so that nothing after it sees its assignments."""
+    statement, field = block
+    return isinstance(getattr(statement, field)[-1], ast.Raise | ast.Return)
+
+
+def _enclosing_blocks(module: Module, node: ast.AST) -> list[Block]:
+    found: list[Block] = []
+    while node in module.blocks:
+        found.append(module.blocks[node])
+        node = module.blocks[node][0]
+    return found
+
+
+def _passed_texts(module: Module, function: str, index: int, name: str) -> list[str]:
+    """Return the texts that the calls within the module pass for a parameter."""
+    found: list[str] = []
+    for _, call in find_calls([module], function):
+        named = [argument.value for argument in call.keywords if argument.arg == name]
+        found += [text for value in named for text in _texts(module, value)] or _argument(module, call, index)
+    return found
+
+
+def _part(module: Module, part: ast.expr) -> str:
+    """Return a part of an f-string: its text, or a placeholder with the name of the value."""
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    if isinstance(value, ast.Name) and value.id in module.constants:
+        texts = _texts(module, module.constants[value.id])
+        if texts:
+            return texts[0]
+    return f"{{{_placeholder(value)}}}"
+
+
+def _placeholder(value: ast.expr) -> str:
+    match value:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.lower().strip("_")
+        case (
+            ast.Call(args=[*_, inner])
+            | ast.IfExp(body=inner)
+            | ast.BoolOp(values=[inner, *_])
+            | ast.Call(func=ast.Attribute(value=inner))
+        ):
+            return _placeholder(inner)
+        case ast.Constant(value=constant):
+            return str(constant).strip()
+        case _:
+            return "value"
