@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -20,11 +20,11 @@ from bench.service import OMS_API, ROOT
 
 
 def _trades() -> list[Line]:
-    return trades.measure(trades.ROUNDS, trades.SECONDS)
+    return cases.measure(trades.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
 def _orders() -> list[Line]:
-    return orders.measure(orders.ROUNDS, orders.SECONDS)
+    return cases.measure(orders.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
 def _scale() -> list[Line]:

@@ -20,12 +20,17 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 
 PORTFOLIOS, SYMBOLS = 20, 50
-BOOKS = [f"Book {number:02d}" for number in range(PORTFOLIOS)]
+TRADES_PER_BATCH = 100
 EACH_PORTFOLIO = "{book}"  # in a path: replaced by each portfolio's number in turn
 _DRAWS = 4096
 _RECEIVE_BYTES = 262_144
 PATIENCE_SECONDS = 20.0
 _STARTED = perf_counter()
+
+
+def portfolio_names(portfolios: int) -> list[str]:
+    """Return the names of the portfolios that the load uses."""
+    return [f"Book {number:02d}" for number in range(portfolios)]
 
 
 @dataclass(slots=True)
@@ -40,9 +45,10 @@ class Connection:
 
 @dataclass(slots=True)
 class Tally:
-    """The measurements: latencies in seconds, and the number of unexpected statuses."""
+    """The measurements: latencies in seconds, all responses, and the number of unexpected statuses."""
 
     latencies: "array[float]"
+    requests: int = 0
     errors: int = 0
     first_error: str = ""
 
@@ -63,58 +69,57 @@ class Tally:
         marks = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
         at = {name: ordered[min(int(len(ordered) * part), len(ordered) - 1)] for name, part in marks.items()}
         cpu = process_time() / (perf_counter() - _STARTED)
-        return {"rate": len(ordered) / seconds, "cpu": cpu} | {
+        return {"rate": len(ordered) / seconds, "cpu": cpu, "requests": self.requests} | {
             name: 1000 * value for name, value in at.items()
         }
 
 
-def trades(key: str, seed: int = 1) -> Iterator[bytes]:
+def trades(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests that report trades, without end. Bodies repeat, idempotency keys do not."""
-    chance = random.Random(seed)
-    templates = [_trade(key, chance) for _ in range(_DRAWS)]
+    chance, names = random.Random(seed), portfolio_names(portfolios)
+    return _keyed([_posted(key, "/api/v1/trade", _trade(chance, names)) for _ in range(_DRAWS)])
+
+
+def batches(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+    """Yield requests that report TRADES_PER_BATCH trades each, without end."""
+    chance, names = random.Random(seed), portfolio_names(portfolios)
+    bodies = [{"trades": [_trade(chance, names) for _ in range(TRADES_PER_BATCH)]} for _ in range(64)]
+    return _keyed([_posted(key, "/api/v1/trades:batch", body) for body in bodies])
+
+
+def orders(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+    """Yield requests for market orders of one or two units, without end and within all limits."""
+    chance, names = random.Random(seed), portfolio_names(portfolios)
+    return _keyed([_posted(key, "/api/v1/orders", _order(chance, names)) for _ in range(_DRAWS)])
+
+
+def _keyed(templates: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
     run = secrets.token_hex(6).encode()
     for number, (head, tail) in enumerate(itertools.cycle(templates)):
         yield b"%b%b-%d%b" % (head, run, number, tail)
 
 
-def _trade(key: str, chance: random.Random) -> tuple[bytes, bytes]:
+def _trade(chance: random.Random, names: list[str]) -> dict[str, object]:
     quantity = chance.randint(1, 1000)
     cents = quantity * chance.randint(1_000, 50_000)
-    return _posted(
-        key,
-        "/api/v1/trade",
-        {
-            "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
-            "quantity": quantity,
-            "gmv": f"{cents // 100}.{cents % 100:02d}",
-            "side": chance.choice(("BUY", "SELL")),
-            "portfolio_name": chance.choice(BOOKS),
-            "user_id": f"U{chance.randrange(100):04d}",
-        },
-    )
+    return {
+        "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
+        "quantity": quantity,
+        "gmv": f"{cents // 100}.{cents % 100:02d}",
+        "side": chance.choice(("BUY", "SELL")),
+        "portfolio_name": chance.choice(names),
+        "user_id": f"U{chance.randrange(100):04d}",
+    }
 
 
-def orders(key: str, seed: int = 1) -> Iterator[bytes]:
-    """Yield requests for market orders of one or two units, without end and within all limits."""
-    chance = random.Random(seed)
-    templates = [_order(key, chance) for _ in range(_DRAWS)]
-    run = secrets.token_hex(6).encode()
-    for number, (head, tail) in enumerate(itertools.cycle(templates)):
-        yield b"%b%b-%d%b" % (head, run, number, tail)
-
-
-def _order(key: str, chance: random.Random) -> tuple[bytes, bytes]:
-    return _posted(
-        key,
-        "/api/v1/orders",
-        {
-            "portfolio_name": chance.choice(BOOKS),
-            "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
-            "side": chance.choice(("BUY", "SELL")),
-            "quantity": str(chance.randint(1, 2)),
-            "type": "MARKET",
-        },
-    )
+def _order(chance: random.Random, names: list[str]) -> dict[str, object]:
+    return {
+        "portfolio_name": chance.choice(names),
+        "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
+        "side": chance.choice(("BUY", "SELL")),
+        "quantity": str(chance.randint(1, 2)),
+        "type": "MARKET",
+    }
 
 
 def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
@@ -137,7 +142,12 @@ def reads(key: str, path: str) -> Iterator[bytes]:
     )
 
 
-POSTED: dict[str, Callable[[str], Iterator[bytes]]] = {"trades": trades, "orders": orders}
+# What is posted, and the status of its responses
+POSTED: dict[str, tuple[Callable[[str, int], Iterator[bytes]], bytes]] = {
+    "trades": (trades, b"201"),
+    "batches": (batches, b"200"),
+    "orders": (orders, b"201"),
+}
 
 
 def drive(
@@ -156,6 +166,7 @@ def drive(
     while opened:
         for line in _answered(poller, opened):
             now = perf_counter()
+            tally.requests += 1
             if begin <= now < end:
                 tally.note(line, now, expected)
             if now < end:
@@ -205,19 +216,20 @@ def _received(line: Connection) -> bool:
 def main() -> None:
     """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", help="what to GET, or `trades` or `orders` to POST these")
+    parser.add_argument("path", help=f"what to GET, or one of {', '.join(POSTED)} to POST these")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--warm", type=float, default=1.0, help="seconds before counting")
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--portfolios", type=int, default=PORTFOLIOS)
     asked = parser.parse_args()
     key = os.environ["OMS_API_KEY"]
-    posted = POSTED.get(asked.path)
-    requests = posted(key) if posted else reads(key, asked.path)
+    requests, expected = reads(key, asked.path), b"200"
+    if asked.path in POSTED:
+        post, expected = POSTED[asked.path]
+        requests = post(key, asked.portfolios)
     gc.disable()
-    tally = drive(
-        asked.port, requests, asked.connections, asked.warm, asked.seconds, b"201" if posted else b"200"
-    )
+    tally = drive(asked.port, requests, asked.connections, asked.warm, asked.seconds, expected)
     print(json.dumps(tally.summary(asked.seconds)))
 
 

@@ -4,61 +4,22 @@ Both are measured in the same run. pgbench writes one trade per transaction. An 
 events, the execution, the trade, the position, the portfolio and the outbox.
 """
 
-import argparse
-from itertools import count
+from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case
+from bench.report import show
+from bench.trades import run
 
-from bench.disk import scratch
-from bench.limit import CLIENTS, Limit, Script, open_books, pgbench
-from bench.load import BOOKS
-from bench.postgres import postgres
-from bench.report import Line, at_least, median, show
-from bench.service import Load, api, fresh_key, migrate
-
-MUST, REACH = 0.2, 0.5
-ROUNDS, SECONDS = 5, 5.0
+_DEPLOYED = (Bounds(0.5, 0.32), Bounds(0.65, 0.42))
 
 
-def measure(rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians of the rounds."""
-    done: list[tuple[float, Load]] = []
-    with scratch() as folder, postgres(folder) as server:
-        migrate(server.fresh_database("pgbench"), fresh_key())
-        open_books(server, "pgbench")
-        turns = count()
-
-        def limit() -> Limit:
-            return pgbench(server, "pgbench", folder, Script.BARE, next(turns), int(seconds))
-
-        before = limit()
-        for _ in range(rounds):
-            key, url = fresh_key(), server.fresh_database("orders")
-            migrate(url, key)
-            with api(url, folder / "api.log", key) as service:
-                service.open_portfolios(BOOKS)
-                load = service.load("orders", seconds)
-            after = limit()
-            bare = (before.rate + after.rate) / 2
-            print(
-                f"  {load.rate:,.0f}/s, {load.rate / bare:.2f} of pgbench ({bare:,.0f}/s); {load}", flush=True
-            )
-            done.append((load.rate / bare, load))
-            before = after
-    return _lines(done)
-
-
-def _lines(done: list[tuple[float, Load]]) -> list[Line]:
-    ratio, rate = median([ratio for ratio, _ in done]), median([load.rate for _, load in done])
-    p99 = median([load.p99 for _, load in done])
-    what = f"POST /orders MARKET on PostgreSQL, {rate:,.0f}/s, of pgbench with {CLIENTS} clients"
+def list_cases(workers: int = CORES) -> list[Case]:
+    """Return the loads. "As deployed" has as many processes as cores, or `workers`."""
+    what = f"POST /orders MARKET as deployed ({workers} processes)"
     return [
-        Line(what, f"{ratio:.2f}", at_least(ratio, MUST, REACH)),
-        Line("its p99 at 64 connections", f"{p99:.1f} ms"),
+        Case("POST /orders MARKET, one process", "orders", Bounds(0.32, 0.22), Bounds(0.4, 0.28)),
+        Case(what, "orders", *_DEPLOYED, workers),
+        Case(f"{what}, {MANY_PORTFOLIOS} portfolios", "orders", *_DEPLOYED, workers, MANY_PORTFOLIOS),
     ]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    asked = parser.parse_args()
-    show(measure(asked.rounds, asked.seconds))
+    show(run(list_cases(), __doc__))

@@ -45,6 +45,7 @@ class Server:
     binaries: Path
     port: int
     version: str
+    process_id: int
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""
@@ -91,7 +92,7 @@ def postgres(folder: Path) -> Iterator[Server]:
     command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home, *settings]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
-    server = Server(binaries, port, _version(binaries))
+    server = Server(binaries, port, _version(binaries), process.pid)
     try:
         _await(server, process, folder / "postgres.log")
         _break_in(server)

@@ -14,11 +14,13 @@ from time import monotonic, sleep
 
 from typing_extensions import override
 
-from bench.postgres import free_port
+from bench.load import PORTFOLIOS
+from bench.postgres import Server, free_port
+from bench.processor_time import read_processor_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 OMS_API, SLACK_BOT = ROOT / "oms-api", ROOT / "slack-bot"
-START_SECONDS = 30
+START_SECONDS = 120
 _POLL_SECONDS = 0.02
 
 Environment = dict[str, str]
@@ -26,7 +28,10 @@ Environment = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The result of a load generator: responses per second, latencies in ms, and its own share of a core."""
+    """The result of a load generator: responses per second, latencies in ms, and its own share of a core.
+
+    `api` is the processor time of the service per request in µs, `server` that of the database server, or 0.
+    """
 
     rate: float
     p50: float
@@ -34,12 +39,16 @@ class Load:
     p99: float
     max: float
     cpu: float
+    requests: int
+    api: float
+    server: float
 
     @override
     def __str__(self) -> str:
         return (
             f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, max {self.max:.1f} ms "
-            f"(load generator: {self.cpu:.0%} of a core)"
+            f"(load generator: {self.cpu:.0%} of a core); "
+            f"processor time per request: API {self.api:.0f} µs, server {self.server:.0f} µs"
         )
 
 
@@ -60,11 +69,22 @@ class Service:
             request = urllib.request.Request(url, body, headers)
             urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # as above
 
-    def load(self, path: str, seconds: float = 8.0, connections: int = 64, warm: float = 2.0) -> Load:
+    def load(
+        self,
+        path: str,
+        seconds: float = 8.0,
+        connections: int = 64,
+        warm: float = 2.0,
+        portfolios: int = PORTFOLIOS,
+        server: Server | None = None,
+    ) -> Load:
         """Put load on the service and return the result. `path` is as in `bench.load`."""
         timing = ["--seconds", str(seconds), "--warm", str(warm), "--connections", str(connections)]
         command = [sys.executable, "-m", "bench.load", path, "--port", str(self.port), *timing]
+        command += ["--portfolios", str(portfolios)]
         limit = seconds + warm + 60
+        processes = (self.process_id, *([server.process_id] if server else []))
+        before = [read_processor_seconds(process_id) for process_id in processes]
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -73,7 +93,10 @@ class Service:
             check=True,
             timeout=limit,
         )
-        return Load(**json.loads(done.stdout))
+        used = [read_processor_seconds(one) - earlier for one, earlier in zip(processes, before, strict=True)]
+        result = json.loads(done.stdout)
+        api_time, server_time = (1e6 * one / result["requests"] for one in (*used, 0.0)[:2])
+        return Load(**result, api=api_time, server=server_time)
 
 
 def fresh_key() -> str:
@@ -81,7 +104,7 @@ def fresh_key() -> str:
     return secrets.token_urlsafe(40)
 
 
-def api_environment(database_url: str, key: str, port: int = 8001) -> Environment:
+def api_environment(database_url: str, key: str, port: int = 8001, workers: int = 1) -> Environment:
     """Return the environment of the API and its commands."""
     settings = {
         "OMS_API_KEY": key,
@@ -90,6 +113,7 @@ def api_environment(database_url: str, key: str, port: int = 8001) -> Environmen
         "PORT": str(port),
         "ENVIRONMENT": "production",
         "RATE_LIMIT_PER_MINUTE": "0",
+        "WEB_CONCURRENCY": str(workers),
     }
     return os.environ | settings
 
@@ -117,11 +141,13 @@ def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
 
 
 @contextmanager
-def api(database_url: str, log: Path, key: str, folder: Path = OMS_API) -> Iterator[Service]:
+def api(
+    database_url: str, log: Path, key: str, folder: Path = OMS_API, workers: int = 1
+) -> Iterator[Service]:
     """Run the API on a migrated database until the block ends. `folder` holds its code."""
     port = free_port()
     command = [sys.executable, "-m", "app.main"]
-    with _running(command, folder, api_environment(database_url, key, port), log) as process:
+    with _running(command, folder, api_environment(database_url, key, port, workers), log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
         yield Service(port, key, process.pid)
 

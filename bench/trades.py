@@ -1,100 +1,44 @@
-"""`POST /trade` with one API process, on PostgreSQL and on SQLite, compared with pgbench in the same run."""
+"""`POST /trade` and `/trades:batch` with one API process and with several, compared with pgbench."""
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 
-from bench.disk import scratch
-from bench.limit import CLIENTS, Limit, Script, open_books, pgbench
-from bench.postgres import Server, postgres
-from bench.report import Line, at_least, at_most, median, show
-from bench.service import Load, api, fresh_key, migrate
+from bench.cases import CORES, MANY_PORTFOLIOS, Bounds, Case, measure
+from bench.load import TRADES_PER_BATCH
+from bench.report import Line, show
 
-MUST = {"PostgreSQL": 0.5, "SQLite": 0.4}
-REACH = {"PostgreSQL": 1.0, "SQLite": 0.8}
-P99_MUST, P99_REACH = 40.0, 15.0
 ROUNDS, SECONDS = 5, 5.0
-
-Databases = dict[str, Callable[[], str]]  # by name, a function that creates a database and returns its URL
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round of all measurements. `bare` is the mean of pgbench just before and just after the load."""
-
-    bare: dict[str, float]
-    full: Limit
-    loads: dict[str, Load]
-
-    def ratio(self, name: str) -> float:
-        """Return the load on that database divided by pgbench's limit."""
-        return self.loads[name].rate / self.bare[name]
+_DEPLOYED = (Bounds(1.0, 0.55), Bounds(1.15, 0.7))
 
 
-def measure(rounds: int, seconds: float) -> list[Line]:
-    """Return the lines of the table: medians of the rounds."""
-    with scratch() as folder, postgres(folder) as server:
-        print(f"PostgreSQL {server.version}; pgbench with {CLIENTS} clients", flush=True)
-        migrate(server.fresh_database("pgbench"), fresh_key())
-        open_books(server, "pgbench")
-        turns = count()
-
-        def limit(script: Script) -> Limit:
-            return pgbench(server, "pgbench", folder, script, next(turns), int(seconds))
-
-        done = [_round(limit, _databases(server, folder, turn), folder, seconds) for turn in range(rounds)]
-    return [line for name in MUST for line in _lines(name, done)]
-
-
-def _round(limit: Callable[[Script], Limit], databases: Databases, folder: Path, seconds: float) -> Round:
-    full, before = limit(Script.FULL), limit(Script.BARE)
-    print(f"pgbench: insert + upsert {before}; with outbox and portfolio {full}", flush=True)
-    one = Round({}, full, {})
-    for name, database in databases.items():
-        one.loads[name] = load = _drive(database(), folder, seconds)
-        after = limit(Script.BARE)
-        one.bare[name] = (before.rate + after.rate) / 2
-        before = after
-        print(f"  {name}: {load.rate:,.0f}/s, {one.ratio(name):.2f} of pgbench; {load}; {after}", flush=True)
-    return one
-
-
-def _databases(server: Server, folder: Path, turn: int) -> Databases:
-    return {
-        "PostgreSQL": lambda: server.fresh_database("trades"),
-        "SQLite": lambda: f"sqlite:///{folder}/trades-{turn}.db",
-    }
-
-
-def _drive(database_url: str, folder: Path, seconds: float) -> Load:
-    key = fresh_key()
-    migrate(database_url, key)
-    with api(database_url, folder / "api.log", key) as service:
-        return service.load("trades", seconds)
-
-
-def _lines(name: str, done: list[Round]) -> list[Line]:
-    loads = [one.loads[name] for one in done]
-    ratio = median([one.ratio(name) for one in done])
-    of_full = median([one.loads[name].rate / one.full.rate for one in done])
-    p50, p99 = median([load.p50 for load in loads]), median([load.p99 for load in loads])
-    rate = median([load.rate for load in loads])
-    what = f"POST /trade on {name}, {rate:,.0f}/s, of pgbench ({of_full:.2f} of the full limit)"
+def list_cases(workers: int = CORES) -> list[Case]:
+    """Return the loads. "As deployed" has as many processes as cores, or `workers`."""
+    what = f"POST /trade as deployed ({workers} processes)"
+    p99 = (Bounds(30, 70), Bounds(20, 50))
     return [
-        Line(what, f"{ratio:.2f}", at_least(ratio, MUST[name], REACH[name])),
-        Line(
-            f"its p99 at 64 connections (p50 {p50:.1f} ms, max {max(load.max for load in loads):.1f} ms)",
-            f"{p99:.1f} ms",
-            at_most(p99, P99_MUST, P99_REACH),
+        Case("POST /trade, one process", "trades", Bounds(0.8, 0.45), Bounds(0.95, 0.55), p99=p99),
+        Case(what, "trades", *_DEPLOYED, workers),
+        Case(f"{what}, {MANY_PORTFOLIOS} portfolios", "trades", *_DEPLOYED, workers, MANY_PORTFOLIOS),
+        Case(
+            *("trades of POST /trades:batch of 100", "batches", Bounds(1.5, 1.0), Bounds(2.0, 1.5)),
+            items=TRADES_PER_BATCH,
+        ),
+        Case(
+            *("POST /trade on SQLite, one process", "trades", Bounds(0.85, 0.48), Bounds(0.95, 0.6)),
+            is_sqlite=True,
         ),
     ]
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def run(cases: list[Case], description: str | None) -> list[Line]:
+    """Measure with the options of the command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--cases", type=int, nargs="*", help="numbers of the cases to measure, from 0")
     asked = parser.parse_args()
-    show(measure(asked.rounds, asked.seconds))
+    chosen = cases if asked.cases is None else [cases[number] for number in asked.cases]
+    return measure(chosen, asked.rounds, asked.seconds)
+
+
+if __name__ == "__main__":
+    show(run(list_cases(), __doc__))

@@ -8,10 +8,12 @@ then serves them.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.errors import OmsError
-from app.rate_limit import RateState
+
+if TYPE_CHECKING:  # as in `http_server`
+    from app.rate_limit import RateState
 
 HOT_BODY_LIMIT = 16_384
 # Headers that need more than a hot route does
@@ -33,7 +35,7 @@ class FastRequest:
     caller: str = "-"
     tail: str = ""
     address: str = "-"
-    rate: RateState | None = None
+    rate: "RateState | None" = None
     denied: Callable[[], None] | None = field(default=None, repr=False)
 
 

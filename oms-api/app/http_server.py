@@ -4,15 +4,17 @@ uvicorn's own parser reads headers of any size and waits for them without a time
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.buffered_transport import BufferedTransport
-from app.edge import Edge
 from app.hot_routes import HotRequest, get_hot_headers
+
+if TYPE_CHECKING:  # worker processes import this module before uvicorn hears of them
+    from app.edge import Edge
 
 HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end
@@ -73,7 +75,7 @@ class CappedHttp(HttpToolsProtocol):
     _last_whole: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
-    _edge: Edge | None = None
+    _edge: "Edge | None" = None
     _hot: HotRequest | None = None
 
     @override

@@ -25,7 +25,7 @@ from app.instruments import routes as instrument_routes
 from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
-from app.orders.routes import order_entry
+from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
 from app.reports import routes as report_routes
@@ -37,10 +37,13 @@ from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
 from app.wire.openapi import openapi_document
 
+# uvicorn kills a worker that does not respond in time. A worker responds once it has imported this module.
+WORKER_START_SECONDS = 60
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
     *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
+    approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router),
     *(
@@ -54,6 +57,7 @@ ROUTERS = (
     ),
     *(cost_routes.router, health_routes.router),
 )
+WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
@@ -177,6 +181,7 @@ def run() -> int:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=20,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
     )
     return 0
 

@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
 from app.audit.models import AuditHead, AuditRow
+from app.calendars.models import CalendarDayRow
 from app.duties.models import DutyRow
 from app.events.models import Event
 from app.identity.models import (
@@ -26,6 +27,7 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "CalendarDayRow",
     "CashMovement",
     "DutyRow",
     "EquitySnapshot",

@@ -19,6 +19,7 @@ from app.audit.rules.actions import Difference
 from app.audit.rules.export_verification import TRAIL
 from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
 from app.audit.service.trail_verification import TrailResult, examine_trails
+from app.calendars.service import verify_calendars
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, set_all_tenants_scope, snapshot
@@ -33,6 +34,7 @@ from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
+from app.orders.service.approval_verification import verify_approvals
 from app.orders.service.verification import verify_orders
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
@@ -57,15 +59,18 @@ class RecordCheck(StrEnum):
 
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
+    CALENDAR = "calendar record"
     IDENTITY = "identity record"
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the ledger": verify,
     "the orders": verify_orders,
+    "the approvals": verify_approvals,
     "the risk controls": verify_risk,
     "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
+    "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
@@ -93,12 +98,14 @@ _MEANING: dict[StrEnum, str] = {
     OrderCheck.TRADE: "each execution has one trade and one state change of its order",
     RecordCheck.PORTFOLIO: "name, currency, opening cash and settings of portfolios match the audit log",
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
+    RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
     RiskCheck.LIMIT: "limits match their events and the audit log",
     RiskCheck.LATCH: "latches match their events and the audit log",
     OrderCheck.EVENT: "each state change of an order has one event with the same content",
+    OrderCheck.APPROVAL: "requests and decisions match their orders, their events and the audit log",
 }
 
 

@@ -1,4 +1,4 @@
-"""The head and the body of an answer leave together; nothing stays behind."""
+"""The head and the body of an answer are sent together, and nothing stays in the buffer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The clock of a process: jumps forward are held back until they last."""
+"""The clock of a process: jumps forward are ignored until they persist."""
 
 import logging
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Settings: what is missing or unsafe stops the start with a sentence that names the variable alone."""
+"""Settings: a missing or unsafe value stops the start with a sentence that names the variable."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What holds of every request: keys, scopes, rates, sizes, ids, headers, the one form of errors."""
+"""Behaviour of every request: keys, scopes, rates, sizes, ids, headers and the format of errors."""
 
 import gzip
 import json

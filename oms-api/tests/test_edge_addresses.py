@@ -1,4 +1,4 @@
-"""Whose address counts: the peer's; what X-Forwarded-For says only where a proxy of ours says it."""
+"""The client's address: the peer's, or that in X-Forwarded-For if a trusted proxy sent it."""
 
 import httpx
 import pytest

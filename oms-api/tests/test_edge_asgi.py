@@ -1,4 +1,4 @@
-"""The edge, message by message: bodies in pieces, clients that leave, answers that break off."""
+"""The ASGI middleware by message: bodies in parts, disconnected clients, interrupted answers."""
 
 import asyncio
 

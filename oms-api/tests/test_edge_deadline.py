@@ -1,4 +1,4 @@
-"""Deadlines: who is late is told so; who is in time, or is told to end by another, sees nothing of them."""
+"""Deadlines: a late operation is cancelled with an error, others are not affected."""
 
 import asyncio
 

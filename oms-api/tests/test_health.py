@@ -1,4 +1,4 @@
-"""Health needs no key; readiness tells of the database, its tables and the writer; metrics count."""
+"""Health needs no key; readiness reports the database, its tables and the writer; metrics are counted."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Logs: readable lines or JSON; a request id in each access line; no secret and no body, whatever happens."""
+"""Logs: readable lines or JSON, a request id in each access line, no secrets and no bodies."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Exact amounts: read plainly, rounded once and by name, shown without loss."""
+"""Exact amounts: parsed strictly, rounded explicitly, formatted without loss."""
 
 from decimal import Decimal
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""A minute's worth of requests at once, then a steady rate: for each key and person, tenant and address."""
+"""Rate limits: a minute's burst, then a steady rate, for each key, person, tenant and address."""
 
 import pytest
 from hypothesis import given

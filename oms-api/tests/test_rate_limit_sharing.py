@@ -1,4 +1,4 @@
-"""Limits shared through a real Redis: what one process lets pass, the others know; Redis may die any time."""
+"""Rate limits shared through a real Redis, which may fail at any time."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""A stranger's tests, generated from the OpenAPI document: no 5xx, and no answer that is not documented."""
+"""Tests generated from the OpenAPI document: no 5xx, and no undocumented answer."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Starting and stopping: tables in development, a sentence where it cannot be, what was taken is answered."""
+"""Starting and stopping: tables in development, an error message, and answers to accepted requests."""
 
 import os
 import subprocess
@@ -8,7 +8,9 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+import uvicorn
 
+from app import http_server, main
 from app.config import ConfigurationError
 from app.startup import CannotStart
 from tests.factories import BOOTSTRAP_KEY, trade_body
@@ -127,3 +129,14 @@ def test_what_was_taken_before_the_end_is_answered(new_database):
     assert recorded == set(range(1, len(recorded) + 1))
     acknowledged = statuses.count(201)
     assert acknowledged <= len(recorded) <= acknowledged + statuses.count(None)
+
+
+def test_processes_of_a_slow_machine_have_a_minute_to_start(monkeypatch):
+    started = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _, **options: started.update(options))
+    for name in ("raise_file_limit", "set_timeouts"):
+        monkeypatch.setattr(http_server, name, lambda *_: None)
+    for name, value in environment(WEB_CONCURRENCY="2").items():
+        monkeypatch.setenv(name, value)
+    assert main.run() == 0
+    assert (started["workers"], started["timeout_worker_healthcheck"]) == (2, 60)

@@ -1,4 +1,4 @@
-"""A request that is whole gets its own answer; what follows it closes the connection."""
+"""A complete request is answered; bytes after it close the connection."""
 
 import asyncio
 import json

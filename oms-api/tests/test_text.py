@@ -1,4 +1,4 @@
-"""Names hold nothing invisible, and are compared without what people do not tell apart."""
+"""Names contain nothing invisible, and are compared without differences that people do not see."""
 
 import unicodedata
 

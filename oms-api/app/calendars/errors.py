@@ -25,3 +25,13 @@ class UnknownSegment(Invalid):
     def __init__(self, market: str, segment: str) -> None:
         detail = f"{market} has no segment {segment}."
         super().__init__(detail, [FieldError("segment", detail, "unknown_segment")])
+
+
+class DayNotSettable(Invalid):
+    """The sessions of that date cannot be set: the market never closes, or its table is too far away."""
+
+    def __init__(self, market: str, known_from: date | None = None, latest: date | None = None) -> None:
+        detail = f"{market} never closes."
+        if known_from is not None:
+            detail = f"Dates of {market} can be set from {known_from} to {latest}."
+        super().__init__(detail, [FieldError("date", detail, "not_settable")])

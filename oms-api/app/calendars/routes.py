@@ -1,41 +1,93 @@
 """Routes of trading calendars and market clocks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
 
+from app.audit.service import AuditEntry, record
 from app.calendars.dependencies import TheCalendars
 from app.calendars.schemas import (
+    CalendarDayIn,
     CalendarQuery,
     ClockOut,
     ClockQuery,
     DayOut,
+    LocalDate,
+    MarketCode,
     serialize_clock,
     serialize_day,
 )
-from app.identity.dependencies import Reader
+from app.calendars.service import serialize_override
+from app.hot_routes import FastRequest
+from app.identity.dependencies import Reader, require_permission
+from app.identity.rules.access import Caller, Operation
 from app.wire.answers import answer, responses
-from app.wire.dependencies import TheClock
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheChanges, TheClock, TheReaders
+
+Setter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
+EXAMPLE: dict[str, Any] = {
+    "kind": "half_day",
+    "name": "Day after Thanksgiving",
+    "sessions": [{"open": "09:30", "close": "13:00"}],
+    "source": "NYSE release of 2024-11-08",
+}
 
 router = APIRouter(tags=["calendars"])
 
 
 @router.get("/calendar", summary="List trading sessions", responses=responses(200, {"model": list[DayOut]}))
 async def list_calendar(
-    _: Reader, query: Annotated[CalendarQuery, Query()], calendars: TheCalendars
+    _: Reader, query: Annotated[CalendarQuery, Query()], calendars: TheCalendars, readers: TheReaders
 ) -> Response:
     """List the sessions and holidays of a market in time order.
 
     Weekends without a session are left out. Dates that the tables do not cover are rejected.
     """
+    await readers.run_single(calendars.refresh)
     days = calendars.list_days(query.market, query.segment, query.since, query.until)
     return answer(list(map(serialize_day, days)))
 
 
 @router.get("/clock", summary="Get the state of a market", responses=responses(200, {"model": ClockOut}))
 async def get_clock(
-    _: Reader, query: Annotated[ClockQuery, Query()], calendars: TheCalendars, now: TheClock
-) -> Response:
+    _: Reader, query: Annotated[ClockQuery, Query()], calendars: TheCalendars, readers: TheReaders,
+    now: TheClock,
+) -> Response:  # fmt: skip
     """Get whether a market is open now, and when it opens and closes next."""
+    await readers.run_single(calendars.refresh)
     clock = calendars.read_clock(query.market, query.segment, now())
     return answer(serialize_clock(query.market, query.segment, clock))
+
+
+@router.put(
+    "/calendar/{market}/{date}",
+    summary="Set the sessions of a date",
+    responses=responses(200, {"model": DayOut}, 404, 413, 415),
+    openapi_extra=documented_body(CalendarDayIn, EXAMPLE),
+)
+async def put_calendar_day(
+    caller: Setter, market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
+    day: Annotated[LocalDate, Path(alias="date", description="Local date", examples=["2026-11-27"])],
+    body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn))], calendars: TheCalendars,
+    changes: TheChanges, readers: TheReaders, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Set the sessions of a market on a date, for all tenants. Only the operator's key may call this.
+
+    It replaces what the table of this release says, and extends a table past its last date. All processes use
+    it from their next order on. The ends of orders that were placed before do not change.
+    """
+    override, at = body.override(market, day), now()
+    edge: FastRequest = request.state.edge
+
+    def write(connection: Connection) -> None:
+        previous, updated = calendars.set_day(connection, override, caller.actor, at)
+        before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
+        who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
+        facts = (before, serialize_override(updated))
+        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
+
+    await changes.run(write, caller.tenant_id)
+    await readers.run_single(calendars.refresh)
+    return answer(serialize_day(calendars.get_day(market, day)))

@@ -1,17 +1,27 @@
 """Request and response bodies of calendars and clocks."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
 from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
 from app.clock import iso
-from app.wire.fields import capitals
+from app.wire.fields import capitals, clean
 
 MAX_CALENDAR_DAYS = 366
+_TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -31,6 +41,59 @@ def _lower(value: object) -> object:
 LocalDate = Annotated[date, BeforeValidator(_parse_date)]
 MarketCode = Annotated[Market, BeforeValidator(capitals)]
 SegmentName = Annotated[Segment, BeforeValidator(_lower)]
+
+
+def _parse_time(value: object) -> time:
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return time.fromisoformat(value)
+    raise PydanticCustomError("time", "Must be a local time such as 09:15.")
+
+
+LocalTime = Annotated[
+    time, BeforeValidator(_parse_time), WithJsonSchema({"type": "string", "pattern": _TIME.pattern})
+]
+
+
+class HoursIn(BaseModel):
+    """A session, `[open, close)`, in the market's time zone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    open: LocalTime = Field(description="Local time of the open", examples=["09:15"])
+    close: LocalTime = Field(description="Local time of the close", examples=["15:30"])
+
+
+class CalendarDayIn(BaseModel):
+    """The sessions of a market on a date."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Annotated[DayKind, BeforeValidator(_lower)] = Field(
+        description="`half_day` and `special` need sessions; `regular` has the regular hours of each segment",
+        examples=["half_day"],
+    )
+    sessions: tuple[HoursIn, ...] = Field((), max_length=5, description="In time order, of every segment")
+    name: Annotated[str, AfterValidator(clean), Field(max_length=100)] = Field(
+        "", description="What the date is called", examples=["Day after Thanksgiving"]
+    )
+    source: Annotated[str, AfterValidator(clean), Field(min_length=1, max_length=500)] = Field(
+        description="Where the hours are from, such as a circular", examples=["NYSE release of 2026-11-20"]
+    )
+
+    @model_validator(mode="after")
+    def _has_fitting_hours(self) -> "CalendarDayIn":
+        error = find_hours_error(self.kind, self.hours())
+        if error is not None:
+            raise PydanticCustomError("sessions", "{message}", {"field": "sessions", "message": error})
+        return self
+
+    def hours(self) -> tuple[LocalHours, ...]:
+        """Return the sessions."""
+        return tuple(LocalHours(one.open, one.close) for one in self.sessions)
+
+    def override(self, market: Market, day: date) -> CalendarOverride:
+        """Return what the operator sets."""
+        return CalendarOverride(market, day, self.kind, self.hours(), self.name, self.source)
 
 
 class ClockQuery(BaseModel):

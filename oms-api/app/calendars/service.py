@@ -1,37 +1,88 @@
-"""The calendars of all markets, loaded from the tables in `data`."""
+"""The calendars of all markets: the tables in `data`, and the dates that the operator set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from importlib import resources
-from typing import Self
+from typing import Any, NamedTuple, Self
 
-from app.calendars.errors import SessionsUnknown, UnknownSegment
+import orjson
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
+from app.calendars import queries
+from app.calendars.errors import DayNotSettable, SessionsUnknown, UnknownSegment
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, is_known_open, phase_at
 from app.calendars.rules.market_lookup import find_calendar_key
+from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride, MarketTable, apply_overrides
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_exceptional_days, parse_hours, parse_markets
 from app.calendars.rules.values import CalendarKey, Clock, Day, Market, Segment
 
 
+class DayChange(NamedTuple):
+    """A date that was set: its row before, None if there was none, and what it is now."""
+
+    previous: dict[str, Any] | None
+    updated: CalendarOverride
+
+
 class Calendars:
     """The calendar of each segment of each market."""
 
-    def __init__(self, calendars: Mapping[CalendarKey, Calendar]) -> None:
-        self._calendars = calendars
+    def __init__(self) -> None:
+        self._hours = parse_hours(_read_table("hours"))
+        self._tables = [
+            MarketTable(terms, parse_exceptional_days(_read_table(terms.market)))
+            for terms in parse_markets(_read_table("markets"))
+        ]
+        self._version = 0
+        self._calendars = self._build([])
 
     @classmethod
     def load(cls) -> Self:
         """Load the tables of this release."""
-        hours = parse_hours(_read_table("hours"))
+        return cls()
+
+    def refresh(self, connection: Connection) -> None:
+        """Apply the dates that the operator has set since the last call, in any process."""
+        version = queries.find_version(connection)
+        if version != self._version:
+            self._calendars = self._build(queries.list_overrides(connection))
+            self._version = version
+
+    def _build(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
         calendars: dict[CalendarKey, Calendar] = {
             CalendarKey(Market.CRYPTO, Segment.SHARES): ContinuousCalendar()
         }
-        for terms in parse_markets(_read_table("markets")):
-            exceptions = parse_exceptional_days(_read_table(terms.market))
-            for segment in {row.segment for row in hours if row.market is terms.market}:
-                days = build_days(terms, segment, hours, exceptions)
+        for table in self._tables:
+            terms, exceptions = apply_overrides(table, overrides)
+            for segment in {row.segment for row in self._hours if row.market is terms.market}:
+                days = build_days(terms, segment, self._hours, exceptions)
                 calendars[CalendarKey(terms.market, segment)] = TableCalendar(terms, days)
-        return cls(calendars)
+        return calendars
+
+    def set_day(
+        self, connection: Connection, override: CalendarOverride, set_by: str, at: datetime
+    ) -> DayChange:
+        """Set the sessions of a date, and return it before and after. The caller commits.
+
+        Raise DayNotSettable if the market cannot have such a date.
+        """
+        self._require_settable(override.market, override.date)
+        queries.lock_days(connection)
+        key = (override.market.value, override.date.isoformat())
+        found = [row for row in queries.list_rows(connection) if (row["market"], row["date"]) == key]
+        queries.set_day(connection, override, queries.find_version(connection) + 1, set_by, at)
+        return DayChange(found[0] if found else None, override)
+
+    def _require_settable(self, market: Market, day: date) -> None:
+        terms = next((table.terms for table in self._tables if table.terms.market is market), None)
+        if terms is None:
+            raise DayNotSettable(market)
+        latest = terms.known_until + MAX_EXTENSION
+        if not terms.known_from <= day <= latest:
+            raise DayNotSettable(market, terms.known_from, latest)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
         """Return the calendar. Raise UnknownSegment if the market has no such segment."""
@@ -66,6 +117,10 @@ class Calendars:
         """
         return self.get_calendar(market, segment).list_days(start, end)
 
+    def get_day(self, market: Market, day: date) -> Day:
+        """Return a date that was set, with the sessions of the segment SHARES."""
+        return self.get_calendar(market).list_days(day, day)[0]
+
     def read_clock(self, market: Market, segment: Segment, instant: datetime) -> Clock:
         """Return the state of the market at the instant. Raise UnknownSegment."""
         calendar = self.get_calendar(market, segment)
@@ -82,6 +137,35 @@ class Calendars:
             next_close=_find_next_close(calendar, instant),
             known_until=calendar.known_until,
         )
+
+
+def serialize_override(override: CalendarOverride) -> dict[str, Any]:
+    """Return the facts that the audit log records of a date that was set."""
+    return {
+        "kind": override.kind,
+        "sessions": orjson.loads(queries.format_sessions(override.sessions)),
+        "name": override.name,
+        "source": override.source,
+    }
+
+
+def verify_calendars(connection: Connection) -> Iterator[Difference]:
+    """Yield each date that differs from what the audit log says the operator last set."""
+    stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
+    expected = {
+        act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)
+    }
+    for target in sorted(stored.keys() | expected.keys()):
+        place = f"calendar day {target}"
+        if target not in stored or target not in expected:
+            missing = "row" if target not in stored else "audit entry"
+            yield Difference(place, missing, "none", "one")
+            continue
+        version, act = expected[target]
+        row = stored[target]
+        facts = row | {"sessions": orjson.loads(row["sessions"])}
+        written = {"version": version, "set_by": act.actor, "set_at": act.at}
+        yield from find_differences(place, facts, act.after | written)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

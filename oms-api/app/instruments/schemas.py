@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import fixed, quantity_text
-from app.wire.fields import PositiveAmount, clean
+from app.wire.fields import PositiveAmount, clean, lower_case
 
 
 def _symbol(value: Any) -> str:  # any JSON value
@@ -25,8 +25,9 @@ def _symbol(value: Any) -> str:  # any JSON value
 Symbol = Annotated[
     str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
 ]
-AssetClass = Literal[
-    "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
+AssetClass = Annotated[
+    Literal["equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"],
+    BeforeValidator(lower_case),
 ]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]

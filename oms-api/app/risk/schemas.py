@@ -29,7 +29,7 @@ from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.wire.fields import amount_schema, capitals, exact_amount
+from app.wire.fields import amount_schema, capitals, exact_amount, lower_case
 from app.wire.lists import Cursor, Limit, When
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -117,7 +117,10 @@ class LimitIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"]
+    scope: Annotated[
+        Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"],
+        BeforeValidator(lower_case),
+    ]
     name: ScopeName | None = Field(
         None, description="Of the portfolio, user, strategy or instrument; or the asset class"
     )
@@ -182,13 +185,13 @@ class SwitchIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["tenant", "portfolio", "strategy"]
+    scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(lower_case)]
     name: ScopeName | None = Field(None, description="Of the portfolio or strategy")
-    state: TradingState
+    state: Annotated[TradingState, BeforeValidator(capitals)]
     flatten: bool = Field(
         False, strict=True, description="Cancel all orders and close all positions at market"
     )
-    exits: ExitPolicy = Field(
+    exits: Annotated[ExitPolicy, BeforeValidator(lower_case)] = Field(
         ExitPolicy.KEEP,
         description="Of HALTED, which cancels what opens or increases a position. keep: exits stay at the "
         "market; cancel: they are cancelled too; flatten: as `flatten`",

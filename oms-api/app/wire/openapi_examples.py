@@ -42,7 +42,7 @@ def _list_operations(document: Schema) -> Iterator[Schema]:
 def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldText | None:
     """Return the text of a field's name, None if the field consists of models and the text is of a value."""
     text = FIELDS.get(name)
-    inner = (field.get("items", {}), *field.get("anyOf", ()))
+    inner = (field, field.get("items", {}), *field.get("anyOf", ()))
     models = [schemas[one["$ref"].rpartition("/")[2]] for one in inner if "$ref" in one]
     is_nested = any("properties" in model for model in models)
     return None if text and is_nested and isinstance(text.example, str) else text
@@ -95,5 +95,10 @@ def _build_by_type(schema: Schema, schemas: dict[str, Schema], depth: int) -> An
 def _build_object(schema: Schema, schemas: dict[str, Schema], depth: int) -> Schema:
     fields = schema.get("properties")
     if fields is None:
-        return {FIELDS["symbol"].example: build_example(schema["additionalProperties"], schemas, depth)}
+        values = schema.get("additionalProperties")
+        return (
+            {FIELDS["symbol"].example: build_example(values, schemas, depth)}
+            if isinstance(values, dict)
+            else {}
+        )
     return {name: build_example(field, schemas, depth) for name, field in fields.items()}

@@ -7,7 +7,7 @@ from app.database import Amount, Instant
 from app.database.policies import allow, prepare_role, protect
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Every operation of the OpenAPI document, called by everybody."""
+"""Call every operation of the OpenAPI document as every kind of caller."""
 
 import json
 from dataclasses import dataclass

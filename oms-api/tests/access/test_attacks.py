@@ -1,4 +1,4 @@
-"""What a rival team, or one who sees a part of the books, tries: each once answered otherwise than here."""
+"""Attacks by another tenant, and by a user who may see only some portfolios."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What belongs to another tenant is not there: the same answer and the same work as for what never was."""
+"""IDs of another tenant: the answer and the work are the same as for IDs that do not exist."""
 
 import json
 import re
@@ -36,6 +36,9 @@ BODIES = {
     "POST /tenants/{slug}/workspaces:release": {"team_id": "T0NOBODY"},
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
+    "POST /orders/{order_id}/approve": {},
+    "POST /orders/{order_id}/reject": {"reason": "Not mine"},
+    "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
 }
@@ -71,8 +74,9 @@ def latched(api):
 
 
 def with_ids(service):
-    """Return the operations that name an object of a tenant; symbols are shared by all tenants."""
-    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - {"symbol"}]
+    """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
+    shared = {"symbol", "market", "date"}
+    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
 def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:

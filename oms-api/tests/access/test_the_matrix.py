@@ -1,4 +1,4 @@
-"""Role × operation: every operation of the document, asked by every role, scope and stranger."""
+"""Role × operation: every operation of the document, called with every role, scope and a foreign key."""
 
 import pytest
 
@@ -40,6 +40,7 @@ EXPECTED = {
     "GET /kill-switch": EVERYBODY,
     "GET /latches": EVERYBODY,
     "GET /orders": EVERYBODY,
+    "GET /approvals": EVERYBODY,
     "GET /orders/{order_id}": EVERYBODY,
     "GET /instruments": EVERYBODY,
     "GET /instruments/{symbol}": EVERYBODY,
@@ -48,6 +49,7 @@ EXPECTED = {
     "POST /costs:estimate": EVERYBODY,
     "GET /calendar": EVERYBODY,
     "GET /clock": EVERYBODY,
+    "PUT /calendar/{market}/{date}": "",
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,
@@ -58,6 +60,9 @@ EXPECTED = {
     "POST /orders:group": TRADERS,
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
+    "POST /orders/{order_id}/approve": "trader approver risk admin",  # the policy names who of them
+    "POST /orders/{order_id}/reject": "trader approver risk admin",
+    "POST /orders/{order_id}/override": TRADERS,
     "POST /orders:cancel-all": "trader approver risk admin",
     "POST /positions:close": TRADERS,
     "PUT /positions/{portfolio}/{symbol}/exits": TRADERS,

@@ -1,4 +1,4 @@
-"""A workspace is claimed by whoever was shown its token: the operator's bot says so, for one key, once."""
+"""A workspace is claimed with a statement of the operator's bot, for one key and once."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""A Slack workspace is a tenant's because the operator says so, not because a request names it first."""
+"""The operator connects a Slack workspace to a tenant; a request that names it first does not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Databases with trails in them."""
+"""Databases that contain audit logs."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Databases with three tenants, seen as the service sees them."""
+"""Databases with three tenants, with the scope that the service sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Audit entries for the tests, chains of them, and functions that read the trail.
+"""Audit entries and chains of them for tests, and functions that read the audit log.
 
 An entry is valid unless a test changes it.
 """

@@ -1,4 +1,4 @@
-"""Acts in the transaction of what they did: both stand or neither, in one unbroken chain a tenant."""
+"""Audit entries are written in the transaction of their change, in one unbroken chain per tenant."""
 
 import threading
 import time

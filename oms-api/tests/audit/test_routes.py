@@ -1,4 +1,4 @@
-"""The trail over REST: who may read it, how it is searched and paged, and exports that prove themselves."""
+"""The audit log over REST: permissions, filters, pages, and exports that can be verified."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Denials and failed log-ins on their way to the trail.
+"""The collection of denials and failed log-ins for the audit log.
 
 They are recorded off the hot path, aggregated, and held in bounded memory. They are not lost while the
 database is unavailable.

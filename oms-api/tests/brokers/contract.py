@@ -1,4 +1,4 @@
-"""What every broker keeps to. A broker's tests inherit from `BrokerContract` and bring it and its market.
+"""The contract of a broker. A broker's tests inherit from `BrokerContract` and add the broker and its market.
 
 `stage` has the broker, an order that it takes and works without filling, one that it fills at once, and a way
 to let the first one fill.

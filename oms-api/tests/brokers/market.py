@@ -1,4 +1,4 @@
-"""Orders, quotes and bars in a few letters, and what the market said as plain text."""
+"""Build orders, quotes and bars in a short notation, and format the market's events as text."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

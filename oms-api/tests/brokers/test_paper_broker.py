@@ -1,4 +1,4 @@
-"""The paper broker keeps the contract, and does to groups, parents and trails what the market asks."""
+"""The paper broker fulfils the contract, and handles groups, parents and trailing stops."""
 
 from datetime import timedelta
 from decimal import Decimal

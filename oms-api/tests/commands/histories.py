@@ -1,4 +1,4 @@
-"""Ledgers with a past: random trades and reversals, recorded as the service does; ways to tamper."""
+"""Ledgers with random trades and reversals, and functions that tamper with them."""
 
 import random
 from collections.abc import Iterator

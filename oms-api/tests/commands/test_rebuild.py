@@ -1,4 +1,4 @@
-"""`python -m app.rebuild`: whatever became of the projections, they are what the ledger gives again."""
+"""`python -m app.rebuild` computes the projections again from the ledger, whatever state they were in."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""`python seed_data.py`: a lively demo desk, once."""
+"""`python seed_data.py` fills a demo tenant, once."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

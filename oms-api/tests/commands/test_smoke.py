@@ -1,4 +1,4 @@
-"""`python test_api.py`: the operators' smoke test, against a service that is well and others."""
+"""`python test_api.py`, the operators' smoke test, against a healthy and against faulty services."""
 
 import json
 import os

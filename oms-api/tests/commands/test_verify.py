@@ -1,4 +1,4 @@
-"""`python -m app.verify`: a ledger in order is clean; whatever is changed in it is found and named."""
+"""`python -m app.verify` reports nothing for an intact ledger, and finds and names every change of it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`python -m app.verify` proves the audit trails of a live database too."""
+"""`python -m app.verify` also verifies the audit logs of a live database."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""Estimates over REST: charges by component with their sources, and each bad field by its name."""
+"""Estimates over REST: charges by component with their sources, and an error for each invalid field."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""Writes beside the writer: committed when answered, undone when they fail, refused without a database."""
+"""Writes outside the writer: committed before the answer, rolled back on errors."""
 
 import asyncio
 

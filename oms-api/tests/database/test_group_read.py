@@ -1,4 +1,4 @@
-"""One query for all who ask at once."""
+"""Concurrent reads of one kind share one query."""
 
 import asyncio
 import threading

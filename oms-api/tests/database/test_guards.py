@@ -1,4 +1,4 @@
-"""The database is the last guard: it refuses what the rules would never write."""
+"""The database refuses rows that the rules would never write."""
 
 import pytest
 from sqlalchemy import inspect, text
@@ -112,8 +112,8 @@ def test_projections_that_cannot_be_are_refused(books, statement, constraint):
     assert constraint in refused(books, statement).replace("FOREIGN KEY", "foreign key")
 
 
-def test_every_table_but_tenants_and_duties_carries_the_tenant(books):
+def test_every_table_but_those_of_no_tenant_carries_the_tenant(books):
     tables = inspect(books.engine)
-    for table in set(tables.get_table_names()) - {"tenants", "duties", "alembic_version"}:
+    for table in set(tables.get_table_names()) - {"tenants", "calendar_days", "duties", "alembic_version"}:
         tenant = next(column for column in tables.get_columns(table) if column["name"] == "tenant_id")
         assert tenant["nullable"] is False, table

@@ -1,4 +1,4 @@
-"""Up, down, no drift, several at once, on both databases; no start where a crash could lose a trade."""
+"""Migrations up, down, without drift and concurrently, on both databases; no start on unsafe settings."""
 
 import json
 import sqlite3

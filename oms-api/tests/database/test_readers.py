@@ -1,4 +1,4 @@
-"""Reads off the event loop: bounded in line, patient for so long, told when the database is away."""
+"""Reads outside the event loop: a bounded queue, a time limit, and an error without a database."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A server that does not answer is not waited for without end."""
+"""Waits for a server that does not answer are bounded."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Play a day: `python -m tests.day --database-url URL` on an empty, migrated database.
+"""Simulate a trading day: `python -m tests.day --database-url URL` on an empty, migrated database.
 
 Status 1 says that the day does not add up.
 """

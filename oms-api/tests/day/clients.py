@@ -1,4 +1,4 @@
-"""The clients of a day: they ask until they are told, and write down what they meant and what they heard."""
+"""The clients of a simulated day: they repeat requests until answered, and keep a journal."""
 
 import threading
 import time

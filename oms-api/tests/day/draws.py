@@ -1,4 +1,4 @@
-"""What a day's clients ask for, drawn by a seed: tickets of every type and time in force, pairs, changes."""
+"""Random requests of a simulated day: tickets of every type and time in force, groups and changes."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random

@@ -1,4 +1,4 @@
-"""The judge of a day: holds what stands, read over REST, against the journal and naive arithmetic."""
+"""Compare the state of the service, read over REST, with the journal and a simple computation."""
 
 from collections import defaultdict
 from collections.abc import Iterator

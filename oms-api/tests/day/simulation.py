@@ -1,4 +1,4 @@
-"""A day at speed against real processes of the service: seeded, bounded in time, judged in the end."""
+"""A simulated day at high speed against real processes: seeded, bounded in time, and verified at the end."""
 
 import subprocess
 import sys

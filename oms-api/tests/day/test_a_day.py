@@ -1,4 +1,4 @@
-"""A day at speed: orders of every kind, prices that move, deaths and restarts; all of it adds up."""
+"""A simulated day: orders of every type, price changes, killed processes and restarts; the books add up."""
 
 from decimal import Decimal
 

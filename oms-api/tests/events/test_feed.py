@@ -1,4 +1,4 @@
-"""Following the outbox on both databases, with transactions that commit late, fail, or end in between."""
+"""Reading the outbox on both databases, with transactions that commit late or fail."""
 
 import asyncio
 from contextlib import aclosing

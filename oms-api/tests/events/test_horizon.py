@@ -1,4 +1,4 @@
-"""Events are read up to where they are final, so that none is skipped."""
+"""Events are read only below the commit horizon, so that none is skipped."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Events over REST, as a list."""
+"""GET /events."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Events as they happen, over a real connection to the service as a process of its own."""
+"""GET /events/stream, over a real connection to a separate process."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What is killed here belongs to these tests alone: a PostgreSQL server of their own, and files."""
+"""Fixtures for destructive tests: a separate PostgreSQL server, and files."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The client's journal: what it meant to do, then what it was told. It is the judge's evidence."""
+"""The client's journal: each intended request and its answer. The judge compares the database with it."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The judge: holds a database against the client's journal and the ledger's invariants.
+"""Compare a database with the client's journal and the invariants of the ledger.
 
 It shares no code with the service: it reads the tables by the drivers and computes with integers of 1e-8.
 """

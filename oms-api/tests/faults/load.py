@@ -1,4 +1,4 @@
-"""Load over several connections: trades, batches and reversals, each under a key of the journal's."""
+"""Load over several connections: trades, batches and reversals with the idempotency keys of the journal."""
 
 import http.client
 import json

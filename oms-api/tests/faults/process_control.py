@@ -1,4 +1,4 @@
-"""Processes that can be killed, frozen and started again: PostgreSQL and the service itself."""
+"""Processes that tests can kill, freeze and restart: PostgreSQL and the service."""
 
 import os
 import shutil
@@ -109,7 +109,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 class Oms:
-    """The service as a process of its own; `fault` names what `tests.faults.wrapped` does to it."""
+    """The service as a process of its own; `fault` names what `tests.faults.sabotaged_service` does to it."""
 
     def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
         self.port = free_port()
@@ -132,7 +132,7 @@ class Oms:
         environment = self._environment | {"FAULT": self.fault}
         with self._logs.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.wrapped"], cwd=HERE, env=environment,
+                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=HERE, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if ready:

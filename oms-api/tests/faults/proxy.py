@@ -1,4 +1,4 @@
-"""A stretch of network in front of PostgreSQL that breaks exactly when COMMIT is under way."""
+"""A proxy in front of PostgreSQL that breaks the connection during COMMIT."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Seeds: a few for every run, a hundred rounds for the long one. Each test prints the one that it plays."""
+"""Seeds of random tests: a few in every run, a hundred in the long one. Each test prints its seed."""
 
 import time
 from random import Random

@@ -1,4 +1,4 @@
-"""A connection that breaks exactly at COMMIT: the service tells what is true, or that it does not know."""
+"""A connection that breaks during COMMIT: the answer is correct, or says that the outcome is unknown."""
 
 from collections.abc import Iterator
 from random import Random

@@ -1,4 +1,4 @@
-"""PostgreSQL stopped, or frozen where it stands: bounded waits, true answers, and a return by itself."""
+"""PostgreSQL stopped or frozen: bounded waits, correct answers, and recovery without a restart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

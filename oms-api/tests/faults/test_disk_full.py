@@ -1,4 +1,4 @@
-"""A disk that fills up: refused for certain, nothing lost, and back by itself once there is room."""
+"""A full disk: writes are refused, nothing is lost, and the service recovers when there is room."""
 
 import os
 import resource

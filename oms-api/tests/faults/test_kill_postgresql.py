@@ -1,4 +1,4 @@
-"""kill -9 of PostgreSQL, the postmaster and all its backends, under load."""
+"""kill -9 of PostgreSQL with all its processes, under load."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""kill -9 of the service under load: what it acknowledged stands once, the rest resolves by its key."""
+"""kill -9 of the service under load: acknowledged trades exist once, others are resolved by key."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""A lock held elsewhere costs those who wait for it, and nobody else."""
+"""A row lock of another session delays only the requests that need the row."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""Clients that are slow, idle or endless: they are cut off in time, and others are served meanwhile."""
+"""Slow, idle and endless clients are disconnected in time, while others are served."""
 
 import json
 import resource

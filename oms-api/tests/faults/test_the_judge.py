@@ -1,4 +1,4 @@
-"""The controls: against a service that lies, or books that were tampered with, the judge must find it out."""
+"""Controls: the judge finds the faults of a sabotaged service and of tampered books."""
 
 import shutil
 import sqlite3

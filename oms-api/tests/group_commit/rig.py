@@ -1,4 +1,4 @@
-"""A writer over a small table of its own, with a handler that misbehaves on demand."""
+"""A writer over a small table of its own, with a handler that fails on demand."""
 
 import asyncio
 import threading

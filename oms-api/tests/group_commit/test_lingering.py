@@ -1,4 +1,4 @@
-"""With several callers about the writer lingers until they are back; a lone one waits for nobody."""
+"""With several callers the writer waits briefly for more commands; with one caller it does not."""
 
 import asyncio
 

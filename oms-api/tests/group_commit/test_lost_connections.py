@@ -1,4 +1,4 @@
-"""When the database goes away: before COMMIT nothing was recorded; at COMMIT the truth is told."""
+"""A lost database: nothing was recorded before COMMIT; at COMMIT the outcome is determined."""
 
 from contextlib import contextmanager
 

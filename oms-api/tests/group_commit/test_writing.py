@@ -1,4 +1,4 @@
-"""Group commit: one transaction for all that waits, in order; nothing answered before its commit."""
+"""Group commit: one transaction for all queued commands, in order; answers follow the commit."""
 
 import asyncio
 

@@ -329,11 +329,9 @@ def _others(keys: Keys) -> list[Exchange]:
         "DELETE /api/v1/orders": None,
         "POST /api/v1/trades:batch": {"trades": [trade_body(), trade_body(side="HOLD"), 5]},
         "POST /api/v1/trades/T1:reverse": {"reason": "Reported twice"},
-        "POST /api/v1/orders:preview": ticket_body(),
         "POST /api/v1/orders:group": {"kind": "OCO", "orders": []},
         "POST /api/v1/positions:close": {"portfolio_name": "Growth", "symbol": "MSFT"},
         "POST /api/v1/portfolios": {"name": "Growth"},
-        "GET /api/v1/portfolio/Growth": None,
         "GET /api/v1/portfolio/growht": None,
         "GET /api/v1/nothing": None,
     }

@@ -1,4 +1,4 @@
-"""What tests of administration share: the operator, teams, people who log in, and the trail."""
+"""Shared parts of tests of administration: the operator, tenants, users and the audit log."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What tests of administration are given: a service of their own, and clocks that are moved by hand."""
+"""Fixtures of tests of administration: a service and adjustable clocks."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A key that acts for a person: what is left of both."""
+"""The rights of a key that acts for a person: the intersection of both."""
 
 import pytest
 

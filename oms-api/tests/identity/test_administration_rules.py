@@ -1,4 +1,4 @@
-"""Nobody gives more than they have: scopes, roles, portfolios, time."""
+"""Callers cannot grant scopes, roles, portfolios or lifetimes beyond their own."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""API keys over REST: shown once, never broader than whoever makes them, rotated with an overlap."""
+"""API keys over REST: shown once, within the rights of their creator, rotated with an overlap."""
 
 from contextlib import contextmanager
 

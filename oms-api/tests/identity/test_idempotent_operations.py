@@ -1,4 +1,4 @@
-"""Administrators' requests under an idempotency key: carried out once, whatever is lost or races."""
+"""Administrative requests with an idempotency key are executed once, despite lost answers and races."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

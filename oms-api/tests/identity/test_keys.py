@@ -1,4 +1,4 @@
-"""The form of API keys: nothing malformed or mistyped passes for one."""
+"""The format of API keys: malformed and mistyped keys are rejected."""
 
 import random
 import secrets

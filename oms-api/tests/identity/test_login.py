@@ -1,4 +1,4 @@
-"""Logging in: the same answer and the same work whatever is wrong, and everything of it audited."""
+"""Log-ins: every failure has the same answer and the same cost, and each is audited."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""People change their own password, see their sessions and end them; old sessions are deleted."""
+"""Users change their own password, and list and end their sessions; old sessions are deleted."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Passwords: which will do, and how they are hashed: as argon2id, two at a time, in a line that ends."""
+"""Passwords: the rules, and hashing with argon2id, two at a time, with a bounded queue."""
 
 import asyncio
 import threading

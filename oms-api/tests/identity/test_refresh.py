@@ -1,4 +1,4 @@
-"""Refresh tokens: each works once, a lost answer is told again, a stolen one ends the session for both."""
+"""Refresh tokens: each works once, a lost answer is repeated, and a stolen token ends the session."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Roles over REST: told from the table, given and changed like any other fact of a user."""
+"""Roles over REST: listed, granted and changed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A key and its successor: the same name and rights, and an overlap."""
+"""A rotated key and its successor have the same name and rights, and are both valid for a time."""
 
 import pytest
 

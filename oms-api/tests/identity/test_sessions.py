@@ -1,4 +1,4 @@
-"""Sessions: a token opens what its person's role opens, and nothing within a second after the end."""
+"""Sessions: a token has the rights of its user's role, and loses them within a second after the end."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Tenants: made by the operator, administered by their own people, and unknown to all others."""
+"""Tenants: created by the operator, administered by their own users, invisible to others."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""Slowing down who guesses: by account and address, by address, by account; never the victim at home."""
+"""Throttling of log-ins by account and address; the owner of an account can still log in."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Tokens: only what one of the keys signed, for this service, of the right kind, in its time."""
+"""Tokens: only those signed by one of the keys, for this service, of the right kind and not expired."""
 
 import base64
 import hashlib

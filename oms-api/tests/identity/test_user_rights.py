@@ -1,4 +1,4 @@
-"""What users may, and how soon a change of it counts; a tenant keeps an admin."""
+"""The rights of users, how soon a change applies, and that a tenant keeps an administrator."""
 
 from concurrent.futures import ThreadPoolExecutor
 

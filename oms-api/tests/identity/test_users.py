@@ -1,4 +1,4 @@
-"""Users: made, found, changed, disabled; all of it stands in the trail, and nothing of it next door."""
+"""Users: created, listed, changed and disabled; each change is audited and invisible to other tenants."""
 
 import pytest
 

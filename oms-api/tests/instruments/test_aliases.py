@@ -1,4 +1,4 @@
-"""Several names, one instrument: everything that is sent under an alias is recorded under the symbol."""
+"""Aliases of instruments: a request with an alias is recorded under the symbol."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Instruments over REST: terms are set by whoever may, and read by all of the tenant."""
+"""Instruments over REST: authorized callers set the terms, and all users of the tenant read them."""
 
 from decimal import Decimal
 

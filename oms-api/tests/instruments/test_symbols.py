@@ -1,4 +1,4 @@
-"""Symbols of up to 40 characters, wherever a symbol is stored, filtered by or named in a path."""
+"""Symbols of up to 40 characters are stored, filtered and used in paths."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""How an amount may be written, in each of the fields that hold one."""
+"""The accepted formats of amounts, for each field that has one."""
 
 import json
 

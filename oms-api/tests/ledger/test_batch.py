@@ -1,4 +1,4 @@
-"""POST /trades:batch: one outcome each, in order; the good ones stand whatever the others do."""
+"""POST /trades:batch: one outcome for each trade, in order, independent of the others."""
 
 from tests.factories import trade_body
 

@@ -1,4 +1,4 @@
-"""What is traded in another currency than its portfolio's: both costs, at each fill's rate."""
+"""Trades in another currency than the portfolio's: cost in both currencies, at the rate of each fill."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""POST /trade with `executed_at`: when it was executed, where that is not when it was recorded."""
+"""POST /trade with `executed_at`: the time of the execution differs from the time of recording."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""One key, one trade: the same answer whenever and however often it is sent."""
+"""One idempotency key, one trade: repeats have the same answer."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

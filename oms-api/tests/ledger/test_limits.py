@@ -1,4 +1,4 @@
-"""The bounds of one trade, and that they are settings."""
+"""The limits of one trade, which are settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A connection lost at COMMIT: the ledger is asked what stands, and the client is told exactly that."""
+"""A connection lost during COMMIT: the ledger decides which answer the client gets."""
 
 import threading
 

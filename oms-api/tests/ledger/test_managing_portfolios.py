@@ -1,4 +1,4 @@
-"""Portfolios made before their first trade, and renamed between trades: the ledger goes on."""
+"""Portfolios are created before their first trade, and renamed between trades."""
 
 from concurrent.futures import ThreadPoolExecutor
 

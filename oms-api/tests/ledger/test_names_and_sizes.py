@@ -1,4 +1,4 @@
-"""Names that look alike or cannot be asked for, and amounts that no column holds."""
+"""Names that look alike or do not fit in a path, and amounts that do not fit in a column."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""GET /portfolio/{name} and GET /portfolios: the books now, and exactly as they stood."""
+"""GET /portfolio/{name} and GET /portfolios: the books now and at an earlier time."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Positions at their marks, across portfolios, open and closed."""
+"""Positions at their marks, in all portfolios, open and closed."""
 
 import pytest
 

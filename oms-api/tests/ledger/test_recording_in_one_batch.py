@@ -1,4 +1,4 @@
-"""What the writer's handler makes of commands that meet in one transaction."""
+"""Commands that the writer's handler processes in one transaction."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""POST /trade: the shape of its answer, and how a ticket is read."""
+"""POST /trade: the answer, and how a ticket is parsed."""
 
 import re
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""POST /trades/{trade_id}:reverse: once, with a reason; the books become what the other trades give."""
+"""POST /trades/{trade_id}:reverse: once and with a reason; the books equal those without the trade."""
 
 from decimal import Decimal
 

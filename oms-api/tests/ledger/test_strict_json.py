@@ -1,4 +1,4 @@
-"""Bodies that are not what they say: a problem document that names the trouble, and nothing recorded."""
+"""Malformed bodies: a problem that names the error, and nothing recorded."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Bars over REST: minutes of what was given, or the simulation's, newest first."""
+"""Bars over REST: from given quotes or from the simulation, the newest first."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The market of a process: what was given wins, what was seen is kept with its age, listeners are told."""
+"""The quotes of a process: given quotes take precedence, quotes have an age, and listeners are notified."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Quotes over REST: given ones stand for their symbol, others are the source's."""
+"""Quotes over REST: a given quote replaces the one of the price source."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The simulated source: any symbol, any time, the same everywhere."""
+"""The simulated source returns the same quote for a symbol and time in every process."""
 
 import subprocess
 import sys

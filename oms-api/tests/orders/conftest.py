@@ -1,4 +1,4 @@
-"""A market for orders: a desk of its own at which AAPL is quoted."""
+"""A tenant for tests of orders, with a quote of AAPL."""
 
 import pytest
 

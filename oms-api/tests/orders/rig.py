@@ -1,4 +1,4 @@
-"""The writer's handler by itself: commands at instants that the test names, each batch in a transaction."""
+"""The writer's handler alone: commands at given instants, each batch in a transaction."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Trades and orders in one batch, a commit whose answer was lost, and what is no ordinary fill."""
+"""Trades and orders in one batch, a commit with a lost answer, and unusual fills."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Charges of orders and reported trades: computed fill by fill, booked with trades, taken from the cash."""
+"""Charges of orders and reported trades: computed per fill, and booked with the trade."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -315,3 +315,37 @@ def test_schedules_by_market_charge_each_market_by_its_own(api):
     assert api.trade(symbol="MSFT", quantity="4", gmv="4000", portfolio_name="Both")["charges"] == "0.00"
     reported = api.trade(symbol="RELIANCE", quantity="4", gmv="4000", portfolio_name="Both")
     assert Decimal(reported["charges"]) > 0
+
+
+def test_the_buying_power_covers_the_charges_of_a_buy(api):
+    assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
+    at(api, "1000")
+    terms = {"type": "LIMIT", "limit_price": "1000", "quantity": "100", "product": "CNC"}
+    for name, opening_cash in (("Enough", "100118.74"), ("Short", "100118.73")):
+        body = {"name": name, "base_currency": "INR", "opening_cash": opening_cash}
+        good(api.post("/portfolios", body | {"cost_schedule": "zerodha"}), 201)
+    bought = api.order(symbol="INFY", portfolio_name="Enough", **terms)
+    assert (bought["status"], api.portfolio("Enough")["cash"]) == ("FILLED", "0.00")
+    denial = refused_order(api.place(symbol="INFY", portfolio_name="Short", **terms))
+    assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
+        *("BUYING_POWER", "100118.74", "99"),
+    )
+
+
+def test_open_buys_hold_their_charges_back(api):
+    assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
+    at(api, "1000")
+    body = {"name": "Growth", "base_currency": "INR", "opening_cash": "200000", "cost_schedule": "zerodha"}
+    good(api.post("/portfolios", body), 201)
+    terms = {"type": "LIMIT", "time_in_force": "GTC", "product": "CNC", "symbol": "INFY"}
+    api.order(**terms, limit_price="900", quantity="100")
+    charges = Decimal("107.36")  # STT 90, exchange 2.76, SEBI 0.09, GST 0.51, stamp duty 14 (13.5)
+    power = Decimal(api.portfolio()["buying_power"])
+    assert power == 200_000 - 90_000 - charges
+    asked = refused_order(api.place(**terms, limit_price="1000", quantity="110"))
+    assert Decimal(asked["limit"]) == power
+
+
+def refused_order(answer):
+    assert answer.status_code == 422, answer.text
+    return answer.json()["denial"]

@@ -1,4 +1,4 @@
-"""Orders after the clock was ahead for a while: found by their time, and not taken for repeats."""
+"""Orders after the clock was ahead: they are found by their time and are not repeats."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Orders for what is traded in another currency than the portfolio's: judged and booked at the rate."""
+"""Orders in another currency than the portfolio's: evaluated and booked at the exchange rate."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Whatever takes a position off cuts its exits at once to what is left; exits hold nothing against others."""
+"""A trade that reduces a position also reduces its exits; exits reserve nothing against other orders."""
 
 import pytest
 

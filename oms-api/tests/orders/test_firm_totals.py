@@ -1,4 +1,4 @@
-"""Firm totals are of one instant: a fill in another process is in them once, before or after."""
+"""Totals of all portfolios are consistent: a fill of another process is counted once."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Flattening: what is closed for whom, how long it waits, and what stands there as the proof."""
+"""Flattening: which positions are closed, how long it waits, and how the result is reported."""
 
 from decimal import Decimal
 

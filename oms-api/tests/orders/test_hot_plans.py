@@ -1,4 +1,4 @@
-"""The writer reads no more rows where tables are large and were never analysed: no plan needs statistics.
+"""The writer's queries use indexes on large tables, also without statistics.
 
 PostgreSQL counts what a transaction reads of each table, whatever the plan: by scan, or by index and filter.
 """
@@ -17,8 +17,8 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import find_overdue_tenants, symbols_with_orders
-from app.orders.queries.due_orders import find_symbols_with_held_orders
+from app.orders.queries.book import symbols_with_orders
+from app.orders.queries.due_orders import find_overdue_tenants, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Status, Target

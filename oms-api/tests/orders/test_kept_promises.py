@@ -1,4 +1,4 @@
-"""Orders that others' moves let go, and requests that ask for what cannot be."""
+"""Orders released by another order, and requests that cannot be fulfilled."""
 
 import time
 from datetime import datetime, timedelta

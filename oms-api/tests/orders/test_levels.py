@@ -1,4 +1,4 @@
-"""Positions show where working orders take them off."""
+"""Positions show the prices of the working orders that close them."""
 
 from tests.orders.test_stopping import set_switch
 

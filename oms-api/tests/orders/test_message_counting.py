@@ -1,4 +1,4 @@
-"""A message is counted once, however often the batch that it came in is written again."""
+"""A message is counted once, even if its batch is written again."""
 
 from decimal import Decimal
 

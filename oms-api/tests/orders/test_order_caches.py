@@ -1,4 +1,4 @@
-"""What a batch keeps for the next one holds under its version alone."""
+"""State that is kept between batches is used only while its version is current."""
 
 from dataclasses import replace
 

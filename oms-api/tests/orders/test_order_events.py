@@ -1,4 +1,4 @@
-"""What the events of orders tell: what happened, and where the order stands after it."""
+"""The content of order events: the change, and the state after it."""
 
 
 def list_events(api, type_="order.*"):

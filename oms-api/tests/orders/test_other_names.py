@@ -1,4 +1,4 @@
-"""Who knows another broker's interface needs no manual: every refusal says what to send instead."""
+"""Field names of other brokers' APIs: each refusal names the field to use instead."""
 
 import pytest
 

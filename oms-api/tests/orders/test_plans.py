@@ -1,4 +1,4 @@
-"""Lists of orders go by an index, however few of many are asked for."""
+"""Lists of orders use an index, however large the table is."""
 
 from datetime import UTC, datetime
 

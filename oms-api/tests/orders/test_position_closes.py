@@ -1,4 +1,4 @@
-"""A close and the exits of its position: together they never take more off than there is."""
+"""A closing order and the exits of its position together never close more than the position."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PUT /positions/{portfolio}/{symbol}/exits: a stop-loss and a take-profit for what is held already."""
+"""PUT /positions/{portfolio}/{symbol}/exits sets stop-loss and take-profit of an existing position."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""kill -9, restarts, and several processes on one database: no order stuck, doubled or lost."""
+"""kill -9, restarts, and several processes on one database: no order is stuck, duplicated or lost."""
 
 import asyncio
 import time

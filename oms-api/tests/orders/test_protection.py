@@ -1,4 +1,4 @@
-"""Exits are judged before their entry is sent, are always released, and only reduce."""
+"""Exits are evaluated before their entry is sent, are always released, and only reduce a position."""
 
 from decimal import Decimal
 

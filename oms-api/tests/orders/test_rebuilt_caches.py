@@ -1,4 +1,4 @@
-"""What a process has cached of a portfolio never outlives the rows, whoever repairs them."""
+"""A cached portfolio is not used after its rows were repaired, whichever program repaired them."""
 
 import pytest
 from sqlalchemy import text

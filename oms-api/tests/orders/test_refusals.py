@@ -1,4 +1,4 @@
-"""What is refused leaves the batch as it was: its whole memory, whatever the refusal and what came before."""
+"""A refused command leaves the state of its batch unchanged."""
 
 import copy
 from dataclasses import dataclass

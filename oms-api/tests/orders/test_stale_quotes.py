@@ -1,4 +1,4 @@
-"""A feed that fell silent: nothing opens at its prices, and what closes waits for the next one."""
+"""A silent price feed: opening orders are denied, and reducing orders wait for the next quote."""
 
 import asyncio
 from datetime import timedelta

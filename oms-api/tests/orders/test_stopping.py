@@ -1,4 +1,4 @@
-"""The kill switch before orders: nothing in while it is HALTED, cancels always, and flattening."""
+"""The kill switch and orders: HALTED accepts no orders, allows all cancels, and can flatten."""
 
 
 def set_switch(api, state, **facts):

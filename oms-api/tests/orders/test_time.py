@@ -1,4 +1,4 @@
-"""Orders end with their time, in the order in which things happen."""
+"""Orders expire at their end time, in the correct order with other events."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

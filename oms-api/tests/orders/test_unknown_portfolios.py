@@ -1,4 +1,4 @@
-"""Orders need a portfolio that exists; only a recorded trade opens one by itself."""
+"""An order needs an existing portfolio; only a recorded trade creates one."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A second process' worth of service on the same database."""
+"""A second instance of the service on the same database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""What a risk desk does over REST."""
+"""REST requests of a risk manager."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the checks are shown: an order that passes them all unless a test changes something."""
+"""An input of the risk checks that passes them all; tests change single values."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a process remembers of limits and switches: never for longer than it may, and each tenant's own."""
+"""Cached limits and switches: they expire in time and are separate for each tenant."""
 
 from decimal import Decimal
 

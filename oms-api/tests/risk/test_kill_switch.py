@@ -1,4 +1,4 @@
-"""The kill switch over REST: what it stops, for whom, how soon, and what it tells."""
+"""The kill switch over REST: its scope, its effect, its delay and its answer."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Repeated automatic executions: who fills too many orders by itself in a symbol waits for a person."""
+"""Latches: a strategy or key with too many executions in a symbol waits until a person releases it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

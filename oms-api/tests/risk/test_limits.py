@@ -1,4 +1,4 @@
-"""Limits over REST: set, listed, taken away, ended, and acting within a second."""
+"""Limits over REST: set, listed, removed and expired; a change applies within a second."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The message rate: a minute's worth at once, then steadily; shared by processes through a real Redis."""
+"""The message rate: a minute's burst, then a steady rate; shared between processes through Redis."""
 
 import asyncio
 from decimal import Decimal

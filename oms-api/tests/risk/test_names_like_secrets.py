@@ -1,4 +1,4 @@
-"""What has a name that reads like a secret is done all the same, and the trail does not hold the name."""
+"""A request with a name that looks like a secret is executed, and the audit log does not contain the name."""
 
 from tests.risk.risk_requests import events, put_limit, put_quote, set_switch, try_order
 

@@ -1,4 +1,4 @@
-"""What a person, key, strategy or portfolio may trade: lists of symbols, sides and products."""
+"""Lists of permitted symbols, sides and products for users, keys, strategies and portfolios."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""After HALTED is answered nothing reaches a broker: two processes on one database, both under load."""
+"""After HALTED is answered, no order reaches a broker: two processes under load on one database."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""People who can log in, and a house of sessions on a database, with a clock that is set by hand."""
+"""Users who can log in, and session services with an adjustable clock."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

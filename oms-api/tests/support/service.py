@@ -1,4 +1,4 @@
-"""The service in this process, and desks at it: tenants with a key each, so that tests do not meet."""
+"""The service in this process, and tenants with a key each, so that tests do not affect each other."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Whatever a superuser forges, `app.verify` finds, save what the runbook lists as unproven."""
+"""`app.verify` finds every forged column, except those that the runbook lists as unprovable."""
 
 import re
 from collections.abc import Iterator
@@ -48,6 +48,7 @@ _KINDS = {
             *("trade.recorded", "order.filled", "order.initialized", "order.denied", "risk.denied"),
             *("cash.deposit", "cash.transfer_in"),
             *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
+            *("approval.requested", "approval.granted", "approval.rejected"),
         )
     ]
     + ["type = 'position.changed' AND id = (SELECT max(id) FROM events WHERE type = 'position.changed')"],
@@ -60,7 +61,10 @@ _KINDS = {
         "status = 'FILLED'",
         *(
             f"status = '{status}'"
-            for status in ("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED")
+            for status in (
+                *("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED"),
+                "AWAITING_APPROVAL",
+            )
         ),
         "type = 'TRAILING_STOP'",
         "replaces IS NOT NULL",

@@ -1,4 +1,4 @@
-"""What verification expects of rows, from events and from entries of the audit log: the rarer cases."""
+"""The rows that verification expects from events and from audit entries: rare cases."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""A service with a bit of everything in its tables: what verification has to prove."""
+"""A service with rows in every table, for tests of verification."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ def fill_tables(service: Service) -> None:
     _record_trades(api)
     _place_orders(api)
     _set_limits(api)
+    _request_overrides(api)
     _set_kill_switches(api)
     assert service.app.state.duty_runner.run_due() == ["equity snapshots", "flow snapshots", "day closes"]
     take_snapshots(service, _TOMORROW)
@@ -36,6 +37,9 @@ def _create_tenant(service: Service) -> ApiClient:
     api.claim_workspace("T2")
     _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
     _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    for name in ("Founders' day", "Jubilee"):
+        day = {"kind": "special", "sessions": [{"open": "10:00", "close": "11:00"}], "source": "a circular"}
+        _ok(operator.put("/calendar/XNSE/2026-12-05", day | {"name": name}))
     for currency in ("EUR", "USD"):
         _ok(api.patch("/tenants/acme", {"base_currency": currency}))
     for cash in ("250000", "1000000"):
@@ -129,6 +133,19 @@ def _set_limits(api: ApiClient) -> None:
     person = {"X-On-Behalf-Of": "slack:T3:U3"}
     _ok(api.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
     _ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
+
+
+def _request_overrides(api: ApiClient) -> None:
+    """Let one order wait for approval, one be approved and one be rejected."""
+    _ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
+    trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
+    api.quote("AAPL", "97", "98", "98")
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET"}
+    for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
+        denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
+        waiting = _ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+        if decision is not None:
+            _ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
 
 
 def _set_kill_switches(api: ApiClient) -> None:

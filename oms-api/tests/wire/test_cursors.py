@@ -1,4 +1,4 @@
-"""Cursors: opaque, signed, good for one tenant and one list."""
+"""Cursors are opaque and signed, and valid for one tenant and one list."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""Long answers, piece by piece: they end when their client leaves, and break off where reading fails."""
+"""Streamed answers end when the client disconnects, and break off when reading fails."""
 
 import asyncio
 import threading

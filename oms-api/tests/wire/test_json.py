@@ -1,4 +1,4 @@
-"""The JSON reader: whatever comes, a value or Malformed; numbers keep their digits."""
+"""The JSON parser returns a value or raises Malformed; numbers keep their digits."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Numbers that a tenant can hand back, and nobody can read."""
+"""Opaque IDs: a tenant can send them back, and nobody can read the number."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Requests as people write them: letter case, status names of other systems, periods, and moments to come."""
+"""Query parameters as people write them: letter case, status names of other systems, periods and times."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The routes of a message: slack.md lines 5, 21–25."""
+"""The routes of a message."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""`/trade` and `/trade-help`: slack.md lines 1–6, 13, 27, 33."""
+"""`/trade` and `/trade-help`."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Events, options of the portfolio field, and the price line: slack.md lines 3, 10–12, 34 (acknowledged)."""
+"""Events, options of the portfolio field, and the price line."""
 
 import json
 import threading

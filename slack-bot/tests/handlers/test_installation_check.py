@@ -1,4 +1,4 @@
-"""The bot serves only the workspace of its own token: security.md line 6."""
+"""The bot serves only the workspace of its own token."""
 
 import json
 import threading

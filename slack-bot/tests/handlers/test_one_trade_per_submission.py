@@ -1,4 +1,4 @@
-"""One submission makes one trade and one confirmation: slack.md lines 15 and 33."""
+"""One submission makes one trade and one confirmation."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Every call to the OMS names the person: security.md line 6, slack.md lines 14, 18, 20, 25."""
+"""Every call to the OMS names the person."""
 
 import json
 

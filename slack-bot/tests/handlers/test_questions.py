@@ -1,4 +1,4 @@
-"""The form asks about everything unusual before it trades: slack.md lines 10, 12 and 14b."""
+"""The form asks about everything unusual before it trades."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

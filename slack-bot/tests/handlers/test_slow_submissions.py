@@ -1,4 +1,4 @@
-"""Slow, missing and unclear answers of the OMS: slack.md lines 1, 2, 19–21."""
+"""Slow, missing and unclear answers of the OMS."""
 
 import json
 import threading

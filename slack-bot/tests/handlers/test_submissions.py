@@ -1,4 +1,4 @@
-"""A submitted form and its answer: slack.md lines 7, 8, 12–14, 19, 20, 35."""
+"""A submitted form and its answer."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The bot does not start with missing or unsafe settings: slack.md line 35."""
+"""The bot does not start with missing or unsafe settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""manifest.json agrees with the registered handlers: slack.md line 36."""
+"""manifest.json agrees with the registered handlers."""
 
 import json
 import re

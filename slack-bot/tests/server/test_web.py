@@ -1,4 +1,4 @@
-"""The Flask app: slack.md lines 33 and 35."""
+"""The Flask app."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Confirmations that a restarted bot sends: slack.md line 15."""
+"""Confirmations that a restarted bot sends."""
 
 import threading
 import time

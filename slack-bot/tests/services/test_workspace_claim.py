@@ -1,4 +1,4 @@
-"""The bot claims its operator's workspace at start: security.md line 6."""
+"""The bot claims its operator's workspace at start."""
 
 import re
 import time

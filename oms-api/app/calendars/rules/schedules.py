@@ -18,7 +18,7 @@ from app.calendars.rules.values import (
 )
 
 ONE_DAY = timedelta(days=1)
-_SATURDAY = 5
+SATURDAY = 5  # as `date.weekday` counts
 
 
 def build_days(
@@ -47,10 +47,14 @@ def _days(
 ) -> Iterator[Day]:
     for number in range((terms.known_until - terms.known_from).days + 1):
         day = terms.known_from + number * ONE_DAY
-        if day in exceptional:
-            yield _exceptional_day(exceptional[day], zone)
-        elif day.weekday() < _SATURDAY:
-            yield _regular_day(day, hours, zone)
+        rows = exceptional.get(day)
+        if rows is None:
+            if day.weekday() < SATURDAY:
+                yield _regular_day(day, hours, zone)
+        elif rows[0].kind is DayKind.REGULAR:
+            yield _regular_day(day, hours, zone)._replace(name=rows[0].name, source=rows[0].source)
+        else:
+            yield _exceptional_day(rows, zone)
 
 
 def _exceptional_day(rows: Sequence[ExceptionalDay], zone: ZoneInfo) -> Day:

@@ -31,6 +31,7 @@ class Role(StrEnum):
 
 
 _READ, _TRADE, _RISK, _ADMIN = Scope.READ, Scope.TRADE, Scope.RISK, Scope.ADMIN
+_APPROVE = Scope.APPROVE
 
 SCOPES_OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.VIEWER: frozenset({Scope.READ}),
@@ -67,6 +68,8 @@ class Operation(StrEnum):
     CHANGE_ORDER = "change_order"
     CANCEL_ORDER = "cancel_order"
     CLOSE_POSITION = "close_position"
+    DECIDE_APPROVAL = "decide_approval"
+    REQUEST_OVERRIDE = "request_override"
     SET_LIMIT = "set_limit"
     TURN_SWITCH = "turn_switch"
     READ_LATCHES = "read_latches"
@@ -88,6 +91,7 @@ class Operation(StrEnum):
     MANAGE_TENANT = "manage_tenant"
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
+    SET_CALENDAR = "set_calendar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,9 @@ TABLE: dict[Operation, Rule] = {
     Operation.CHANGE_ORDER: _rule(_TRADE),                  # trader, approver, admin
     Operation.CANCEL_ORDER: _rule(_TRADE, _RISK),           # trader, approver, risk, admin
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
+    # The portfolio's policy names the approvers among those who may decide at all.
+    Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, people=True),  # trader, approver, risk, admin
+    Operation.REQUEST_OVERRIDE: _rule(_TRADE, people=True),  # trader, approver, admin
     Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
     Operation.READ_LATCHES: _rule(_READ, narrowed=False),  # everybody: the latches cover all portfolios
@@ -145,6 +152,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
+    Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

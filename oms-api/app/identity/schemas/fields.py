@@ -14,12 +14,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.identity.rules.access import Scope
+from app.identity.rules.access import Role, Scope
 from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
-from app.wire.fields import Wanted, at_most, clean_name
+from app.wire.fields import Wanted, at_most, clean_name, lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -52,6 +52,9 @@ def left_out(*, shown: bool = True) -> Any:  # Pydantic's `Field` returns Any
     return Field(default_factory=lambda: None, repr=shown)
 
 
+WrittenRole = Annotated[Role, BeforeValidator(lower_case)]
+
+
 def _not_empty(value: str) -> str:
     if not value:
         raise PydanticCustomError("string_too_short", "Must not be empty.")
@@ -81,7 +84,8 @@ def _person(value: str) -> str:
     return value
 
 
-def _scopes(scopes: list[str]) -> list[Scope]:
+def _scopes(written: list[str]) -> list[Scope]:
+    scopes = list(map(str.lower, written))
     unknown = [word for word in scopes if word not in _GIVEABLE]
     if unknown:
         known = " ".join(scope for scope in Scope if scope in _GIVEABLE)

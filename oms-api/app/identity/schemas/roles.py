@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, RequestBody, left_out
+from app.identity.schemas.fields import Patch, Portfolios, RequestBody, WrittenRole, left_out
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
@@ -15,7 +15,7 @@ class GrantIn(RequestBody):
     """A role to grant to a user."""
 
     user_id: Annotated[WholeNumber, Field(ge=1)]
-    role: Role
+    role: WrittenRole
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
@@ -26,7 +26,7 @@ class GrantIn(RequestBody):
 class GrantPatch(Patch):
     """Changes of a user's role."""
 
-    role: Role = left_out()
+    role: WrittenRole = left_out()
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:

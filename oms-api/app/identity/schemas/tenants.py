@@ -2,15 +2,18 @@
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
 from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
-from app.wire.fields import OpeningCash
+from app.wire.fields import OpeningCash, capitals, lower_case
 
 BaseCurrency = Annotated[
-    str, Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios")
+    str,
+    BeforeValidator(capitals),
+    Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios"),
 ]
+NewUserRole = Annotated[Literal["viewer", "trader", "approver", "risk"], BeforeValidator(lower_case)]
 DefaultOpeningCash = Annotated[
     OpeningCash,
     Field(
@@ -39,12 +42,12 @@ class TenantPatch(Patch):
     """
 
     name: Name = left_out()
-    slack_default_role: Literal["viewer", "trader", "approver", "risk"] | None = Field(
+    slack_default_role: NewUserRole | None = Field(
         None, description="Role of new users from Slack; null: they are rejected"
     )
     base_currency: BaseCurrency = left_out()
     default_opening_cash: DefaultOpeningCash = left_out()
-    status: Literal["active", "suspended"] = left_out()
+    status: Annotated[Literal["active", "suspended"], BeforeValidator(lower_case)] = left_out()
 
     def changes(self) -> TenantChanges:
         """Return the service's parameters."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.identity.queries.users import UserFilter
@@ -10,13 +10,21 @@ from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
-from app.identity.schemas.fields import Name, Patch, Portfolios, RequestBody, SlackPerson, left_out
-from app.wire.fields import Wanted
+from app.identity.schemas.fields import (
+    Name,
+    Patch,
+    Portfolios,
+    RequestBody,
+    SlackPerson,
+    WrittenRole,
+    left_out,
+)
+from app.wire.fields import Wanted, lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
-Status = Literal["active", "disabled"]
+Status = Annotated[Literal["active", "disabled"], BeforeValidator(lower_case)]
 NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
@@ -24,7 +32,7 @@ class UserIn(RequestBody):
     """A new user with an e-mail address and a password, a Slack identity, or both."""
 
     name: Name
-    role: Role
+    role: WrittenRole
     email: Email | None = None
     password: Password | None = Field(None, repr=False)
     person: SlackPerson | None = None
@@ -48,7 +56,7 @@ class UserPatch(Patch):
     """Changes of a user. Disabling a user or setting a password ends the user's sessions."""
 
     name: Name = left_out()
-    role: Role = left_out()
+    role: WrittenRole = left_out()
     status: Status = left_out()
     password: Password = left_out(shown=False)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
@@ -64,7 +72,7 @@ class UserQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     q: Wanted | None = Field(None, description="A part of the name, the address or the person")
-    role: Role | None = None
+    role: WrittenRole | None = None
     status: Status | None = None
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -83,13 +83,13 @@ class CashRowOut(BaseModel):
     reason: str | None = Field(description="Why", examples=["New capital"])
     source: str | None = Field(description="Name of the key that recorded it", examples=["bootstrap"])
     actor: str | None = Field(description="Person who recorded it", examples=["slack:T0123:U0123"])
-    request_id: str | None = Field(description="Request that recorded it")
-    idempotency_key: str | None = Field(description="Idempotency key of that request")
+    request_id: str | None = Field(description="Request that recorded it", examples=["3f2c8c7f6f0d4f1ab2c1"])
+    idempotency_key: str | None = Field(description="Idempotency key of that request", examples=["wire-42"])
     settles_on: str | None = Field(
         description="Day that settles it, at its market; null: the sessions are not known",
         examples=["2026-11-20"],
     )
-    is_settled: bool = Field(description="Whether that day has come")
+    is_settled: bool = Field(description="Whether that day has come", examples=[True])
     created_at: str = Field(description="When it was recorded", examples=["2026-11-20T15:04:05.123456Z"])
 
 
@@ -102,7 +102,7 @@ class CashOut(BaseModel):
     settled_cash: str = Field(description="What is settled of it", examples=["1050000.00"])
     unsettled_cash: str = Field(description="What later settlements add to it", examples=["0.00"])
     buying_power: str = Field(description="What new orders and withdrawals can use", examples=["1050000.00"])
-    rows: list[CashRowOut]
+    rows: list[CashRowOut] = Field(description="Rows of the page, newest first")
 
 
 class CashQuery(BaseModel):

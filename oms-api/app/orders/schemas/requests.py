@@ -233,6 +233,13 @@ class TicketIn(BaseModel):
         )
 
 
+_SHARED = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10"}
+_GROUP_EXAMPLE = [
+    {**_SHARED, "side": "BUY", "type": "MARKET"},
+    {**_SHARED, "side": "SELL", "type": "STOP", "stop_price": "160.00"},
+]
+
+
 class GroupIn(BaseModel):
     """Two linked tickets of one portfolio.
 
@@ -242,8 +249,15 @@ class GroupIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    kind: Literal["OCO", "OTO"]
-    orders: list[TicketIn] = Field(min_length=2, max_length=2)
+    kind: Annotated[Literal["OCO", "OTO"], BeforeValidator(capitals)] = Field(
+        description="How the orders depend on each other, in any case", examples=["OTO"]
+    )
+    orders: list[TicketIn] = Field(
+        min_length=2,
+        max_length=2,
+        description="The two orders; for OTO the first is the entry",
+        examples=[_GROUP_EXAMPLE],
+    )
 
     @field_validator("orders", mode="before")
     @classmethod
@@ -265,15 +279,31 @@ class ChangesIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    quantity: PositiveAmount | None = None
-    limit_price: PositiveAmount | None = None
-    stop_price: PositiveAmount | None = None
-    trail_amount: PositiveAmount | None = None
-    trail_percent: PositiveAmount | None = None
-    time_in_force: WrittenTime | None = None
-    expires_at: Moment | None = None
-    client_order_id: ClientOrderId | None = None
-    reason: Why = None
+    quantity: PositiveAmount | None = Field(
+        None, description="Total quantity, including what has filled", examples=["20"]
+    )
+    limit_price: PositiveAmount | None = Field(
+        None, description="Worst price that a limit order accepts", examples=["174.50"]
+    )
+    stop_price: PositiveAmount | None = Field(
+        None, description="Price at which a stop order is triggered", examples=["168.00"]
+    )
+    trail_amount: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop, per unit; replaces a percentage", examples=["2.00"]
+    )
+    trail_percent: PositiveAmount | None = Field(
+        None, description="Distance of a trailing stop: 4 is 4%; replaces an amount", examples=["4"]
+    )
+    time_in_force: WrittenTime | None = Field(
+        None, description="How long the order stays open", examples=["GTC"]
+    )
+    expires_at: Moment | None = Field(
+        None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
+    )
+    client_order_id: ClientOrderId | None = Field(
+        None, description="Your own id of the replacement", examples=["rebalance-2"]
+    )
+    reason: Why = Field(None, description="Why the order is changed", examples=["Follow the market"])
 
     def changes(self) -> Changes:
         """Return the changes."""
@@ -287,7 +317,7 @@ class CancelIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reason: Why = None
+    reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
 
 
 class CancelAllIn(BaseModel):
@@ -296,11 +326,13 @@ class CancelAllIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    portfolio_name: PortfolioName | None = None
-    symbol: Symbol | None = None
-    side: Side | None = None
-    strategy: Optional = None
-    reason: Why = None
+    portfolio_name: PortfolioName | None = Field(
+        None, description="Only orders of this portfolio", examples=["Growth"]
+    )
+    symbol: Symbol | None = Field(None, description="Only orders in this symbol", examples=["AAPL"])
+    side: Side | None = Field(None, description="Only `BUY` or only `SELL` orders", examples=["BUY"])
+    strategy: Optional = Field(None, description="Only orders of this strategy", examples=["momentum"])
+    reason: Why = Field(None, description="Why the orders are cancelled", examples=["End of the day"])
 
 
 class CloseIn(BaseModel):
@@ -309,8 +341,10 @@ class CloseIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    portfolio_name: PortfolioName
-    symbol: Symbol
-    product: Product | None = None
-    quantity: PositiveAmount | None = None
-    reason: Why = None
+    portfolio_name: PortfolioName = Field(description="Portfolio of the position", examples=["Growth"])
+    symbol: Symbol = Field(description="Symbol of the position", examples=["AAPL"])
+    product: Product | None = Field(None, description="Product of the position", examples=["CNC"])
+    quantity: PositiveAmount | None = Field(
+        None, description="Units to close; null: the whole position", examples=["5"]
+    )
+    reason: Why = Field(None, description="Why the position is closed", examples=["Risk off"])

@@ -24,9 +24,12 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
+from app.risk.queries.losses import BaselineReader, read_opening_baselines
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -67,6 +70,7 @@ class BatchServices:
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
+    read_loss_baselines: BaselineReader = read_opening_baselines
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
@@ -92,6 +96,7 @@ class BatchContext:
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.request_id: str | None = None  # of the current command, None for a quote
+        self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
@@ -122,6 +127,13 @@ class BatchContext:
         for portfolio_key in keys:
             self._load_cached_exposure(portfolio_key, stamps[portfolio_key])
         self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
+        if any(map(self._enforces_sessions, keys)):
+            self.services.calendars.refresh(self.connection)
+
+    def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
+        state = self.books.portfolio(*portfolio_key)
+        setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
+        return setting is not Enforcement.OFF
 
     def _load_positions(self, stamps: dict[PortfolioKey, str]) -> None:
         missing = []

@@ -15,15 +15,20 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import build_quote_writes
+from app.orders.service.approval_decisions import decide, expire_requests, request_override
+from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    ApprovalCommand,
     BrokerReport,
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
+    DecideApproval,
     Done,
     ExpireOrders,
     OrderCommand,
@@ -34,11 +39,14 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReleaseOrders,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
     SetExits,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import CommitCheck, build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
@@ -52,8 +60,9 @@ from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
+_EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
 InternalCommand = (
-    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
+    QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
 )  # commands without a request
 
 
@@ -150,7 +159,7 @@ def _held_back(
 def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
     """Return the outcome of one command. An expired order expires first, whatever the command is."""
     context.begin(identity, None if isinstance(command, InternalCommand) else command.origin.request_id)
-    if isinstance(command, (CancelOrder, ReplaceOrder)) and _is_planned(plan, command):
+    if isinstance(command, _EXPIRING) and _is_planned(plan, command):
         expire_one(context, command.origin, command.order_id)
     return _attempt(context, plan, command)
 
@@ -176,7 +185,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
         return refusal
 
 
-def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
+def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
@@ -192,6 +201,8 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case ReplaceOrder():
             plan.require(command)
             return replace(context, command)
+        case DecideApproval() | RequestOverride() | ReviewApprovals():
+            return _approval(context, plan, command)
         case CancelAll():
             return cancel_all(context, command, _portfolios(context, plan, command))
         case ClosePosition():
@@ -209,7 +220,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
 
 
 def _apply(
-    context: BatchContext, plan: Plan, command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted
+    context: BatchContext,
+    plan: Plan,
+    command: QuoteArrived | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
 ) -> None:
     """Apply a command that no request caused."""
     match command:
@@ -217,11 +230,23 @@ def _apply(
             process_quote(context, command, plan.by_symbol.get((command.tenant_id, command.quote.symbol), []))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+            expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
+        case CheckLosses():
+            check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
+
+
+def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Outcome:
+    if isinstance(command, ReviewApprovals):
+        return review(context, command)
+    plan.require(command)
+    if isinstance(command, DecideApproval):
+        return decide(context, command)
+    return request_override(context, command)
 
 
 def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[PortfolioKey]:

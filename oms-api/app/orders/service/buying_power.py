@@ -19,6 +19,7 @@ from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
 from app.orders.service.currency_conversion import rate_of_cost
 from app.orders.service.exposure import mark_of, prices_of, working_of
+from app.orders.service.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.values import SymbolBook
@@ -73,13 +74,11 @@ class BuyingPowerReader:
         for key, currency in currencies.items():
             position, quote = held.get(key, FLAT), by_symbol.get(key[1])
             rate = None if currency is None else _rate(position, currency, bases[key[0]], by_symbol)
-            book = build_symbol_book(
-                position.quantity,
-                mark_of(quote, position),
-                working_of(orders.get(key, []), position),
-                prices_of(quote),
-                rate=rate,
-            )
+            exchange = instruments[tenant_id, key[1]].exchange
+            market = ChargedMarket(exchange, currency or bases[key[0]], rate)
+            mark_price, prices = mark_of(quote, position), prices_of(quote)
+            working = working_of(orders.get(key, []), position, prices, mark_price, market)
+            book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
             books.setdefault(key[0], []).append(book)
         return books
 

@@ -2,13 +2,22 @@
 
 from decimal import Decimal
 
+from app.costs.rules.values import Schedule
 from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
 from app.orders.rules.contingency import closes_only, exclusive_id
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
-from app.orders.service.currency_conversion import rate_to_value_by
-from app.risk.rules.exposure import add_totals, build_symbol_book, subtract_totals, total_of
+from app.orders.service.currency_conversion import currency_in, rate_to_value_by
+from app.orders.service.fill_charges import ChargedMarket, estimate_charges
+from app.risk.rules.exposure import (
+    NO_PRICES,
+    add_totals,
+    build_symbol_book,
+    price_of,
+    subtract_totals,
+    total_of,
+)
 from app.risk.rules.values import Prices, WorkingOrder
 
 
@@ -55,10 +64,10 @@ def _revalue(
     held = context.books.position((*portfolio_key, *position_key))
     quote = context.quote(portfolio_key[0], position_key[0])
     rate = rate_to_value_by(context, portfolio_key, position_key[0], held)
-    prices = prices_of(quote)
-    after = build_symbol_book(
-        held.quantity, mark_of(quote, held), working_of(working, held), prices, rate=rate
-    )
+    prices, mark_price = prices_of(quote), mark_of(quote, held)
+    market = charged_market_of(context, portfolio_key, position_key[0], held, rate) if working else None
+    orders = working_of(working, held, prices, mark_price, market)
+    after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
     exposure.quotes[position_key] = quote
     _note_rate(exposure, position_key, rate)
     if before != after:
@@ -74,23 +83,53 @@ def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | No
         exposure.rates.pop(position_key, None)
 
 
-def working_of(orders: list[Order], held: Position) -> list[WorkingOrder]:
-    """Return the working orders of a position as input for the risk rules."""
-    return [
-        WorkingOrder(
-            side=order.side,
-            type=order.type.value,
-            leaves=order.leaves_quantity,
-            limit_price=order.limit_price,
-            stop_price=order.stop_price if order.trail_level is None else order.trail_level,
-            is_triggered=order.is_triggered,
-            group_id=order.group_id,
-            exclusive_id=exclusive_id(order),
-            is_exit=closes_only(order, held.quantity),
+def working_of(
+    orders: list[Order],
+    held: Position,
+    prices: Prices = NO_PRICES,
+    mark_price: Decimal | None = None,
+    market: ChargedMarket | None = None,
+) -> list[WorkingOrder]:
+    """Return the working orders of a position, and those that await approval, for the risk rules.
+
+    Buys have an estimate of their charges in `market`, at the price that they are valued at.
+    """
+    working = [
+        (
+            order,
+            WorkingOrder(
+                side=order.side,
+                type=order.type.value,
+                leaves=order.leaves_quantity,
+                limit_price=order.limit_price,
+                stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+                is_triggered=order.is_triggered,
+                group_id=order.group_id,
+                exclusive_id=exclusive_id(order),
+                is_exit=closes_only(order, held.quantity),
+                is_at_market=order.status in WORKING,
+            ),
         )
         for order in orders
-        if order.status in WORKING
+        if order.status in COUNTED
     ]
+    if market is None:
+        return [one for _, one in working]
+    return [
+        one._replace(charges=estimate_charges(order, market, one.leaves, price_of(one, prices) or mark_price))
+        if order.side == "BUY" and order.cost_schedule != Schedule.NONE
+        else one
+        for order, one in working
+    ]
+
+
+def charged_market_of(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position, rate: Decimal | None
+) -> ChargedMarket:
+    """Return where the portfolio's orders in a symbol are charged."""
+    currency = currency_in(context, portfolio_key, symbol, held)
+    base = context.books.portfolio(*portfolio_key).base_currency
+    return ChargedMarket(context.instrument(portfolio_key[0], symbol).exchange, currency or base, rate)
 
 
 def mark_of(quote: Quote | None, held: Position) -> Decimal | None:

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
+from app.costs.errors import RateUnknown
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.values import Execution, OrderTotals, Schedule
@@ -14,6 +16,14 @@ from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
+
+
+class ChargedMarket(NamedTuple):
+    """Where an order is charged: the exchange, the currency of its prices, and the portfolio's rate of it."""
+
+    exchange: str
+    currency: str
+    rate: Decimal | None
 
 
 def build_charged_trade(
@@ -49,6 +59,32 @@ def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) ->
         return NO_CHARGES
     filled = _filled_that_day(context, order, trade)
     return compute_booked_charges(trade, filled, context.portfolio(order).fee_totals, load_rates())
+
+
+def estimate_charges(
+    order: Order, market: ChargedMarket, quantity: Decimal, price: Decimal | None
+) -> Decimal:
+    """Return what filling a quantity of the order costs at a price, in the portfolio's currency.
+
+    It is added to what the order filled before, as if on the same day. Zero where a rate is unknown.
+    """
+    if order.cost_schedule == Schedule.NONE or price is None:
+        return ZERO
+    trade = ChargedTrade(
+        schedule=order.cost_schedule,
+        exchange=market.exchange,
+        product=order.product,
+        side=order.side,
+        execution=Execution.at_price(quantity, price),
+        currency=market.currency,
+        rate=market.rate,
+        at=datetime.fromisoformat(order.created_at),
+    )
+    filled = OrderTotals(order.filled_quantity, order.filled_value)
+    try:
+        return compute_booked_charges(trade, filled, None, load_rates()).total
+    except RateUnknown:
+        return ZERO
 
 
 def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:

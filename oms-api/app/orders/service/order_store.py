@@ -16,7 +16,7 @@ from app.orders.queries.book import OrderKey, PortfolioKey, PositionKey
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import WORKING, Order, Status, changed
+from app.orders.rules.values import COUNTED, Order, Status, changed
 from app.orders.service.open_orders import OpenOrders
 
 
@@ -183,6 +183,11 @@ class OrderStore:
         """The executions that are not written yet."""
         return self._executions
 
+    def moves_of(self, order: Order) -> list[Move]:
+        """Return the rows of the order's history that are not written yet."""
+        key = (order.tenant_id, order.id)
+        return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
+
     @property
     def commit_marker(self) -> tuple[int, str, int, str] | None:
         """A row of an order's history that exists if and only if this batch was committed."""
@@ -249,8 +254,8 @@ class OrderStore:
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
         key, portfolio_key = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
-        is_at_market = order.status in WORKING or before.status in WORKING
-        if is_at_market or order.filled_quantity != before.filled_quantity:
+        is_counted = order.status in COUNTED or before.status in COUNTED
+        if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add((order.symbol, order.product))
         self._orders[key] = order
         self._changed[key] = None

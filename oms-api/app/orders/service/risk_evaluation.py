@@ -1,10 +1,12 @@
 """Evaluate risk: build the `RiskInput` of an order, and format a denial."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import orjson
 
+from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.orders.rules.contingency import exclusive_id
@@ -13,14 +15,26 @@ from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_fir
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
 from app.orders.service.execution_latch import count_execution, latch_of
-from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.exposure import charged_market_of, exposure_in, mark_of, prices_of, working_of
+from app.orders.service.fill_charges import estimate_charges
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
-from app.risk.rules.exposure import build_symbol_book, subtract_totals, total_of
+from app.risk.rules.exposure import build_symbol_book, price_of, subtract_totals, total_of
 from app.risk.rules.limits import Subject
-from app.risk.rules.values import Candidate, Denial, Limits, RiskInput, SymbolBook, Tradable
+from app.risk.rules.values import (
+    Candidate,
+    Denial,
+    Limits,
+    Prices,
+    RiskInput,
+    SymbolBook,
+    Tradable,
+    no_charges,
+)
 from app.text import label_key
+
+_NOTHING_WAIVED: frozenset[str] = frozenset()
 
 
 def find_denial(
@@ -63,6 +77,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         book=book,
         limits=limits,
         cash=portfolio.cash,
+        charges=_charges_of(context, order, candidate, prices, book.rate),
         other_exposure=subtract_totals(exposure.total, total_of(whole)) if whole else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
@@ -79,7 +94,14 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         # An order that waits for the open is checked again at its release, against the quote of then.
         feed_silence=_seconds(market.silence(quote, context.now)) if quote and hold is None else None,
         max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
+        waived=_waived(context, order),
     )
+
+
+def _waived(context: BatchContext, order: Order) -> frozenset[str]:
+    """Return the code of the limit that the order's override waives, once the override is loaded."""
+    request = context.approval_requests.get((order.tenant_id, order.id))
+    return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
 
 
 def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
@@ -138,7 +160,22 @@ def _book(context: BatchContext, order: Order, without: set[str], candidate: Can
     held = context.position(order)
     mark = mark_of(quote, held)
     rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
-    return build_symbol_book(held.quantity, mark, working_of(others, held), prices_of(quote), candidate, rate)
+    prices = prices_of(quote)
+    market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)
+    working = working_of(others, held, prices, mark, market)
+    return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
+
+
+def _charges_of(
+    context: BatchContext, order: Order, candidate: Candidate, prices: Prices, rate: Decimal | None
+) -> Callable[[Decimal], Decimal]:
+    """Return a function that estimates what filling a quantity of the order costs."""
+    if order.cost_schedule == Schedule.NONE:
+        return no_charges
+    held = context.position(order)
+    market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)
+    price = price_of(candidate, prices)
+    return lambda quantity: estimate_charges(order, market, quantity, price)
 
 
 def _candidate(order: Order) -> Candidate:

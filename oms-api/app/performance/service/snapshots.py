@@ -64,6 +64,8 @@ class SnapshotService:
     def take_close_snapshots(self, lease: Lease) -> None:
         """Store the equity at the last close of each portfolio, and at the closes missed before it."""
         at = self._now() - SETTLE
+        with self._engine.connect() as connection:
+            self._calendars.refresh(connection)
         for code in (None, *MarketCode):
             calendar = None if code is None else self._calendars.get_calendar(code)
             last = get_last_close(calendar, at)

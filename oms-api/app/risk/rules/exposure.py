@@ -111,6 +111,7 @@ def build_symbol_book(
         rate,
         _exits_in(buys),
         _exits_in(sells),
+        sum((one.charges for one, _ in buys), ZERO),
     )
 
 
@@ -134,6 +135,7 @@ def total_of(book: SymbolBook) -> Totals:
         net_high=high,
         net_low=low,
         orders=book.orders,
+        buy_charges=book.buy_charges,
     )
 
 
@@ -147,6 +149,7 @@ def add_totals(left: Totals, right: Totals) -> Totals:
         left.net_high + right.net_high,
         left.net_low + right.net_low,
         left.orders + right.orders,
+        left.buy_charges + right.buy_charges,
     )
 
 
@@ -160,6 +163,7 @@ def subtract_totals(left: Totals, right: Totals) -> Totals:
         left.net_high - right.net_high,
         left.net_low - right.net_low,
         left.orders - right.orders,
+        left.buy_charges - right.buy_charges,
     )
 
 
@@ -173,6 +177,7 @@ def convert_totals(totals: Totals, rate: Decimal) -> Totals:
         product(totals.net_high, rate),
         product(totals.net_low, rate),
         totals.orders,
+        product(totals.buy_charges, rate),
     )
 
 
@@ -225,7 +230,8 @@ def _with_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | Non
     for one, value in valued:
         leaves = min(one.leaves, max(room, ZERO)) if one.is_exit else ZERO
         if leaves:
-            found.append((one._replace(leaves=leaves), share(value, leaves, one.leaves)))
+            charges = share(one.charges, leaves, one.leaves)
+            found.append((one._replace(leaves=leaves, charges=charges), share(value, leaves, one.leaves)))
             room -= leaves
     return found
 
@@ -255,6 +261,7 @@ def _resting(working: Sequence[WorkingOrder], side: str, group: str | None) -> l
         for order in working
         if order.side == side
         and order.limit_price is not None
+        and order.is_at_market
         and not is_waiting(order)
         and (group is None or order.group_id != group)
     ]

@@ -3,6 +3,7 @@
 Amounts are decimals: quantities in units of the instrument, values in the portfolio's currency.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -60,7 +61,10 @@ class Candidate(NamedTuple):
 
 
 class WorkingOrder(NamedTuple):
-    """A working order of the portfolio. `leaves` is its open quantity."""
+    """A working order of the portfolio, or one that awaits approval.
+
+    `leaves` is its open quantity, `charges` what filling it costs.
+    """
 
     side: str
     type: str
@@ -71,6 +75,8 @@ class WorkingOrder(NamedTuple):
     group_id: str | None = None
     exclusive_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
+    charges: Decimal = ZERO
+    is_at_market: bool = True  # False while it awaits approval: it cannot match yet
 
 
 class Prices(NamedTuple):
@@ -98,7 +104,7 @@ class SymbolBook(NamedTuple):
     orders of their side leave something of the position: `buy_exits` and `sell_exits` are their part of the
     quantities. `shorting_value` is the part of the sells beyond the position. `lowest_offer` and
     `highest_bid` are resting limits outside the evaluated order's group. Prices are in the instrument's
-    currency; if that is not the portfolio's, `rate` converts values.
+    currency; if that is not the portfolio's, `rate` converts values. `buy_charges` are those of the buys.
     """
 
     position: Decimal = ZERO
@@ -114,6 +120,7 @@ class SymbolBook(NamedTuple):
     rate: Decimal | None = None
     buy_exits: Decimal = ZERO
     sell_exits: Decimal = ZERO
+    buy_charges: Decimal = ZERO
 
 
 class Totals(NamedTuple):
@@ -130,6 +137,7 @@ class Totals(NamedTuple):
     net_high: Decimal = ZERO
     net_low: Decimal = ZERO
     orders: int = 0
+    buy_charges: Decimal = ZERO
 
 
 NOTHING = Totals()
@@ -176,6 +184,11 @@ class Limits(NamedTuple):
     permission: Permission = EVERYTHING
 
 
+def no_charges(_: Decimal) -> Decimal:
+    """Return zero: the order is charged nothing."""
+    return ZERO
+
+
 class RiskInput(NamedTuple):
     """The input of the checks.
 
@@ -188,6 +201,8 @@ class RiskInput(NamedTuple):
     order, None if it does not, and `closed_until` when it opens, None if unknown. `no_rate` is a currency
     pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
     for a price set by hand. `waived` are codes that two people agreed to ignore for this order.
+    `charges` returns what filling a quantity of the order costs, in the portfolio's currency; it does not
+    decrease with the quantity.
     """
 
     order: Candidate
@@ -214,4 +229,5 @@ class RiskInput(NamedTuple):
     no_rate: str | None = None
     feed_silence: Decimal | None = None
     max_feed_silence: Decimal = Decimal(30)
+    charges: Callable[[Decimal], Decimal] = no_charges
     waived: frozenset[str] = frozenset()

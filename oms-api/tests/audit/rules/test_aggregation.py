@@ -1,6 +1,6 @@
-"""Similar acts become one row with a count.
+"""Similar entries become one row with a count.
 
-However many acts come, rows and memory are bounded, and every act is counted.
+Rows and memory are bounded, and every act is counted.
 """
 
 import tracemalloc

@@ -1,4 +1,4 @@
-"""The chain of the trail: a hash covers its row and, by its predecessor's, all before it."""
+"""The hash chain of the audit log: a hash covers its row and, through the previous hash, all rows before."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What an entry may tell: facts as canonical JSON, never a secret, never what breaks a screen or a row."""
+"""The content of an entry: facts as canonical JSON, without secrets and control characters."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

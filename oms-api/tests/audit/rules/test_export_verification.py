@@ -1,6 +1,6 @@
-"""An export proves itself: every change of it is found.
+"""The verification of an export finds every change of it.
 
-Whatever is changed, removed, inserted or swapped in it is found, and the first bad line is named. What is cut
+A changed, removed, inserted or swapped line is found, and the first bad line is named. What is cut
 off its end is found by the detached head.
 """
 

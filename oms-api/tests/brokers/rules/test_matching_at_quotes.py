@@ -1,4 +1,4 @@
-"""What fills at a quote: hand-made tables, and the worked examples of the trading rules."""
+"""Fills at a quote: tables of examples, and the worked examples of the trading rules."""
 
 from datetime import timedelta
 from decimal import Decimal

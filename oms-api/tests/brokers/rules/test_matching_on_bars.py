@@ -1,4 +1,4 @@
-"""What fills on a bar: hand-made tables, and the worked examples of the trading rules."""
+"""Fills on a bar: tables of examples, and the worked examples of the trading rules."""
 
 from datetime import timedelta
 from decimal import Decimal

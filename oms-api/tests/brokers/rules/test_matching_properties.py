@@ -1,4 +1,4 @@
-"""What holds of matching whatever orders meet whatever quotes and bars."""
+"""Properties of matching for all orders, quotes and bars."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Sessions: what the tables make, daylight saving, special days, and the refusal of what is not known."""
+"""Sessions from the tables: daylight saving, special days, and the refusal of unknown dates."""
 
 import contextlib
 from datetime import UTC, date, datetime, timedelta, timezone

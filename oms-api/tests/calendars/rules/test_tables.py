@@ -1,4 +1,4 @@
-"""The tables that ship with the service, and the refusal of wrong ones."""
+"""The tables of the service, and the refusal of invalid ones."""
 
 import csv
 from datetime import date

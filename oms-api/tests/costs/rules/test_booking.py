@@ -1,4 +1,4 @@
-"""Charges as they are booked: in the portfolio's currency, with the day's fee totals after them."""
+"""Booked charges: in the portfolio's currency, with the fee totals of the day after them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Charges of fills: the worked examples of each schedule, and what holds for all of them."""
+"""Charges of fills: the worked examples of each schedule, and properties of all schedules."""
 
 from datetime import date
 from decimal import Decimal

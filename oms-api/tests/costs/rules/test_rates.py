@@ -1,4 +1,4 @@
-"""The table of rates: dates, precedence, and what is not a table."""
+"""The table of rates: dates, precedence and the refusal of invalid tables."""
 
 from datetime import date
 from decimal import Decimal

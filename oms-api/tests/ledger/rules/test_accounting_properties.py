@@ -1,4 +1,4 @@
-"""What holds of average-cost netting whatever is traded."""
+"""Properties of average-cost netting for all trades."""
 
 from decimal import Decimal
 from fractions import Fraction

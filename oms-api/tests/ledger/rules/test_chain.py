@@ -1,4 +1,4 @@
-"""The chain of hashes: nothing in a row, and nothing before it, changes without the hash telling."""
+"""The hash chain: a change of a row, or of a row before it, changes the hash."""
 
 import hashlib
 import json

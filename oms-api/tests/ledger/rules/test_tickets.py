@@ -1,4 +1,4 @@
-"""What a report may say: valued once, within bounds, under a name that is one."""
+"""Valid reports of a trade: valued once, within the limits, with a valid name."""
 
 import unicodedata
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What verification makes of rows that no service of ours would write; histories are in tests/commands."""
+"""Verification of rows that the service never writes; tests/commands has whole histories."""
 
 from decimal import Decimal
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Bars are made of quotes, and of shorter bars."""
+"""Bars are built from quotes and from shorter bars."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What one currency is worth in another, from the quotes of pairs."""
+"""Exchange rates from the quotes of pairs."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What a quote stands for."""
+"""The prices of a quote."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

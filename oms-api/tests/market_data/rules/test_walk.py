@@ -1,4 +1,4 @@
-"""The walk can be looked up anywhere, and is the same wherever it is looked up."""
+"""The simulated random walk gives the same price for the same instant, in any order of calls."""
 
 from itertools import pairwise
 from statistics import mean, pstdev

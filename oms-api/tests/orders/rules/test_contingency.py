@@ -1,4 +1,4 @@
-"""Exits and closes: who yields to whom, and how much each may still take off."""
+"""Exits and closing orders: which reduces which, and how much each may still close."""
 
 from decimal import Decimal
 

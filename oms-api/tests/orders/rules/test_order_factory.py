@@ -1,4 +1,4 @@
-"""From tickets to orders, and how orders of a group share a quantity."""
+"""Orders are built from tickets; the orders of a group share a quantity."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Where exits must lie of their entries and of the market."""
+"""The valid prices of exits, relative to their entry and to the market."""
 
 from decimal import Decimal
 

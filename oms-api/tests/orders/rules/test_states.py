@@ -1,4 +1,4 @@
-"""The table of states, whole: every pair of states either moves or is refused."""
+"""The table of states: every pair of states is either a transition or refused."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,7 @@ from app.orders.rules.states import (
 )
 from app.orders.rules.values import FINAL, OPEN, Status
 
-# As trading.md has it, row by row; in the two pending rows, "refused → back" is spelled out.
+# The transitions, row by row; in the two pending rows, "refused → back" is spelled out.
 TABLE = {
     "INITIALIZED": "AWAITING_APPROVAL HELD SUBMITTED DENIED CANCELED EXPIRED",
     "AWAITING_APPROVAL": "SUBMITTED HELD DENIED REPLACED EXPIRED CANCELED",

@@ -1,4 +1,4 @@
-"""What a ticket of each type must and may say."""
+"""The required and allowed fields of each type of ticket."""
 
 from decimal import Decimal
 

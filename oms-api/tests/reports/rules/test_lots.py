@@ -1,4 +1,4 @@
-"""FIFO lots add up to the position, its trades' values and their charges."""
+"""FIFO lots add up to the position, the values of its trades and their charges."""
 
 from decimal import Decimal
 

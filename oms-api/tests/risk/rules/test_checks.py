@@ -1,4 +1,4 @@
-"""Each check with what it denies, what it lets pass, and the numbers it tells."""
+"""Each check: what it denies, what it passes, and the numbers of its denial."""
 
 from decimal import Decimal
 

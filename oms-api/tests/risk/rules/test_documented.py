@@ -1,4 +1,4 @@
-"""docs/risk.md names every code that a check denies by, and every limit that can be set."""
+"""docs/risk.md lists every denial code and every limit."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The first that fails denies; the largest quantity that passes is the largest that passes."""
+"""The first failing check denies; the largest passing quantity is computed correctly."""
 
 from decimal import Decimal
 from pathlib import Path

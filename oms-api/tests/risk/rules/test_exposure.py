@@ -1,4 +1,4 @@
-"""What a portfolio holds and has at the market, held against a naive sum."""
+"""Exposure of positions and working orders, compared with a simple sum."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Who trades by itself."""
+"""Which strategy or key holds an automatic order."""
 
 import pytest
 

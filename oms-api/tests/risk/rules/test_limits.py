@@ -1,4 +1,4 @@
-"""Which limits hold: of caps the smallest, of parameters the most specific; what ends gives way."""
+"""The limits that apply: the smallest of caps, the most specific of parameters, none expired."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Where a price is at fault, the denial names the nearest price that passes."""
+"""A denial because of a price names the nearest price that passes."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What lists leave to an order."""
+"""The symbols, sides and products that lists permit."""
 
 from decimal import Decimal
 

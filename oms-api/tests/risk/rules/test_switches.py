@@ -1,4 +1,4 @@
-"""The strictest kill switch holds, and says whose it is."""
+"""The strictest kill switch applies and is named."""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Check buying power = cash − 1.5 × |shorts| − open buys − 0.5 × the shorting part of open sells."""
+"""Check buying power = cash − 1.5 × |shorts| − open buys − 0.5 × the shorting part of open sells.
+
+Buys, open ones and the order's own, count with their charges.
+"""
 
 from decimal import Decimal
 
@@ -14,7 +17,8 @@ SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its procee
 def compute_buying_power(cash: Decimal, totals: Totals) -> Decimal:
     """Return the amount that a portfolio with these positions and open orders can spend, in its currency."""
     shorting = product(SHORTING_MARGIN, totals.shorting_value)
-    return cash - product(SHORT_MARGIN, totals.shorts) - totals.buy_value - shorting
+    buys = totals.buy_value + totals.buy_charges
+    return cash - product(SHORT_MARGIN, totals.shorts) - buys - shorting
 
 
 def buying_power(risk: RiskInput) -> Decimal:
@@ -29,7 +33,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if price is None or quantity <= free:
         return None
     if order.side == "BUY":
-        needed = value_of(quantity, price, risk.book.rate)
+        needed = value_of(quantity, price, risk.book.rate) + risk.charges(quantity)
     else:
         needed = product(SHORTING_MARGIN, value_of(quantity - free, price, risk.book.rate))
     power = buying_power(risk)

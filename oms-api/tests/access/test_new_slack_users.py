@@ -1,4 +1,4 @@
-"""People from Slack: known from then on, named in the ledger, and not made up by the thousand."""
+"""New users from Slack: created once, named in the ledger, and limited in number."""
 
 import pytest
 

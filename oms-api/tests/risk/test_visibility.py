@@ -1,4 +1,4 @@
-"""Who is narrowed to some portfolios sees nothing of the others; what was changed stands in the trail."""
+"""Users with access to some portfolios see nothing of the others; changes are audited."""
 
 import pytest
 

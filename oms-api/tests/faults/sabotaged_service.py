@@ -1,4 +1,4 @@
-"""The service with a fault built in: `FAULT=<name>[:<n>] python -m tests.faults.wrapped`.
+"""The service with a fault built in: `FAULT=<name>[:<n>] python -m tests.faults.sabotaged_service`.
 
 The product has no switch for any of this: everything is put around it here, before it starts.
 """

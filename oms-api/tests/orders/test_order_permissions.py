@@ -1,4 +1,4 @@
-"""Who may do what with orders: roles, people who are narrowed to some portfolios, and how many messages."""
+"""Permissions for orders: roles, users with access to some portfolios, and message rates."""
 
 from tests.factories import ticket_body
 

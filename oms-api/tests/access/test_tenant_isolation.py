@@ -1,4 +1,4 @@
-"""Two desks that name everything alike, at work at the same time: each finds its own, and all of it."""
+"""Two tenants with identical names work at the same time, and each sees only its own data."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""`python -m app.verify` proves orders too: it finds each kind of lie, and is clean where nothing lies."""
+"""`python -m app.verify` finds each kind of tampering with orders, and reports nothing for intact ones."""
 
 from decimal import Decimal
 

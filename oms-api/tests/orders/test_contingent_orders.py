@@ -1,4 +1,4 @@
-"""Bracket, OCO and OTO: what the fill or the end of one order does to the others."""
+"""Bracket, OCO and OTO: the effect of a fill or the end of one order on the others."""
 
 import pytest
 

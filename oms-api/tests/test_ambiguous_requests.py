@@ -1,4 +1,4 @@
-"""What two readers could read differently is refused, and the quick way answers as the other one."""
+"""Ambiguous requests are refused, and the fast route answers like the framework's."""
 
 import asyncio
 import json
@@ -122,3 +122,21 @@ def test_a_head_without_end_is_cut_and_a_long_one_is_not(database_url):
         assert b"200" in asyncio.run(_head_of(port, HEAD_LIMIT // 2, 1024))
         refused = asyncio.run(_head_of(port, 40 * HEAD_LIMIT, 8192))
         assert refused == b"closed" or b"431" in refused
+
+
+WRITTEN_IN_ANY_CASE = [
+    ("POST", "/kill-switch", {"scope": "TENANT", "state": "active", "reason": "Go", "exits": "Keep"}),
+    ("PUT", "/limits", {"scope": "Tenant", "name": None, "code": "max_order_value", "value": "5"}),
+    ("PUT", "/instruments/COIN", {"tick_size": "1", "lot_size": "1", "asset_class": "Crypto"}),
+    ("POST", "/portfolios", {"name": "Rupees", "base_currency": "inr"}),
+    ("POST", "/users", {"person": "slack:T1:UCASE", "name": "Bob", "role": "Viewer"}),
+    ("POST", "/api-keys", {"name": "case", "scopes": ["READ"]}),
+    ("PATCH", "/tenants/{slug}", {"slack_default_role": "Viewer", "base_currency": "eur"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITTEN_IN_ANY_CASE)
+def test_the_words_of_a_body_are_read_in_any_case(api, method, path, body):
+    send = {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method]
+    answer = send(path.format(slug=f"desk-{api.tenant_id}"), body)
+    assert answer.status_code in {200, 201}, answer.text

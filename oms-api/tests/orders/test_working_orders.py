@@ -1,4 +1,4 @@
-"""Orders that wait: limits, stops, trails, times in force; and how they are cancelled and replaced."""
+"""Working orders: limits, stops, trailing stops, times in force, cancels and replacements."""
 
 import pytest
 

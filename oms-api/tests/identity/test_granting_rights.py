@@ -1,4 +1,4 @@
-"""Whoever administers with less than everything gives no more than that: services ask, not routes alone."""
+"""The services, and not only the routes, refuse to grant rights that the caller does not have."""
 
 import asyncio
 from dataclasses import replace

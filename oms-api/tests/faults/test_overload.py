@@ -1,4 +1,4 @@
-"""Too much at once: a locked portfolio, readers that are all busy, a queue that is full."""
+"""Overload: a locked portfolio, busy readers, a full queue."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Whatever a process has cached, it follows what another process, or an operator's command, changes."""
+"""The caches of a process follow changes by other processes and by operators' commands."""
 
 import time
 from dataclasses import replace

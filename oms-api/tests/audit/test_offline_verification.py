@@ -1,4 +1,4 @@
-"""`python -m app.verify --audit FILE [--head FILE]`: offline, without the database and without settings."""
+"""`python -m app.verify --audit FILE [--head FILE]` works without the database and without settings."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Random tickets, quotes, cancels, replaces, late fills, in any order: what must hold, holds after each."""
+"""The invariants of orders hold after random tickets, quotes, cancels, replacements and late fills."""
 
 from collections import defaultdict
 from decimal import Decimal

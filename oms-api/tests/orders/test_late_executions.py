@@ -1,4 +1,4 @@
-"""What brokers say late, twice, or beyond what was asked: booked once, because it happened."""
+"""Late, repeated and excess execution reports are booked once."""
 
 from decimal import Decimal
 

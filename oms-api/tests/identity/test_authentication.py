@@ -1,4 +1,4 @@
-"""Authenticating: no look-up for what is no key, revocation within a second in every process."""
+"""Authentication: no query for an invalid key, and revocation within a second in every process."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Those who leave: the service when told to stop, clients in the middle of a request, and the time of day."""
+"""The service is stopped, clients disconnect during a request, and the clock changes."""
 
 import json
 import socket

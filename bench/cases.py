@@ -1,0 +1,130 @@
+"""Loads of the API with one process or several, compared with pgbench in the same run."""
+
+import os
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.disk import scratch
+from bench.limit import CLIENTS, Script, open_books, pgbench
+from bench.load import PORTFOLIOS, portfolio_names
+from bench.postgres import Server, postgres
+from bench.report import Line, at_least, at_most, median
+from bench.service import Load, api, fresh_key, migrate
+from bench.speed_index import MAX_FAST_SECONDS, measure_seconds
+
+CORES = os.cpu_count() or 1
+MANY_PORTFOLIOS = 200
+
+
+class Bounds(NamedTuple):
+    """A value for a fast machine, and one for all others."""
+
+    fast: float
+    slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A load. `must` and `reach` are its rate (items per second) divided by pgbench's bare limit."""
+
+    name: str
+    path: str
+    must: Bounds
+    reach: Bounds
+    workers: int = 1
+    portfolios: int = PORTFOLIOS
+    items: int = 1  # per request
+    is_sqlite: bool = False
+    p99: tuple[Bounds, Bounds] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of one round of a case. `bare` is the mean of pgbench just before and just after it."""
+
+    load: Load
+    rate: float
+    bare: float
+
+    @property
+    def ratio(self) -> float:
+        """The rate divided by pgbench's limit."""
+        return self.rate / self.bare
+
+
+def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
+    """Return the lines of the table: medians of the rounds, which measure all cases in turn."""
+    is_fast = measure_seconds() <= MAX_FAST_SECONDS
+    results: dict[str, list[Result]] = {case.name: [] for case in cases}
+    with scratch() as folder, postgres(folder) as server:
+        print(f"PostgreSQL {server.version}; pgbench with {CLIENTS} clients", flush=True)
+        migrate(server.fresh_database("pgbench"), fresh_key())
+        open_books(server, "pgbench")
+        turns = count()
+
+        def limit(script: Script = Script.BARE) -> float:
+            return pgbench(server, "pgbench", folder, script, next(turns), int(seconds)).rate
+
+        full, before = limit(Script.FULL), limit()
+        print(
+            f"pgbench: insert + upsert {before:,.0f}/s; with outbox and portfolio {full:,.0f}/s", flush=True
+        )
+        for turn in range(rounds):
+            for case in cases:
+                load = _drive(case, server, folder, seconds, turn)
+                after = limit()
+                result = Result(load, load.rate * case.items, (before + after) / 2)
+                before = after
+                results[case.name].append(result)
+                print(
+                    f"  {case.name}: {result.rate:,.0f}/s, {result.ratio:.2f} of pgbench "
+                    f"({result.bare:,.0f}/s); {load}",
+                    flush=True,
+                )
+    lines = [line for case in cases for line in _lines(case, results[case.name], is_fast)]
+    return lines + _compare(cases, results)
+
+
+def _drive(case: Case, server: Server, folder: Path, seconds: float, turn: int) -> Load:
+    key = fresh_key()
+    sqlite = f"sqlite:///{folder}/{case.path}-{turn}.db"
+    database_url = sqlite if case.is_sqlite else server.fresh_database(case.path)
+    migrate(database_url, key)
+    with api(database_url, folder / "api.log", key, workers=case.workers) as service:
+        if case.path == "orders":
+            service.open_portfolios(portfolio_names(case.portfolios))
+        used = None if case.is_sqlite else server
+        return service.load(case.path, seconds, portfolios=case.portfolios, server=used)
+
+
+def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
+    ratio, rate = median([one.ratio for one in results]), median([one.rate for one in results])
+    api_time = median([one.load.api for one in results])
+    server_time = median([one.load.server for one in results])
+    must, reach = (bounds.fast if is_fast else bounds.slow for bounds in (case.must, case.reach))
+    found = [
+        Line(f"{case.name}, {rate:,.0f}/s, of pgbench", f"{ratio:.2f}", at_least(ratio, must, reach)),
+        Line(
+            "processor time of a request in the API, in the server", f"{api_time:.0f}, {server_time:.0f} µs"
+        ),
+    ]
+    p99 = median([one.load.p99 for one in results])
+    verdict = ""
+    if case.p99 is not None:
+        verdict = at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
+    return [*found, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
+
+
+def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
+    """Return the lines that compare several processes with the first case, which has one."""
+    one, lines = results[cases[0].name], []
+    for case in cases:
+        if case.workers > 1 and case.path == cases[0].path:
+            gain = median(
+                [many.ratio / single.ratio for many, single in zip(results[case.name], one, strict=True)]
+            )
+            what = f"{case.name}, compared with one process"
+            lines.append(Line(what, f"{gain:.2f} ×", at_least(gain, 1.2, 1.6)))
+    return lines

@@ -1,0 +1,92 @@
+"""Dates that the operator sets: they replace the table, and extend it without a guess."""
+
+from datetime import date, time
+
+import pytest
+
+from app.calendars.rules.overrides import (
+    CalendarOverride,
+    LocalHours,
+    MarketTable,
+    apply_overrides,
+    find_hours_error,
+)
+from app.calendars.rules.schedules import build_days
+from app.calendars.rules.tables import parse_hours
+from app.calendars.rules.values import DayKind, ExceptionalDay, Market, MarketTerms, Segment
+
+# The table ends on Thursday, 2026-12-31; Friday is a holiday in it that the operator may override.
+TERMS = MarketTerms(Market.XNSE, "Asia/Kolkata", date(2026, 12, 28), date(2026, 12, 31))
+NEW_YEAR = ExceptionalDay(date(2026, 12, 30), DayKind.HOLIDAY, None, None, "Holiday", "table")
+HOURS = parse_hours(
+    "market,segment,phase,valid_from,open,close,source\nXNSE,shares,continuous,2024-01-01,09:15,15:30,usual"
+)
+EVENING = (LocalHours(time(18), time(19)),)
+
+
+def override(day, kind=DayKind.REGULAR, sessions=(), market=Market.XNSE):
+    return CalendarOverride(market, date.fromisoformat(day), kind, sessions, "Set", "operator")
+
+
+def days(*overrides):
+    terms, rows = apply_overrides(MarketTable(TERMS, [NEW_YEAR]), overrides)
+    return terms.known_until.isoformat(), [
+        (day.date.isoformat()[5:], day.kind.value, len(day.sessions), day.source)
+        for day in build_days(terms, Segment.SHARES, HOURS, rows)
+    ]
+
+
+def test_without_overrides_the_table_stays():
+    known_until, found = days(override("2027-06-01", market=Market.XNYS))
+    assert known_until == "2026-12-31"
+    assert found[2] == ("12-30", "holiday", 0, "table")
+
+
+def test_an_override_replaces_the_row_of_its_date():
+    _, found = days(override("2026-12-30"), override("2026-12-31", DayKind.SPECIAL, EVENING * 1))
+    assert found[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
+
+
+def test_dates_past_the_table_extend_it_and_those_that_nobody_set_are_unknown():
+    known_until, found = days(override("2027-01-05"), override("2027-01-02"), override("2027-01-06"))
+    assert known_until == "2027-01-06"
+    assert found[4:] == [
+        ("01-01", "unknown", 0, "past the table; not set by the operator"),
+        ("01-02", "regular", 1, "operator"),  # a Saturday, which the operator made a day of trading
+        ("01-04", "unknown", 0, "past the table; not set by the operator"),
+        ("01-05", "regular", 1, "operator"),
+        ("01-06", "regular", 1, "operator"),
+    ]
+
+
+def test_a_date_may_have_two_sessions_or_none():
+    drill = (LocalHours(time(9, 15), time(10)), LocalHours(time(11, 30), time(12, 30)))
+    _, found = days(
+        override("2026-12-28", DayKind.SPECIAL, drill),
+        override("2026-12-29", DayKind.HOLIDAY),
+        override("2026-12-31", DayKind.UNKNOWN),
+    )
+    assert [(kind, sessions) for _, kind, sessions, _ in found] == [
+        ("special", 2),
+        ("holiday", 0),
+        ("holiday", 0),
+        ("unknown", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sessions", "is_right"),
+    [
+        ("special", EVENING, True),
+        ("half_day", EVENING, True),
+        ("special", (), False),
+        ("holiday", (), True),
+        ("holiday", EVENING, False),
+        ("regular", EVENING, False),
+        ("special", (LocalHours(time(19), time(18)),), False),
+        ("special", (LocalHours(time(18), time(18)),), False),
+        ("special", EVENING + EVENING, False),
+    ],
+)
+def test_the_sessions_fit_the_kind_and_follow_each_other(kind, sessions, is_right):
+    assert (find_hours_error(DayKind(kind), sessions) is None) is is_right

@@ -1,0 +1,127 @@
+"""The operator sets the sessions of a date: for every process, audited, and for nobody else."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from app.calendars.service import Calendars, verify_calendars
+from app.database import unit_of_work
+from app.orders.rules.values import Status
+from tests.factories import BOOTSTRAP_KEY
+from tests.orders.rig import Rig
+from tests.support.service import ApiClient, serving
+
+JUBILEE = {
+    "kind": "special",
+    "name": "Jubilee",
+    "sessions": [{"open": "10:00", "close": "11:00"}],
+    "source": "a circular",
+}
+
+
+@pytest.fixture(scope="module")
+def own_service(backend, new_database):
+    """Provide a service of its own: what the operator sets is for all of its tenants."""
+    with serving(new_database(backend)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def operator(own_service):
+    return ApiClient(own_service, 1, BOOTSTRAP_KEY)
+
+
+@pytest.fixture(scope="module")
+def tenant(own_service):
+    return own_service.api()
+
+
+def sessions(api, day, market="XNYS"):
+    (found,) = api.get("/calendar", market=market, from_=day, to=day).json()
+    return found["kind"], [(one["open"][11:16], one["close"][11:16]) for one in found["sessions"]]
+
+
+def test_a_date_is_set_for_every_tenant_and_audited(operator, tenant):
+    answer = operator.put("/calendar/xnys/2027-03-05", JUBILEE)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["name"] == "Jubilee"
+    assert sessions(tenant, "2027-03-05") == ("special", [("15:00", "16:00")])
+    assert operator.put("/calendar/XNYS/2027-03-05", {"kind": "holiday", "source": "b"}).status_code == 200
+    assert sessions(tenant, "2027-03-05") == ("holiday", [])
+    last = operator.get("/audit", action="calendar.set").json()[0]
+    assert (last["target"], last["before"]["name"], last["after"]["kind"]) == (
+        "XNYS 2027-03-05",
+        "Jubilee",
+        "holiday",
+    )
+
+
+def test_a_table_can_be_extended_without_a_release(operator, tenant):
+    assert tenant.get("/calendar", market="XNSE", from_="2027-01-04", to="2027-01-04").status_code == 422
+    for day in ("2027-01-01", "2027-01-04"):
+        assert operator.put(f"/calendar/XNSE/{day}", {"kind": "regular", "source": "c"}).status_code == 200
+    assert sessions(tenant, "2027-01-04", "XNSE") == ("regular", [("03:45", "10:00")])
+    assert tenant.get("/clock", market="XNSE").json()["known_until"] == "2027-01-04"
+
+
+def test_only_the_operator_sets_a_date(operator, tenant):
+    assert tenant.put("/calendar/XNYS/2027-03-05", JUBILEE).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "field"),
+    [
+        ("XNYS/2027-03-05", {"kind": "holiday"}, "sessions"),
+        ("XNYS/2027-03-05", {"sessions": []}, "sessions"),
+        ("XNYS/2027-03-05", {"sessions": [{"open": "9:30", "close": "13:00"}]}, "sessions.0.open"),
+        ("XNYS/2027-03-05", {"sessions": [{"open": "11:00", "close": "10:00"}]}, "sessions"),
+        ("XNYS/2027-03-05", {"source": ""}, "source"),
+        ("XNYS/2027-03-05", {"kind": "festival"}, "kind"),
+        ("XNYS/2023-12-29", {}, "date"),
+        ("XNYS/2035-01-02", {}, "date"),
+        ("XNYS/yesterday", {}, "date"),
+        ("XLON/2027-03-05", {}, "market"),
+        ("CRYPTO/2027-03-05", {}, "date"),
+    ],
+)
+@pytest.mark.any_database
+def test_what_cannot_be_is_refused_by_field(operator, path, change, field):
+    answer = operator.put(f"/calendar/{path}", JUBILEE | change)
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_another_process_follows_at_its_next_order(operator, own_service):
+    rig = Rig(own_service.engine)
+    rig.quote("99", "101", "100")
+    rig.list_instrument()
+    rig.enforce_sessions("deny")
+    rig.now = datetime(2026, 11, 20, 15, tzinfo=UTC)
+    assert rig.place().status is Status.FILLED
+    assert operator.put("/calendar/XNYS/2026-11-20", {"kind": "holiday", "source": "d"}).status_code == 200
+    assert rig.place().status is Status.DENIED
+
+
+def test_processes_that_follow_have_the_same_calendars(operator, own_service):
+    calendars = Calendars.load()
+    operator.put("/calendar/XNYS/2027-03-05", JUBILEE)
+    with own_service.engine.connect() as connection:
+        calendars.refresh(connection)
+    instant = datetime(2027, 3, 5, 15, 30, tzinfo=UTC)
+    assert calendars.may_be_open("NYSE", "equity", instant)
+    assert not calendars.may_be_open("NYSE", "equity", instant.replace(hour=17))
+
+
+def test_what_the_operator_set_is_verified(operator, own_service):
+    operator.put("/calendar/XNYS/2027-03-05", JUBILEE)
+    with unit_of_work(own_service.engine) as connection:
+        assert list(verify_calendars(connection)) == []
+        connection.execute(text("UPDATE calendar_days SET name = 'Forged' WHERE date = '2027-03-05'"))
+        (found,) = verify_calendars(connection)
+        connection.rollback()
+    assert (found.location, found.field, found.stored) == (
+        "calendar day XNYS 2027-03-05",
+        "name",
+        "Forged",
+    )

@@ -1,0 +1,75 @@
+"""Rows of the cash ledger: their hashes, their signs, and what verification finds in a changed one."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.ledger.rules.cash import (
+    CashKind,
+    CashRow,
+    build_cash_row,
+    has_the_sign_of_its_kind,
+    moved_amount,
+    signed_amount,
+)
+from app.ledger.rules.cash_verification import check_cash_row
+from app.ledger.rules.chain import GENESIS
+from app.ledger.rules.verification import LedgerState
+
+AT = "2026-11-20T12:00:00.000000Z"
+
+
+def row(**changes) -> CashRow:
+    fields: dict[str, Any] = {"tenant_id": 1, "portfolio_id": 7, "sequence": 1}
+    fields |= {"kind": "deposit", "amount": "5.00000000"}
+    fields |= {
+        "currency": "USD",
+        "balance_after": "105.00000000",
+        "trade_sequence": 0,
+        "counterpart_id": None,
+    }
+    fields |= dict.fromkeys(
+        ("counterpart_id", "symbol", "day", "reason", "actor", "request_id", "idempotency_key")
+    )
+    fields |= {"source": "bootstrap", "created_at": AT} | changes
+    names = CashRow._fields[:-2]
+    return build_cash_row(tuple(fields[name] for name in names), GENESIS)
+
+
+def findings(changed: CashRow) -> list[str]:
+    return [found.field for found in check_cash_row(changed, LedgerState(Decimal(100)), "USD")]
+
+
+def test_a_row_that_follows_its_predecessor_is_clean():
+    assert findings(row()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"sequence": 2}, "sequence"),
+        ({"amount": "6.00000000"}, "balance_after"),
+        ({"kind": "withdrawal"}, "amount"),
+        ({"currency": "EUR"}, "currency"),
+        ({"trade_sequence": 3}, "trade_sequence"),
+    ],
+)
+def test_a_row_that_was_recorded_wrongly_is_found_though_its_hash_is_right(changes, field):
+    assert findings(row(**changes)) == [field]
+
+
+def test_a_changed_row_has_another_hash():
+    assert findings(row()._replace(reason="Another")) == ["hash"]
+    assert findings(row()._replace(hash_version=2)) == ["hash_version", "hash"]
+
+
+@pytest.mark.parametrize("kind", CashKind)
+def test_a_requested_amount_has_the_sign_of_its_kind(kind):
+    assert has_the_sign_of_its_kind(kind, signed_amount(kind, Decimal(5)))
+    assert not has_the_sign_of_its_kind(kind, Decimal(0))
+
+
+def test_charges_are_no_moved_cash():
+    kinds = {kind for kind in CashKind if not moved_amount(kind, Decimal(-5))}
+    assert kinds == {CashKind.CHARGES, CashKind.DP_CHARGES}

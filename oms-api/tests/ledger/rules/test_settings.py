@@ -1,0 +1,21 @@
+"""Settings of portfolios in their stored form."""
+
+from app.ledger.rules.settings import audited_settings, format_json, schedule_for
+
+
+def test_schedules_by_market_take_the_place_of_the_one_for_all():
+    schedules = format_json({"US": "us_equity"})
+    assert schedule_for("zerodha", None, "US") == "zerodha"
+    assert schedule_for("zerodha", schedules, "US") == "us_equity"
+    assert schedule_for("zerodha", schedules, "IN") == schedule_for("zerodha", schedules, None) == "none"
+
+
+def test_the_audit_log_has_objects_instead_of_text():
+    stored = {"approval": format_json({"mode": "always"}), "cost_schedules": None, "calendar": "XNYS"}
+    assert audited_settings(stored) == {
+        "approval": {"mode": "always"},
+        "cost_schedules": None,
+        "calendar": "XNYS",
+    }
+    assert format_json(None) is None
+    assert format_json({}) is None

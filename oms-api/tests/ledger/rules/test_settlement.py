@@ -1,0 +1,30 @@
+"""The market that settles a trade, and its local day."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from app.calendars.rules.values import Market
+from app.ledger.rules.settlement import SettlementTerms, find_market, local_date
+
+
+@pytest.mark.parametrize(
+    ("terms", "market"),
+    [
+        (SettlementTerms("NSE", "equity", "INR", "XNYS"), Market.XNSE),
+        (SettlementTerms("BSE", "equity", "INR"), Market.XBOM),
+        (SettlementTerms("NASDAQ", "equity", "USD"), Market.XNYS),
+        (SettlementTerms("", "equity", "USD", "XBOM"), Market.XBOM),
+        (SettlementTerms("LSE", "equity", "INR"), Market.XNSE),
+        (SettlementTerms("", "equity", "EUR"), Market.XNYS),
+        (SettlementTerms("NSE", "crypto", "INR", "XNYS"), Market.CRYPTO),
+    ],
+)
+def test_the_exchange_comes_before_the_calendar_and_the_currency(terms, market):
+    assert find_market(terms) is market
+
+
+def test_a_day_is_that_of_the_market():
+    instant = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    assert local_date(Market.XNYS, instant) == date(2026, 11, 19)
+    assert local_date(Market.XNSE, instant) == local_date(Market.CRYPTO, instant) == date(2026, 11, 20)
