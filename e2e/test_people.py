@@ -17,7 +17,7 @@ NOBODYS = ("/health", "/health/ready")
 
 
 @pytest.fixture
-def bens_role(deployment, slack):
+def set_role_of_ben(deployment, slack):
     """Set Ben's role. He is a trader again afterwards."""
     slack.be("Ben Okafor")
     slack.type("/trade")
@@ -120,8 +120,8 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
 # Permissions
 
 
-def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, bens_role):
-    bens_role("viewer")
+def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, set_role_of_ben):
+    set_role_of_ben("viewer")
     slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
     expect(slack.form).to_contain_text("Your role at this desk does not include trading")
@@ -129,24 +129,24 @@ def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, bens_rol
 
 
 def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(
-    slack, deployment, bens_role
+    slack, deployment, set_role_of_ben
 ):
     slack.type("/trade buy 5 QQZZ @ 175")
     slack.choose_portfolio("Refused")
-    bens_role("viewer")
+    set_role_of_ben("viewer")
     refused = slack.form.get_by_text("Your role at this desk does not include trading")
     slack.place_and_confirm()
     expect(refused).to_be_visible()
     expect(slack.form.get_by_role("textbox", name="Quantity")).to_have_value("5")
     assert deployment.trades(portfolio="Refused") == []
-    bens_role("trader")
+    set_role_of_ben("trader")
     slack.place()
     slack.sees_no_form()
     assert [row["actor"] for row in deployment.trades(portfolio="Refused")] == [BEN]
 
 
 def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(
-    slack, deployment, bens_role
+    slack, deployment, set_role_of_ben
 ):
     slack.be("Ava Chen")
     trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
@@ -173,7 +173,7 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
         narrow(deployment, None)
 
 
-def test_a_disabled_person_is_no_member(slack, deployment, bens_role):
+def test_a_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
     deployment.change_person(BEN, status="disabled")
     wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403, seconds=5)
     try:

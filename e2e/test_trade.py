@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def oms_afterwards(deployment):
+def restart_oms_afterwards(deployment):
     """Start the OMS again after tests that stop it, even if they fail."""
     yield deployment
     oms = deployment.programs["oms-api"]
@@ -104,8 +104,8 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
 
 
-def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afterwards):
-    deployment = oms_afterwards
+def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, restart_oms_afterwards):
+    deployment = restart_oms_afterwards
     slack.type("/trade buy 5 TSLA @ 250")
     slack.choose_portfolio("Survivors")
     slack.place_and_confirm()
@@ -121,8 +121,8 @@ def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, oms_afte
     assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
 
-def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, oms_afterwards):
-    deployment = oms_afterwards
+def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, restart_oms_afterwards):
+    deployment = restart_oms_afterwards
     slack.type("/trade buy 3 AMD @ 150")
     slack.choose_portfolio("Patience")
     deployment.stop_oms()
@@ -139,8 +139,10 @@ def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, o
 
 
 @pytest.mark.parametrize("end", ["goes on", "is killed"])
-def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(slack, oms_afterwards, end):
-    deployment = oms_afterwards
+def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
+    slack, restart_oms_afterwards, end
+):
+    deployment = restart_oms_afterwards
     portfolio = f"Frozen then {end}"
     known = {"symbol": "META", "quantity": "1", "gmv": "500", "side": "BUY"}
     deployment.administer("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")

@@ -11,7 +11,7 @@ async def never():
     await asyncio.Event().wait()
 
 
-async def soon(value):
+async def next_turn(value):
     await asyncio.sleep(0)
     return value
 
@@ -19,7 +19,7 @@ async def soon(value):
 def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
     async def run_scenario():
         deadline = Deadline(0.01)
-        assert await asyncio.gather(*(deadline.wait_for(soon(value)) for value in range(3))) == [0, 1, 2]
+        assert await asyncio.gather(*(deadline.wait_for(next_turn(value)) for value in range(3))) == [0, 1, 2]
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
@@ -33,7 +33,7 @@ def test_who_is_late_is_told_no_sooner_than_promised():
         with pytest.raises(TimeoutError):
             await deadline.wait_for(never())
         assert loop.time() - began >= 0.05
-        assert await deadline.wait_for(soon("again")) == "again"
+        assert await deadline.wait_for(next_turn("again")) == "again"
 
     asyncio.run(run_scenario())
 

@@ -38,7 +38,7 @@ def redis_server(server):
 
 
 @pytest.fixture
-def mortal_redis():
+def killable_redis():
     server = RedisServer()
     try:
         server.start()
@@ -207,18 +207,18 @@ async def test_time_refills_what_is_shared(redis_server):
         assert 2000 < two.burst() < 5000  # 3,000, and what the time of the bursts themselves refills
 
 
-def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(mortal_redis, caplog):
+def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(killable_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
-        async with started_peers(mortal_redis.url, 2) as (one, two):
+        async with started_peers(killable_redis.url, 2) as (one, two):
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
-            mortal_redis.kill()
+            killable_redis.kill()
             assert one.passes()
             await until(lambda: not one.sharing.is_shared and not two.sharing.is_shared)
             assert one.burst() >= 598
             assert two.passes()  # each by itself
-            mortal_redis.start()
+            killable_redis.start()
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
 
     asyncio.run(run_scenario())
@@ -227,11 +227,11 @@ def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(morta
     assert told.count("rate limits are shared") == 4
 
 
-def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
+def test_a_redis_that_freezes_keeps_nobody_waiting(killable_redis):
     async def run_scenario():
-        async with started_peers(mortal_redis.url, 2) as (one, two):
+        async with started_peers(killable_redis.url, 2) as (one, two):
             await until(lambda: one.sharing.is_shared)
-            mortal_redis.freeze()
+            killable_redis.freeze()
             try:
                 assert one.passes()
                 began = time.monotonic()
@@ -239,7 +239,7 @@ def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
                 assert time.monotonic() - began < 30
                 assert one.burst() > 500
             finally:
-                mortal_redis.thaw()
+                killable_redis.thaw()
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
             assert one.passes() or one.burst() == 0  # answers belong to their questions: nothing raised
             await one.sharing.exchange()
@@ -247,30 +247,30 @@ def test_a_redis_that_freezes_keeps_nobody_waiting(mortal_redis):
     asyncio.run(run_scenario())
 
 
-def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(mortal_redis):
-    mortal_redis.kill()
+def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(killable_redis):
+    killable_redis.kill()
 
     async def run_scenario():
-        async with started_peers(mortal_redis.url, 1) as (one,):
+        async with started_peers(killable_redis.url, 1) as (one,):
             assert one.passes()
-            mortal_redis.start()
+            killable_redis.start()
             await until(lambda: one.sharing.is_shared)
 
     asyncio.run(run_scenario())
 
 
-def test_a_redis_that_refuses_is_told_without_its_password(mortal_redis, caplog):
+def test_a_redis_that_refuses_is_told_without_its_password(killable_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
-        async with started_peers(mortal_redis.url, 1) as (one,):
+        async with started_peers(killable_redis.url, 1) as (one,):
             await until(lambda: one.sharing.is_shared)
-            with mortal_redis.client() as client:
+            with killable_redis.client() as client:
                 client.config_set("requirepass", "another")
                 client.client_kill_filter(_type="normal", skipme=False)
             await until(lambda: not one.sharing.is_shared)
             assert one.passes()
-        two = Peer(mortal_redis.url.replace("//", "//:canary@"), 600)
+        two = Peer(killable_redis.url.replace("//", "//:canary@"), 600)
         two.sharing.connect()
         with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
             await two.sharing.exchange()
@@ -293,11 +293,11 @@ def wait_for(service, state):
     assert found["status"] == "ready"
 
 
-def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_database, mortal_redis):
+def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_database, killable_redis):
     settings = {
         "DATABASE_URL": new_database("sqlite"),
         "LOG_LEVEL": "WARNING",
-        "REDIS_URL": mortal_redis.url,
+        "REDIS_URL": killable_redis.url,
         "RATE_LIMIT_PER_MINUTE": "30",
     }
     key = {"X-API-Key": BOOTSTRAP_KEY}
@@ -313,10 +313,10 @@ def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_dat
         deadline = time.monotonic() + PATIENCE_SECONDS
         while send_requests(two, 1) == [200]:
             assert time.monotonic() < deadline, "the other process goes on"
-        mortal_redis.kill()
+        killable_redis.kill()
         assert set(send_requests(one, 3)) <= {200, 429}
         wait_for(one, "per process")
-        mortal_redis.start()
+        killable_redis.start()
         wait_for(one, "shared")
         wait_for(two, "shared")
         assert "redis://" not in one.log() + two.log()

@@ -22,24 +22,30 @@ class HealthOut(BaseModel):
 class ComponentOut(BaseModel):
     """The state of a component."""
 
-    status: ComponentStatus = Field(description="`off`: it is not in use")
+    status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
         description="How late the duties are, or how long the price feed has been silent, in seconds; null "
         "where nothing ages",
     )
-    last_error: str | None = Field(description="What is wrong, or why its last work failed")
+    last_error: str | None = Field(
+        examples=["The writer has stopped. Restart the service."],
+        description="What is wrong, or why its last work failed",
+    )
 
 
 class DetailedHealthOut(BaseModel):
     """The state of each component."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="`down`: nothing can be recorded; `degraded`: a component is late or failed"
+        examples=["ok"],
+        description="`down`: nothing can be recorded; `degraded`: a component is late or failed",
     )
-    execution_engine_status: Literal["running", "stopped"] = Field(description="Whether orders are executed")
+    execution_engine_status: Literal["running", "stopped"] = Field(
+        examples=["running"], description="Whether orders are executed"
+    )
     components: dict[str, ComponentOut] = Field(
-        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`"
+        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`",
     )
 
 

@@ -46,7 +46,7 @@ class PerformanceQuery(Period):
 class CurvePointOut(BaseModel):
     """The equity at an instant."""
 
-    at: str = Field(examples=["2026-11-20T15:04:00.000000Z"])
+    at: str = Field(examples=["2026-11-20T15:04:00.000000Z"], description="When it was valued")
     equity: str = Field(examples=["1000500.00"], description="In `base_currency`")
     drawdown: str | None = Field(
         examples=["0.01250000"],
@@ -58,19 +58,22 @@ class CurvePointOut(BaseModel):
 class CurveOut(BaseModel):
     """The equity of a portfolio through time. The last point is now."""
 
-    portfolio_name: str = Field(examples=["Tech Portfolio"])
-    base_currency: str = Field(examples=["USD"])
-    period: CurvePeriod
-    interval: CurveInterval
-    points: list[CurvePointOut] = Field(description="In time order")
+    portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
+    base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
+    period: CurvePeriod = Field(examples=["1M"], description="How far back it reaches")
+    interval: CurveInterval = Field(examples=["1h"], description="The distance of its points")
+    points: list[CurvePointOut] = Field(
+        examples=[[{"at": "2026-11-20T15:04:00.000000Z", "equity": "1000500.00", "drawdown": "0.00000000"}]],
+        description="In time order",
+    )
 
 
 class DrawdownOut(BaseModel):
     """The largest loss from a peak."""
 
     share: str = Field(examples=["0.05000000"], description=f"Of the peak, {_SHARE}")
-    peak_at: str = Field(examples=["2026-11-18T21:00:00.000000Z"])
-    trough_at: str = Field(examples=["2026-11-19T21:00:00.000000Z"])
+    peak_at: str = Field(examples=["2026-11-18T21:00:00.000000Z"], description="When it was highest")
+    trough_at: str = Field(examples=["2026-11-19T21:00:00.000000Z"], description="When it was lowest after")
     recovered_at: str | None = Field(
         examples=["2026-11-20T21:00:00.000000Z"], description="When the peak was reached again; null: not yet"
     )
@@ -82,16 +85,16 @@ class PerformanceOut(BaseModel):
     Ratios are annual, by daily returns from close to close, with a risk-free rate of 0.
     """
 
-    portfolio_name: str = Field(examples=["Tech Portfolio"])
-    base_currency: str = Field(examples=["USD"])
+    portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
+    base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
     start: str = Field(examples=["2026-01-02T21:00:00.000000Z"], description="The close that it starts at")
-    end: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    end: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last instant")
     days: int = Field(examples=[223], description="Days with a return")
     time_weighted_return: str | None = Field(
         examples=["0.03006623"], description=f"{_SHARE}; null if a part of it starts without equity"
     )
     cagr: str | None = Field(
-        examples=[None], description=f"Compound annual growth rate, {_SHARE}; null under a year"
+        examples=["0.08250000"], description=f"Compound annual growth rate, {_SHARE}; null under a year"
     )
     volatility: str | None = Field(
         examples=["0.12500000"], description=f"Annual standard deviation, {_SHARE}; {_UNDEFINED}"
@@ -99,9 +102,9 @@ class PerformanceOut(BaseModel):
     sharpe: str | None = Field(examples=["1.25000000"], description=f"Sharpe ratio; {_UNDEFINED}")
     sortino: str | None = Field(examples=["1.75000000"], description=f"Sortino ratio; {_UNDEFINED}")
     calmar: str | None = Field(
-        examples=[None], description="Growth rate per maximum drawdown; null without both"
+        examples=["1.65000000"], description="Growth rate per maximum drawdown; null without both"
     )
-    max_drawdown: DrawdownOut | None = Field(description="Null if the return never fell")
+    max_drawdown: DrawdownOut | None = Field(examples=[None], description="Null if the return never fell")
     turnover: str | None = Field(examples=["2.50000000"], description="Traded value per mean equity")
     exposure: str | None = Field(
         examples=["0.75000000"], description="Mean gross exposure per equity at the closes; null without one"

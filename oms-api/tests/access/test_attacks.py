@@ -120,7 +120,7 @@ def test_whatever_is_denied_stands_in_the_trail(serve):
 
 
 @contextmanager
-def nobody_writes(engine):
+def lock_users(engine):
     """Another session holds what a newcomer would be written to."""
     with unit_of_work(engine) as connection:
         if engine.dialect.name == "postgresql":
@@ -133,7 +133,7 @@ def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
         api = service.api("act_as")
         api.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
-        with nobody_writes(service.engine):
+        with lock_users(service.engine):
             refused = api.get("/auth/me", headers=person)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert api.get("/auth/me", headers=person).status_code == 200

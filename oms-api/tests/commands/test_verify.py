@@ -51,13 +51,13 @@ def books(backend: str, new_database: Callable[..., str]) -> Iterator[Books]:
     engine.dispose()
 
 
-def lie_of(verdict: Verdict) -> Discrepancy:
+def discrepancy_of(verdict: Verdict) -> Discrepancy:
     assert verdict.first is not None, "nothing was found"
     return verdict.first
 
 
 def checks_of(verdict: Verdict) -> set[StrEnum]:
-    return {finding.check for finding in lie_of(verdict).findings}
+    return {finding.check for finding in discrepancy_of(verdict).findings}
 
 
 @pytest.mark.parametrize("seed", range(2, 5))
@@ -94,9 +94,9 @@ def test_a_changed_column_breaks_the_chain_at_its_row(books, column):
     assert Check.CHAIN in checks_of(verdict)
     named = books.after(books.trade) if column == "sequence" else books.trade
     if column != "trade_id":
-        assert named.trade_id in lie_of(verdict).place
-    assert f"sequence {named.sequence}" in lie_of(verdict).place
-    assert "portfolio" in lie_of(verdict).place
+        assert named.trade_id in discrepancy_of(verdict).place
+    assert f"sequence {named.sequence}" in discrepancy_of(verdict).place
+    assert "portfolio" in discrepancy_of(verdict).place
 
 
 FORGED = [
@@ -138,7 +138,7 @@ def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, l
         forge_chain(connection, books.trade.portfolio_id)
         verdict = verify(connection)
     assert check in checks_of(verdict)
-    assert f"sequence {books.trade.sequence}" in lie_of(verdict).place
+    assert f"sequence {books.trade.sequence}" in discrepancy_of(verdict).place
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, liter
         forge_chain(connection, books.reversal.portfolio_id)
         verdict = verify(connection)
     assert Check.REVERSAL in checks_of(verdict)
-    assert books.reversal.trade_id in lie_of(verdict).place
+    assert books.reversal.trade_id in discrepancy_of(verdict).place
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, colu
         forge_chain(connection, books.reversal.portfolio_id)
         verdict = verify(connection)
     assert checks_of(verdict) & {Check.POSITION, Check.CASH}
-    assert books.reversal.trade_id in lie_of(verdict).place
+    assert books.reversal.trade_id in discrepancy_of(verdict).place
 
 
 @pytest.mark.any_database
@@ -199,7 +199,7 @@ def test_a_trade_reversed_twice_is_named(books):
         alter(connection, second, reverses=f"'{first.reverses}'")
         verdict = verify(connection)
     assert Check.REVERSAL in checks_of(verdict)
-    assert second.trade_id in lie_of(verdict).place
+    assert second.trade_id in discrepancy_of(verdict).place
 
 
 @pytest.mark.any_database
@@ -208,7 +208,7 @@ def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
         remove(connection, trade_id=books.trade.trade_id)
         verdict = verify(connection)
     assert {Check.SEQUENCE, Check.CHAIN} <= checks_of(verdict)
-    assert books.after(books.trade).trade_id in lie_of(verdict).place
+    assert books.after(books.trade).trade_id in discrepancy_of(verdict).place
     assert verdict.failed[Check.EVENT]
 
 
@@ -258,8 +258,8 @@ def test_a_portfolios_projection_that_lies_is_named(books, column):
         )
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.PORTFOLIO}
-    assert column in {finding.field for finding in lie_of(verdict).findings}
-    assert "'Income'" in lie_of(verdict).place
+    assert column in {finding.field for finding in discrepancy_of(verdict).findings}
+    assert "'Income'" in discrepancy_of(verdict).place
 
 
 @pytest.mark.any_database
@@ -268,7 +268,7 @@ def test_a_changed_opening_cash_is_told_by_the_first_row(books):
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.CASH}
-    assert "sequence 1" in lie_of(verdict).place
+    assert "sequence 1" in discrepancy_of(verdict).place
 
 
 TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)"
@@ -289,10 +289,10 @@ def test_a_position_that_lies_is_named(books, column):
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
         verdict = verify(connection)
-    assert [(finding.check, finding.field) for finding in lie_of(verdict).findings] == [
+    assert [(finding.check, finding.field) for finding in discrepancy_of(verdict).findings] == [
         (Check.HOLDING, column)
     ]
-    assert "position TLT" in lie_of(verdict).place
+    assert "position TLT" in discrepancy_of(verdict).place
 
 
 GHOST = """
@@ -336,7 +336,7 @@ def test_a_row_without_its_event_is_named(books, statement):
         connection.execute(text(statement))
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.EVENT}
-    assert "trade T" in lie_of(verdict).place
+    assert "trade T" in discrepancy_of(verdict).place
 
 
 @pytest.mark.any_database
@@ -349,7 +349,7 @@ def test_an_event_told_twice_is_named(books):
         connection.execute(text(copy))
         verdict = verify(connection)
     assert checks_of(verdict) == {Check.EVENT}
-    assert "event " in lie_of(verdict).place
+    assert "event " in discrepancy_of(verdict).place
 
 
 def test_a_key_bound_to_two_rows_is_named(new_database):

@@ -158,7 +158,7 @@ def test_a_streamed_read_carries_the_declaration_too(two, tenant_scoped):
 
 
 @pytest.fixture
-def servant(databases):
+def create_owned_database(databases):
     """Provide a function that creates a database with an ordinary owner, with or without CREATEROLE."""
     made = []
 
@@ -178,10 +178,10 @@ def servant(databases):
             databases.run(f"DROP ROLE {name}")
 
 
-def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databases, servant):
+def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databases, create_owned_database):
     exists = databases.run(f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}'")  # noqa: S608  # ours
     assert exists == 1, "the template's migration made it, and this owner is no member"
-    url = servant("modest", "NOCREATEROLE")
+    url = create_owned_database("modest", "NOCREATEROLE")
     owner = connect_engine(url)
     migrate(owner)
     with serving(url) as service:
@@ -195,8 +195,8 @@ def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databas
     owner.dispose()
 
 
-def test_an_owner_who_may_make_roles_needs_no_superuser(servant, databases):
-    url = servant("able", "CREATEROLE")
+def test_an_owner_who_may_make_roles_needs_no_superuser(create_owned_database, databases):
+    url = create_owned_database("able", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO able WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner)
@@ -208,8 +208,12 @@ def test_an_owner_who_may_make_roles_needs_no_superuser(servant, databases):
     databases.run(f"REVOKE {APP_ROLE} FROM able")
 
 
-def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound_itself(servant, databases):
-    url = servant("neighbour", "CREATEROLE")  # the template's migration made the role: only it may admit
+def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound_itself(
+    create_owned_database, databases
+):
+    url = create_owned_database(
+        "neighbour", "CREATEROLE"
+    )  # the template's migration made the role: only it may admit
     owner = connect_engine(url)
     migrate(owner)
     with serving(url) as service:
@@ -232,8 +236,8 @@ def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
         databases.run("DROP ROLE stranger")
 
 
-def test_a_dump_by_the_owner_holds_every_tenants_rows(servant, databases, tmp_path):
-    url = servant("keeper", "CREATEROLE")
+def test_a_dump_by_the_owner_holds_every_tenants_rows(create_owned_database, databases, tmp_path):
+    url = create_owned_database("keeper", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO keeper WITH ADMIN OPTION")
     migrate(connect_engine(url))
     with serving(url) as service:
@@ -276,9 +280,9 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
 
 
 def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
-    servant, databases, monkeypatch, capsys
+    create_owned_database, databases, monkeypatch, capsys
 ):
-    url = servant("heir", "CREATEROLE")
+    url = create_owned_database("heir", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO heir WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner)
@@ -301,8 +305,8 @@ def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
     databases.run("DROP ROLE testator")
 
 
-def test_a_service_before_its_migration_is_not_ready_and_says_so(servant, databases):
-    url = servant("early", "CREATEROLE")
+def test_a_service_before_its_migration_is_not_ready_and_says_so(create_owned_database, databases):
+    url = create_owned_database("early", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO early WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner, "0001")

@@ -50,7 +50,7 @@ def a_quote(random: Random, prices: Prices, symbol: str) -> Body:
     return _quoted(last, *sizes)
 
 
-def an_extreme(price: int, percent: int) -> Body:
+def jumped_quote(price: int, percent: int) -> Body:
     """Return the quote of a symbol that jumped by so many percent."""
     return _quoted(price * (100 + percent) // 100, None, None)
 

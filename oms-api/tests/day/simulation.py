@@ -13,7 +13,7 @@ from random import Random
 from typing_extensions import override
 
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
-from tests.day.draws import FOREIGN, PORTFOLIOS, SYMBOLS, an_extreme, opening_prices, terms_of
+from tests.day.draws import FOREIGN, PORTFOLIOS, SYMBOLS, jumped_quote, opening_prices, terms_of
 from tests.day.judge import judge, open_orders
 from tests.faults.process_control import HERE, Oms
 from tests.support.processes import environment
@@ -92,7 +92,7 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
         client = Client(journal, exchange.ports, Random(f"judge-{seed}"))
         prices = opening_prices()
         for symbol, price in prices.items():
-            client.quote(symbol, an_extreme(price, 0))
+            client.quote(symbol, jumped_quote(price, 0))
         for symbol, currency in FOREIGN.items():
             client.send("listing", "PUT", f"/api/v1/instruments/{symbol}", terms_of(currency))
         for name in PORTFOLIOS:
@@ -157,7 +157,7 @@ def _sweep(client: Client, prices: dict[str, int]) -> None:
     """Let prices jump to both sides, then cancel what has not matched."""
     for percent in (-4, 4):
         for symbol in SYMBOLS:
-            client.quote(symbol, an_extreme(prices[symbol], percent))
+            client.quote(symbol, jumped_quote(prices[symbol], percent))
     client.send("sweep", "POST", "/api/v1/orders:cancel-all", {"reason": "The day is over"})
 
 

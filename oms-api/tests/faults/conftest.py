@@ -33,7 +33,7 @@ class Stage:
         """Return a process of the service on this database, or through another address; not started yet."""
         return Oms(database_url or self.database_url, self.logs, fault, **environment)
 
-    def acquit(self, journal: Journal) -> None:
+    def assert_books_consistent(self, journal: Journal) -> None:
         """Neither the judge nor the operator's own proof finds a fault, and no answer took too long."""
         assert judge(journal, self.database_url) == []
         verify(self.database_url)
@@ -41,7 +41,7 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def mortal_postgres() -> Iterator[PostgresProcess]:
+def killable_postgres() -> Iterator[PostgresProcess]:
     """Provide a server that tests may kill, if they start it again."""
     server = PostgresProcess()
     try:
@@ -52,9 +52,9 @@ def mortal_postgres() -> Iterator[PostgresProcess]:
 
 
 @pytest.fixture(scope="session")
-def mortal_template(mortal_postgres: PostgresProcess) -> str:
+def killable_template(killable_postgres: PostgresProcess) -> str:
     """Provide the name of a migrated database on that server."""
-    url = Databases(mortal_postgres.url).new()
+    url = Databases(killable_postgres.url).new()
     engine = connect_engine(url)
     migrate(engine)
     engine.dispose()
@@ -69,8 +69,8 @@ def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
         if backend == "sqlite":
             shutil.copy(request.getfixturevalue("template_sqlite"), tmp_path / "books.db")
             return Stage(f"sqlite:///{tmp_path}/books.db", tmp_path)
-        server: PostgresProcess = request.getfixturevalue("mortal_postgres")
-        template = request.getfixturevalue("mortal_template")
+        server: PostgresProcess = request.getfixturevalue("killable_postgres")
+        template = request.getfixturevalue("killable_template")
         return Stage(Databases(server.url).new(template), tmp_path, server)
 
     return make

@@ -42,7 +42,7 @@ def nth(number: int, act: Callable[[], None]) -> Callable[[], None]:
     return lambda: act() if next(calls) == number else None
 
 
-def die_before_writing(number: int) -> None:
+def exit_before_writing(number: int) -> None:
     """Die between BEGIN and the first row."""
     handle, tick = Recording.handle, nth(number, die)
 
@@ -53,7 +53,7 @@ def die_before_writing(number: int) -> None:
     put(Recording, "handle", dying)
 
 
-def die_amid_writing(number: int) -> None:
+def exit_during_writing(number: int) -> None:
     """Die with the ledger's rows written, and none of its projections."""
     write, tick = vars(books)["write"], nth(number, die)
 
@@ -65,12 +65,12 @@ def die_amid_writing(number: int) -> None:
     put(books, "write", dying)
 
 
-def die_before_commit(number: int) -> None:
+def exit_before_commit(number: int) -> None:
     """Die with everything written, and COMMIT not sent."""
     _around_commit(number, before=True)
 
 
-def die_after_commit(number: int) -> None:
+def exit_after_commit(number: int) -> None:
     """Die with everything committed, and nobody told."""
     _around_commit(number, before=False)
 

@@ -58,7 +58,7 @@ def test_a_commit_whose_answer_was_lost_is_told_as_recorded(
 ):
     assert send_into(break_, oms, network, journal)[0] == 201
     repeat(journal, oms.port, Random(0))
-    postgres_stage.acquit(journal)
+    postgres_stage.assert_books_consistent(journal)
 
 
 def test_a_commit_that_never_arrived_is_told_as_not_placed(
@@ -66,7 +66,7 @@ def test_a_commit_that_never_arrived_is_told_as_not_placed(
 ):
     status, kind = send_into(Break.BEFORE_COMMIT, oms, network, journal)
     assert (status, kind[-len(NOT_PLACED) :]) == (503, NOT_PLACED)
-    postgres_stage.acquit(journal)
+    postgres_stage.assert_books_consistent(journal)
 
 
 def test_a_commit_that_nobody_can_tell_of_is_told_as_unknown_and_resolves_by_its_key(
@@ -78,7 +78,7 @@ def test_a_commit_that_nobody_can_tell_of_is_told_as_unknown_and_resolves_by_its
         assert connection.call("GET", "/api/v1/trades?idempotency_key=war")[2] == []
     network.mend()
     resolve(journal, oms.port)
-    postgres_stage.acquit(journal)
+    postgres_stage.assert_books_consistent(journal)
 
 
 @seeded(rounds=50)
@@ -93,7 +93,7 @@ def test_commits_cut_under_load_are_told_truly(
             wait_until(network.broke.is_set, 10, "COMMIT is cut")
         wait_for_more(journal, 10)
     resolve(journal, oms.port)
-    postgres_stage.acquit(journal)
+    postgres_stage.assert_books_consistent(journal)
 
 
 @pytest.mark.long  # with the patience as delivered, it takes half a minute
@@ -114,4 +114,4 @@ def test_a_server_that_freezes_at_commit_keeps_nobody_waiting_longer_than_promis
                 network.mend()
             wait_for_more(journal, 10)
         resolve(journal, oms.port)
-        postgres_stage.acquit(journal)
+        postgres_stage.assert_books_consistent(journal)

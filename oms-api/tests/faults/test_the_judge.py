@@ -45,11 +45,11 @@ def test_a_service_that_forgets_its_keys_is_found_out(sqlite_stage: Stage, journ
 
 
 @pytest.fixture
-def honest(sqlite_stage: Stage, journal: Journal) -> Stage:
+def consistent_stage(sqlite_stage: Stage, journal: Journal) -> Stage:
     """Books that are in order."""
     oms: Oms = sqlite_stage.oms()
     with running(oms):
-        with load(journal, [oms.port], "honest"):
+        with load(journal, [oms.port], "consistent_stage"):
             wait_for_more(journal, 60)
         oms.stop()
     assert journal.unresolved() == []
@@ -87,10 +87,12 @@ LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
 }
 
 
-def test_books_that_were_tampered_with_are_found_out(honest: Stage, journal: Journal, tmp_path: Path):
+def test_books_that_were_tampered_with_are_found_out(
+    consistent_stage: Stage, journal: Journal, tmp_path: Path
+):
     tampered = tmp_path / "tampered.db"
     for lie, (statement, is_found) in LIES.items():
-        shutil.copy(honest.database_url.removeprefix("sqlite:///"), tampered)
+        shutil.copy(consistent_stage.database_url.removeprefix("sqlite:///"), tampered)
         with closing(sqlite3.connect(tampered)) as books:
             books.executescript("DROP TRIGGER trades_refuse_update; DROP TRIGGER trades_refuse_delete")
             books.executescript(statement)
@@ -98,8 +100,10 @@ def test_books_that_were_tampered_with_are_found_out(honest: Stage, journal: Jou
         assert is_found(verdict), f"{lie}: {verdict}"
 
 
-def test_a_refusal_that_was_recorded_all_the_same_is_found_out(honest: Stage, journal: Journal):
+def test_a_refusal_that_was_recorded_all_the_same_is_found_out(consistent_stage: Stage, journal: Journal):
     intent = journal.acknowledged()[0]
     intent.acknowledged.clear()
     intent.refused = True
-    assert judge(journal, honest.database_url) == [f"{intent.key}: said to be not placed, and recorded"]
+    assert judge(journal, consistent_stage.database_url) == [
+        f"{intent.key}: said to be not placed, and recorded"
+    ]

@@ -7,7 +7,7 @@ import pytest
 from app.main import create_app
 from tests.factories import NOON
 from tests.support import service as support
-from tests.support.people import create_person, houses
+from tests.support.people import create_person, running_session_services
 
 
 class Clock:
@@ -49,7 +49,7 @@ def fresh(database_url):
 @pytest.fixture
 def services(database_url):
     """Log-ins and sessions on a database of the test's own."""
-    with houses(database_url) as (one,):
+    with running_session_services(database_url) as (one,):
         yield one
 
 

@@ -20,7 +20,7 @@ LESSER = Caller(1, "k", "lesser", frozenset({Scope.ADMIN, Scope.READ, Scope.TRAD
 NARROW = replace(LESSER, scopes=frozenset(Scope), portfolios=frozenset({"growth"}))
 
 
-def carry_out(engine, work):
+def run_in_transaction(engine, work):
     with unit_of_work(engine) as connection:
         return work(set_tenant_scope(connection, [1]))
 
@@ -44,7 +44,7 @@ def administration(engine):
 )
 def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
     with pytest.raises(RightsExceeded):
-        carry_out(
+        run_in_transaction(
             engine,
             lambda connection: api_keys.create_key(
                 connection, OperationContext(caller, "t"), wanted, utc_now()
@@ -55,14 +55,14 @@ def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
 def test_no_key_is_rotated_by_who_has_less(engine):
     everything = Caller(1, "k", "all", frozenset(Scope))
     wanted = NewKey("k", frozenset({Scope.RISK}))
-    made = carry_out(
+    made = run_in_transaction(
         engine,
         lambda connection: api_keys.create_key(
             connection, OperationContext(everything, "t"), wanted, utc_now()
         ),
     ).answer
     with pytest.raises(RightsExceeded):
-        carry_out(
+        run_in_transaction(
             engine,
             lambda connection: api_keys.rotate_key(
                 connection, OperationContext(LESSER, "t"), made["key_id"], Rotation(60), utc_now()
@@ -87,7 +87,7 @@ def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, admi
     everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
         asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
-    found = carry_out(engine, _by_role)
+    found = run_in_transaction(engine, _by_role)
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip

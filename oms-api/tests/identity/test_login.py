@@ -13,7 +13,16 @@ from app.identity.rules.clients import Client
 from app.identity.service import passwords as passwords_service
 from app.identity.service.logins import WrongLogin
 from app.identity.service.throttle import ACCOUNT, PAIR, TooManyLogIns
-from tests.support.people import LAPTOP, PASSWORD, THIEF, SessionServices, asked, create_person, houses, run
+from tests.support.people import (
+    LAPTOP,
+    PASSWORD,
+    THIEF,
+    SessionServices,
+    asked,
+    create_person,
+    run,
+    running_session_services,
+)
 
 WRONG = "another kettle marches south"
 
@@ -221,7 +230,7 @@ def test_where_one_logged_in_before_is_known_after_a_restart_and_to_other_proces
     database_url, quick, alice
 ):
     quick.log_in(alice.says())
-    with houses(database_url) as (restarted,):
+    with running_session_services(database_url) as (restarted,):
         attack(restarted, alice.says(WRONG), ACCOUNT.attempts)
         assert restarted.log_in(alice.says())
 

@@ -10,7 +10,7 @@ from app.identity.queries import sessions as queries
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import Tokens, create_refresh_token, verify_refresh_token
 from app.identity.service.sessions import NotRefreshed
-from tests.support.people import LAPTOP, RING, THIEF, asked, houses, run
+from tests.support.people import LAPTOP, RING, THIEF, asked, run, running_session_services
 
 RACERS = 50
 
@@ -24,7 +24,7 @@ def trail(engine):
 
 
 def race(house_list, token, clients):
-    """Present the token for all clients at once, spread over the houses; return what each was told."""
+    """Present the token for all clients at once, spread over the processes; return each answer."""
 
     async def present():
         tasks = [
@@ -120,7 +120,7 @@ def test_other_sessions_of_the_person_stand(services, alice):
 
 
 def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_url, alice, engine):
-    with houses(database_url, 2) as both:
+    with running_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
         told = race(both, first.refresh, [LAPTOP] * RACERS)
     assert all(isinstance(one, Tokens) for one in told), told
@@ -133,7 +133,7 @@ def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_u
 
 def test_of_fifty_racing_clients_at_most_one_wins_and_the_session_is_over(database_url, alice, engine):
     racers = [Client(f"198.51.100.{number}", "browser", "r") for number in range(RACERS)]
-    with houses(database_url, 2) as both:
+    with running_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
         told = race(both, first.refresh, racers)
         winners = [one for one in told if isinstance(one, Tokens)]

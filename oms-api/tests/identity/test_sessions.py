@@ -19,7 +19,7 @@ from app.identity.service.threads import Transactions
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from tests.factories import NOON
-from tests.support.people import LAPTOP, RING, THIEF, create_person, houses, run
+from tests.support.people import LAPTOP, RING, THIEF, create_person, run, running_session_services
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_two_tokens_of_a_session_share_what_is_remembered(services, alice, secon
 
 
 def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(database_url, alice, seconds):
-    with houses(database_url, 2) as (here, there):
+    with running_session_services(database_url, 2) as (here, there):
         tokens = here.log_in(alice.says())
         assert here.caller(tokens.access)
         assert there.caller(tokens.access)
@@ -281,7 +281,7 @@ def test_a_row_that_is_twice_there_is_no_matter_of_waiting(services, alice):
     def begin_twice(connection):
         set_tenant_scope(connection, [alice.tenant_id])
         for _ in range(2):
-            owner = (alice.tenant_id, alice.user_id)
+            owner = queries.UserKey(alice.tenant_id, alice.user_id)
             queries.add_session(connection, "a" * 32, owner, LAPTOP.hash, NOON, NOON)
 
     with pytest.raises(IntegrityError):

@@ -80,7 +80,7 @@ def test_a_refused_trade_makes_no_portfolio(api):
 
 
 @pytest.fixture
-def shelf(api):
+def five_portfolios(api):
     """Provide a desk with five portfolios."""
     for name in ("Growth", "growth 100%", "Income_1", "Größe", "日本"):
         api.trade(portfolio_name=name, quantity="1", gmv="2")
@@ -102,22 +102,26 @@ def shelf(api):
         (" come ", ["Income_1"]),
     ],
 )
-def test_q_finds_a_part_of_the_name_in_any_case(shelf, part, found):
-    assert shelf.get("/portfolios", q=part).json() == found
+def test_q_finds_a_part_of_the_name_in_any_case(five_portfolios, part, found):
+    assert five_portfolios.get("/portfolios", q=part).json() == found
 
 
-def test_all_names_in_one_order_whatever_the_page(shelf):
-    everything = shelf.get("/portfolios").json()
+def test_all_names_in_one_order_whatever_the_page(five_portfolios):
+    everything = five_portfolios.get("/portfolios").json()
     assert sorted(everything) == sorted(["Growth", "growth 100%", "Income_1", "Größe", "日本"])
     for limit in (1, 2, 5):
-        assert [name for page in pages(shelf, "/portfolios", limit=limit) for name in page] == everything
+        assert [
+            name for page in pages(five_portfolios, "/portfolios", limit=limit) for name in page
+        ] == everything
 
 
-def test_detail_gives_each_as_its_own_page_does_without_positions(shelf):
-    summaries = [one for page in pages(shelf, "/portfolios", detail="true", limit=2) for one in page]
+def test_detail_gives_each_as_its_own_page_does_without_positions(five_portfolios):
+    summaries = [
+        one for page in pages(five_portfolios, "/portfolios", detail="true", limit=2) for one in page
+    ]
     assert len(summaries) == 5
     for summary in summaries:
-        book = shelf.books(summary["portfolio_name"].replace("%", "%25"))
+        book = five_portfolios.books(summary["portfolio_name"].replace("%", "%25"))
         of_positions = {"positions", "charges", "net_realized_pnl"}
         assert summary == {name: value for name, value in book.items() if name not in of_positions}
 

@@ -35,7 +35,7 @@ def buy(api, **changes):
     return api.place(**asked | changes)
 
 
-def soon(find, wanted):
+def wait_until_found(find, wanted):
     """Wait until something is found as wanted: within a second, on a fast machine."""
     deadline = time.monotonic() + 30
     while (found := find()) != wanted:
@@ -65,7 +65,7 @@ def test_a_process_follows_what_another_one_writes(processes):
     assert buy(here, portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"  # switches
     set_switch(there, "ACTIVE")
     good(put_limit(there, "MAX_ORDER_QUANTITY", "2"))
-    soon(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
+    wait_until_found(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
 
 
 def test_a_process_follows_the_operators_commands(processes):
@@ -92,4 +92,4 @@ def test_a_process_follows_the_operators_commands(processes):
         (("enable-user", "alice@example.com", "--tenant", "desk"), lambda: log_in(here).status_code, 200),
     ):
         assert admin.main(command) == admin.DONE
-        soon(find, wanted)
+        wait_until_found(find, wanted)

@@ -33,7 +33,7 @@ def failed(rig):
     return {check for check, times in verify_database(rig.engine).failed.items() if times}
 
 
-def spoil(rig, statement):
+def tamper(rig, statement):
     """Lie past the triggers, as only the owner of the database could."""
     with rig.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
@@ -71,7 +71,7 @@ def test_a_true_database_is_clean(busy):
 @pytest.mark.any_database
 def test_each_lie_is_found(busy, statement, check):
     busy.quote("89", "90", "90", ask_size="1")
-    spoil(busy, statement)
+    tamper(busy, statement)
     assert check in failed(busy)
 
 
@@ -79,7 +79,7 @@ def test_a_quantity_below_what_its_chain_filled_is_found(rig):
     rig.quote("99", "101", "100", ask_size="4")
     order = rig.place(type="LIMIT", limit_price="101", time_in_force="GTC")
     rig.replace(order, quantity="3")
-    spoil(rig, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
+    tamper(rig, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
     assert OrderCheck.QUANTITY in failed(rig)
 
 

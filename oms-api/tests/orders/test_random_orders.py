@@ -46,7 +46,7 @@ def prices_for(kind, price):
     }[kind]
 
 
-def naive_position(fills):
+def sum_of_fills(fills):
     """Average cost by the page's words, written anew: (quantity, cost, realised)."""
     quantity = cost = realised = Decimal(0)
     unit = Decimal("0.00000001")
@@ -223,7 +223,7 @@ class Lives(RuleBasedStateMachine):
             "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
         ):
             held = tuple(Decimal(str(one)) for one in (quantity, cost, realised))
-            assert held == naive_position(fills[symbol])
+            assert held == sum_of_fills(fills[symbol])
         for (kept,) in self.rig.rows("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
             assert Decimal(str(kept)) == cash
 

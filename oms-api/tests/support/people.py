@@ -128,7 +128,7 @@ class SessionServices:
 
 
 @contextmanager
-def houses(database_url: str, number: int = 1) -> Iterator[list[SessionServices]]:
+def running_session_services(database_url: str, number: int = 1) -> Iterator[list[SessionServices]]:
     """Run as many processes' worth of sessions."""
     built = [SessionServices(database_url) for _ in range(number)]
     try:

@@ -10,7 +10,7 @@ SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
 
 
 @pytest.fixture
-def kims_form(slack, page, bot):
+def form_of_kim(slack, page, bot):
     """Provide a form that is open for Kim."""
     page.send_text("/trade", channel="partners", user="kim")
     element = {"type": "plain_text_input", "action_id": "a"}
@@ -30,8 +30,8 @@ def test_a_command_names_the_workspace_of_its_person(page, bot, user, team):
     assert bot.last.fields["team_id"] == team
 
 
-def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, kims_form):
-    assert kims_form["app_installed_team_id"] == OURS
+def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_kim):
+    assert form_of_kim["app_installed_team_id"] == OURS
     page.do("submit", "kim", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
     assert payload["type"] == "view_submission"
@@ -39,7 +39,7 @@ def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, kims_f
     assert payload["view"]["app_installed_team_id"] == OURS
 
 
-def test_a_question_for_options_names_them_too(page, bot, kims_form):
+def test_a_question_for_options_names_them_too(page, bot, form_of_kim):
     bot.will({"options": [option("Growth")]})
     page.do("options", "kim", block_id="book", action_id="a", query="")
     assert bot.last.fields["user"]["team_id"] == THEIRS

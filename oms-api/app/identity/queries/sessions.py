@@ -21,6 +21,13 @@ class FoundLogin(NamedTuple):
     password_hash: str | None
 
 
+class UserKey(NamedTuple):
+    """The key of a user."""
+
+    tenant_id: int
+    user_id: int
+
+
 class FoundUser(NamedTuple):
     """A user, and whether the user and the tenant are active."""
 
@@ -122,10 +129,10 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
 
 
 def add_session(
-    connection: Connection, session_id: str, owner: tuple[int, int], client_hash: str, now: datetime,
+    connection: Connection, session_id: str, owner: UserKey, client_hash: str, now: datetime,
     expires_at: datetime,
 ) -> None:  # fmt: skip
-    """Insert a session of `owner` (tenant and user)."""
+    """Insert a session of `owner`."""
     tenant_id, user_id = owner
     connection.execute(
         insert(Session).values(
@@ -212,9 +219,9 @@ def find_me(connection: Connection, tenant_id: int, user_id: int | None) -> Me:
 
 
 def list_sessions(
-    connection: Connection, owner: tuple[int, int], now: datetime, unused_since: datetime
+    connection: Connection, owner: UserKey, now: datetime, unused_since: datetime
 ) -> list[OpenSession]:
-    """Return the active sessions of `owner` (tenant and user), most recently used first."""
+    """Return the active sessions of `owner`, most recently used first."""
     tenant_id, user_id = owner
     live = (Session.revoked_at.is_(None), Session.expires_at > now, Session.rotated_at > unused_since)
     columns = (getattr(Session, name) for name in OpenSession._fields)
@@ -224,7 +231,7 @@ def list_sessions(
     ]
 
 
-def delete_old_sessions(connection: Connection, owner: tuple[int, int], before: datetime, most: int) -> int:
+def delete_old_sessions(connection: Connection, owner: UserKey, before: datetime, most: int) -> int:
     """Delete at most `most` sessions of `owner` that ended before `before`. Return their number."""
     tenant_id, user_id = owner
     ended = or_(Session.revoked_at < before, Session.expires_at < before)

@@ -11,7 +11,7 @@ from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, Unauthenticated, Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
-from app.identity.queries.sessions import FoundLogin
+from app.identity.queries.sessions import FoundLogin, UserKey
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Client, Credentials, hash_address
 from app.identity.rules.tokens import Tokens
@@ -100,7 +100,7 @@ class LoginService:
 
         def write(connection: Connection) -> None:
             set_tenant_scope(connection, [caller.tenant_id])
-            owner = (caller.tenant_id, caller.user_id or 0)
+            owner = UserKey(caller.tenant_id, caller.user_id or 0)
             if not queries.change_password_hash(connection, *owner, hashed, now, stored):
                 raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
@@ -119,14 +119,14 @@ class LoginService:
 
     async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
         now = self._now()
-        owner = (login.tenant_id, login.user_id or 0)  # a matching password implies a user
+        owner = UserKey(login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
             lambda connection: self._write(connection, owner, login, verdict, client, now)
         )
         return self._sessions.tokens(owner, session_id, 0, now) if session_id else None
 
     def _write(
-        self, connection: Connection, owner: tuple[int, int], login: FoundLogin, verdict: Verdict,
+        self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: Verdict,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
         set_tenant_scope(connection, [login.tenant_id])

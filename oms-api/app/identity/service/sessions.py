@@ -14,7 +14,7 @@ from app.database import Readers, set_tenant_scope
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
-from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSession
+from app.identity.queries.sessions import FoundSession, FoundUser, Me, OpenSession, UserKey
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller
 from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
@@ -102,14 +102,14 @@ class Sessions:
             self._live.put(access.session_id, caller, asked_at)
         return caller
 
-    def open(self, connection: Connection, owner: tuple[int, int], client: Client, now: datetime) -> str:
+    def open(self, connection: Connection, owner: UserKey, client: Client, now: datetime) -> str:
         """Start a session of a user in the caller's transaction, whose tenant scope is set. Return its id."""
         session_id = secrets.token_hex(16)
         queries.delete_old_sessions(connection, owner, now - RETENTION_AFTER_END, MAX_DELETED)
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
-    def tokens(self, owner: tuple[int, int], session_id: str, generation: int, now: datetime) -> Tokens:
+    def tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
         """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
         whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
         access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
@@ -134,7 +134,7 @@ class Sessions:
         if session is None:
             self._live.forget(session_id)
             raise NotRefreshed
-        return self.tokens((session.tenant_id, session.user_id), session_id, generation + 1, now)
+        return self.tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raise NoSession for an API key."""
@@ -166,7 +166,7 @@ class Sessions:
     async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
         """Return the caller's active sessions. Raise NoSession for an API key."""
         get_session_id(caller)
-        now, owner = self._now(), (caller.tenant_id, caller.user_id or 0)
+        now, owner = self._now(), UserKey(caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
             lambda connection: queries.list_sessions(connection, owner, now, now - self._terms.idle),
             caller.tenant_id,

@@ -52,7 +52,7 @@ class OverrideIn(BaseModel):
     )
 
 
-class EstimateOut(BaseModel):
+class OrderEstimateOut(BaseModel):
     """What the order would do, at the prices of one moment.
 
     Price and value are in the instrument's currency, all else in the portfolio's. Amounts are null without a
@@ -64,20 +64,24 @@ class EstimateOut(BaseModel):
     charges: str | None = Field(examples=["0.00"])
     cash_after: str | None = Field(examples=["998990.00"])
     position_after: str = Field(examples=["10"])
-    gross_exposure: str = Field(examples=["0.00"])
-    net_exposure: str = Field(examples=["0.00"])
-    equity: str = Field(examples=["1000000.00"])
+    gross_exposure: str = Field(
+        examples=["0.00"], description="Long and short market values, both as positive"
+    )
+    net_exposure: str = Field(examples=["0.00"], description="Long less short market values")
+    equity: str = Field(examples=["1000000.00"], description="Cash and market value of the positions")
 
 
 class ApprovalOut(BaseModel):
     """An order that waits for approval: when it was placed, and now."""
 
-    order: OrderOut
+    order: OrderOut = Field(description="The order that waits")
     rule: str = Field(examples=["above_value"], description="The policy's mode, or `override`")
-    requested_by: str = Field(examples=["slack:T1:U1"])
-    requested_at: str = Field(examples=["2026-11-20T15:00:00.000000Z"])
+    requested_by: str = Field(examples=["slack:T1:U1"], description="Who placed it: a person, else a key")
+    requested_at: str = Field(
+        examples=["2026-11-20T15:00:00.000000Z"], description="When it was placed, in UTC"
+    )
     expires_at: str = Field(examples=["2026-11-20T15:30:00.000000Z"], description="It expires then")
-    approvers: list[str] = Field(examples=[["role:risk"]])
+    approvers: list[str] = Field(examples=[["role:risk"]], description="Users and roles that may decide")
     price_seen: str | None = Field(
         examples=["100.00"], description="The reference price when it was placed: mid, else last"
     )
@@ -85,8 +89,8 @@ class ApprovalOut(BaseModel):
     max_move_percent: str = Field(
         examples=["1"], description="Beyond this move an approval must give `price_seen`"
     )
-    then: EstimateOut
-    now: EstimateOut
+    then: OrderEstimateOut = Field(description="What it would have done when it was placed")
+    now: OrderEstimateOut = Field(description="What it would do now")
     denial: DenialOut | None = Field(description="What the risk checks say now; null: it passes")
     override_of: str | None = Field(
         examples=["O17636544000000000a1b2c3d4"], description="Of an override: the order that was denied"

@@ -29,8 +29,7 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> 
     """Record an execution of the order and return the updated order.
 
     An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
-    BookIsFull, NoRate BookIsFull
-    and RateUnknown, and nothing without any change.
+    BookIsFull, NoRate or RateUnknown before anything is changed.
     """
     successor = _find_successor(context, order)
     mark = _mark(order, successor, event)

@@ -23,7 +23,7 @@ HEAD = {Chain(1): Head(12, ROWS[-1].hash)}
 places = st.integers(0, len(LINES) - 1)
 
 
-def proven(export, heads=None):
+def find_first_problem(export, heads=None):
     """Return the first finding, None where the export is clean."""
     proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     for line in export:
@@ -52,7 +52,7 @@ def test_nothing_is_clean_and_proves_nothing():
 def test_a_head_taken_earlier_proves_the_lines_up_to_it():
     earlier = {Chain(1): Head(5, ROWS[4].hash)}
     assert read(LINES, earlier).unproven == 7
-    assert proven(LINES[:5], earlier) is None
+    assert find_first_problem(LINES[:5], earlier) is None
 
 
 @given(places, st.data())
@@ -60,7 +60,9 @@ def test_any_changed_byte_is_found_at_its_line(place, data):
     line = LINES[place]
     at = data.draw(st.integers(0, len(line) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
-    finding = proven([*LINES[:place], line[:at] + bytes([byte]) + line[at + 1 :], *LINES[place + 1 :]])
+    finding = find_first_problem(
+        [*LINES[:place], line[:at] + bytes([byte]) + line[at + 1 :], *LINES[place + 1 :]]
+    )
     assert finding is not None
     assert finding.line == place + 1
 
@@ -71,21 +73,21 @@ def test_any_missing_or_added_byte_is_found_at_its_line(place, data):
     at = data.draw(st.integers(0, len(line) - 1))
     added = data.draw(st.binary(max_size=3))
     changed = line[:at] + added + line[at + (not added) :]
-    finding = proven([*LINES[:place], changed, *LINES[place + 1 :]])
+    finding = find_first_problem([*LINES[:place], changed, *LINES[place + 1 :]])
     assert finding is not None
     assert finding.line == place + 1
 
 
 @given(st.integers(0, len(LINES) - 2))
 def test_a_line_that_is_missing_is_found_where_it_stood(place):
-    finding = proven([*LINES[:place], *LINES[place + 1 :]])
+    finding = find_first_problem([*LINES[:place], *LINES[place + 1 :]])
     assert finding is not None
     assert (finding.line, finding.what.split(",")[0]) == (place + 1, f"sequence is {place + 2}")
 
 
 @given(places, places)
 def test_a_line_that_was_inserted_is_found(place, copied):
-    finding = proven([*LINES[:place], LINES[copied], *LINES[place:]])
+    finding = find_first_problem([*LINES[:place], LINES[copied], *LINES[place:]])
     assert finding is not None
     assert finding.line in {place + 1, place + 2}
 
@@ -95,15 +97,15 @@ def test_two_lines_that_changed_places_are_found_at_the_first(pair):
     one, other = pair
     swapped = list(LINES)
     swapped[one], swapped[other] = swapped[other], swapped[one]
-    finding = proven(swapped)
+    finding = find_first_problem(swapped)
     assert finding is not None
     assert finding.line == one + 1
 
 
 @given(st.integers(0, len(LINES) - 1))
 def test_lines_cut_off_the_end_are_found_with_the_head_alone(kept):
-    assert proven(LINES[:kept]) is None
-    finding = proven(LINES[:kept], HEAD)
+    assert find_first_problem(LINES[:kept]) is None
+    finding = find_first_problem(LINES[:kept], HEAD)
     assert finding is not None
     assert finding.line == kept + 1
     assert f"sequence {kept + 1} is missing" in finding.what
@@ -117,14 +119,14 @@ def test_a_forger_who_mends_every_hash_is_found_with_the_head_alone(place, field
         forged = ChainedEntry(**(row._asdict() | {field: "forged"})) if index == 0 else row
         rows.append(forged._replace(hash=compute_hash(forged[:-1], last)))
         last = rows[-1].hash
-    assert proven(lines(rows)) is None
-    finding = proven(lines(rows), HEAD)
+    assert find_first_problem(lines(rows)) is None
+    finding = find_first_problem(lines(rows), HEAD)
     assert finding is not None
     assert finding.line == 12
     assert "the head says" in finding.what
 
 
-def mended(row):
+def rehashed(row):
     return serialize_line(COLUMNS, row._replace(hash=compute_hash(row[:-1], START.hash)))
 
 
@@ -140,27 +142,27 @@ def mended(row):
         (b"\xff\n", "no JSON"),
         (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
         (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
-        (mended(ROWS[0]._replace(sequence=True)), "must be a whole number"),
-        (mended(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
-        (mended(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
-        (mended(ROWS[0]._replace(hash_version=2)), "hash_version is 2, must be 1"),
+        (rehashed(ROWS[0]._replace(sequence=True)), "must be a whole number"),
+        (rehashed(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
+        (rehashed(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
+        (rehashed(ROWS[0]._replace(hash_version=2)), "hash_version is 2, must be 1"),
         (LINES[0].replace(b'"action":"user.changed"', b'"action":"user.chanted"'), "must be"),
     ],
 )
 def test_a_line_that_is_none_is_told_why(line, told):
-    finding = proven([line])
+    finding = find_first_problem([line])
     assert finding is not None
     assert finding.line == 1
     assert told in finding.what
 
 
 def test_another_tenants_trail_cannot_follow():
-    finding = proven([*LINES, *lines(chained(3, tenant_id=2))])
+    finding = find_first_problem([*LINES, *lines(chained(3, tenant_id=2))])
     assert finding == (13, "tenant 2 cannot follow on tenant 1")
 
 
 def test_another_kind_of_line_cannot_follow():
-    finding = proven([*LINES, *BOOKS])
+    finding = find_first_problem([*LINES, *BOOKS])
     assert finding is not None
     assert finding.line == 13
 
@@ -200,13 +202,15 @@ def test_rows_of_an_older_hash_version_are_proven_too(version):
 @pytest.mark.parametrize("change", [{"actor": "alice@desk.example"}, {"request_id": "r1"}])
 def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change):
     (line,) = books((7, 1), version=1)
-    finding = proven([serialize_line(ledger.COLUMNS, list((orjson.loads(line) | change).values()))])
+    finding = find_first_problem(
+        [serialize_line(ledger.COLUMNS, list((orjson.loads(line) | change).values()))]
+    )
     (name,) = change
     assert finding == (1, f"{name} must be null: a hash of version 1 does not cover it")
 
 
 def test_a_hash_version_to_come_is_told():
-    finding = proven(books((7, 1), version=5))
+    finding = find_first_problem(books((7, 1), version=5))
     assert finding == (1, "hash_version is 5, must be 1 to 4")
 
 
@@ -221,7 +225,7 @@ def test_an_export_of_the_release_before_is_proven():
     lines = [as_exported_before(line) for line in books((7, 3), version=3)]
     assert read(lines, head_of(lines[2])).unproven == 0
     forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
-    finding = proven([lines[0], forged])
+    finding = find_first_problem([lines[0], forged])
     assert finding is not None
     assert finding.line == 2
 
@@ -239,7 +243,7 @@ def test_an_export_of_the_release_before_is_proven():
     ],
 )
 def test_what_is_missing_of_a_ledger_is_told_by_the_heads(export, line, told):
-    finding = proven(export, head_of(BOOKS[2]) | head_of(BOOKS[4]))
+    finding = find_first_problem(export, head_of(BOOKS[2]) | head_of(BOOKS[4]))
     assert finding is not None
     assert finding.line == line
     assert told in finding.what
