@@ -49,14 +49,22 @@ def _quote() -> list[Line]:
     return _run_separately("quote", "other commands while a quote fills many orders")
 
 
+def _marks() -> list[Line]:
+    return _run_separately("valuation", "mark to market", "marks")
+
+
+def _performance() -> list[Line]:
+    return _run_separately("valuation", "reads of equity through time", "performance")
+
+
 def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
-def _run_separately(name: str, what: str) -> list[Line]:
+def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
-    command = [sys.executable, "-m", f"bench.{name}"]
+    command = [sys.executable, "-m", f"bench.{name}", *arguments]
     status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
     return [Line(what, "see above", "MISSED" if status else "met")]
 
@@ -75,6 +83,8 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "matching": _matching,
     "risk": _risk,
     "quote": _quote,
+    "marks": _marks,
+    "performance": _performance,
     "session_close": _session_close,
     "footprint": footprint.measure,
     "access": access.measure,

@@ -17,9 +17,11 @@ from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.duties.service import Duty, DutyRunner
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
+from app.health.rules import Component, describe_feed
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -35,6 +37,7 @@ from app.ledger.service.commands import Recorded
 from app.ledger.service.recording import Recording
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
+from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources import SOURCES, PriceSource
@@ -51,7 +54,11 @@ from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
+from app.performance.queries import find_baselines
+from app.performance.service.reading import PerformanceReader
+from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reports.service import list_trip_results
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -59,6 +66,8 @@ from app.startup import Parts
 from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
+
+CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +96,26 @@ class Components:
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
+    valuer: Valuer
+    duty_runner: DutyRunner
     cash_reader: CashReader
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
+        is_embedded = self.settings.duties == "embedded"
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
         return Parts(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
-            first_to_close=(self.passwords.close, self.transactions.close, self.changes.close),
+            first_to_close=(
+                *(self.duty_runner.close, self.passwords.close, self.transactions.close),
+                self.changes.close,
+            ),
             sharing=self.sharing,
-            background_tasks=(market_watcher.run,),
+            background_tasks=(market_watcher.run, *([self.duty_runner.run] if is_embedded else [])),
         )
 
     def state(self) -> dict[str, Any]:
@@ -114,6 +129,9 @@ class Components:
             "order_desk": self.order_service,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
+            "valuer": self.valuer,
+            "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
@@ -152,7 +170,16 @@ class Components:
             ),
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
+            self.duty_runner.report,
+            self._describe_feed,
+            has_redis=self.settings.redis_url is not None,
+            has_worker=self.settings.duties == "worker",
         )
+
+    def _describe_feed(self) -> Component:
+        silence = self.market.feed_silence(self.now())
+        seconds = None if silence is None else round(silence.total_seconds(), 3)
+        return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
@@ -162,7 +189,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = _market(settings, readers), Controls(), Calendars.load()
+    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
@@ -196,8 +223,24 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
+        valuer=Valuer(market.quotes_for, find_baselines),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
     )
+
+
+def create_duty_runner(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> DutyRunner:
+    """Return the runner of all duties of the service."""
+    interval = timedelta(seconds=settings.equity_interval_seconds)
+    snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    duties = [
+        Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
+        Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
+        Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
+    ]
+    return DutyRunner(engine, duties, now)
 
 
 def _writer(
@@ -227,7 +270,8 @@ def _price_source(settings: Settings) -> PriceSource:
     return make(settings.simulation_seed)
 
 
-def _market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers) -> Market:
+    """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
     return Market(_price_source(settings), readers, silence)
 

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     paper_basis_points: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
     paper_latency_milliseconds: Annotated[int, Field(ge=0, le=60_000)] = 0
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
+    equity_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    duties: Literal["embedded", "worker"] = "embedded"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
     @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")

@@ -27,6 +27,7 @@ from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
 from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
+from app.performance import routes as performance_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
@@ -38,6 +39,7 @@ from app.wire.openapi import openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
+    performance_routes.router,
     *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
@@ -109,7 +111,8 @@ def _edge(app: Application, components: Components) -> Edge:
     settings, authentication = components.settings, components.authentication
     fast = {
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
-            authentication, components.readers, components.cash_reader, components.now
+            *(authentication, components.readers, components.cash_reader),
+            *(components.valuer, components.now),
         ),
     }
     report = recording.report_operation(components.trade_service)

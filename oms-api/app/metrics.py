@@ -35,6 +35,21 @@ class Metrics:
             "Actions that were not written to the audit trail",
             registry=self.registry,
         )
+        self._duty_lag = Gauge(
+            "oms_duty_lag_seconds", "How late a background job is", ("duty",), registry=self.registry
+        )
+        self._duty_duration = Gauge(
+            "oms_duty_duration_seconds",
+            "Time of the last run of a background job",
+            ("duty",),
+            registry=self.registry,
+        )
+        self._duty_failed = Gauge(
+            "oms_duty_failed",
+            "1 if the last run of a background job failed",
+            ("duty",),
+            registry=self.registry,
+        )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -62,6 +77,12 @@ class Metrics:
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Start to report the depth of the writer's queue."""
         self._depth.set_function(lambda: float(depth()))
+
+    def set_duty(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
+        """Set the state of a background job."""
+        self._duty_lag.labels(name).set(lag_seconds)
+        self._duty_duration.labels(name).set(duration_seconds)
+        self._duty_failed.labels(name).set(has_failed)
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

@@ -2,6 +2,7 @@
 
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
+from app.duties.models import DutyRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -17,6 +18,7 @@ from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
+from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "DutyRow",
+    "EquitySnapshot",
     "Event",
     "Execution",
     "InstrumentAliasRow",

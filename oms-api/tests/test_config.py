@@ -235,6 +235,8 @@ def test_the_paper_market_is_kind_unless_told_otherwise(load):
     ("variable", "value"),
     [
         ("MAX_QUOTE_AGE_SECONDS", "0"),
+        ("EQUITY_INTERVAL_SECONDS", "0"),
+        ("DUTIES", "nobody"),
         ("PAPER_SPREAD", "-1"),
         ("PAPER_SPREAD", "NaN"),
         ("PAPER_PARTICIPATION", "0"),

@@ -12,6 +12,9 @@ from sqlalchemy import text
 from app import __version__
 from app.database import unit_of_work
 from app.database.files import DatabaseFile
+from app.duties.rules.schedule import DutyReport, DutyState
+from app.health.rules import Component, describe_duties, describe_feed, describe_redis, summarize
+from tests.factories import NOON
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
@@ -138,3 +141,58 @@ def test_metrics_count_requests_batches_and_the_queue(serve):
         assert samples["oms_write_queue_depth",] == 0
         assert "T1" not in {part for name in samples for part in name}
         assert ("oms_http_request_seconds_count", "POST", "/api/v1/trade") in samples
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
+def test_each_component_is_told(service, path):
+    answer = service.client.get(path, headers={"X-API-Key": service.mint("read")})
+    body = answer.json()
+    assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
+    assert list(body["components"]) == [
+        *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks"),
+    ]
+    assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
+    assert body["components"]["redis"]["status"] == "off"
+    assert service.client.get(path).status_code == 401
+
+
+@pytest.mark.any_database
+def test_duties_that_nobody_runs_are_told(serve):
+    with serve() as service:
+        headers = {"X-API-Key": service.mint("read")}
+
+        def statuses():
+            body = service.client.get("/api/v1/health/detailed", headers=headers).json()
+            return (
+                body["status"],
+                body["components"]["duties"]["status"],
+                body["components"]["worker"]["status"],
+            )
+
+        assert statuses() == ("degraded", "degraded", "degraded")
+        assert service.app.state.duty_runner.run_due()
+        assert statuses() == ("ok", "ok", "ok")
+        exposition = service.client.get("/metrics", headers=headers).text
+        assert 'oms_duty_lag_seconds{duty="day closes"} 0.0' in exposition
+        assert 'oms_duty_failed{duty="day closes"} 0.0' in exposition
+        service.app.state.desk.writer.close()
+        body = service.client.get("/api/v1/health/detailed", headers=headers).json()
+        assert (body["status"], body["execution_engine_status"]) == ("down", "stopped")
+        assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."
+
+
+def test_the_state_of_components_is_derived():
+    late = DutyReport(DutyState("closes", None, None, NOON, NOON, 5, None), 61.0)
+    failed = DutyReport(DutyState("closes", None, None, NOON, None, 5, "no price"), 1.0)
+    assert describe_duties([]) == ("ok", 0.0, None)
+    assert describe_duties([late]) == ("degraded", 61.0, None)
+    assert describe_duties([failed]) == ("degraded", 1.0, "closes: no price")
+    assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
+    assert describe_redis("off", is_used=False).status == "off"
+    assert describe_redis("per process", is_used=True).status == "degraded"
+    assert describe_redis("shared", is_used=True).status == "ok"
+    vital = {"database": Component("ok"), "writer": Component("ok")}
+    assert summarize(vital) == "ok"
+    assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
+    assert summarize(vital | {"database": Component("down")}) == "down"

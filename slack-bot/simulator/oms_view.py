@@ -1,7 +1,8 @@
 """Read a person's working orders, positions and cash from the REST API of the OMS."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
 
@@ -10,6 +11,7 @@ from simulator.workspace import Person
 
 TIMEOUT_SECONDS = 2.0
 MAX_ROWS = 200
+MAX_VALUED_PORTFOLIOS = 20  # each takes a call
 ORDER_FIELDS = (
     *("id", "parent_id", "role", "portfolio_name", "symbol", "side", "quantity", "filled_quantity"),
     *("type", "limit_price", "stop_price", "trail_amount", "trail_percent", "trail_level"),
@@ -50,6 +52,8 @@ class OmsView:
             orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FIELDS, person)
             positions, more_positions = self._rows("positions", {}, POSITION_FIELDS, person)
             portfolios, more_books = self._rows("portfolios", {"detail": "true"}, PORTFOLIO_FIELDS, person)
+            for portfolio in portfolios[:MAX_VALUED_PORTFOLIOS]:
+                portfolio["day_pnl"] = self._day_pnl(portfolio["portfolio_name"], person)
         except OmsReadError as error:
             return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(error)}
         is_incomplete = {"orders": more_orders, "positions": more_positions, "portfolios": more_books}
@@ -60,23 +64,32 @@ class OmsView:
         """Close the connections."""
         self._oms.close()
 
+    def _day_pnl(self, portfolio_name: str, person: Person) -> str | None:
+        """Return the day P&L of a portfolio, or None if it has none."""
+        answer, found = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
+        if answer.status_code != httpx.codes.OK or not isinstance(found, dict) or "day_pnl" not in found:
+            raise OmsReadError(_refusal(found, answer.status_code))
+        return cast("str | None", found["day_pnl"])
+
     def _rows(
         self, what: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
         """Return the first page, and whether there is another one."""
+        answer, rows = self._get(what, query | {"limit": str(MAX_ROWS)}, person)
+        if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
+            raise OmsReadError(_refusal(rows, answer.status_code))
+        return [{name: row.get(name) for name in field_names} for row in rows], "next" in answer.links
+
+    def _get(self, what: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
+        """Return the response and its JSON."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
-            answer = self._oms.get(
-                f"/api/v1/{what}", params=query | {"limit": str(MAX_ROWS)}, headers=headers
-            )
-            rows = answer.json()
+            answer = self._oms.get(f"/api/v1/{what}", params=query, headers=headers)
+            return answer, answer.json()
         except httpx.HTTPError:
             raise OmsReadError("The OMS does not answer.") from None
         except ValueError:
             raise OmsReadError("The OMS answered something that is no JSON.") from None
-        if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
-            raise OmsReadError(_refusal(rows, answer.status_code))
-        return [{name: row.get(name) for name in field_names} for row in rows], "next" in answer.links
 
 
 def group_child_orders(orders: list[Json]) -> Iterable[Json]:

@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
+from app.duties.rules.schedule import DutyReport
+from app.health.rules import Component
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
 from app.wire.dependencies import part
@@ -19,6 +21,7 @@ class HealthComponents:
 
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` says why its file cannot be written.
+    `has_worker` is true if only `python -m app.worker` runs the duties.
     """
 
     readers: Readers
@@ -29,6 +32,10 @@ class HealthComponents:
     now: Now
     rate_limits: Callable[[], RateLimits]
     find_file_problem: Callable[[], str | None]
+    report_duties: Callable[[Connection], list[DutyReport]]
+    describe_feed: Callable[[], Component]
+    has_redis: bool
+    has_worker: bool
 
 
 TheHealthComponents = Annotated[HealthComponents, part("health_components")]

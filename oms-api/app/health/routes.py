@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Response
 
 from app import __version__
 from app.clock import iso
+from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
-from app.health.schemas import HealthOut, ReadinessOut
-from app.identity.dependencies import require_permission
+from app.health.rules import Component, describe_duties, describe_redis, summarize
+from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE
 from app.wire.answers import answer, responses
@@ -75,6 +77,27 @@ async def ready(components: TheHealthComponents) -> Response:
     return answer(facts, 200 if is_ready else 503)
 
 
+@metrics_router.get("/api/health/detailed", include_in_schema=False)
+@router.get(
+    "/health/detailed",
+    summary="Get the state of each component",
+    responses=responses(200, {"model": DetailedHealthOut}),
+)
+async def detailed(_: Reader, components: TheHealthComponents) -> Response:
+    """Get the state of the database, the writer, the price feed and the background jobs.
+
+    The status is always 200 for a valid key.
+    """
+    found = await _describe_components(components)
+    status = summarize(found)
+    facts = {
+        "status": status,
+        "execution_engine_status": "stopped" if status == "down" else "running",
+        "components": {name: one._asdict() for name, one in found.items()},
+    }
+    return answer(facts)
+
+
 @metrics_router.get(
     "/metrics",
     summary="Get metrics",
@@ -88,7 +111,42 @@ async def metrics(
 
     This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
     """
+    for report in await _report_duties(components) or ():
+        state = report.state
+        components.metrics.set_duty(
+            *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
+            has_failed=state.error is not None,
+        )
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
+
+
+async def _describe_components(components: HealthComponents) -> dict[str, Component]:
+    """Return the state of each component, in the order of the document."""
+    reports = await _report_duties(components)
+    problem = components.find_file_problem()
+    if reports is None or problem is not None:
+        database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
+    else:
+        database, duties = Component("ok"), describe_duties(reports)
+    is_writing = components.writer_is_alive()
+    return {
+        "database": database,
+        "writer": Component("ok") if is_writing else Component("down", None, _DETAILS["writer"]),
+        "market_data": components.describe_feed(),
+        "duties": duties,
+        "worker": duties if components.has_worker else Component("off"),
+        "redis": describe_redis(components.rate_limits(), is_used=components.has_redis),
+        "webhooks": Component("off"),
+    }
+
+
+async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:
+    """Return the reports of the duties, None if the database does not answer."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await components.readers.run(components.report_duties)
+    except (Unavailable, TimeoutError):
+        return None
 
 
 async def _check_database(components: HealthComponents) -> tuple[bool | None, str]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.health.rules import ComponentStatus
 from app.rate_limit import RateLimits
 
 Check = Literal["ok", "failed"]
@@ -16,6 +17,36 @@ class HealthOut(BaseModel):
     service: str = Field(examples=["oms-api"])
     version: str = Field(examples=["0.1.0"])
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+
+
+class ComponentOut(BaseModel):
+    """The state of a component."""
+
+    status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
+    age_seconds: float | None = Field(
+        examples=[0.25],
+        description="How late the duties are, or how long the price feed has been silent, in seconds; null "
+        "where nothing ages",
+    )
+    last_error: str | None = Field(
+        examples=["The writer has stopped. Restart the service."],
+        description="What is wrong, or why its last work failed",
+    )
+
+
+class DetailedHealthOut(BaseModel):
+    """The state of each component."""
+
+    status: Literal["ok", "degraded", "down"] = Field(
+        examples=["ok"],
+        description="`down`: nothing can be recorded; `degraded`: a component is late or failed",
+    )
+    execution_engine_status: Literal["running", "stopped"] = Field(
+        examples=["running"], description="Whether orders are executed"
+    )
+    components: dict[str, ComponentOut] = Field(
+        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`",
+    )
 
 
 class ReadinessOut(BaseModel):

@@ -6,9 +6,11 @@ from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
+from app.ledger.service.valuation import Valuer
 from app.wire.dependencies import part
 
 TheTradeService = Annotated[TradeService, part("desk")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]
+TheValuer = Annotated[Valuer, part("valuer")]
 TheCashReader = Annotated[CashReader, part("cash_reader")]

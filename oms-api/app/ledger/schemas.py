@@ -24,6 +24,7 @@ from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
 from app.wire.execution_times import ExecutionTimeIn
@@ -262,11 +263,28 @@ class SummaryOut(BaseModel):
 class PortfolioOut(SummaryOut):
     """A portfolio with its positions by symbol. Flat positions keep their realised P&L.
 
-    `realized_pnl` is before charges, `net_realized_pnl` after them.
+    `realized_pnl` is before charges, `net_realized_pnl` after them. Positions are valued at their current
+    marks, as in `GET /positions`. The values are null as of an earlier time.
     """
 
     charges: str = Field(examples=["0.00"], description="Of all its trades")
     net_realized_pnl: str = Field(examples=["0.00"])
+    equity: str | None = Field(
+        examples=["1000500.00"], description="Cash + market value of the positions, in `base_currency`"
+    )
+    gross_exposure: str | None = Field(
+        examples=["18000.00"], description="Sum of the market values of longs and shorts, without their signs"
+    )
+    net_exposure: str | None = Field(examples=["18000.00"], description="Sum of the signed market values")
+    unrealized_pnl: str | None = Field(examples=["500.00"], description="Market value - cost")
+    day_pnl: str | None = Field(
+        examples=["500.00"],
+        description="Equity - equity at the last close of the portfolio's P&L day, after charges and without "
+        "deposits and withdrawals; on the first day since it was opened",
+    )
+    total_pnl: str | None = Field(
+        examples=["500.00"], description="Equity - opening cash, without deposits and withdrawals"
+    )
     buying_power: str | None = Field(
         examples=["982500.00"], description="What new orders and withdrawals can use; null with `as_of`"
     )
@@ -309,6 +327,15 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "reversed_by": reversed_by,
         "hash": row.hash,
     }
+
+
+def value_out(value: PortfolioValue | None) -> dict[str, str | None]:
+    """Return the value of a portfolio as `PortfolioOut` describes it. None: it was not valued."""
+    names = ("equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl")
+    if value is None:
+        return dict.fromkeys(names)
+    amounts = (value.equity, *value.exposure, value.day_pnl, value.total_pnl)
+    return {name: money_text(fixed(amount)) for name, amount in zip(names, amounts, strict=True)}
 
 
 def recorded_out(trade: dict[str, Any]) -> dict[str, Any]:

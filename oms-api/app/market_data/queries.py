@@ -92,6 +92,17 @@ def build_quote_writes(
     ]
 
 
+def find_last_close(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> Quote | None:
+    """Return the close of the last minute that ended by `at`, as a quote of its last price, or None."""
+    row = BarRow
+    query = select(row.close, row.start).where(row.tenant_id == tenant_id, row.symbol == symbol)
+    query = query.where(row.start <= at - Interval.MINUTE.length).order_by(row.start.desc()).limit(1)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    return Quote(symbol, None, None, found[0], None, None, found[1] + Interval.MINUTE.length, "bar")
+
+
 def list_minute_bars(
     connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
 ) -> list[Bar]:

@@ -59,6 +59,24 @@ class Market:
         self._remember(found, asked)
         return found
 
+    def quotes_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return the quotes of those of the (tenant id, symbol) that had one at an instant of the past.
+
+        Where a later quote was set manually, it is the close of the last minute before the instant.
+        """
+        found: dict[Key, Quote] = {}
+        stored = queries.find_quotes(connection, keys)
+        for key in keys:
+            quote = stored.get(key)
+            if quote is not None and quote.at > at:
+                quote = queries.find_last_close(connection, *key, at)
+            elif quote is None:
+                quote = self._source.quote(key[1], at)
+            if quote is not None:
+                found[key] = quote
+        self._remember({}, {symbol: at for tenant_id, symbol in keys if (tenant_id, symbol) not in stored})
+        return found
+
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
@@ -74,6 +92,11 @@ class Market:
         """
         heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
         return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
+
+    def feed_silence(self, at: datetime) -> timedelta | None:
+        """Return how long the price source has been silent, or None if its prices are never stale."""
+        heard = self._source.get_last_heartbeat(at)
+        return None if heard is None else max(at - heard, timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
         """Return whether the quote is too old to trade at, because its feed has been silent for too long."""
@@ -112,10 +135,17 @@ class Market:
         first = max(start, get_bar_start(end - _INSTANT, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
-            given = self._given(connection, (tenant_id, symbol), interval, start, end)
-            return list(self._source.bars(symbol, interval, first, end) or ()) if given is None else given
+            return self.read_bars(connection, tenant_id, symbol, interval, first, end)
 
         return (await self._readers.run(read, tenant_id))[-most:]
+
+    def read_bars(
+        self, connection: Connection, tenant_id: int, symbol: str, interval: Interval, start: datetime,
+        end: datetime,
+    ) -> list[Bar]:  # fmt: skip
+        """Return the bars that begin in [start, end), in time order."""
+        given = self._given(connection, (tenant_id, symbol), interval, start, end)
+        return list(self._source.bars(symbol, interval, start, end) or ()) if given is None else given
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol).

@@ -107,6 +107,14 @@ def report_round_trips(
     return found[skip:]
 
 
+def list_trip_results(
+    connection: Connection, tenant_id: int, portfolio_key: str, since: datetime, until: datetime
+) -> list[Decimal]:
+    """Return what each round trip of a portfolio earned, net of charges, that closed in [since, until)."""
+    filters = ReportFilter(portfolio_key, since=since, until=until)
+    return [trip.net_pnl for trip in _round_trips(connection, tenant_id, filters)]
+
+
 def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
     """Yield the lots of each position."""
     resolved = _resolve(connection, tenant_id, filters)

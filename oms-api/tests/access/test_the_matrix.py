@@ -18,9 +18,12 @@ EXPECTED = {
     "GET /auth/sessions": EVERYBODY,
     "DELETE /auth/sessions/{session_id}": EVERYBODY,
     "GET /portfolio/{name}": EVERYBODY,
+    "GET /portfolio/{name}/history": EVERYBODY,
+    "GET /portfolio/{name}/performance": EVERYBODY,
     "GET /portfolios": EVERYBODY,
     "GET /trades": EVERYBODY,
     "GET /trades/{trade_id}": EVERYBODY,
+    "GET /health/detailed": EVERYBODY,
     "GET /metrics": "",  # keys of the first tenant alone: it counts all tenants' work
     "GET /pnl": EVERYBODY,
     "GET /pnl/today": EVERYBODY,

@@ -35,8 +35,11 @@ def test_a_portfolio_is_made_with_its_cash(api):
         "last_sequence": 0,
     }
     charged = {"charges": "0.00", "net_realized_pnl": "0.00"}
-    figures = {"buying_power": "500.50", "settled_cash": "500.50", "unsettled_cash": "0.00"}
-    assert api.portfolio("growth") == made | charged | figures | {"positions": {}}
+    value = dict.fromkeys(
+        ("gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"), "0.00"
+    )
+    value |= dict.fromkeys(("equity", "buying_power", "settled_cash"), "500.50") | {"unsettled_cash": "0.00"}
+    assert api.portfolio("growth") == made | charged | value | {"positions": {}}
     api.buy("10", "25", portfolio_name="GROWTH")
     assert api.portfolio("Growth")["cash"] == "250.50"
     assert api.portfolio("Growth", as_of="0")["cash"] == "500.50"

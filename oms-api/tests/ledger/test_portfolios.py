@@ -14,6 +14,8 @@ def test_a_book_tells_counters_cash_and_positions(api):
     api.buy("100", "12", portfolio_name="Tech Portfolio")
     api.sell("150", "13", portfolio_name="tech portfolio")
     api.sell("2", "0.5", portfolio_name="Tech Portfolio", symbol="BTC/USD")
+    api.quote("AAPL", "13", "15", None)
+    api.quote("BTC/USD", None, None, "0.75")
     expected = {
         "portfolio_name": "Tech Portfolio",
         "base_currency": "USD",
@@ -26,6 +28,12 @@ def test_a_book_tells_counters_cash_and_positions(api):
         "last_sequence": 4,
         "charges": "0.00",
         "net_realized_pnl": "300.00",
+        "equity": "1000449.50",
+        "gross_exposure": "701.50",
+        "net_exposure": "698.50",
+        "unrealized_pnl": "149.50",
+        "day_pnl": "449.50",
+        "total_pnl": "449.50",
         "positions": {
             "AAPL": {"quantity": "50", "avg_cost": "11.00", "cost": "550.00", "realized_pnl": "300.00"},
             "BTC/USD": {"quantity": "-2", "avg_cost": "0.50", "cost": "-1.00", "realized_pnl": "0.00"},
@@ -113,8 +121,8 @@ def test_detail_gives_each_as_its_own_page_does_without_positions(five_portfolio
     ]
     assert len(summaries) == 5
     for summary in summaries:
-        book = five_portfolios.portfolio(summary["portfolio_name"].replace("%", "%25"))
-        of_positions = {"positions", "charges", "net_realized_pnl", *NOT_OF_THE_PAST}
+        book = five_portfolios.books(summary["portfolio_name"].replace("%", "%25"))
+        of_positions = {"positions", "charges", "net_realized_pnl"}
         assert summary == {name: value for name, value in book.items() if name not in of_positions}
 
 
@@ -145,12 +153,12 @@ def test_any_past_is_told_exactly_by_sequence_and_by_instant(service, history):
     for side, quantity, price, symbol, undo in history:
         trade = api.trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
         rows = [trade, api.reverse(trade["trade_id"]).json()["trade"]] if undo else [trade]
-        stood[rows[-1]["sequence"]] = api.portfolio() | NOT_OF_THE_PAST
+        stood[rows[-1]["sequence"]] = api.books()
         instants[rows[-1]["sequence"]] = rows[-1]["created_at"]
     for sequence, book in stood.items():
-        assert api.portfolio(as_of=sequence) == book
+        assert api.books(as_of=sequence) == book
         if list(instants.values()).count(instants[sequence]) == 1:
-            assert api.portfolio(as_of=instants[sequence]) == book
+            assert api.books(as_of=instants[sequence]) == book
 
 
 def test_before_the_first_trade_there_was_only_the_opening_cash(api):
@@ -167,7 +175,7 @@ def test_before_the_first_trade_there_was_only_the_opening_cash(api):
 
 def test_the_last_sequence_number_is_the_present(api):
     api.trade()
-    assert api.portfolio(as_of="1") == api.portfolio() | NOT_OF_THE_PAST
+    assert api.books(as_of="1") == api.books()
 
 
 def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(api):

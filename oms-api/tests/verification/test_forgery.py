@@ -24,6 +24,8 @@ UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
+    "duties": EVERY_COLUMN["duties"] | {DELETED},
+    "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
     "events": {"id"},
     "kill_switch_changes": {"id", "idempotency_key", "request_hash"},
     "logins": {"password_hash", "changed_at"},

@@ -1,11 +1,14 @@
 """A service with rows in every table, for tests of verification."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.duties import take_snapshots
 from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
+_TOMORROW = datetime(2036, 1, 1, tzinfo=UTC)
 _LATER = "2036-01-01T00:00:00Z"
 _GTC = {"type": "LIMIT", "time_in_force": "GTC"}
 _SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
@@ -22,6 +25,8 @@ def fill_tables(service: Service) -> None:
     _set_limits(api)
     _request_overrides(api)
     _set_kill_switches(api)
+    assert service.app.state.duty_runner.run_due() == ["equity snapshots", "flow snapshots", "day closes"]
+    take_snapshots(service, _TOMORROW)
 
 
 def _create_tenant(service: Service) -> ApiClient:

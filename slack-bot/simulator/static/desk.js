@@ -111,23 +111,30 @@ function positionTable(positions) {
   ]));
 }
 
-// Cash, the positions' value and unrealised P&L, a row for each portfolio and a total for each currency.
+// Cash, the positions' value, unrealised and day P&L, a row for each portfolio and a total for each currency.
 function portfolioTable(portfolios, positions, isCut) {
   const currencies = [...new Set(portfolios.map((one) => one.base_currency))].sort();
-  return table(["Portfolio", "Cash", "Positions", "Unrealised", "Total"], [1, 2, 3, 4], currencies.map((currency) => {
+  return table(["Portfolio", "Cash", "Positions", "Unrealised", "Day P&L", "Total"], [1, 2, 3, 4, 5], currencies.map((currency) => {
     const rows = portfolios.filter((one) => one.base_currency === currency).map((one) => {
       const held = positions.filter((position) => position.portfolio_name === one.portfolio_name);
-      return { name: one.portfolio_name, cash: Number(one.cash), value: sum(held, "market_value"), pnl: sum(held, "unrealized_pnl") };
+      return {
+        name: one.portfolio_name, cash: Number(one.cash), value: sum(held, "market_value"), pnl: sum(held, "unrealized_pnl"),
+        day: one.day_pnl == null ? NaN : Number(one.day_pnl),
+      };
     });
-    const total = { name: `Total ${currency}`, cash: sum(rows, "cash"), value: sum(rows, "value"), pnl: sum(rows, "pnl") };
-    return [currency, [...rows, ...(rows.length > 1 ? [total] : [])].map(({ name, cash, value, pnl }) => ({
+    const total = {
+      name: `Total ${currency}`, cash: sum(rows, "cash"), value: sum(rows, "value"), pnl: sum(rows, "pnl"), day: sum(rows, "day"),
+    };
+    return [currency, [...rows, ...(rows.length > 1 ? [total] : [])].map(({ name, cash, value, pnl, day }) => ({
       class: name === total.name ? "total" : null,
-      cells: [name, cents(cash), ...(isCut ? ["not known", "not known", "not known"]
-        : [cents(value), el("span", { class: pnl < 0 ? "bad" : "good" }, signed(rounded(pnl))), cents(cash + value)])],
+      cells: [name, cents(cash), ...(isCut ? ["not known", "not known", profit(day), "not known"]
+        : [cents(value), profit(pnl), profit(day), cents(cash + value)])],
     }))];
   }));
 }
 
+const profit = (value) => Number.isNaN(value) ? "not known"
+  : el("span", { class: value < 0 ? "bad" : "good" }, signed(rounded(value)));
 const sum = (rows, fact) => rows.reduce((total, row) => total + Number(row[fact]), 0);
 const cents = (value) => grouped(rounded(value));
 

@@ -38,7 +38,7 @@ class FakeOms(Fake):
 
     @override
     def usual(self, call: Call) -> Answer:
-        return Answer(body=self.rows[self.name_of(call)])
+        return Answer(body=self.rows.get(self.name_of(call), {"day_pnl": "-12.50"}))
 
 
 @pytest.fixture
@@ -71,7 +71,8 @@ def test_it_shows_working_orders_and_positions(page, oms):
     oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
     shown = get_oms_view(page)
     assert shown["problem"] == ""
-    assert shown["portfolios"] == oms.rows["portfolios"]
+    assert shown["portfolios"] == [{**oms.rows["portfolios"][0], "day_pnl": "-12.50"}]
+    assert oms.named("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
     assert shown["orders"] == oms.rows["orders"]
     assert shown["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
@@ -102,9 +103,10 @@ def test_the_page_never_gets_the_key(page, oms):
         (Answer(200, {"detail": None}), "The OMS answered 200."),
     ],
 )
-@pytest.mark.parametrize("what", ["positions", "portfolios"])
+@pytest.mark.parametrize("what", ["positions", "portfolios", "portfolio/Growth"])
 def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
     oms.rows["orders"] = [order("O1")]
+    oms.rows["portfolios"] = [{"portfolio_name": "Growth"}]
     oms.script(what, answer)
     assert get_oms_view(page) == {
         "orders": [],
@@ -118,7 +120,7 @@ def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, pro
 @pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
 def test_it_names_the_lists_that_are_incomplete(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
-    row = order("O1") if what == "orders" else {"symbol": "AAPL"}
+    row = order("O1") if what == "orders" else {"symbol": "AAPL", "portfolio_name": "Growth"}
     oms.script(what, Answer(200, [row], link))
     assert get_oms_view(page)["more"] == [what]
     assert get_oms_view(page)["more"] == []

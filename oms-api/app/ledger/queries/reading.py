@@ -55,13 +55,20 @@ class Book(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """A position of a portfolio. Amounts are canonical text."""
+    """A position of a portfolio. Amounts are canonical text.
+
+    `currency` and `local_cost` are None if it trades in the portfolio's currency. `last_sequence` is its last
+    row in the ledger.
+    """
 
     symbol: str
     product: str
     quantity: str
     cost: str
     realized_pnl: str
+    currency: str | None
+    local_cost: str | None
+    last_sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,12 @@ def find_books(
     return found
 
 
+def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> Book:
+    """Return a portfolio that exists."""
+    mine = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
+    return Book._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
+
+
 def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
     columns = (
@@ -214,8 +227,9 @@ def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: in
     )
     same_book = (Trade.tenant_id == PositionRow.tenant_id) & (Trade.portfolio_id == PositionRow.portfolio_id)
     columns = (Trade.position_quantity, Trade.position_cost, Trade.position_realized_pnl)
+    local = (Trade.currency, _text(Trade.position_local_cost), Trade.sequence)
     statement = (
-        select(Trade.symbol, Trade.product, *map(_text, columns))
+        select(Trade.symbol, Trade.product, *map(_text, columns), *local)
         .select_from(PositionRow)
         .join(Trade, same_book & (Trade.sequence == last))
         .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == book.id)
@@ -320,6 +334,9 @@ _HOLDING_COLUMNS = (
     _text(PositionRow.quantity),
     _text(PositionRow.cost),
     _text(PositionRow.realized_pnl),
+    PositionRow.currency,
+    _text(PositionRow.local_cost),
+    PositionRow.last_sequence,
 )
 _NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)
 _BOOKS = (

@@ -1,6 +1,6 @@
 """Routes that read trades and portfolios."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.clock import Now
-from app.database import Readers
+from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
 from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
@@ -22,14 +22,16 @@ from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
-from app.ledger.dependencies import TheCashReader
+from app.ledger.dependencies import TheCashReader, TheValuer
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
-from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out, value_out
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.reading import AsOf, Statement
+from app.ledger.service.valuation import Valuer, value_statements
 from app.money import fixed, money_text
 from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -156,23 +158,30 @@ async def get_portfolio(
     name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
     readers: TheReaders,
     query: Annotated[MomentQuery, Query()],
+    valuer: TheValuer,
     now: TheClock,
     cash_reader: TheCashReader,
 ) -> Response:
-    """Get a portfolio with its positions, now or as of an earlier time."""
+    """Get a portfolio with its positions, now or as of an earlier time.
+
+    Positions are valued at the current marks. As of an earlier time they are not valued.
+    """
     at = now()
     portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
-    found = await readers.run(
-        lambda connection: reading.get_statement(
-            connection, caller.tenant_id, portfolio_name, cash_reader, at, moment
-        ),
-        caller.tenant_id,
-    )
+
+    def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
+        found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
+        if moment is not None:
+            return found, None
+        values = value_statements(connection, valuer, caller.tenant_id, {portfolio_name: found}, at)
+        return found, values[portfolio_name]
+
+    statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return answer(_statement(found))
+    return answer(_statement(statement, value))
 
 
 @router.get(
@@ -202,13 +211,19 @@ async def list_portfolios(
 
 
 def fast_portfolio(
-    authentication: Authentication, readers: Readers, cash_reader: CashReader, now: Now
+    authentication: Authentication, readers: Readers, cash_reader: CashReader, valuer: Valuer, now: Now
 ) -> FastRoute:
     """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
     def read_bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
-        found = reading.get_statements(connection, keys, cash_reader, now())
-        return {key: orjson.dumps(_statement(statement)) for key, statement in found.items()}
+        at = now()
+        found = reading.get_statements(connection, keys, cash_reader, at)
+        values = {
+            key: value
+            for tenant_id in {tenant_id for tenant_id, _ in found}
+            for key, value in _value_tenant(connection, valuer, tenant_id, found, at).items()
+        }
+        return {key: orjson.dumps(_statement(statement, values[key])) for key, statement in found.items()}
 
     bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read_bodies)
 
@@ -221,6 +236,17 @@ def fast_portfolio(
         return FastResponse(200, body)
 
     return serve
+
+
+def _value_tenant(
+    connection: Connection,
+    valuer: Valuer,
+    tenant_id: int,
+    statements: Mapping[tuple[int, str], Statement],
+    at: datetime,
+) -> dict[tuple[int, str], PortfolioValue]:
+    mine = {key: statement for key, statement in statements.items() if key[0] == tenant_id}
+    return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
 
 
 def parse_portfolio_name(text: str) -> str:
@@ -236,7 +262,7 @@ def _listed(trade: ListedTrade) -> dict[str, Any]:
     return trade_out(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: Statement) -> dict[str, Any]:
+def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
         _position_name(held.symbol, held.product): _shown(held.quantity, held.cost, held.realized_pnl)
         for held in statement.holdings
@@ -247,6 +273,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
         **reading.build_summary(statement.book),
         "charges": money_text(fixed(charges)),
         "net_realized_pnl": money_text(fixed(net)),
+        **value_out(value),
         **_cash_figures(statement.figures),
         "positions": positions,
     }

@@ -12,12 +12,12 @@ from app.identity.rules.access import Caller
 from app.instruments.queries import find_symbol
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
+from app.ledger.rules.equity import rate_of_cost
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
-from app.money import ratio
 from app.text import name_key
 
 MAX_PRODUCTS = 100  # of one symbol
@@ -100,6 +100,4 @@ def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     if held.currency is None:
         return None
     rate = find_rate(held.currency, held.base_currency, quotes)
-    if rate is None and held.local_cost:
-        return ratio(held.cost, held.local_cost)
-    return rate
+    return rate_of_cost(held.cost, held.local_cost) if rate is None else rate

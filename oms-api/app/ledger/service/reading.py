@@ -68,6 +68,14 @@ def get_statement(
     return _statement_at(connection, tenant_id, book, sequence, until)
 
 
+def get_statement_at_instant(
+    connection: Connection, tenant_id: int, book: Book, instant: datetime
+) -> Statement:
+    """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
+    sequence = queries.sequence_at(connection, tenant_id, book, instant)
+    return _statement_at(connection, tenant_id, book, sequence, iso(instant))
+
+
 def get_statements(
     connection: Connection, keys: Sequence[tuple[int, str]], cash_reader: CashReader, now: datetime
 ) -> dict[tuple[int, str], Statement]:

@@ -1,0 +1,204 @@
+"""The value of 100,000 positions at their marks, and reads of equity through time.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.valuation marks performance`. It
+uses a PostgreSQL server that is started for the run. Marks: the time from the database to the exposure of
+every portfolio, in one process. Performance: the median time of a request over one connection, for ten years
+of daily closes and for a day of snapshots every 5 seconds.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import sin
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+from sqlalchemy import Engine, Table
+
+from app.clock import utc_now
+from app.database import (
+    Readers,
+    build_insert,
+    connect_engine,
+    set_tenant_scope,
+    snapshot,
+    unit_of_work,
+    write,
+)
+from app.database.bulk import Row
+from app.ledger.models import PositionRow
+from app.ledger.queries.books import insert_portfolios
+from app.ledger.queries.valuation import list_open_positions
+from app.ledger.service.batch import empty_portfolio, portfolio_row
+from app.ledger.service.valuation import value_positions
+from app.market_data.queries import build_quote_writes
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.money import fixed
+from app.performance.queries import build_snapshot_insert
+from app.performance.rules.values import Snapshot
+from app.text import name_key
+from bench.disk import scratch
+from bench.postgres import Server, postgres
+from bench.report import Line, at_most, median, show
+from bench.service import api, fresh_key, migrate
+
+PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
+YEARS, SNAPSHOTS_A_DAY = 10, 17_280
+ROUNDS, SECONDS = 5, 3.0
+_POSITION = (
+    "tenant_id",
+    "portfolio_id",
+    "symbol",
+    "product",
+    "quantity",
+    "cost",
+    "realized_pnl",
+    "last_sequence",
+)
+_CHUNK = 10_000
+
+
+def measure_marks(server: Server) -> list[Line]:
+    """Return how long it takes to value all positions of all portfolios."""
+    url = server.fresh_database("marks")
+    migrate(url, fresh_key())
+    engine = connect_engine(url, readers=1)
+    _fill_positions(engine)
+    server.sql("VACUUM (ANALYZE)", "marks")
+    readers = Readers(engine, 1)
+    market = Market(ManualSource(), readers)
+    times = []
+    for _ in range(ROUNDS):
+        started = perf_counter()
+        with snapshot(engine) as connection:
+            positions = list_open_positions(
+                set_tenant_scope(connection, [1]), PositionRow.__table__.c.tenant_id == 1
+            )
+            exposures = value_positions(connection, market.quotes_at, positions, utc_now())
+        times.append(perf_counter() - started)
+        if (len(positions), len(exposures)) != (PORTFOLIOS * SYMBOLS, PORTFOLIOS):
+            raise ValueError(f"{len(positions)} positions of {len(exposures)} portfolios were valued")
+    readers.close()
+    engine.dispose()
+    seconds = median(times)
+    return [
+        Line(
+            f"mark to market of {PORTFOLIOS * SYMBOLS:,} positions",
+            f"{seconds:.2f} s",
+            at_most(seconds, 1, 0.3),
+        )
+    ]
+
+
+def measure_performance(server: Server, folder: Path) -> list[Line]:
+    """Return how long requests for statistics and for an equity curve take."""
+    url, key = server.fresh_database("performance"), fresh_key()
+    migrate(url, key)
+    engine = connect_engine(url, readers=1)
+    now = utc_now()
+    years = [now - timedelta(days=day) for day in range(YEARS * 365, 0, -1)]
+    _fill_snapshots(engine, 1, "Decade", years, "close")
+    day = [now - timedelta(seconds=5 * number) for number in range(SNAPSHOTS_A_DAY - 10, 0, -1)]
+    _fill_snapshots(engine, 2, "Day", day, "interval")
+    engine.dispose()
+    server.sql("VACUUM (ANALYZE)", "performance")
+    lines = []
+    with api(url, folder / "performance.log", key) as service:
+        for what, path in (
+            (f"GET /performance over {YEARS} years of daily closes", "Decade/performance"),
+            ("GET /history of a day at 5 s", "Day/history?period=1D&interval=5s"),
+        ):
+            loads = [
+                service.load(f"/api/v1/portfolio/{path}", SECONDS, connections=1, warm=0.5)
+                for _ in range(ROUNDS)
+            ]
+            milliseconds = median([load.p50 for load in loads])
+            lines.append(Line(what, f"{milliseconds:.1f} ms", at_most(milliseconds, 30, 10)))
+    return lines
+
+
+def _fill_positions(engine: Engine) -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    _open_portfolios(engine, {number: f"Book {number}" for number in range(1, PORTFOLIOS + 1)}, at)
+    with unit_of_work(engine) as connection:
+        set_tenant_scope(connection, [1])
+        for rows in _chunks(_positions()):
+            write(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
+        quotes = [
+            Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
+            for number in range(SYMBOLS)
+        ]
+        write(connection, *build_quote_writes(connection, [(1, quote) for quote in quotes]))
+
+
+def _positions() -> Iterator[Row]:
+    for portfolio in range(1, PORTFOLIOS + 1):
+        for number in range(SYMBOLS):
+            quantity = Decimal(number - SYMBOLS // 2 or 1)
+            cost = quantity * (100 + portfolio)
+            yield (
+                1,
+                portfolio,
+                f"SYM{number}",
+                "",
+                fixed(quantity),
+                fixed(cost),
+                fixed(Decimal(0)),
+                number + 1,
+            )
+
+
+def _fill_snapshots(
+    engine: Engine, portfolio_id: int, name: str, instants: list[datetime], kind: str
+) -> None:
+    _open_portfolios(engine, {portfolio_id: name}, instants[0] - timedelta(seconds=1))
+    zero = Decimal(0)
+    rows = [
+        Snapshot(1, portfolio_id, at, kind, zero, zero, zero, _equity(number), zero, zero, zero, zero)
+        for number, at in enumerate(instants)
+    ]
+    with unit_of_work(engine) as connection:
+        set_tenant_scope(connection, [1])
+        for start in range(0, len(rows), _CHUNK):
+            write(connection, build_snapshot_insert(rows[start : start + _CHUNK]))
+
+
+def _equity(number: int) -> Decimal:
+    return Decimal(f"{1_000_000 + 100 * number + 50_000 * sin(number / 40):.8f}")
+
+
+def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> None:
+    with unit_of_work(engine) as connection:
+        set_tenant_scope(connection, [1])
+        portfolios = [empty_portfolio(number, 1, name, name_key(name)) for number, name in names.items()]
+        insert_portfolios(connection, [portfolio_row(portfolio, at) for portfolio in portfolios])
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    found = list(rows)
+    for start in range(0, len(found), _CHUNK):
+        yield found[start : start + _CHUNK]
+
+
+def main() -> int:
+    """Measure the named parts, or both, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=["marks", "performance"])
+    parts = parser.parse_args().parts or ["marks", "performance"]
+    with scratch() as folder, postgres(folder) as server:
+        measures: dict[str, Callable[[], list[Line]]] = {
+            "marks": lambda: measure_marks(server),
+            "performance": lambda: measure_performance(server, folder),
+        }
+        lines = [line for part in parts for line in measures[part]()]
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

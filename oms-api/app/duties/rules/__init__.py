@@ -1,0 +1,1 @@
+"""Business rules of duties, without I/O."""

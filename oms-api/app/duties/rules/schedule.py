@@ -1,0 +1,54 @@
+"""When a duty is due. Time is divided into slots of its period, and a duty runs once in each slot."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TIME = timedelta(0)
+
+
+class DutyState(NamedTuple):
+    """The lease and the last run of a duty.
+
+    `finished_at` is the end of the last run that succeeded. `error` says why the last run failed, None if it
+    did not.
+    """
+
+    name: str
+    holder: str | None
+    leased_until: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    error: str | None
+
+
+class DutyReport(NamedTuple):
+    """A duty for health checks and metrics. The lag is 0 while it runs on time."""
+
+    state: DutyState
+    lag_seconds: float
+
+
+def get_slot(period: timedelta, at: datetime) -> datetime:
+    """Return the start of the slot that contains `at`. Slots are multiples of the period since 1970."""
+    return _EPOCH + (at - _EPOCH) // period * period
+
+
+def is_due(state: DutyState | None, period: timedelta, now: datetime) -> bool:
+    """Return whether the duty has not started in this slot and no process holds its lease."""
+    if state is None:
+        return True
+    if state.leased_until is not None and state.leased_until > now:
+        return False
+    return state.started_at is None or state.started_at < get_slot(period, now)
+
+
+def compute_lag(state: DutyState, period: timedelta, now: datetime) -> timedelta:
+    """Return how much later than planned the duty is: the time since its last success, less its period.
+
+    If it never succeeded, it is the time since it started last.
+    """
+    if state.finished_at is not None:
+        return max(now - state.finished_at - period, _NO_TIME)
+    return _NO_TIME if state.started_at is None else max(now - state.started_at, _NO_TIME)

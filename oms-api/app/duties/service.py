@@ -1,0 +1,128 @@
+"""Run duties: in the API processes, or in `python -m app.worker`.
+
+Any number of processes may run them. A lease in the database gives each duty to one process at a time. A
+process that dies keeps its lease until it ends; then another process runs the duty again. A duty must
+therefore be idempotent.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import Now, monotonic_seconds
+from app.database import unit_of_work
+from app.database.failures import format_reason
+from app.duties import queries
+from app.duties.rules.schedule import DutyReport, DutyState, compute_lag, get_slot, is_due
+from app.errors import OmsError
+
+POLL_SECONDS = 1.0
+LEASE = timedelta(seconds=60)
+_MAX_ERROR_LENGTH = 500
+_LOG = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another process has the lease now, because this one was too slow."""
+
+
+class Lease:
+    """The right to run a duty until the lease ends."""
+
+    def __init__(self, engine: Engine, name: str, holder: str, now: Now) -> None:
+        self._engine, self._name, self._holder, self._now = engine, name, holder, now
+
+    def renew(self) -> None:
+        """Extend the lease. A long duty calls it between its steps. Raise LeaseLost."""
+        with unit_of_work(self._engine) as connection:
+            is_mine = queries.renew_lease(connection, self._name, self._holder, self._now() + LEASE)
+        if not is_mine:
+            raise LeaseLost(f"The lease of {self._name} ended before its work was done.")
+
+
+class Duty(NamedTuple):
+    """A recurring job. `run` is idempotent; it runs once in each `period`."""
+
+    name: str
+    period: timedelta
+    run: Callable[[Lease], None]
+
+
+class DutyRunner:
+    """Runs the duties that are due, one after another, in a thread of its own."""
+
+    def __init__(self, engine: Engine, duties: Sequence[Duty], now: Now) -> None:
+        self._engine, self._duties, self._now = engine, duties, now
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="duties")
+
+    async def run(self) -> None:
+        """Run due duties repeatedly, until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self.run_due)
+
+    def run_due(self) -> list[str]:
+        """Run the duties that are due now, and return the names of those that this process ran."""
+        try:
+            with self._engine.connect() as connection:
+                states = {state.name: state for state in queries.list_duties(connection)}
+            return [duty.name for duty in self._duties if self._run_if_due(duty, states.get(duty.name))]
+        except SQLAlchemyError as error:
+            _LOG.warning("the duties did not run: %s", format_reason(error))
+            return []
+
+    def report(self, connection: Connection) -> list[DutyReport]:
+        """Return the state and the lag of each duty. One that never ran has no times."""
+        states = {state.name: state for state in queries.list_duties(connection)}
+        now, reports = self._now(), []
+        for duty in self._duties:
+            state = states.get(duty.name) or DutyState(duty.name, *[None] * 6)
+            reports.append(DutyReport(state, compute_lag(state, duty.period, now).total_seconds()))
+        return reports
+
+    def close(self) -> None:
+        """Finish the running duty and stop the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _run_if_due(self, duty: Duty, state: DutyState | None) -> bool:
+        now = self._now()
+        if not is_due(state, duty.period, now):
+            return False
+        slot = get_slot(duty.period, now)
+        with unit_of_work(self._engine) as connection:
+            if not queries.acquire_lease(connection, duty.name, self._holder, slot, now, now + LEASE):
+                return False
+        self._run(duty)
+        return True
+
+    def _run(self, duty: Duty) -> None:
+        started, error = monotonic_seconds(), None
+        try:
+            duty.run(Lease(self._engine, duty.name, self._holder, self._now))
+        except Exception as failure:  # noqa: BLE001  # the next duties and the next slot must still run
+            error = _describe(failure)
+            _LOG.exception("the duty %s failed", duty.name)
+        duration_ms = int((monotonic_seconds() - started) * 1000)
+        with unit_of_work(self._engine) as connection:
+            queries.release_lease(connection, duty.name, self._holder, self._now(), duration_ms, error)
+
+
+def _describe(failure: Exception) -> str:
+    """Return why a duty failed. Only the first line of the database's message is without the statement."""
+    if isinstance(failure, OmsError):
+        text = failure.detail
+    elif isinstance(failure, SQLAlchemyError):
+        text = str(getattr(failure, "orig", None) or type(failure).__name__).partition("\n")[0]
+    else:
+        text = f"{type(failure).__name__}: {failure}"
+    return text[:_MAX_ERROR_LENGTH]

@@ -1,0 +1,71 @@
+"""Read what the value of portfolios is computed from."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
+
+from app.database import find_matching_rows
+from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.rules.cash import FLOWS
+from app.ledger.rules.equity import OpenPosition, PortfolioKey
+from app.money import ZERO
+
+_TRADES = cast("Table", Trade.__table__)
+_ROW = ("tenant_id", "portfolio_id", "sequence")
+
+
+def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]) -> list[OpenPosition]:
+    """Return the open positions of the portfolios that match the conditions."""
+    table = PositionRow.__table__.c
+    columns = (
+        *(table.tenant_id, table.portfolio_id, table.symbol, table.product, table.quantity, table.cost),
+        *(table.currency, table.local_cost, table.last_sequence, Portfolio.base_currency),
+    )
+    same = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
+    statement: Select[Any] = (
+        select(*columns).join(Portfolio, same).where(PositionRow.quantity != ZERO, *conditions)
+    )
+    keys: dict[tuple[int, int], PortfolioKey] = {}
+    found = []
+    for tenant_id, portfolio_id, *rest in connection.execute(statement):
+        key = keys.get((tenant_id, portfolio_id))
+        if key is None:
+            key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
+        found.append(OpenPosition(key, *rest))
+    return found
+
+
+def sum_flows(
+    connection: Connection, portfolios: Collection[PortfolioKey], until: datetime | None = None
+) -> dict[PortfolioKey, Decimal]:
+    """Return deposits less withdrawals of the portfolios that have any, up to an instant."""
+    row = CashMovement
+    conditions: list[ColumnElement[bool]] = [
+        row.tenant_id.in_({one.tenant_id for one in portfolios}),
+        row.portfolio_id.in_([one.portfolio_id for one in portfolios]),
+        row.kind.in_(sorted(FLOWS)),
+    ]
+    if until is not None:
+        conditions.append(row.created_at <= until)
+    flows: dict[PortfolioKey, Decimal] = {}
+    for tenant_id, portfolio_id, amount in connection.execute(
+        select(row.tenant_id, row.portfolio_id, row.amount).where(*conditions)
+    ):
+        key = PortfolioKey(tenant_id, portfolio_id)
+        flows[key] = flows.get(key, ZERO) + amount
+    return flows
+
+
+def find_trade_prices(
+    connection: Connection, rows: Iterable[tuple[PortfolioKey, int]]
+) -> dict[tuple[PortfolioKey, int], Decimal]:
+    """Return the prices of rows of the ledger, by portfolio and sequence."""
+    keys: Sequence[tuple[int, int, int]] = [(*portfolio, sequence) for portfolio, sequence in rows]
+    found = find_matching_rows(connection, _TRADES, (*_ROW, "price"), _ROW, keys)
+    return {
+        (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
+        for tenant_id, portfolio_id, sequence, price in found
+    }

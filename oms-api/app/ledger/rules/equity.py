@@ -1,0 +1,117 @@
+"""The equity of a portfolio: its cash and the market value of its positions."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.money import ZERO, product, ratio
+
+
+class PortfolioKey(NamedTuple):
+    """A portfolio of a tenant."""
+
+    tenant_id: int
+    portfolio_id: int
+
+
+class OpenPosition(NamedTuple):
+    """A position to value. Cost is in the portfolio's currency, `base_currency`.
+
+    `currency` is None if it trades in the portfolio's currency; otherwise `local_cost` is its cost in
+    `currency`. `last_sequence` is its last row in the ledger.
+    """
+
+    portfolio: PortfolioKey
+    symbol: str
+    product: str
+    quantity: Decimal
+    cost: Decimal
+    currency: str | None
+    local_cost: Decimal | None
+    last_sequence: int
+    base_currency: str
+
+
+class Exposure(NamedTuple):
+    """The sums of a portfolio's positions at their marks, in its currency.
+
+    `gross` is the sum of the market values without their signs, `net` with them. `unrealized_pnl` is net less
+    cost.
+    """
+
+    gross: Decimal = ZERO
+    net: Decimal = ZERO
+    unrealized_pnl: Decimal = ZERO
+
+
+class Baseline(NamedTuple):
+    """What P&L of a period is measured from: equity and the sum of all flows at its start."""
+
+    equity: Decimal
+    flows: Decimal
+
+
+class PortfolioValue(NamedTuple):
+    """A portfolio at the marks of its positions. P&L is after charges and without flows.
+
+    `flows` is the sum of its deposits less withdrawals so far.
+    """
+
+    exposure: Exposure
+    equity: Decimal
+    flows: Decimal
+    day_pnl: Decimal
+    total_pnl: Decimal
+
+
+NO_EXPOSURE = Exposure()
+
+
+def value_exposures(
+    positions: Iterable[OpenPosition],
+    prices: Mapping[tuple[int, str], Decimal],
+    last_prices: Mapping[tuple[PortfolioKey, int], Decimal],
+    rates: Mapping[tuple[int, str, str], Decimal],
+) -> dict[PortfolioKey, Exposure]:
+    """Return the exposure of each portfolio.
+
+    `prices` are marks by (tenant id, symbol). A position without one is valued at its last trade's price, in
+    `last_prices` by its portfolio and last sequence. `rates` are by (tenant id, currency, base currency).
+    """
+    sums: dict[PortfolioKey, list[Decimal]] = {}
+    for position in positions:
+        portfolio, symbol, _, quantity, cost, currency, _, last_sequence, _ = position
+        price = prices.get((portfolio.tenant_id, symbol))
+        value = product(quantity, last_prices[portfolio, last_sequence] if price is None else price)
+        if currency is not None:
+            value = _convert(value, position, rates)
+        total = sums.get(portfolio)
+        if total is None:
+            total = sums[portfolio] = [ZERO, ZERO, ZERO]
+        total[0] += abs(value)
+        total[1] += value
+        total[2] += value - cost
+    return {portfolio: Exposure._make(total) for portfolio, total in sums.items()}
+
+
+def rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
+    """Return the rate of a position's cost, for where nobody quotes the current one. None without a cost."""
+    return ratio(cost, local_cost) if local_cost else None
+
+
+def compute_value(
+    cash: Decimal, flows: Decimal, exposure: Exposure, opening: Baseline, last_close: Baseline
+) -> PortfolioValue:
+    """Return the value of a portfolio with that cash and those flows."""
+    equity = cash + exposure.net
+    day_pnl, total_pnl = (equity - start.equity - (flows - start.flows) for start in (last_close, opening))
+    return PortfolioValue(exposure, equity, flows, day_pnl, total_pnl)
+
+
+def _convert(
+    value: Decimal, position: OpenPosition, rates: Mapping[tuple[int, str, str], Decimal]
+) -> Decimal:
+    rate = rates.get((position.portfolio.tenant_id, position.currency or "", position.base_currency))
+    if rate is None:
+        rate = rate_of_cost(position.cost, position.local_cost)
+    return value if rate is None else product(value, rate)

@@ -1,0 +1,105 @@
+"""Value portfolios at the current marks of their positions, or at those of an earlier instant."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+
+from app.ledger.queries.valuation import find_trade_prices, sum_flows
+from app.ledger.rules.equity import (
+    NO_EXPOSURE,
+    Baseline,
+    Exposure,
+    OpenPosition,
+    PortfolioKey,
+    PortfolioValue,
+    compute_value,
+    value_exposures,
+)
+from app.ledger.service.reading import Statement
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.rules.values import Quote, mark
+from app.money import ZERO
+
+Key = TypeVar("Key", bound=Hashable)
+# Returns, by portfolio id, the equity at the last close of its P&L day. Those without a close have none.
+BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
+QuoteReader = Callable[[Connection, Sequence[tuple[int, str]], datetime], Mapping[tuple[int, str], Quote]]
+
+
+class Valuer(NamedTuple):
+    """What values portfolios: quotes, and the equity at the last close."""
+
+    read_quotes: QuoteReader
+    read_baselines: BaselineReader
+
+
+def value_statements(
+    connection: Connection, valuer: Valuer, tenant_id: int, statements: Mapping[Key, Statement], at: datetime
+) -> dict[Key, PortfolioValue]:
+    """Return the value of each portfolio of a tenant now."""
+    positions = [held for one in statements.values() for held in list_positions_of(tenant_id, one)]
+    exposures = value_positions(connection, valuer.read_quotes, positions, at)
+    ids = [one.book.id for one in statements.values()]
+    baselines = valuer.read_baselines(connection, tenant_id, ids)
+    flows = sum_flows(connection, [PortfolioKey(tenant_id, number) for number in ids])
+    values = {}
+    for key, one in statements.items():
+        portfolio = PortfolioKey(tenant_id, one.book.id)
+        exposure = exposures.get(portfolio, NO_EXPOSURE)
+        opening = Baseline(Decimal(one.book.opening_cash), ZERO)
+        last_close = baselines.get(one.book.id, opening)
+        cash = Decimal(one.book.cash)
+        values[key] = compute_value(cash, flows.get(portfolio, ZERO), exposure, opening, last_close)
+    return values
+
+
+def value_positions(
+    connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
+) -> dict[PortfolioKey, Exposure]:
+    """Return the exposure of each portfolio that has positions, at the marks of the instant."""
+    if not positions:
+        return {}
+    symbols = {(held.portfolio.tenant_id, held.symbol) for held in positions}
+    foreign = {
+        (held.portfolio.tenant_id, held.currency, held.base_currency)
+        for held in positions
+        if held.currency is not None
+    }
+    pairs = {(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
+    quotes = read_quotes(connection, sorted(symbols | pairs), at)
+    prices = {key: price for key in symbols if key in quotes and (price := mark(quotes[key])) is not None}
+    unpriced = {
+        (held.portfolio, held.last_sequence)
+        for held in positions
+        if (held.portfolio.tenant_id, held.symbol) not in prices
+    }
+    last_prices = find_trade_prices(connection, sorted(unpriced))
+    return value_exposures(positions, prices, last_prices, _find_rates(foreign, quotes))
+
+
+def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosition]:
+    """Yield the open positions of a portfolio."""
+    portfolio = PortfolioKey(tenant_id, statement.book.id)
+    for held in statement.holdings:
+        quantity = Decimal(held.quantity)
+        if quantity:
+            local_cost = None if held.local_cost is None else Decimal(held.local_cost)
+            yield OpenPosition(
+                *(portfolio, held.symbol, held.product, quantity, Decimal(held.cost), held.currency),
+                *(local_cost, held.last_sequence, statement.book.base_currency),
+            )
+
+
+def _find_rates(
+    currencies: Iterable[tuple[int, str, str]], quotes: Mapping[tuple[int, str], Quote]
+) -> dict[tuple[int, str, str], Decimal]:
+    rates: dict[tuple[int, str, str], Decimal] = {}
+    for tenant_id, currency, base in currencies:
+        pairs = {pair: quotes.get((tenant_id, pair)) for pair in list_pairs(currency, base)}
+        rate = find_rate(currency, base, pairs)
+        if rate is not None:
+            rates[tenant_id, currency, base] = rate
+    return rates

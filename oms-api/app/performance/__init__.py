@@ -1,0 +1,1 @@
+"""Equity through time: snapshots, curves and statistics of portfolios."""

@@ -1,0 +1,93 @@
+"""Routes of equity curves and statistics."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from app.identity.dependencies import Reader
+from app.identity.rules.access import Caller
+from app.ledger.errors import NoSuchPortfolio
+from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.performance.dependencies import ThePerformance
+from app.performance.schemas import (
+    CurveOut,
+    HistoryQuery,
+    PerformanceOut,
+    PerformanceQuery,
+    serialize_points,
+    serialize_risks,
+    serialize_statistics,
+    serialize_trips,
+)
+from app.text import name_key
+from app.wire.answers import answer, responses
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
+
+Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+
+
+@router.get(
+    "/history",
+    summary="Get the equity curve of a portfolio",
+    responses=responses(200, {"model": CurveOut}, 404),
+)
+async def get_history(
+    caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: ThePerformance,
+    readers: TheReaders, now: TheClock,
+) -> Response:  # fmt: skip
+    """Get the equity through time with its drawdown, in time order. The last point is now."""
+    at, portfolio = now(), parse_portfolio_name(name)
+    interval = query.interval or query.period.interval
+    curve = await readers.run(
+        lambda connection: performance.read_curve(
+            connection, caller.tenant_id, portfolio, query.period, interval, at
+        ),
+        caller.tenant_id,
+    )
+    _require_visible(caller, portfolio)
+    return answer(
+        {
+            "portfolio_name": curve.owner.name,
+            "base_currency": curve.owner.base_currency,
+            "period": query.period,
+            "interval": interval,
+            "points": serialize_points(curve.points, curve.drawdowns),
+        }
+    )
+
+
+@router.get(
+    "/performance",
+    summary="Get the performance of a portfolio",
+    responses=responses(200, {"model": PerformanceOut}, 404),
+)
+async def get_performance(
+    caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: ThePerformance,
+    readers: TheReaders, now: TheClock,
+) -> Response:  # fmt: skip
+    """Get returns, risk and the statistics of round trips over a period."""
+    at, portfolio = now(), parse_portfolio_name(name)
+    found = await readers.run(
+        lambda connection: performance.read_report(
+            connection, caller.tenant_id, portfolio, query.since, query.until, at
+        ),
+        caller.tenant_id,
+    )
+    _require_visible(caller, portfolio)
+    return answer(
+        {
+            "portfolio_name": found.owner.name,
+            "base_currency": found.owner.base_currency,
+            **serialize_statistics(found.statistics),
+            **serialize_trips(found.trips),
+            **serialize_risks(found.risks),
+        }
+    )
+
+
+def _require_visible(caller: Caller, portfolio: str) -> None:
+    """Raise NoSuchPortfolio. It is called after the read, which takes as long as for a visible portfolio."""
+    if not caller.sees(name_key(portfolio)):
+        raise NoSuchPortfolio(portfolio)

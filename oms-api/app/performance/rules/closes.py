@@ -1,0 +1,36 @@
+"""Closes of a portfolio's P&L day: those of its calendar, or 00:00 UTC."""
+
+from datetime import datetime, timedelta
+
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.calendars import Calendar, ContinuousCalendar
+
+MAX_MISSED_CLOSES = 31
+_MIDNIGHT = ContinuousCalendar()
+_INSTANT = timedelta(microseconds=1)
+
+
+def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
+    """Return the last close at or before `at`.
+
+    It is 00:00 UTC without a calendar, and where the calendar does not know the sessions.
+    """
+    try:
+        return (calendar or _MIDNIGHT).previous_close(at)
+    except SessionsUnknown:
+        return _MIDNIGHT.previous_close(at)
+
+
+def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: datetime) -> list[datetime]:
+    """Return the closes after `after` up to the one at `last`, of more than MAX_MISSED_CLOSES the newest.
+
+    Without `after` it is `last` alone.
+    """
+    if after is None:
+        return [last]
+    closes: list[datetime] = []
+    at = last
+    while at > after and len(closes) < MAX_MISSED_CLOSES:
+        closes.append(at)
+        at = get_last_close(calendar, at - _INSTANT)
+    return closes[::-1]

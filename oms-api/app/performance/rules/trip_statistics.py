@@ -1,0 +1,38 @@
+"""Statistics of closed round trips."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.money import ZERO
+from app.performance.rules.values import CONTEXT
+
+
+class TripStatistics(NamedTuple):
+    """What closed round trips earned. Amounts are net of charges; None without such a round trip."""
+
+    round_trips: int
+    win_rate: Decimal | None
+    profit_factor: Decimal | None
+    expectancy: Decimal | None
+    average_win: Decimal | None
+    average_loss: Decimal | None
+
+
+def summarize_trips(earned: Sequence[Decimal]) -> TripStatistics:
+    """Return the statistics of what each round trip earned. One that earned nothing is no win and no loss."""
+    wins = [pnl for pnl in earned if pnl > 0]
+    losses = [pnl for pnl in earned if pnl < 0]
+    won, lost = sum(wins, ZERO), sum(losses, ZERO)
+    return TripStatistics(
+        round_trips=len(earned),
+        win_rate=_ratio(Decimal(len(wins)), len(earned)),
+        profit_factor=_ratio(won, -lost),
+        expectancy=_ratio(won + lost, len(earned)),
+        average_win=_ratio(won, len(wins)),
+        average_loss=_ratio(lost, len(losses)),
+    )
+
+
+def _ratio(amount: Decimal, divisor: Decimal | int) -> Decimal | None:
+    return CONTEXT.divide(amount, Decimal(divisor)) if divisor else None

@@ -1,0 +1,60 @@
+"""Historical value at risk: what the current positions would have lost on each of the last days."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import ROUND_CEILING, Decimal
+from itertools import pairwise
+from typing import NamedTuple
+
+from app.money import ZERO
+from app.performance.rules.values import CONTEXT, ONE
+
+MAX_DAYS = 250
+MIN_DAYS = 100
+
+
+class Risk(NamedTuple):
+    """A loss in the portfolio's currency that is exceeded on `1 - confidence` of days.
+
+    The expected shortfall is the mean of that loss and of all larger ones. A gain is a negative loss.
+    """
+
+    value_at_risk: Decimal
+    expected_shortfall: Decimal
+
+
+def compute_daily_profits(
+    market_values: Mapping[str, Decimal], closes: Mapping[str, Sequence[Decimal]]
+) -> list[Decimal]:
+    """Return what the market values (by symbol) would have earned on each day that all closes cover.
+
+    `closes` are daily closes by symbol, in time order, in the portfolio's currency, the last of each of the
+    same day. At most MAX_DAYS days are used.
+    """
+    days = min((len(closes.get(symbol, ())) - 1 for symbol in market_values), default=0)
+    days = max(min(days, MAX_DAYS), 0)
+    profits = [ZERO] * days
+    for symbol, value in market_values.items():
+        recent = closes[symbol][-(days + 1) :] if days else ()
+        for day, (previous, current) in enumerate(pairwise(recent)):
+            moved = CONTEXT.divide(current, previous) - ONE
+            profits[day] += CONTEXT.multiply(value, moved)
+    return profits
+
+
+def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list[Decimal]]:
+    """Return the closes of each symbol on those days that all symbols have, in time order."""
+    days = set.intersection(*(set(one) for one in closes.values())) if closes else set()
+    ordered = sorted(days)
+    return {symbol: [one[day] for day in ordered] for symbol, one in closes.items()}
+
+
+def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None:
+    """Return the ⌈(1 - confidence) × n⌉-th largest loss, not interpolated. None under MIN_DAYS days."""
+    count = len(profits)
+    if count < MIN_DAYS:
+        return None
+    losses = sorted((-profit for profit in profits), reverse=True)
+    place = int(((ONE - confidence) * count).to_integral_value(ROUND_CEILING))
+    tail = losses[:place]
+    return Risk(tail[-1], CONTEXT.divide(sum(tail, ZERO), place))

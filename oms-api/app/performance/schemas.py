@@ -1,0 +1,207 @@
+"""Queries and response bodies of performance."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.clock import iso
+from app.money import fixed, money_text, to_places
+from app.performance.rules.curves import CurveInterval, CurvePeriod
+from app.performance.rules.reports import Statistics
+from app.performance.rules.trip_statistics import TripStatistics
+from app.performance.rules.value_at_risk import Risk
+from app.performance.rules.values import Drawdown, EquityPoint
+from app.wire.lists import Period, When
+
+_SHARE = "as a share: 0.01 is 1%"
+_UNDEFINED = "null if it is undefined"
+_NET = "net of charges, in `base_currency`; null without such a round trip"
+
+
+class HistoryQuery(BaseModel):
+    """How far back the curve reaches, and the distance of its points."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    period: CurvePeriod = Field(CurvePeriod.MONTH, description="A month is 30 days, a year 365")
+    interval: CurveInterval | None = Field(
+        None,
+        description="`1d` shows the closes; by default 1m for a day, 15m for a week, 1h for a month, else 1d",
+    )
+
+
+class PerformanceQuery(Period):
+    """The period of the statistics."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: When | None = Field(
+        None, alias="from", description="Start at the last close before this instant; default: the opening"
+    )
+    until: When | None = Field(None, alias="to", description="The last instant; default: now")
+
+
+class CurvePointOut(BaseModel):
+    """The equity at an instant."""
+
+    at: str = Field(examples=["2026-11-20T15:04:00.000000Z"], description="When it was valued")
+    equity: str = Field(examples=["1000500.00"], description="In `base_currency`")
+    drawdown: str | None = Field(
+        examples=["0.01250000"],
+        description="Loss since the peak of the period as a share of it: 0.01 is 1%. A withdrawal is no "
+        "loss. Null while the peak is not above zero",
+    )
+
+
+class CurveOut(BaseModel):
+    """The equity of a portfolio through time. The last point is now."""
+
+    portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
+    base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
+    period: CurvePeriod = Field(examples=["1M"], description="How far back it reaches")
+    interval: CurveInterval = Field(examples=["1h"], description="The distance of its points")
+    points: list[CurvePointOut] = Field(
+        examples=[[{"at": "2026-11-20T15:04:00.000000Z", "equity": "1000500.00", "drawdown": "0.00000000"}]],
+        description="In time order",
+    )
+
+
+class DrawdownOut(BaseModel):
+    """The largest loss from a peak."""
+
+    share: str = Field(examples=["0.05000000"], description=f"Of the peak, {_SHARE}")
+    peak_at: str = Field(examples=["2026-11-18T21:00:00.000000Z"], description="When it was highest")
+    trough_at: str = Field(examples=["2026-11-19T21:00:00.000000Z"], description="When it was lowest after")
+    recovered_at: str | None = Field(
+        examples=["2026-11-20T21:00:00.000000Z"], description="When the peak was reached again; null: not yet"
+    )
+
+
+class PerformanceOut(BaseModel):
+    """Statistics of a period. Returns are time-weighted: deposits and withdrawals do not count.
+
+    Ratios are annual, by daily returns from close to close, with a risk-free rate of 0.
+    """
+
+    portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
+    base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
+    start: str = Field(examples=["2026-01-02T21:00:00.000000Z"], description="The close that it starts at")
+    end: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last instant")
+    days: int = Field(examples=[223], description="Days with a return")
+    time_weighted_return: str | None = Field(
+        examples=["0.03006623"], description=f"{_SHARE}; null if a part of it starts without equity"
+    )
+    cagr: str | None = Field(
+        examples=["0.08250000"], description=f"Compound annual growth rate, {_SHARE}; null under a year"
+    )
+    volatility: str | None = Field(
+        examples=["0.12500000"], description=f"Annual standard deviation, {_SHARE}; {_UNDEFINED}"
+    )
+    sharpe: str | None = Field(examples=["1.25000000"], description=f"Sharpe ratio; {_UNDEFINED}")
+    sortino: str | None = Field(examples=["1.75000000"], description=f"Sortino ratio; {_UNDEFINED}")
+    calmar: str | None = Field(
+        examples=["1.65000000"], description="Growth rate per maximum drawdown; null without both"
+    )
+    max_drawdown: DrawdownOut | None = Field(examples=[None], description="Null if the return never fell")
+    turnover: str | None = Field(examples=["2.50000000"], description="Traded value per mean equity")
+    exposure: str | None = Field(
+        examples=["0.75000000"], description="Mean gross exposure per equity at the closes; null without one"
+    )
+    charges: str = Field(examples=["125.00"], description="Paid in the period, in `base_currency`")
+    round_trips: int | None = Field(
+        examples=[12],
+        description="Positions that closed in the period; null for portfolios of over 50,000 trades, as are "
+        "the statistics of round trips",
+    )
+    win_rate: str | None = Field(
+        examples=["0.58333333"], description=f"Of the round trips, {_SHARE}; {_UNDEFINED}"
+    )
+    profit_factor: str | None = Field(
+        examples=["1.80000000"], description="All wins per all losses; null without a loss"
+    )
+    expectancy: str | None = Field(examples=["42.00"], description=f"Mean of a round trip, {_NET}")
+    average_win: str | None = Field(examples=["150.00"], description=f"Mean of the wins, {_NET}")
+    average_loss: str | None = Field(examples=["-110.00"], description=f"Mean of the losses, {_NET}")
+    value_at_risk_95: str | None = Field(
+        examples=["12500.00"],
+        description="Loss that the current positions exceed on 5% of the last 250 days, in `base_currency`; "
+        "null under 100 days of prices",
+    )
+    expected_shortfall_95: str | None = Field(
+        examples=["16000.00"], description="Mean of that loss and of all larger ones"
+    )
+    value_at_risk_99: str | None = Field(examples=["19500.00"], description="The same for 1% of the days")
+    expected_shortfall_99: str | None = Field(
+        examples=["22000.00"], description="Mean of that loss and of all larger ones"
+    )
+
+
+def serialize_points(points: list[EquityPoint], drawdowns: list[Decimal | None]) -> list[dict[str, Any]]:
+    """Serialize the points as `CurvePointOut`."""
+    return [
+        {"at": iso(at), "equity": money_text(fixed(equity)), "drawdown": _ratio(drawdown)}
+        for (at, equity, _, _), drawdown in zip(points, drawdowns, strict=True)
+    ]
+
+
+def serialize_statistics(found: Statistics) -> dict[str, Any]:
+    """Serialize the statistics of equity as `PerformanceOut`."""
+    names = ("time_weighted_return", "cagr", "volatility", "sharpe", "sortino", "calmar")
+    return {
+        "start": iso(found.start),
+        "end": iso(found.end),
+        "days": found.days,
+        **{name: _ratio(getattr(found, name)) for name in names},
+        "max_drawdown": _serialize_drawdown(found.max_drawdown),
+        "turnover": _ratio(found.turnover),
+        "exposure": _ratio(found.exposure),
+        "charges": money_text(fixed(found.charges)),
+    }
+
+
+def serialize_trips(found: TripStatistics | None) -> dict[str, Any]:
+    """Serialize the statistics of round trips as `PerformanceOut`."""
+    if found is None:
+        return dict.fromkeys(TripStatistics._fields)
+    return {
+        "round_trips": found.round_trips,
+        "win_rate": _ratio(found.win_rate),
+        "profit_factor": _ratio(found.profit_factor),
+        "expectancy": _amount(found.expectancy),
+        "average_win": _amount(found.average_win),
+        "average_loss": _amount(found.average_loss),
+    }
+
+
+def serialize_risks(risks: list[Risk | None]) -> dict[str, Any]:
+    """Serialize the risks at 95% and 99% as `PerformanceOut`."""
+    return {
+        f"{name}_{percent}": None if risk is None else _amount(getattr(risk, name))
+        for percent, risk in zip((95, 99), risks, strict=True)
+        for name in Risk._fields
+    }
+
+
+def _serialize_drawdown(found: Drawdown | None) -> dict[str, str | None] | None:
+    if found is None:
+        return None
+    return {
+        "share": _ratio(found.share),
+        "peak_at": iso(found.peak_at),
+        "trough_at": iso(found.trough_at),
+        "recovered_at": _instant(found.recovered_at),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _ratio(ratio: Decimal | None) -> str | None:
+    return None if ratio is None else fixed(to_places(ratio))
+
+
+def _amount(amount: Decimal | None) -> str | None:
+    return None if amount is None else money_text(fixed(to_places(amount)))

@@ -1,0 +1,1 @@
+"""Value portfolios, store snapshots of their equity, and report their performance."""

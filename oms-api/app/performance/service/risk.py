@@ -1,0 +1,84 @@
+"""Value at risk of the current positions by the daily closes of their symbols."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from threading import Lock
+
+from sqlalchemy import Connection
+
+from app.clock import EPOCH
+from app.ledger.rules.marks import MarkedPosition
+from app.market_data.rules.bars import Interval, get_bar_start
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.money import ZERO, exact_product
+from app.performance.rules.value_at_risk import MAX_DAYS, align_closes, compute_daily_profits
+
+# Weekends and holidays have no bar: these calendar days hold MAX_DAYS trading days.
+_LOOKBACK = timedelta(days=MAX_DAYS * 3 // 2)
+_MAX_CACHED = 2_000
+
+Closes = Mapping[date, Decimal]
+
+
+class DailyCloses:
+    """The daily closes of symbols, read once a day. Thread-safe."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._lock = Lock()
+        self._cached: dict[tuple[int, str], tuple[datetime, Closes]] = {}
+
+    def read(self, connection: Connection, tenant_id: int, symbol: str, now: datetime) -> Closes:
+        """Return the closes of the days before today, by date."""
+        today = get_bar_start(now, Interval.DAY)
+        with self._lock:
+            cached = self._cached.get((tenant_id, symbol))
+        if cached is not None and cached[0] == today:
+            return cached[1]
+        bars = self._market.read_bars(connection, tenant_id, symbol, Interval.DAY, today - _LOOKBACK, today)
+        closes = {bar.start.date(): bar.close for bar in bars}
+        with self._lock:
+            if len(self._cached) >= _MAX_CACHED:
+                self._cached.clear()
+            self._cached[tenant_id, symbol] = today, closes
+        return closes
+
+
+def list_daily_profits(
+    connection: Connection, closes: DailyCloses, tenant_id: int, held: Sequence[MarkedPosition], now: datetime
+) -> list[Decimal]:
+    """Return what the positions would have earned on each of the last days, in the portfolio's currency."""
+    values: dict[str, Decimal] = {}
+    by_symbol: dict[str, Closes] = {}
+    for position, _, valuation, *_ in held:
+        symbol = position.symbol
+        values[symbol] = values.get(symbol, ZERO) + valuation.market_value
+        if symbol in by_symbol:
+            continue
+        local = closes.read(connection, tenant_id, symbol, now)
+        if position.currency is not None:
+            pairs = {
+                pair: closes.read(connection, tenant_id, pair, now)
+                for pair in list_pairs(position.currency, position.base_currency)
+            }
+            local = _convert(local, pairs, position.currency, position.base_currency)
+        by_symbol[symbol] = local
+    return compute_daily_profits(values, align_closes(by_symbol))
+
+
+def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: str) -> Closes:
+    """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
+    converted = {}
+    for day, close in local.items():
+        quotes = {pair: _quote(pair, prices.get(day)) for pair, prices in pairs.items()}
+        rate = find_rate(currency, base, quotes)
+        if rate is not None:
+            converted[day] = exact_product(close, rate)
+    return converted
+
+
+def _quote(pair: str, close: Decimal | None) -> Quote | None:
+    return None if close is None else Quote(pair, None, None, close, None, None, EPOCH, "bar")

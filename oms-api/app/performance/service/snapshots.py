@@ -1,0 +1,195 @@
+"""Store snapshots of the equity of portfolios: at an interval, and at each close of their P&L day.
+
+A snapshot is valued as of its instant, also if it is taken later: by the rows of the ledger that were
+recorded by then, at the prices of then.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+
+from sqlalchemy import Connection, Engine
+
+from app.calendars.rules.calendars import Calendar
+from app.calendars.rules.values import Market as MarketCode
+from app.calendars.service import Calendars
+from app.clock import EPOCH, Now
+from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.duties.rules.schedule import get_slot
+from app.duties.service import Lease
+from app.ledger.models import PositionRow
+from app.ledger.queries.reading import find_book
+from app.ledger.queries.valuation import list_open_positions, sum_flows
+from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, PortfolioKey
+from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
+from app.money import ZERO
+from app.performance import queries
+from app.performance.queries import FlowInstant, PortfolioState
+from app.performance.rules.closes import get_last_close, list_missed_closes
+from app.performance.rules.values import Snapshot
+
+MAX_PORTFOLIOS = 500  # per transaction
+FLOW_OVERLAP = timedelta(minutes=1)
+SETTLE = timedelta(seconds=2)  # rows of an instant may reach the database that much later
+
+
+class SnapshotService:
+    """Takes the snapshots of all tenants."""
+
+    def __init__(
+        self, engine: Engine, read_quotes: QuoteReader, calendars: Calendars, interval: timedelta, now: Now
+    ) -> None:
+        self._engine, self._read_quotes, self._calendars = engine, read_quotes, calendars
+        self._interval, self._now = interval, now
+        self._last_closes: dict[str | None, datetime] = {}  # every portfolio has its snapshot of them
+        self._flows_until = EPOCH  # every flow up to this instant has its snapshot
+
+    def take_interval_snapshots(self, lease: Lease) -> None:
+        """Store the equity of each portfolio whose value may have changed in the last interval."""
+        at = get_slot(self._interval, self._now() - SETTLE)
+        since, after = at - self._interval, None
+        while True:
+            with snapshot(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
+                taken = self._value(connection, states, at, "interval")
+            self._store(taken)
+            if len(states) < MAX_PORTFOLIOS:
+                return
+            after = states[-1].id
+            lease.renew()
+
+    def take_close_snapshots(self, lease: Lease) -> None:
+        """Store the equity at the last close of each portfolio, and at the closes missed before it."""
+        at = self._now() - SETTLE
+        with self._engine.connect() as connection:
+            self._calendars.refresh(connection)
+        for code in (None, *MarketCode):
+            calendar = None if code is None else self._calendars.get_calendar(code)
+            last = get_last_close(calendar, at)
+            if last == self._last_closes.get(code):
+                continue
+            while len(self._take_closes(code, calendar, last)) == MAX_PORTFOLIOS:
+                lease.renew()
+            self._last_closes[code] = last
+
+    def take_flow_snapshots(self, lease: Lease) -> None:
+        """Store the equity just after each deposit and withdrawal, so that returns can be chained there."""
+        until = self._now() - SETTLE
+        while flows := self._take_flows():
+            if len(flows) < MAX_PORTFOLIOS:
+                break
+            lease.renew()
+        self._flows_until = until - FLOW_OVERLAP
+
+    def _take_flows(self) -> list[FlowInstant]:
+        taken: list[Snapshot] = []
+        with snapshot(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
+            for at, found in groupby(flows, lambda flow: flow.at):
+                states = queries.find_states(connection, [flow.portfolio_id for flow in found])
+                taken += self._value(connection, states, at, "flow")
+        self._store(taken)
+        return flows
+
+    def _take_closes(
+        self, code: str | None, calendar: Calendar | None, last: datetime
+    ) -> list[PortfolioState]:
+        taken: list[Snapshot] = []
+        with snapshot(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
+            for at, missing in _group_by_close(connection, states, calendar, last):
+                taken += self._value(connection, missing, at, "close")
+        self._store(taken)
+        return states
+
+    def _store(self, taken: Sequence[Snapshot]) -> None:
+        if taken:
+            with unit_of_work(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                write(connection, queries.build_snapshot_insert(taken))
+
+    def _value(
+        self, connection: Connection, states: Sequence[PortfolioState], at: datetime, kind: str
+    ) -> list[Snapshot]:
+        """Return the snapshots of portfolios at an instant."""
+        current: list[PortfolioState] = []
+        earlier: list[PortfolioState] = []
+        moved_later = queries.find_moved_later(connection, states, at) if states else set()
+        for state in states:
+            is_traded_later = state.last_created_at is not None and state.last_created_at > at
+            is_current = not is_traded_later and state.id not in moved_later
+            (current if is_current else earlier).append(state)
+        positions = _list_current_positions(connection, current)
+        for state in earlier:
+            past, held = _read_past(connection, state, at)
+            current.append(past)
+            positions += held
+        exposures = value_positions(connection, self._read_quotes, positions, at)
+        keys = [PortfolioKey(*state[:2]) for state in current]
+        flows = sum_flows(connection, keys, at)
+        return [
+            build_snapshot(state, exposures.get(key, NO_EXPOSURE), flows.get(key, ZERO), at, kind)
+            for key, state in zip(keys, current, strict=True)
+        ]
+
+
+def build_snapshot(
+    state: PortfolioState, exposure: Exposure, flows: Decimal, at: datetime, kind: str
+) -> Snapshot:
+    """Return the snapshot of a portfolio. Its charges are what is missing in its equity."""
+    equity = state.cash + exposure.net
+    paid_in = state.opening_cash + state.moved_cash
+    earned = state.realized_pnl + exposure.unrealized_pnl
+    return Snapshot(
+        tenant_id=state.tenant_id,
+        portfolio_id=state.id,
+        at=at,
+        kind=kind,
+        cash=state.cash,
+        market_value=exposure.net,
+        gross_exposure=exposure.gross,
+        equity=equity,
+        realized_pnl=state.realized_pnl,
+        unrealized_pnl=exposure.unrealized_pnl,
+        charges=paid_in + earned - equity,
+        flows=flows,
+    )
+
+
+def _group_by_close(
+    connection: Connection, states: Sequence[PortfolioState], calendar: Calendar | None, last: datetime
+) -> Iterator[tuple[datetime, list[PortfolioState]]]:
+    """Yield each close that is missing, with its portfolios."""
+    stored = queries.find_last_closes(connection, [PortfolioKey(*state[:2]) for state in states])
+    missing: dict[datetime, list[PortfolioState]] = {}
+    for state in states:
+        for at in list_missed_closes(calendar, stored.get(PortfolioKey(*state[:2])), last):
+            missing.setdefault(at, []).append(state)
+    yield from sorted(missing.items())
+
+
+def _list_current_positions(connection: Connection, states: Sequence[PortfolioState]) -> list[OpenPosition]:
+    if not states:
+        return []
+    tenants = {state.tenant_id for state in states}
+    ids = [state.id for state in states]
+    return list_open_positions(
+        connection, PositionRow.tenant_id.in_(tenants), PositionRow.portfolio_id.in_(ids)
+    )
+
+
+def _read_past(
+    connection: Connection, state: PortfolioState, at: datetime
+) -> tuple[PortfolioState, list[OpenPosition]]:
+    """Return a portfolio and its open positions as they were at an earlier instant."""
+    book = find_book(connection, state.tenant_id, state.id)
+    statement = get_statement_at_instant(connection, state.tenant_id, book, at)
+    cash, realized_pnl = Decimal(statement.book.cash), Decimal(statement.book.realized_pnl)
+    moved_cash = Decimal(statement.book.moved_cash)
+    past = state._replace(cash=cash, moved_cash=moved_cash, realized_pnl=realized_pnl)
+    return past, list(list_positions_of(state.tenant_id, statement))

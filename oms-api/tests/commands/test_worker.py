@@ -1,0 +1,27 @@
+"""`python -m app.worker` runs duties until it is stopped."""
+
+from threading import Event, Timer
+
+import pytest
+from sqlalchemy import text
+
+from app.worker import CannotWork, run
+from tests.support.service import settings_for
+
+pytestmark = pytest.mark.any_database
+
+
+def test_a_worker_runs_what_is_due_and_stops(database_url, engine):
+    stop = Event()
+    Timer(1.5, stop.set).start()
+    run(settings_for(database_url), stop)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
+    assert [tuple(row) for row in found] == [
+        (name, None, None) for name in ("day closes", "equity snapshots", "flow snapshots")
+    ]
+
+
+def test_a_worker_needs_tables(backend, new_database):
+    with pytest.raises(CannotWork, match=r"app\.migrate"):
+        run(settings_for(new_database(backend, migrated=False)), Event())

@@ -1,0 +1,141 @@
+"""Any number of processes run duties, and each duty runs in one at a time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.duties.service import LEASE, Duty, DutyRunner, Lease, LeaseLost
+from app.errors import Unavailable
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self):
+        self.at = NOON
+
+    def __call__(self):
+        return self.at
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def process(engine, clock):
+    """`process(work)` returns a runner of one duty, as another process would have."""
+    runners = []
+
+    def start(work, name="count"):
+        runners.append(DutyRunner(engine, [Duty(name, MINUTE, work)], clock))
+        return runners[-1]
+
+    yield start
+    for runner in runners:
+        runner.close()
+
+
+def report_of(runner, engine):
+    with engine.connect() as connection:
+        [report] = runner.report(connection)
+    return report
+
+
+def test_two_processes_run_a_duty_once_in_a_slot(process, clock):
+    runs = []
+    one, other = (process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
+    assert (one.run_due(), other.run_due(), one.run_due()) == (["count"], [], [])
+    clock.at += MINUTE
+    assert (other.run_due(), one.run_due()) == (["count"], [])
+    assert runs == ["one", "other"]
+
+
+def test_a_duty_that_runs_is_not_started_by_another_process(process, clock):
+    def work(_):
+        clock.at += MINUTE - SECOND
+        assert other.run_due() == []
+
+    other = process(pytest.fail)
+    assert process(work).run_due() == ["count"]
+
+
+def test_another_process_runs_the_duty_of_one_that_died(process, engine, clock):
+    def die(_):
+        raise KeyboardInterrupt  # as a kill: nothing of the runner follows
+
+    with pytest.raises(KeyboardInterrupt):
+        process(die).run_due()
+    runs: list[object] = []
+    other = process(runs.append)
+    clock.at += LEASE - SECOND
+    assert other.run_due() == []
+    clock.at += SECOND
+    assert other.run_due() == ["count"]
+    assert len(runs) == 1
+    assert report_of(other, engine).state.leased_until is None
+
+
+def test_a_process_that_is_too_slow_loses_its_lease_and_changes_nothing_more(process, engine, clock):
+    def take_over_and_renew(lease):
+        lease.renew()
+        clock.at += LEASE
+        assert other.run_due() == ["count"]
+        clock.at += SECOND
+        lease.renew()
+
+    other = process(lambda _: None)
+    slow = process(take_over_and_renew)
+    assert slow.run_due() == ["count"]
+    state = report_of(slow, engine).state
+    assert (state.finished_at, state.error) == (NOON + LEASE, None)
+    with pytest.raises(LeaseLost):
+        Lease(engine, "count", "a stranger", clock).renew()
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (Unavailable("The database is slow."), "The database is slow."),
+        (ValueError("no price"), "ValueError: no price"),
+    ],
+)
+def test_a_failure_is_recorded_and_the_next_slot_runs_again(process, engine, clock, failure, told):
+    def fail(_):
+        raise failure
+
+    runner = process(fail)
+    assert runner.run_due() == ["count"]
+    report = report_of(runner, engine)
+    assert (report.state.error, report.state.finished_at) == (told, None)
+    clock.at += 2 * MINUTE
+    assert report_of(runner, engine).lag_seconds == 120
+    healed = process(lambda _: None)
+    assert healed.run_due() == ["count"]
+    assert report_of(healed, engine)[0].error is None
+    assert report_of(healed, engine).lag_seconds == 0
+
+
+def test_a_failing_statement_is_told_without_its_parameters(process, engine):
+    def fail(_):
+        with unit_of_work(engine) as connection:
+            connection.execute(text("SELECT 1 FROM nowhere WHERE 'canary' = :value"), {"value": "canary"})
+
+    runner = process(fail)
+    runner.run_due()
+    error = report_of(runner, engine).state.error
+    assert "nowhere" in error
+    assert "canary" not in error
+
+
+def test_without_a_database_nothing_runs(process, engine):
+    runner = process(pytest.fail)
+    with unit_of_work(engine) as connection:
+        connection.execute(text("ALTER TABLE duties RENAME TO elsewhere"))
+    assert runner.run_due() == []

@@ -1,0 +1,102 @@
+"""Statistics of a period, thinned curves, and prices of the same days."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.calendars.rules.values import Market
+from app.calendars.service import Calendars
+from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, list_missed_closes
+from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
+from app.performance.rules.reports import summarize_equity
+from app.performance.rules.value_at_risk import align_closes
+from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
+from tests.support.values import known
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def kept(day, equity, gross=0, charges=0, flows=0, is_close=True):
+    point = EquityPoint(START + day * DAY, Decimal(equity), Decimal(flows), is_close)
+    return KeptSnapshot(point, Decimal(gross), Decimal(charges))
+
+
+def test_a_period_is_summarized():
+    days = [
+        kept(1, 101, gross=202, charges=3),
+        kept(2, 90, charges=4),
+        kept(3, 99, gross=33, charges=4, is_close=False),
+    ]
+    found = known(summarize_equity(kept(0, 100, charges=1), days, [Decimal(150), Decimal(45)], 252))
+    assert (found.start, found.end, found.days) == (START, START + 3 * DAY, 2)
+    assert round(found.time_weighted_return, 12) == Decimal("-0.01")
+    assert (found.max_drawdown.peak_at, found.max_drawdown.trough_at) == (START + DAY, START + 2 * DAY)
+    assert (found.turnover, found.exposure, found.charges) == (2, 1, 3)
+    assert (found.cagr, found.calmar) == (None, None)
+    assert found.volatility > 0 > found.sharpe
+
+
+def test_a_period_without_equity_has_no_ratios():
+    found = known(summarize_equity(kept(0, 0), [kept(1, -1)], [], 365))
+    assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
+    assert (found.exposure, found.days, found.charges) == (None, 0, 0)
+
+
+def test_two_years_have_a_growth_rate():
+    found = known(summarize_equity(kept(0, 100), [kept(365, 80), kept(731, 121)], [], 365))
+    assert round(found.cagr, 3) == Decimal("0.100")
+    assert round(found.calmar, 2) == Decimal("0.50")
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=60), st.sampled_from(CurveInterval))
+def test_of_each_interval_the_last_point_is_shown(seconds, interval):
+    points = [
+        EquityPoint(START + timedelta(seconds=at), Decimal(at), Decimal(0), is_close=False)
+        for at in sorted(seconds)
+    ]
+    slots = {}
+    for point in points:
+        slots[int(point.at.timestamp() // interval.length.total_seconds())] = point
+    assert thin_curve(points, interval) == list(slots.values())
+
+
+def test_each_period_is_shown_in_few_points():
+    for period in CurvePeriod:
+        if period.length is not None:
+            assert period.length / period.interval.length <= 1500
+    assert CurvePeriod.ALL.length is None
+
+
+def test_only_days_that_all_symbols_have_are_compared():
+    first, second, third = (date(2026, 1, day) for day in (1, 2, 3))
+    closes = {
+        "A": {first: Decimal(1), third: Decimal(3), second: Decimal(2)},
+        "B": {third: Decimal(30), first: Decimal(10)},
+    }
+    assert align_closes(closes) == {"A": [1, 3], "B": [10, 30]}
+    assert align_closes({}) == {}
+
+
+def test_a_day_without_a_calendar_ends_at_midnight_utc():
+    at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert get_last_close(None, at) == datetime(2026, 11, 20, tzinfo=UTC)
+    assert list_missed_closes(None, None, START) == [START]
+    assert list_missed_closes(None, START, START + 2 * DAY) == [START + DAY, START + 2 * DAY]
+    assert len(list_missed_closes(None, START, START + 99 * DAY)) == MAX_MISSED_CLOSES
+
+
+def test_a_day_of_a_market_ends_at_its_close_while_its_sessions_are_known():
+    new_york = Calendars.load().get_calendar(Market.XNYS)
+    monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
+    assert get_last_close(new_york, datetime(2099, 1, 1, 5, tzinfo=UTC)) == datetime(2099, 1, 1, tzinfo=UTC)
+    friday = datetime(2026, 11, 20, 21, tzinfo=UTC)
+    assert list_missed_closes(new_york, friday - 2 * DAY, friday) == [friday - DAY, friday]
+
+
+def test_amounts_of_a_snapshot_follow_its_key():
+    snapshot = Snapshot(1, 2, START, "close", *map(Decimal, range(8)))
+    assert snapshot.amounts == tuple(range(8))

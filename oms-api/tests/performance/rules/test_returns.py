@@ -1,0 +1,164 @@
+"""Returns, drawdowns and statistics: the worked examples, and a second, naive computation in floats."""
+
+import math
+import statistics
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.performance.rules.drawdowns import compute_drawdowns, find_max_drawdown
+from app.performance.rules.returns import compute_daily_returns, compute_growth_index
+from app.performance.rules.statistics import (
+    YEAR,
+    compute_cagr,
+    compute_calmar,
+    compute_sharpe,
+    compute_sortino,
+    compute_volatility,
+)
+from app.performance.rules.values import EquityPoint
+from tests.support.values import known
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RETURNS = [Decimal(text) for text in ("0.01", "-0.005", "0.02", "-0.01")]
+RETURN_LISTS = st.lists(
+    st.integers(-3000, 3000).map(lambda number: Decimal(number) / 10_000), min_size=2, max_size=60
+)
+
+
+def points(*rows):
+    """Return a point a day of rows (equity, flows so far, is a close)."""
+    return [
+        EquityPoint(START + timedelta(days=day), Decimal(equity), Decimal(flows), is_close)
+        for day, (equity, flows, is_close) in enumerate(rows)
+    ]
+
+
+def test_a_deposit_is_no_return():
+    days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
+    index = known(compute_growth_index(days))
+    assert round(index[-1] - 1, 8) == Decimal("0.03006623")
+    [day] = compute_daily_returns(days)
+    assert (day.at, day.value) == (days[-1].at, index[-1] - 1)
+
+
+def test_a_withdrawal_is_no_drawdown():
+    days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
+    index = compute_growth_index(days)
+    found = known(find_max_drawdown([day.at for day in days], known(index)))
+    assert (round(found.share, 12), found.peak_at, found.trough_at, found.recovered_at) == (
+        *(Decimal("0.05"), days[2].at, days[3].at, days[4].at),
+    )
+    assert [round(known(drawdown), 12) for drawdown in compute_drawdowns(days)] == [
+        0,
+        0,
+        0,
+        Decimal("0.05"),
+        0,
+    ]
+
+
+def test_a_return_that_starts_without_equity_is_undefined():
+    days = points((0, 0, True), (100, 100, True), (110, 100, True))
+    assert compute_growth_index(days) is None
+    assert [day.value for day in compute_daily_returns(days)] == [None, Decimal("0.1")]
+    within = points((0, 0, True), (100, 100, False), (110, 100, True), (121, 100, True))
+    assert [day.value for day in compute_daily_returns(within)] == [None, Decimal("0.1")]
+    assert compute_growth_index([]) == []
+
+
+def test_a_peak_starts_anew_when_a_flow_arrives_without_equity():
+    days = points(
+        (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
+    )
+    assert compute_drawdowns(days) == [None, None, 0, Decimal("0.1"), None, None]
+
+
+def test_an_index_that_never_falls_has_no_drawdown():
+    assert find_max_drawdown([START], [Decimal(1)]) is None
+    assert find_max_drawdown([], []) is None
+
+
+def test_of_two_drawdowns_the_larger_is_told():
+    levels = [Decimal(text) for text in ("1", "0.9", "1.1", "0.8", "0.9")]
+    instants = [START + timedelta(days=day) for day in range(5)]
+    found = known(find_max_drawdown(instants, levels))
+    assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
+    levels = [*levels[:2], Decimal("0.7"), Decimal("0.95"), Decimal(1)]
+    deep = known(find_max_drawdown(instants, levels))
+    assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
+
+
+def test_the_worked_example_of_sharpe_and_sortino():
+    assert round(known(compute_sharpe(RETURNS, 252)), 4) == Decimal("4.3235")
+    assert round(known(compute_sortino(RETURNS, 252)), 4) == Decimal("10.6489")
+
+
+def test_statistics_that_are_undefined():
+    assert compute_volatility(RETURNS[:1], 252) is None
+    assert compute_sharpe([Decimal(1)] * 3, 252) is None
+    assert compute_sortino([], 252) is None
+    assert compute_sortino([Decimal("0.01")], 252) is None
+    assert compute_cagr(Decimal(2), YEAR - timedelta(seconds=1)) is None
+    assert compute_cagr(Decimal(0), YEAR) is None
+    assert compute_calmar(None, Decimal(1)) is None
+    assert compute_calmar(Decimal(1), None) is None
+    assert compute_calmar(Decimal(1), Decimal(0)) is None
+
+
+def test_growth_a_year():
+    assert round(known(compute_cagr(Decimal("1.21"), 2 * YEAR)), 12) == Decimal("0.1")
+    assert round(known(compute_calmar(Decimal("0.1"), Decimal("0.2"))), 12) == Decimal("0.5")
+
+
+@given(RETURN_LISTS, st.sampled_from([252, 365]))
+def test_statistics_equal_a_naive_computation(returns, days):
+    naive = [float(one) for one in returns]
+    mean, deviation = statistics.fmean(naive), statistics.stdev(naive)
+    assert float(known(compute_volatility(returns, days))) == pytest.approx(
+        deviation * math.sqrt(days), rel=1e-9
+    )
+    sharpe = compute_sharpe(returns, days)
+    if sharpe is None:
+        assert len(set(returns)) == 1
+    else:
+        assert float(sharpe) == pytest.approx(mean / deviation * math.sqrt(days), rel=1e-6, abs=1e-9)
+    losses = math.sqrt(sum(min(one, 0) ** 2 for one in naive) / len(naive))
+    sortino = compute_sortino(returns, days)
+    if sortino is None:
+        assert losses == 0
+    else:
+        assert float(sortino) == pytest.approx(mean / losses * math.sqrt(days), rel=1e-9, abs=1e-9)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-2000, 2000), st.integers(-300, 300), st.booleans()), min_size=1, max_size=40
+    )
+)
+def test_index_and_drawdowns_equal_a_naive_computation(days):
+    """Every day earns a share of the equity, and then a flow arrives."""
+    equity, flows, level = 1000.0, 0.0, 1.0
+    rows, levels = [(Decimal(1000), Decimal(0), True)], [1.0]
+    for share, wanted, is_close in days:
+        earned = Decimal(share) / 10_000 * Decimal(str(round(equity, 8)))
+        current = Decimal(str(round(equity, 8))) + earned
+        level *= float(current) / equity
+        flow = Decimal(wanted) if current + wanted > 1 else Decimal(0)
+        equity, flows = float(current + flow), flows + float(flow)
+        rows.append((Decimal(str(round(equity, 8))), Decimal(str(flows)), is_close))
+        equity = round(equity, 8)
+        levels.append(level)
+    drawn = points(*rows)
+    index = known(compute_growth_index(drawn))
+    assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
+    worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
+    assert [float(known(one)) for one in compute_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
+    found = find_max_drawdown([point.at for point in drawn], index)
+    assert float(found.share if found else 0) == pytest.approx(max(worst), abs=1e-6)
+    chained = math.prod(1 + float(known(day.value)) for day in compute_daily_returns(drawn))
+    last = max(place for place, row in enumerate(rows) if row[2])
+    assert chained == pytest.approx(levels[last], rel=1e-6)

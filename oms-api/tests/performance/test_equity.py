@@ -1,0 +1,225 @@
+"""The equity of a portfolio now, at an interval and at each close, recomputed naively from the rows."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+from typing_extensions import override
+
+from app.clock import utc_now
+from app.ledger.models import Portfolio
+from app.performance.models import EquitySnapshot
+from app.performance.rules.closes import MAX_MISSED_CLOSES
+from app.performance.service import snapshots as snapshot_service
+from tests.support.duties import EndlessLease, snapshots_at, take_snapshots
+
+TOMORROW = datetime(2036, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+INSTANT = timedelta(microseconds=1)
+
+
+def stored(api, kind="close", name="Growth"):
+    """Return the snapshots of a portfolio, the oldest first."""
+    with api.service.reading() as connection:
+        return connection.execute(
+            select(EquitySnapshot.__table__)
+            .where(EquitySnapshot.tenant_id == api.tenant_id, EquitySnapshot.kind == kind)
+            .order_by(EquitySnapshot.at)
+        ).all()
+
+
+def last_price(api, price, symbol="AAPL"):
+    api.quote(symbol, None, None, price)
+
+
+def test_the_worked_example_of_day_pnl(service, api):
+    created = api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"})
+    assert created.status_code == 201, created.text
+    days = [
+        (api.buy, "100", "50", "52", "199"),
+        (api.sell, "150", "53", "54", "49"),
+        (api.buy, "50", "55", "55", "-51"),
+    ]
+    for number, (trade, quantity, price, close, expected) in enumerate(days):
+        trade(quantity, price, charges="1")
+        last_price(api, close)
+        assert api.portfolio()["day_pnl"] == f"{expected}.00"
+        take_snapshots(service, TOMORROW + number * DAY)
+        assert api.portfolio()["day_pnl"] == "0.00"
+    assert api.portfolio()["total_pnl"] == "197.00"
+    assert [str(one.equity) for one in stored(api)] == [
+        f"{equity}.00000000" for equity in (100199, 100248, 100197)
+    ]
+    last = stored(api)[-1]
+    assert (last.realized_pnl, last.charges, last.unrealized_pnl) == (200, 3, 0)
+
+
+def test_a_deposit_is_neither_day_pnl_nor_return(service, api):
+    """100,000; at 101,000 deposit 50,000; close 154,000: day P&L 4,000, return 3.006623%."""
+    assert api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"}).status_code == 201
+    api.buy("1000", "50")
+    last_price(api, "51")
+    deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    with snapshots_at(service, utc_now()) as snapshots:
+        snapshots.take_flow_snapshots(EndlessLease())
+        snapshots.take_flow_snapshots(EndlessLease())
+    [flow] = stored(api, "flow")
+    assert (flow.equity, flow.flows, flow.charges) == (151_000, 50_000, 0)
+    last_price(api, "54")
+    shown = api.portfolio()
+    assert (shown["equity"], shown["day_pnl"], shown["total_pnl"]) == ("154000.00", "4000.00", "4000.00")
+    performance = api.get("/portfolio/Growth/performance").json()
+    assert (performance["time_weighted_return"], performance["days"]) == ("0.03006623", 0)
+    take_snapshots(service, TOMORROW)
+    [close] = stored(api)
+    assert (close.equity, close.flows, close.charges) == (154_000, 50_000, 0)
+    assert api.portfolio()["day_pnl"] == "0.00"
+
+
+def test_a_late_snapshot_leaves_out_cash_that_was_moved_later(service, api):
+    first = api.buy("10", "100", symbol="EURXYZ", charges="1")
+    at = datetime.fromisoformat(first["created_at"])
+    deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    with snapshots_at(service, at, INSTANT) as snapshots:
+        snapshots.take_interval_snapshots(EndlessLease())
+    [late] = stored(api, "interval")
+    assert (late.cash, late.flows, late.charges) == (998_999, 0, 1)
+
+
+def test_the_day_of_a_portfolio_ends_at_the_close_of_its_calendar(service, api):
+    created = api.post("/portfolios", {"name": "Growth", "calendar": "XNYS"})
+    assert created.status_code == 201, created.text
+    with service.engine.connect() as connection, connection.begin():
+        opened = datetime(2026, 11, 2, tzinfo=UTC)
+        connection.execute(
+            update(Portfolio).where(Portfolio.tenant_id == api.tenant_id).values(created_at=opened)
+        )
+    take_snapshots(service, datetime(2026, 11, 23, 3, tzinfo=UTC))
+    assert [one.at for one in stored(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 2**32))
+def test_random_days_equal_a_naive_computation(service, seed):
+    draw, api = Random(seed), service.api()
+    cash, last_close = Decimal(1_000_000), Decimal(1_000_000)
+    held: dict[str, Decimal] = {}
+    prices: dict[str, Decimal] = {}
+    for day in range(4):
+        for _ in range(draw.randint(0, 4)):
+            symbol = draw.choice(["AAPL", "MSFT"])
+            quantity, price = Decimal(draw.randint(1, 999)) / 10, Decimal(draw.randint(1, 99999)) / 1000
+            sign, charges = draw.choice([1, -1]), Decimal(draw.randint(0, 300)) / 100
+            (api.buy if sign > 0 else api.sell)(
+                str(quantity), str(price), symbol=symbol, charges=str(charges)
+            )
+            cash -= sign * quantity * price + charges
+            held[symbol] = held.get(symbol, Decimal(0)) + sign * quantity
+            prices[symbol] = Decimal(draw.randint(1, 99999)) / 1000
+            last_price(api, str(prices[symbol]), symbol)
+        if not held:
+            continue
+        values = [quantity * prices[symbol] for symbol, quantity in held.items()]
+        equity = cash + sum(values)
+        shown = api.portfolio()
+        assert Decimal(shown["equity"]) == equity
+        assert Decimal(shown["gross_exposure"]) == sum(map(abs, values))
+        assert Decimal(shown["net_exposure"]) == sum(values)
+        assert Decimal(shown["day_pnl"]) == equity - last_close
+        assert Decimal(shown["total_pnl"]) == equity - 1_000_000
+        take_snapshots(service, TOMORROW + day * DAY)
+        snapshot = stored(api)[-1]
+        assert (snapshot.cash, snapshot.equity) == (cash, equity)
+        earned = snapshot.realized_pnl + snapshot.unrealized_pnl - snapshot.charges
+        assert earned == equity - 1_000_000
+        last_close = equity
+
+
+def test_a_late_snapshot_is_valued_as_of_its_instant(service, api):
+    first = api.buy("10", "100", symbol="EURXYZ", charges="1")
+    at = datetime.fromisoformat(first["created_at"])
+    api.buy("10", "110", symbol="EURXYZ")
+    last_price(api, "120", "EURXYZ")
+    with snapshots_at(service, at, INSTANT) as snapshots:
+        snapshots.take_interval_snapshots(EndlessLease())
+    [late] = stored(api, "interval")
+    assert (late.at, late.cash, late.charges) == (at, 998_999, 1)
+    assert (late.market_value, late.unrealized_pnl) == (1000, 0)  # at the trade's price: no quote was there
+
+
+def test_missed_closes_are_made_up_for(service, api):
+    api.buy("10", "100")
+    last_price(api, "110")
+    take_snapshots(service, TOMORROW)
+    take_snapshots(service, TOMORROW + 3 * DAY + timedelta(hours=1))
+    assert [one.at for one in stored(api)] == [TOMORROW + day * DAY for day in range(4)]
+    take_snapshots(service, TOMORROW + 100 * DAY)
+    assert len(stored(api)) == 4 + MAX_MISSED_CLOSES
+
+
+def test_a_process_that_dies_in_the_middle_leaves_the_rest_to_the_next(service, monkeypatch):
+    apis = [service.api() for _ in range(3)]
+    for api in apis:
+        api.buy("10", "100")
+    take_snapshots(service, TOMORROW)
+    monkeypatch.setattr(snapshot_service, "MAX_PORTFOLIOS", 1)
+
+    class Killed(EndlessLease):
+        @override
+        def renew(self):
+            raise KeyboardInterrupt
+
+    with snapshots_at(service, TOMORROW + DAY) as snapshots, pytest.raises(KeyboardInterrupt):
+        snapshots.take_close_snapshots(Killed())
+    monkeypatch.undo()
+    for _ in range(2):
+        take_snapshots(service, TOMORROW + DAY)
+    assert [len(stored(api)) for api in apis] == [2, 2, 2]
+
+
+def test_a_portfolio_that_became_flat_has_one_more_snapshot(service, api):
+    api.buy("10", "100")
+    sold = api.sell("10", "110")
+    at = datetime.fromisoformat(sold["created_at"]) + timedelta(minutes=1)
+    take_snapshots(service, at)
+    take_snapshots(service, at + timedelta(minutes=5))
+    [flat] = stored(api, "interval")
+    assert (flat.equity, flat.market_value) == (1_000_100, 0)
+
+
+def test_other_currencies_are_converted_at_the_current_rate(service, api):
+    """An INR portfolio: 6 of 10 held, bought at 200 USD by 83.50, now 205 USD by 85."""
+    created = api.post("/portfolios", {"name": "Growth", "base_currency": "INR"})
+    assert created.status_code == 201, created.text
+    listed = api.put("/instruments/XYZ", {"tick_size": "0.01", "lot_size": "1", "currency": "USD"})
+    assert listed.status_code in {200, 201}, listed.text
+    for rate, trade, quantity, price in (("83.50", api.buy, "10", "200"), ("84", api.sell, "4", "210")):
+        last_price(api, rate, "USD/INR")
+        trade(quantity, price, symbol="XYZ")
+    last_price(api, "85", "USD/INR")
+    last_price(api, "205", "XYZ")
+    shown = api.portfolio()
+    assert (shown["realized_pnl"], shown["unrealized_pnl"]) == ("3760.00", "4350.00")
+    assert (shown["equity"], shown["total_pnl"]) == ("1008110.00", "8110.00")
+    take_snapshots(service, TOMORROW)
+    assert stored(api)[-1].equity == 1_008_110
+
+
+def test_without_a_quote_the_mark_is_the_price_of_the_last_trade(serve):
+    with serve(price_source="manual") as service:
+        api = service.api()
+        api.buy("10", "100")
+        api.buy("10", "110")
+        assert api.portfolio()["unrealized_pnl"] == "100.00"
+
+
+def test_as_of_an_earlier_time_nothing_is_valued(api):
+    api.buy("10", "100")
+    assert api.portfolio(as_of="1")["equity"] is None
+    assert api.portfolio(as_of="1")["day_pnl"] is None

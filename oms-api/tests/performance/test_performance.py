@@ -1,0 +1,148 @@
+"""The equity curve and the statistics of a portfolio over REST."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.clock import iso, utc_now
+from app.database import unit_of_work, write
+from app.performance.queries import build_snapshot_insert
+from app.performance.rules.values import Snapshot
+
+DAY = timedelta(days=1)
+ZERO = Decimal(0)
+
+
+def store(api, *equities, kind="close", step=DAY, name="Growth"):
+    """Store a snapshot of each equity (or equity, flows so far), the last one a step ago."""
+    with unit_of_work(api.service.engine) as connection:
+        portfolio_id = connection.exec_driver_sql(
+            f"SELECT id FROM portfolios WHERE tenant_id = {api.tenant_id} AND name = '{name}'"  # noqa: S608  # ours
+        ).scalar_one()
+        start = utc_now() - len(equities) * step
+        connection.exec_driver_sql(
+            f"UPDATE portfolios SET created_at = '{iso(start - step)}' WHERE id = {portfolio_id}"  # noqa: S608  # ours
+        )
+        rows = []
+        for number, drawn in enumerate(equities):
+            equity, flows = drawn if isinstance(drawn, tuple) else (drawn, 0)
+            amounts = (ZERO, ZERO, ZERO, Decimal(equity), ZERO, ZERO, ZERO, Decimal(flows))
+            at = start + number * step
+            rows.append(Snapshot(api.tenant_id, portfolio_id, at, kind, *amounts))
+        write(connection, build_snapshot_insert(rows))
+    return [row.at for row in rows]
+
+
+def performance(api, **params):
+    answer = api.get("/portfolio/Growth/performance", **params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def history(api, **params):
+    answer = api.get("/portfolio/Growth/history", **params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def growth(api):
+    """Provide a portfolio of 100,000 without positions."""
+    assert api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"}).status_code == 201
+    return api
+
+
+def test_returns_drawdown_and_ratios_of_closes(growth):
+    first, *_, worst, last = store(growth, "100000", "101000", "100495", "102504.9", "101479.851", "100000")
+    found = performance(growth, to=iso(last - DAY / 2))
+    assert (found["days"], found["start"]) == (5, iso(first - DAY))
+    assert found["time_weighted_return"] == "0.01479851"
+    since = performance(growth, from_=iso(first), to=iso(last - DAY / 2))
+    assert (since["days"], since["start"], since["end"]) == (4, iso(first), iso(worst))
+    # the worked example's ratios by √252; without a calendar a year has 365 days
+    scale = Decimal(365 / 252).sqrt()
+    assert round(Decimal(since["sharpe"]) / scale, 4) == Decimal("4.3235")
+    assert round(Decimal(since["sortino"]) / scale, 4) == Decimal("10.6489")
+    assert since["max_drawdown"]["share"] == "0.01000000"
+    assert (since["max_drawdown"]["trough_at"], since["max_drawdown"]["recovered_at"]) == (iso(worst), None)
+    assert (since["cagr"], since["turnover"], since["charges"]) == (None, "0.00000000", "0.00")
+
+
+def test_a_deposit_between_closes_is_no_return(growth):
+    [_, _, last] = store(growth, "100000", ("154000", "50000"), ("154000", "50000"))
+    found = performance(growth, to=iso(last))
+    assert found["time_weighted_return"] == "0.04000000"
+
+
+def test_round_trips_are_counted_net_of_charges(api):
+    api.buy("100", "50", charges="1")
+    api.sell("150", "53", charges="3")
+    api.buy("50", "55", charges="1")
+    found = performance(api)
+    assert (found["round_trips"], found["win_rate"]) == (2, "0.50000000")
+    assert (found["average_win"], found["average_loss"], found["expectancy"]) == (
+        "297.00",
+        "-102.00",
+        "97.50",
+    )
+    assert (found["profit_factor"], found["charges"]) == ("2.91176471", "5.00")
+    assert found["time_weighted_return"] == "0.00019500"
+    assert (found["value_at_risk_95"], found["max_drawdown"]) == (None, None)
+    assert Decimal(found["turnover"]) == round(Decimal(5000 + 7950 + 2750) / Decimal("1000097.5"), 8)
+
+
+def test_the_risk_of_open_positions_is_that_of_their_symbols(api):
+    api.buy("10", "100")
+    once = performance(api)
+    api.buy("10", "100")
+    twice = performance(api)
+    for name in ("value_at_risk_95", "expected_shortfall_95", "value_at_risk_99", "expected_shortfall_99"):
+        assert Decimal(twice[name]) == pytest.approx(2 * Decimal(once[name]), rel=Decimal("0.02"))
+    assert 0 < Decimal(once["value_at_risk_95"]) <= Decimal(once["value_at_risk_99"])
+    assert Decimal(once["value_at_risk_95"]) <= Decimal(once["expected_shortfall_95"])
+
+
+def test_the_curve_ends_now_and_begins_with_the_opening(growth):
+    first, second = store(growth, "101000", "99990")
+    found = history(growth, period="all")
+    assert (found["interval"], found["base_currency"]) == ("1d", "USD")
+    shown = [(point["at"], point["equity"], point["drawdown"]) for point in found["points"]]
+    assert shown[:3] == [
+        (iso(first - DAY), "100000.00", "0.00000000"),
+        (iso(first), "101000.00", "0.00000000"),
+        (iso(second), "99990.00", "0.01000000"),
+    ]
+    assert shown[3][1:] == ("100000.00", "0.00990099")
+
+
+def test_intervals_thin_the_curve(growth):
+    store(growth, *map(str, range(100_000, 100_120)), kind="interval", step=timedelta(seconds=5))
+    assert len(history(growth, period="1D", interval="5s")["points"]) >= 120
+    minutes = history(growth, period="1D")
+    assert minutes["interval"] == "1m"
+    assert 10 <= len(minutes["points"]) <= 13
+    assert len(history(growth, period="1D", interval="1d")["points"]) == 2
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("path", ["history", "performance"])
+def test_a_portfolio_that_is_not_there_is_not_found(service, growth, path):
+    assert growth.get(f"/portfolio/Nobody/{path}").status_code == 404
+    assert service.api().get(f"/portfolio/Growth/{path}").status_code == 404
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("history", "period", "2D"),
+        ("history", "interval", "2m"),
+        ("history", "from", "2026-01-01"),
+        ("performance", "from", "yesterday"),
+        ("performance", "period", "1D"),
+    ],
+)
+def test_a_bad_query_is_refused_by_name(growth, path, name, value):
+    answer = growth.get(f"/portfolio/Growth/{path}", **{name: value})
+    assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])

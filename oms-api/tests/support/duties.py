@@ -1,0 +1,44 @@
+"""Duties that a test runs itself, at a time of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from typing_extensions import override
+
+from app.database import connect_engine
+from app.duties.service import Lease
+from app.performance.service.snapshots import SETTLE, SnapshotService
+from tests.support.service import Service
+
+MINUTE = timedelta(minutes=1)
+
+
+class EndlessLease(Lease):
+    """A lease that never ends."""
+
+    def __init__(self) -> None:
+        """Need no database."""
+
+    @override
+    def renew(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -> Iterator[SnapshotService]:
+    """Yield the service of snapshots as it works shortly after an instant."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    read_quotes = service.app.state.market.quotes_at
+    try:
+        yield SnapshotService(engine, read_quotes, service.app.state.calendars, interval, lambda: at + SETTLE)
+    finally:
+        engine.dispose()
+
+
+def take_snapshots(service: Service, at: datetime) -> None:
+    """Take the snapshots that are due at an instant."""
+    with snapshots_at(service, at) as snapshots:
+        snapshots.take_interval_snapshots(EndlessLease())
+        snapshots.take_flow_snapshots(EndlessLease())
+        snapshots.take_close_snapshots(EndlessLease())

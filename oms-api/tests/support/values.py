@@ -1,0 +1,9 @@
+"""Helpers of assertions."""
+
+from typing import Any
+
+
+def known(value: Any) -> Any:
+    """Return a value that must not be None."""
+    assert value is not None
+    return value
