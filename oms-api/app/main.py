@@ -25,7 +25,7 @@ from app.instruments import routes as instrument_routes
 from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
 from app.market_data import routes as market_data_routes
-from app.orders.routes import order_entry
+from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
@@ -41,6 +41,7 @@ WORKER_START_SECONDS = 60
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
+    approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router),
     *(

@@ -34,6 +34,7 @@ from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
+from app.orders.service.approval_verification import verify_approvals
 from app.orders.service.verification import verify_orders
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
@@ -65,6 +66,7 @@ class RecordCheck(StrEnum):
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the ledger": verify,
     "the orders": verify_orders,
+    "the approvals": verify_approvals,
     "the risk controls": verify_risk,
     "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
@@ -103,6 +105,7 @@ _MEANING: dict[StrEnum, str] = {
     RiskCheck.LIMIT: "limits match their events and the audit log",
     RiskCheck.LATCH: "latches match their events and the audit log",
     OrderCheck.EVENT: "each state change of an order has one event with the same content",
+    OrderCheck.APPROVAL: "requests and decisions match their orders, their events and the audit log",
 }
 
 

@@ -165,7 +165,8 @@ def test_every_body_has_a_schema_and_an_example_that_fits(document):
 
 def test_the_examples_are_taken_as_they_are(document, api):
     for (method, path), operation in operations(document).items():
-        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING):
+        needs_person = operation.get("x-operation") in {"decide_approval", "request_override"}
+        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_person:
             example = operation["requestBody"]["content"]["application/json"]["example"]
             answer = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
             assert answer.status_code in {200, 201}, answer.text
@@ -235,6 +236,7 @@ def test_operations_have_names_and_words_of_their_own(document):
 
 
 VERBS = {
+    "Approve",
     "Cancel",
     "Check",
     "Claim",
@@ -251,10 +253,12 @@ VERBS = {
     "Publish",
     "Refresh",
     "Record",
+    "Reject",
     "Release",
     "Rename",
     "Replace",
     "Report",
+    "Request",
     "Reverse",
     "Revoke",
     "Rotate",

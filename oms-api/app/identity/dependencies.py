@@ -30,6 +30,7 @@ _WRITES = frozenset(
     {
         *(Operation.REPORT_TRADE, Operation.REVERSE_TRADE),
         *(Operation.PLACE_ORDER, Operation.CHANGE_ORDER, Operation.CANCEL_ORDER, Operation.CLOSE_POSITION),
+        *(Operation.DECIDE_APPROVAL, Operation.REQUEST_OVERRIDE),
     }
 )
 

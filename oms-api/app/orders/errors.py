@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.errors import Conflict, FieldError, Invalid, NotFound, NotPlaced, OmsError
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotPlaced, OmsError
 
 
 class NoSuchOrder(NotFound):
@@ -113,3 +113,58 @@ class PreviousQuoteUnmatched(NotPlaced):
 
     def __init__(self) -> None:
         super().__init__("The symbol's previous quote is being matched. Send this one again in a moment.")
+
+
+class NotAwaitingApproval(Conflict):
+    """Raise when the order does not wait for approval, or somebody else decided first."""
+
+    kind, title = "not-awaiting-approval", "The order does not wait for approval"
+
+    def __init__(self, order_id: str, status: str, decision: Mapping[str, object] | None = None) -> None:
+        if decision is None:
+            super().__init__(f"Order {order_id} is {status}; it does not wait for approval.")
+            return
+        super().__init__(
+            f"Order {order_id} was already {decision['decision']} by {decision['decided_by']} "
+            f"at {decision['decided_at']}; it is {status}."
+        )
+        self.extensions = dict(decision)
+
+
+class PriceMoved(Conflict):
+    """Raise when the reference price is too far from the one that the approver saw."""
+
+    kind, title = "price-moved", "The price has moved"
+
+    def __init__(self, order_id: str, price_seen: str | None, price: str, max_move_percent: str) -> None:
+        super().__init__(
+            f"The price was {price_seen or 'unknown'} and is {price}, moved by over {max_move_percent}%. "
+            f'Approve order {order_id} again with "price_seen": "{price}" if you agree to it.'
+        )
+        self.extensions = {
+            "price_seen": price_seen, "price": price, "max_move_percent": max_move_percent
+        }  # fmt: skip
+
+
+class OwnOrder(Forbidden):
+    """Raise when people decide on their own order, in whatever way it was placed."""
+
+    kind, title = "own-order", "Nobody decides on their own order"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"You placed order {order_id} yourself: another person must decide on it.")
+
+
+class NotAnApprover(Forbidden):
+    """Raise when the caller is not among the approvers of the order."""
+
+    kind, title = "not-an-approver", "Not an approver of this order"
+
+    def __init__(self, order_id: str, approvers: str) -> None:
+        super().__init__(f"Order {order_id} may be decided on by: {approvers}.")
+
+
+class NotOverridable(Conflict):
+    """Raise when the order cannot be placed again beyond a limit."""
+
+    kind, title = "not-overridable", "The denial cannot be overridden"

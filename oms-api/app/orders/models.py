@@ -30,6 +30,7 @@ def _one_of(column: str, values: Iterable[str]) -> str:
 
 _FINAL = [status for status in Status if status in FINAL]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
+_IS_OVERRIDE = text("override_of IS NOT NULL")
 _HAS_PARENT, _HAS_GROUP = text("parent_id IS NOT NULL"), text("group_id IS NOT NULL")
 _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILLED]
 IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not filled
@@ -50,6 +51,7 @@ _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor 
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
 )
+IS_WAITING = text("status = 'AWAITING_APPROVAL'")
 IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
 
 
@@ -72,6 +74,12 @@ class OrderRecord(Base):
             *("tenant_id", "portfolio_id"),
             postgresql_where=IS_OPEN,
             sqlite_where=IS_OPEN,
+        ),
+        Index(
+            "ix_orders_awaiting_approval",
+            *("tenant_id", "id"),
+            postgresql_where=IS_WAITING,
+            sqlite_where=IS_WAITING,
         ),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
@@ -157,6 +165,40 @@ class OrderEvent(Base):
     execution_id: Mapped[str | None] = mapped_column(String(100))
     request_key: Mapped[str | None] = mapped_column(String(210))
     following: Mapped[str | None] = mapped_column(Text)
+
+
+class ApprovalRequestRecord(Base):
+    """Why an order waits for approval, append-only; see `rules.approvals.ApprovalRequest`.
+
+    The order's status says whether it still waits, its history who decided.
+    """
+
+    __tablename__ = "approval_requests"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
+        Index(
+            "ix_approval_requests_overrides",
+            *("tenant_id", "override_of"),
+            postgresql_where=_IS_OVERRIDE,
+            sqlite_where=_IS_OVERRIDE,
+        ),
+        CheckConstraint("(override_of IS NULL) = (waived IS NULL)", name="an_override_waives_a_limit"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    order_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger)
+    rule: Mapped[str] = mapped_column(String(20))
+    requested_by: Mapped[str] = mapped_column(String(300))
+    requested_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    price_seen: Mapped[Decimal | None] = mapped_column(Amount)
+    max_move_percent: Mapped[Decimal] = mapped_column(Amount)
+    approvers: Mapped[str] = mapped_column(Text)
+    estimate: Mapped[str] = mapped_column(Text)
+    override_of: Mapped[str | None] = mapped_column(String(32))
+    waived: Mapped[str | None] = mapped_column(String(40))
+    reason: Mapped[str | None] = mapped_column(Text)
 
 
 class Execution(Base):

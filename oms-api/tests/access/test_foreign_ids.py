@@ -36,6 +36,9 @@ BODIES = {
     "POST /tenants/{slug}/workspaces:release": {"team_id": "T0NOBODY"},
     "PATCH /orders/{order_id}": {"quantity": "1"},
     "POST /orders/{order_id}/cancel": {},
+    "POST /orders/{order_id}/approve": {},
+    "POST /orders/{order_id}/reject": {"reason": "Not mine"},
+    "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
 }

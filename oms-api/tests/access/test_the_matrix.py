@@ -37,6 +37,7 @@ EXPECTED = {
     "GET /kill-switch": EVERYBODY,
     "GET /latches": EVERYBODY,
     "GET /orders": EVERYBODY,
+    "GET /approvals": EVERYBODY,
     "GET /orders/{order_id}": EVERYBODY,
     "GET /instruments": EVERYBODY,
     "GET /instruments/{symbol}": EVERYBODY,
@@ -56,6 +57,9 @@ EXPECTED = {
     "POST /orders:group": TRADERS,
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
+    "POST /orders/{order_id}/approve": "trader approver risk admin",  # the policy names who of them
+    "POST /orders/{order_id}/reject": "trader approver risk admin",
+    "POST /orders/{order_id}/override": TRADERS,
     "POST /orders:cancel-all": "trader approver risk admin",
     "POST /positions:close": TRADERS,
     "PUT /positions/{portfolio}/{symbol}/exits": TRADERS,

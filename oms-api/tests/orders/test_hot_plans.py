@@ -17,8 +17,8 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
-from app.orders.queries.book import find_overdue_tenants, symbols_with_orders
-from app.orders.queries.due_orders import find_symbols_with_held_orders
+from app.orders.queries.book import symbols_with_orders
+from app.orders.queries.due_orders import find_overdue_tenants, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Status, Target

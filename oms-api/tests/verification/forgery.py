@@ -79,6 +79,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
 _LIKELY = {
     **dict.fromkeys(("orders", "order_events", "executions"), ("the orders",)),
     **dict.fromkeys(("kill_switches", "kill_switch_changes", "limits", "latches"), ("the risk controls",)),
+    "approval_requests": ("the approvals",),
     **dict.fromkeys(("users", "api_keys", "sessions", "logins", "tenants"), ("the identities",)),
     **dict.fromkeys(("slack_workspaces", "portfolio_grants"), ("the identities",)),
     "instruments": ("the instruments",),

@@ -49,6 +49,9 @@ _KINDS = {
             for kind in (
                 *(
                     "order.initialized",
+                    "approval.requested",
+                    "approval.granted",
+                    "approval.rejected",
                     "cash.deposit",
                     "cash.transfer_in",
                     "kill_switch.halted",
@@ -73,7 +76,10 @@ _KINDS = {
         "status = 'FILLED'",
         *(
             f"status = '{status}'"
-            for status in ("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED")
+            for status in (
+                *("CANCELED", "REPLACED", "HELD", "DENIED", "PARTIALLY_FILLED"),
+                "AWAITING_APPROVAL",
+            )
         ),
         "type = 'TRAILING_STOP'",
         "replaces IS NOT NULL",

@@ -20,6 +20,7 @@ def fill_tables(service: Service) -> None:
     _record_trades(api)
     _place_orders(api)
     _set_limits(api)
+    _request_overrides(api)
     _set_kill_switches(api)
 
 
@@ -127,6 +128,19 @@ def _set_limits(api: ApiClient) -> None:
     person = {"X-On-Behalf-Of": "slack:T3:U3"}
     _ok(api.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
     _ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
+
+
+def _request_overrides(api: ApiClient) -> None:
+    """Let one order wait for approval, one be approved and one be rejected."""
+    _ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
+    trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
+    api.quote("AAPL", "97", "98", "98")
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET"}
+    for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
+        denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
+        waiting = _ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+        if decision is not None:
+            _ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
 
 
 def _set_kill_switches(api: ApiClient) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from app.clock import iso
 from app.database import build_insert_missing, write
-from app.identity.models import PortfolioGrant, Tenant, User
+from app.identity.models import ApiKey, PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
 
@@ -32,6 +32,24 @@ def find_person(connection: Connection, tenant_id: int, person: str) -> Person |
 def find_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
     """Return the name keys of the portfolios that a restricted user may see."""
     return frozenset(connection.execute(_GRANTS, {"tenant_id": tenant_id, "user_id": user_id}).scalars())
+
+
+def list_person_names(connection: Connection, tenant_id: int, person: str) -> frozenset[str]:
+    """Return the names of the person whose Slack name or e-mail address is `person`: that one and the other.
+
+    A person acts under the Slack name through a key, and under the address after logging in.
+    """
+    statement = select(User.person, User.email).where(
+        User.tenant_id == tenant_id, (User.person == person) | (User.email == person)
+    )
+    names = {name for row in connection.execute(statement) for name in row if name is not None}
+    return frozenset(names | {person})
+
+
+def find_key_creator(connection: Connection, tenant_id: int, name: str) -> str | None:
+    """Return the person who created the API key of that name, None if no person did."""
+    statement = select(ApiKey.created_by).where(ApiKey.tenant_id == tenant_id, ApiKey.name == name)
+    return connection.execute(statement).scalar_one_or_none()
 
 
 def get_new_user_policy(connection: Connection, tenant_id: int) -> NewUserPolicy:

@@ -31,6 +31,7 @@ class Role(StrEnum):
 
 
 _READ, _TRADE, _RISK, _ADMIN = Scope.READ, Scope.TRADE, Scope.RISK, Scope.ADMIN
+_APPROVE = Scope.APPROVE
 
 SCOPES_OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.VIEWER: frozenset({Scope.READ}),
@@ -67,6 +68,8 @@ class Operation(StrEnum):
     CHANGE_ORDER = "change_order"
     CANCEL_ORDER = "cancel_order"
     CLOSE_POSITION = "close_position"
+    DECIDE_APPROVAL = "decide_approval"
+    REQUEST_OVERRIDE = "request_override"
     SET_LIMIT = "set_limit"
     TURN_SWITCH = "turn_switch"
     READ_LATCHES = "read_latches"
@@ -128,6 +131,9 @@ TABLE: dict[Operation, Rule] = {
     Operation.CHANGE_ORDER: _rule(_TRADE),                  # trader, approver, admin
     Operation.CANCEL_ORDER: _rule(_TRADE, _RISK),           # trader, approver, risk, admin
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
+    # The portfolio's policy names the approvers among those who may decide at all.
+    Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, people=True),  # trader, approver, risk, admin
+    Operation.REQUEST_OVERRIDE: _rule(_TRADE, people=True),  # trader, approver, admin
     Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
     Operation.READ_LATCHES: _rule(_READ, narrowed=False),  # everybody: the latches cover all portfolios

@@ -14,7 +14,7 @@ from app.ledger.rules.currencies import CURRENCIES
 from app.ledger.rules.settings import NO_SCHEDULE, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.money import fixed
-from app.wire.fields import Amount, OpeningCash, PositiveAmount, capitals, lower_case
+from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, capitals, lower_case
 
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
@@ -90,8 +90,8 @@ class ApprovalIn(BaseModel):
         description="Users, by e-mail address or Slack identity, and roles such as `role:risk`",
         examples=[["role:risk", "slack:T0123:U0123"]],
     )
-    expires_minutes: int = Field(
-        30, ge=1, le=10_080, strict=True, description="After this time the order expires", examples=[30]
+    expires_minutes: WholeNumber = Field(
+        30, ge=1, le=10_080, description="After this time the order expires", examples=[30]
     )
     max_move_percent: Annotated[Amount, AfterValidator(_percentage)] = Field(
         Decimal(1),

@@ -138,7 +138,7 @@ def find_overdue_portfolios(
     """
     statement = (
         select(ORDERS.c.portfolio_id, func.count())
-        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, _ended(now))
+        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN, has_ended(now))
         .group_by(ORDERS.c.portfolio_id)
         .order_by(ORDERS.c.portfolio_id)
     )
@@ -151,13 +151,8 @@ def find_overdue_portfolios(
     return found
 
 
-def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
-    """Return the tenants with open orders which expire at `now` or before, of those `connection` can read."""
-    statement = select(ORDERS.c.tenant_id).where(IS_OPEN, _ended(now)).distinct()
-    return [row[0] for row in connection.execute(statement)]
-
-
-def _ended(now: str) -> ColumnElement[bool]:
+def has_ended(now: str) -> ColumnElement[bool]:
+    """Return the condition that an order expires at `now` or before."""
     return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
 
 

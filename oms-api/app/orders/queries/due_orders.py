@@ -1,11 +1,12 @@
-"""Find held orders that are due for release."""
+"""Find orders that are due: held ones for release, others because they expire."""
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Numeric, cast, select
+from sqlalchemy import Connection, Numeric, cast, select, union
 
 from app.orders.models import IS_OPEN
-from app.orders.queries.book import ORDERS, OrderKey
+from app.orders.queries.approvals import select_tenants_with_expired_requests
+from app.orders.queries.book import ORDERS, OrderKey, has_ended
 from app.orders.rules.trading_sessions import OPENING
 from app.orders.rules.values import Role, Status, TimeInForce
 
@@ -25,6 +26,16 @@ def find_symbols_with_held_orders(connection: Connection) -> set[OrderKey]:
     has_filled = cast(ORDERS.c.filled_quantity, Numeric) > 0
     statement = select(held.c.tenant_id, held.c.symbol).join(ORDERS, entry).where(has_filled).distinct()
     return {(row[0], row[1]) for row in connection.execute(statement)}
+
+
+def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
+    """Return the tenants with orders that expire at `now` or before, or that nobody approved until then.
+
+    They are of those that `connection` can read.
+    """
+    expired = select(ORDERS.c.tenant_id).where(IS_OPEN, has_ended(now))
+    both = union(expired, select_tenants_with_expired_requests(now))
+    return list(connection.execute(both).scalars())
 
 
 def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> list[OrderKey]:

@@ -97,7 +97,7 @@ async def place_group(
     tickets = [one.ticket() for one in body.orders]
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
-    return _orders(_accepted(done), 201)
+    return _orders(accepted(done), 201)
 
 
 @router.post(
@@ -154,7 +154,7 @@ async def cancel_order(
         body = _parse_body(CancelIn, request.state.edge)
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel(asking, order_id, body.reason)
-    return _order(done, 200)
+    return build_order_response(done, 200)
 
 
 @router.patch(
@@ -179,7 +179,7 @@ async def replace_order(
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await service.replace(asking, order_id, changes)), 200)
+    return build_order_response(accepted(await service.replace(asking, order_id, changes)), 200)
 
 
 @router.post(
@@ -197,7 +197,7 @@ async def close_position(
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     asking = Asking(caller, request.state.edge.request_id, key)
-    return _order(_accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
+    return build_order_response(accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
 
 
 @router.put(
@@ -221,7 +221,7 @@ async def set_exits(
     """
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.set_exits(asking, portfolio.strip(), symbol, body.product or "", *body.legs())
-    return _orders(_accepted(done), 200)
+    return _orders(accepted(done), 200)
 
 
 def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
@@ -237,7 +237,7 @@ def _parse_order(service: OrderService, caller: Caller, request: FastRequest, ke
 
 def _build_order(outcome: Outcome) -> FastResponse:
     assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
-    done = _accepted(outcome)
+    done = accepted(outcome)
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
 
 
@@ -245,7 +245,7 @@ def _parse_body(model: type[Body], request: FastRequest) -> Body:
     return parse_model(model, request.headers.get(b"content-type", b""), request.body)
 
 
-def _accepted(done: Done) -> Done:
+def accepted(done: Done) -> Done:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:
@@ -254,7 +254,8 @@ def _accepted(done: Done) -> Done:
     return done
 
 
-def _order(done: Done, status: int) -> Response:
+def build_order_response(done: Done, status: int) -> Response:
+    """Return the response with the first order of the result."""
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from app.costs.rules.booking import has_components
 from app.ledger.rules.verification import Finding
+from app.orders.rules.approvals import forgets_fills, is_rejection
 from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
@@ -84,6 +85,8 @@ def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow
     except (ValueError, TypeError, LookupError):
         facts = {}
     at = [move.at for move in moves if move.to_status == Status.DENIED]
+    if isinstance(facts, dict) and is_rejection(facts.get("denial")):
+        at = []  # an approver's no is no denial of risk
     if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
@@ -126,7 +129,7 @@ def list_parent_ids(events: Sequence[OrderEventRow]) -> set[str | None]:
 def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
-    is_forgotten = order.denial is not None and order.replaces is not None
+    is_forgotten = forgets_fills(order, [move.to_status for move in moves])
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
     for move in moves:
         if move.execution_id is not None and filled is not None:

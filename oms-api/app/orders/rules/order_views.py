@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order
 from app.risk.rules.evaluation import Headroom
 from app.risk.rules.values import Denial
@@ -28,6 +29,20 @@ class OrderView(NamedTuple):
     order: Order
     portfolio_name: str
     legs: tuple[Order, ...] = ()
+
+
+class ApprovalView(NamedTuple):
+    """An order that waits for approval.
+
+    It has its request, the reference price and the estimate of now (JSON text), and the denial that an
+    approval would lead to.
+    """
+
+    view: OrderView
+    request: ApprovalRequest
+    price: Decimal | None
+    estimate: str
+    denial: Denial | None
 
 
 class OrderPreview(NamedTuple):

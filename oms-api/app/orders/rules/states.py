@@ -68,10 +68,13 @@ def checked_move(order_id: str, start: Status, end: Status) -> Status:
 def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Status:
     """Return the status of an order after a fill. `filled` is its filled quantity, `status` the one before.
 
-    A completing fill ends the order. A pending request stays pending. A late fill changes a final order only
-    if it completes it.
+    A completing fill ends the order. A pending request, or one for approval, stays pending. A late fill
+    changes a final order only if it completes it.
     """
-    if status in {Status.REPLACED, Status.REJECTED, Status.FILLED, Status.DENIED}:
+    if status in {
+        *(Status.REPLACED, Status.REJECTED, Status.FILLED, Status.DENIED),
+        Status.AWAITING_APPROVAL,  # a late fill of the order that it replaced
+    }:
         return status
     if filled >= quantity:
         return Status.FILLED

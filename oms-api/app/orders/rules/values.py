@@ -12,6 +12,7 @@ from app.brokers.rules.values import OrderType, TimeInForce
 from app.money import ZERO
 
 __all__ = [
+    "COUNTED",
     "FINAL",
     "OPEN",
     "WORKING",
@@ -214,3 +215,5 @@ WORKING = frozenset(
         Status.PENDING_REPLACE,
     }
 )
+# Statuses that count toward exposure and buying power.
+COUNTED = WORKING | {Status.AWAITING_APPROVAL}

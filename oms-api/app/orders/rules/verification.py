@@ -22,6 +22,7 @@ class OrderCheck(StrEnum):
     FILLS = "order fills"
     TRADE = "execution"
     EVENT = "order event"
+    APPROVAL = "approval"
 
 
 # Notes of executions that a broker reported beyond the order's quantity, or after it was rejected.
@@ -122,8 +123,12 @@ def _message_of(denial: str) -> str | None:
 
 
 def check_quantity(order: Order) -> list[Finding]:
-    """Return a finding if an open order has nothing left to fill."""
-    if order.status not in OPEN or order.filled_quantity < order.quantity:
+    """Return a finding if an open order has nothing left to fill.
+
+    Late fills of its predecessor may complete one that awaits approval.
+    """
+    is_working = order.status in OPEN and order.status is not Status.AWAITING_APPROVAL
+    if not is_working or order.filled_quantity < order.quantity:
         return []
     expected = f"less than {fixed(order.quantity)} while {order.status}"
     return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
@@ -137,7 +142,7 @@ def filled_by(execution: ExecutionRow) -> Filled:
 def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
     """Return the carried amounts that do not match the predecessor's fills; zero without a predecessor."""
     due = (ZERO, ZERO)
-    if predecessor is not None and order.denial is None:
+    if predecessor is not None:
         due = (predecessor.filled_quantity, predecessor.filled_value)
     pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
     return [

@@ -24,10 +24,12 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
+from app.risk.queries.losses import BaselineReader, read_opening_baselines
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -68,6 +70,7 @@ class BatchServices:
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
+    read_loss_baselines: BaselineReader = read_opening_baselines
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
@@ -93,6 +96,7 @@ class BatchContext:
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.request_id: str | None = None  # of the current command, None for a quote
+        self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).

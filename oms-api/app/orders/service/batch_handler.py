@@ -16,15 +16,20 @@ from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.service.approval_decisions import decide, expire_requests, request_override
+from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    ApprovalCommand,
     BrokerReport,
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
+    DecideApproval,
     Done,
     ExpireOrders,
     InternalCommand,
@@ -38,11 +43,14 @@ from app.orders.service.commands import (
     QuoteStored,
     ReleaseOrders,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
     SetExits,
 )
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import CommitCheck, build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
@@ -57,6 +65,7 @@ from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades
 from app.orders.service.trade_guard import get_working_quantity
 
 NOTHING = Done(())
+_EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
 
 
 class OrderBatchHandler:
@@ -160,7 +169,7 @@ def _held_back(
 def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
     """Return the outcome of one command. An expired order expires first, whatever the command is."""
     context.begin(identity, None if isinstance(command, InternalCommand) else command.origin.request_id)
-    if isinstance(command, (CancelOrder, ReplaceOrder)) and _is_planned(plan, command):
+    if isinstance(command, _EXPIRING) and _is_planned(plan, command):
         expire_one(context, command.origin, command.order_id)
     return _attempt(context, plan, command)
 
@@ -186,7 +195,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
         return refusal
 
 
-def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder) -> bool:
+def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval) -> bool:
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
@@ -202,6 +211,8 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case ReplaceOrder():
             plan.require(command)
             return replace(context, command)
+        case DecideApproval() | RequestOverride() | ReviewApprovals():
+            return _approval(context, plan, command)
         case CancelAll():
             return cancel_all(context, command, _portfolios(context, plan, command))
         case ClosePosition():
@@ -220,7 +231,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
 def _apply(
     context: BatchContext,
     plan: Plan,
-    command: QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted,
+    command: QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses,
 ) -> Outcome:
     """Apply a command that no request caused."""
     match command:
@@ -230,8 +241,11 @@ def _apply(
             context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+            expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
+        case CheckLosses():
+            check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
         case CancelHalted():
             for portfolio in plan.portfolios(command.tenant_id):
                 cancel_halted(context, list_halted(context, portfolio), command.at)
@@ -248,6 +262,15 @@ def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> 
     found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
     process_quote(context, command, found)
     return NOTHING
+
+
+def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Outcome:
+    if isinstance(command, ReviewApprovals):
+        return review(context, command)
+    plan.require(command)
+    if isinstance(command, DecideApproval):
+        return decide(context, command)
+    return request_override(context, command)
 
 
 def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[PortfolioKey]:

@@ -8,7 +8,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
-from app.orders.rules.order_views import Changes, OrderPreview, OrderView
+from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview, OrderView
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 
 
@@ -54,6 +54,37 @@ class ReplaceOrder(NamedTuple):
     origin: Origin
     order_id: str
     changes: Changes
+
+
+class DecideApproval(NamedTuple):
+    """Approve or reject an order that waits for approval.
+
+    `role` is the caller's. `price_seen` is the reference price that the approver saw last.
+    """
+
+    origin: Origin
+    order_id: str
+    is_granted: bool
+    reason: str | None
+    price_seen: Decimal | None
+    role: str | None
+
+
+class RequestOverride(NamedTuple):
+    """Place a denied order again, to wait for a second person who lets it exceed the limit."""
+
+    origin: Origin
+    order_id: str
+    reason: str
+    expires_minutes: int
+
+
+class ReviewApprovals(NamedTuple):
+    """List the orders that wait and on which the caller may decide, oldest first."""
+
+    origin: Origin
+    role: str | None
+    limit: int
 
 
 class CancelAll(NamedTuple):
@@ -151,6 +182,13 @@ class CancelHalted(NamedTuple):
     at: str
 
 
+class CheckLosses(NamedTuple):
+    """Compare the losses of a tenant's portfolios with their limits."""
+
+    tenant_id: int
+    at: str
+
+
 class BrokerReport(NamedTuple):
     """An event that a broker reports of an order after it was sent."""
 
@@ -160,11 +198,21 @@ class BrokerReport(NamedTuple):
     at: str
 
 
+ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals
 OrderRequest = (
-    PlaceOrder | PlaceGroup | PreviewOrder | CancelOrder | ReplaceOrder | CancelAll | ClosePosition | SetExits
+    PlaceOrder
+    | PlaceGroup
+    | PreviewOrder
+    | CancelOrder
+    | ReplaceOrder
+    | CancelAll
+    | ClosePosition
+    | SetExits
+    | ApprovalCommand
 )
-# Commands without a request.
-InternalCommand = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | BrokerReport
+InternalCommand = (  # commands without a request
+    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | CancelHalted | CheckLosses | BrokerReport
+)
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -183,7 +231,13 @@ class QuoteStored(NamedTuple):
     """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
 
 
-Outcome = Recorded | Done | OrderPreview | QuoteStored
+class Reviewed(NamedTuple):
+    """The orders that wait and on which the caller may decide."""
+
+    approvals: tuple[ApprovalView, ...]
+
+
+Outcome = Recorded | Done | OrderPreview | Reviewed | QuoteStored
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
@@ -191,17 +245,17 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
-        case CancelOrder() | ReplaceOrder():
+        case CancelOrder() | ReplaceOrder() | DecideApproval() | RequestOverride():
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
             return (command.origin.tenant_id, command.portfolio_key or "")
+        case ReviewApprovals():
+            return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")
-        case QuoteMatched():
-            return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | ReleaseOrders() | CancelHalted():
+        case ExpireOrders() | ReleaseOrders() | CancelHalted() | CheckLosses() | QuoteMatched():
             return (command.tenant_id, "")
         case _:
             return get_ledger_lock_group(command)

@@ -6,7 +6,7 @@ from app.costs.rules.values import Schedule
 from app.ledger.rules.accounting import Position, average_cost
 from app.market_data.rules.values import Quote, mark
 from app.orders.rules.contingency import closes_only, exclusive_id
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
@@ -90,7 +90,7 @@ def working_of(
     mark_price: Decimal | None = None,
     market: ChargedMarket | None = None,
 ) -> list[WorkingOrder]:
-    """Return the working orders of a position as input for the risk rules.
+    """Return the working orders of a position, and those that await approval, for the risk rules.
 
     Buys have an estimate of their charges in `market`, at the price that they are valued at.
     """
@@ -107,10 +107,11 @@ def working_of(
                 group_id=order.group_id,
                 exclusive_id=exclusive_id(order),
                 is_exit=closes_only(order, held.quantity),
+                is_at_market=order.status in WORKING,
             ),
         )
         for order in orders
-        if order.status in WORKING
+        if order.status in COUNTED
     ]
     if market is None:
         return [one for _, one in working]

@@ -8,6 +8,7 @@ from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
+from app.orders.service.approvals import await_approval, find_required_request, load_request
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
@@ -86,7 +87,21 @@ def release(context: BatchContext, order: Order, at: str, **fields: Any) -> Orde
         return context.order_store.note(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
         return deny(context, order, denial, at, **fields)
+    request = None if _was_approved(context, order) else find_required_request(context, released, at)
+    if request is not None:
+        return await_approval(context, context.order_store.replace(order, **fields), request)
     return _released(context, order, at, **fields)
+
+
+def _was_approved(context: BatchContext, order: Order) -> bool:
+    """Return whether the order waited for an approval before, or the first order of its group did.
+
+    A replacement was not seen by who approved the group.
+    """
+    if context.portfolio(order).approval is None:
+        return False
+    parent = context.order_store.parent_of(order) if order.replaces is None else None
+    return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
 
 
 def _released(context: BatchContext, order: Order, at: str, **fields: Any) -> Order:

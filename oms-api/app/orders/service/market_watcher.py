@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.service import Calendars
-from app.clock import Now, iso
+from app.clock import EPOCH, Now, iso
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
@@ -21,9 +21,14 @@ from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
+from app.orders.queries.due_orders import (
+    find_overdue_tenants,
+    find_symbols_waiting_for_session,
+    find_symbols_with_held_orders,
+)
 from app.orders.service.commands import (
     CancelHalted,
+    CheckLosses,
     Command,
     ExpireOrders,
     Outcome,
@@ -31,11 +36,13 @@ from app.orders.service.commands import (
     ReleaseOrders,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
+from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
 MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
+LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
@@ -47,7 +54,8 @@ class _Look(NamedTuple):
     """What the database says at a look.
 
     It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with orders that
-    are overdue or may be halted. `unmatched` are symbols whose quote still has to be matched.
+    are overdue or may be halted, or with limits of losses. `unmatched` are symbols whose quote still has to
+    be matched.
     """
 
     quotes: dict[Key, Quote]
@@ -55,6 +63,7 @@ class _Look(NamedTuple):
     opened: dict[int, list[str]]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
+    limited: list[int]
     unmatched: list[Key]
 
 
@@ -78,6 +87,7 @@ class MarketWatcher:
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
 
     async def run(self) -> None:
@@ -94,19 +104,21 @@ class MarketWatcher:
     async def check(self) -> None:
         """Send the quotes and expiries that are due to the writer, and wait for their outcomes."""
         at = self._now()
+        checks_losses = at >= self._next_loss_check
 
         def read(connection: Connection) -> _Look:
             set_all_tenants_scope(connection)
             keys = queries.symbols_with_orders(connection)
-            overdue = queries.find_overdue_tenants(connection, iso(at))
+            overdue = find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
             halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
+            limited = find_tenants_with_loss_limits(connection) if checks_losses else []
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _Look(alive, kept_back, opened, overdue, halts, unmatched)
+            return _Look(alive, kept_back, opened, overdue, halts, limited, unmatched)
 
         look = await self._readers.run(read)
         self._market.follow(at)
@@ -116,6 +128,7 @@ class MarketWatcher:
             CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
         ]
         commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
+        commands += [CheckLosses(tenant_id, now) for tenant_id in look.limited]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
         for key in look.unmatched:
@@ -125,12 +138,14 @@ class MarketWatcher:
             [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
         )
         self._halts = look.halts
+        if checks_losses:
+            self._next_loss_check = at + LOSS_INTERVAL
 
     async def _expire(self, overdue: list[int], at: datetime) -> None:
         """Expire the orders that are due, a limited number at a time, so that other commands come between."""
 
         def read(connection: Connection) -> list[int]:
-            return queries.find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
+            return find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
 
         for _ in range(MAX_EXPIRY_ROUNDS):
             if not overdue:

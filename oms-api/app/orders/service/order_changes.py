@@ -10,11 +10,13 @@ from app.ledger.rules.accounting import Side
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.rules.approvals import is_worse
 from app.orders.rules.contingency import EXITS, SHARING
 from app.orders.rules.order_factory import get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
+from app.orders.service.approval_decisions import expire_request
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, close_order, deny
@@ -23,10 +25,11 @@ from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
     add,
     build_result,
-    find_quantity_denial,
     find_repeated_request,
     send,
+    submit,
 )
+from app.orders.service.order_quantities import find_quantity_denial
 from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import set_session_end
@@ -114,7 +117,9 @@ def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
 
 
 def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
-    """Return the order, expired if it is due at `at`."""
+    """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
+    if order.status is Status.AWAITING_APPROVAL:
+        order = expire_request(context, order, at)
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:
         return order
     if order.time_in_force is TimeInForce.CLS:
@@ -157,8 +162,8 @@ def _matches(order: Order, command: CancelAll) -> bool:
 
 
 def _supersede(context: BatchContext, order: Order, successor: Order, at: str, actor: str) -> None:
-    is_held = order.status in {Status.HELD, Status.AWAITING_APPROVAL}
-    if not is_held:
+    previous, is_held = order, order.status is Status.HELD
+    if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
     context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     if order.role in {Role.ENTRY, Role.CLOSING}:
@@ -175,6 +180,8 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: str, a
         )
         after_fill(context, full, ZERO, at)
         match_released_orders(context, at)
+    elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
+        submit(context, successor)
     else:
         send(context, successor)
 

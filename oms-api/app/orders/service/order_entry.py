@@ -1,13 +1,11 @@
 """Place new orders: check them, store them whatever the result, and send them."""
 
-from decimal import Decimal
 from typing import Any
 
 from app.brokers.rules.rejections import find_rejection
 from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.ledger.service.commands import Origin
-from app.money import ZERO, ratio, round_down_to
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
@@ -15,17 +13,16 @@ from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
+from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
+from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.protection import follower_denial, legs_denial, pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
-from app.risk.rules.exposure import get_touch_price
-from app.risk.rules.values import Denial, Prices
-
-_UNSIZED = "NO_QUANTITY"
+from app.risk.rules.values import Denial
 
 
 def place(context: BatchContext, command: PlaceOrder) -> Done:
@@ -48,7 +45,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     else:
         for role, ticket in legs:
             _hold(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
-        send(context, context.order_store.get(order.tenant_id, order.id))
+        submit(context, context.order_store.get(order.tenant_id, order.id))
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -74,10 +71,10 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     if _is_group_denied(context, first, second):
         withdraw(context, [first, second], iso(command.origin.at))
     elif is_pair:
-        send_pair(context, first, second)
+        _submit_pair(context, first, second)
     else:
         context.order_store.move(second, Status.HELD, second.created_at, second.placed_by)
-        send(context, first)
+        submit(context, first)
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
@@ -179,18 +176,30 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
     return denial is not None
 
 
-def send(context: BatchContext, order: Order) -> None:
+def submit(context: BatchContext, order: Order) -> None:
+    """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
+    request = find_required_request(context, order)
+    if request is None:
+        send(context, order)
+    else:
+        await_approval(context, order, request)
+
+
+def send(
+    context: BatchContext, order: Order, at: str | None = None, actor: str | None = None, **facts: Any
+) -> None:
     """Send a checked order to its broker, or hold it until its session opens.
 
     The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
-    session.
+    session. An order that waited for approval is sent later than it was created, by an `actor`. `facts` are
+    fields of that row of its history.
     """
-    at = order.created_at
+    at, actor = at or order.created_at, actor or order.placed_by
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
     if hold is not None:
-        context.order_store.move(order, Status.HELD, at, order.placed_by, reason=hold.reason)
+        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": hold.reason})
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
+    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
@@ -240,33 +249,15 @@ def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: Ord
     context.order_store.move(leg, Status.HELD, leg.created_at, leg.placed_by)
 
 
-def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
-    """Return the ticket's quantity.
-
-    For a notional it is notional / ask, rounded down to the lot size; zero without a price.
-    """
-    if ticket.quantity is not None or ticket.notional is None:
-        return ticket.quantity or ZERO
-    quote = context.quote(tenant_id, ticket.symbol)
-    price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
-    if not price:
-        return ZERO
-    return round_down_to(
-        _largest_quantity(ticket.notional, price), context.instrument(tenant_id, ticket.symbol).lot_size
-    )
-
-
-def _largest_quantity(notional: Decimal, price: Decimal) -> Decimal:
-    nearest = ratio(notional, price)
-    return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
-
-
-def find_quantity_denial(order: Order) -> Denial | None:
-    """Return the denial of an order whose notional gives no quantity, None for any other order."""
-    if order.quantity:
-        return None
-    message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
-    return Denial(_UNSIZED, message, asked=order.notional)
+def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
+    """Submit both orders of an OCO pair. If one needs an approval, both wait for it."""
+    if any(find_required_request(context, order) for order in (first, second)):
+        for order in (first, second):
+            request = find_required_request(context, order, is_covered=True)
+            assert request is not None  # noqa: S101  # for the type checker
+            await_approval(context, order, request)
+        return
+    send_pair(context, first, second)
 
 
 def send_pair(context: BatchContext, *orders: Order) -> None:

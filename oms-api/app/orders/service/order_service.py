@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from app.clock import Now
@@ -10,6 +11,7 @@ from app.database import Readers
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
+from app.identity.rules.access import Operation
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.commands import Origin
@@ -17,7 +19,7 @@ from app.ledger.service.reading import nearest_names
 from app.ledger.service.trade_service import Asking
 from app.market_data.rules.values import Quote
 from app.money import fixed
-from app.orders.rules.order_views import Changes, OrderPreview
+from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.orders.service.commands import (
@@ -25,6 +27,7 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     Command,
+    DecideApproval,
     Done,
     OrderRequest,
     Outcome,
@@ -32,6 +35,9 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
+    Reviewed,
     SetExits,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -94,6 +100,46 @@ class OrderService:
         """Replace an order by a successor."""
         origin = self._origin(asking, "replace", order_id, *map(_text, changes))
         return await self._done(ReplaceOrder(origin, order_id, changes))
+
+    async def approve(
+        self, asking: Asking, order_id: str, reason: str | None, price_seen: Decimal | None
+    ) -> Done:
+        """Approve an order that waits. DENIED is an outcome too: the risk checks run again."""
+        return await self._decide(asking, order_id, reason, price_seen, is_granted=True)
+
+    async def reject(self, asking: Asking, order_id: str, reason: str) -> Done:
+        """Reject an order that waits."""
+        return await self._decide(asking, order_id, reason, None, is_granted=False)
+
+    async def _decide(
+        self,
+        asking: Asking,
+        order_id: str,
+        reason: str | None,
+        price_seen: Decimal | None,
+        *,
+        is_granted: bool,
+    ) -> Done:
+        operation = "approve" if is_granted else "reject"
+        origin = self._origin(asking, operation, order_id, reason, _text(price_seen))
+        role = _role_of(asking)
+        return await self._done(DecideApproval(origin, order_id, is_granted, reason, price_seen, role))
+
+    async def request_override(
+        self, asking: Asking, order_id: str, reason: str, expires_minutes: int
+    ) -> Done:
+        """Place a denied order again, to wait for a second person."""
+        origin = self._origin(asking, "override", order_id, reason, str(expires_minutes))
+        return await self._done(RequestOverride(origin, order_id, reason, expires_minutes))
+
+    async def list_approvals(self, asking: Asking, limit: int) -> Sequence[ApprovalView]:
+        """Return the orders that wait and on which the caller may decide, oldest first."""
+        if not asking.caller.may(Operation.DECIDE_APPROVAL):
+            return ()
+        origin = self._origin(asking, "approvals")
+        outcome = await self._submit(ReviewApprovals(origin, _role_of(asking), limit))
+        assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
+        return outcome.approvals
 
     async def cancel_all(
         self,
@@ -197,6 +243,10 @@ def _seen(asking: Asking, name: str) -> str:
     if not asking.caller.sees(folded):
         raise NotYourPortfolio
     return folded
+
+
+def _role_of(asking: Asking) -> str | None:
+    return None if asking.caller.role is None else asking.caller.role.value
 
 
 def _check(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:

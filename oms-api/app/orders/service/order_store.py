@@ -16,7 +16,7 @@ from app.orders.queries.book import OrderKey, PortfolioKey, PositionKey
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import WORKING, Order, Status, changed
+from app.orders.rules.values import COUNTED, Order, Status, changed
 from app.orders.service.open_orders import OpenOrders
 
 
@@ -171,6 +171,8 @@ class OrderStore:
         """Add an event to the outbox. Its first field is the id of what it describes."""
         self.changes += 1
         subject = str(next(iter(facts.values())))
+        if kind.startswith("approval."):
+            subject = f"{subject} {kind}"  # a row of its own
         self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
@@ -182,6 +184,11 @@ class OrderStore:
     def executions(self) -> Sequence[ExecutionRow]:
         """The executions that are not written yet."""
         return self._executions
+
+    def moves_of(self, order: Order) -> list[Move]:
+        """Return the rows of the order's history that are not written yet."""
+        key = (order.tenant_id, order.id)
+        return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
 
     @property
     def commit_marker(self) -> Move | None:
@@ -241,8 +248,8 @@ class OrderStore:
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
         key, portfolio_key = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
-        is_at_market = order.status in WORKING or before.status in WORKING
-        if is_at_market or order.filled_quantity != before.filled_quantity:
+        is_counted = order.status in COUNTED or before.status in COUNTED
+        if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add((order.symbol, order.product))
         self._orders[key] = order
         self._changed[key] = None

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from app.orders.errors import NoSuchOrder
+from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import PortfolioKey
+from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
     MAX_EXPIRIES,
@@ -15,8 +17,10 @@ from app.orders.service.commands import (
     CancelAll,
     CancelHalted,
     CancelOrder,
+    CheckLosses,
     ClosePosition,
     Command,
+    DecideApproval,
     ExpireOrders,
     InternalCommand,
     OrderCommand,
@@ -26,11 +30,17 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReleaseOrders,
     ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
     SetExits,
 )
+from app.risk.queries.losses import find_portfolios_with_loss_limits
 
 TenantKey = tuple[int, str]
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
+# Commands with an order id.
+_BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BrokerReport)
+OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride
 # Commands with a portfolio name.
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
@@ -53,6 +63,8 @@ class Plan:
     unmatched: dict[TenantKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
     blocked: Collection[TenantKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
+    expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
@@ -63,7 +75,7 @@ class Plan:
         found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
         return sorted({portfolio_key for keys in found for portfolio_key in keys})
 
-    def require(self, command: CancelOrder | ReplaceOrder | BrokerReport) -> None:
+    def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
         if (tenant_id, command.order_id) not in self.by_order:
@@ -83,6 +95,11 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
             found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
             plan.overdue[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
+            requests = approvals.list_expired_requests(
+                connection, command.tenant_id, command.at, MAX_EXPIRIES
+            )
+            plan.expired_requests[command.tenant_id] = requests
+            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in requests}
     return plan
 
 
@@ -138,7 +155,7 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
             command.order_id,
         )
         for command in commands
-        if isinstance(command, (CancelOrder, ReplaceOrder, BrokerReport))
+        if isinstance(command, _BY_ORDER)
     }
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
@@ -148,6 +165,16 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
     for command in commands:
         if isinstance(command, CancelAll) and command.portfolio_key is None:
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
+        elif isinstance(command, ReviewApprovals):
+            origin = command.origin
+            waiting = approvals.list_waiting_requests(
+                connection, origin.tenant_id, origin.portfolios, command.limit
+            )
+            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in waiting}
+        elif isinstance(command, CheckLosses):
+            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            plan.limited[command.tenant_id] = sorted(limited)
+            plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 

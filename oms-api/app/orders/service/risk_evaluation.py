@@ -34,6 +34,8 @@ from app.risk.rules.values import (
 )
 from app.text import label_key
 
+_NOTHING_WAIVED: frozenset[str] = frozenset()
+
 
 def find_denial(
     context: BatchContext, order: Order, *excluded: Order, confirms: bool = False
@@ -92,7 +94,14 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         # An order that waits for the open is checked again at its release, against the quote of then.
         feed_silence=_seconds(market.silence(quote, context.now)) if quote and hold is None else None,
         max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
+        waived=_waived(context, order),
     )
+
+
+def _waived(context: BatchContext, order: Order) -> frozenset[str]:
+    """Return the code of the limit that the order's override waives, once the override is loaded."""
+    request = context.approval_requests.get((order.tenant_id, order.id))
+    return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
 
 
 def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:

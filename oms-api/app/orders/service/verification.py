@@ -12,6 +12,7 @@ from app.ledger.service.event_verification import portfolio_names
 from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
+from app.orders.rules.approvals import forgets_fills
 from app.orders.rules.event_verification import (
     Executions,
     OrderEventRow,
@@ -136,12 +137,13 @@ class _OrderVerification:
             self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
         findings = check_history(order, moves) + check_quantity(order) + check_terms(order, moves)
         link = _Link(order, filled, [one.row for one in booked], list_execution_moves(moves))
-        if order.denial is None and (order.replaces or order.replaced_by):
+        forgets = forgets_fills(order, [move.to_status for move in moves])
+        if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
             findings += _filled(order, filled, [link])
         findings += find_event_differences(order, moves, events, self._executions_of(link))
-        if order.replaces is None or order.denial is not None:
+        if order.replaces is None or forgets:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
         findings += find_issue_differences(link.executions, events)

@@ -261,6 +261,7 @@ def _resting(working: Sequence[WorkingOrder], side: str, group: str | None) -> l
         for order in working
         if order.side == side
         and order.limit_price is not None
+        and order.is_at_market
         and not is_waiting(order)
         and (group is None or order.group_id != group)
     ]

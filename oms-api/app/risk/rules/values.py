@@ -61,7 +61,10 @@ class Candidate(NamedTuple):
 
 
 class WorkingOrder(NamedTuple):
-    """A working order of the portfolio. `leaves` is its open quantity, `charges` what filling it costs."""
+    """A working order of the portfolio, or one that awaits approval.
+
+    `leaves` is its open quantity, `charges` what filling it costs.
+    """
 
     side: str
     type: str
@@ -73,6 +76,7 @@ class WorkingOrder(NamedTuple):
     exclusive_id: str | None = None
     is_exit: bool = False  # only reduces the position; other orders that reduce it come first
     charges: Decimal = ZERO
+    is_at_market: bool = True  # False while it awaits approval: it cannot match yet
 
 
 class Prices(NamedTuple):

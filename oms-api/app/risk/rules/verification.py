@@ -147,7 +147,7 @@ def find_row_differences(
 
 
 def find_unmatched(
-    check: RiskCheck, field: str, stored: Iterable[Key], expected: Iterable[Key]
+    check: StrEnum, field: str, stored: Iterable[Key], expected: Iterable[Key]
 ) -> Iterator[Finding]:
     """Yield changes that only one of two records of the same changes contains."""
     left, right = Counter(stored), Counter(expected)

@@ -33,6 +33,13 @@ def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: Swi
     return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
 
 
+def automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -> AuditEntry:
+    """Return the entry of a kill switch that a limit of losses set."""
+    target = f"{change.scope}:{change.name}"
+    after = mask_secrets({"state": change.state.value, "reason": change.reason})
+    return AuditEntry(tenant_id, at, change.set_by, RISK, "kill_switch.turned", target, after=after)
+
+
 def latch_facts(latch: Latch) -> dict[str, str | int]:
     """Return the values of a latch for audit entries and events."""
     scope, name, symbol = latch.holder

@@ -1,6 +1,7 @@
 """Rows of the cash ledger: their hashes, their signs, and what verification finds in a changed one."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ AT = "2026-11-20T12:00:00.000000Z"
 
 
 def row(**changes) -> CashRow:
-    fields = {"tenant_id": 1, "portfolio_id": 7, "sequence": 1, "kind": "deposit", "amount": "5.00000000"}
+    fields: dict[str, Any] = {"tenant_id": 1, "portfolio_id": 7, "sequence": 1}
+    fields |= {"kind": "deposit", "amount": "5.00000000"}
     fields |= {
         "currency": "USD",
         "balance_after": "105.00000000",

@@ -1,0 +1,120 @@
+"""Statements of approval requests, for the order writer and the verification."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import Connection, Select, Table, select
+
+from app.clock import iso
+from app.database import build_insert, find_matching_rows
+from app.database.bulk import Write
+from app.ledger.models import Portfolio
+from app.money import fixed
+from app.orders.models import IS_WAITING, ApprovalRequestRecord, OrderEvent
+from app.orders.queries.book import ORDERS, OrderKey
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.rows import Move
+from app.orders.rules.values import Status
+
+REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
+MOVES = cast("Table", OrderEvent.__table__)
+PORTFOLIOS = cast("Table", Portfolio.__table__)
+_COLUMNS = ApprovalRequest._fields
+_PICKED = [REQUESTS.c[name] for name in _COLUMNS]
+_ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
+
+
+def find_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
+    """Return the approval requests of the orders."""
+    found = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
+    return [_request(row) for row in found]
+
+
+def list_waiting_requests(
+    connection: Connection, tenant_id: int, portfolio_keys: frozenset[str] | None, limit: int
+) -> list[ApprovalRequest]:
+    """Return the requests of orders that wait, oldest first, in the portfolios (name keys; None: all)."""
+    statement = _waiting().where(ORDERS.c.tenant_id == tenant_id)
+    if portfolio_keys is not None:
+        is_home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+        statement = statement.join(PORTFOLIOS, is_home)
+        statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
+    rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
+    return [_request(row) for row in rows]
+
+
+def list_expired_requests(
+    connection: Connection, tenant_id: int, now: str, limit: int
+) -> list[ApprovalRequest]:
+    """Return at most `limit` requests of orders that should have been decided at `now` or before."""
+    statement = _waiting().where(ORDERS.c.tenant_id == tenant_id, _has_expired(now))
+    return [_request(row) for row in connection.execute(statement.order_by(ORDERS.c.id).limit(limit))]
+
+
+def select_tenants_with_expired_requests(now: str) -> Select[Any]:
+    """Return the query of the tenants that have such requests."""
+    return _waiting().where(_has_expired(now)).with_only_columns(ORDERS.c.tenant_id)
+
+
+def has_live_override(connection: Connection, tenant_id: int, order_id: str) -> bool:
+    """Return whether an override of the denied order waits or was granted."""
+    statement = (
+        select(ORDERS.c.id)
+        .select_from(REQUESTS.join(ORDERS, _is_same_order()))
+        .where(REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.override_of == order_id)
+        .where(ORDERS.c.status.not_in(_ENDED_UNFILLED))
+    )
+    return connection.execute(statement).first() is not None
+
+
+def insert_requests(requests: Iterable[ApprovalRequest]) -> Write:
+    """Return the statement that inserts the requests."""
+    return build_insert(REQUESTS, _COLUMNS, [_row(request) for request in requests])
+
+
+def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
+    """Yield all requests, for the verification."""
+    for row in connection.execute(select(*_PICKED).order_by(*_PICKED[:2])):
+        yield _request(row)
+
+
+def iterate_approval_moves(connection: Connection) -> Iterator[tuple[int, Move]]:
+    """Yield the history rows that lead to or from AWAITING_APPROVAL, each with the order's portfolio."""
+    waiting = Status.AWAITING_APPROVAL
+    of_order = (ORDERS.c.tenant_id == MOVES.c.tenant_id) & (ORDERS.c.id == MOVES.c.order_id)
+    statement = (
+        select(ORDERS.c.portfolio_id, *(MOVES.c[name] for name in Move._fields))
+        .select_from(MOVES.join(ORDERS, of_order))
+        .where((MOVES.c.from_status == waiting) | (MOVES.c.to_status == waiting))
+    )
+    for portfolio_id, *values in connection.execute(statement):
+        yield portfolio_id, Move._make(_text(value) for value in values)
+
+
+def _waiting() -> Select[Any]:
+    return select(*_PICKED).select_from(REQUESTS.join(ORDERS, _is_same_order())).where(IS_WAITING)
+
+
+def _is_same_order() -> Any:
+    return (ORDERS.c.tenant_id == REQUESTS.c.tenant_id) & (ORDERS.c.id == REQUESTS.c.order_id)
+
+
+def _has_expired(now: str) -> Any:
+    return REQUESTS.c.expires_at <= datetime.fromisoformat(now)
+
+
+def _row(request: ApprovalRequest) -> tuple[Any, ...]:
+    return tuple(fixed(value) if isinstance(value, Decimal) else value for value in request)
+
+
+def _request(row: Sequence[Any]) -> ApprovalRequest:
+    """Return the request of a row. Amounts and instants are text from SQLite."""
+    request = ApprovalRequest._make(map(_text, row))
+    seen, move = request.price_seen, Decimal(request.max_move_percent)
+    return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=move)
+
+
+def _text(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else value

@@ -1,0 +1,103 @@
+"""Routes of approvals: list the orders that wait, decide on them, and request overrides."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.identity.dependencies import Reader, require_permission
+from app.identity.rules.access import Caller, Operation
+from app.ledger.service.trade_service import Asking
+from app.orders.dependencies import TheOrderService
+from app.orders.routes.order_entry import OrderId, accepted, build_order_response
+from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
+from app.orders.schemas.responses import OrderOut
+from app.orders.service.risk_evaluation import denial_text
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, read_json, validate_model
+from app.wire.idempotency import IdempotencyKey
+
+router = APIRouter(tags=["orders"])
+
+Decider = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
+Requester = Annotated[Caller, Depends(require_permission(Operation.REQUEST_OVERRIDE))]
+Most = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
+_DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+
+
+@router.get(
+    "/approvals",
+    summary="List orders that wait for your approval",
+    responses=responses(200, {"model": list[ApprovalOut]}),
+)
+async def list_approvals(
+    caller: Reader, service: TheOrderService, request: Request, limit: Most = 100
+) -> Response:
+    """List the orders that wait and on which you may decide, oldest first.
+
+    Each shows what it would do at the prices of its placing and now. Keys that act for nobody may decide on
+    none.
+    """
+    found = await service.list_approvals(Asking(caller, request.state.edge.request_id), limit)
+    denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
+    return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
+
+
+@router.post(
+    "/orders/{order_id}/approve",
+    summary="Approve an order",
+    responses=_DECIDED,
+    openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
+)
+async def approve_order(
+    caller: Decider, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
+) -> Response:
+    """Approve an order that waits. The body is optional.
+
+    The risk checks run again at the prices of now. Where the reference price has moved too far, the answer is
+    409 with both prices; approve again with the new one as `price_seen`. Of two approvers one wins, and the
+    other is told who it was.
+    """
+    edge = request.state.edge
+    body = ApproveIn()
+    if edge.body:
+        body = validate_model(ApproveIn, read_json(edge.headers.get(b"content-type", b""), edge.body))
+    asking = Asking(caller, edge.request_id, key)
+    done = await service.approve(asking, order_id, body.reason, body.price_seen)
+    return build_order_response(accepted(done), 200)
+
+
+@router.post(
+    "/orders/{order_id}/reject",
+    summary="Reject an order",
+    responses=_DECIDED,
+    openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
+)
+async def reject_order(
+    caller: Decider, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
+    service: TheOrderService, key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Reject an order that waits. It becomes DENIED with your reason."""
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return build_order_response(await service.reject(asking, order_id, body.reason), 200)
+
+
+@router.post(
+    "/orders/{order_id}/override",
+    summary="Request an override of a denial",
+    status_code=201,
+    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
+)
+async def request_override(
+    caller: Requester, order_id: OrderId, body: Annotated[OverrideIn, Depends(json_body(OverrideIn))],
+    service: TheOrderService, key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Place a denied order once more, to exceed the limit that denied it.
+
+    The response is a new order that waits until a second person with the role risk or admin approves it.
+    Kill switches, permissions, prices and firm-wide limits cannot be overridden.
+    """
+    asking = Asking(caller, request.state.edge.request_id, key)
+    done = await service.request_override(asking, order_id, body.reason, body.expires_minutes)
+    return build_order_response(accepted(done), 201)

@@ -1,0 +1,218 @@
+"""Rules of approvals: which orders wait, who may decide, and when a decision needs new prices."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.money import fixed, money_text, quantity_text
+from app.orders.rules.values import Order, Status
+from app.risk.rules.values import Denial
+
+REQUESTED, GRANTED = "approval.requested", "approval.granted"
+REJECTED, EXPIRED = "approval.rejected", "approval.expired"
+REJECTION = "APPROVAL_REJECTED"  # the code of the denial of an order that an approver rejected
+OVERRIDE = "override"  # the rule of an order that waits because it exceeds a limit
+CALENDAR = "calendar"  # the actor of what ends by time
+DEFAULT_APPROVERS = ("role:approver", "role:admin")
+OVERRIDE_APPROVERS = ("role:risk", "role:admin")
+OVERRIDE_MINUTES = 30
+# Caps of one portfolio. Kill switches, permissions, prices and firm-wide limits cannot be overridden.
+OVERRIDABLE = frozenset(
+    {
+        *("MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE", "MAX_POSITION_VALUE", "MAX_GROSS_EXPOSURE"),
+        *("MAX_NET_EXPOSURE", "MAX_OPEN_ORDERS", "MAX_DAILY_LOSS", "MAX_DRAWDOWN"),
+    }
+)
+_PERCENT = Decimal(100)
+_ROLE = "role:"
+_WORSE_WHEN_WIDER = ("trail_amount", "trail_percent")
+
+
+class ApprovalMode(StrEnum):
+    """Which orders of a portfolio need an approval."""
+
+    ALWAYS = "always"
+    ABOVE_VALUE = "above_value"
+    ABOVE_EQUITY_SHARE = "above_equity_share"
+    INSTRUMENTS = "instruments"
+
+
+class ApprovalPolicy(NamedTuple):
+    """The approval policy of a portfolio.
+
+    `value` is in the portfolio's currency, or the share of its equity in percent. `approvers` are roles
+    ("role:risk") and names of people. Of a reference price that moved by more than `max_move_percent` the
+    approver must have seen the new one.
+    """
+
+    mode: ApprovalMode
+    value: Decimal | None = None
+    instruments: frozenset[str] = frozenset()
+    approvers: tuple[str, ...] = DEFAULT_APPROVERS
+    expires_minutes: int = 30
+    max_move_percent: Decimal = Decimal(1)
+
+
+class ApprovalRequest(NamedTuple):
+    """A row of `approval_requests`: why an order waits, who may decide until when, and what it looked like.
+
+    `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text. For an override,
+    `override_of` is the denied order, `waived` the code of the limit, and `reason` why it is asked for.
+    """
+
+    tenant_id: int
+    order_id: str
+    portfolio_id: int
+    rule: str
+    requested_by: str
+    requested_at: str
+    expires_at: str
+    price_seen: Decimal | None
+    max_move_percent: Decimal
+    approvers: str
+    estimate: str
+    override_of: str | None = None
+    waived: str | None = None
+    reason: str | None = None
+
+
+class Decider(NamedTuple):
+    """A caller who decides: all names of the person, and the role."""
+
+    names: frozenset[str]
+    role: str | None
+
+
+@lru_cache(maxsize=1_000)
+def parse_policy(text: str) -> ApprovalPolicy:
+    """Return the policy of its JSON text. Raises ValueError or KeyError if it is none."""
+    facts = orjson.loads(text)
+    value, move = facts.get("value"), facts.get("max_move_percent")
+    return ApprovalPolicy(
+        mode=ApprovalMode(facts["mode"]),
+        value=None if value is None else Decimal(str(value)),
+        instruments=frozenset(facts.get("instruments") or ()),
+        approvers=tuple(facts.get("approvers") or DEFAULT_APPROVERS),
+        expires_minutes=int(facts.get("expires_minutes") or 30),
+        max_move_percent=Decimal(1) if move is None else Decimal(str(move)),
+    )
+
+
+def is_covered(policy: ApprovalPolicy, symbol: str, value: Decimal | None, equity: Decimal | None) -> bool:
+    """Return whether the policy covers an order of that value in a portfolio of that equity.
+
+    Both are in the portfolio's currency. An order whose value or share is unknown is covered.
+    """
+    if policy.mode is ApprovalMode.ALWAYS:
+        return True
+    if policy.mode is ApprovalMode.INSTRUMENTS:
+        return symbol in policy.instruments
+    if value is None or policy.value is None:
+        return True
+    if policy.mode is ApprovalMode.ABOVE_VALUE:
+        return value > policy.value
+    return equity is None or equity <= 0 or value * _PERCENT > equity * policy.value
+
+
+def is_worse(order: Order, successor: Order) -> bool:
+    """Return whether a replacement raises the quantity or worsens a price, so that it needs a new approval.
+
+    A higher price is worse for a buyer, a lower one for a seller, a wider trail for both.
+    """
+    if successor.quantity > order.quantity:
+        return True
+    sign = 1 if order.side == "BUY" else -1
+    for name in ("limit_price", "stop_price"):
+        before, after = getattr(order, name), getattr(successor, name)
+        if before is not None and after is not None and (after - before) * sign > 0:
+            return True
+    return any(_is_wider(getattr(order, name), getattr(successor, name)) for name in _WORSE_WHEN_WIDER)
+
+
+def _is_wider(before: Decimal | None, after: Decimal | None) -> bool:
+    """Return whether a trail is wider, or became one that cannot be compared."""
+    return after is not None and (before is None or after > before)
+
+
+def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
+    """Return whether the request lists the person or the role."""
+    approvers: list[str] = orjson.loads(request.approvers)
+    roles = {one.removeprefix(_ROLE) for one in approvers if one.startswith(_ROLE)}
+    return decider.role in roles or not decider.names.isdisjoint(approvers)
+
+
+def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator: str | None) -> bool:
+    """Return whether the person placed the order: in person, through a key of theirs, or by label.
+
+    `key_creator` is who created the API key that placed the order, if the key acted for no person.
+    """
+    placers: Iterable[str | None] = (order.actor, order.user_id, request.requested_by, key_creator)
+    return any(one is not None and one in decider.names for one in placers)
+
+
+def has_moved(seen: Decimal | None, price: Decimal | None, max_percent: Decimal) -> bool:
+    """Return whether the reference price is too far from the one that the approver saw."""
+    if price is None:
+        return False
+    return seen is None or abs(price - seen) * _PERCENT > seen * max_percent
+
+
+def forgets_fills(order: Order, statuses: Iterable[str]) -> bool:
+    """Return whether a denied successor does not keep what its predecessor filled.
+
+    One that waited for approval took its predecessor's place and keeps it. `statuses` are those of its
+    history.
+    """
+    is_denied = order.denial is not None and order.replaces is not None
+    return is_denied and Status.AWAITING_APPROVAL not in statuses
+
+
+def build_rejection(actor: str, reason: str | None) -> Denial:
+    """Return the denial of an order that an approver rejected."""
+    return Denial(REJECTION, f"{actor} rejected it: {reason}", largest_passing=None)
+
+
+def is_rejection(denial: object) -> bool:
+    """Return whether stored facts are those of an approver's rejection, and nothing else."""
+    if not isinstance(denial, dict) or denial.get("code") != REJECTION:
+        return False
+    return denial == Denial(REJECTION, denial.get("message", ""), largest_passing=None)._asdict()
+
+
+def find_approval_event(from_status: str | None, to_status: str, actor: str) -> str | None:
+    """Return the type of the event that a change of a waiting order needs, None if it needs none.
+
+    Cancelling, replacing, and a denial by the risk checks need none.
+    """
+    if to_status == Status.AWAITING_APPROVAL != from_status:
+        return REQUESTED
+    if from_status != Status.AWAITING_APPROVAL:
+        return None
+    decided = {Status.SUBMITTED: GRANTED, Status.HELD: GRANTED}
+    if to_status == Status.DENIED:
+        return None if actor == "risk" else REJECTED
+    if to_status == Status.EXPIRED:
+        return EXPIRED
+    return decided.get(Status(to_status))
+
+
+def build_request_payload(request: ApprovalRequest) -> dict[str, Any]:
+    """Return the payload of the approval.requested event."""
+    return {
+        "order_id": request.order_id,
+        "portfolio_id": request.portfolio_id,
+        "rule": request.rule,
+        "requested_by": request.requested_by,
+        "expires_at": request.expires_at,
+        "price_seen": None if request.price_seen is None else money_text(fixed(request.price_seen)),
+        "max_move_percent": quantity_text(fixed(request.max_move_percent)),
+        "approvers": orjson.loads(request.approvers),
+        "estimate": orjson.loads(request.estimate),
+        "override_of": request.override_of,
+        "waived": request.waived,
+        "reason": request.reason,
+    }

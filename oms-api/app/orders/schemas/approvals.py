@@ -1,0 +1,117 @@
+"""Bodies of the approval routes."""
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.ledger.schemas import Note
+from app.money import fixed, money_text, quantity_text
+from app.orders.rules.approvals import OVERRIDE_MINUTES
+from app.orders.rules.order_views import ApprovalView
+from app.orders.schemas.requests import Why
+from app.orders.schemas.responses import DenialOut, OrderOut, order_out
+from app.wire.fields import PositiveAmount, WholeNumber
+
+MAX_OVERRIDE_MINUTES = 24 * 60
+
+
+class ApproveIn(BaseModel):
+    """The approval of an order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Why = Field(None, description="Why, for the order's history", examples=["Within the mandate"])
+    price_seen: PositiveAmount | None = Field(
+        None,
+        description="The reference price that you agree to, after an answer 409 price-moved",
+        examples=["101.50"],
+    )
+
+
+class RejectIn(BaseModel):
+    """The rejection of an order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Note = Field(min_length=1, description="Why, for the trader", examples=["Too large today"])
+
+
+class OverrideIn(BaseModel):
+    """The request to exceed the limit that denied an order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Note = Field(min_length=1, description="Why, for the second person", examples=["Client block"])
+    expires_minutes: WholeNumber = Field(
+        OVERRIDE_MINUTES,
+        ge=1,
+        le=MAX_OVERRIDE_MINUTES,
+        description="How long the second person has, in minutes",
+        examples=[30],
+    )
+
+
+class EstimateOut(BaseModel):
+    """What the order would do, at the prices of one moment.
+
+    Price and value are in the instrument's currency, all else in the portfolio's. Amounts are null without a
+    price or a rate. Exposures and equity are those of the positions before the order.
+    """
+
+    price: str | None = Field(examples=["101.00"], description="The price that it is expected to fill at")
+    value: str | None = Field(examples=["1010.00"])
+    charges: str | None = Field(examples=["0.00"])
+    cash_after: str | None = Field(examples=["998990.00"])
+    position_after: str = Field(examples=["10"])
+    gross_exposure: str = Field(examples=["0.00"])
+    net_exposure: str = Field(examples=["0.00"])
+    equity: str = Field(examples=["1000000.00"])
+
+
+class ApprovalOut(BaseModel):
+    """An order that waits for approval: when it was placed, and now."""
+
+    order: OrderOut
+    rule: str = Field(examples=["above_value"], description="The policy's mode, or `override`")
+    requested_by: str = Field(examples=["slack:T1:U1"])
+    requested_at: str = Field(examples=["2026-11-20T15:00:00.000000Z"])
+    expires_at: str = Field(examples=["2026-11-20T15:30:00.000000Z"], description="It expires then")
+    approvers: list[str] = Field(examples=[["role:risk"]])
+    price_seen: str | None = Field(
+        examples=["100.00"], description="The reference price when it was placed: mid, else last"
+    )
+    price: str | None = Field(examples=["100.50"], description="The reference price now")
+    max_move_percent: str = Field(
+        examples=["1"], description="Beyond this move an approval must give `price_seen`"
+    )
+    then: EstimateOut
+    now: EstimateOut
+    denial: DenialOut | None = Field(description="What the risk checks say now; null: it passes")
+    override_of: str | None = Field(
+        examples=["O17636544000000000a1b2c3d4"], description="Of an override: the order that was denied"
+    )
+    waived: str | None = Field(examples=["MAX_ORDER_VALUE"], description="Of an override: the limit")
+    reason: str | None = Field(examples=["Client block"], description="Of an override: why")
+
+
+def approval_out(found: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the order that waits as `ApprovalOut` describes it."""
+    request = found.request
+    return {
+        "order": order_out(found.view),
+        "rule": request.rule,
+        "requested_by": request.requested_by,
+        "requested_at": request.requested_at,
+        "expires_at": request.expires_at,
+        "approvers": orjson.loads(request.approvers),
+        "price_seen": None if request.price_seen is None else money_text(fixed(request.price_seen)),
+        "price": None if found.price is None else money_text(fixed(found.price)),
+        "max_move_percent": quantity_text(fixed(request.max_move_percent)),
+        "then": orjson.loads(request.estimate),
+        "now": orjson.loads(found.estimate),
+        "denial": denial,
+        "override_of": request.override_of,
+        "waived": request.waived,
+        "reason": request.reason,
+    }

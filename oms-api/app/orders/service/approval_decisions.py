@@ -1,0 +1,271 @@
+"""Decide on orders that wait for approval: approve, reject and expire them, and request overrides."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from app.clock import iso
+from app.identity.queries.people import find_key_creator, list_person_names
+from app.ledger.service.commands import Origin
+from app.money import ZERO, fixed, money_text, quantity_text
+from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
+from app.orders.queries import approvals as queries
+from app.orders.queries.book import list_moves
+from app.orders.rules import approvals as rules
+from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
+from app.orders.rules.order_factory import get_expiry
+from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.service.approvals import (
+    SYSTEM,
+    Actor,
+    await_approval,
+    build_request,
+    get_reference,
+    load_request,
+    publish,
+)
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import DecideApproval, Done, RequestOverride
+from app.orders.service.groups import after_fill, cancel, close_order, deny
+from app.orders.service.matching import match_released_orders
+from app.orders.service.order_entry import add, build_result, find_repeated_request, send
+from app.orders.service.protection import change_denial
+from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
+from app.orders.service.trading_sessions import set_session_end
+from app.risk.rules.values import Denial
+
+_WORDS = {
+    Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
+    Status.CANCELED: "canceled", Status.REPLACED: "replaced",
+}  # fmt: skip
+
+
+def decide(context: BatchContext, command: DecideApproval) -> Done:
+    """Approve or reject an order that waits; both orders of an OCO pair together.
+
+    Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
+    """
+    origin = command.origin
+    order = context.order_for(origin, command.order_id)
+    if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
+        return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+    request = load_request(context, order)
+    if order.status is not Status.AWAITING_APPROVAL or request is None:
+        raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
+    require_decider(context, order, request, find_decider(context, origin, command.role))
+    if command.is_granted:
+        _approve(context, order, request, command)
+    else:
+        _reject(context, order, command)
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+    """Return the caller as approvals know people: by every name that the person has."""
+    names = list_person_names(context.connection, origin.tenant_id, origin.actor or "")
+    return Decider(names, role)
+
+
+def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:
+    """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
+    creator = None if order.actor else find_key_creator(context.connection, order.tenant_id, order.source)
+    if rules.is_own(order, request, decider, creator):
+        raise OwnOrder(order.id)
+    if not rules.is_approver(request, decider):
+        raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))
+
+
+def expire_request(context: BatchContext, order: Order, at: str) -> Order:
+    """Expire an order that nobody decided on in time. Return the order."""
+    request = load_request(context, order)
+    if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
+        return order
+    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
+    publish(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
+    reason = "Nobody approved it in time."
+    return close_order(context, order, Status.EXPIRED, at, rules.CALENDAR, reason=reason)
+
+
+def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], at: str) -> None:
+    """Expire the orders of these requests that still wait."""
+    for request in requests:
+        order = context.order_store.find(request.tenant_id, request.order_id)
+        if order is not None and (order.tenant_id, order.portfolio_id) in context.order_store.portfolio_keys:
+            expire_request(context, order, at)
+
+
+def request_override(context: BatchContext, command: RequestOverride) -> Done:
+    """Place a denied order again, to wait for a second person who lets it exceed the limit.
+
+    Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
+    """
+    origin = command.origin
+    known = find_repeated_request(context, origin)
+    if known is not None:
+        return known
+    denied = context.order_for(origin, command.order_id)
+    code = _require_overridable(context, denied)
+    count_message(context, origin, denied)
+    order = add(context, _copy_of(context, denied, origin))
+    policy = ApprovalPolicy(
+        ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
+    )
+    override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
+    risk = risk_input(context, order, confirms=True)
+    request = build_request(context, order, policy, risk, order.created_at, **override)
+    context.approval_requests[order.tenant_id, order.id] = request  # from here on the limit is waived
+    denial = find_denial(context, order, confirms=True)
+    if denial is not None:
+        del context.approval_requests[order.tenant_id, order.id]
+        deny(context, order, denial, order.created_at)
+    else:
+        await_approval(context, order, request)
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def _approve(context: BatchContext, order: Order, request: ApprovalRequest, command: DecideApproval) -> None:
+    at, origin = iso(command.origin.at), command.origin
+    price = get_reference(context, order)
+    seen = request.price_seen if command.price_seen is None else command.price_seen
+    if rules.has_moved(seen, price, request.max_move_percent):
+        raise PriceMoved(order.id, _money(seen), _money(price) or "", _percent(request))
+    orders = _list_decided_together(context, order)
+    for one in orders:
+        load_request(context, one)
+        denial = find_current_denial(context, one)
+        if denial is not None:
+            deny(context, one, denial, at, request_key=_key(command, order, one))
+            _cancel_others(context, orders, at, "The other order of the group was denied.")
+            return
+    for one in orders:
+        if context.order_store.now(one).status is not Status.AWAITING_APPROVAL:
+            continue  # a fill of the other cancelled it
+        facts = _decision(one, command) | {"price_seen": _money(seen), "price": _money(price)}
+        publish(context, one.tenant_id, rules.GRANTED, facts, at, _actor(origin))
+        words = {"reason": command.reason, "request_key": _key(command, order, one)}
+        _send(context, context.order_store.now(one), at, origin.actor or origin.source, words)
+
+
+def _send(context: BatchContext, order: Order, at: str, actor: str, words: dict[str, Any]) -> None:
+    """Send an approved order. A replacement of which all has filled meanwhile is complete."""
+    if order.leaves_quantity:
+        send(context, order, at, actor, **words)
+        return
+    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **words)
+    full = context.order_store.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
+    after_fill(context, full, ZERO, at)
+    match_released_orders(context, at)
+
+
+def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
+    """Return the denial of a waiting order, or of its exits, at the prices of now."""
+    if not order.leaves_quantity:
+        return None
+    return find_denial(context, order, confirms=True) or change_denial(context, order, order)
+
+
+def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:
+    at, origin = iso(command.origin.at), command.origin
+    actor = origin.actor or origin.source
+    orders = _list_decided_together(context, order)
+    for one in orders:
+        publish(context, one.tenant_id, rules.REJECTED, _decision(one, command), at, _actor(origin))
+    denial = rules.build_rejection(actor, command.reason)
+    for one in orders:
+        words = {"reason": denial.message, "request_key": _key(command, order, one)}
+        words["denial"] = denial_text(denial)
+        close_order(context, one, Status.DENIED, at, actor, **words)
+
+
+def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
+    """Return the order with the other orders of its OCO pair that wait too."""
+    if order.role is not Role.EITHER:
+        return [order]
+    group = [context.order_store.now(one) for one in context.order_store.group_of(order)]
+    waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
+    return sorted(waiting, key=lambda one: one.id)
+
+
+def _cancel_others(context: BatchContext, orders: Iterable[Order], at: str, reason: str) -> None:
+    for known in orders:
+        one = context.order_store.now(known)
+        if one.status not in FINAL:
+            cancel(context, one, at, "risk", reason=reason)
+
+
+def _decision(order: Order, command: DecideApproval) -> dict[str, Any]:
+    origin = command.origin
+    return {
+        "order_id": order.id,
+        "portfolio_id": order.portfolio_id,
+        "decided_by": origin.actor or origin.source,
+        "reason": command.reason,
+    }
+
+
+def _actor(origin: Origin) -> Actor:
+    name = origin.actor or origin.source
+    return Actor(name, name, origin.source)
+
+
+def _key(command: DecideApproval, named: Order, order: Order) -> str | None:
+    """Return the idempotency key for the history of the order that the request named."""
+    return command.origin.idempotency_key if order.id == named.id else None
+
+
+def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
+    """Return who ended the wait of an order, when and how, None if it never waited."""
+    stored = list_moves(context.connection, order.tenant_id, order.id)
+    for move in (*stored, *context.order_store.moves_of(order)):
+        if move.from_status == Status.AWAITING_APPROVAL != move.to_status:
+            word = _WORDS.get(Status(move.to_status), "decided")
+            if word == "denied" and move.actor != "risk":
+                word = "rejected"
+            return {"decision": word, "decided_by": move.actor, "decided_at": move.at}
+    return None
+
+
+def _require_overridable(context: BatchContext, denied: Order) -> str:
+    """Return the code of the limit that denied the order. Raises NotOverridable."""
+    code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
+    if denied.status is not Status.DENIED or code is None:
+        raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
+    if code not in rules.OVERRIDABLE:
+        listed = ", ".join(sorted(rules.OVERRIDABLE))
+        raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
+    if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
+        raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
+    if queries.has_live_override(context.connection, denied.tenant_id, denied.id):
+        raise NotOverridable(f"Order {denied.id} has an override already.")
+    return code
+
+
+def _copy_of(context: BatchContext, denied: Order, origin: Origin) -> Order:
+    """Return a new order with the terms of the denied one, placed by the caller."""
+    at = iso(origin.at)
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
+    order = denied._replace(
+        id=order_id,
+        client_order_id=order_id,
+        ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
+        source=origin.source,
+        actor=origin.actor,
+        status=Status.INITIALIZED,
+        created_at=at,
+        updated_at=at,
+        denial=None,
+        idempotency_key=origin.idempotency_key,
+        request_hash=origin.request_hash,
+        event_count=0,
+        accepted_at=None,
+    )
+    return set_session_end(context, order)
+
+
+def _money(amount: Any) -> str | None:
+    return None if amount is None else money_text(fixed(amount))
+
+
+def _percent(request: ApprovalRequest) -> str:
+    return quantity_text(fixed(request.max_move_percent))

@@ -1,0 +1,48 @@
+"""List the orders that wait for approval, with what they would do at the prices of now."""
+
+from app.errors import OmsError
+from app.orders.queries import approvals as queries
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.order_views import ApprovalView
+from app.orders.rules.values import Order, Status
+from app.orders.service.approval_decisions import find_current_denial, find_decider, require_decider
+from app.orders.service.approvals import get_reference
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import ReviewApprovals, Reviewed
+from app.orders.service.order_entry import build_result
+from app.orders.service.order_estimates import estimate_order, serialize_estimate
+from app.orders.service.risk_evaluation import risk_input
+
+
+def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
+    """Return the orders that wait and on which the caller may decide, oldest first."""
+    origin = command.origin
+    decider = find_decider(context, origin, command.role)
+    found = []
+    for request in queries.list_waiting_requests(
+        context.connection, origin.tenant_id, origin.portfolios, command.limit
+    ):
+        order = context.order_store.find(request.tenant_id, request.order_id)
+        if order is None or order.status is not Status.AWAITING_APPROVAL:
+            continue
+        if (order.tenant_id, order.portfolio_id) not in context.order_store.portfolio_keys:
+            continue  # it began to wait after the locks were taken
+        try:
+            require_decider(context, order, request, decider)
+        except OmsError:
+            continue
+        found.append(_view(context, order, request))
+    return Reviewed(tuple(found))
+
+
+def _view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
+    context.approval_requests[order.tenant_id, order.id] = request
+    estimate = estimate_order(context, order, risk_input(context, order, confirms=True))
+    (view,) = build_result(context, order.tenant_id, [order.id]).orders
+    return ApprovalView(
+        view=view,
+        request=request,
+        price=get_reference(context, order),
+        estimate=serialize_estimate(estimate),
+        denial=find_current_denial(context, order),
+    )

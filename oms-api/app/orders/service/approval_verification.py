@@ -1,0 +1,78 @@
+"""Verify approvals: requests and decisions against orders, events and the audit log."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.service import mask_secrets
+from app.ledger.rules.verification import Finding
+from app.ledger.service.verdict import Verdict
+from app.orders.queries import approvals as queries
+from app.orders.rules.approvals import (
+    GRANTED,
+    REJECTED,
+    REQUESTED,
+    ApprovalRequest,
+    build_request_payload,
+    find_approval_event,
+)
+from app.orders.rules.verification import OrderCheck
+from app.risk.queries.audit import risk_events
+from app.risk.rules.verification import Key, RiskEvent, find_unmatched
+
+_DECIDED = {GRANTED, REJECTED}
+
+
+def verify_approvals(connection: Connection, verdict: Verdict) -> None:
+    """Check requests and decisions. `connection` must read one consistent snapshot."""
+    requests = list(queries.iterate_requests(connection))
+    events = risk_events(connection, "approval.")
+    verdict.checked[OrderCheck.APPROVAL] += len(events)
+    stored = [
+        _fact(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests
+    ]
+    told = [_fact(one.tenant_id, one.type, one.at, one.facts) for one in events if one.type == REQUESTED]
+    _blame(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, told))
+    audited = [
+        _fact(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
+        for act in list_actions(connection, "approval.")
+    ]
+    seen = [_fact(one.tenant_id, one.type, one.at, mask_secrets(one.facts)) for one in events]
+    _blame(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", seen, audited))
+    moved = list(_facts_of_moves(connection, {(one.tenant_id, one.order_id): one for one in requests}))
+    said = [_fact_of_event(one) for one in events]
+    _blame(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", said, moved))
+
+
+def _facts_of_moves(
+    connection: Connection, requests: dict[tuple[int, str], ApprovalRequest]
+) -> Iterator[Key]:
+    """Yield what the events must say, as the histories of the orders tell it."""
+    for portfolio_id, move in queries.iterate_approval_moves(connection):
+        kind = find_approval_event(move.from_status, move.to_status, move.actor)
+        if kind is None:
+            continue
+        by: str | None = move.actor if kind in {*_DECIDED, REQUESTED} else None
+        request = requests.get((move.tenant_id, move.order_id))
+        if request is None or request.requested_at > move.at:
+            by = "nobody: there was no request"
+        yield (move.tenant_id, kind, move.at, move.order_id, portfolio_id, by)
+
+
+def _fact_of_event(event: RiskEvent) -> Key:
+    facts = event.facts
+    by = facts.get("requested_by" if event.type == REQUESTED else "decided_by")
+    where = (facts.get("order_id"), facts.get("portfolio_id"))
+    return (event.tenant_id, event.type, event.at, *where, by)
+
+
+def _fact(tenant_id: int, kind: str, at: str, facts: dict[str, Any]) -> Key:
+    return (tenant_id, kind, at, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def _blame(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        verdict.blame(f"approval {place}", [finding])

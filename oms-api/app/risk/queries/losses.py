@@ -1,0 +1,106 @@
+"""Statements for the limits of losses."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, select, union
+
+from app.clock import iso
+from app.ledger.models import CashMovement, Portfolio
+from app.money import ZERO
+from app.risk.queries.limits import LIMITS
+from app.risk.queries.switches import CHANGES, SWITCHES
+from app.risk.rules.limits import LimitScope
+from app.risk.rules.losses import LOSS_CODES, LOSS_LIMITS, LossBaseline, SwitchState
+from app.risk.rules.switches import SwitchScope
+from app.risk.rules.values import TradingState
+
+_FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
+PortfolioKey = tuple[int, int]  # tenant id, portfolio id
+# Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
+BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
+
+
+def read_opening_baselines(
+    connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
+) -> dict[int, LossBaseline]:
+    """Return the opening cash of each portfolio with all flows as its baseline, as on its first day."""
+    statement = select(Portfolio.id, Portfolio.opening_cash).where(
+        Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids)
+    )
+    totals = {row[0]: Decimal(row[1]) for row in connection.execute(statement)}
+    flows = select(CashMovement.portfolio_id, CashMovement.amount).where(
+        CashMovement.tenant_id == tenant_id,
+        CashMovement.portfolio_id.in_(portfolio_ids),
+        CashMovement.kind.in_(_FLOWS),
+    )
+    for portfolio_id, amount in connection.execute(flows):
+        totals[portfolio_id] += Decimal(amount)
+    return {portfolio_id: LossBaseline(total, total, ZERO) for portfolio_id, total in totals.items()}
+
+
+def find_tenants_with_loss_limits(connection: Connection) -> list[int]:
+    """Return the tenants that limit losses, or that have a switch which such a limit set.
+
+    They are of every tenant that `connection` can read.
+    """
+    limited = select(LIMITS.c.tenant_id).where(LIMITS.c.code.in_(LOSS_CODES))
+    switched = select(SWITCHES.c.tenant_id).where(
+        SWITCHES.c.set_by == LOSS_LIMITS, SWITCHES.c.state == TradingState.REDUCING
+    )
+    return list(connection.execute(union(limited, switched)).scalars())
+
+
+def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
+    """Return the tenant's portfolios whose losses are limited, or whose switch such a limit set.
+
+    A drawdown can be limited for the tenant, that is for each of its portfolios.
+    """
+    rows = connection.execute(
+        select(LIMITS.c.scope, LIMITS.c.name_key, LIMITS.c.code).where(
+            LIMITS.c.tenant_id == tenant_id, LIMITS.c.code.in_(LOSS_CODES)
+        )
+    ).all()
+    names = {key for scope, key, _ in rows if scope == LimitScope.PORTFOLIO}
+    is_every = any(scope == LimitScope.TENANT and code == LOSS_CODES[1] for scope, _, code in rows)
+    switched = select(SWITCHES.c.name_key).where(
+        SWITCHES.c.tenant_id == tenant_id,
+        SWITCHES.c.scope == SwitchScope.PORTFOLIO,
+        SWITCHES.c.set_by == LOSS_LIMITS,
+        SWITCHES.c.state == TradingState.REDUCING,
+    )
+    names |= set(connection.execute(switched).scalars())
+    statement = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id)
+    if not is_every:
+        statement = statement.where(Portfolio.name_key.in_(sorted(names)))
+    return {(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
+
+
+def find_switch(connection: Connection, tenant_id: int, name_key: str) -> SwitchState | None:
+    """Return the kill switch of a portfolio, None if it was never set."""
+    columns = (SWITCHES.c.state, SWITCHES.c.set_by, SWITCHES.c.set_at)
+    row = connection.execute(
+        select(*columns).where(
+            SWITCHES.c.tenant_id == tenant_id,
+            SWITCHES.c.scope == SwitchScope.PORTFOLIO,
+            SWITCHES.c.name_key == name_key,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    at = iso(row[2]) if isinstance(row[2], datetime) else row[2]
+    return SwitchState(TradingState(row[0]), row[1], at)
+
+
+def was_switched_since(connection: Connection, tenant_id: int, name_key: str, since: datetime) -> bool:
+    """Return whether a loss limit set the portfolio's switch to REDUCING at `since` or later."""
+    statement = select(CHANGES.c.id).where(
+        CHANGES.c.tenant_id == tenant_id,
+        CHANGES.c.scope == SwitchScope.PORTFOLIO,
+        CHANGES.c.name_key == name_key,
+        CHANGES.c.set_by == LOSS_LIMITS,
+        CHANGES.c.state == TradingState.REDUCING,
+        CHANGES.c.set_at >= since,
+    )
+    return connection.execute(statement).first() is not None

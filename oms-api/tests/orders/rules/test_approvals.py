@@ -1,0 +1,194 @@
+"""The rules of approvals: who must wait, who may decide, and what a decision needs."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.orders.rules.approvals import (
+    DEFAULT_APPROVERS,
+    REJECTION,
+    ApprovalMode,
+    ApprovalPolicy,
+    ApprovalRequest,
+    Decider,
+    build_rejection,
+    build_request_payload,
+    find_approval_event,
+    forgets_fills,
+    has_moved,
+    is_approver,
+    is_covered,
+    is_own,
+    is_rejection,
+    is_worse,
+    parse_policy,
+)
+from app.orders.rules.order_factory import OrderOrigin, new_order
+from app.orders.rules.values import Order, OrderType, Status, Ticket
+
+AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=2)
+AT = "2026-11-20T12:00:00.000000Z"
+
+
+def order(**changes: Any) -> Order:
+    ticket = Ticket("AAPL", "BUY", OrderType.LIMIT, Decimal(10), limit_price=Decimal(100))
+    return new_order("O1", OrderOrigin(1, 7, "algo", None, AT), ticket, Decimal(10))._replace(**changes)
+
+
+def request(**changes: Any) -> ApprovalRequest:
+    made = ApprovalRequest(
+        1, "O1", 7, "always", "slack:T1:U1", AT, AT, Decimal(100), Decimal(1), '["role:risk"]', "{}"
+    )
+    return made._replace(**changes)
+
+
+def covers(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
+    amounts = (None if one is None else Decimal(one) for one in (value, equity))
+    return is_covered(policy, "AAPL", *amounts)
+
+
+@given(AMOUNTS, AMOUNTS)
+def test_a_value_is_covered_exactly_above_the_threshold(threshold, value):
+    policy = ApprovalPolicy(ApprovalMode.ABOVE_VALUE, threshold)
+    assert is_covered(policy, "AAPL", value, None) == (value > threshold)
+
+
+@given(st.decimals(min_value=0, max_value=100, places=2), AMOUNTS, st.decimals(1, 10**9, places=2))
+def test_a_share_is_covered_exactly_above_the_percentage_of_equity(percent, value, equity):
+    policy = ApprovalPolicy(ApprovalMode.ABOVE_EQUITY_SHARE, percent)
+    assert is_covered(policy, "AAPL", value, equity) == (value * 100 > equity * percent)
+
+
+@given(st.sampled_from(ApprovalMode), AMOUNTS, AMOUNTS, AMOUNTS)
+def test_a_larger_order_never_escapes_what_covers_a_smaller_one(mode, threshold, value, more):
+    policy = ApprovalPolicy(mode, threshold, frozenset({"AAPL"}))
+    if is_covered(policy, "AAPL", value, Decimal(5)):
+        assert is_covered(policy, "AAPL", value + more, Decimal(5))
+
+
+def test_every_mode_has_its_cases():
+    always, listed = ApprovalPolicy(ApprovalMode.ALWAYS), ApprovalPolicy(ApprovalMode.INSTRUMENTS)
+    assert covers(always, "0")
+    assert not covers(listed, "1000000")
+    assert covers(listed._replace(instruments=frozenset({"AAPL"})), "1")
+    above = ApprovalPolicy(ApprovalMode.ABOVE_VALUE, Decimal(50))
+    share = ApprovalPolicy(ApprovalMode.ABOVE_EQUITY_SHARE, Decimal(50))
+    for unknown in (covers(above, None), covers(above._replace(value=None), 1), covers(share, None)):
+        assert unknown
+    for unknown in (covers(share, 1, None), covers(share, 1, 0), covers(share, 1, -5)):
+        assert unknown
+    assert covers(share._replace(value=None), 1)
+
+
+def test_a_policy_is_read_from_its_text_with_defaults():
+    facts = {
+        "mode": "above_value", "value": "50000", "instruments": ["TSLA"], "approvers": ["role:risk"],
+        "expires_minutes": 5, "max_move_percent": "0.5",
+    }  # fmt: skip
+    assert parse_policy(orjson.dumps(facts).decode()) == ApprovalPolicy(
+        ApprovalMode.ABOVE_VALUE, Decimal(50000), frozenset({"TSLA"}), ("role:risk",), 5, Decimal("0.5")
+    )
+    assert parse_policy('{"mode":"always"}') == ApprovalPolicy(ApprovalMode.ALWAYS)
+    assert ApprovalPolicy(ApprovalMode.ALWAYS).approvers == DEFAULT_APPROVERS
+
+
+@pytest.mark.parametrize(
+    ("side", "before", "after", "worse"),
+    [
+        ("BUY", {}, {"quantity": Decimal(11)}, True),
+        ("BUY", {}, {"quantity": Decimal(9)}, False),
+        ("BUY", {}, {"limit_price": Decimal(101)}, True),
+        ("BUY", {}, {"limit_price": Decimal(99)}, False),
+        ("SELL", {}, {"limit_price": Decimal(99)}, True),
+        ("SELL", {}, {"limit_price": Decimal(101)}, False),
+        ("BUY", {"stop_price": Decimal(90)}, {"stop_price": Decimal(91)}, True),
+        ("SELL", {"stop_price": Decimal(90)}, {"stop_price": Decimal(89)}, True),
+        ("BUY", {"trail_amount": Decimal(2)}, {"trail_amount": Decimal(3)}, True),
+        ("BUY", {"trail_amount": Decimal(2)}, {"trail_amount": Decimal(1)}, False),
+        ("BUY", {"trail_amount": Decimal(2)}, {"trail_amount": None, "trail_percent": Decimal(1)}, True),
+    ],
+)
+def test_a_replacement_is_worse_by_quantity_price_or_trail(side, before, after, worse):
+    old = order(side=side, **before)
+    assert is_worse(old, old._replace(**after)) is worse
+
+
+def test_the_listed_roles_and_people_decide():
+    asked = request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
+    assert is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "risk"))
+    assert is_approver(asked, Decider(frozenset({"slack:T1:U9"}), "trader"))
+    assert is_approver(asked, Decider(frozenset({"slack:T1:U8", "eve@example.com"}), None))
+    assert not is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "approver"))
+    assert not is_approver(asked, Decider(frozenset({"role:risk"}), "trader")._replace(names=frozenset()))
+
+
+@pytest.mark.parametrize(
+    ("placed", "creator", "own"),
+    [
+        ({"actor": "slack:T1:U1"}, None, True),
+        ({"actor": "alice@example.com"}, None, True),  # the same person, logged in
+        ({"actor": "slack:T1:U2", "user_id": "slack:T1:U1"}, None, True),
+        ({"actor": None}, "slack:T1:U1", True),  # a key of theirs
+        ({"actor": "slack:T1:U2"}, None, False),
+        ({"actor": None}, None, False),
+    ],
+)
+def test_nobody_decides_on_an_order_of_their_own(placed, creator, own):
+    decider = Decider(frozenset({"slack:T1:U1", "alice@example.com"}), "admin")
+    asked = request(requested_by="slack:T1:U2")
+    assert is_own(order(**placed), asked, decider, creator) is own
+    assert is_own(order(), request(requested_by="alice@example.com"), decider, None)
+
+
+@given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
+def test_a_price_has_moved_beyond_the_percentage_of_the_one_seen(seen, price, percent):
+    assert has_moved(seen, price, percent) == (abs(price - seen) > seen * percent / 100)
+
+
+def test_an_unknown_price_is_not_compared():
+    assert not has_moved(Decimal(100), None, Decimal(1))
+    assert has_moved(None, Decimal(100), Decimal(1))
+
+
+def test_a_successor_that_waited_keeps_what_its_predecessor_filled():
+    denied = order(denial="{}", replaces="O0")
+    assert forgets_fills(denied, ["INITIALIZED", "DENIED"])
+    assert not forgets_fills(denied, ["INITIALIZED", "AWAITING_APPROVAL", "DENIED"])
+    assert not forgets_fills(denied._replace(replaces=None), ["DENIED"])
+
+
+def test_a_rejection_is_told_from_a_denial_of_risk():
+    denial = build_rejection("slack:T1:U9", "No")
+    assert (denial.code, denial.message) == (REJECTION, "slack:T1:U9 rejected it: No")
+    assert is_rejection(denial._asdict())
+    assert not is_rejection(denial._asdict() | {"limit": "1"})
+    assert not is_rejection(denial._asdict() | {"code": "HALTED"})
+    assert not is_rejection(None)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "actor", "event"),
+    [
+        ("INITIALIZED", "AWAITING_APPROVAL", "U1", "approval.requested"),
+        ("AWAITING_APPROVAL", "AWAITING_APPROVAL", "U1", None),
+        ("AWAITING_APPROVAL", "SUBMITTED", "U2", "approval.granted"),
+        ("AWAITING_APPROVAL", "HELD", "U2", "approval.granted"),
+        ("AWAITING_APPROVAL", "DENIED", "U2", "approval.rejected"),
+        ("AWAITING_APPROVAL", "DENIED", "risk", None),
+        ("AWAITING_APPROVAL", "EXPIRED", "calendar", "approval.expired"),
+        ("AWAITING_APPROVAL", "CANCELED", "U1", None),
+        ("SUBMITTED", "ACCEPTED", "paper", None),
+    ],
+)
+def test_what_happens_to_a_waiting_order_has_its_event(start, end, actor, event):
+    assert find_approval_event(start, Status(end).value, actor) == event
+
+
+def test_the_payload_has_amounts_as_text():
+    told = build_request_payload(request())
+    assert (told["price_seen"], told["max_move_percent"], told["approvers"]) == ("100.00", "1", ["role:risk"])
+    assert build_request_payload(request(price_seen=None))["price_seen"] is None

@@ -1,0 +1,381 @@
+"""Orders that wait for approval: what waits, who decides, and what has changed meanwhile."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from app.database import unit_of_work
+from app.identity.rules.access import Role
+from tests.access.rig import Members
+from tests.support.people import PASSWORD
+from tests.support.service import ApiClient
+
+LIMIT = {"type": "LIMIT", "time_in_force": "GTC"}
+EXITS = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+
+
+class ApprovalClient:
+    """A client whose portfolio Growth has a policy, with a person of each role."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self.members = Members(api.service, api)
+        api.open_portfolio()
+        api.quote("AAPL", "99", "101", "100")
+
+    def set_policy(self, mode: str | None = "always", **facts: Any) -> None:
+        """Set the policy of Growth."""
+        approvers = {"approvers": ["role:approver", "role:admin"]}
+        policy = None if mode is None else {"mode": mode, "expires_minutes": 30} | approvers | facts
+        answer = self.api.patch("/portfolios/Growth", {"approval": policy})
+        assert answer.status_code == 200, answer.text
+
+    def headers(self, role: str) -> dict[str, str]:
+        return self.members.headers(Role(role))
+
+    def person(self, role: str) -> str:
+        return self.members.person(Role(role))
+
+    def place(self, role: str = "trader", **changes: Any) -> Any:
+        body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
+        return self.api.post(
+            "/orders", body | {"type": "MARKET", "confirm_repeat": True} | changes, self.headers(role)
+        )
+
+    def order(self, role: str = "trader", **changes: Any) -> Any:
+        answer = self.place(role, **changes)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def decide(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
+        return self.api.post(f"/orders/{order['id']}/{how}", body, self.headers(role))
+
+    def approved(self, order: Any, **facts: Any) -> Any:
+        answer = self.decide(order, **facts)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def status(self, order: Any) -> str:
+        return str(self.api.found(order["id"])["status"])
+
+    def waiting(self, role: str = "approver") -> list[Any]:
+        answer = self.api.get("/approvals", self.headers(role))
+        assert answer.status_code == 200, answer.text
+        return list(answer.json())
+
+    def events(self, prefix: str = "approval.") -> list[Any]:
+        statement = (
+            "SELECT type, payload FROM events WHERE tenant_id = :tenant AND type LIKE :kind ORDER BY id"
+        )
+        with self.api.service.reading() as connection:
+            rows = connection.execute(
+                text(statement), {"tenant": self.api.tenant_id, "kind": f"{prefix}%"}
+            ).all()
+        return [(row[0], orjson.loads(row[1])) for row in rows]
+
+
+@pytest.fixture
+def client(api: ApiClient) -> ApprovalClient:
+    """Provide a client at which every order waits."""
+    made = ApprovalClient(api)
+    made.set_policy()
+    return made
+
+
+def test_a_covered_order_waits_and_fills_once_it_is_approved(client):
+    order = client.order()
+    assert (order["status"], order["filled_quantity"]) == ("AWAITING_APPROVAL", "0")
+    done = client.approved(order, reason="Fine")
+    assert (done["status"], done["average_price"]) == ("FILLED", "101.00")
+    history = client.api.found(order["id"])["events"]
+    granted = next(move for move in history if move["from_status"] == "AWAITING_APPROVAL")
+    assert (granted["actor"], granted["reason"]) == (client.person("approver"), "Fine")
+    assert [kind for kind, _ in client.events()] == ["approval.requested", "approval.granted"]
+    assert client.events()[1][1]["decided_by"] == client.person("approver")
+
+
+def test_an_approver_says_no(client):
+    order = client.order()
+    done = client.decide(order, "reject", reason="Too large").json()
+    assert done["status"] == "DENIED"
+    assert done["denial"]["code"] == "APPROVAL_REJECTED"
+    assert done["denial"]["message"] == f"{client.person('approver')} rejected it: Too large"
+    assert [kind for kind, _ in client.events()] == ["approval.requested", "approval.rejected"]
+    assert client.events("risk.denied") == []
+    assert client.decide(order, "reject").status_code == 422  # a reason is needed
+
+
+@pytest.mark.any_database
+def test_the_policy_says_which_orders_wait(client):
+    def first_status(**changes: Any) -> str:
+        return str(client.order(**LIMIT, limit_price="90", **changes)["status"])
+
+    client.set_policy("above_value", value="900")
+    assert [first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    client.set_policy("above_equity_share", value="0.2")  # of 1,000,000: 2,000
+    assert [first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    client.set_policy("instruments", instruments=["TSLA"])
+    client.api.quote("TSLA", "99", "101", "100")
+    assert [first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    client.set_policy(None)
+    assert first_status() == "ACCEPTED"
+
+
+@pytest.mark.any_database
+def test_what_closes_a_position_never_waits(client):
+    client.approved(client.order(quantity="10"))
+    assert client.order(side="SELL", quantity="4")["status"] == "FILLED"
+    assert (
+        client.order(side="SELL", quantity="7", **LIMIT, limit_price="110")["status"] == "AWAITING_APPROVAL"
+    )
+    closed = client.api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
+    assert closed.json()["status"] == "FILLED"
+
+
+def test_the_exits_of_a_bracket_are_held_until_its_entry_is_approved(client):
+    order = client.order(**EXITS)
+    assert order["status"] == "AWAITING_APPROVAL"
+    assert {leg["status"] for leg in order["legs"]} == {"HELD"}
+    done = client.approved(order)
+    assert done["status"] == "FILLED"
+    assert {leg["status"] for leg in done["legs"]} == {"ACCEPTED"}
+    rejected = client.order(**EXITS)
+    legs = client.decide(rejected, "reject", reason="No").json()["legs"]
+    assert {leg["status"] for leg in legs} == {"CANCELED"}
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("how", ["approve", "reject"])
+def test_both_orders_of_a_pair_are_decided_together(client, how):
+    pair = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
+    base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
+    body = {"kind": "OCO", "orders": [base | one for one in pair]}
+    first, second = client.api.post("/orders:group", body, client.headers("trader")).json()["orders"]
+    assert {first["status"], second["status"]} == {"AWAITING_APPROVAL"}
+    assert client.decide(second, how, reason="So be it").status_code == 200
+    expected = "ACCEPTED" if how == "approve" else "DENIED"
+    assert {client.status(first), client.status(second)} == {expected}
+
+
+@pytest.mark.any_database
+def test_the_second_of_an_oto_pair_is_approved_with_the_first(client):
+    client.api.quote("TSLA", "99", "101", "100")
+    base = {"portfolio_name": "Growth", "side": "BUY", "type": "MARKET"}
+
+    def placed(quantity: str) -> tuple[Any, Any]:
+        orders = [base | {"symbol": symbol, "quantity": quantity} for symbol in ("AAPL", "TSLA")]
+        body = {"kind": "OTO", "orders": orders}
+        answer = client.api.post("/orders:group", body, client.headers("trader"))
+        assert answer.status_code == 201, answer.text
+        first, second = answer.json()["orders"]
+        return first, second
+
+    first, second = placed("10")
+    assert (first["status"], second["status"]) == ("AWAITING_APPROVAL", "HELD")
+    client.approved(first)
+    assert client.status(second) == "FILLED"
+    client.set_policy("instruments", instruments=["TSLA"])  # the first needs no approval, the second does
+    first, second = placed("11")
+    assert (first["status"], client.status(second)) == ("FILLED", "AWAITING_APPROVAL")
+    client.approved(second)
+    assert client.status(second) == "FILLED"
+
+
+@pytest.mark.any_database
+def test_a_waiting_order_can_be_cancelled_and_a_halt_cancels_it(client):
+    order = client.order()
+    assert client.api.post(f"/orders/{order['id']}/cancel", {}).json()["status"] == "CANCELED"
+    told = client.decide(order)
+    assert (told.status_code, told.json()["decision"]) == (409, "canceled")
+    other = client.order()
+    halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
+    assert client.api.post("/kill-switch", halt).json()["canceled"] == [other["id"]]
+
+
+@pytest.mark.any_database
+def test_a_waiting_order_uses_buying_power_but_is_no_opposite_side(client):
+    free = client.order(quantity="9000")
+    assert free["status"] == "AWAITING_APPROVAL"
+    denied = client.place(quantity="2000")
+    assert denied.json()["denial"]["code"] == "BUYING_POWER"
+    client.decide(free, "reject", reason="Not today")
+    first = client.order(**LIMIT, limit_price="100", quantity="1")
+    assert (
+        client.order(side="SELL", **LIMIT, limit_price="100", quantity="1")["status"] == "AWAITING_APPROVAL"
+    )
+    assert client.status(first) == "AWAITING_APPROVAL"
+
+
+def test_risk_is_asked_again_at_the_prices_of_the_approval(client):
+    order = client.order(quantity="100")
+    limit = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "value": "5000"}
+    assert client.api.put("/limits", limit).status_code == 200
+    (shown,) = client.waiting()
+    assert shown["denial"]["code"] == "MAX_ORDER_VALUE"
+    refused = client.decide(order)
+    assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "MAX_ORDER_VALUE")
+    assert client.status(order) == "DENIED"
+    assert client.waiting() == []
+
+
+@pytest.mark.any_database
+def test_a_price_that_moved_must_have_been_seen(client):
+    order = client.order()
+    client.api.quote("AAPL", "100", "102", "101")  # exactly 1%
+    kept = client.order()
+    assert client.approved(order)["average_price"] == "102.00"
+    client.api.quote("AAPL", "103", "105", "104")
+    moved = client.decide(kept)
+    facts = moved.json()
+    assert (moved.status_code, facts["price_seen"], facts["price"]) == (409, "101.00", "104.00")
+    assert facts["max_move_percent"] == "1"
+    assert client.status(kept) == "AWAITING_APPROVAL"
+    assert client.decide(kept, price_seen="101").status_code == 409
+    assert client.approved(kept, price_seen="104")["average_price"] == "105.00"
+
+
+def test_the_list_shows_then_and_now(client):
+    order = client.order()
+    client.api.quote("AAPL", "199", "201", "200")
+    (shown,) = client.waiting()
+    assert shown["order"]["id"] == order["id"]
+    assert (shown["price_seen"], shown["price"]) == ("100.00", "200.00")
+    assert (shown["then"]["price"], shown["then"]["value"]) == ("101.00", "1010.00")
+    assert (shown["now"]["price"], shown["now"]["value"]) == ("201.00", "2010.00")
+    assert (shown["then"]["cash_after"], shown["now"]["cash_after"]) == ("998990.00", "997990.00")
+    assert (shown["now"]["gross_exposure"], shown["now"]["position_after"]) == ("0.00", "10")
+    assert shown["denial"] is None
+    assert (shown["requested_by"], shown["rule"]) == (client.person("trader"), "always")
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("approvers", "allowed"),
+    [
+        (["role:admin"], {"admin"}),
+        (["role:risk"], {"risk"}),
+        (["role:approver", "role:risk"], {"approver", "risk"}),
+        (["{viewer}"], set()),
+        (["{risk}"], {"risk"}),
+    ],
+)
+def test_the_policy_names_who_decides(client, approvers, allowed):
+    people = {role.value: client.person(role.value) for role in Role}
+    client.set_policy(approvers=[one.format(**people) for one in approvers])
+    for role in (role.value for role in Role if role is not Role.TRADER):
+        order = client.order()
+        may = role in allowed
+        assert bool(client.waiting(role)) == may, role
+        assert (client.decide(order, role=role).status_code == 200) == may, role
+        client.api.post(f"/orders/{order['id']}/cancel", {})
+
+
+def test_nobody_approves_their_own_order_through_any_key(client):
+    client.set_policy(approvers=["role:approver", "role:admin"])
+    own = client.order("approver")
+    other_key = client.api.service.mint("admin", client.api.tenant_id)
+    for key in (client.members.key, other_key):
+        sent = {"X-API-Key": key, "X-On-Behalf-Of": client.person("approver")}
+        refused = client.api.post(f"/orders/{own['id']}/approve", {}, sent)
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/own-order")
+    assert (
+        client.api.post(f"/orders/{own['id']}/approve", {}).status_code == 403
+    )  # a key that acts for nobody
+    assert client.waiting("approver") == []
+    assert client.approved(own, role="admin")["status"] == "FILLED"
+
+
+def test_a_person_does_not_approve_what_their_key_placed(client):
+    client.set_policy(approvers=["role:admin"])
+    made = client.api.post("/api-keys", {"name": "algo", "scopes": ["trade"]}, client.headers("admin")).json()
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
+    automatic = client.api.with_key(made["key"]).post("/orders", body).json()
+    assert client.decide(automatic, role="admin").status_code == 403
+
+
+def test_a_person_does_not_approve_in_slack_what_they_placed_after_logging_in(client):
+    eve = {"email": "eve@example.com", "name": "Eve", "password": PASSWORD, "role": "approver"}
+    user = client.api.post("/users", eve).json()
+    slack = f"slack:{client.members.team}:UEVE"
+    with unit_of_work(client.api.service.engine) as connection:
+        bind = "UPDATE users SET person = :person WHERE id = :id"
+        connection.execute(text(bind), {"person": slack, "id": int(user["id"])})
+    said = {"tenant": f"desk-{client.api.tenant_id}", "email": eve["email"], "password": PASSWORD}
+    http = client.api.service.client
+    token = http.post("/api/v1/auth/login", json=said).json()["access_token"]
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
+    placed = http.post("/api/v1/orders", json=body, headers={"Authorization": f"Bearer {token}"}).json()
+    assert (placed["status"], placed["actor"]) == ("AWAITING_APPROVAL", "eve@example.com")
+    sent = {"X-API-Key": client.members.key, "X-On-Behalf-Of": slack}
+    refused = client.api.post(f"/orders/{placed['id']}/approve", {}, sent)
+    assert refused.json()["type"] == "urn:slackoms:problem/own-order"
+
+
+def test_of_two_approvers_one_wins_and_the_other_is_told_who(client):
+    client.set_policy(approvers=["role:approver", "role:risk"])
+    for how in ("approve", "reject"):
+        order = client.order(quantity="1")
+        decide = partial(client.decide, order, how, reason="Me first")
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
+        won, lost = sorted(answers, key=lambda answer: answer.status_code)
+        assert (won.status_code, lost.status_code) == (200, 409)
+        told = lost.json()
+        winner = next(
+            move["actor"]
+            for move in client.api.found(order["id"])["events"]
+            if move["from_status"] == "AWAITING_APPROVAL"
+        )
+        assert told["decided_by"] == winner
+        assert winner in told["detail"]
+        assert told["decision"] == ("approved" if how == "approve" else "rejected")
+
+
+def test_a_repeated_decision_is_answered_alike(client):
+    order = client.order()
+    headers = client.headers("approver") | {"Idempotency-Key": "once"}
+    answers = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert len(client.events()) == 2
+
+
+@pytest.mark.any_database
+def test_a_replacement_that_asks_for_more_needs_a_new_approval(client):
+    order = client.approved(client.order(**LIMIT, limit_price="90"))
+    path = f"/orders/{order['id']}"
+    less = client.api.patch(path, {"quantity": "9", "limit_price": "89"}, client.headers("trader")).json()
+    assert less["status"] == "ACCEPTED"
+    more = client.api.patch(f"/orders/{less['id']}", {"limit_price": "91"}, client.headers("trader")).json()
+    assert more["status"] == "AWAITING_APPROVAL"
+    again = client.api.patch(f"/orders/{more['id']}", {"quantity": "8"}, client.headers("trader")).json()
+    assert again["status"] == "AWAITING_APPROVAL"
+    assert client.status(more) == "REPLACED"
+    done = client.approved(again)
+    assert (done["status"], done["quantity"], done["limit_price"]) == ("ACCEPTED", "8", "91.00")
+
+
+@pytest.mark.any_database
+def test_a_partly_filled_order_keeps_its_fills_while_its_replacement_waits(client):
+    order = client.approved(client.order(**LIMIT, limit_price="98"))
+    client.api.quote("AAPL", "97", "98", "98", ask_size="4")
+    more = client.api.patch(f"/orders/{order['id']}", {"quantity": "20"}, client.headers("trader")).json()
+    assert (more["status"], more["filled_quantity"], more["leaves_quantity"]) == (
+        "AWAITING_APPROVAL", "4", "16",
+    )  # fmt: skip
+    denied = client.decide(more, "reject", reason="Enough").json()
+    assert (denied["status"], denied["filled_quantity"]) == ("DENIED", "4")
+
+
+@pytest.mark.any_database
+def test_other_tenants_and_narrowed_people_see_no_waiting_orders(client):
+    client.order()
+    other = ApprovalClient(client.api.service.api())
+    assert other.waiting("admin") == []
+    assert client.api.get("/approvals").json() == []  # the key acts for nobody
+    assert client.waiting("viewer") == []
+    assert client.waiting("trader") == []

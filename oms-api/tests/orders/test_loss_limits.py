@@ -1,0 +1,118 @@
+"""Losses that reach a limit switch the portfolio to REDUCING, until a person or the next day."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from app.clock import iso
+from app.database import connect_engine, unit_of_work, write
+from app.orders.rules.values import Status
+from app.orders.service.commands import CheckLosses
+from app.risk.queries.limits import upsert_limit
+from app.risk.queries.losses import find_tenants_with_loss_limits
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.rules.losses import LOSS_LIMITS
+from app.verify import check
+from tests.orders.test_kept_promises import wait_until
+
+
+def set_limit(rig, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):
+    limit = SetLimit(scope, name.lower(), name, code, Decimal(value), None, "key", iso(rig.now))
+    with unit_of_work(rig.engine) as connection:
+        write(connection, upsert_limit(rig.tenant, limit))
+    rig.restart()  # limits are cached
+
+
+def check_losses(rig):
+    rig.tick()
+    rig.run(CheckLosses(rig.tenant, iso(rig.now)))
+    return rig.rows("SELECT trading_state FROM portfolios")[0][0]
+
+
+def switches(rig):
+    return rig.rows("SELECT state, set_by FROM kill_switch_changes ORDER BY id")
+
+
+@pytest.fixture
+def losing(rig):
+    """Provide the rig with 10 bought at 101 and a limit of 100 for the loss of the day."""
+    rig.place(quantity="10")
+    set_limit(rig, LimitCode.MAX_DAILY_LOSS, "100")
+    return rig
+
+
+def test_the_loss_of_the_day_switches_to_reducing(losing):
+    losing.quote("91", "91.2", "91")
+    assert check_losses(losing) == "ACTIVE"  # 10 × (101 − 91.1) = 99
+    losing.quote("90.9", "91.1", "91")
+    assert check_losses(losing) == "REDUCING"  # exactly 100
+    assert losing.place(quantity="1").status is Status.DENIED
+    assert losing.place(side="SELL", quantity="1").status is Status.FILLED
+    assert switches(losing) == [("REDUCING", LOSS_LIMITS)]
+    ((payload,),) = losing.rows("SELECT payload FROM events WHERE type = 'kill_switch.reducing'")
+    told = orjson.loads(payload)
+    assert told["reason"] == "MAX_DAILY_LOSS: the loss of the day is 100, the limit 100."
+    assert told["name"] == "Growth"
+    check_losses(losing)
+    assert len(switches(losing)) == 1  # once
+
+
+@pytest.mark.any_database
+def test_a_person_resets_it_and_is_not_overruled_that_day(losing):
+    losing.quote("80", "80", "80")
+    assert check_losses(losing) == "REDUCING"
+    with unit_of_work(losing.engine) as connection:
+        for statement in (
+            "UPDATE kill_switches SET state = 'ACTIVE', set_by = 'alice'",
+            "UPDATE portfolios SET trading_state = 'ACTIVE'",
+        ):
+            connection.exec_driver_sql(statement)
+    assert check_losses(losing) == "ACTIVE"
+    losing.tick(days=1)
+    assert check_losses(losing) == "REDUCING"  # the next day it counts again
+
+
+@pytest.mark.any_database
+def test_the_next_day_resets_what_no_limit_forbids_any_more(losing):
+    losing.quote("80", "80", "80")
+    assert check_losses(losing) == "REDUCING"
+    losing.quote("101", "101", "101")
+    assert check_losses(losing) == "REDUCING"
+    losing.now = (losing.now + timedelta(days=1)).replace(hour=0)
+    assert check_losses(losing) == "ACTIVE"
+    assert switches(losing) == [("REDUCING", LOSS_LIMITS), ("ACTIVE", LOSS_LIMITS)]
+    assert find_due_tenants(losing) == [losing.tenant]
+
+
+@pytest.mark.any_database
+def test_a_drawdown_limit_of_the_tenant_applies_to_each_portfolio(rig):
+    rig.place(quantity="10")
+    assert find_due_tenants(rig) == []
+    set_limit(rig, LimitCode.MAX_DRAWDOWN, "50", LimitScope.TENANT, "")
+    rig.quote("95", "95", "95")
+    assert check_losses(rig) == "REDUCING"
+
+
+def find_due_tenants(rig):
+    with rig.engine.connect() as connection:
+        return find_tenants_with_loss_limits(connection)
+
+
+def test_what_was_switched_automatically_can_be_verified(serve):
+    with serve() as service:
+        api = service.api()
+        api.quote("AAPL", "99", "101", "100")
+        api.order(quantity="10")
+        limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_DAILY_LOSS", "value": "10"}
+        assert api.put("/limits", limit).status_code == 200
+        wait_until(lambda: api.get("/kill-switch").json()[-1]["state"] == "REDUCING")
+        switch = api.get("/kill-switch").json()[-1]
+        assert (switch["scope"], switch["set_by"]) == ("portfolio", LOSS_LIMITS)
+        assert api.place().json()["denial"]["code"] == "REDUCING"
+    engine = connect_engine(service.database_url)
+    with engine.connect() as connection:
+        verdict = check(connection)
+    engine.dispose()
+    assert verdict.clean, verdict.first
