@@ -49,13 +49,10 @@ _KINDS = {
         *(
             f"type = '{kind}'"
             for kind in (
-                *("order.initialized", "cash.deposit", "cash.transfer_in"),
+                *("order.initialized", "approval.requested", "approval.granted", "approval.rejected"),
+                *("cash.deposit", "cash.transfer_in"),
                 *("kill_switch.halted", "limit.changed", "latch.set", "latch.released"),
             )
-        ),
-        *(
-            f"type = '{kind}' OR following LIKE '%{kind} {{%'"
-            for kind in ("approval.requested", "approval.granted", "approval.rejected")
         ),
     ],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],

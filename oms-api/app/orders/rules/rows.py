@@ -76,10 +76,15 @@ MOVE_COLUMNS = (*Move._fields, "following")  # of `order_events`
 
 def pack_moves(moves: Iterable[Move]) -> list[Row]:
     """Return the rows (`MOVE_COLUMNS`) of changes: one for each order, in order of their first changes."""
+    groups: list[list[Move]] = []
     by_order: dict[tuple[int, str], list[Move]] = {}
     for move in moves:
-        by_order.setdefault(move[:2], []).append(move)
-    return [(*first, _pack_following(others)) for first, *others in by_order.values()]
+        group = by_order.get(move[:2])
+        if group is None or Status.AWAITING_APPROVAL in move[3:5]:  # its verification reads rows of its own
+            groups.append(group := [])
+        group.append(move)
+        by_order[move[:2]] = group
+    return [(*first, _pack_following(others)) for first, *others in groups]
 
 
 def _pack_following(moves: Sequence[Move]) -> str | None:

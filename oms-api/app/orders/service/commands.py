@@ -247,7 +247,7 @@ class QuoteStored(NamedTuple):
 Outcome = Recorded | Done | OrderPreview | Reviewed | QuoteStored
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
+def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
@@ -260,8 +260,6 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
             return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")
-        case QuoteMatched():
-            return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
         case ExpireOrders() | ReleaseOrders() | SquareOff() | CancelHalted() | CheckLosses():

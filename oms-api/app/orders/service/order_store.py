@@ -171,6 +171,8 @@ class OrderStore:
         """Add an event to the outbox. Its first field is the id of what it describes."""
         self.changes += 1
         subject = str(next(iter(facts.values())))
+        if kind.startswith("approval."):
+            subject = f"{subject} {kind}"  # a row of its own
         self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
