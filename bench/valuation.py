@@ -175,7 +175,10 @@ def _equity(number: int) -> Decimal:
 def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> None:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
-        portfolios = [empty_portfolio(number, 1, name, name_key(name)) for number, name in names.items()]
+        portfolios = [
+            empty_portfolio(number, 1, name, name_key(name), opening_cash=Decimal(1_000_000))
+            for number, name in names.items()
+        ]
         insert_portfolios(connection, [portfolio_row(portfolio, at) for portfolio in portfolios])
 
 
