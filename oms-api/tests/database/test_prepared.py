@@ -29,7 +29,7 @@ def engine(owner):
     engine.dispose()
 
 
-def look_up(connection, *ids):
+def find(connection, *ids):
     return sorted(find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(one,) for one in ids]))
 
 
@@ -37,7 +37,7 @@ def test_a_statement_is_prepared_once_with_a_generic_plan(engine):
     with engine.connect().execution_options(prepares=True) as connection:
         for number in range(7):
             write(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
-            assert look_up(connection, number, 99) == [(number, "100 %s $1")]
+            assert find(connection, number, 99) == [(number, "100 %s $1")]
             connection.commit()
         assert tuple(connection.execute(PREPARED).one()) == (2, 14, 0)
 
@@ -50,24 +50,24 @@ def test_it_survives_a_rollback_and_discarded_plans_but_not_its_connection(engin
         write(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
         connection.commit()
         connection.invalidate()
-        assert look_up(connection, 1, 2) == [(2, "two")]
+        assert find(connection, 1, 2) == [(2, "two")]
         assert connection.execute(PREPARED).one()[0] == 1
 
 
 def test_a_statement_is_prepared_again_after_its_columns_changed(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection:
-        assert look_up(connection, 1) == []
+        assert find(connection, 1) == []
         connection.commit()
         with owner.begin() as other:
             other.execute(text("ALTER TABLE things ALTER COLUMN name TYPE text"))
             other.execute(text("INSERT INTO things VALUES (1, 'one')"))
         with pytest.raises(Exception, match="cached plan must not change result type"):
-            look_up(connection, 1)
+            find(connection, 1)
         connection.rollback()
-        assert look_up(connection, 1) == [(1, "one")]
+        assert find(connection, 1) == [(1, "one")]
 
 
 def test_other_connections_prepare_nothing(engine):
     with engine.connect() as connection:
-        assert look_up(connection, 1) == []
+        assert find(connection, 1) == []
         assert connection.execute(PREPARED).one()[0] == 0
