@@ -260,6 +260,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a t
             return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")
+        case QuoteMatched():
+            return (command.tenant_id, f"/{command.symbol}")
         case BrokerReport():
             return (command.tenant_id, f"/{command.order_id}")
         case ExpireOrders() | ReleaseOrders() | SquareOff() | CancelHalted() | CheckLosses():
