@@ -247,7 +247,7 @@ class QuoteStored(NamedTuple):
 Outcome = Recorded | Done | OrderPreview | Reviewed | QuoteStored
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: PLR0911  # a table of commands
+def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
