@@ -386,7 +386,8 @@ def test_the_smallest_quantity_that_exists_is_closed(market, side, opposite, by)
         closed = market.order(side=opposite, type="LIMIT", limit_price="0.1", **dust)
     assert (closed["status"], closed["filled_quantity"]) == ("FILLED", "0.00000001")
     assert market.portfolio()["positions"]["DUST"]["quantity"] == "0"
-    assert market.order(side=side, **dust)["status"] == "ACCEPTED"  # nothing is opened for nothing
+    opening = market.place(side=side, **dust)  # nothing is opened for nothing
+    assert (opening.status_code, opening.json()["denial"]["code"]) == (422, "VALUE_TOO_SMALL")
     verdict = verify_database(market.service.engine)
     assert verdict.clean, list(report(verdict, 0))
 
