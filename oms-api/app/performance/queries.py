@@ -49,7 +49,7 @@ class FlowInstant(NamedTuple):
 
 
 class PortfolioState(NamedTuple):
-    """A portfolio as its row says, without its positions."""
+    """The row of a portfolio, without its positions."""
 
     tenant_id: int
     id: int
@@ -64,10 +64,7 @@ class PortfolioState(NamedTuple):
 def list_portfolios_to_close(
     connection: Connection, calendar: str | None, at: datetime, limit: int
 ) -> list[PortfolioState]:
-    """Return portfolios with that calendar that were there at the close and have no snapshot of it.
-
-    They are sorted by their ids.
-    """
+    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id."""
     row = EquitySnapshot
     stored = (
         select(row.at)
@@ -75,8 +72,8 @@ def list_portfolios_to_close(
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
-    mine = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
-    return _list_states(connection, None, limit, mine, Portfolio.created_at <= at, ~stored)
+    has_calendar = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
+    return _list_states(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
 
 
 def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
@@ -117,7 +114,7 @@ def find_moved_later(connection: Connection, states: Sequence[PortfolioState], a
 def list_moving_portfolios(
     connection: Connection, since: datetime, at: datetime, after: int | None, limit: int
 ) -> list[PortfolioState]:
-    """Return portfolios with open positions, or with a row of the ledger after `since`, by their ids.
+    """Return portfolios with open positions, or with a row of the ledger after `since`, sorted by id.
 
     `after` is the id of the last portfolio seen.
     """
@@ -158,7 +155,7 @@ def _list_states(
 
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
-    """Return the statement that stores snapshots. Those that are stored already stay as they are."""
+    """Return the statement that stores snapshots. Those that are already stored do not change."""
     rows: list[Row] = [
         (one.tenant_id, one.portfolio_id, iso(one.at), one.kind, *map(fixed, one.amounts))
         for one in snapshots
@@ -191,10 +188,10 @@ def list_equity(
 ) -> list[EquityPoint]:
     """Return the points of an equity curve in [start, end], in time order.
 
-    With `closes` alone those at closes and flows, else those at an interval too.
+    With `closes`, these are the closes and flows; otherwise also the snapshots at an interval.
     """
     row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind")
+    columns = _list_untyped_columns("at", "equity", "flows", "kind")
     statement = (
         select(*columns)
         .select_from(row)
@@ -213,9 +210,9 @@ def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
 ) -> KeptSnapshot | None:
     """Return the last close or flow at or before an instant, or None."""
-    statement = _kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
+    statement = _select_kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
     found = connection.execute(statement.order_by(EquitySnapshot.at.desc()).limit(1)).one_or_none()
-    return None if found is None else _kept_snapshot(found)
+    return None if found is None else _parse_kept_snapshot(found)
 
 
 def list_kept_snapshots(
@@ -223,8 +220,8 @@ def list_kept_snapshots(
 ) -> list[KeptSnapshot]:
     """Return the closes and flows in (start, end], in time order."""
     row = EquitySnapshot
-    statement = _kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
-    return list(map(_kept_snapshot, connection.execute(statement)))
+    statement = _select_kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
+    return list(map(_parse_kept_snapshot, connection.execute(statement)))
 
 
 def list_traded_values(
@@ -246,20 +243,20 @@ def list_traded_values(
     return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
 
 
-def _untyped(*names: str) -> list[ColumnElement[Any]]:
+def _list_untyped_columns(*names: str) -> list[ColumnElement[Any]]:
     """Return columns without converters, which would take longer than the query."""
     return [literal_column(name) for name in names]
 
 
-def _kept(tenant_id: int, portfolio_id: int) -> Select[Any]:
+def _select_kept(tenant_id: int, portfolio_id: int) -> Select[Any]:
     """Return the query of closes and flows."""
     row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind", "gross_exposure", "charges")
-    mine = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != _INTERVAL)
-    return select(*columns).select_from(row).where(*mine)
+    columns = _list_untyped_columns("at", "equity", "flows", "kind", "gross_exposure", "charges")
+    conditions = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != _INTERVAL)
+    return select(*columns).select_from(row).where(*conditions)
 
 
-def _kept_snapshot(row: Any) -> KeptSnapshot:  # a row of `_kept`
+def _parse_kept_snapshot(row: Any) -> KeptSnapshot:  # a row of `_select_kept`
     at, equity, flows, kind, gross_exposure, charges = row
     point = EquityPoint(_parse_instant(at), Decimal(equity), Decimal(flows), kind == "close")
     return KeptSnapshot(point, Decimal(gross_exposure), Decimal(charges))

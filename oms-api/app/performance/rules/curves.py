@@ -11,7 +11,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CurveInterval(StrEnum):
-    """The distance of the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
+    """The distance between the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
 
     FIVE_SECONDS = "5s"
     MINUTE = "1m"

@@ -9,7 +9,7 @@ from app.performance.rules.values import CONTEXT, ONE, Drawdown, EquityPoint
 
 
 def find_max_drawdown(instants: Sequence[datetime], index: Sequence[Decimal]) -> Drawdown | None:
-    """Return the largest drawdown of an index, of equal ones the first. None if it never falls."""
+    """Return the largest drawdown of an index, the first of equal ones. None if the index never falls."""
     largest: Drawdown | None = None
     peak, peak_at = ZERO, None
     for at, level in zip(instants, index, strict=True):

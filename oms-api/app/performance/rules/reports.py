@@ -58,19 +58,19 @@ def summarize_equity(
         sortino=compute_sortino(returns, days_a_year),
         calmar=compute_calmar(cagr, None if drawdown is None else drawdown.share),
         max_drawdown=drawdown,
-        turnover=_turnover(points, traded),
-        exposure=_exposure(kept),
+        turnover=_compute_turnover(points, traded),
+        exposure=_compute_mean_exposure(kept),
         charges=snapshots[-1].charges - start.charges,
     )
 
 
-def _turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> Decimal | None:
+def _compute_turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> Decimal | None:
     """Return the traded value per mean equity."""
     mean = CONTEXT.divide(sum((point.equity for point in points), ZERO), len(points))
     return CONTEXT.divide(sum(traded, ZERO), mean) if mean > 0 else None
 
 
-def _exposure(kept: Sequence[KeptSnapshot]) -> Decimal | None:
+def _compute_mean_exposure(kept: Sequence[KeptSnapshot]) -> Decimal | None:
     """Return the mean gross exposure per equity, at the closes with equity."""
     shares = [
         CONTEXT.divide(one.gross_exposure, one.point.equity)

@@ -8,33 +8,34 @@ from app.money import ZERO
 from app.performance.rules.values import CONTEXT, ONE
 
 YEAR = timedelta(days=365.25)
-_UNIT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def compute_volatility(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual standard deviation (n - 1), or None for fewer than two returns."""
-    deviation = _deviation(returns)
-    return None if deviation is None else CONTEXT.multiply(deviation, _root(days_a_year))
+    """Return the annualised sample standard deviation (n - 1), or None for fewer than two returns."""
+    deviation = _standard_deviation(returns)
+    return None if deviation is None else CONTEXT.multiply(deviation, _annual_factor(days_a_year))
 
 
 def compute_sharpe(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual Sharpe ratio, or None if the returns do not vary."""
-    return _annual_ratio(returns, _deviation(returns), days_a_year)
+    """Return the annualised Sharpe ratio, or None if the returns do not vary."""
+    return _annualize_ratio(returns, _standard_deviation(returns), days_a_year)
 
 
 def compute_sortino(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual Sortino ratio, or None without a loss. Losses are averaged over all returns."""
+    """Return the annualised Sortino ratio, or None without a loss. Losses are averaged over all returns."""
     if not returns:
         return None
     squares = sum((CONTEXT.multiply(loss, loss) for loss in returns if loss < 0), ZERO)
-    return _annual_ratio(returns, CONTEXT.sqrt(CONTEXT.divide(squares, len(returns))), days_a_year)
+    return _annualize_ratio(returns, CONTEXT.sqrt(CONTEXT.divide(squares, len(returns))), days_a_year)
 
 
 def compute_cagr(growth: Decimal, period: timedelta) -> Decimal | None:
-    """Return the compound annual growth rate. None under a year, or if everything was lost."""
+    """Return the compound annual growth rate. None for less than a year, or if everything was lost."""
     if period < YEAR or growth <= 0:
         return None
-    return CONTEXT.power(growth, CONTEXT.divide(Decimal(YEAR // _UNIT), Decimal(period // _UNIT))) - ONE
+    exponent = CONTEXT.divide(Decimal(YEAR // _MICROSECOND), Decimal(period // _MICROSECOND))
+    return CONTEXT.power(growth, exponent) - ONE
 
 
 def compute_calmar(cagr: Decimal | None, max_drawdown: Decimal | None) -> Decimal | None:
@@ -44,13 +45,13 @@ def compute_calmar(cagr: Decimal | None, max_drawdown: Decimal | None) -> Decima
     return CONTEXT.divide(cagr, max_drawdown)
 
 
-def _annual_ratio(returns: Sequence[Decimal], risk: Decimal | None, days_a_year: int) -> Decimal | None:
+def _annualize_ratio(returns: Sequence[Decimal], risk: Decimal | None, days_a_year: int) -> Decimal | None:
     if not risk:
         return None
-    return CONTEXT.multiply(CONTEXT.divide(_mean(returns), risk), _root(days_a_year))
+    return CONTEXT.multiply(CONTEXT.divide(_mean(returns), risk), _annual_factor(days_a_year))
 
 
-def _deviation(returns: Sequence[Decimal]) -> Decimal | None:
+def _standard_deviation(returns: Sequence[Decimal]) -> Decimal | None:
     if len(returns) < 2:
         return None
     mean = _mean(returns)
@@ -62,5 +63,5 @@ def _mean(returns: Sequence[Decimal]) -> Decimal:
     return CONTEXT.divide(sum(returns, ZERO), len(returns))
 
 
-def _root(days_a_year: int) -> Decimal:
+def _annual_factor(days_a_year: int) -> Decimal:
     return CONTEXT.sqrt(Decimal(days_a_year))

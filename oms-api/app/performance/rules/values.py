@@ -54,7 +54,7 @@ class KeptSnapshot(NamedTuple):
 
 
 class DailyReturn(NamedTuple):
-    """The simple return from one close to the next. None if the equity was zero or below in between."""
+    """The simple return from one close to the next, None if the equity was zero or below in between."""
 
     at: datetime
     value: Decimal | None

@@ -29,9 +29,9 @@ from app.text import name_key
 
 MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 CONFIDENCES = (Decimal("0.95"), Decimal("0.99"))
-# Returns what each round trip of a portfolio (tenant id, name key) earned that closed in [start, end).
+# Returns the net P&L of each round trip of a portfolio (tenant id, name key) that closed in [start, end).
 TripReader = Callable[[Connection, int, str, datetime, datetime], Sequence[Decimal]]
 
 
@@ -44,7 +44,10 @@ class Curve(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The performance of a portfolio. `trips` is None for too many trades; `risks` are by confidence."""
+    """The performance of a portfolio.
+
+    `trips` is None if there are too many trades. `risks` has one item for each of CONFIDENCES.
+    """
 
     owner: Owner
     statistics: Statistics
@@ -53,7 +56,7 @@ class Report(NamedTuple):
 
 
 class PerformanceReader:
-    """Reads curves and statistics. `read_trips` comes from the reports of round trips."""
+    """Reads curves and statistics. The reports package provides `read_trips`."""
 
     def __init__(self, market: Market, valuer: Valuer, read_trips: TripReader) -> None:
         self._market, self._valuer, self._read_trips = market, valuer, read_trips
@@ -86,14 +89,15 @@ class PerformanceReader:
         kept = queries.list_kept_snapshots(connection, tenant_id, owner.id, start.point.at, end)
         if until is None or until >= now:
             kept.append(self._value_now(connection, tenant_id, owner, now))
-        began = start.point.at
-        # The first trade opens its portfolio at its own instant; a close covers the trades of its instant.
-        first = began if began > owner.created_at else began - _INSTANT
+        started_at = start.point.at
+        # The first trade may create the portfolio at the same instant, so it is included. The trades at the
+        # instant of a close are part of that close.
+        first = started_at if started_at > owner.created_at else started_at - _MICROSECOND
         traded = queries.list_traded_values(connection, tenant_id, owner.id, first, end)
         return Report(
             owner,
             summarize_equity(start, kept, traded, _days_a_year(owner)),
-            self._summarize_trips(connection, tenant_id, owner, since or began, end),
+            self._summarize_trips(connection, tenant_id, owner, since or started_at, end),
             self._compute_risks(connection, tenant_id, owner, now),
         )
 
