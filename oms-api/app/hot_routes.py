@@ -24,8 +24,8 @@ _GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encodin
 class FastRequest:
     """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
 
-    The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is added
-    to the response, and `denied`, which is called when an authenticated caller gets a 403.
+    The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
+    added to the response, and `denied`, which is called when an authenticated caller gets a 403.
     """
 
     headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords

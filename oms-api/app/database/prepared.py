@@ -1,7 +1,8 @@
 """Statements with one JSON parameter, which PostgreSQL plans once for a connection that prepares them.
 
 Only the writer's connections prepare; they have the execution option `prepares`. The plans are generic,
-because the engine sets `plan_cache_mode`; `engine.discard_plans` renews them. A new connection prepares again.
+because the engine sets `plan_cache_mode`; `engine.discard_plans` renews them. A new connection prepares
+its statements again.
 """
 
 from collections.abc import Sequence
