@@ -80,7 +80,7 @@ class Market:
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
-        """Return the value of one unit of `currency` in `base`, or None if no quote tells it."""
+        """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
         keys = [(tenant_id, symbol) for symbol in list_pairs(currency, base)]
         found = self.quotes_for(connection, keys, at)
         return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
@@ -207,13 +207,13 @@ class Market:
             if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
-            told = [
+            calls = [
                 (listener, key[0], quote)
                 for keys, listener in self._listeners.values()
                 for key, quote in new.items()
                 if key in keys
             ]
-        for listener, tenant_id, quote in told:
+        for listener, tenant_id, quote in calls:
             listener(tenant_id, quote)
 
     def _wanted(self) -> set[Key]:

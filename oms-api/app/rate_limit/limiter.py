@@ -54,8 +54,8 @@ class RateLimiter:
         place.level -= 1
         if self._changed_buckets is not None:
             self._note(caller, tenant, place)
-        told = caller if caller.level <= tenant.level else tenant
-        return RateState(told.limit, told.level)
+        reported = caller if caller.level <= tenant.level else tenant
+        return RateState(reported.limit, reported.level)
 
     def check_address(self, address: str) -> None:
         """Raise OverLimit if the address has no request left. Called before a key is looked up."""

@@ -116,22 +116,22 @@ class Sharing:
     async def exchange(self) -> None:
         """Send what was taken and receive the shared levels. With nothing to send, check the connection.
 
-        What a failed exchange sent is dropped: the process's own buckets already count it, and it may have
-        arrived.
+        What was sent is dropped if the exchange fails: the process's own buckets already count it, and it may
+        have arrived.
         """
-        told = [(pool, taken) for pool in self._pools for taken in pool.drain()]
-        for start in range(0, max(1, len(told)), _MAX_BUCKETS_PER_CALL):
-            await self._exchange(told[start : start + _MAX_BUCKETS_PER_CALL])
+        uses = [(pool, taken) for pool in self._pools for taken in pool.drain()]
+        for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
+            await self._exchange(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
-        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]
+    async def _exchange(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
+        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number
-            for _, (bucket, taken) in told
+            for _, (bucket, taken) in uses
             for number in (int(bucket.limit.capacity), bucket.limit.per_second, taken)
         ]
         levels = await self._script(keys=keys, args=numbers)
-        for (pool, (bucket, _)), level in zip(told, levels, strict=True):
+        for (pool, (bucket, _)), level in zip(uses, levels, strict=True):
             pool.update_level(bucket, float(level))
 
     @property

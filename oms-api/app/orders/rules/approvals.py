@@ -60,8 +60,8 @@ class ApprovalPolicy(NamedTuple):
 class ApprovalRequest(NamedTuple):
     """A row of `approval_requests`: why an order waits, who may decide and until when.
 
-    `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text; the estimate is at the
-    prices of the request. For an override, `override_of` is the denied order, `waived` the code of the
+    `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text; the estimate is
+    at the prices of the request. For an override, `override_of` is the denied order, `waived` the code of the
     limit, and `reason` the reason of the requester.
     """
 

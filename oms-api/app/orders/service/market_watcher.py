@@ -42,9 +42,9 @@ from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
-HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
+HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
-MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
+MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ def compute_drawdowns(points: Iterable[EquityPoint]) -> list[Decimal | None]:
     """Return the loss since the peak at each point, as a share of the peak.
 
     It is None while the peak is not positive. A flow scales the peak, so that each value is that of the
-    return index. If a flow arrives while the equity is zero or below, the peak starts anew.
+    return index. If a flow arrives while the equity is zero or below, a new peak begins.
     """
     drawdowns: list[Decimal | None] = []
     peak = flows = ZERO
