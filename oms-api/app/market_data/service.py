@@ -19,7 +19,7 @@ from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _MAX_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
 _MAX_CACHED = 100_000
 _SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
@@ -132,7 +132,7 @@ class Market:
         """Return the newest bars that begin in [start, end), at most `most`, in time order."""
         if end <= start:
             return []
-        first = max(start, get_bar_start(end - _INSTANT, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             return self.read_bars(connection, tenant_id, symbol, interval, first, end)

@@ -48,8 +48,8 @@ class FlowInstant(NamedTuple):
     portfolio_id: int
 
 
-class PortfolioState(NamedTuple):
-    """The row of a portfolio, without its positions."""
+class PortfolioTotals(NamedTuple):
+    """The amounts in the row of a portfolio, without its positions."""
 
     tenant_id: int
     id: int
@@ -63,7 +63,7 @@ class PortfolioState(NamedTuple):
 
 def list_portfolios_to_close(
     connection: Connection, calendar: str | None, at: datetime, limit: int
-) -> list[PortfolioState]:
+) -> list[PortfolioTotals]:
     """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id."""
     row = EquitySnapshot
     stored = (
@@ -73,7 +73,7 @@ def list_portfolios_to_close(
         .exists()
     )
     has_calendar = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
-    return _list_states(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
+    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
 
 
 def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
@@ -95,12 +95,12 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     return [FlowInstant._make(found) for found in connection.execute(statement)]
 
 
-def find_states(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioState]:
+def find_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
     """Return portfolios by their ids."""
-    return _list_states(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
+    return _list_totals(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
 
 
-def find_moved_later(connection: Connection, states: Sequence[PortfolioState], at: datetime) -> set[int]:
+def find_moved_later(connection: Connection, states: Sequence[PortfolioTotals], at: datetime) -> set[int]:
     """Return the ids of those portfolios whose cash was moved after an instant."""
     row = CashMovement
     statement = select(row.portfolio_id).where(
@@ -113,7 +113,7 @@ def find_moved_later(connection: Connection, states: Sequence[PortfolioState], a
 
 def list_moving_portfolios(
     connection: Connection, since: datetime, at: datetime, after: int | None, limit: int
-) -> list[PortfolioState]:
+) -> list[PortfolioTotals]:
     """Return portfolios with open positions, or with a row of the ledger after `since`, sorted by id.
 
     `after` is the id of the last portfolio seen.
@@ -125,7 +125,7 @@ def list_moving_portfolios(
         .exists()
     )
     moves = or_(is_open, Portfolio.last_created_at > since)
-    return _list_states(connection, after, limit, Portfolio.created_at <= at, moves)
+    return _list_totals(connection, after, limit, Portfolio.created_at <= at, moves)
 
 
 def find_last_closes(
@@ -144,14 +144,14 @@ def find_last_closes(
     return {PortfolioKey(found[0], found[1]): found[2] for found in connection.execute(statement)}
 
 
-def _list_states(
+def _list_totals(
     connection: Connection, after: int | None, limit: int, *conditions: ColumnElement[bool]
-) -> list[PortfolioState]:
-    columns = (getattr(Portfolio, name) for name in PortfolioState._fields)
+) -> list[PortfolioTotals]:
+    columns = (getattr(Portfolio, name) for name in PortfolioTotals._fields)
     statement = select(*columns).where(*conditions).order_by(Portfolio.id).limit(limit)
     if after is not None:
         statement = statement.where(Portfolio.id > after)
-    return [PortfolioState._make(row) for row in connection.execute(statement)]
+    return [PortfolioTotals._make(row) for row in connection.execute(statement)]
 
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
@@ -163,8 +163,8 @@ def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
     return build_insert_missing(_SNAPSHOTS, Snapshot._fields, rows)
 
 
-class Owner(NamedTuple):
-    """A portfolio whose performance is read."""
+class PortfolioTerms(NamedTuple):
+    """A portfolio whose performance is read, without its amounts."""
 
     id: int
     name: str
@@ -175,12 +175,12 @@ class Owner(NamedTuple):
     calendar: str | None
 
 
-def find_owner(connection: Connection, tenant_id: int, name_key: str) -> Owner | None:
+def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) -> PortfolioTerms | None:
     """Return a portfolio by its name key, or None."""
-    columns = (getattr(Portfolio, name) for name in Owner._fields)
+    columns = (getattr(Portfolio, name) for name in PortfolioTerms._fields)
     statement = select(*columns).where(Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     found = connection.execute(statement).one_or_none()
-    return None if found is None else Owner._make(found)
+    return None if found is None else PortfolioTerms._make(found)
 
 
 def list_equity(

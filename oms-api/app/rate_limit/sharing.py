@@ -139,14 +139,14 @@ class Sharing:
         return any(pool.has_touched for pool in self._pools)
 
     async def _run(self) -> None:
-        asked_at = -_QUIET_SECONDS
+        exchanged_at = -_QUIET_SECONDS
         while True:
             try:
-                if self._has_touched or monotonic_seconds() - asked_at >= _QUIET_SECONDS:
-                    asked_at = monotonic_seconds()
+                if self._has_touched or monotonic_seconds() - exchanged_at >= _QUIET_SECONDS:
+                    exchanged_at = monotonic_seconds()
                     async with asyncio.timeout(4 * PATIENCE_SECONDS):
                         await self.exchange()
-            except Exception as error:  # noqa: BLE001  # the task's edge: whatever Redis does, limits go on
+            except Exception as error:  # noqa: BLE001  # the limits must work without Redis
                 self._report_state(is_shared=False, reason=type(error).__name__)
             else:
                 self._report_state(is_shared=True)

@@ -19,7 +19,7 @@ from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
-Decider = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
+Approver = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
 Requester = Annotated[Caller, Depends(require_permission(Operation.REQUEST_OVERRIDE))]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
 _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
@@ -50,7 +50,7 @@ async def list_approvals(
     openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
 )
 async def approve_order(
-    caller: Decider, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
+    caller: Approver, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
     """Approve a waiting order. The body is optional.
 
@@ -74,7 +74,7 @@ async def approve_order(
     openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
 )
 async def reject_order(
-    caller: Decider, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
+    caller: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Reject a waiting order. It becomes DENIED with your reason."""

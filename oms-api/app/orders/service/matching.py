@@ -24,7 +24,7 @@ from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
 from app.orders.service.trading_sessions import find_calendars, select_tradable
 
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
@@ -69,7 +69,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     if quote is None or quote.at < end:
         return quote
     key = (order.tenant_id, order.symbol)
-    return context.services.market.quotes_for(context.connection, [key], end - _INSTANT).get(key)
+    return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
 
 
 def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:

@@ -17,7 +17,7 @@ from app.ledger.service.valuation import Valuer, value_statements
 from app.market_data.service import Market
 from app.money import ZERO
 from app.performance import queries
-from app.performance.queries import Owner
+from app.performance.queries import PortfolioTerms
 from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
@@ -38,7 +38,7 @@ TripReader = Callable[[Connection, int, str, datetime, datetime], Sequence[Decim
 class Curve(NamedTuple):
     """An equity curve with the drawdown at each point."""
 
-    owner: Owner
+    portfolio: PortfolioTerms
     points: list[EquityPoint]
     drawdowns: list[Decimal | None]
 
@@ -49,7 +49,7 @@ class Report(NamedTuple):
     `trips` is None if there are too many trades. `risks` has one item for each of CONFIDENCES.
     """
 
-    owner: Owner
+    portfolio: PortfolioTerms
     statistics: Statistics
     trips: TripStatistics | None
     risks: list[Risk | None]
@@ -67,75 +67,86 @@ class PerformanceReader:
         interval: CurveInterval, now: datetime,
     ) -> Curve:  # fmt: skip
         """Return the curve of the period until now. Raise NoSuchPortfolio."""
-        owner = _find_owner(connection, tenant_id, name)
-        start = owner.created_at if period.length is None else max(now - period.length, owner.created_at)
+        portfolio = _find_portfolio(connection, tenant_id, name)
+        start = portfolio.created_at
+        if period.length is not None:
+            start = max(now - period.length, start)
         closes = interval is CurveInterval.DAY
-        points = queries.list_equity(connection, tenant_id, owner.id, start, now, closes=closes)
-        if start == owner.created_at:
-            points.insert(0, _opening(owner).point)
+        points = queries.list_equity(connection, tenant_id, portfolio.id, start, now, closes=closes)
+        if start == portfolio.created_at:
+            points.insert(0, _opening(portfolio).point)
         points = thin_curve(points, interval)
-        points.append(self._value_now(connection, tenant_id, owner, now).point)
-        return Curve(owner, points, compute_drawdowns(points))
+        points.append(self._value_now(connection, tenant_id, portfolio, now).point)
+        return Curve(portfolio, points, compute_drawdowns(points))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
         until: datetime | None, now: datetime,
     ) -> Report:  # fmt: skip
         """Return the statistics of a period, by default from the opening until now. Raise NoSuchPortfolio."""
-        owner, end = _find_owner(connection, tenant_id, name), min(until or now, now)
-        start = _opening(owner)
+        portfolio, end = _find_portfolio(connection, tenant_id, name), min(until or now, now)
+        start = _opening(portfolio)
         if since is not None:
-            start = queries.find_last_snapshot(connection, tenant_id, owner.id, since) or start
-        kept = queries.list_kept_snapshots(connection, tenant_id, owner.id, start.point.at, end)
+            start = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since) or start
+        kept = queries.list_kept_snapshots(connection, tenant_id, portfolio.id, start.point.at, end)
         if until is None or until >= now:
-            kept.append(self._value_now(connection, tenant_id, owner, now))
+            kept.append(self._value_now(connection, tenant_id, portfolio, now))
         started_at = start.point.at
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
-        first = started_at if started_at > owner.created_at else started_at - _MICROSECOND
-        traded = queries.list_traded_values(connection, tenant_id, owner.id, first, end)
+        first = started_at if started_at > portfolio.created_at else started_at - _MICROSECOND
+        traded = queries.list_traded_values(connection, tenant_id, portfolio.id, first, end)
         return Report(
-            owner,
-            summarize_equity(start, kept, traded, _days_a_year(owner)),
-            self._summarize_trips(connection, tenant_id, owner, since or started_at, end),
-            self._compute_risks(connection, tenant_id, owner, now),
+            portfolio,
+            summarize_equity(start, kept, traded, _days_a_year(portfolio)),
+            self._summarize_trips(connection, tenant_id, portfolio, since or started_at, end),
+            self._compute_risks(connection, tenant_id, portfolio, now),
         )
 
-    def _value_now(self, connection: Connection, tenant_id: int, owner: Owner, now: datetime) -> KeptSnapshot:
-        key = name_key(owner.name)
+    def _value_now(
+        self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
+    ) -> KeptSnapshot:
+        key = name_key(portfolio.name)
         statement = Statement(*find_books(connection, tenant_id, [key])[key])
-        value = value_statements(connection, self._valuer, tenant_id, {owner.id: statement}, now)[owner.id]
+        values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
+        value = values[portfolio.id]
         point = EquityPoint(now, value.equity, value.flows, is_close=False)
         return KeptSnapshot(point, value.exposure.gross, charges_of(statement))
 
     def _summarize_trips(
-        self, connection: Connection, tenant_id: int, owner: Owner, start: datetime, end: datetime
+        self,
+        connection: Connection,
+        tenant_id: int,
+        portfolio: PortfolioTerms,
+        start: datetime,
+        end: datetime,
     ) -> TripStatistics | None:
-        if owner.last_sequence > MAX_TRADES:
+        if portfolio.last_sequence > MAX_TRADES:
             return None
-        earned = self._read_trips(connection, tenant_id, name_key(owner.name), start, end)
+        earned = self._read_trips(connection, tenant_id, name_key(portfolio.name), start, end)
         return summarize_trips(earned)
 
     def _compute_risks(
-        self, connection: Connection, tenant_id: int, owner: Owner, now: datetime
+        self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> list[Risk | None]:
-        filters = PositionFilter(portfolio_key=name_key(owner.name))
+        filters = PositionFilter(portfolio_key=name_key(portfolio.name))
         held = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
         profits = list_daily_profits(connection, self._closes, tenant_id, held, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
 
 
-def _find_owner(connection: Connection, tenant_id: int, name: str) -> Owner:
-    owner = queries.find_owner(connection, tenant_id, name_key(name))
-    if owner is None:
+def _find_portfolio(connection: Connection, tenant_id: int, name: str) -> PortfolioTerms:
+    portfolio = queries.find_portfolio_terms(connection, tenant_id, name_key(name))
+    if portfolio is None:
         raise NoSuchPortfolio(name)
-    return owner
+    return portfolio
 
 
-def _days_a_year(owner: Owner) -> int:
-    is_continuous = owner.calendar in {None, MarketCode.CRYPTO}
+def _days_a_year(portfolio: PortfolioTerms) -> int:
+    is_continuous = portfolio.calendar in {None, MarketCode.CRYPTO}
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 
 
-def _opening(owner: Owner) -> KeptSnapshot:
-    return KeptSnapshot(EquityPoint(owner.created_at, owner.opening_cash, ZERO, is_close=True), ZERO, ZERO)
+def _opening(portfolio: PortfolioTerms) -> KeptSnapshot:
+    point = EquityPoint(portfolio.created_at, portfolio.opening_cash, ZERO, is_close=True)
+    return KeptSnapshot(point, gross_exposure=ZERO, charges=ZERO)

@@ -26,7 +26,7 @@ from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
 from app.money import ZERO
 from app.performance import queries
-from app.performance.queries import FlowInstant, PortfolioState
+from app.performance.queries import FlowInstant, PortfolioTotals
 from app.performance.rules.closes import get_last_close, list_missed_closes
 from app.performance.rules.values import Snapshot
 
@@ -90,14 +90,14 @@ class SnapshotService:
             set_all_tenants_scope(connection)
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
             for at, found in groupby(flows, lambda flow: flow.at):
-                states = queries.find_states(connection, [flow.portfolio_id for flow in found])
+                states = queries.find_portfolio_totals(connection, [flow.portfolio_id for flow in found])
                 taken += self._build_snapshots(connection, states, at, "flow")
         self._store(taken)
         return flows
 
     def _take_closes(
         self, code: str | None, calendar: Calendar | None, last: datetime
-    ) -> list[PortfolioState]:
+    ) -> list[PortfolioTotals]:
         taken: list[Snapshot] = []
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
@@ -114,11 +114,11 @@ class SnapshotService:
                 write(connection, queries.build_snapshot_insert(taken))
 
     def _build_snapshots(
-        self, connection: Connection, states: Sequence[PortfolioState], at: datetime, kind: str
+        self, connection: Connection, states: Sequence[PortfolioTotals], at: datetime, kind: str
     ) -> list[Snapshot]:
         """Return the snapshots of portfolios at an instant."""
-        current: list[PortfolioState] = []
-        earlier: list[PortfolioState] = []
+        current: list[PortfolioTotals] = []
+        earlier: list[PortfolioTotals] = []
         moved_later = queries.find_moved_later(connection, states, at) if states else set()
         for state in states:
             is_traded_later = state.last_created_at is not None and state.last_created_at > at
@@ -139,7 +139,7 @@ class SnapshotService:
 
 
 def build_snapshot(
-    state: PortfolioState, exposure: Exposure, flows: Decimal, at: datetime, kind: str
+    state: PortfolioTotals, exposure: Exposure, flows: Decimal, at: datetime, kind: str
 ) -> Snapshot:
     """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
     equity = state.cash + exposure.net
@@ -162,19 +162,19 @@ def build_snapshot(
 
 
 def _group_by_close(
-    connection: Connection, states: Sequence[PortfolioState], calendar: Calendar | None, last: datetime
-) -> Iterator[tuple[datetime, list[PortfolioState]]]:
+    connection: Connection, states: Sequence[PortfolioTotals], calendar: Calendar | None, last: datetime
+) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
     keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
     stored = queries.find_last_closes(connection, keys)
-    missing: dict[datetime, list[PortfolioState]] = {}
+    missing: dict[datetime, list[PortfolioTotals]] = {}
     for key, state in zip(keys, states, strict=True):
         for at in list_missed_closes(calendar, stored.get(key), last):
             missing.setdefault(at, []).append(state)
     yield from sorted(missing.items())
 
 
-def _list_current_positions(connection: Connection, states: Sequence[PortfolioState]) -> list[OpenPosition]:
+def _list_current_positions(connection: Connection, states: Sequence[PortfolioTotals]) -> list[OpenPosition]:
     if not states:
         return []
     tenants = {state.tenant_id for state in states}
@@ -185,8 +185,8 @@ def _list_current_positions(connection: Connection, states: Sequence[PortfolioSt
 
 
 def _read_past(
-    connection: Connection, state: PortfolioState, at: datetime
-) -> tuple[PortfolioState, list[OpenPosition]]:
+    connection: Connection, state: PortfolioTotals, at: datetime
+) -> tuple[PortfolioTotals, list[OpenPosition]]:
     """Return a portfolio and its open positions as they were at an earlier instant."""
     book = find_book(connection, state.tenant_id, state.id)
     statement = get_statement_at_instant(connection, state.tenant_id, book, at)
