@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, Text, func, literal_column, or_, select
+from sqlalchemy import cast as cast_column
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
@@ -16,11 +17,13 @@ from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import Baseline, PortfolioKey
 from app.money import ZERO, fixed, product
 from app.performance.models import EquitySnapshot
+from app.performance.rules.curves import EquityCurve
 from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
 
 # SQLite uses a partial index only for a condition without a parameter.
 _INTERVAL: ColumnElement[str] = literal_column("'interval'")
 _SNAPSHOTS = cast("Table", EquitySnapshot.__table__)
+_MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
 
 
 def find_baselines(
@@ -186,26 +189,49 @@ def find_owner(connection: Connection, tenant_id: int, name_key: str) -> Owner |
     return None if found is None else Owner._make(found)
 
 
-def list_equity(
+def read_equity_curve(
     connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime, *, closes: bool
-) -> list[EquityPoint]:
+) -> EquityCurve:
     """Return the points of an equity curve in [start, end], in time order.
 
     With `closes` alone those at closes and flows, else those at an interval too.
     """
     row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind")
-    statement = (
-        select(*columns)
-        .select_from(row)
+    points = (
+        select(row.at, row.equity, row.flows)
         .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at >= start, row.at <= end)
         .order_by(row.at)
     )
     if closes:
-        statement = statement.where(row.kind != _INTERVAL)
+        points = points.where(row.kind != _INTERVAL)
+    instants, equities, paid_in = _join_columns(connection, points)
+    return EquityCurve(instants, equities, paid_in)
+
+
+def _join_columns(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[list[str]]:
+    """Return the columns of a query as lists of text; the first is an instant.
+
+    The database joins each column into one text, since many rows would take several times as long.
+    """
+    at, *others = statement.subquery().c
+    is_text = connection.dialect.name == "sqlite"
+    columns = (at if is_text else func.timezone("UTC", at), *others)
+    joined = (func.aggregate_strings(cast_column(column, Text), ",") for column in columns)
+    texts: Any = connection.execute(select(*joined)).one()  # None without rows
+    if texts[0] is None:
+        return [[] for _ in texts]
+    instants, *amounts = texts
+    split = instants.split(",") if is_text else _parse_instants(instants)
+    return [split, *(text.split(",") for text in amounts)]
+
+
+def _parse_instants(text: str) -> list[str]:
+    """Return PostgreSQL's instants ("2026-11-20 15:04:05.5", …) as RFC 3339 with six decimals."""
+    instants = text.replace(" ", "T").split(",")
+    if len(text) == len(instants) * (_MICROSECONDS_LENGTH + 1) - 1:
+        return [f"{instant}Z" for instant in instants]
     return [
-        EquityPoint(_parse_instant(at), Decimal(equity), Decimal(flows), kind == "close")
-        for at, equity, flows, kind in connection.execute(statement)
+        f"{instant if '.' in instant else instant + '.':0<{_MICROSECONDS_LENGTH}}Z" for instant in instants
     ]
 
 
@@ -214,8 +240,8 @@ def find_last_snapshot(
 ) -> KeptSnapshot | None:
     """Return the last close or flow at or before an instant, or None."""
     statement = _kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
-    found = connection.execute(statement.order_by(EquitySnapshot.at.desc()).limit(1)).one_or_none()
-    return None if found is None else _kept_snapshot(found)
+    last = statement.order_by(EquitySnapshot.at.desc()).limit(1)
+    return next(map(_kept_snapshot, *_join_columns(connection, last)), None)
 
 
 def list_kept_snapshots(
@@ -224,7 +250,7 @@ def list_kept_snapshots(
     """Return the closes and flows in (start, end], in time order."""
     row = EquitySnapshot
     statement = _kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
-    return list(map(_kept_snapshot, connection.execute(statement)))
+    return list(map(_kept_snapshot, *_join_columns(connection, statement)))
 
 
 def list_traded_values(
@@ -246,24 +272,15 @@ def list_traded_values(
     return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
 
 
-def _untyped(*names: str) -> list[ColumnElement[Any]]:
-    """Return columns without converters, which would take longer than the query."""
-    return [literal_column(name) for name in names]
-
-
-def _kept(tenant_id: int, portfolio_id: int) -> Select[Any]:
+def _kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
     """Return the query of closes and flows."""
     row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind", "gross_exposure", "charges")
     mine = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != _INTERVAL)
-    return select(*columns).select_from(row).where(*mine)
+    return select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges).where(*mine)
 
 
-def _kept_snapshot(row: Any) -> KeptSnapshot:  # a row of `_kept`
-    at, equity, flows, kind, gross_exposure, charges = row
-    point = EquityPoint(_parse_instant(at), Decimal(equity), Decimal(flows), kind == "close")
-    return KeptSnapshot(point, Decimal(gross_exposure), Decimal(charges))
-
-
-def _parse_instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+def _kept_snapshot(
+    at: str, equity: str, flows: str, kind: str, gross_exposure: str, charges: str
+) -> KeptSnapshot:
+    point = EquityPoint(datetime.fromisoformat(at), float(equity), float(flows), kind == "close")
+    return KeptSnapshot(point, float(gross_exposure), Decimal(charges))
