@@ -18,8 +18,8 @@ from app.ledger.service.reading import Statement, charges_of
 from app.ledger.service.valuation import Valuer, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, fixed
-from app.performance import queries
-from app.performance.queries import Owner
+from app.performance.queries import reading as queries
+from app.performance.queries.reading import Owner
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
