@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
@@ -168,3 +168,36 @@ def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
         for one in snapshots
     ]
     return build_insert_missing(_SNAPSHOTS, Snapshot._fields, rows)
+
+
+class OldSnapshots(NamedTuple):
+    """A portfolio and the instant of its first interval snapshot that may be deleted, None without one."""
+
+    tenant_id: int
+    portfolio_id: int
+    first_at: datetime | None
+
+
+def list_old_snapshots(
+    connection: Connection, before: datetime, after: int, limit: int
+) -> list[OldSnapshots]:
+    """Return portfolios by their ids, after the id `after`, with their first interval snapshot."""
+    row = EquitySnapshot
+    first = (
+        select(row.at)
+        .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
+        .where(row.at < before, row.kind == INTERVAL)
+        .order_by(row.at)
+        .limit(1)
+        .correlate(Portfolio)
+        .scalar_subquery()
+    )
+    statement = select(Portfolio.tenant_id, Portfolio.id, first).where(Portfolio.id > after)
+    return list(map(OldSnapshots._make, connection.execute(statement.order_by(Portfolio.id).limit(limit))))
+
+
+def delete_interval_snapshots(connection: Connection, portfolio: OldSnapshots, before: datetime) -> None:
+    """Delete the interval snapshots of a portfolio before an instant."""
+    row = EquitySnapshot
+    mine = (row.tenant_id == portfolio.tenant_id, row.portfolio_id == portfolio.portfolio_id)
+    connection.execute(delete(row).where(*mine, row.at < before, row.kind == INTERVAL))
