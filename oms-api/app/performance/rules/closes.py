@@ -7,7 +7,7 @@ from app.calendars.rules.calendars import Calendar, ContinuousCalendar
 
 MAX_MISSED_CLOSES = 31
 _MIDNIGHT = ContinuousCalendar()
-_MICROSECOND = timedelta(microseconds=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
@@ -22,9 +22,9 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
 
 
 def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: datetime) -> list[datetime]:
-    """Return the closes after `after` up to `last`, in time order, at most the newest MAX_MISSED_CLOSES.
+    """Return the closes after `after` up to the one at `last`, of more than MAX_MISSED_CLOSES the newest.
 
-    Without `after`, only `last` is returned.
+    Without `after` it is `last` alone.
     """
     if after is None:
         return [last]
@@ -32,5 +32,5 @@ def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: 
     at = last
     while at > after and len(closes) < MAX_MISSED_CLOSES:
         closes.append(at)
-        at = get_last_close(calendar, at - _MICROSECOND)
+        at = get_last_close(calendar, at - _INSTANT)
     return closes[::-1]

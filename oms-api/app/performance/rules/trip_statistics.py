@@ -9,7 +9,7 @@ from app.performance.rules.values import CONTEXT
 
 
 class TripStatistics(NamedTuple):
-    """Statistics of closed round trips, net of charges. A value that divides by zero is None."""
+    """What closed round trips earned. Amounts are net of charges; None without such a round trip."""
 
     round_trips: int
     win_rate: Decimal | None
@@ -20,7 +20,7 @@ class TripStatistics(NamedTuple):
 
 
 def summarize_trips(earned: Sequence[Decimal]) -> TripStatistics:
-    """Return the statistics of the net P&L of each round trip. Zero is neither a win nor a loss."""
+    """Return the statistics of what each round trip earned. One that earned nothing is no win and no loss."""
     wins = [pnl for pnl in earned if pnl > 0]
     losses = [pnl for pnl in earned if pnl < 0]
     won, lost = sum(wins, ZERO), sum(losses, ZERO)

@@ -28,8 +28,8 @@ def compute_daily_profits(
 ) -> list[Decimal]:
     """Return what the market values (by symbol) would have earned on each day that all closes cover.
 
-    `closes` are daily closes by symbol, in time order, in the portfolio's currency. All end on the same
-    day. At most MAX_DAYS days are used.
+    `closes` are daily closes by symbol, in time order, in the portfolio's currency, the last of each of the
+    same day. At most MAX_DAYS days are used.
     """
     days = min((len(closes.get(symbol, ())) - 1 for symbol in market_values), default=0)
     days = max(min(days, MAX_DAYS), 0)
@@ -37,8 +37,8 @@ def compute_daily_profits(
     for symbol, value in market_values.items():
         recent = closes[symbol][-(days + 1) :] if days else ()
         for day, (previous, current) in enumerate(pairwise(recent)):
-            change = CONTEXT.divide(current, previous) - ONE
-            profits[day] += CONTEXT.multiply(value, change)
+            moved = CONTEXT.divide(current, previous) - ONE
+            profits[day] += CONTEXT.multiply(value, moved)
     return profits
 
 
@@ -50,11 +50,11 @@ def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list
 
 
 def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None:
-    """Return the ⌈(1 - confidence) × n⌉-th largest loss, not interpolated. None below MIN_DAYS days."""
+    """Return the ⌈(1 - confidence) × n⌉-th largest loss, not interpolated. None under MIN_DAYS days."""
     count = len(profits)
     if count < MIN_DAYS:
         return None
     losses = sorted((-profit for profit in profits), reverse=True)
-    tail_length = int(((ONE - confidence) * count).to_integral_value(ROUND_CEILING))
-    tail = losses[:tail_length]
-    return Risk(tail[-1], CONTEXT.divide(sum(tail, ZERO), tail_length))
+    place = int(((ONE - confidence) * count).to_integral_value(ROUND_CEILING))
+    tail = losses[:place]
+    return Risk(tail[-1], CONTEXT.divide(sum(tail, ZERO), place))
