@@ -45,8 +45,8 @@ async def get_history(
     def read(connection: Connection) -> dict[str, Any]:
         curve = performance.read_curve(connection, caller.tenant_id, portfolio, query.period, interval, at)
         return {
-            "portfolio_name": curve.owner.name,
-            "base_currency": curve.owner.base_currency,
+            "portfolio_name": curve.portfolio.name,
+            "base_currency": curve.portfolio.base_currency,
             "period": query.period,
             "interval": interval,
             "points": serialize_points(curve.points, curve.drawdowns),
@@ -77,8 +77,8 @@ async def get_performance(
     _require_visible(caller, portfolio)
     return answer(
         {
-            "portfolio_name": found.owner.name,
-            "base_currency": found.owner.base_currency,
+            "portfolio_name": found.portfolio.name,
+            "base_currency": found.portfolio.base_currency,
             **serialize_statistics(found.statistics),
             **serialize_trips(found.trips),
             **serialize_risks(found.risks),

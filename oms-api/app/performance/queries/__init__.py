@@ -36,7 +36,7 @@ def find_baselines(
         .scalar_subquery()
     )
     wanted = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
-    close = select(Portfolio.id, latest.label("at")).where(*wanted).subquery()  # once a portfolio, not a row
+    close = select(Portfolio.id, latest.label("at")).where(*wanted).subquery()  # one row per portfolio
     statement = (
         select(row.portfolio_id, row.equity, row.flows)
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
@@ -52,8 +52,8 @@ class FlowInstant(NamedTuple):
     portfolio_id: int
 
 
-class PortfolioState(NamedTuple):
-    """A portfolio as its row says, without its positions."""
+class PortfolioTotals(NamedTuple):
+    """The amounts in the row of a portfolio, without its positions."""
 
     tenant_id: int
     id: int
@@ -67,11 +67,8 @@ class PortfolioState(NamedTuple):
 
 def list_portfolios_to_close(
     connection: Connection, calendar: str | None, at: datetime, limit: int
-) -> list[PortfolioState]:
-    """Return portfolios with that calendar that were there at the close and have no snapshot of it.
-
-    They are sorted by their ids.
-    """
+) -> list[PortfolioTotals]:
+    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id."""
     row = EquitySnapshot
     stored = (
         select(row.at)
@@ -79,8 +76,8 @@ def list_portfolios_to_close(
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
-    mine = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
-    return _list_states(connection, None, limit, mine, Portfolio.created_at <= at, ~stored)
+    has_calendar = Portfolio.calendar.is_(None) if calendar is None else Portfolio.calendar == calendar
+    return _list_totals(connection, None, limit, has_calendar, Portfolio.created_at <= at, ~stored)
 
 
 def list_flows_without_snapshot(connection: Connection, since: datetime, limit: int) -> list[FlowInstant]:
@@ -102,12 +99,12 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     return [FlowInstant._make(found) for found in connection.execute(statement)]
 
 
-def find_states(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioState]:
+def find_portfolio_totals(connection: Connection, portfolio_ids: Collection[int]) -> list[PortfolioTotals]:
     """Return portfolios by their ids."""
-    return _list_states(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
+    return _list_totals(connection, None, len(portfolio_ids), Portfolio.id.in_(portfolio_ids))
 
 
-def find_moved_later(connection: Connection, states: Sequence[PortfolioState], at: datetime) -> set[int]:
+def find_moved_later(connection: Connection, states: Sequence[PortfolioTotals], at: datetime) -> set[int]:
     """Return the ids of those portfolios whose cash was moved after an instant."""
     row = CashMovement
     statement = select(row.portfolio_id).where(
@@ -120,8 +117,8 @@ def find_moved_later(connection: Connection, states: Sequence[PortfolioState], a
 
 def list_moving_portfolios(
     connection: Connection, since: datetime, at: datetime, after: int | None, limit: int
-) -> list[PortfolioState]:
-    """Return portfolios with open positions, or with a row of the ledger after `since`, by their ids.
+) -> list[PortfolioTotals]:
+    """Return portfolios with open positions, or with a row of the ledger after `since`, by id.
 
     `after` is the id of the last portfolio seen.
     """
@@ -132,7 +129,7 @@ def list_moving_portfolios(
         .exists()
     )
     moves = or_(is_open, Portfolio.last_created_at > since)
-    return _list_states(connection, after, limit, Portfolio.created_at <= at, moves)
+    return _list_totals(connection, after, limit, Portfolio.created_at <= at, moves)
 
 
 def find_last_closes(
@@ -151,18 +148,18 @@ def find_last_closes(
     return {PortfolioKey(found[0], found[1]): found[2] for found in connection.execute(statement)}
 
 
-def _list_states(
+def _list_totals(
     connection: Connection, after: int | None, limit: int, *conditions: ColumnElement[bool]
-) -> list[PortfolioState]:
-    columns = (getattr(Portfolio, name) for name in PortfolioState._fields)
+) -> list[PortfolioTotals]:
+    columns = (getattr(Portfolio, name) for name in PortfolioTotals._fields)
     statement = select(*columns).where(*conditions).order_by(Portfolio.id).limit(limit)
     if after is not None:
         statement = statement.where(Portfolio.id > after)
-    return [PortfolioState._make(row) for row in connection.execute(statement)]
+    return [PortfolioTotals._make(row) for row in connection.execute(statement)]
 
 
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
-    """Return the statement that stores snapshots. Those that are stored already stay as they are."""
+    """Return the statement that stores snapshots. Those that are already stored do not change."""
     rows: list[Row] = [
         (one.tenant_id, one.portfolio_id, iso(one.at), one.kind, *map(fixed, one.amounts))
         for one in snapshots
@@ -181,7 +178,7 @@ class OldSnapshots(NamedTuple):
 def list_old_snapshots(
     connection: Connection, before: datetime, after: int, limit: int
 ) -> list[OldSnapshots]:
-    """Return portfolios by their ids, after the id `after`, with their first interval snapshot."""
+    """Return portfolios after the id `after`, by id, each with its first interval snapshot."""
     row = EquitySnapshot
     first = (
         select(row.at)
@@ -199,5 +196,5 @@ def list_old_snapshots(
 def delete_interval_snapshots(connection: Connection, portfolio: OldSnapshots, before: datetime) -> None:
     """Delete the interval snapshots of a portfolio before an instant."""
     row = EquitySnapshot
-    mine = (row.tenant_id == portfolio.tenant_id, row.portfolio_id == portfolio.portfolio_id)
-    connection.execute(delete(row).where(*mine, row.at < before, row.kind == INTERVAL))
+    is_of_portfolio = (row.tenant_id == portfolio.tenant_id, row.portfolio_id == portfolio.portfolio_id)
+    connection.execute(delete(row).where(*is_of_portfolio, row.at < before, row.kind == INTERVAL))

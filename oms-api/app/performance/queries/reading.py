@@ -1,4 +1,4 @@
-"""Statements that read equity curves and what statistics need. Each one filters by tenant."""
+"""Statements that read equity curves and the data of statistics. Each one filters by tenant."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +18,8 @@ from app.performance.rules.values import EquityPoint, KeptSnapshot
 _MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
 
 
-class Owner(NamedTuple):
-    """A portfolio whose performance is read."""
+class PortfolioTerms(NamedTuple):
+    """A portfolio whose performance is read, without its amounts."""
 
     id: int
     name: str
@@ -30,12 +30,12 @@ class Owner(NamedTuple):
     calendar: str | None
 
 
-def find_owner(connection: Connection, tenant_id: int, name_key: str) -> Owner | None:
+def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) -> PortfolioTerms | None:
     """Return a portfolio by its name key, or None."""
-    columns = (getattr(Portfolio, name) for name in Owner._fields)
+    columns = (getattr(Portfolio, name) for name in PortfolioTerms._fields)
     statement = select(*columns).where(Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     found = connection.execute(statement).one_or_none()
-    return None if found is None else Owner._make(found)
+    return None if found is None else PortfolioTerms._make(found)
 
 
 def read_equity_curve(
@@ -43,7 +43,7 @@ def read_equity_curve(
 ) -> EquityCurve:
     """Return the points of an equity curve in [start, end], in time order.
 
-    With `closes` alone those at closes and flows, else those at an interval too.
+    With `closes`, these are the closes and flows; otherwise also the snapshots at an interval.
     """
     row = EquitySnapshot
     points = (
@@ -53,14 +53,14 @@ def read_equity_curve(
     )
     if closes:
         points = points.where(row.kind != INTERVAL)
-    instants, equities, paid_in = _join_columns(connection, points)
-    return EquityCurve(instants, equities, paid_in)
+    instants, equities, flows = _join_columns(connection, points)
+    return EquityCurve(instants, equities, flows)
 
 
 def _join_columns(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[list[str]]:
     """Return the columns of a query as lists of text; the first is an instant.
 
-    The database joins each column into one text, since many rows would take several times as long.
+    The database joins each column into one text. Reading many rows would take several times as long.
     """
     at, *others = statement.subquery().c
     is_text = connection.dialect.name == "sqlite"
@@ -88,9 +88,9 @@ def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
 ) -> KeptSnapshot | None:
     """Return the last close or flow at or before an instant, or None."""
-    statement = _kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
+    statement = _select_kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
     last = statement.order_by(EquitySnapshot.at.desc()).limit(1)
-    return next(map(_kept_snapshot, *_join_columns(connection, last)), None)
+    return next(map(_parse_kept_snapshot, *_join_columns(connection, last)), None)
 
 
 def list_kept_snapshots(
@@ -98,8 +98,8 @@ def list_kept_snapshots(
 ) -> list[KeptSnapshot]:
     """Return the closes and flows in (start, end], in time order."""
     row = EquitySnapshot
-    statement = _kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
-    return list(map(_kept_snapshot, *_join_columns(connection, statement)))
+    statement = _select_kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
+    return list(map(_parse_kept_snapshot, *_join_columns(connection, statement)))
 
 
 def list_traded_values(
@@ -121,14 +121,14 @@ def list_traded_values(
     return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
 
 
-def _kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
+def _select_kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
     """Return the query of closes and flows."""
     row = EquitySnapshot
-    mine = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != INTERVAL)
-    return select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges).where(*mine)
+    conditions = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != INTERVAL)
+    return select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges).where(*conditions)
 
 
-def _kept_snapshot(
+def _parse_kept_snapshot(
     at: str, equity: str, flows: str, kind: str, gross_exposure: str, charges: str
 ) -> KeptSnapshot:
     point = EquityPoint(datetime.fromisoformat(at), float(equity), float(flows), kind == "close")

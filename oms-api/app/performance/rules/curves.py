@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class EquityCurve(NamedTuple):
-    """The equity of a portfolio at instants, in time order: columns of text, as a day has 17,280 points.
+    """The equity of a portfolio at instants, in time order, as columns of text: a day has 17,280 points.
 
     Instants are RFC 3339 in UTC with six decimals. Amounts have eight decimals; `flows` is the sum of
     deposits less withdrawals so far.
@@ -18,7 +18,7 @@ class EquityCurve(NamedTuple):
 
 
 class CurveInterval(StrEnum):
-    """The distance of the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
+    """The distance between the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
 
     FIVE_SECONDS = "5s"
     MINUTE = "1m"
@@ -77,8 +77,8 @@ _PERIODS = {
 }
 
 
-# How much of an instant's text names its interval: the text up to a place, and the number there rounded down
-# to a multiple. Intervals begin at 00:00 UTC.
+# The part of an instant's text that identifies its interval: a prefix, or a prefix and the number after it,
+# rounded down to a multiple. Intervals begin at 00:00 UTC.
 _MINUTE_AT, _SECOND_AT = 14, 17
 _PREFIXES = {CurveInterval.MINUTE: 16, CurveInterval.HOUR: 13, CurveInterval.DAY: 10}
 _MULTIPLES = {
@@ -91,10 +91,10 @@ _MULTIPLES = {
 def thin_curve(curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
     """Return the last point of each interval, in time order."""
     slots = _list_slots(curve.instants, interval)
-    last = dict(zip(slots, range(len(slots)), strict=True)).values()
-    if len(last) == len(slots):
+    last_indexes = dict(zip(slots, range(len(slots)), strict=True)).values()
+    if len(last_indexes) == len(slots):
         return curve
-    return EquityCurve._make([column[place] for place in last] for column in curve)
+    return EquityCurve._make([column[index] for index in last_indexes] for column in curve)
 
 
 def _list_slots(instants: list[str], interval: CurveInterval) -> list[str]:

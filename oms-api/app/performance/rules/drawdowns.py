@@ -9,7 +9,7 @@ from app.performance.rules.values import Drawdown
 
 
 def find_max_drawdown(instants: Sequence[datetime], index: Sequence[float]) -> Drawdown | None:
-    """Return the largest drawdown of an index, of equal ones the first. None if it never falls."""
+    """Return the largest drawdown of an index, the first of equal ones. None if the index never falls."""
     largest: Drawdown | None = None
     peak, peak_at = 0.0, None
     for at, level in zip(instants, index, strict=True):
@@ -25,10 +25,10 @@ def find_max_drawdown(instants: Sequence[datetime], index: Sequence[float]) -> D
 
 
 def compute_drawdowns(equities: Sequence[float], flows: Sequence[float]) -> list[float | None]:
-    """Return the loss since the peak at each point, as a share of the peak. `flows` are sums so far.
+    """Return the loss since the peak at each point, as a share of the peak. `flows` are running sums.
 
     It is None while the peak is not positive. A flow scales the peak, so that each value is that of the
-    return index. If a flow arrives while the equity is zero or below, the peak starts anew.
+    return index. If a flow arrives while the equity is zero or below, a new peak begins.
     """
     peaks = _list_peaks(equities, flows)
     return [1.0 - equity / peak if peak > 0 else None for equity, peak in zip(equities, peaks, strict=True)]

@@ -60,19 +60,19 @@ def summarize_equity(
         sortino=compute_sortino(returns, days_a_year),
         calmar=compute_calmar(cagr, None if drawdown is None else drawdown.share),
         max_drawdown=drawdown,
-        turnover=_turnover(points, traded),
-        exposure=_exposure(kept),
+        turnover=_compute_turnover(points, traded),
+        exposure=_compute_mean_exposure(kept),
         charges=snapshots[-1].charges - start.charges,
     )
 
 
-def _turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> float | None:
+def _compute_turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> float | None:
     """Return the traded value per mean equity."""
     mean = fsum(point.equity for point in points) / len(points)
     return float(sum(traded, ZERO)) / mean if mean > 0 else None
 
 
-def _exposure(kept: Sequence[KeptSnapshot]) -> float | None:
+def _compute_mean_exposure(kept: Sequence[KeptSnapshot]) -> float | None:
     """Return the mean gross exposure per equity, at the closes with equity."""
     shares = [
         one.gross_exposure / one.point.equity for one in kept if one.point.is_close and one.point.equity > 0

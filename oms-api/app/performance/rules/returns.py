@@ -7,7 +7,7 @@ from app.performance.rules.values import DailyReturn, EquityPoint
 
 
 def compute_growth(previous: EquityPoint, current: EquityPoint) -> float | None:
-    """Return 1 + the return from one point to the next, flows in between removed at the later point.
+    """Return 1 plus the return between two points. Flows in between are removed at the later point.
 
     Return None if the equity at the start is zero or below.
     """

@@ -8,26 +8,26 @@ YEAR = timedelta(days=365.25)
 
 
 def compute_volatility(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annual standard deviation (n - 1), or None for fewer than two returns."""
-    deviation = _deviation(returns)
+    """Return the annualised sample standard deviation (n - 1), or None for fewer than two returns."""
+    deviation = _standard_deviation(returns)
     return None if deviation is None else deviation * sqrt(days_a_year)
 
 
 def compute_sharpe(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annual Sharpe ratio, or None if the returns do not vary."""
-    return _annual_ratio(returns, _deviation(returns), days_a_year)
+    """Return the annualised Sharpe ratio, or None if the returns do not vary."""
+    return _annualize_ratio(returns, _standard_deviation(returns), days_a_year)
 
 
 def compute_sortino(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annual Sortino ratio, or None without a loss. Losses are averaged over all returns."""
+    """Return the annualised Sortino ratio, or None without a loss. Losses are averaged over all returns."""
     if not returns:
         return None
     squares = fsum(loss * loss for loss in returns if loss < 0)
-    return _annual_ratio(returns, sqrt(squares / len(returns)), days_a_year)
+    return _annualize_ratio(returns, sqrt(squares / len(returns)), days_a_year)
 
 
 def compute_cagr(growth: float, period: timedelta) -> float | None:
-    """Return the compound annual growth rate. None under a year, or if everything was lost."""
+    """Return the compound annual growth rate. None for less than a year, or if everything was lost."""
     if period < YEAR or growth <= 0:
         return None
     return float(growth ** (YEAR / period)) - 1.0
@@ -40,11 +40,11 @@ def compute_calmar(cagr: float | None, max_drawdown: float | None) -> float | No
     return cagr / max_drawdown
 
 
-def _annual_ratio(returns: Sequence[float], risk: float | None, days_a_year: int) -> float | None:
+def _annualize_ratio(returns: Sequence[float], risk: float | None, days_a_year: int) -> float | None:
     return _mean(returns) / risk * sqrt(days_a_year) if risk else None
 
 
-def _deviation(returns: Sequence[float]) -> float | None:
+def _standard_deviation(returns: Sequence[float]) -> float | None:
     if len(returns) < 2:
         return None
     if min(returns) == max(returns):  # the mean of equal floats may differ from them

@@ -15,7 +15,7 @@ class EquityPoint(NamedTuple):
 
     `flows` is the sum of deposits less withdrawals since the portfolio was opened. A flow at the instant
     itself is in both `equity` and `flows`. `is_close` is true at a close of the portfolio's P&L day.
-    Amounts are floats: ratios are computed from them, and money never.
+    Amounts are floats, because only ratios are computed from them, never money.
     """
 
     at: datetime
@@ -55,7 +55,7 @@ class KeptSnapshot(NamedTuple):
 
 
 class DailyReturn(NamedTuple):
-    """The simple return from one close to the next. None if the equity was zero or below in between."""
+    """The simple return from one close to the next, None if the equity was zero or below in between."""
 
     at: datetime
     value: float | None

@@ -21,7 +21,7 @@ class SnapshotRetention:
         self._engine, self._retention, self._now = engine, retention, now
 
     def prune(self, lease: Lease) -> None:
-        """Delete what is older, the oldest first, a chunk of a portfolio in a transaction."""
+        """Delete the old snapshots of each portfolio, oldest first, one CHUNK per transaction."""
         before, after = self._now() - self._retention, 0
         while True:
             with snapshot(self._engine) as connection:
