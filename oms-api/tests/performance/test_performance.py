@@ -4,13 +4,17 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from app.clock import iso, utc_now
-from app.database import unit_of_work, write
+from app.database import connect_engine, unit_of_work, write
+from app.performance.models import EquitySnapshot
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
+from app.performance.service.retention import SnapshotRetention
+from tests.support.duties import EndlessLease
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ZERO = Decimal(0)
 
 
@@ -126,6 +130,25 @@ def test_intervals_thin_the_curve(growth):
 
 
 @pytest.mark.any_database
+def test_only_old_interval_snapshots_are_deleted(service, growth):
+    old = store(growth, *["100000"] * 60, kind="interval", step=HOUR)  # of two chunks and a half
+    closes = store(growth, "100000", step=2 * DAY)
+    retention = timedelta(days=30)
+    pruned_until = old[-2] + HOUR / 2
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    SnapshotRetention(engine, retention, lambda: pruned_until + retention).prune(EndlessLease())
+    engine.dispose()
+    with service.reading() as connection:
+        columns = (EquitySnapshot.kind, EquitySnapshot.at)
+        kept = (
+            select(*columns).where(EquitySnapshot.tenant_id == growth.tenant_id).order_by(EquitySnapshot.at)
+        )
+        assert [tuple(row) for row in connection.execute(kept)] == [
+            ("close", closes[0]),
+            ("interval", old[-1]),
+        ]
+
+
 @pytest.mark.parametrize("path", ["history", "performance"])
 def test_a_portfolio_that_is_not_there_is_not_found(service, growth, path):
     assert growth.get(f"/portfolio/Nobody/{path}").status_code == 404

@@ -8,17 +8,19 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.rules.values import Market as MarketCode
+from app.clock import iso
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
+from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
 from app.ledger.service.reading import Statement, charges_of
 from app.ledger.service.valuation import Valuer, value_statements
 from app.market_data.service import Market
-from app.money import ZERO
-from app.performance import queries
-from app.performance.queries import Owner
-from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
+from app.money import ZERO, fixed
+from app.performance.queries import reading as queries
+from app.performance.queries.reading import Owner
+from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
@@ -39,8 +41,8 @@ class Curve(NamedTuple):
     """An equity curve with the drawdown at each point."""
 
     owner: Owner
-    points: list[EquityPoint]
-    drawdowns: list[Decimal | None]
+    points: EquityCurve
+    drawdowns: list[float | None]
 
 
 class Report(NamedTuple):
@@ -50,6 +52,13 @@ class Report(NamedTuple):
     statistics: Statistics
     trips: TripStatistics | None
     risks: list[Risk | None]
+
+
+class Valuation(NamedTuple):
+    """The value of a portfolio now, and the charges paid so far."""
+
+    value: PortfolioValue
+    charges: Decimal
 
 
 class PerformanceReader:
@@ -67,12 +76,15 @@ class PerformanceReader:
         owner = _find_owner(connection, tenant_id, name)
         start = owner.created_at if period.length is None else max(now - period.length, owner.created_at)
         closes = interval is CurveInterval.DAY
-        points = queries.list_equity(connection, tenant_id, owner.id, start, now, closes=closes)
+        stored = queries.read_equity_curve(connection, tenant_id, owner.id, start, now, closes=closes)
         if start == owner.created_at:
-            points.insert(0, _opening(owner).point)
-        points = thin_curve(points, interval)
-        points.append(self._value_now(connection, tenant_id, owner, now).point)
-        return Curve(owner, points, compute_drawdowns(points))
+            opening = _build_point(owner.created_at, owner.opening_cash, ZERO)
+            stored = EquityCurve._make(map(list.__add__, opening, stored))
+        value = self._value_now(connection, tenant_id, owner, now).value
+        current = _build_point(now, value.equity, value.flows)
+        points = EquityCurve._make(map(list.__add__, thin_curve(stored, interval), current))
+        equities, flows = (list(map(float, column)) for column in (points.equities, points.flows))
+        return Curve(owner, points, compute_drawdowns(equities, flows))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
@@ -85,7 +97,7 @@ class PerformanceReader:
             start = queries.find_last_snapshot(connection, tenant_id, owner.id, since) or start
         kept = queries.list_kept_snapshots(connection, tenant_id, owner.id, start.point.at, end)
         if until is None or until >= now:
-            kept.append(self._value_now(connection, tenant_id, owner, now))
+            kept.append(_build_snapshot(self._value_now(connection, tenant_id, owner, now), now))
         began = start.point.at
         # The first trade opens its portfolio at its own instant; a close covers the trades of its instant.
         first = began if began > owner.created_at else began - _INSTANT
@@ -97,12 +109,11 @@ class PerformanceReader:
             self._compute_risks(connection, tenant_id, owner, now),
         )
 
-    def _value_now(self, connection: Connection, tenant_id: int, owner: Owner, now: datetime) -> KeptSnapshot:
+    def _value_now(self, connection: Connection, tenant_id: int, owner: Owner, now: datetime) -> Valuation:
         key = name_key(owner.name)
         statement = Statement(*find_books(connection, tenant_id, [key])[key])
         value = value_statements(connection, self._valuer, tenant_id, {owner.id: statement}, now)[owner.id]
-        point = EquityPoint(now, value.equity, value.flows, is_close=False)
-        return KeptSnapshot(point, value.exposure.gross, charges_of(statement))
+        return Valuation(value, charges_of(statement))
 
     def _summarize_trips(
         self, connection: Connection, tenant_id: int, owner: Owner, start: datetime, end: datetime
@@ -128,10 +139,22 @@ def _find_owner(connection: Connection, tenant_id: int, name: str) -> Owner:
     return owner
 
 
+def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
+    """Return a curve of one point."""
+    return EquityCurve([iso(at)], [fixed(equity)], [fixed(flows)])
+
+
+def _build_snapshot(valuation: Valuation, at: datetime) -> KeptSnapshot:
+    value = valuation.value
+    point = EquityPoint(at, float(value.equity), float(value.flows), is_close=False)
+    return KeptSnapshot(point, float(value.exposure.gross), valuation.charges)
+
+
 def _days_a_year(owner: Owner) -> int:
     is_continuous = owner.calendar in {None, MarketCode.CRYPTO}
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 
 
 def _opening(owner: Owner) -> KeptSnapshot:
-    return KeptSnapshot(EquityPoint(owner.created_at, owner.opening_cash, ZERO, is_close=True), ZERO, ZERO)
+    point = EquityPoint(owner.created_at, float(owner.opening_cash), 0.0, is_close=True)
+    return KeptSnapshot(point, 0.0, ZERO)

@@ -3,23 +3,23 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
 from app.database import build_insert_missing
 from app.database.bulk import Row, Write
-from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import Baseline, PortfolioKey
-from app.money import ZERO, fixed, product
+from app.money import ZERO, fixed
 from app.performance.models import EquitySnapshot
-from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
+from app.performance.rules.values import Snapshot
 
 # SQLite uses a partial index only for a condition without a parameter.
-_INTERVAL: ColumnElement[str] = literal_column("'interval'")
+INTERVAL: ColumnElement[str] = literal_column("'interval'")
 _SNAPSHOTS = cast("Table", EquitySnapshot.__table__)
 
 
@@ -30,13 +30,17 @@ def find_baselines(
     last, row = aliased(EquitySnapshot), EquitySnapshot
     latest = (
         select(func.max(last.at))
-        .where(last.kind != _INTERVAL, last.kind == "close", last.tenant_id == row.tenant_id)
-        .where(last.portfolio_id == row.portfolio_id)
-        .correlate(row)
+        .where(last.kind != INTERVAL, last.kind == "close", last.tenant_id == Portfolio.tenant_id)
+        .where(last.portfolio_id == Portfolio.id)
+        .correlate(Portfolio)
         .scalar_subquery()
     )
-    statement = select(row.portfolio_id, row.equity, row.flows).where(
-        row.tenant_id == tenant_id, row.portfolio_id.in_(portfolio_ids), row.kind == "close", row.at == latest
+    wanted = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
+    close = select(Portfolio.id, latest.label("at")).where(*wanted).subquery()  # once a portfolio, not a row
+    statement = (
+        select(row.portfolio_id, row.equity, row.flows)
+        .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
+        .where(row.tenant_id == tenant_id, row.kind == "close")
     )
     return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
 
@@ -71,7 +75,7 @@ def list_portfolios_to_close(
     row = EquitySnapshot
     stored = (
         select(row.at)
-        .where(row.kind != _INTERVAL, row.kind == "close", row.at == at)
+        .where(row.kind != INTERVAL, row.kind == "close", row.at == at)
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
@@ -84,7 +88,7 @@ def list_flows_without_snapshot(connection: Connection, since: datetime, limit: 
     row, flow = EquitySnapshot, CashMovement
     stored = (
         select(row.at)
-        .where(row.kind != _INTERVAL, row.kind == "flow", row.at == flow.created_at)
+        .where(row.kind != INTERVAL, row.kind == "flow", row.at == flow.created_at)
         .where(row.tenant_id == flow.tenant_id, row.portfolio_id == flow.portfolio_id)
         .exists()
     )
@@ -140,7 +144,7 @@ def find_last_closes(
     tenants = {one.tenant_id for one in portfolios}
     statement = (
         select(row.tenant_id, row.portfolio_id, func.max(row.at))
-        .where(row.kind != _INTERVAL, row.kind == "close")
+        .where(row.kind != INTERVAL, row.kind == "close")
         .where(row.tenant_id.in_(tenants), row.portfolio_id.in_(ids))
         .group_by(row.tenant_id, row.portfolio_id)
     )
@@ -166,104 +170,34 @@ def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
     return build_insert_missing(_SNAPSHOTS, Snapshot._fields, rows)
 
 
-class Owner(NamedTuple):
-    """A portfolio whose performance is read."""
+class OldSnapshots(NamedTuple):
+    """A portfolio and the instant of its first interval snapshot that may be deleted, None without one."""
 
-    id: int
-    name: str
-    base_currency: str
-    opening_cash: Decimal
-    created_at: datetime
-    last_sequence: int
-    calendar: str | None
+    tenant_id: int
+    portfolio_id: int
+    first_at: datetime | None
 
 
-def find_owner(connection: Connection, tenant_id: int, name_key: str) -> Owner | None:
-    """Return a portfolio by its name key, or None."""
-    columns = (getattr(Portfolio, name) for name in Owner._fields)
-    statement = select(*columns).where(Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    found = connection.execute(statement).one_or_none()
-    return None if found is None else Owner._make(found)
-
-
-def list_equity(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime, *, closes: bool
-) -> list[EquityPoint]:
-    """Return the points of an equity curve in [start, end], in time order.
-
-    With `closes` alone those at closes and flows, else those at an interval too.
-    """
+def list_old_snapshots(
+    connection: Connection, before: datetime, after: int, limit: int
+) -> list[OldSnapshots]:
+    """Return portfolios by their ids, after the id `after`, with their first interval snapshot."""
     row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind")
-    statement = (
-        select(*columns)
-        .select_from(row)
-        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at >= start, row.at <= end)
+    first = (
+        select(row.at)
+        .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
+        .where(row.at < before, row.kind == INTERVAL)
         .order_by(row.at)
+        .limit(1)
+        .correlate(Portfolio)
+        .scalar_subquery()
     )
-    if closes:
-        statement = statement.where(row.kind != _INTERVAL)
-    return [
-        EquityPoint(_parse_instant(at), Decimal(equity), Decimal(flows), kind == "close")
-        for at, equity, flows, kind in connection.execute(statement)
-    ]
+    statement = select(Portfolio.tenant_id, Portfolio.id, first).where(Portfolio.id > after)
+    return list(map(OldSnapshots._make, connection.execute(statement.order_by(Portfolio.id).limit(limit))))
 
 
-def find_last_snapshot(
-    connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
-) -> KeptSnapshot | None:
-    """Return the last close or flow at or before an instant, or None."""
-    statement = _kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
-    found = connection.execute(statement.order_by(EquitySnapshot.at.desc()).limit(1)).one_or_none()
-    return None if found is None else _kept_snapshot(found)
-
-
-def list_kept_snapshots(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
-) -> list[KeptSnapshot]:
-    """Return the closes and flows in (start, end], in time order."""
+def delete_interval_snapshots(connection: Connection, portfolio: OldSnapshots, before: datetime) -> None:
+    """Delete the interval snapshots of a portfolio before an instant."""
     row = EquitySnapshot
-    statement = _kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
-    return list(map(_kept_snapshot, connection.execute(statement)))
-
-
-def list_traded_values(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
-) -> list[Decimal]:
-    """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
-    reversal = aliased(Trade)
-    is_undone = (
-        select(reversal.trade_id)
-        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
-    statement = (
-        select(Trade.gmv, Trade.fx_rate)
-        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(Trade.kind == "trade", Trade.created_at > start, Trade.created_at <= end, ~is_undone)
-    )
-    return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
-
-
-def _untyped(*names: str) -> list[ColumnElement[Any]]:
-    """Return columns without converters, which would take longer than the query."""
-    return [literal_column(name) for name in names]
-
-
-def _kept(tenant_id: int, portfolio_id: int) -> Select[Any]:
-    """Return the query of closes and flows."""
-    row = EquitySnapshot
-    columns = _untyped("at", "equity", "flows", "kind", "gross_exposure", "charges")
-    mine = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != _INTERVAL)
-    return select(*columns).select_from(row).where(*mine)
-
-
-def _kept_snapshot(row: Any) -> KeptSnapshot:  # a row of `_kept`
-    at, equity, flows, kind, gross_exposure, charges = row
-    point = EquityPoint(_parse_instant(at), Decimal(equity), Decimal(flows), kind == "close")
-    return KeptSnapshot(point, Decimal(gross_exposure), Decimal(charges))
-
-
-def _parse_instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    mine = (row.tenant_id == portfolio.tenant_id, row.portfolio_id == portfolio.portfolio_id)
+    connection.execute(delete(row).where(*mine, row.at < before, row.kind == INTERVAL))
