@@ -18,7 +18,7 @@ from app.admin.arguments import make_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
 from tests.factories import BOOTSTRAP_KEY
-from tests.identity.administering import PASSWORD, bearer, good, log_in, operator, trail
+from tests.identity.administration import PASSWORD, bearer, good, log_in, operator, trail
 from tests.support.service import ApiClient, serving
 
 HOME = Path(command.__file__).parents[2]

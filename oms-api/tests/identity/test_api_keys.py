@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from tests.identity.administering import (
+from tests.identity.administration import (
     SOON,
     as_session,
     bearer,

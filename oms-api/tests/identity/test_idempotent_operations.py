@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app.identity.service import idempotent_operations
-from tests.identity.administering import PASSWORD, good, key, operator, refused, trail, user
+from tests.identity.administration import PASSWORD, good, key, operator, refused, trail, user
 from tests.support.service import ApiClient, serving
 
 ALICE = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}

@@ -3,7 +3,7 @@
 import pytest
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
-from tests.identity.administering import good, refused, trail, user
+from tests.identity.administration import good, refused, trail, user
 
 
 def test_the_five_roles_are_told_from_the_table(api):

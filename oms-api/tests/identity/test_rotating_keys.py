@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     SOON,
     good,
     key,

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     as_session,
     bearer,
     good,

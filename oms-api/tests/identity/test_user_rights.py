@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import text
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     PASSWORD,
     as_session,
     bearer,

@@ -4,7 +4,7 @@ import pytest
 
 from app.database import unit_of_work
 from app.identity.queries.tenants import lock_tenant
-from tests.identity.administering import (
+from tests.identity.administration import (
     PASSWORD,
     good,
     key,
