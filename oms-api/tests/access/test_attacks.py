@@ -24,14 +24,14 @@ def narrowed(api):
     return api.with_key(made.json()["key"])
 
 
-def test_the_past_of_anothers_portfolio_tells_no_more_than_that_of_none(narrowed):
+def test_past_of_a_hidden_portfolio_equals_that_of_an_unknown_one(narrowed):
     for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z"):
         there, nowhere = (narrowed.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere"))
         assert (there.status_code, nowhere.status_code) == (404, 404), as_of
         assert there.json()["detail"].replace("Private", "Nowhere") == nowhere.json()["detail"]
 
 
-def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_before(api, narrowed):
+def test_idempotency_key_reveals_no_portfolio_that_had_the_name_before(api, narrowed):
     first = api.trade(key="same")
     api.patch("/portfolios/Growth", {"name": "Renamed"})
     api.trade()
@@ -43,7 +43,7 @@ def test_an_idempotency_key_tells_nothing_of_a_portfolio_that_had_the_name_befor
     assert api.report("same").json()["trade_id"] == first["trade_id"] != fresh.json()["trade_id"]
 
 
-def test_nor_does_it_tell_the_order_that_was_placed_there(api, narrowed):
+def test_idempotency_key_reveals_no_order_of_a_hidden_portfolio(api, narrowed):
     placed = api.order(key="order-1")["id"]
     api.patch("/portfolios/Growth", {"name": "Renamed"})
     api.trade()
@@ -53,7 +53,7 @@ def test_nor_does_it_tell_the_order_that_was_placed_there(api, narrowed):
     assert placed not in fresh.text
 
 
-def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, api):
+def test_metrics_require_a_key_of_the_first_tenant(service, api):
     def status(key: str, **headers: str) -> int:
         return int(service.client.get("/metrics", headers={"X-API-Key": key, **headers}).status_code)
 
@@ -64,7 +64,7 @@ def test_what_all_tenants_do_together_is_for_keys_of_the_first_one(service, api)
     assert status(service.mint("act_as"), **person) == 403
 
 
-def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, api):
+def test_permission_error_formats_roles_and_scopes_for_readers(service, api):
     reader = api.with_key(service.mint("act_as", api.tenant_id))
     assert (
         reader.get("/trades").json()["detail"] == "This key does not allow this: it needs the scope 'read'."
@@ -75,7 +75,7 @@ def test_a_refusal_names_roles_and_scopes_as_people_write_them(service, api):
     assert detail == "The role 'trader' does not allow this: it needs the scope 'admin'."
 
 
-def test_a_person_with_the_longest_address_makes_keys(service, api):
+def test_user_with_the_longest_email_can_create_keys(service, api):
     email = f"{'a' * 64}@{'b' * 189}"
     password = "violet kettle marches north"
     api.post("/users", {"name": "Long", "email": email, "password": password, "role": "admin"})
@@ -94,7 +94,7 @@ def test_a_person_with_the_longest_address_makes_keys(service, api):
     assert made.json()["created_by"] == email
 
 
-def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, api):
+def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api):
     bot = api.with_key(service.mint("act_as", api.tenant_id))
     api.claim_workspace(f"TATONCE{api.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TATONCE{api.tenant_id}:U1"}
@@ -104,7 +104,7 @@ def test_a_newcomer_whose_first_requests_come_at_once_is_new_once(service, api):
     assert len(api.get("/audit", action="user.first_seen").json()) == 1
 
 
-def test_whatever_is_denied_stands_in_the_trail(serve):
+def test_every_denied_request_is_audited(serve):
     with serve() as service:
         api = service.api()
         api.trade()
@@ -128,7 +128,7 @@ def lock_users(engine):
         yield
 
 
-def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
+def test_new_slack_user_gets_a_retry_error_when_the_database_is_locked(serve):
     with serve(database_timeout_seconds=0.5) as service:
         api = service.api("act_as")
         api.claim_workspace("TBUSY")
@@ -139,7 +139,7 @@ def test_a_newcomer_is_told_to_try_again_where_the_database_is_busy(serve):
         assert api.get("/auth/me", headers=person).status_code == 200
 
 
-def test_errors_of_the_database_do_not_repeat_what_was_sent(database_url):
+def test_database_errors_do_not_contain_statement_parameters(database_url):
     engine = connect_engine(database_url, readers=1)
     with pytest.raises(DBAPIError) as refused, engine.connect() as connection:
         connection.execute(text("SELECT * FROM no_such_table WHERE secret = :secret"), {"secret": CANARY})
@@ -147,6 +147,6 @@ def test_errors_of_the_database_do_not_repeat_what_was_sent(database_url):
     engine.dispose()
 
 
-def test_a_request_shows_neither_its_headers_nor_its_body():
+def test_request_repr_contains_no_headers_or_body():
     sent = FastRequest({b"x-api-key": CANARY.encode()}, CANARY.encode(), "/api/v1/trade", "r1")
     assert CANARY not in repr(sent)

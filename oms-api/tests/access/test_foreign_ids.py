@@ -91,14 +91,14 @@ def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:
     return answer.status_code, headers, body
 
 
-def test_every_kind_of_id_is_known_here(service):
+def test_every_kind_of_path_id_has_a_test_case(service):
     named = {parameter for call in with_ids(service) for parameter in call.parameters}
     assert named == set(NEVER)
     assert {call.name for call in with_ids(service) if "requestBody" in call.facts} == set(BODIES)
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_foreign_id_is_answered_as_one_that_never_was_and_costs_the_same(service, stage, role, monkeypatch):
+def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, stage, role, monkeypatch):
     own, _, foreign = stage
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
     own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
@@ -124,7 +124,7 @@ def asked_twice(service, call, foreign, headers):
     return answers, works
 
 
-def test_a_quote_and_the_terms_of_a_symbol_are_their_tenants_own(stage):
+def test_quotes_and_instruments_are_separate_for_each_tenant(stage):
     own, other, _ = stage
     given = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
     assert other.api.put("/quotes/SECRET", given).status_code == 200
@@ -133,7 +133,7 @@ def test_a_quote_and_the_terms_of_a_symbol_are_their_tenants_own(stage):
     assert own.api.get("/instruments/SECRET").json()["lot_size"] != "7"
 
 
-def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
+def test_requests_with_foreign_ids_change_nothing_of_the_other_tenant(service, stage):
     _, other, foreign = stage
     assert other.api.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
     assert other.api.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
@@ -142,7 +142,7 @@ def test_nothing_of_the_other_desk_was_changed_by_all_that(service, stage):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_lists_hold_nothing_of_the_other_desk(service, stage, role):
+def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
     own, other, foreign = stage
     secrets = {
         foreign["trade_id"],
@@ -160,12 +160,12 @@ def test_lists_hold_nothing_of_the_other_desk(service, stage, role):
 
 
 @pytest.mark.parametrize("query", ["portfolio=Secret Book", "user=U999", "symbol=ZZZ"])
-def test_a_search_for_what_is_the_others_finds_nothing(service, stage, query):
+def test_search_finds_nothing_of_the_other_tenant(service, stage, query):
     own, _, _ = stage
     assert own.api.get(f"/trades?{query}").json() == []
 
 
-def test_an_idempotency_key_of_the_other_desk_binds_nothing_here(stage):
+def test_idempotency_keys_are_separate_for_each_tenant(stage):
     own, other, _ = stage
     theirs = other.api.trade(key="one-and-the-same", quantity="1")
     ours = own.api.trade(key="one-and-the-same", quantity="2")
@@ -173,7 +173,7 @@ def test_an_idempotency_key_of_the_other_desk_binds_nothing_here(stage):
     assert own.api.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
 
 
-def test_a_cursor_of_the_other_desk_is_refused(stage):
+def test_cursor_of_another_tenant_is_rejected(stage):
     own, other, _ = stage
     other.api.trade()
     link = other.api.get("/trades", limit=1).headers["link"]
@@ -184,7 +184,7 @@ def test_a_cursor_of_the_other_desk_is_refused(stage):
     assert other.team not in json.dumps(refused.json())
 
 
-def test_a_person_of_the_other_desk_is_a_stranger(service, stage):
+def test_user_of_another_tenant_is_unknown(service, stage):
     own, other, _ = stage
     sent = {"X-API-Key": own.key, "X-On-Behalf-Of": other.person(Role.ADMIN)}
     refused = service.client.get("/api/v1/trades", headers=sent)

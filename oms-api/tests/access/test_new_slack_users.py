@@ -24,7 +24,7 @@ def bot(service):
     return Bot(service)
 
 
-def test_a_newcomer_becomes_a_trader_and_stands_in_the_trail(bot):
+def test_new_slack_user_becomes_a_trader_and_is_audited(bot):
     team = f"T{bot.api.tenant_id}"
     me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
     assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
@@ -37,12 +37,12 @@ def test_a_newcomer_becomes_a_trader_and_stands_in_the_trail(bot):
 @pytest.mark.parametrize(
     "person", ["slack:T1", "T1:U1", "slack:t1:u1", "slack:T1:U1 ", "slack::U1", "slack:T1:U1:x"]
 )
-def test_who_is_not_named_as_slack_names_people_is_nobody(bot, person):
+def test_malformed_slack_identity_is_rejected(bot, person):
     refused = bot(person)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/not-a-person")
 
 
-def test_a_desk_that_takes_no_newcomers_refuses_them_and_keeps_its_own(bot):
+def test_tenant_without_new_users_rejects_them_and_accepts_existing_users(bot):
     team = f"T{bot.api.tenant_id}"
     bot(f"slack:{team}:U1")
     bot.api.patch(f"/tenants/desk-{bot.api.tenant_id}", {"slack_default_role": None})
@@ -51,14 +51,14 @@ def test_a_desk_that_takes_no_newcomers_refuses_them_and_keeps_its_own(bot):
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/person-refused")
 
 
-def test_a_session_speaks_for_nobody_else(bot, service):
+def test_session_cannot_act_for_another_user(bot, service):
     refused = service.client.get(
         "/api/v1/auth/me", headers={"Authorization": "Bearer x.y.z", "X-On-Behalf-Of": "slack:T1:U1"}
     )
     assert refused.status_code == 401
 
 
-def test_people_are_not_made_up_by_the_thousand(new_database, monkeypatch):
+def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):
     monkeypatch.setattr(authentication_setup, "NEWCOMERS_PER_MINUTE", 3)
     with serving(new_database("sqlite")) as service:
         api = service.api()

@@ -56,7 +56,7 @@ class Member:
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_each_of_two_desks_finds_its_own_and_all_of_it(backend, new_database):
+def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_database):
     url = new_database(backend)
     with (
         running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,

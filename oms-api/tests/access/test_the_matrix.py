@@ -111,23 +111,23 @@ def calls(service):
     return guarded(service.app.openapi())
 
 
-def test_every_operation_has_its_decision_here(calls):
+def test_every_operation_is_in_the_access_matrix(calls):
     assert {call.name for call in calls} == set(EXPECTED)
 
 
-def test_every_operation_says_which_row_of_the_table_it_is_and_every_row_is_used(calls):
+def test_every_operation_names_its_permission_and_every_permission_is_used(calls):
     asked = {call.facts.get("x-operation") for call in calls}
     assert asked == {operation.value for operation in Operation} == {one.value for one in TABLE}
 
 
-def test_the_document_tells_the_roles(calls):
+def test_openapi_document_names_the_permitted_roles(calls):
     for call in calls:
         assert call.facts["x-roles"] == EXPECTED[call.name].split(), call.name
 
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_role_may_ask_for_what_the_table_says_and_for_nothing_else(service, members, calls, name, role):
+def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, calls, name, role):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     answer = send_call(service, call, path, members.headers(role))
@@ -139,7 +139,7 @@ def test_a_role_may_ask_for_what_the_table_says_and_for_nothing_else(service, me
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_nobody_gets_in_without_a_key_and_before_anything_is_read(service, calls, name):
+def test_request_without_a_key_is_rejected_before_its_body_is_read(service, calls, name):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {}).status_code == 401
@@ -148,7 +148,7 @@ def test_nobody_gets_in_without_a_key_and_before_anything_is_read(service, calls
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name != OWN_OF_BOTS])
-def test_a_key_that_only_acts_for_people_does_nothing_by_itself(service, members, calls, name):
+def test_act_as_key_alone_has_no_access(service, members, calls, name):
     bot = service.mint("act_as", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
@@ -159,7 +159,7 @@ ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" a
 
 
 @pytest.mark.parametrize("name", ADMINISTRATION)
-def test_a_bots_key_administers_nothing_though_an_administrator_uses_it(service, members, calls, name):
+def test_bot_key_cannot_administer_for_an_admin(service, members, calls, name):
     bot = service.mint("act_as", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))

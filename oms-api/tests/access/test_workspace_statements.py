@@ -47,7 +47,7 @@ SIGNED = statement(at=NOON.timestamp(), nonce=NONCE)
         ("", STATEMENT_SECRET),
     ],
 )
-def test_what_is_not_signed_now_says_nothing(text, secret):
+def test_statement_with_an_invalid_signature_or_time_is_rejected(text, secret):
     assert read(text, secret) is None
 
 
@@ -72,7 +72,7 @@ def act_for(bot, team):
     return bot.get("/trades", {"X-On-Behalf-Of": f"slack:{team}:U1"}).status_code
 
 
-def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(api, bot, team):
+def test_bot_claims_the_workspace_of_its_token_and_both_tenants_audit_it(api, bot, team):
     assert act_for(bot, team) == 403
     claimed = claim(bot, team)
     assert (claimed.status_code, claimed.json()) == (
@@ -90,7 +90,7 @@ def test_a_bot_claims_the_workspace_of_its_token_and_both_audit_logs_have_it(api
     assert claim(bot, team).status_code == 200, "a new statement of what is so already"
 
 
-def test_a_statement_counts_once(api, bot, team):
+def test_statement_can_be_used_once(api, bot, team):
     text = statement(team, parse_key_id(bot.key))
     assert claim(bot, team, text=text).status_code == 201
     slug = f"desk-{api.tenant_id}"
@@ -100,7 +100,7 @@ def test_a_statement_counts_once(api, bot, team):
     assert act_for(bot, team) == 403, "it was answered as before, and binds nothing more"
 
 
-def test_every_refusal_is_the_same_and_binds_nothing(api, bot, team, service):
+def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, service):
     other = service.api()
     taken = f"{team}X"
     other.claim_workspace(taken)
@@ -124,13 +124,13 @@ def test_every_refusal_is_the_same_and_binds_nothing(api, bot, team, service):
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "risk"])
-def test_a_key_that_may_not_act_for_people_claims_nothing(api, team, scopes):
+def test_key_without_act_as_scope_cannot_claim_a_workspace(api, team, scopes):
     other = api.with_key(api.service.mint(scopes, api.tenant_id))
     refused = claim(other, team)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/forbidden")
 
 
-def test_what_the_bot_signs_is_what_is_read_here():
+def test_statement_signed_by_the_bot_is_accepted():
     """The bot's own test signs the same values and expects the same text."""
     issued_at, nonce = int(NOON.timestamp()), "0123456789abcdef" * 2
     signature = "a026441082fbdab92ddae93f4799f4e8c1f8b45a27e107d4993a54b79a8c2449"

@@ -26,13 +26,13 @@ def post_as_operator(api, path, team):
     return operator.post(f"/tenants/{slug_of(api)}{path}", {"team_id": team})
 
 
-def test_no_request_of_a_tenant_claims_a_workspace(api, team):
+def test_tenant_request_does_not_claim_a_workspace(api, team):
     refused = act_for(api, team)
     assert (refused.status_code, refused.json()["type"]) == (403, WORKSPACE_ELSEWHERE)
     assert post_as_operator(api, "/workspaces", team).status_code == 201
 
 
-def test_a_refusal_does_not_tell_whether_somebody_has_the_workspace(api, team, service):
+def test_rejection_does_not_reveal_whether_the_workspace_is_claimed(api, team, service):
     other = service.api()
     other.claim_workspace(f"{team}X")
     unclaimed, elsewhere = act_for(api, team).json(), act_for(api, f"{team}X").json()
@@ -41,7 +41,7 @@ def test_a_refusal_does_not_tell_whether_somebody_has_the_workspace(api, team, s
     assert unclaimed == elsewhere
 
 
-def test_a_claimed_workspace_lets_its_people_in_and_stands_in_both_audit_logs(api, team):
+def test_claimed_workspace_admits_its_users_and_is_in_both_audit_logs(api, team):
     assert post_as_operator(api, "/workspaces", team).json() == {"team_id": team, "tenant": slug_of(api)}
     assert post_as_operator(api, "/workspaces", team).status_code == 200
     assert act_for(api, team).status_code == 200
@@ -50,7 +50,7 @@ def test_a_claimed_workspace_lets_its_people_in_and_stands_in_both_audit_logs(ap
         assert [entry["target"] for entry in entries].count(f"workspace:{team}") == 1
 
 
-def test_a_workspace_of_another_tenant_is_released_before_it_is_claimed_again(api, team, service):
+def test_workspace_must_be_released_before_another_tenant_claims_it(api, team, service):
     other = service.api()
     other.claim_workspace(team)
     assert post_as_operator(api, "/workspaces", team).status_code == 409
@@ -66,15 +66,15 @@ def test_a_workspace_of_another_tenant_is_released_before_it_is_claimed_again(ap
 
 
 @pytest.mark.parametrize("path", ["/workspaces", "/workspaces:release"])
-def test_a_workspace_is_named_as_slack_names_it(api, path):
+def test_workspace_id_must_have_the_slack_format(api, path):
     assert post_as_operator(api, path, "not a team").status_code == 422
 
 
-def test_an_admin_of_a_tenant_does_not_claim(api, team):
+def test_tenant_admin_cannot_claim_a_workspace(api, team):
     assert api.post(f"/tenants/{slug_of(api)}/workspaces", {"team_id": team}).status_code == 403
 
 
-def test_a_release_by_the_tenants_own_admin_stands_in_both_audit_logs(api, team):
+def test_release_by_the_tenant_admin_is_in_both_audit_logs(api, team):
     api.claim_workspace(team)
     assert api.post(f"/tenants/{slug_of(api)}/workspaces:release", {"team_id": team}).status_code == 200
     for one in (api, api.with_key(BOOTSTRAP_KEY)):

@@ -26,7 +26,7 @@ def configured(database_url, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", database_url)
 
 
-def test_without_arguments_a_fresh_key_is_printed_that_the_service_takes_as_its_own(capsys):
+def test_command_without_arguments_prints_a_valid_bootstrap_key(capsys):
     keys = set()
     for _ in range(3):
         assert command.main([]) == command.DONE
@@ -37,7 +37,7 @@ def test_without_arguments_a_fresh_key_is_printed_that_the_service_takes_as_its_
         assert Settings(_env_file=None, oms_api_key=key).oms_api_key == key
 
 
-def test_as_a_program_it_needs_no_settings(tmp_path):
+def test_program_needs_no_settings(tmp_path):
     done = subprocess.run(
         [sys.executable, HOME / "generate_api_key.py"],
         env={"HOME": str(tmp_path)},
@@ -48,7 +48,7 @@ def test_as_a_program_it_needs_no_settings(tmp_path):
     assert not done.stderr
 
 
-def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
+def test_created_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
     assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
     out = capsys.readouterr().out
     key = next((word for word in out.split() if parse_key_id(word)), "")  # beside what other threads log
@@ -66,7 +66,7 @@ def test_a_minted_key_is_shown_once_and_stored_hashed(configured, engine, capsys
     assert key not in out
 
 
-def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatch, capsys):
+def test_created_key_works_until_revoked(service, configured, monkeypatch, capsys):
     monkeypatch.setenv("DATABASE_URL", service.database_url)
     command.main(["--store", "soon-revoked", "--scopes", "read"])
     headers = {"X-API-Key": capsys.readouterr().out.strip()}
@@ -78,7 +78,7 @@ def test_a_minted_key_trades_until_it_is_revoked(service, configured, monkeypatc
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
 
 
-def test_keys_that_come_and_go_stand_in_the_audit_trail(configured, engine, capsys):
+def test_key_creation_and_revocation_are_audited(configured, engine, capsys):
     command.main(["--store", "desk-bot", "--scopes", "act_as"])
     key = capsys.readouterr().out.strip()
     command.main(["--revoke", "desk-bot"])
@@ -93,14 +93,14 @@ def test_keys_that_come_and_go_stand_in_the_audit_trail(configured, engine, caps
     assert key not in str(created)
 
 
-def test_a_name_that_reads_like_a_secret_is_refused(configured, capsys):
+def test_key_name_that_looks_like_a_secret_is_rejected(configured, capsys):
     assert command.main(["--store", f"oms_{'a' * 40}"]) == command.REFUSED
     assert "reads like a secret" in capsys.readouterr().err
     command.main(["--list"])
     assert "No keys were minted" in capsys.readouterr().out
 
 
-def test_a_name_is_taken_once_and_for_all(configured, capsys):
+def test_key_names_are_never_reused(configured, capsys):
     command.main(["--store", "desk-bot"])
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
     assert "already" in capsys.readouterr().err
@@ -110,7 +110,7 @@ def test_a_name_is_taken_once_and_for_all(configured, capsys):
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
 
 
-def test_the_list_tells_of_none_and_of_revoked_ones(configured, capsys):
+def test_list_shows_revoked_keys_and_an_empty_result(configured, capsys):
     command.main(["--list"])
     assert "No keys were minted" in capsys.readouterr().out
     command.main(["--store", "desk-bot"])
@@ -121,7 +121,7 @@ def test_the_list_tells_of_none_and_of_revoked_ones(configured, capsys):
     assert line.split()[1:4] == ["read", "trade", "revoked"]
 
 
-def test_a_key_ends_by_itself_when_it_is_told_to(configured, capsys):
+def test_key_expires_after_the_requested_days(configured, capsys):
     assert command.main(["--store", "visitor", "--expires-in-days", "30"]) == command.DONE
     command.main(["--store", "desk-bot"])
     capsys.readouterr()
@@ -133,7 +133,7 @@ def test_a_key_ends_by_itself_when_it_is_told_to(configured, capsys):
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "3651", "1.5", "\u0661", "soon"])
-def test_days_that_are_none_are_refused(days, capsys):
+def test_invalid_number_of_days_is_rejected(days, capsys):
     with pytest.raises(SystemExit):
         command.main(["--store", "visitor", "--expires-in-days", days])
     assert "a whole number of days" in capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_days_that_are_none_are_refused(days, capsys):
         (["surprise"], "unrecognized arguments"),
     ],
 )
-def test_arguments_that_make_no_sense_end_with_2_and_a_sentence(arguments, sentence, capsys):
+def test_invalid_arguments_exit_with_2_and_a_message(arguments, sentence, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(arguments)
     assert ended.value.code == command.CANNOT
@@ -162,14 +162,14 @@ def test_arguments_that_make_no_sense_end_with_2_and_a_sentence(arguments, sente
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["--store", "bot"], ["--revoke", "bot"]])
-def test_before_the_migrations_it_says_so(new_database, backend, monkeypatch, capsys, arguments):
+def test_unmigrated_database_is_reported(new_database, backend, monkeypatch, capsys, arguments):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
     assert command.main(arguments) == command.CANNOT
     assert "python -m app.migrate" in capsys.readouterr().err
 
 
-def test_a_database_that_does_not_answer_is_told_in_one_line(monkeypatch, capsys):
+def test_unavailable_database_is_reported_in_one_line(monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", "postgresql://desk:hidden-word@127.0.0.1:1/oms")
     assert command.main(["--list"]) == command.CANNOT

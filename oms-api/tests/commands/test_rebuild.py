@@ -46,7 +46,7 @@ def corrupt(engine: Engine, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_projections_corrupted_at_random_become_what_they_were(engine, seed):
+def test_randomly_corrupted_projections_are_restored(engine, seed):
     record_history(engine, seed, batches=3)
     whole = projections(engine)
     corrupt(engine, random.Random(seed))
@@ -56,7 +56,7 @@ def test_projections_corrupted_at_random_become_what_they_were(engine, seed):
     assert verify_database(engine).clean
 
 
-def test_it_tells_what_differed_and_the_second_time_nothing(engine, capsys):
+def test_rebuild_reports_differences_and_none_the_second_time(engine, capsys):
     record_history(engine, seed=1, batches=2)
     with engine.begin() as connection:
         connection.execute(text("UPDATE portfolios SET cash = '7.00000000' WHERE name = 'Growth'"))
@@ -69,7 +69,7 @@ def test_it_tells_what_differed_and_the_second_time_nothing(engine, capsys):
     assert capsys.readouterr().out.endswith(": 0 differed, 0 left alone.\n")
 
 
-def test_trades_recorded_between_reading_and_locking_are_counted(engine):
+def test_trades_recorded_between_read_and_lock_are_included(engine):
     record_history(engine, seed=1, batches=2)
     with snapshot(engine) as connection:
         states = {key: read_ahead(connection, key) for key in audit.book_keys(connection)}
@@ -82,7 +82,7 @@ def test_trades_recorded_between_reading_and_locking_are_counted(engine):
     assert projections(engine) == whole
 
 
-def test_it_is_safe_while_trades_are_recorded(engine):
+def test_rebuild_is_safe_while_trades_are_recorded(engine):
     record_history(engine, seed=1, batches=2)
     failures: list[BaseException] = []
 
@@ -101,7 +101,7 @@ def test_it_is_safe_while_trades_are_recorded(engine):
     assert verify_database(engine).clean
 
 
-def test_a_ledger_that_lies_is_left_alone_and_the_others_are_rebuilt(engine, capsys):
+def test_tampered_ledger_is_skipped_and_the_others_are_rebuilt(engine, capsys):
     rows = record_history(engine, seed=1, batches=2)
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
@@ -120,7 +120,7 @@ def test_a_ledger_that_lies_is_left_alone_and_the_others_are_rebuilt(engine, cap
     assert "7.00000000" not in cash.values()
 
 
-def test_the_command_works_on_the_configured_database(engine, database_url, monkeypatch, capsys):
+def test_command_uses_the_configured_database(engine, database_url, monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
     rows = record_history(engine, seed=1, batches=1)
@@ -128,7 +128,7 @@ def test_the_command_works_on_the_configured_database(engine, database_url, monk
     assert f"3 portfolios of {len(rows)} rows: 0 differed" in capsys.readouterr().out
 
 
-def test_without_tables_or_settings_it_says_so_and_ends_with_2(new_database, backend, monkeypatch, capsys):
+def test_missing_tables_or_settings_exit_with_2_and_a_message(new_database, backend, monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
     assert command.main() == command.CANNOT

@@ -26,7 +26,7 @@ def configured(database_url, monkeypatch) -> None:
     monkeypatch.delenv("ENVIRONMENT", raising=False)
 
 
-def test_a_desk_of_several_portfolios_and_people_comes_to_life(configured, engine, capsys):
+def test_seed_creates_portfolios_users_and_trades(configured, engine, capsys):
     assert command.main() == command.DONE
     with snapshot(engine) as connection:
         rows = list(audit.ledger_rows(connection))
@@ -38,7 +38,7 @@ def test_a_desk_of_several_portfolios_and_people_comes_to_life(configured, engin
     assert verify_database(engine).clean
 
 
-def test_again_adds_nothing_whatever_the_day(configured, engine, capsys):
+def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):
     first = command.seed(engine, NOON)
     assert command.seed(engine, NOON.replace(month=12)) == (0, first[1])
     assert first[0] == first[1]
@@ -49,7 +49,7 @@ def test_again_adds_nothing_whatever_the_day(configured, engine, capsys):
 
 
 @pytest.mark.parametrize("price_source", ["simulated", "manual"])
-def test_orders_of_several_kinds_work_and_some_are_over(
+def test_seed_creates_working_and_closed_orders_of_several_types(
     configured, engine, monkeypatch, price_source, capsys
 ):
     monkeypatch.setenv("PRICE_SOURCE", price_source)
@@ -75,7 +75,7 @@ def test_orders_of_several_kinds_work_and_some_are_over(
     assert verify_database(engine).clean
 
 
-def test_terms_and_limits_that_somebody_set_are_kept(configured, engine):
+def test_seed_keeps_existing_instruments_and_limits(configured, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
     kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
@@ -89,7 +89,7 @@ def test_terms_and_limits_that_somebody_set_are_kept(configured, engine):
     assert (found.value, found.set_by) == (Decimal(60), "somebody")
 
 
-def test_positions_go_long_short_and_through_zero(configured, engine):
+def test_seeded_positions_go_long_short_and_through_zero(configured, engine):
     command.seed(engine, NOON)
     with snapshot(engine) as connection:
         rows = [row for row in audit.ledger_rows(connection) if row.kind == "trade"]
@@ -100,7 +100,7 @@ def test_positions_go_long_short_and_through_zero(configured, engine):
     assert any(abs(held) < abs(held - change) and held * (held - change) > 0 for held, change in after)
 
 
-def test_trades_stand_in_the_sessions_before_today(configured):
+def test_seeded_trades_are_in_the_sessions_before_today(configured):
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday morning
     instants = [deal.at for deal in command.deals(now)]
     assert instants == sorted(instants)
@@ -109,20 +109,20 @@ def test_trades_stand_in_the_sessions_before_today(configured):
     assert all((14, 30) <= (at.hour, at.minute) <= (21, 0) for at in instants)
 
 
-def test_prices_stay_near_where_they_began(configured):
+def test_seeded_prices_stay_near_their_start(configured):
     begins = {(style.name, line.symbol): line.price for style in command.DESK for line in style.lines}
     for deal in command.deals(NOON):
         assert 0.7 < deal.price / begins[deal.portfolio, deal.symbol] < 1.4
 
 
-def test_trades_that_stood_before_are_kept(configured, api, engine):
+def test_seed_keeps_existing_trades(configured, api, engine):
     command.seed(engine, NOON)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT count(*) FROM trades")).scalar_one()
     assert command.seed(engine, NOON) == (0, count)
 
 
-def test_production_is_refused(configured, monkeypatch, engine, capsys):
+def test_seed_is_rejected_in_production(configured, monkeypatch, engine, capsys):
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("JWT_KEYS", JWT_KEYS)
     assert command.main() == command.REFUSED
@@ -131,7 +131,7 @@ def test_production_is_refused(configured, monkeypatch, engine, capsys):
         assert not list(audit.ledger_rows(connection))
 
 
-def test_without_tables_or_settings_it_says_so(new_database, backend, monkeypatch, capsys):
+def test_missing_tables_or_settings_are_reported(new_database, backend, monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
     assert command.main() == command.CANNOT

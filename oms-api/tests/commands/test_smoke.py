@@ -70,7 +70,7 @@ def run_smoke_test(url: str, key: str = BOOTSTRAP_KEY) -> subprocess.CompletedPr
     return subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_service_that_is_well_passes_twice_and_is_left_flat(live, database):
+def test_healthy_service_passes_twice_and_is_left_flat(live, database):
     for _ in range(2):
         done = run_smoke_test(live)
         assert done.returncode == command.PASSED, done.stdout + done.stderr
@@ -87,21 +87,21 @@ def test_a_service_that_is_well_passes_twice_and_is_left_flat(live, database):
     assert [float(quantity) for quantity in quantities] == [0]
 
 
-def test_a_wrong_key_fails_and_says_where(live):
+def test_invalid_key_fails_and_names_the_step(live):
     done = run_smoke_test(live, "x" * 40)
     assert done.returncode == command.FAILED
     assert "status 401 instead of 201" in done.stdout
     assert "x" * 40 not in done.stdout + done.stderr
 
 
-def test_nobody_there_fails():
+def test_unreachable_service_fails():
     done = run_smoke_test(f"http://127.0.0.1:{free_port()}")
     assert done.returncode == command.FAILED
     assert "no answer" in done.stdout
 
 
 @pytest.mark.parametrize(("url", "key"), [("ftp://example.com", BOOTSTRAP_KEY), ("http://127.0.0.1:1", "")])
-def test_without_address_or_key_it_says_what_to_set(url, key):
+def test_missing_address_or_key_names_the_setting(url, key):
     done = run_smoke_test(url, key)
     assert done.returncode == command.CANNOT
     assert "Set TEST_API_URL" in done.stderr
@@ -124,7 +124,7 @@ class Impostor(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_another_service_at_the_address_is_not_taken_for_the_oms():
+def test_other_service_at_the_address_is_not_accepted_as_the_oms():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
     threading.Thread(target=server.serve_forever).start()
     done = run_smoke_test(f"http://127.0.0.1:{server.server_port}")
@@ -144,11 +144,11 @@ def test_each_check_can_fail(check, monkeypatch):
     assert command._trouble(check, api)
 
 
-def test_a_position_left_open_fails(monkeypatch):
+def test_open_position_at_the_end_fails(monkeypatch):
     held = command.Answer(200, {}, json.dumps({"positions": {command.SYMBOL: {"quantity": "10"}}}))
     monkeypatch.setattr(command.ApiClient, "call", lambda *_, **__: held)
     assert "must be '0'" in command._trouble(command.flat, command.ApiClient("http://127.0.0.1:1", "key"))
 
 
-def test_pytest_finds_nothing_in_it():
+def test_pytest_collects_no_tests_from_the_smoke_script():
     assert not [name for name in vars(command) if name.startswith(("test", "Test"))]

@@ -61,7 +61,7 @@ def checks_of(verdict: Verdict) -> set[StrEnum]:
 
 
 @pytest.mark.parametrize("seed", range(2, 5))
-def test_a_random_history_with_reversals_is_clean(engine, seed):
+def test_random_history_with_reversals_has_no_findings(engine, seed):
     rows = record_history(engine, seed)
     verdict = command.verify_database(engine)
     assert verdict.clean, verdict.first
@@ -69,7 +69,7 @@ def test_a_random_history_with_reversals_is_clean(engine, seed):
     assert verdict.checked[Check.REVERSAL] > 10
 
 
-def test_an_empty_database_is_clean(engine):
+def test_empty_database_has_no_findings(engine):
     assert command.verify_database(engine).clean
 
 
@@ -87,7 +87,7 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 
 @pytest.mark.parametrize("column", [name for name in COLUMNS if name not in ELSEWHERE])
 @pytest.mark.any_database
-def test_a_changed_column_breaks_the_chain_at_its_row(books, column):
+def test_changed_column_breaks_the_hash_chain_at_its_row(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: CHANGED.get(column, "'7.77000000'")})
         verdict = verify(connection)
@@ -132,7 +132,7 @@ FORGED = [
 
 @pytest.mark.parametrize(("column", "literal", "check"), FORGED)
 @pytest.mark.any_database
-def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, literal, check):
+def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(books, column, literal, check):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: literal})
         forge_chain(connection, books.trade.portfolio_id)
@@ -155,7 +155,7 @@ def test_a_forger_who_mends_the_chain_is_caught_by_the_accounts(books, column, l
     ],
 )
 @pytest.mark.any_database
-def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, literal):
+def test_reversal_that_does_not_mirror_its_trade_is_reported(books, column, literal):
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: literal})
         forge_chain(connection, books.reversal.portfolio_id)
@@ -168,7 +168,7 @@ def test_a_reversal_that_does_not_mirror_its_trade_is_named(books, column, liter
     "column", ["position_quantity", "position_cost", "position_realized_pnl", "cash_delta"]
 )
 @pytest.mark.any_database
-def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, column):
+def test_reversal_result_must_equal_a_replay_without_its_trade(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: "'7.77000000'"})
         forge_chain(connection, books.reversal.portfolio_id)
@@ -178,7 +178,7 @@ def test_a_reversal_must_leave_what_a_replay_without_its_trade_gives(books, colu
 
 
 @pytest.mark.any_database
-def test_a_reversal_cannot_name_a_trade_that_comes_later(books):
+def test_reversal_of_a_later_trade_is_reported(books):
     later = next(
         row
         for row in reversed(books.rows)
@@ -192,7 +192,7 @@ def test_a_reversal_cannot_name_a_trade_that_comes_later(books):
 
 
 @pytest.mark.any_database
-def test_a_trade_reversed_twice_is_named(books):
+def test_trade_reversed_twice_is_reported(books):
     first, second = [row for row in books.rows if row.kind == "reversal"][:2]
     with tampering(books.engine) as connection:
         connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
@@ -203,7 +203,7 @@ def test_a_trade_reversed_twice_is_named(books):
 
 
 @pytest.mark.any_database
-def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
+def test_deleted_row_is_reported_at_the_next_row(books):
     with tampering(books.engine) as connection:
         remove(connection, trade_id=books.trade.trade_id)
         verdict = verify(connection)
@@ -213,7 +213,7 @@ def test_a_row_that_vanished_is_told_by_the_one_after_it(books):
 
 
 @pytest.mark.any_database
-def test_a_last_row_that_vanished_is_told_by_the_projections(books):
+def test_deleted_last_row_is_reported_by_the_projections(books):
     last = max(books.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with tampering(books.engine) as connection:
         remove(connection, trade_id=last.trade_id)
@@ -223,7 +223,7 @@ def test_a_last_row_that_vanished_is_told_by_the_projections(books):
 
 
 @pytest.mark.any_database
-def test_a_row_of_another_tenants_portfolio_has_no_home(books):
+def test_row_of_another_tenants_portfolio_is_reported(books):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, tenant_id="2")
         verdict = verify(connection)
@@ -232,7 +232,7 @@ def test_a_row_of_another_tenants_portfolio_has_no_home(books):
 
 
 @pytest.mark.any_database
-def test_a_row_moved_to_another_portfolio_is_named(books):
+def test_row_moved_to_another_portfolio_is_reported(books):
     elsewhere = next(row.portfolio_id for row in books.rows if row.portfolio_id != books.trade.portfolio_id)
     with tampering(books.engine) as connection:
         alter(connection, books.trade, portfolio_id=str(elsewhere), sequence="1000")
@@ -252,7 +252,7 @@ PROJECTED = {
 
 @pytest.mark.parametrize("column", PortfolioRow._fields[5:])
 @pytest.mark.any_database
-def test_a_portfolios_projection_that_lies_is_named(books, column):
+def test_tampered_portfolio_projection_is_reported(books, column):
     with tampering(books.engine) as connection:
         connection.execute(
             text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
@@ -264,7 +264,7 @@ def test_a_portfolios_projection_that_lies_is_named(books, column):
 
 
 @pytest.mark.any_database
-def test_a_changed_opening_cash_is_told_by_the_first_row(books):
+def test_changed_opening_cash_is_reported_at_the_first_row(books):
     with tampering(books.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
         verdict = verify(connection)
@@ -283,7 +283,7 @@ LIED = {
 
 @pytest.mark.parametrize("column", HoldingRow._fields[4:])
 @pytest.mark.any_database
-def test_a_position_that_lies_is_named(books, column):
+def test_tampered_position_is_reported(books, column):
     with tampering(books.engine) as connection:
         literal = LIED.get(column, "'7.77000000'")
         connection.execute(
@@ -312,7 +312,7 @@ GHOST = """
     ],
 )
 @pytest.mark.any_database
-def test_a_position_too_few_or_too_many_is_named(books, statement):
+def test_missing_or_extra_position_is_reported(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
         verdict = verify(connection)
@@ -332,7 +332,7 @@ def test_a_position_too_few_or_too_many_is_named(books, statement):
     ],
 )
 @pytest.mark.any_database
-def test_a_row_without_its_event_is_named(books, statement):
+def test_row_without_its_event_is_reported(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
         verdict = verify(connection)
@@ -341,7 +341,7 @@ def test_a_row_without_its_event_is_named(books, statement):
 
 
 @pytest.mark.any_database
-def test_an_event_told_twice_is_named(books):
+def test_duplicate_event_is_reported(books):
     copy = """
         INSERT INTO events (tenant_id, type, payload, created_at)
         SELECT tenant_id, type, payload, created_at FROM events WHERE id = 7
@@ -353,7 +353,7 @@ def test_an_event_told_twice_is_named(books):
     assert "event " in discrepancy_of(verdict).place
 
 
-def test_a_key_bound_to_two_rows_is_named(new_database):
+def test_idempotency_key_of_two_rows_is_reported(new_database):
     engine = connect_engine(new_database("postgresql"))  # SQLite's own tables cannot lose a constraint
     rows = [row for row in record_history(engine, seed=1, batches=2) if row.idempotency_key]
     first = rows[0]
@@ -375,14 +375,14 @@ def configured(books, monkeypatch):
     return books
 
 
-def test_the_command_tells_each_check_and_ends_with_0(configured, capsys):
+def test_command_prints_each_check_and_exits_with_0(configured, capsys):
     assert command.main() == command.CLEAN
     out = capsys.readouterr().out
     assert all(f"{check.value}: " in out for check in Check)
     assert f"Clean: {len(configured.rows):,} rows" in out
 
 
-def test_the_command_names_the_first_lie_and_ends_with_1(engine, database_url, monkeypatch, capsys):
+def test_command_names_the_first_finding_and_exits_with_1(engine, database_url, monkeypatch, capsys):
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     record_history(engine, seed=1, batches=1)
@@ -395,9 +395,7 @@ def test_the_command_names_the_first_lie_and_ends_with_1(engine, database_url, m
     assert "portfolio: cash is 7.00000000, must be " in out
 
 
-def test_without_tables_or_settings_the_command_says_so_and_ends_with_2(
-    new_database, backend, monkeypatch, capsys
-):
+def test_missing_tables_or_settings_exit_with_2_and_a_message(new_database, backend, monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
     assert command.main() == command.CANNOT

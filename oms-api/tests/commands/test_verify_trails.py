@@ -34,11 +34,11 @@ def tampered(engine, *statements):
     return examined
 
 
-def test_a_trail_in_order_is_clean(trail):
+def test_intact_audit_log_has_no_findings(trail):
     assert command.verify_trails(trail) == (1, 5, None)
 
 
-def test_a_database_without_a_trail_is_clean(engine):
+def test_database_without_an_audit_log_has_no_findings(engine):
     assert command.verify_trails(engine) == (0, 0, None)
 
 
@@ -53,11 +53,11 @@ def test_a_database_without_a_trail_is_clean(engine):
         ("UPDATE audit_heads SET last_sequence = 4", "tenant 1, entry 4: "),
     ],
 )
-def test_what_was_changed_is_named(trail, statement, said):
+def test_changed_audit_entry_is_reported(trail, statement, said):
     assert said in (tampered(trail, statement).lie or "nothing")
 
 
-def test_the_command_tells_it_and_fails(trail, monkeypatch, capsys, database_url):
+def test_command_reports_the_audit_finding_and_fails(trail, monkeypatch, capsys, database_url):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert command.main() == command.CLEAN

@@ -11,7 +11,7 @@ from tests.support.service import settings_for
 pytestmark = pytest.mark.any_database
 
 
-def test_a_worker_runs_what_is_due_and_stops(database_url, engine):
+def test_worker_runs_due_jobs_and_stops(database_url, engine):
     stop = Event()
     Timer(1.5, stop.set).start()
     run(settings_for(database_url), stop)
@@ -23,6 +23,6 @@ def test_a_worker_runs_what_is_due_and_stops(database_url, engine):
     ]
 
 
-def test_a_worker_needs_tables(backend, new_database):
+def test_worker_requires_migrated_tables(backend, new_database):
     with pytest.raises(CannotWork, match=r"app\.migrate"):
         run(settings_for(new_database(backend, migrated=False)), Event())

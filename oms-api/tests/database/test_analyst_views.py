@@ -25,7 +25,7 @@ def rows(service, view, tenant_id):
         return [row._mapping for row in found]
 
 
-def test_they_show_what_the_api_shows(traded):
+def test_analyst_views_match_the_api(traded):
     service, tenant_id = traded.service, traded.tenant_id
     (position,) = rows(service, "v_active_positions", tenant_id)
     assert (position["portfolio_name"], position["symbol"], position["currency"]) == ("Growth", "AAPL", "USD")
@@ -40,7 +40,7 @@ def test_they_show_what_the_api_shows(traded):
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-def test_an_analyst_sees_the_tenants_of_their_roles(traded, service):
+def test_analyst_sees_only_the_tenants_of_their_roles(traded, service):
     role, stranger = f"slackoms_analyst_{traded.tenant_id}", f"stranger_{traded.tenant_id}"
     with service.engine.begin() as connection:
         connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))

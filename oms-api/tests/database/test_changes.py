@@ -33,12 +33,12 @@ def name(engine):
         return connection.execute(NAMES).scalar_one()
 
 
-def test_what_was_changed_is_committed_when_it_is_answered(engine, changes):
+def test_change_is_committed_before_the_answer(engine, changes):
     counted = asyncio.run(changes.run(lambda connection: connection.execute(RENAME).rowcount, 1))
     assert (counted, name(engine)) == (1, "Renamed")
 
 
-def test_what_fails_leaves_nothing(engine, changes):
+def test_failed_change_is_rolled_back(engine, changes):
     def change(connection):
         connection.execute(RENAME)
         connection.execute(text("INSERT INTO tenants SELECT * FROM tenants"))
@@ -48,7 +48,7 @@ def test_what_fails_leaves_nothing(engine, changes):
     assert name(engine) != "Renamed"
 
 
-def test_a_database_that_is_away_places_nothing(tmp_path):
+def test_unavailable_database_applies_no_change(tmp_path):
     engine = connect_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
     changes = Changes(engine)
     with pytest.raises(NotPlaced):
@@ -58,7 +58,7 @@ def test_a_database_that_is_away_places_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("when", ["before", "at"])
-def test_a_connection_that_is_lost_at_commit_leaves_it_open_whether_it_was_made(postgres, when):
+def test_connection_lost_at_commit_reports_an_unknown_outcome(postgres, when):
     changes = Changes(postgres)
 
     def change(connection):

@@ -35,7 +35,7 @@ def readers(engine):
     made.close()
 
 
-def test_those_who_ask_together_share_a_query(readers):
+def test_concurrent_reads_share_a_query(readers):
     read = Counting()
 
     async def run():
@@ -46,7 +46,7 @@ def test_those_who_ask_together_share_a_query(readers):
     assert read.asked == [["a", "b", "missing"]]
 
 
-def test_who_asks_while_a_query_runs_waits_for_the_next_one(readers):
+def test_read_during_a_running_query_waits_for_the_next_query(readers):
     read = Counting()
 
     async def run() -> None:
@@ -63,7 +63,7 @@ def test_who_asks_while_a_query_runs_waits_for_the_next_one(readers):
     assert read.asked == [["a"], ["a"]]
 
 
-def test_a_failure_is_told_to_those_who_asked_and_to_nobody_later(readers):
+def test_query_failure_is_raised_only_to_its_waiting_readers(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
         told = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
@@ -73,7 +73,7 @@ def test_a_failure_is_told_to_those_who_asked_and_to_nobody_later(readers):
     asyncio.run(run())
 
 
-def test_one_who_leaves_takes_nothing_from_the_others(readers):
+def test_cancelled_reader_does_not_affect_the_others(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
         leaving = asyncio.create_task(books.get("a"))
@@ -85,7 +85,7 @@ def test_one_who_leaves_takes_nothing_from_the_others(readers):
     asyncio.run(run())
 
 
-def test_many_keys_are_asked_for_in_pieces(readers):
+def test_many_keys_are_queried_in_chunks(readers):
     read = Counting()
 
     async def run():

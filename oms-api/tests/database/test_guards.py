@@ -39,7 +39,7 @@ def refused(service, statement):
         "REPLACE INTO trades SELECT * FROM trades WHERE sequence = 1",
     ],
 )
-def test_the_ledger_is_append_only(books, statement, backend):
+def test_ledger_is_append_only(books, statement, backend):
     if (backend == "sqlite") == statement.startswith("TRUNCATE") or (
         backend != "sqlite"
     ) == statement.startswith("REPLACE"):
@@ -86,7 +86,7 @@ COLUMNS = "INSERT INTO trades SELECT {} FROM trades WHERE sequence = {}"
         (2, {"trade_id": "'T2'", "sequence": "9", "executed_at": "NULL"}, "executed_at"),
     ],
 )
-def test_a_row_that_cannot_be_is_refused(books, sequence, changes, constraint):
+def test_invalid_ledger_row_is_rejected(books, sequence, changes, constraint):
     names = [column["name"] for column in inspect(books.engine).get_columns("trades")]
     statement = COLUMNS.format(", ".join(changes.get(name, name) for name in names), sequence)
     with pytest.raises(IntegrityError) as caught, unit_of_work(books.engine) as connection:
@@ -108,11 +108,11 @@ def test_a_row_that_cannot_be_is_refused(books, sequence, changes, constraint):
         ("DELETE FROM tenants", "foreign key"),
     ],
 )
-def test_projections_that_cannot_be_are_refused(books, statement, constraint):
+def test_invalid_projection_row_is_rejected(books, statement, constraint):
     assert constraint in refused(books, statement).replace("FOREIGN KEY", "foreign key")
 
 
-def test_every_table_but_those_of_no_tenant_carries_the_tenant(books):
+def test_every_tenant_table_has_a_tenant_id(books):
     tables = inspect(books.engine)
     for table in set(tables.get_table_names()) - {"tenants", "calendar_days", "duties", "alembic_version"}:
         tenant = next(column for column in tables.get_columns(table) if column["name"] == "tenant_id")

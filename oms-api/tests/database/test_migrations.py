@@ -64,13 +64,13 @@ def objects(engine):
         return list(connection.execute(text(statement)))
 
 
-def test_the_tables_are_what_the_models_say(engine):
+def test_migrated_tables_match_the_models(engine):
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
 
 
-def test_up_down_and_up_again(empty_url):
+def test_migrations_run_up_down_and_up_again(empty_url):
     with engine_at(empty_url) as engine:
         migrate(engine)
         first = objects(engine)
@@ -82,13 +82,13 @@ def test_up_down_and_up_again(empty_url):
         assert objects(engine) == first
 
 
-def test_again_changes_nothing(engine):
+def test_repeated_migration_changes_nothing(engine):
     before = objects(engine)
     migrate(engine)
     assert objects(engine) == before
 
 
-def test_a_database_is_current_once_migrated(empty_url):
+def test_database_is_current_after_migration(empty_url):
     with engine_at(empty_url) as engine:
         with engine.connect() as connection:
             assert not is_current(connection)
@@ -109,7 +109,7 @@ def migrate_in_a_process(url):
     )
 
 
-def test_sqlite_is_migrated_though_a_service_goes_on_writing(new_database):
+def test_sqlite_migrates_while_a_service_writes(new_database):
     refused: list[object] = []
 
     def write_too(_, __, statement, *___):
@@ -129,14 +129,14 @@ def test_sqlite_is_migrated_though_a_service_goes_on_writing(new_database):
             assert is_current(connection)
 
 
-def test_what_stands_against_a_migration_is_a_sentence():
+def test_failed_migration_prints_a_message_without_a_traceback():
     ended = migrate_in_a_process("postgresql://nobody@127.0.0.1:1/none")
     assert ended.returncode == 2
     assert ended.stderr.startswith("The database cannot be migrated: ")
     assert "Traceback" not in ended.stderr
 
 
-def test_several_processes_may_migrate_at_once(empty_url):
+def test_several_processes_can_migrate_concurrently(empty_url):
     with ThreadPoolExecutor(4) as starters:
         ended = list(starters.map(migrate_in_a_process, [empty_url] * 4))
     assert [process.returncode for process in ended] == [0] * 4, [process.stderr for process in ended]
@@ -167,7 +167,7 @@ def unsafe_server():
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])
-def test_a_server_that_may_lose_a_commit_is_refused(unsafe_server, setting):
+def test_server_settings_that_may_lose_a_commit_are_rejected(unsafe_server, setting):
     databases = Databases(unsafe_server.url)
     databases.run(f"ALTER SYSTEM SET {setting} = off")
     unsafe_server.reload(setting, "off")
@@ -180,7 +180,7 @@ def test_a_server_that_may_lose_a_commit_is_refused(unsafe_server, setting):
         refuse_unsafe_durability(connection)
 
 
-def test_a_database_that_may_lose_a_commit_is_refused(databases, new_database):
+def test_database_settings_that_may_lose_a_commit_are_rejected(databases, new_database):
     url = new_database("postgresql")
     name = url.rpartition("/")[2]
     databases.run(f"ALTER DATABASE {name} SET synchronous_commit = off")
@@ -201,7 +201,7 @@ def test_sqlite_flushes_every_commit(new_database):
     assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-def test_the_names_of_the_files_tell_what_alembic_tells():
+def test_head_revision_from_file_names_matches_alembic():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
@@ -209,12 +209,12 @@ def test_the_names_of_the_files_tell_what_alembic_tells():
     assert list_earlier_revisions() == known - {scripts.get_current_head()}
 
 
-def test_a_service_that_needs_no_migration_loads_no_alembic(new_database):
+def test_current_database_does_not_import_alembic(new_database):
     program = "import sys, app.main; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=HOME, check=False).returncode == 0
 
 
-def test_what_cannot_be_proven_afterwards_is_not_taken_down(serve):
+def test_downgrade_that_would_lose_verifiable_data_is_rejected(serve):
     with serve() as service:
         service.api().trade()
         with (
@@ -280,7 +280,7 @@ def guard(connection):
         connection.execute(text("ALTER TABLE trades ENABLE TRIGGER USER"))
 
 
-def test_positions_of_before_are_told_since_when_they_are_open(engine):
+def test_migration_adds_opening_times_to_existing_positions(engine):
     rows = record_history(engine, seed=3, with_euros=False)
     times = text(
         "SELECT portfolio_id, symbol, opened_at, closed_at, last_executed_at FROM positions ORDER BY 1, 2"
@@ -296,13 +296,13 @@ def test_positions_of_before_are_told_since_when_they_are_open(engine):
     assert verdict.checked[Check.CHAIN] == len(rows)
 
 
-def test_rates_that_would_be_forgotten_keep_the_tables_as_they_are(engine):
+def test_downgrade_that_would_lose_exchange_rates_is_rejected(engine):
     record_history(engine, seed=3, batches=1)
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
         command.downgrade(alembic_config(connection), "0003")
 
 
-def test_tenants_are_given_the_currency_that_their_portfolios_share(engine):
+def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         for tenant_id, currencies in ((2, ["INR", "INR"]), (3, ["INR", "EUR"]), (4, [])):
             open_tenant(connection, tenant_id, currencies)
@@ -336,7 +336,7 @@ def open_tenant(connection, tenant_id, currencies):
         insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])
 
 
-def test_portfolios_may_share_a_key_and_sqlite_is_whole_afterwards(engine):
+def test_migrated_keys_are_unique_within_a_portfolio_and_sqlite_is_intact(engine):
     record_history(engine, seed=3, batches=1)
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
@@ -354,7 +354,7 @@ def test_portfolios_may_share_a_key_and_sqlite_is_whole_afterwards(engine):
     assert ("idempotency_key", "tenant_id", "portfolio_id", "kind") in unique
 
 
-def test_names_of_before_are_found_under_the_keys_of_now(engine):
+def test_migration_recomputes_name_keys_of_existing_rows(engine):
     record_history(engine, seed=3, batches=1)
     rewrite_ledger(engine, hash_version=3)
     before = ["Growth  A", "Bob\u2019s", "Growth A", "Space \N{WOMAN}\u200d\N{ROCKET}"]

@@ -33,7 +33,7 @@ def find(connection, *ids):
     return sorted(find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(one,) for one in ids]))
 
 
-def test_a_statement_is_prepared_once_with_a_generic_plan(engine):
+def test_statement_is_prepared_once_with_a_generic_plan(engine):
     with engine.connect().execution_options(prepares=True) as connection:
         for number in range(7):
             write(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
@@ -42,7 +42,7 @@ def test_a_statement_is_prepared_once_with_a_generic_plan(engine):
         assert tuple(connection.execute(PREPARED).one()) == (2, 14, 0)
 
 
-def test_it_survives_a_rollback_and_discarded_plans_but_not_its_connection(engine):
+def test_prepared_statement_survives_rollback_and_discard_but_not_its_connection(engine):
     with engine.connect().execution_options(prepares=True) as connection:
         write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
         connection.rollback()
@@ -54,7 +54,7 @@ def test_it_survives_a_rollback_and_discarded_plans_but_not_its_connection(engin
         assert connection.execute(PREPARED).one()[0] == 1
 
 
-def test_a_statement_is_prepared_again_after_its_columns_changed(owner, engine):
+def test_statement_is_prepared_again_after_a_column_change(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection:
         assert find(connection, 1) == []
         connection.commit()
@@ -67,7 +67,7 @@ def test_a_statement_is_prepared_again_after_its_columns_changed(owner, engine):
         assert find(connection, 1) == [(1, "one")]
 
 
-def test_other_connections_prepare_nothing(engine):
+def test_other_connections_prepare_no_statements(engine):
     with engine.connect() as connection:
         assert find(connection, 1) == []
         assert connection.execute(PREPARED).one()[0] == 0

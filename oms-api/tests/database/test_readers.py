@@ -10,7 +10,7 @@ from app.database import Readers, connect_engine, snapshot, unit_of_work
 from app.errors import Unavailable
 
 
-def test_a_full_line_is_told_at_once(engine, monkeypatch):
+def test_full_read_queue_is_rejected_immediately(engine, monkeypatch):
     monkeypatch.setattr("app.database.readers.QUEUE_PER_THREAD", 2)
     readers, gate = Readers(engine, 1), threading.Event()
 
@@ -27,7 +27,7 @@ def test_a_full_line_is_told_at_once(engine, monkeypatch):
     readers.close()
 
 
-def test_a_database_that_is_away_is_told():
+def test_unavailable_database_is_reported():
     engine = connect_engine("postgresql://nobody@127.0.0.1:1/none")
     readers = Readers(engine, 1)
     with pytest.raises(Unavailable, match="does not answer"):
@@ -35,7 +35,7 @@ def test_a_database_that_is_away_is_told():
     readers.close()
 
 
-def test_a_slow_server_is_not_waited_for_beyond_patience(new_database):
+def test_slow_read_is_cancelled_at_its_timeout(new_database):
     engine = connect_engine(new_database("postgresql"), timeout_seconds=0.2)
     readers = Readers(engine, 1)
     with pytest.raises(Unavailable):
@@ -45,7 +45,7 @@ def test_a_slow_server_is_not_waited_for_beyond_patience(new_database):
     connect_engine("postgresql://nobody@127.0.0.1:1/none")  # patience is the process's: back to the default
 
 
-def test_a_snapshot_sees_one_moment(serve):
+def test_snapshot_read_is_consistent(serve):
     with serve() as service:
         api = service.api()
         api.trade()
@@ -58,7 +58,7 @@ def test_a_snapshot_sees_one_moment(serve):
             assert connection.execute(count).scalar_one() == 2
 
 
-def test_a_unit_of_work_that_raises_leaves_nothing(engine):
+def test_failed_unit_of_work_is_rolled_back(engine):
     statement = text(
         "INSERT INTO tenants (id, slug, name, created_at) "
         "VALUES (9, 'nine', 'Nine', '2026-01-01T00:00:00.000000Z')"

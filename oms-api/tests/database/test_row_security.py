@@ -53,7 +53,7 @@ def tenants_seen(connection, table: Table) -> set[int]:
     return set(connection.execute(select(table.c.tenant_id)).scalars())
 
 
-def test_every_table_of_a_tenant_is_behind_the_wall_or_named_here(two):
+def test_every_tenant_table_has_row_level_security_or_is_listed(two):
     with two[0].engine.connect() as connection:
         forced = connection.execute(
             text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
@@ -62,7 +62,7 @@ def test_every_table_of_a_tenant_is_behind_the_wall_or_named_here(two):
     assert {name for name, table in METADATA.tables.items() if "tenant_id" not in table.c} == OF_NO_TENANT
 
 
-def test_the_service_works_as_a_role_that_owns_nothing_and_is_above_nothing(tenant_scoped):
+def test_service_role_owns_no_tables_and_bypasses_no_policy(tenant_scoped):
     assert describe_row_security(tenant_scoped) == "enforced"
     role = (
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcanlogin FROM pg_roles WHERE rolname = current_user"
@@ -73,12 +73,12 @@ def test_the_service_works_as_a_role_that_owns_nothing_and_is_above_nothing(tena
 
 
 @pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
-def test_without_a_declared_tenant_there_are_no_rows(tenant_scoped, table):
+def test_query_without_a_tenant_scope_returns_no_rows(tenant_scoped, table):
     assert tenants_seen(tenant_scoped, table) == set()
 
 
 @pytest.mark.parametrize("table", WALLED, ids=lambda table: table.name)
-def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, tenant_scoped, table):
+def test_tenant_scope_limits_queries_without_a_filter(two, tenant_scoped, table):
     _, (one, other) = two
     set_tenant_scope(tenant_scoped, [one.tenant_id])
     assert tenants_seen(tenant_scoped, table) <= {one.tenant_id}
@@ -88,7 +88,7 @@ def test_a_tenant_sees_its_own_rows_though_nobody_filters(two, tenant_scoped, ta
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions", "trades", "events"])
-def test_what_the_two_wrote_is_there(two, tenant_scoped, table):
+def test_both_tenants_have_rows_in_every_table(two, tenant_scoped, table):
     _, (one, other) = two
     set_tenant_scope(tenant_scoped, [one.tenant_id])
     assert tenants_seen(tenant_scoped, METADATA.tables[table]) == {one.tenant_id}
@@ -96,7 +96,7 @@ def test_what_the_two_wrote_is_there(two, tenant_scoped, table):
     assert tenants_seen(tenant_scoped, METADATA.tables[table]) == {other.tenant_id}
 
 
-def test_a_declaration_ends_with_its_transaction(two, tenant_scoped):
+def test_tenant_scope_ends_with_its_transaction(two, tenant_scoped):
     _, (one, _) = two
     trades = METADATA.tables["trades"]
     set_tenant_scope(tenant_scoped, [one.tenant_id])
@@ -107,7 +107,7 @@ def test_a_declaration_ends_with_its_transaction(two, tenant_scoped):
         assert plain.fetchone() == (0, "")
 
 
-def test_a_row_of_another_tenant_cannot_be_written(two, tenant_scoped):
+def test_row_of_another_tenant_cannot_be_inserted(two, tenant_scoped):
     _, (one, other) = two
     set_tenant_scope(tenant_scoped, [one.tenant_id])
     foreign = insert(METADATA.tables["events"]).values(
@@ -118,7 +118,7 @@ def test_a_row_of_another_tenant_cannot_be_written(two, tenant_scoped):
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions"])
-def test_a_row_of_another_tenant_cannot_be_changed(two, tenant_scoped, table):
+def test_row_of_another_tenant_cannot_be_updated_or_deleted(two, tenant_scoped, table):
     _, (one, other) = two
     set_tenant_scope(tenant_scoped, [one.tenant_id])
     changed = tenant_scoped.execute(
@@ -129,15 +129,13 @@ def test_a_row_of_another_tenant_cannot_be_changed(two, tenant_scoped, table):
 
 @pytest.mark.parametrize("table", ["trades", "audit_log"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = 1", "DELETE FROM {}", "TRUNCATE {}"])
-def test_the_service_may_not_change_what_is_append_only(tenant_scoped, table, statement):
+def test_service_role_cannot_change_append_only_tables(tenant_scoped, table, statement):
     with pytest.raises(ProgrammingError, match="permission denied"):
         tenant_scoped.execute(text(statement.format(table)))
 
 
 @pytest.mark.parametrize(("tenant_scoped", "sees_it"), [(True, False), (False, True)])
-def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wall(
-    two, tenant_scoped, sees_it
-):
+def test_unfiltered_query_finds_a_foreign_row_only_without_row_level_security(two, tenant_scoped, sees_it):
     service, (one, other) = two
     other.trade(portfolio_name="Secret Book")
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=tenant_scoped)
@@ -148,7 +146,7 @@ def test_a_query_that_forgets_its_tenant_finds_a_secret_book_only_without_the_wa
     assert ("Secret Book" in names) == sees_it
 
 
-def test_a_streamed_read_carries_the_declaration_too(two, tenant_scoped):
+def test_streamed_read_has_the_tenant_scope(two, tenant_scoped):
     _, (one, _) = two
     set_tenant_scope(tenant_scoped, [one.tenant_id])
     streamed = tenant_scoped.execution_options(yield_per=10).execute(
@@ -178,7 +176,7 @@ def create_owned_database(databases):
             databases.run(f"DROP ROLE {name}")
 
 
-def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databases, create_owned_database):
+def test_owner_without_createrole_is_bound_by_the_policies(databases, create_owned_database):
     exists = databases.run(f"SELECT count(*) FROM pg_roles WHERE rolname = '{APP_ROLE}'")  # noqa: S608  # ours
     assert exists == 1, "the template's migration made it, and this owner is no member"
     url = create_owned_database("modest", "NOCREATEROLE")
@@ -195,7 +193,7 @@ def test_an_owner_who_may_not_make_roles_is_bound_by_the_policies_itself(databas
     owner.dispose()
 
 
-def test_an_owner_who_may_make_roles_needs_no_superuser(create_owned_database, databases):
+def test_owner_with_createrole_needs_no_superuser(create_owned_database, databases):
     url = create_owned_database("able", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO able WITH ADMIN OPTION")
     owner = connect_engine(url)
@@ -208,9 +206,7 @@ def test_an_owner_who_may_make_roles_needs_no_superuser(create_owned_database, d
     databases.run(f"REVOKE {APP_ROLE} FROM able")
 
 
-def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound_itself(
-    create_owned_database, databases
-):
+def test_owner_not_admitted_to_an_existing_role_is_bound_by_the_policies(create_owned_database, databases):
     url = create_owned_database(
         "neighbour", "CREATEROLE"
     )  # the template's migration made the role: only it may admit
@@ -224,7 +220,7 @@ def test_an_owner_whom_another_installation_of_the_server_did_not_admit_is_bound
     owner.dispose()
 
 
-def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
+def test_user_outside_the_service_role_has_no_access(two, databases):
     url = two[0].database_url
     databases.run("CREATE ROLE stranger LOGIN")
     try:
@@ -236,7 +232,7 @@ def test_a_user_that_is_no_member_of_the_role_gets_nothing(two, databases):
         databases.run("DROP ROLE stranger")
 
 
-def test_a_dump_by_the_owner_holds_every_tenants_rows(create_owned_database, databases, tmp_path):
+def test_dump_by_the_owner_contains_rows_of_every_tenant(create_owned_database, databases, tmp_path):
     url = create_owned_database("keeper", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO keeper WITH ADMIN OPTION")
     migrate(connect_engine(url))
@@ -263,7 +259,7 @@ def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
     return statement.rpartition("; ")[2], parameters
 
 
-def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
+def test_row_level_security_keeps_index_lookups(new_database):
     """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
     with serving(new_database("postgresql")) as service:
         api = service.api()
@@ -279,7 +275,7 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
     assert "uq_trades_idempotency_key_tenant_id_portfolio_id_kind" in plan, plan
 
 
-def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
+def test_restored_database_of_another_owner_is_not_treated_as_empty(
     create_owned_database, databases, monkeypatch, capsys
 ):
     url = create_owned_database("heir", "CREATEROLE")
@@ -305,7 +301,7 @@ def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(
     databases.run("DROP ROLE testator")
 
 
-def test_a_service_before_its_migration_is_not_ready_and_says_so(create_owned_database, databases):
+def test_service_before_its_migration_reports_not_ready(create_owned_database, databases):
     url = create_owned_database("early", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO early WITH ADMIN OPTION")
     owner = connect_engine(url)
@@ -319,7 +315,7 @@ def test_a_service_before_its_migration_is_not_ready_and_says_so(create_owned_da
     databases.run(f"REVOKE {APP_ROLE} FROM early")
 
 
-def test_nothing_is_declared_on_a_connection_from_the_pool(two):
+def test_pooled_connection_has_no_tenant_scope(two):
     service, (one, _) = two
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     with engine.connect() as connection:

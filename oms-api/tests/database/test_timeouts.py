@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from app.database.timeouts import response_timeout
 
 
-def test_a_statement_past_its_patience_ends_and_so_does_its_connection(engine, backend):
+def test_statement_past_its_timeout_ends_and_closes_its_connection(engine, backend):
     if backend == "sqlite":
         return  # a file answers at once, or waits for its lock: see the tests of faults
     began = time.monotonic()

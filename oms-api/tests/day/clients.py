@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from tests.day.draws import PAIRS, PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
+from tests.day.random_requests import PAIRS, PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
 from tests.faults.load import Connection
 
 PATIENCE_SECONDS = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.day.clients import Client, Journal
-from tests.day.draws import FOREIGN
+from tests.day.random_requests import FOREIGN
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal("0.00000001")

@@ -13,8 +13,8 @@ from random import Random
 from typing_extensions import override
 
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
-from tests.day.draws import FOREIGN, PORTFOLIOS, SYMBOLS, jumped_quote, opening_prices, terms_of
 from tests.day.judge import judge, open_orders
+from tests.day.random_requests import FOREIGN, PORTFOLIOS, SYMBOLS, jumped_quote, opening_prices, terms_of
 from tests.faults.process_control import HERE, Oms
 from tests.support.processes import environment
 

@@ -58,7 +58,7 @@ def run(work):
     asyncio.run(bounded())
 
 
-def test_a_follower_sees_what_comes_after_it_began_in_order(engine, readers):
+def test_subscriber_receives_later_events_in_sequence(engine, readers):
     async def work():
         add_events(engine, 1)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, None)) as pages:
@@ -71,7 +71,7 @@ def test_a_follower_sees_what_comes_after_it_began_in_order(engine, readers):
     run(work())
 
 
-def test_a_follower_goes_on_after_the_last_event_it_saw(engine, readers, monkeypatch):
+def test_subscriber_resumes_after_its_last_event(engine, readers, monkeypatch):
     monkeypatch.setattr(feeds, "PAGE", 2)
 
     async def work():
@@ -82,7 +82,7 @@ def test_a_follower_goes_on_after_the_last_event_it_saw(engine, readers, monkeyp
     run(work())
 
 
-def test_followers_of_one_tenant_and_of_some_types_see_those_alone(engine, readers):
+def test_subscriber_receives_only_its_tenant_and_types(engine, readers):
     async def work():
         add_events(engine, 1, kind="order.filled")
         add_events(engine, 2, tenant_id=2, kind="order.filled")
@@ -96,7 +96,7 @@ def test_followers_of_one_tenant_and_of_some_types_see_those_alone(engine, reade
     run(work())
 
 
-def test_what_commits_late_is_not_skipped(engine, readers, backend):
+def test_late_committed_event_is_not_skipped(engine, readers, backend):
     if backend == "sqlite":
         return  # one writes at a time there
 
@@ -114,7 +114,7 @@ def test_what_commits_late_is_not_skipped(engine, readers, backend):
     run(work())
 
 
-def test_ids_that_were_rolled_back_hold_nobody_up(engine, readers):
+def test_rolled_back_ids_do_not_block_the_feed(engine, readers):
     async def work():
         with engine.connect().execution_options(writes=True) as connection, connection.begin() as failing:
             add_event(connection, 1)
@@ -126,7 +126,7 @@ def test_ids_that_were_rolled_back_hold_nobody_up(engine, readers):
     run(work())
 
 
-def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, readers, backend):
+def test_horizon_waits_a_limited_time_for_open_transactions(engine, readers, backend):
     if backend == "sqlite":
         return  # as above
 
@@ -148,7 +148,7 @@ def test_the_horizon_waits_for_what_is_under_way_but_not_for_ever(engine, reader
     run(work())
 
 
-def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkeypatch):
+def test_subscriber_limit_is_enforced_and_freed_on_disconnect(readers, monkeypatch):
     monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_TENANT", 1)
 
     async def work():
@@ -165,7 +165,7 @@ def test_too_many_followers_are_told_so_and_make_room_by_leaving(readers, monkey
     run(work())
 
 
-def test_one_key_cannot_take_all_streams_of_its_tenant(readers, monkeypatch):
+def test_stream_limit_applies_to_each_key(readers, monkeypatch):
     monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_KEY", 1)
 
     async def work():
@@ -182,7 +182,7 @@ def test_one_key_cannot_take_all_streams_of_its_tenant(readers, monkeypatch):
     run(work())
 
 
-def test_a_database_that_is_away_for_a_moment_ends_no_stream(engine, readers, monkeypatch):
+def test_short_database_outage_does_not_end_a_stream(engine, readers, monkeypatch):
     async def work():
         feed = Feed(readers)
         whole, failures = readers.run_single, list[int]()

@@ -13,27 +13,27 @@ def after(*sightings):
     return horizon.safe
 
 
-def test_with_nothing_under_way_all_that_is_seen_is_final():
+def test_all_seen_events_are_final_without_open_transactions():
     assert after((7, 100, 100)) == 7
 
 
-def test_what_is_under_way_holds_the_horizon():
+def test_open_transaction_holds_the_horizon():
     assert after((7, 99, 100)) == 0
     assert after((7, 99, 100), (9, 99, 102)) == 0
 
 
-def test_once_all_have_ended_that_were_under_way_the_sighting_is_final():
+def test_seen_events_are_final_when_earlier_transactions_have_ended():
     assert after((7, 99, 100), (9, 100, 102)) == 7
     assert after((7, 99, 100), (9, 101, 102)) == 7
     assert after((7, 99, 100), (9, 101, 102), (12, 102, 103)) == 9
 
 
-def test_the_horizon_never_goes_back():
+def test_horizon_never_decreases():
     assert after((7, 100, 100), (6, 100, 100)) == 7
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), st.booleans()), max_size=60))
-def test_no_event_appears_below_the_horizon_whatever_the_order_of_commits(moves):
+def test_no_event_appears_below_the_horizon_for_any_commit_sequence(moves):
     """Transactions take numbers and ids, and end in any order; the horizon is looked at in between."""
     numbers, ids = 100, 0
     active: dict[int, tuple[int, set[int]]] = {}

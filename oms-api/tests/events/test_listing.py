@@ -9,7 +9,7 @@ def listed(api, **params):
     return answer.json()
 
 
-def test_a_trade_is_told_with_what_changed(api):
+def test_trade_event_contains_the_changes(api):
     trade = api.trade()
     told = {one["type"]: one for one in listed(api)}
     event = told["trade.recorded"]
@@ -22,7 +22,7 @@ def test_a_trade_is_told_with_what_changed(api):
     assert told["position.changed"]["data"]["symbol"] == "AAPL"
 
 
-def test_a_position_is_told_as_it_is_after_the_change(api):
+def test_position_event_contains_the_updated_position(api):
     api.buy("10", "100")
     api.sell("4", "110")
     data = [one["data"] for one in listed(api, type="position.changed")]
@@ -31,14 +31,14 @@ def test_a_position_is_told_as_it_is_after_the_change(api):
     assert data[0]["portfolio_name"] == "Growth"
 
 
-def test_a_fill_s_trade_is_told_with_its_order(api):
+def test_trade_event_of_a_fill_names_its_order(api):
     api.quote("AAPL", "99", "101", "100")
     order = api.order(quantity="10")
     (told,) = listed(api, type="trade.recorded")
     assert (told["data"]["order_id"], told["data"]["price"]) == (order["id"], "101.00")
 
 
-def test_the_newest_come_first_and_the_list_goes_on(api):
+def test_events_are_listed_newest_first_in_pages(api):
     trades = [api.trade()["trade_id"] for _ in range(5)]
     found, link = [], "/events?type=trade.recorded&limit=2"
     while link:
@@ -48,7 +48,7 @@ def test_the_newest_come_first_and_the_list_goes_on(api):
     assert found == trades[::-1]
 
 
-def test_events_are_found_by_type_and_time(api):
+def test_events_are_filtered_by_type_and_time(api):
     first, second = api.trade(), api.trade()
     assert {one["type"] for one in listed(api, type="trade.recorded")} == {"trade.recorded"}
     both = {one["type"] for one in listed(api, type="trade.*,position.changed")}
@@ -61,24 +61,24 @@ def test_events_are_found_by_type_and_time(api):
 
 
 @pytest.mark.parametrize("type_", ["trade", "Trade.recorded", "trade.*.x", "%", "trade.recorded,", "a.b c"])
-def test_what_is_no_type_is_refused(api, type_):
+def test_unknown_event_type_is_rejected(api, type_):
     answer = api.get("/events", type=type_)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "type")
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1", "9" * 27, "9" * 30, "é"])
-def test_a_stream_does_not_go_on_from_what_is_no_event(api, last):
+def test_stream_cannot_resume_from_an_unknown_event(api, last):
     answer = api.get("/events/stream", headers={"Last-Event-ID": last.encode()})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 
 
-def test_nothing_of_another_tenant_is_told(service, api):
+def test_events_of_another_tenant_are_not_listed(service, api):
     api.trade()
     assert listed(service.api()) == []
     assert api.service.api("read").get("/events").status_code == 200
 
 
-def test_the_number_of_an_event_is_sealed_for_its_tenant(service, api):
+def test_event_id_is_opaque_and_valid_only_for_its_tenant(service, api):
     """Events are counted across tenants: a number would tell of the others' activity."""
     api.trade()
     other = service.api()

@@ -28,7 +28,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_no_event_is_lost_and_none_changes_its_place(events):
+def test_packing_keeps_every_event_and_its_sequence(events):
     rows = pack_events(events)
     told = [
         (row.tenant_id, row.created_at, *one) for row in rows for one in unpack_events(row[1], row[2], row[4])
@@ -37,13 +37,13 @@ def test_no_event_is_lost_and_none_changes_its_place(events):
     assert all(len(list(unpack_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
 
 
-def test_events_alike_share_a_row():
+def test_events_of_one_object_and_instant_share_a_row():
     alike = [NewEvent(1, "order.filled", "{}", "noon", "O1")] * (MAX_EVENTS_IN_ROW + 1)
     assert len(pack_events(alike)) == 2
     assert len(pack_events([alike[0], alike[0]._replace(subject="O2")])) == 2
 
 
-def test_numbers_sort_by_row_and_place():
+def test_event_numbers_sort_by_row_and_index():
     numbers = [get_event_number(row, index) for row in (1, 2) for index in range(MAX_EVENTS_IN_ROW)]
     assert numbers == sorted(set(numbers))
     assert [get_row_id(number) for number in numbers] == [1] * MAX_EVENTS_IN_ROW + [2] * MAX_EVENTS_IN_ROW

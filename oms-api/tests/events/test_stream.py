@@ -58,7 +58,7 @@ def trade(process, **changes):
     return answer.json()["trade"]["trade_id"]
 
 
-def test_a_change_is_told_within_a_second_or_so(process):
+def test_change_is_streamed_within_about_a_second(process):
     with stream(process, type="trade.recorded") as events:
         sent = time.monotonic()
         trade_id = trade(process)
@@ -67,7 +67,7 @@ def test_a_change_is_told_within_a_second_or_so(process):
     assert (kind, told["id"], told["data"]["trade_id"]) == ("trade.recorded", number, trade_id)
 
 
-def test_who_comes_again_misses_nothing_and_sees_nothing_twice(process):
+def test_reconnected_client_misses_and_repeats_nothing(process):
     with stream(process, type="trade.*") as events:
         before = trade(process)
         number, _, told = next(events)
@@ -77,7 +77,7 @@ def test_who_comes_again_misses_nothing_and_sees_nothing_twice(process):
         assert [next(events)[2]["data"]["trade_id"] for _ in missed] == missed
 
 
-def test_under_load_every_trade_is_told_once(process):
+def test_every_trade_is_streamed_once_under_load(process):
     with stream(process, type="trade.recorded") as events:
         made: list[list[str]] = [[] for _ in range(4)]
 
@@ -94,7 +94,7 @@ def test_under_load_every_trade_is_told_once(process):
     assert len({one["id"] for one in told}) == 100
 
 
-def test_a_stop_ends_the_streams_and_the_service_at_once(backend, new_database):
+def test_shutdown_ends_streams_and_the_service_immediately(backend, new_database):
     with running(
         DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING"
     ) as process:
@@ -107,7 +107,7 @@ def test_a_stop_ends_the_streams_and_the_service_at_once(backend, new_database):
         assert "Traceback" not in process.log(), process.log()
 
 
-def test_a_stream_ends_when_its_key_is_revoked(service, api):
+def test_stream_ends_when_its_key_is_revoked(service, api):
     key, answers = service.mint("read", api.tenant_id), []
 
     def listen():

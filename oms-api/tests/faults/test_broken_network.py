@@ -53,7 +53,7 @@ def send_into(break_: Break, oms: Oms, network: Network, journal: Journal) -> tu
 
 
 @pytest.mark.parametrize("break_", [Break.AFTER_COMMIT, Break.ANSWER_VANISHES])
-def test_a_commit_whose_answer_was_lost_is_told_as_recorded(
+def test_commit_with_a_lost_reply_is_reported_as_recorded(
     postgres_stage: Stage, oms: Oms, network: Network, journal: Journal, break_: Break
 ):
     assert send_into(break_, oms, network, journal)[0] == 201
@@ -61,7 +61,7 @@ def test_a_commit_whose_answer_was_lost_is_told_as_recorded(
     postgres_stage.assert_books_consistent(journal)
 
 
-def test_a_commit_that_never_arrived_is_told_as_not_placed(
+def test_commit_that_never_arrived_is_reported_as_not_recorded(
     postgres_stage: Stage, oms: Oms, network: Network, journal: Journal
 ):
     status, kind = send_into(Break.BEFORE_COMMIT, oms, network, journal)
@@ -69,7 +69,7 @@ def test_a_commit_that_never_arrived_is_told_as_not_placed(
     postgres_stage.assert_books_consistent(journal)
 
 
-def test_a_commit_that_nobody_can_tell_of_is_told_as_unknown_and_resolves_by_its_key(
+def test_undecidable_commit_is_reported_as_unknown_and_resolves_by_its_key(
     postgres_stage: Stage, oms: Oms, network: Network, journal: Journal
 ):
     status, kind = send_into(Break.COMMIT_VANISHES, oms, network, journal)
@@ -82,7 +82,7 @@ def test_a_commit_that_nobody_can_tell_of_is_told_as_unknown_and_resolves_by_its
 
 
 @seeded(rounds=50)
-def test_commits_cut_under_load_are_told_truly(
+def test_interrupted_commits_under_load_are_reported_correctly(
     postgres_stage: Stage, oms: Oms, network: Network, journal: Journal, seed: int, crashes: int
 ):
     random = chance(seed, "cut commits")
@@ -97,7 +97,7 @@ def test_commits_cut_under_load_are_told_truly(
 
 
 @pytest.mark.long  # with the patience as delivered, it takes half a minute
-def test_a_server_that_freezes_at_commit_keeps_nobody_waiting_longer_than_promised(
+def test_server_frozen_at_commit_is_answered_within_the_timeout(
     postgres_stage: Stage, network: Network, journal: Journal
 ):
     oms = postgres_stage.oms(database_url=network.address(postgres_stage.database_url))

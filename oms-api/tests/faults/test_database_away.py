@@ -25,7 +25,7 @@ def frozen(stage: Stage) -> Iterator[None]:
         thaw(pids)
 
 
-def test_while_postgresql_is_stopped_writes_are_refused_at_once_and_nothing_storms_it(
+def test_stopped_postgresql_rejects_writes_immediately_without_reconnect_storm(
     postgres_stage: Stage, journal: Journal
 ):
     network = Network(postgres_stage.postgres.port)
@@ -52,7 +52,7 @@ def test_while_postgresql_is_stopped_writes_are_refused_at_once_and_nothing_stor
     "seconds",
     [pytest.param("1", id="impatient"), pytest.param("5", id="as delivered", marks=pytest.mark.long)],
 )
-def test_while_postgresql_is_frozen_every_write_is_answered_in_time(
+def test_frozen_postgresql_writes_are_answered_within_the_timeout(
     postgres_stage: Stage, journal: Journal, seconds: str
 ):
     oms = postgres_stage.oms(DATABASE_TIMEOUT_SECONDS=seconds)
@@ -68,7 +68,7 @@ def test_while_postgresql_is_frozen_every_write_is_answered_in_time(
         postgres_stage.assert_books_consistent(journal)
 
 
-def test_reads_of_a_frozen_postgresql_are_answered_in_time(postgres_stage: Stage, journal: Journal):
+def test_frozen_postgresql_reads_are_answered_within_the_timeout(postgres_stage: Stage, journal: Journal):
     oms = postgres_stage.oms(DATABASE_TIMEOUT_SECONDS="1")
     with running(oms), frozen(postgres_stage), Connection(oms.port) as connection:
         status, headers, told = connection.call("GET", "/api/v1/portfolios")

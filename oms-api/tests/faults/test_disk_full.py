@@ -75,7 +75,7 @@ def filled_up(disk: Path) -> Iterator[None]:
     ballast.unlink()
 
 
-def test_sqlite_on_a_full_disk(sqlite_stage: Stage, journal: Journal, disk: Path):
+def test_sqlite_on_a_full_disk_loses_nothing_and_recovers(sqlite_stage: Stage, journal: Journal, disk: Path):
     path = Path(sqlite_stage.database_url.removeprefix("sqlite:///"))
     stage = Stage(_moved(path, disk), sqlite_stage.logs)
     trade_through(stage.oms(), journal, stage, filled_up(disk))
@@ -86,7 +86,9 @@ def _moved(path: Path, disk: Path) -> str:
     return f"sqlite:///{disk / path.name}"
 
 
-def test_postgresql_whose_tables_lie_on_a_full_disk(postgres_stage: Stage, journal: Journal, disk: Path):
+def test_postgresql_on_a_full_disk_loses_nothing_and_recovers(
+    postgres_stage: Stage, journal: Journal, disk: Path
+):
     server = postgres_stage.postgres
     for folder in takewhile(lambda parent: parent != Path(tempfile.gettempdir()), disk.parents):
         folder.chmod(0o755)
@@ -103,7 +105,7 @@ def test_postgresql_whose_tables_lie_on_a_full_disk(postgres_stage: Stage, journ
         databases.run("DROP TABLESPACE small")
 
 
-def test_sqlite_whose_files_may_not_grow(sqlite_stage: Stage, journal: Journal):
+def test_sqlite_with_a_file_size_limit_loses_nothing_and_recovers(sqlite_stage: Stage, journal: Journal):
     oms = sqlite_stage.oms()
 
     def limit(size: int) -> None:

@@ -23,7 +23,7 @@ def kill_amid_load(server: PostgresProcess, oms: Oms, journal: Journal, random: 
 
 
 @seeded(short=2)
-def test_a_killed_postgresql_costs_no_acknowledged_trade(
+def test_killed_postgresql_loses_no_acknowledged_trade(
     postgres_stage: Stage, journal: Journal, seed: int, crashes: int
 ):
     random, oms = chance(seed, "kill PostgreSQL"), postgres_stage.oms()

@@ -21,7 +21,7 @@ def kill_amid_load(oms: Oms, others: list[Oms], journal: Journal, random: Random
 
 
 @seeded(short=2)
-def test_a_killed_service_lost_and_doubled_nothing(stage: Stage, journal: Journal, seed: int, crashes: int):
+def test_killed_service_loses_and_duplicates_nothing(stage: Stage, journal: Journal, seed: int, crashes: int):
     random, oms = chance(seed, "kill the service"), stage.oms()
     with running(oms):
         for number in range(crashes):
@@ -32,7 +32,7 @@ def test_a_killed_service_lost_and_doubled_nothing(stage: Stage, journal: Journa
 
 
 @seeded()
-def test_two_services_on_one_database_survive_the_death_of_either(
+def test_two_services_on_one_database_survive_a_kill_of_either(
     stage: Stage, journal: Journal, seed: int, crashes: int
 ):
     random, pair = chance(seed, "kill one of two"), [stage.oms(), stage.oms()]
@@ -53,7 +53,7 @@ def test_two_services_on_one_database_survive_the_death_of_either(
         "exit_after_commit",
     ],
 )
-def test_a_death_at_the_worst_moment_leaves_nothing_half_written(stage: Stage, journal: Journal, moment: str):
+def test_kill_around_commit_leaves_no_partial_write(stage: Stage, journal: Journal, moment: str):
     oms = stage.oms(f"{moment}:20")
     with running(oms):
         with load(journal, [oms.port], moment):

@@ -55,7 +55,7 @@ def outcome_kinds(outcomes):
     return [outcome.kind if isinstance(outcome, NotPlaced) else outcome for outcome in outcomes]
 
 
-def test_who_waits_for_a_lock_is_refused_and_the_others_go_on(impatient, writer, monkeypatch):
+def test_command_waiting_for_a_lock_is_rejected_and_others_continue(impatient, writer, monkeypatch):
     with impatient.connect() as other:
         other.execute(text("SELECT FROM doors WHERE name = 'a' FOR UPDATE"))
         assert outcome_kinds(outcomes_of(writer, ["a1", "b1", "a2"])) == [
@@ -75,9 +75,7 @@ def test_who_waits_for_a_lock_is_refused_and_the_others_go_on(impatient, writer,
         assert dict(connection.execute(text("SELECT name, opened FROM doors")).all()) == {"a": 0, "b": 4}
 
 
-def test_a_strand_that_was_locked_is_not_tried_for_a_moment_then_alone_until_it_gets_through(
-    impatient, writer
-):
+def test_locked_group_is_paused_then_retried_alone_until_it_succeeds(impatient, writer):
     jams = locks.LockContention()
     assert not jams
     jams.close("a")

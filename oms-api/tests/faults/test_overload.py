@@ -20,7 +20,7 @@ def acknowledged_in(journal: Journal, portfolio: str) -> int:
     return sum(intent.body.get("portfolio_name") == portfolio for intent in journal.acknowledged())
 
 
-def test_a_locked_portfolio_is_refused_in_time_and_the_others_go_on(postgres_stage: Stage, journal: Journal):
+def test_locked_portfolio_is_rejected_in_time_and_others_continue(postgres_stage: Stage, journal: Journal):
     oms = postgres_stage.oms()
     with running(oms):
         with (
@@ -57,7 +57,7 @@ def get_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
 
 
 @pytest.mark.parametrize("milliseconds", [20, pytest.param(500, marks=pytest.mark.long)])
-def test_slow_reads_are_refused_when_there_are_too_many_and_writes_still_work(
+def test_excess_slow_reads_are_rejected_and_writes_still_work(
     stage: Stage, journal: Journal, milliseconds: int
 ):
     oms = stage.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
@@ -76,7 +76,7 @@ def test_slow_reads_are_refused_when_there_are_too_many_and_writes_still_work(
         stage.assert_books_consistent(journal)
 
 
-def test_a_full_queue_refuses_for_certain_and_says_when_to_come_back(stage: Stage, journal: Journal):
+def test_full_queue_rejects_with_a_definite_answer_and_retry_after(stage: Stage, journal: Journal):
     oms = stage.oms("slow_commit:100", WRITE_QUEUE_LIMIT="20")
     with running(oms):
         with load(journal, [oms.port], "crowd", connections=32):

@@ -14,7 +14,7 @@ from tests.faults.process_control import Oms, running
 GRACE_SECONDS = 20.0
 
 
-def test_a_service_told_to_stop_answers_or_refuses_all_it_took(stage: Stage, journal: Journal):
+def test_stopped_service_answers_or_rejects_every_accepted_request(stage: Stage, journal: Journal):
     oms = stage.oms("slow_commit:50")
     with running(oms):
         with load(journal, [oms.port], "stop", connections=16):
@@ -43,7 +43,7 @@ def send_and_leave(oms: Oms, content: bytes) -> None:
         connection.sendall(content)
 
 
-def test_clients_that_leave_mid_request_leave_no_half_trade(stage: Stage, journal: Journal):
+def test_client_disconnect_during_a_request_leaves_no_partial_trade(stage: Stage, journal: Journal):
     oms, random = stage.oms("slow_commit:20"), Random(0)
     with running(oms):
         with load(journal, [oms.port], "others", connections=2):
@@ -58,7 +58,7 @@ def test_clients_that_leave_mid_request_leave_no_half_trade(stage: Stage, journa
         stage.assert_books_consistent(journal)
 
 
-def test_a_clock_that_jumps_by_ten_minutes_never_turns_the_ledger_round(stage: Stage, journal: Journal):
+def test_clock_jump_of_ten_minutes_keeps_the_ledger_sequence(stage: Stage, journal: Journal):
     oms = stage.oms("step_clock")
     with running(oms):
         with load(journal, [oms.port], "jumping"):

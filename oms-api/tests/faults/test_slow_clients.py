@@ -98,7 +98,7 @@ def is_open(client: socket.socket) -> bool:
     return is_silent(client, 0)
 
 
-def test_a_thousand_idle_and_half_said_requests_keep_nobody_waiting(patient):
+def test_thousand_idle_and_partial_requests_do_not_block_others(patient):
     said = [b"", b"GET /health HTT", HEAD, HEAD + LENGTH + BODY[:10]]
     with ExitStack() as stack, httpx.Client(base_url=patient.url, timeout=PATIENCE_SECONDS) as client:
         crowd = [stack.enter_context(connect(patient, said[one % 4])) for one in range(1000)]
@@ -117,25 +117,25 @@ def test_a_thousand_idle_and_half_said_requests_keep_nobody_waiting(patient):
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n"])
-def test_a_connection_that_asks_nothing_is_closed(impatient, said):
+def test_idle_connection_is_closed(impatient, said):
     with connect(impatient, said) as client:
         assert rest_of(client) == b""
 
 
 @pytest.mark.parametrize("said", [b"GET /hea", HEAD])
-def test_a_head_that_stops_is_told_so_and_closed(impatient, said):
+def test_incomplete_head_is_answered_and_closed(impatient, said):
     with connect(impatient, said) as client:
         assert rest_of(client).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(("said", "piece"), [(b"GET /", b"x"), (HEAD, b"X-More: 1\r\n"), (b"\r\n", b"\r\n")])
-def test_a_head_that_trickles_gains_no_time(impatient, said, piece):
+def test_trickled_head_does_not_extend_its_timeout(impatient, said, piece):
     with connect(impatient, said) as client:
         assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
 @pytest.mark.parametrize("piece", [b"\r\n", b"GET /health HTTP/1.1\r\nHo"])
-def test_a_second_head_has_no_more_time_than_the_first(impatient, piece):
+def test_second_head_has_the_same_timeout_as_the_first(impatient, piece):
     whole = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(impatient, whole) as client:
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -146,7 +146,7 @@ def test_a_second_head_has_no_more_time_than_the_first(impatient, piece):
 @pytest.mark.parametrize(
     "said", [HEAD + LENGTH, HEAD + LENGTH + BODY[:-1], HEAD + CHUNKED, HEAD + CHUNKED + b"5\r\nab"]
 )
-def test_a_body_that_stops_is_a_problem_and_the_connection_is_closed(impatient, said):
+def test_incomplete_body_is_answered_and_closed(impatient, said):
     with connect(impatient, said) as client:
         head, _, body = rest_of(client).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
@@ -157,12 +157,12 @@ def test_a_body_that_stops_is_a_problem_and_the_connection_is_closed(impatient, 
 
 
 @pytest.mark.parametrize(("said", "piece"), [(HEAD + LENGTH, b" "), (HEAD + CHUNKED, b"1\r\n \r\n")])
-def test_a_body_that_trickles_gains_no_time(impatient, said, piece):
+def test_trickled_body_does_not_extend_its_timeout(impatient, said, piece):
     with connect(impatient, said) as client:
         assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
-def test_a_body_that_goes_on_after_its_refusal_is_cut_off(impatient):
+def test_body_continued_after_a_rejection_is_disconnected(impatient):
     chunk = b"186a0\r\n" + b" " * 100_000 + b"\r\n"
     with connect(impatient, HEAD + CHUNKED) as client:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -178,13 +178,13 @@ def test_a_body_that_goes_on_after_its_refusal_is_cut_off(impatient):
     assert received.startswith(b"HTTP/1.1 413")
 
 
-def test_a_large_body_with_its_length_hears_why_before_it_is_cut_off(impatient):
+def test_oversized_body_gets_its_error_before_the_disconnect(impatient):
     with connect(impatient, HEAD + b"Content-Length: 60000000\r\n\r\n") as client:
         assert client.recv(65536).startswith(b"HTTP/1.1 413")
         trickle(client, b" " * 1000)
 
 
-def test_fields_after_a_body_count_for_nothing_and_fill_no_memory(patient):
+def test_trailer_fields_after_a_body_are_ignored_and_use_no_memory(patient):
     nobody = HEAD.replace(b"X-API-Key", b"X-Other")
     trailers = f"X-API-Key: {BOOTSTRAP_KEY}\r\nIdempotency-Key: late\r\nX-Request-ID: late\r\n\r\n".encode()
     for path in (b"/api/v1/trade", b"/api/v1/trades:batch"):
@@ -203,7 +203,7 @@ def is_held(client: socket.socket) -> bool:
     return held not in ([], ["0"])
 
 
-def test_a_client_that_reads_nothing_is_cut_off(impatient):
+def test_client_that_does_not_read_is_disconnected(impatient):
     """The answers are larger than what the system keeps for one that does not read."""
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(impatient, asked * 100) as client:

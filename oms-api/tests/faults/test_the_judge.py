@@ -31,15 +31,15 @@ def verdict_after_kill(stage: Stage, journal: Journal, fault: str) -> str:
         return "\n".join(judge(journal, stage.database_url))
 
 
-def test_a_service_that_answers_before_its_commit_is_found_out(stage: Stage, journal: Journal):
+def test_service_that_answers_before_its_commit_is_detected(stage: Stage, journal: Journal):
     assert "acknowledged and lost" in verdict_after_kill(stage, journal, "answer_before_commit")
 
 
-def test_a_service_that_drops_a_row_now_and_then_is_found_out(sqlite_stage: Stage, journal: Journal):
+def test_service_that_drops_rows_is_detected(sqlite_stage: Stage, journal: Journal):
     assert "acknowledged and lost" in verdict_after_kill(sqlite_stage, journal, "drop_every:100")
 
 
-def test_a_service_that_forgets_its_keys_is_found_out(sqlite_stage: Stage, journal: Journal):
+def test_service_that_forgets_idempotency_keys_is_detected(sqlite_stage: Stage, journal: Journal):
     verdict = verdict_after_kill(sqlite_stage, journal, "forget_keys")
     assert "in the ledger, not in the journal" in verdict
 
@@ -87,9 +87,7 @@ LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
 }
 
 
-def test_books_that_were_tampered_with_are_found_out(
-    consistent_stage: Stage, journal: Journal, tmp_path: Path
-):
+def test_tampered_books_are_detected(consistent_stage: Stage, journal: Journal, tmp_path: Path):
     tampered = tmp_path / "tampered.db"
     for lie, (statement, is_found) in LIES.items():
         shutil.copy(consistent_stage.database_url.removeprefix("sqlite:///"), tampered)
@@ -100,7 +98,7 @@ def test_books_that_were_tampered_with_are_found_out(
         assert is_found(verdict), f"{lie}: {verdict}"
 
 
-def test_a_refusal_that_was_recorded_all_the_same_is_found_out(consistent_stage: Stage, journal: Journal):
+def test_rejected_but_recorded_trade_is_detected(consistent_stage: Stage, journal: Journal):
     intent = journal.acknowledged()[0]
     intent.acknowledged.clear()
     intent.refused = True

@@ -22,13 +22,13 @@ from app.identity.rules.access import (
         ({"growth"}, {"income"}, set()),
     ],
 )
-def test_a_narrowed_key_and_a_narrowed_person_see_what_both_may(one, other, left):
+def test_restricted_key_and_restricted_user_see_the_intersection(one, other, left):
     narrowed = [None if given is None else frozenset(given) for given in (one, other)]
     assert intersect_portfolios(*narrowed) == (None if left is None else frozenset(left))
 
 
 @pytest.mark.parametrize(("scopes", "manages"), [("act_as", False), ("admin", True)])
-def test_a_bots_key_gains_no_administration_by_an_administrator(scopes, manages):
+def test_bot_key_gains_no_administration_rights_through_an_admin(scopes, manages):
     key = Caller(1, "k", "bot", expand_scopes(scopes.split()))
     acting = get_acting_caller(key, Person(7, "slack:T1:U1", Role.ADMIN, active=True, portfolios=None))
     assert ("admin" in acting.scopes, "trade" in acting.scopes) == (manages, True)

@@ -18,7 +18,7 @@ from app.admin.arguments import make_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
 from tests.factories import BOOTSTRAP_KEY
-from tests.identity.administering import PASSWORD, bearer, good, log_in, operator, trail
+from tests.identity.administration import PASSWORD, bearer, good, log_in, operator, trail
 from tests.support.service import ApiClient, serving
 
 HOME = Path(command.__file__).parents[2]
@@ -75,7 +75,7 @@ def _tenant(service, slug, key):
         return ApiClient(service, found.scalar_one(), key)
 
 
-def test_every_command_is_there():
+def test_every_command_is_available():
     names = {
         "create-tenant",
         "create-user",
@@ -88,7 +88,7 @@ def test_every_command_is_there():
     assert names | {"reset-password", "reset", "suspend", "resume"} <= set(COMMANDS)
 
 
-def test_a_tenant_with_people_and_keys_is_made_from_the_shell(done, database_url):
+def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url):
     admin_key = done("create-tenant", "alpha", "Alpha Capital")
     done(
         "create-user",
@@ -113,7 +113,7 @@ def test_a_tenant_with_people_and_keys_is_made_from_the_shell(done, database_url
     assert (entry["via"], entry["address"], entry["request_id"]) == ("shell", None, None)
 
 
-def test_secrets_stand_alone_on_standard_output_and_passwords_nowhere(run):
+def test_secrets_are_printed_alone_on_stdout_and_passwords_nowhere(run):
     status, out, err = run("create-key", "bot", "trade")
     assert (status, out.count("\n"), out[:4]) == (command.DONE, 1, "oms_")
     assert out.strip() not in err
@@ -122,7 +122,7 @@ def test_secrets_stand_alone_on_standard_output_and_passwords_nowhere(run):
     assert "password" not in {action.dest for action in make_parser()._actions}
 
 
-def test_a_password_is_asked_for_twice_at_a_terminal(run, monkeypatch):
+def test_password_is_prompted_twice_at_a_terminal(run, monkeypatch):
     answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
     monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
     monkeypatch.setattr(Typed, "isatty", lambda _: True)
@@ -131,14 +131,14 @@ def test_a_password_is_asked_for_twice_at_a_terminal(run, monkeypatch):
     assert (status, "differ" in err) == (command.REFUSED, True)
 
 
-def test_no_password_and_a_bad_one_are_refused(run):
+def test_missing_or_weak_password_is_rejected(run):
     for typed in ("", "\n", "short\n"):
         status, out, _ = run("create-user", "A", "trader", "--email", "a@example.com", typed=typed)
         assert (status, out) == (command.REFUSED, "")
 
 
 @pytest.mark.parametrize("word", ["reset", "reset-password"])
-def test_a_reset_ends_the_sessions(done, database_url, word):
+def test_password_reset_ends_the_sessions(done, database_url, word):
     with serving(database_url) as service:
         first = operator(service)
         done("create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
@@ -151,7 +151,7 @@ def test_a_reset_ends_the_sessions(done, database_url, word):
     assert sorted(ended, key=str) == sorted([None, "password changed"], key=str)
 
 
-def test_people_and_tenants_are_shut_out_and_let_in(done, database_url):
+def test_users_and_tenants_are_disabled_and_enabled(done, database_url):
     key = done("create-tenant", "alpha", "Alpha")
     done("create-user", "Uma", "trader", "--person", "slack:T1:U1", "--tenant", "alpha")
     states = []
@@ -184,13 +184,13 @@ def test_keys_are_rotated_and_revoked_by_name_or_id(done, database_url):
     assert [line.split()[0] for line in done("list", "keys").splitlines()] == [new_id, old_id]
 
 
-def test_an_operator_may_end_the_last_admin_key(done):
+def test_operator_may_revoke_the_last_admin_key(done):
     done("create-tenant", "alpha", "Alpha")
     done("revoke-key", "admin", "--tenant", "alpha")
     assert done("create-key", "admin-2", "admin", "--tenant", "alpha").startswith("oms_")
 
 
-def test_lists_tell_one_line_each(done):
+def test_lists_print_one_line_for_each_item(done):
     done("create-tenant", "alpha", "Alpha Capital")
     done("create-user", "Uma", "risk", "--person", "slack:T1:U1", "--tenant", "alpha")
     assert [line.split()[:2] for line in done("list", "tenants").splitlines()] == [
@@ -219,7 +219,7 @@ def test_lists_tell_one_line_each(done):
         (("rotate-master-key", "--env-file", "/nowhere/.env"), 2),
     ],
 )
-def test_what_cannot_be_done_is_told_by_exit_status(run, words, status):
+def test_failed_command_has_an_exit_status_and_a_message(run, words, status):
     told = run(*words, typed=f"{PASSWORD}\n")
     assert (told[0], told[1]) == (status, "")
     assert told[2]
@@ -228,13 +228,13 @@ def test_what_cannot_be_done_is_told_by_exit_status(run, words, status):
 @pytest.mark.parametrize(
     "words", [(), ("create-user", "A", "king"), ("create-key", "b", "read", "--expires-in-days", "0")]
 )
-def test_wrong_arguments_are_told(run, words):
+def test_invalid_arguments_are_reported(run, words):
     with pytest.raises(SystemExit) as refusal:
         run(*words)
     assert refusal.value.code == 2
 
 
-def test_a_database_without_tables_or_away_is_told(run, monkeypatch, tmp_path):
+def test_missing_tables_or_database_are_reported(run, monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/empty.db")
     assert run("list", "tenants")[0] == command.CANNOT
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
@@ -244,7 +244,7 @@ def test_a_database_without_tables_or_away_is_told(run, monkeypatch, tmp_path):
     assert run("list", "tenants")[0] == command.CANNOT
 
 
-def test_the_master_key_is_replaced_in_the_file_and_nobody_is_logged_out(done, database_url, tmp_path):
+def test_master_key_rotation_updates_the_file_and_keeps_sessions(done, database_url, tmp_path):
     file = tmp_path / ".env"
     file.write_text(f"# Settings\nOMS_API_KEY={BOOTSTRAP_KEY}\nPORT=8001\n")
     file.chmod(0o600)
@@ -269,12 +269,12 @@ def test_the_master_key_is_replaced_in_the_file_and_nobody_is_logged_out(done, d
     assert [entry["target"] for entry in told] == ["OMS_API_KEY"]
 
 
-def test_without_a_file_the_master_key_is_printed(run):
+def test_master_key_rotation_without_a_file_prints_the_key(run):
     status, out, err = run("rotate-master-key")
     assert (status, len(out.strip()) >= 32, "OMS_API_KEY_PREVIOUS" in err) == (command.DONE, True, True)
 
 
-def test_an_odd_key_survives_as_the_previous_one(done, tmp_path):
+def test_master_key_with_special_characters_is_kept_as_the_previous_key(done, tmp_path):
     odd = "a'b\"c#d$e\\f" + "g" * 32
     file = tmp_path / ".env"
     file.write_text("OMS_API_KEY_PREVIOUS=older\n")
@@ -284,7 +284,7 @@ def test_an_odd_key_survives_as_the_previous_one(done, tmp_path):
     assert dotenv_values(file, interpolate=False)["OMS_API_KEY_PREVIOUS"] == odd
 
 
-def test_it_is_a_program(database_url, tmp_path):
+def test_admin_command_runs_as_a_program(database_url, tmp_path):
     environment = {
         "HOME": str(tmp_path),
         "PATH": "",

@@ -24,7 +24,7 @@ def caller(role=Role.ADMIN, **facts):
 
 @pytest.mark.parametrize("own", list(Role))
 @pytest.mark.parametrize("given", list(Role))
-def test_a_role_is_given_by_those_who_have_all_of_it(own, given):
+def test_caller_can_grant_only_roles_within_their_own_rights(own, given):
     if SCOPES_OF_ROLE[given] <= SCOPES_OF_ROLE[own]:
         require_role(caller(own), given)
     else:
@@ -32,13 +32,13 @@ def test_a_role_is_given_by_those_who_have_all_of_it(own, given):
             require_role(caller(own), given)
 
 
-def test_of_several_roles_all_must_be_ones_own():
+def test_caller_needs_the_rights_of_every_granted_role():
     require_role(caller(Role.APPROVER), Role.VIEWER, Role.TRADER)
     with pytest.raises(RightsExceeded):
         require_role(caller(Role.APPROVER), Role.VIEWER, Role.RISK)
 
 
-def test_the_refusal_names_what_is_lacking():
+def test_grant_rejection_names_the_missing_rights():
     with pytest.raises(RightsExceeded, match="'admin', 'tenants'"):
         require_scopes(caller(Role.TRADER), [Scope.TENANTS, Scope.READ, Scope.ADMIN])
 
@@ -55,7 +55,7 @@ def test_the_refusal_names_what_is_lacking():
         (frozenset(), ["a"], False),
     ],
 )
-def test_portfolios_are_given_from_ones_own(own, given, passes):
+def test_caller_can_grant_only_their_own_portfolios(own, given, passes):
     if passes:
         require_portfolios(caller(portfolios=own), given)
     else:
@@ -77,22 +77,22 @@ LATER = NOON + timedelta(seconds=1)
         (LATER, NOON, True, NOON),
     ],
 )
-def test_time_is_given_from_ones_own(own, wanted, is_said, granted):
+def test_granted_expiry_is_the_requested_one_or_that_of_the_caller(own, wanted, is_said, granted):
     assert compute_granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
 
 
 @pytest.mark.parametrize("wanted", [None, LATER])
-def test_nothing_outlives_who_gave_it(wanted):
+def test_expiry_later_than_that_of_the_caller_is_rejected(wanted):
     with pytest.raises(RightsExceeded, match="must not be later"):
         compute_granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])
-def test_a_retired_name_tells_its_key_and_fits(name):
+def test_retired_key_name_contains_the_key_id_and_fits_the_column(name):
     retired = format_retired_name(name, "0123456789ab", NAME_LENGTH)
     assert retired.endswith("~0123456789ab")
     assert len(retired) == min(len(name) + 13, NAME_LENGTH)
 
 
-def test_a_password_is_in_no_repr():
+def test_password_is_not_in_any_repr():
     assert "secret" not in repr(NewUser("A", Role.VIEWER, password="secret"))

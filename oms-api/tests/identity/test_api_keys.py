@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import unit_of_work
-from tests.identity.administering import (
+from tests.identity.administration import (
     SOON,
     as_session,
     bearer,
@@ -25,7 +25,7 @@ SHOWN = {
 }
 
 
-def test_a_key_is_shown_once_and_works(api):
+def test_created_key_is_shown_once_and_works(api):
     made = key(api)
     assert set(made) == SHOWN | {"key"}
     assert (made["name"], made["scopes"], made["state"]) == ("bot", ["read", "trade"], "live")
@@ -36,7 +36,7 @@ def test_a_key_is_shown_once_and_works(api):
     assert made["key"][17:] not in api.get("/api-keys").text
 
 
-def test_making_a_key_is_in_the_trail_without_the_key(api):
+def test_key_creation_is_audited_without_the_secret(api):
     made = key(api, expires_at=SOON)
     [entry] = trail(api)
     assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
@@ -80,7 +80,7 @@ def test_making_a_key_is_in_the_trail_without_the_key(api):
         ({"secret_hash": "x"}, "secret_hash"),
     ],
 )
-def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
+def test_invalid_key_request_is_rejected_by_field(api, changes, field):
     body = {"name": "bot", "scopes": ["read"]} | changes
     refused(
         api.post("/api-keys", {name: value for name, value in body.items() if value is not None}), 422, field
@@ -88,13 +88,13 @@ def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
     assert len(good(api.get("/api-keys"))) == 1
 
 
-def test_names_of_keys_are_taken_for_good(api):
+def test_key_names_are_never_reused(api):
     made = key(api)
     good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
     assert refused(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
 
-def test_a_key_is_named_once_whatever_its_spaces_and_quotes(api):
+def test_key_name_ignores_variants_of_spaces_and_quotes(api):
     made = good(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
     assert made["name"] == "Bob's bot"
     assert refused(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
@@ -102,7 +102,7 @@ def test_a_key_is_named_once_whatever_its_spaces_and_quotes(api):
     assert refused(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
 
 
-def test_a_narrowed_key_sees_its_portfolios_alone(api):
+def test_restricted_key_sees_only_its_portfolios(api):
     for name in ("Growth", "Macro"):
         api.trade(portfolio_name=name)
     made = key(api, "bot", ("trade",), portfolios=["growth"])
@@ -114,14 +114,14 @@ def test_a_narrowed_key_sees_its_portfolios_alone(api):
     assert good(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
 
 
-def test_only_admins_keep_keys(api):
+def test_only_admins_manage_keys(api):
     for scopes in ("read", "trade", "approve", "risk", "act_as"):
         other = api.with_key(api.service.mint(scopes, api.tenant_id))
         assert other.get("/api-keys").status_code == 403
         assert other.post("/api-keys", {"name": "k", "scopes": ["read"]}).status_code == 403
 
 
-def test_a_key_that_expires_gives_no_longer_time_than_its_own(api):
+def test_expiring_key_cannot_create_a_longer_lived_key(api):
     limited = api.with_key(key(api, "limited", ("admin",), expires_at=SOON)["key"])
     assert key(limited, "one")["expires_at"] == "2036-01-01T00:00:00.000000Z"
     assert (
@@ -132,7 +132,7 @@ def test_a_key_that_expires_gives_no_longer_time_than_its_own(api):
         assert refused(limited.post("/api-keys", body), 403) == "too-broad"
 
 
-def test_what_a_person_gives_does_not_end_with_the_session_it_is_given_from(api):
+def test_key_created_by_a_user_outlives_the_session(api):
     user(api, role="admin")
     session = bearer(log_in(api))
     made = good(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
@@ -141,7 +141,7 @@ def test_what_a_person_gives_does_not_end_with_the_session_it_is_given_from(api)
     assert trail(api)[0]["via"] == "session"
 
 
-def test_a_revoked_key_is_dead_within_a_second(api, clock):
+def test_revoked_key_is_rejected_within_a_second(api, clock):
     made = key(api)
     bot = api.with_key(made["key"])
     assert bot.get("/portfolios").status_code == 200
@@ -154,7 +154,7 @@ def test_a_revoked_key_is_dead_within_a_second(api, clock):
     assert [one["action"] for one in trail(api)] == ["key.revoked", "key.created"]
 
 
-def test_a_key_is_renamed(api):
+def test_key_can_be_renamed(api):
     made = key(api)
     key(api, "other")
     path = f"/api-keys/{made['key_id']}"
@@ -175,11 +175,11 @@ def test_a_key_is_renamed(api):
         ({"portfolios": None}, "portfolios"),
     ],
 )
-def test_changes_that_are_none_are_refused(api, body, field):
+def test_invalid_key_change_is_rejected(api, body, field):
     refused(api.patch(f"/api-keys/{key(api)['key_id']}", body), 422, field)
 
 
-def test_the_last_admin_key_stays(api):
+def test_last_admin_key_cannot_be_revoked(api):
     [own] = good(api.get("/api-keys"))
     assert refused(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
     key(api, "narrow", ("admin",), portfolios=[])
@@ -217,7 +217,7 @@ def created_with(api, name, other):
         connection.execute(change, {"at": times[name], "name": name, "id": api.tenant_id})
 
 
-def test_keys_of_others_are_none(service):
+def test_key_of_another_tenant_is_not_found(service):
     one, two = service.api(), service.api()
     mine, theirs = key(one, "bot"), key(two, "bot")
     for ask in (
@@ -233,7 +233,7 @@ def test_keys_of_others_are_none(service):
     assert two.with_key(theirs["key"]).get("/portfolios").status_code == 200
 
 
-def test_the_installations_own_key_mints_for_its_own_tenant_alone(service, api):
+def test_bootstrap_key_creates_keys_only_for_its_own_tenant(service, api):
     made = key(operator(service), f"first-{api.tenant_id}", ("admin",))
     assert (
         operator(service).with_key(made["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code

@@ -49,7 +49,7 @@ def rig(monkeypatch):
     return Rig(monkeypatch)
 
 
-def test_a_stored_key_tells_tenant_name_and_scopes(rig):
+def test_stored_key_identifies_tenant_name_and_scopes(rig):
     caller = rig.call(KEY)
     assert (caller.tenant_id, caller.name, caller.scopes) == (3, "desk", {Scope.TRADE, Scope.READ})
 
@@ -57,19 +57,19 @@ def test_a_stored_key_tells_tenant_name_and_scopes(rig):
 @pytest.mark.parametrize(
     "key", [None, "", "x" * 62, KEY[:-1] + ("a" if KEY[-1] != "a" else "b"), BOOTSTRAP_KEY + "x"]
 )
-def test_what_is_no_key_never_reaches_the_database(rig, key):
+def test_malformed_key_causes_no_database_query(rig, key):
     with pytest.raises(NoValidKey):
         rig.call(key)
     assert rig.looked_up == []
 
 
-def test_the_bootstrap_key_is_admin_of_the_first_tenant_without_a_look_up(rig):
+def test_bootstrap_key_is_admin_of_the_first_tenant_without_a_query(rig):
     assert rig.call(BOOTSTRAP_KEY) == BOOTSTRAP
     assert (BOOTSTRAP.tenant_id, BOOTSTRAP.scopes) == (1, frozenset(Scope))
     assert rig.looked_up == []
 
 
-def test_a_key_is_remembered_for_half_a_second(rig):
+def test_valid_key_is_cached_for_half_a_second(rig):
     for _ in range(5):
         rig.call(KEY)
     rig.seconds += 0.499
@@ -80,7 +80,7 @@ def test_a_key_is_remembered_for_half_a_second(rig):
     assert len(rig.looked_up) == 2
 
 
-def test_a_revoked_key_is_dead_within_a_second(rig):
+def test_revoked_key_is_rejected_within_a_second(rig):
     rig.call(KEY)
     rig.found = replace(rig.found, revoked_at=NOON)
     rig.seconds += 0.5
@@ -88,7 +88,7 @@ def test_a_revoked_key_is_dead_within_a_second(rig):
         rig.call(KEY)
 
 
-def test_a_refused_key_is_not_remembered(rig):
+def test_rejected_key_is_not_cached(rig):
     known, rig.found = rig.found, None
     with pytest.raises(NoValidKey):
         rig.call(KEY)
@@ -96,7 +96,7 @@ def test_a_refused_key_is_not_remembered(rig):
     assert rig.call(KEY).name == "desk"
 
 
-def test_an_expired_key_is_refused(rig):
+def test_expired_key_is_rejected(rig):
     rig.found = replace(rig.found, expires_at=NOON + timedelta(hours=1))
     assert rig.call(KEY)
     rig.now += timedelta(hours=1)
@@ -105,7 +105,7 @@ def test_an_expired_key_is_refused(rig):
         rig.call(KEY)
 
 
-def test_use_is_noted_once_a_minute(rig):
+def test_key_use_is_recorded_once_a_minute(rig):
     for _ in range(3):
         rig.seconds += 1
         rig.call(KEY)
@@ -116,7 +116,7 @@ def test_use_is_noted_once_a_minute(rig):
     assert [use[1] for use in rig.uses] == [NOON, NOON + timedelta(minutes=1)]
 
 
-def test_what_is_remembered_is_bounded(rig, monkeypatch):
+def test_key_cache_size_is_bounded(rig, monkeypatch):
     monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
     other = make_key(random.Random(2).choice)
     rig.call(KEY)
@@ -124,7 +124,7 @@ def test_what_is_remembered_is_bounded(rig, monkeypatch):
     assert rig.call(other).name == "other"
 
 
-def test_names_are_taken_for_good(engine):
+def test_key_names_are_never_reused(engine):
     with unit_of_work(engine) as connection:
         store_new_key(connection, "bot", "trade", NOON)
         revoke_key(connection, "bot", NOON)
@@ -134,7 +134,7 @@ def test_names_are_taken_for_good(engine):
             revoke_key(connection, "bot", NOON)
 
 
-def test_the_secret_is_stored_as_its_hash_alone(engine):
+def test_only_the_hash_of_the_secret_is_stored(engine):
     with unit_of_work(engine) as connection:
         key = store_new_key(connection, "bot", "trade", NOON)
     with engine.connect() as connection:
@@ -144,7 +144,7 @@ def test_the_secret_is_stored_as_its_hash_alone(engine):
     assert row.scopes == "read trade"
 
 
-def test_a_key_revoked_in_one_process_is_dead_in_the_others(serve, monkeypatch):
+def test_key_revoked_in_one_process_is_rejected_by_the_others(serve, monkeypatch):
     seconds = [0.0]
     monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
     with serve() as one, serving(one.database_url) as two:
@@ -157,7 +157,7 @@ def test_a_key_revoked_in_one_process_is_dead_in_the_others(serve, monkeypatch):
         assert (api.get("/portfolios").status_code, there.get("/portfolios").status_code) == (401, 401)
 
 
-def test_the_last_use_of_a_key_is_noted(serve):
+def test_last_use_of_a_key_is_recorded(serve):
     with serve() as service:
         service.api().get("/portfolios")
     with service.engine.connect() as connection:

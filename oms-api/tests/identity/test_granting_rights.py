@@ -42,7 +42,7 @@ def administration(engine):
         (NARROW, NewKey("k", frozenset({Scope.READ}), portfolios=("Macro",))),
     ],
 )
-def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
+def test_key_cannot_have_more_rights_than_its_creator(engine, caller, wanted):
     with pytest.raises(RightsExceeded):
         run_in_transaction(
             engine,
@@ -52,7 +52,7 @@ def test_no_key_is_broader_than_its_maker(engine, caller, wanted):
         )
 
 
-def test_no_key_is_rotated_by_who_has_less(engine):
+def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
     everything = Caller(1, "k", "all", frozenset(Scope))
     wanted = NewKey("k", frozenset({Scope.RISK}))
     made = run_in_transaction(
@@ -78,12 +78,12 @@ def test_no_key_is_rotated_by_who_has_less(engine):
         (NARROW, NewUser("A", Role.VIEWER, person="slack:T1:U1")),
     ],
 )
-def test_no_user_gets_more_than_their_maker_has(administration, caller, wanted):
+def test_user_cannot_have_more_rights_than_their_creator(administration, caller, wanted):
     with pytest.raises(RightsExceeded):
         asyncio.run(users.create_user(administration, OperationContext(caller, "t"), wanted))
 
 
-def test_who_has_less_neither_raises_others_nor_touches_those_above(engine, administration):
+def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, administration):
     everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
         asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))

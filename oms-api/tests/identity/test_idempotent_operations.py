@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app.identity.service import idempotent_operations
-from tests.identity.administering import PASSWORD, good, key, operator, refused, trail, user
+from tests.identity.administration import PASSWORD, good, key, operator, refused, trail, user
 from tests.support.service import ApiClient, serving
 
 ALICE = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}
@@ -18,7 +18,7 @@ def under(name):
     return {"Idempotency-Key": name}
 
 
-def test_the_same_key_and_body_give_the_same_answer_once(api):
+def test_same_key_and_body_return_the_same_answer(api):
     first = api.post("/users", ALICE, under("k1"))
     again = api.post("/users", ALICE, under("k1"))
     assert (first.status_code, again.status_code) == (201, 201)
@@ -28,7 +28,7 @@ def test_the_same_key_and_body_give_the_same_answer_once(api):
     assert [one["action"] for one in trail(api)] == ["user.created"]
 
 
-def test_a_body_is_the_same_however_it_is_written(api):
+def test_equivalent_body_is_a_repeat(api):
     first = api.post("/users", ALICE, under("k1"))
     other = json.dumps(dict(reversed(ALICE.items())) | {"email": " ALICE@example.com"}, indent=3).encode()
     assert api.post("/users", other, under("k1")).json() == first.json()
@@ -37,20 +37,20 @@ def test_a_body_is_the_same_however_it_is_written(api):
 @pytest.mark.parametrize(
     "change", [{"name": "Bob"}, {"password": "another lantern orbit"}, {"person": "slack:T1:U1"}]
 )
-def test_another_body_under_the_same_key_is_refused(api, change):
+def test_other_body_under_the_same_key_conflicts(api, change):
     good(api.post("/users", ALICE, under("k1")), 201)
     assert refused(api.post("/users", ALICE | change, under("k1")), 409) == "idempotency-key-reused"
     assert len(good(api.get("/users"))) == 1
 
 
-def test_another_target_under_the_same_key_is_refused(api):
+def test_other_target_under_the_same_key_conflicts(api):
     ids = [user(api, email=f"{name}@example.com")["id"] for name in "ab"]
     good(api.patch(f"/users/{ids[0]}", {"role": "risk"}, under("k1")))
     answer = api.patch(f"/users/{ids[1]}", {"role": "risk"}, under("k1"))
     assert refused(answer, 409) == "idempotency-key-reused"
 
 
-def test_a_key_is_bound_by_route_and_tenant(service):
+def test_idempotency_key_is_scoped_to_route_and_tenant(service):
     one, two = service.api(), service.api()
     for api in (one, two):
         made = good(api.post("/users", ALICE, under("k1")), 201)
@@ -58,21 +58,21 @@ def test_a_key_is_bound_by_route_and_tenant(service):
         good(api.post("/portfolios", {"name": "Growth"}, under("k1")), 201)
 
 
-def test_a_repeat_tells_what_was_not_what_is(api):
+def test_repeat_returns_the_original_answer_not_the_current_state(api):
     first = good(api.post("/users", ALICE, under("k1")), 201)
     good(api.patch(f"/users/{first['id']}", {"role": "risk"}))
     assert good(api.post("/users", ALICE, under("k1")), 201) == first
     assert good(api.get(f"/users/{first['id']}"))["role"] == "risk"
 
 
-def test_a_refused_request_binds_nothing(api):
+def test_rejected_request_binds_no_key(api):
     assert api.post("/users", ALICE | {"role": "king"}, under("k1")).status_code == 422
     user(api, email="bob@example.com")
     assert api.post("/users", ALICE | {"email": "bob@example.com"}, under("k1")).status_code == 409
     good(api.post("/users", ALICE, under("k1")), 201)
 
 
-def test_a_secret_is_never_told_again(fresh):
+def test_repeat_does_not_return_the_secret_again(fresh):
     ask: dict[str, tuple[ApiClient, dict[str, object]]] = {
         "/tenants": (operator(fresh), {"name": "A", "slug": "alpha"}),
         "/api-keys": (fresh.api(), {"name": "bot", "scopes": ["read"]}),
@@ -88,7 +88,7 @@ def test_a_secret_is_never_told_again(fresh):
             assert secret[17:] not in str(connection.execute(text("SELECT * FROM admin_requests")).all())
 
 
-def test_a_rotation_is_made_once(api):
+def test_repeated_rotation_is_applied_once(api):
     made = key(api)
     path = f"/api-keys/{made['key_id']}:rotate"
     good(api.post(path, {}, under("k1")), 201)
@@ -97,11 +97,11 @@ def test_a_rotation_is_made_once(api):
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "é".encode()])
-def test_a_key_must_be_one(api, name):
+def test_invalid_idempotency_key_is_rejected(api, name):
     assert api.post("/users", ALICE, under(name)).status_code == 422
 
 
-def test_what_is_stored_of_a_request_does_not_give_the_password_away(fresh):
+def test_stored_request_hash_does_not_reveal_the_password(fresh):
     api = fresh.api()
     good(api.post("/users", ALICE, under("k1")), 201)
     with fresh.reading() as connection:
@@ -112,7 +112,7 @@ def test_what_is_stored_of_a_request_does_not_give_the_password_away(fresh):
     assert PASSWORD not in str(bound)
 
 
-def test_after_a_rotation_of_the_master_key_repeats_are_known_still(database_url):
+def test_repeats_are_recognized_after_a_master_key_rotation(database_url):
     before, after = "before-" + "b" * 32, "after-" + "a" * 32
     with serving(database_url, oms_api_key=before) as service:
         first = ApiClient(service, 1, before).post("/users", ALICE, under("k1"))
@@ -121,7 +121,7 @@ def test_after_a_rotation_of_the_master_key_repeats_are_known_still(database_url
     assert (first.status_code, again.json()) == (201, first.json())
 
 
-def test_of_racers_one_does_the_work_and_all_hear_the_same(fresh):
+def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh):
     api = fresh.api()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.post("/users", ALICE, under("k1")), range(8)))
@@ -131,7 +131,7 @@ def test_of_racers_one_does_the_work_and_all_hear_the_same(fresh):
     assert len(trail(api)) == 1
 
 
-def test_of_racers_without_a_key_one_wins_and_the_others_hear_why(fresh):
+def test_concurrent_requests_without_a_key_get_one_success_and_conflicts(fresh):
     api = fresh.api()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.post("/users", ALICE), range(8)))
@@ -172,21 +172,21 @@ def losing(fresh, monkeypatch):
 
 
 @pytest.mark.parametrize("commits", [True, False])
-def test_a_lost_commit_is_looked_for_by_its_key_and_the_secret_told(losing, commits):
+def test_lost_commit_is_resolved_by_its_key_and_returns_the_secret(losing, commits):
     api = losing(commits=commits)
     made = good(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
     assert api.with_key(made["key"]).get("/portfolios").status_code == 200
     assert [one["action"] for one in trail(api)] == ["key.created"]
 
 
-def test_a_lost_commit_without_a_key_is_told_as_unknown(losing):
+def test_lost_commit_without_a_key_is_reported_as_unknown(losing):
     api = losing(commits=True)
     answer = api.post("/api-keys", {"name": "bot", "scopes": ["read"]})
     assert refused(answer, 503) == "outcome-unknown"
     assert len(good(api.get("/api-keys"))) == 2
 
 
-def test_nothing_stands_where_the_trail_cannot_be_written(fresh, monkeypatch):
+def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh, monkeypatch):
     api = fresh.api()
 
     def fail(connection, entries):
@@ -200,7 +200,7 @@ def test_nothing_stands_where_the_trail_cannot_be_written(fresh, monkeypatch):
 
 
 @pytest.mark.parametrize(("looks", "says"), [([False, True], "already"), ([False, False], "same moment")])
-def test_whoever_no_lock_keeps_out_is_met_by_looking_again(api, monkeypatch, looks, says):
+def test_unique_constraint_conflict_is_explained_by_a_second_lookup(api, monkeypatch, looks, says):
     user(api)
     answers = iter(looks)
     monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))

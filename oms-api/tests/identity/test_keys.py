@@ -37,20 +37,20 @@ def stored(**changes):
 
 
 @given(st.randoms(use_true_random=False))
-def test_a_key_has_its_form_and_holds_its_id(source: random.Random):
+def test_key_has_its_format_and_contains_its_id(source: random.Random):
     key = make_key(source.choice)
     assert key.startswith("oms_")
     assert len(key) == KEY_LENGTH
     assert parse_key_id(key) == key[4:16]
 
 
-def test_a_key_carries_at_least_178_random_bits():
+def test_key_has_at_least_178_random_bits():
     assert len(ALPHABET) ** SECRET_LENGTH >= 2**178
     assert len({make_key(secrets.choice) for _ in range(1000)}) == 1000
 
 
 @given(st.integers(0, KEY_LENGTH - 1), st.characters())
-def test_a_mistyped_key_is_none(at, character):
+def test_mistyped_key_is_rejected(at, character):
     mistyped = KEY[:at] + character + KEY[at + 1 :]
     assert (parse_key_id(mistyped) is None) == (mistyped != KEY)
 
@@ -58,11 +58,11 @@ def test_a_mistyped_key_is_none(at, character):
 @pytest.mark.parametrize(
     "key", ["", "oms_", KEY[:-1], KEY + "a", KEY.upper(), " " + KEY[1:], "smo_" + KEY[4:], "é" * KEY_LENGTH]
 )
-def test_what_has_not_the_form_is_none(key):
+def test_malformed_key_is_rejected(key):
     assert parse_key_id(key) is None
 
 
-def test_swapped_neighbours_are_noticed():
+def test_swapped_adjacent_characters_are_detected():
     for at in range(17, KEY_LENGTH - 1):
         swapped = KEY[:at] + KEY[at + 1] + KEY[at] + KEY[at + 2 :]
         assert swapped == KEY or parse_key_id(swapped) is None
@@ -80,12 +80,12 @@ def test_swapped_neighbours_are_noticed():
         ("read  trade", {"trade", "read"}),
     ],
 )
-def test_a_wider_scope_includes_the_narrower(words, granted):
+def test_wider_scope_includes_the_narrower(words, granted):
     assert expand_scopes(words.split()) == granted
 
 
 @pytest.mark.parametrize("words", ["", " ", "write", "read,trade", "READ"])
-def test_unknown_scopes_are_refused(words):
+def test_unknown_scopes_are_rejected(words):
     with pytest.raises(ValueError, match=r"."):
         expand_scopes(words.split())
 
@@ -101,5 +101,5 @@ def test_unknown_scopes_are_refused(words):
         ({"expires_at": NOON}, False),
     ],
 )
-def test_a_key_counts_until_it_is_revoked_or_expires(changes, counts):
+def test_key_is_valid_until_revoked_or_expired(changes, counts):
     assert is_valid_key(stored(**changes), KEY, NOON) == counts

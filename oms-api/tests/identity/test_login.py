@@ -48,12 +48,12 @@ def wrong_in_every_way(alice):
     }
 
 
-def test_the_right_words_begin_a_session(services, alice):
+def test_valid_credentials_start_a_session(services, alice):
     tokens = services.log_in(alice.says())
     assert services.caller(tokens.access).person == alice.email
 
 
-def test_the_same_address_in_two_tenants_is_two_people(services, alice, engine):
+def test_same_email_in_two_tenants_is_two_users(services, alice, engine):
     other = create_person(engine)
     run(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
     assert services.caller(services.log_in(alice.says()).access).tenant_id == alice.tenant_id
@@ -61,7 +61,7 @@ def test_the_same_address_in_two_tenants_is_two_people(services, alice, engine):
 
 
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
-def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(services, alice, monkeypatch, what):
+def test_every_login_failure_has_the_same_answer_and_cost(services, alice, monkeypatch, what):
     queries, hashes = [], []
     hasher = passwords_service._hasher()
 
@@ -79,13 +79,13 @@ def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(services, alice,
     assert len([query for query in queries if query != "BEGIN"]) == 1
 
 
-def test_a_disabled_person_is_told_the_same(services, alice, engine):
+def test_disabled_user_gets_the_same_answer(services, alice, engine):
     run(engine, "UPDATE users SET status = 'disabled'")
     assert refused(services, alice.says()).detail == refused(services, alice.says(WRONG)).detail
     assert asked(engine, "SELECT * FROM sessions") == []
 
 
-def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(services, alice, engine, monkeypatch):
+def test_password_reset_during_verification_rejects_the_login(services, alice, engine, monkeypatch):
     verify = passwords_service.Passwords.verify
 
     async def verify_and_be_late(self, *facts):
@@ -98,14 +98,14 @@ def test_a_password_that_is_reset_while_it_is_verified_opens_nothing(services, a
     assert asked(engine, "SELECT * FROM sessions") == []
 
 
-def test_who_knows_the_password_is_told_of_a_suspended_tenant_and_nobody_else(services, alice, engine):
+def test_only_a_valid_password_reveals_a_suspended_tenant(services, alice, engine):
     run(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):
         services.log_in(alice.says())
     refused(services, alice.says(WRONG))
 
 
-def test_a_hash_with_older_parameters_is_replaced_at_the_next_log_in(services, alice, engine):
+def test_outdated_password_hash_is_replaced_at_the_next_login(services, alice, engine):
     from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
@@ -120,7 +120,7 @@ def test_a_hash_with_older_parameters_is_replaced_at_the_next_log_in(services, a
 # The trail
 
 
-def test_success_is_in_the_trail_with_its_session(services, alice, engine):
+def test_successful_login_is_audited_with_its_session(services, alice, engine):
     tokens = services.log_in(alice.says())
     (row,) = trail(services, engine)
     assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
@@ -128,7 +128,7 @@ def test_success_is_in_the_trail_with_its_session(services, alice, engine):
     assert row.target == services.caller(tokens.access).key_id
 
 
-def test_failures_at_an_account_coalesce(services, alice, engine):
+def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(services, alice, engine):
     for _ in range(PAIR.attempts):
         refused(services, alice.says(WRONG))
     rows = trail(services, engine)
@@ -139,7 +139,7 @@ def test_failures_at_an_account_coalesce(services, alice, engine):
     assert len(rows) <= 2
 
 
-def test_made_up_accounts_make_one_line_and_are_not_repeated(services, alice, engine):
+def test_unknown_accounts_make_one_audit_entry_without_their_names(services, alice, engine):
     for number in range(PAIR.attempts + 5):
         refused(services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
     rows = trail(services, engine)
@@ -148,12 +148,12 @@ def test_made_up_accounts_make_one_line_and_are_not_repeated(services, alice, en
     assert "kettle" not in str(rows)
 
 
-def test_an_unknown_tenant_has_no_trail(services, alice, engine):
+def test_login_to_an_unknown_tenant_is_not_audited(services, alice, engine):
     refused(services, alice.says(tenant="no-such-tenant"))
     assert trail(services, engine) == []
 
 
-def test_no_password_and_no_token_is_kept_anywhere(services, alice, engine, caplog):
+def test_no_password_or_token_is_stored(services, alice, engine, caplog):
     caplog.set_level("DEBUG")
     tokens = services.log_in(alice.says())
     refused(services, alice.says(WRONG))
@@ -170,7 +170,7 @@ def test_no_password_and_no_token_is_kept_anywhere(services, alice, engine, capl
 # The throttle
 
 
-def test_ten_failures_and_then_even_the_right_password_waits(services, alice):
+def test_ten_failures_throttle_even_the_correct_password(services, alice):
     for _ in range(PAIR.attempts):
         refused(services, alice.says(WRONG))
     with pytest.raises(TooManyLogIns) as told:
@@ -178,7 +178,7 @@ def test_ten_failures_and_then_even_the_right_password_waits(services, alice):
     assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
-def test_the_throttled_cost_nothing(services, alice, monkeypatch):
+def test_throttled_login_does_no_hashing(services, alice, monkeypatch):
     for _ in range(PAIR.attempts):
         refused(services, alice.says(WRONG))
 
@@ -216,7 +216,7 @@ def attack(services, credentials, addresses):
         refused(services, credentials, Client(f"198.51.100.{number}", "bot", "r"))
 
 
-def test_an_attack_from_many_addresses_does_not_lock_out_the_victim_at_home(quick, alice):
+def test_distributed_attack_does_not_lock_out_the_user_at_a_known_address(quick, alice):
     quick.log_in(alice.says())
     attack(quick, alice.says(WRONG), ACCOUNT.attempts)
     with pytest.raises(TooManyLogIns):
@@ -226,9 +226,7 @@ def test_an_attack_from_many_addresses_does_not_lock_out_the_victim_at_home(quic
     assert quick.log_in(alice.says())
 
 
-def test_where_one_logged_in_before_is_known_after_a_restart_and_to_other_processes(
-    database_url, quick, alice
-):
+def test_known_addresses_persist_across_restarts_and_processes(database_url, quick, alice):
     quick.log_in(alice.says())
     with running_session_services(database_url) as (restarted,):
         attack(restarted, alice.says(WRONG), ACCOUNT.attempts)
@@ -246,7 +244,7 @@ def count_queries_of_refusal(services, credentials):
     return len(queries), refusal.value.detail, refusal.value.retry_after_seconds
 
 
-def test_the_throttle_does_not_tell_who_exists(quick, alice):
+def test_throttling_does_not_reveal_existing_accounts(quick, alice):
     nobody = alice.says(WRONG, email="nobody@x")
     told = []
     for credentials in (alice.says(WRONG), nobody):
@@ -256,7 +254,7 @@ def test_the_throttle_does_not_tell_who_exists(quick, alice):
     assert told[0] == told[1]
 
 
-def test_what_could_not_be_tried_is_not_counted(quick, alice, monkeypatch):
+def test_login_that_could_not_be_verified_is_not_counted(quick, alice, monkeypatch):
     verify = quick.passwords.verify
 
     async def full(*_):
@@ -270,7 +268,7 @@ def test_what_could_not_be_tried_is_not_counted(quick, alice, monkeypatch):
     assert quick.log_in(alice.says())
 
 
-def test_a_crowd_is_told_to_come_again_in_a_moment(services, alice):
+def test_full_hashing_queue_returns_retry_after(services, alice):
     async def crowd():
         attempts = [
             services.login_service.log_in(
@@ -309,7 +307,7 @@ def bearer(tokens):
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
-def test_a_session_from_log_in_to_log_out(client, alice):
+def test_session_works_from_login_to_logout(client, alice):
     answer = post(client, "login", credentials(alice, email=" Alice@X "))
     assert answer.status_code == 200, answer.text
     tokens = answer.json()
@@ -337,7 +335,7 @@ def test_a_session_from_log_in_to_log_out(client, alice):
     assert post(client, "refresh", {"refresh_token": fresh["refresh_token"]}).status_code == 401
 
 
-def test_all_that_is_wrong_looks_the_same_on_the_wire(client, alice):
+def test_every_login_failure_has_the_same_http_response(client, alice):
     answers = [
         post(client, "login", credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
@@ -347,7 +345,7 @@ def test_all_that_is_wrong_looks_the_same_on_the_wire(client, alice):
     assert told[0] == told[1] == told[2]
 
 
-def test_after_ten_failures_it_is_429_with_the_seconds_to_wait(client, alice):
+def test_ten_failures_return_429_with_retry_after(client, alice):
     for _ in range(PAIR.attempts):
         assert post(client, "login", credentials(alice, password=WRONG)).status_code == 401
     answer = post(client, "login", credentials(alice))
@@ -373,7 +371,7 @@ def test_after_ten_failures_it_is_429_with_the_seconds_to_wait(client, alice):
         {"tenant_id": 1},
     ],
 )
-def test_what_is_no_log_in_is_422_and_not_repeated(client, alice, changes):
+def test_malformed_login_returns_422_without_echoing_input(client, alice, changes):
     answer = post(client, "login", credentials(alice, **changes))
     assert answer.status_code == 422, answer.text
     assert PASSWORD not in answer.text
@@ -383,22 +381,22 @@ def test_what_is_no_log_in_is_422_and_not_repeated(client, alice, changes):
 @pytest.mark.parametrize(
     "body", [{}, {"refresh_token": ""}, {"refresh_token": 5}, {"refresh_token": "x" * 1501}]
 )
-def test_what_is_no_refresh_is_422(client, body):
+def test_malformed_refresh_returns_422(client, body):
     assert post(client, "refresh", body).status_code == 422
 
 
-def test_a_refresh_token_that_does_not_count_is_401(client):
+def test_invalid_refresh_token_returns_401(client):
     assert post(client, "refresh", {"refresh_token": "oms-refresh.x"}).status_code == 401
 
 
-def test_an_api_key_is_told_who_it_is_and_has_nothing_to_log_out_of(api):
+def test_api_key_can_read_its_identity_but_not_log_out(api):
     me = api.get("/auth/me").json()
     assert (me["tenant"], me["name"], me["email"], me["role"]) == (f"desk-{api.tenant_id}", None, None, None)
     assert me["via"].startswith("key-")
     assert api.post("/auth/logout", {}).status_code == 403
 
 
-def test_a_session_trades_by_its_persons_name(client, alice, engine):
+def test_trade_of_a_session_names_its_user(client, alice, engine):
     tokens = post(client, "login", credentials(alice)).json()
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
     answer = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
@@ -406,5 +404,5 @@ def test_a_session_trades_by_its_persons_name(client, alice, engine):
     assert asked(engine, "SELECT actor, source FROM trades") == [("alice@x", "session")]
 
 
-def test_the_trail_takes_what_a_log_in_writes():
+def test_audit_entry_has_the_fields_of_login_entries():
     assert AuditEntry.__dataclass_fields__.keys() >= {"tenant_id", "actor", "via", "action", "target"}

@@ -20,7 +20,7 @@ def change_password(services, caller, current, password):
     asyncio.run(services.login_service.change_password(caller, current, password, LAPTOP))
 
 
-def test_a_person_changes_the_password_and_all_other_sessions_end(services, alice, engine):
+def test_password_change_ends_all_other_sessions(services, alice, engine):
     mine, other = services.log_in(alice.says()), services.log_in(alice.says(), THIEF)
     caller = services.caller(mine.access)
     with pytest.raises(WrongPassword):
@@ -40,7 +40,7 @@ def test_a_person_changes_the_password_and_all_other_sessions_end(services, alic
     assert "login.failed" in told
 
 
-def test_guessing_the_password_of_a_session_is_slowed_down(services, alice):
+def test_password_guesses_within_a_session_are_throttled(services, alice):
     caller = services.caller(services.log_in(alice.says()).access)
     account = alice.says().account
     for _ in range(PAIR.attempts):
@@ -49,7 +49,7 @@ def test_guessing_the_password_of_a_session_is_slowed_down(services, alice):
         change_password(services, caller, PASSWORD, ANOTHER)
 
 
-def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, alice, engine):
+def test_user_lists_and_revokes_only_their_own_sessions(services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
     mine, other, bobs = (services.log_in(one.says()) for one in (alice, alice, bob))
     caller, elsewhere, bob_caller = (services.caller(one.access) for one in (mine, other, bobs))
@@ -68,7 +68,7 @@ def test_a_person_lists_sessions_and_revokes_them_and_nobody_elses(services, ali
     assert asyncio.run(services.sessions.list_own_sessions(caller)) == []
 
 
-def test_a_key_has_no_sessions_and_no_password(services, alice):
+def test_api_key_has_no_sessions_or_password(services, alice):
     key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
     for work in (
         services.sessions.list_own_sessions(key),
@@ -79,7 +79,7 @@ def test_a_key_has_no_sessions_and_no_password(services, alice):
             asyncio.run(work)
 
 
-def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(services, alice, engine):
+def test_old_sessions_are_deleted_at_the_next_login(services, alice, engine):
     services.log_in(alice.says())
     services.log_in(alice.says(), THIEF)
     run(
@@ -95,7 +95,7 @@ def test_sessions_that_ended_long_ago_are_deleted_at_the_next_log_in(services, a
     assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
 
 
-def test_it_is_all_there_over_http(service):
+def test_own_session_operations_work_over_http(service):
     alice = create_person(service.engine)
     said = {"tenant": alice.tenant, "email": alice.email, "password": PASSWORD}
     tokens = service.client.post("/api/v1/auth/login", json=said).json()

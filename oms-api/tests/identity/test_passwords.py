@@ -43,11 +43,11 @@ def passwords():
 @pytest.mark.parametrize(
     "password", [GOOD, "Tr0mb7ne", "пароль-от-двери", "x7 q", "🐢" * 3 + "orbit", "vK3 9-_/"]
 )
-def test_what_is_long_and_unheard_of_will_do(password):
+def test_long_uncommon_password_is_accepted(password):
     assert code(password) == (None if len(password) >= MIN_LENGTH else "password_too_short")
 
 
-def test_there_are_eight_to_1024_characters():
+def test_password_has_8_to_1024_characters():
     long = "".join(chr(0x4E00 + index * 7) for index in range(MAX_LENGTH + 1))
     assert (MIN_LENGTH, MAX_LENGTH) == (8, 1024)
     assert code(long[:7]) == "password_too_short"
@@ -56,7 +56,7 @@ def test_there_are_eight_to_1024_characters():
     assert code(long) == "password_too_long"
 
 
-def test_what_is_refused_is_told_with_the_length_that_is_recommended():
+def test_rejection_recommends_a_password_length():
     for password in ("short", "password", "alice-wonderley"):
         error = find_password_error(password, ALICE, COMMON)
         assert error is not None
@@ -94,48 +94,48 @@ def test_what_is_refused_is_told_with_the_length_that_is_recommended():
         "5551234567",
     ],
 )
-def test_what_is_tried_first_is_refused(password):
+def test_common_password_is_rejected(password):
     assert code(password) == "password_common"
 
 
 @pytest.mark.parametrize(
     "password", ["dragonfruit-lamp", "a dragon I knew", "dragon20245", "abcd-then-zebra", "dragons4me"]
 )
-def test_a_common_word_among_others_will_do(password):
+def test_common_word_within_a_longer_password_is_accepted(password):
     assert code(password) is None
 
 
 @pytest.mark.parametrize(
     "password", ["alice.w@example.com", "AliceWonderley", "wonderley99", "Alice!2024", "example-alice"]
 )
-def test_ones_own_name_and_address_are_refused(password):
+def test_password_equal_to_own_name_or_email_is_rejected(password):
     assert code(password, ALICE) == "password_own"
     assert code(password, ("Bob", "bob@elsewhere.org")) is None
 
 
-def test_a_name_within_a_longer_password_will_do():
+def test_name_within_a_longer_password_is_accepted():
     assert code("alice rides the tram", ALICE) is None
 
 
 @given(st.text(max_size=40))
-def test_every_text_gets_an_answer(text):
+def test_password_check_handles_any_text(text):
     assert is_common(text.casefold(), COMMON) in {True, False}
     find_password_error(text, [text], COMMON)
 
 
-def test_composed_and_decomposed_letters_are_the_same_password():
+def test_composed_and_decomposed_characters_are_the_same_password():
     assert normalize_password("cafe\u0301 au lait") == normalize_password("caf\u00e9 au lait")
     assert normalize_password(" \ufb01ne print ") == " \ufb01ne print "  # nothing else is folded or trimmed
 
 
-def test_the_list_is_of_lower_case_words_of_some_length():
+def test_common_password_list_is_lower_case_and_long_enough():
     words = load_common_passwords()
     assert {"password", "iloveyou", "liverpool", "slackoms"} <= words
     assert len(words) > 2000
     assert all(word == word.casefold() and len(word) >= 4 for word in words)
 
 
-def test_the_service_names_the_field_and_the_reason():
+def test_password_rejection_names_the_field_and_the_reason():
     require_good(GOOD, ALICE)
     with pytest.raises(Invalid) as refused:
         require_good("iloveyou2", ALICE)
@@ -146,7 +146,7 @@ def test_the_service_names_the_field_and_the_reason():
 # How they are hashed
 
 
-def test_a_password_matches_its_hash_alone(passwords):
+def test_password_matches_only_its_own_hash(passwords):
     async def run():
         stored = await passwords.hash(GOOD)
         same = await passwords.verify(stored, GOOD)
@@ -160,7 +160,7 @@ def test_a_password_matches_its_hash_alone(passwords):
     assert [verdict.matches for verdict in others] == [False] * 3
 
 
-def test_two_hashes_of_a_password_differ(passwords):
+def test_hashes_of_one_password_differ(passwords):
     async def run():
         return await passwords.hash(GOOD), await passwords.hash(GOOD)
 
@@ -168,7 +168,7 @@ def test_two_hashes_of_a_password_differ(passwords):
     assert one != other
 
 
-def test_no_character_is_cut_off(passwords):
+def test_long_password_is_not_truncated(passwords):
     async def run():
         long = "é" * (MAX_LENGTH - 1)
         return await passwords.verify(await passwords.hash(long + "a"), long + "b")
@@ -176,21 +176,21 @@ def test_no_character_is_cut_off(passwords):
     assert not asyncio.run(run()).matches
 
 
-def test_a_nul_ends_nothing(passwords):
+def test_nul_character_does_not_truncate_the_password(passwords):
     async def run():
         return await passwords.verify(await passwords.hash("left\0right-one"), "left\0right-two")
 
     assert not asyncio.run(run()).matches
 
 
-def test_both_ways_of_writing_a_letter_open(passwords):
+def test_composed_and_decomposed_passwords_match_the_same_hash(passwords):
     async def run():
         return await passwords.verify(await passwords.hash("cafe\u0301 au lait"), "caf\u00e9 au lait")
 
     assert asyncio.run(run()).matches
 
 
-def test_nobodys_hash_is_verified_with_the_same_parameters_and_never_matches(passwords, monkeypatch):
+def test_dummy_hash_has_the_same_parameters_and_never_matches(passwords, monkeypatch):
     verified = []
     hasher = service._hasher()
 
@@ -205,12 +205,12 @@ def test_nobodys_hash_is_verified_with_the_same_parameters_and_never_matches(pas
     assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
 
 
-def test_nobody_gets_in_even_by_the_password_of_nobodys_hash(passwords, monkeypatch):
+def test_password_of_the_dummy_hash_does_not_log_in(passwords, monkeypatch):
     monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(passwords.hash(GOOD)))
     assert not asyncio.run(passwords.verify(None, GOOD)).matches
 
 
-def test_a_hash_of_older_parameters_is_made_anew_when_it_matches(passwords):
+def test_outdated_hash_is_recomputed_when_it_matches(passwords):
     from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(GOOD)
@@ -220,11 +220,11 @@ def test_a_hash_of_older_parameters_is_made_anew_when_it_matches(passwords):
     assert asyncio.run(passwords.verify(weak, "another")) == (False, None)
 
 
-def test_what_is_no_hash_matches_nothing(passwords):
+def test_malformed_hash_matches_nothing(passwords):
     assert not asyncio.run(passwords.verify("not a hash", GOOD)).matches
 
 
-def test_it_runs_off_the_event_loop(passwords, monkeypatch):
+def test_hashing_runs_outside_the_event_loop(passwords, monkeypatch):
     where = []
 
     class Noting:
@@ -259,7 +259,7 @@ class Door:
         return True
 
 
-def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
+def test_two_hashes_run_at_once_and_a_full_queue_returns_503():
     door, threads = Door(), BoundedThreadPool(2, 3, "test", "too many")
 
     async def run():
@@ -277,7 +277,7 @@ def test_two_work_at_once_others_wait_and_beyond_the_line_it_is_503():
     assert door.most == 2
 
 
-def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
+def test_cancelled_waiter_frees_no_slot_before_its_work_ends():
     door, threads = Door(), BoundedThreadPool(1, 0, "test", "too many")
 
     async def run():
@@ -294,7 +294,7 @@ def test_who_leaves_the_line_makes_no_room_before_the_work_is_done():
     threads.close()
 
 
-def test_a_failure_is_told_and_makes_room():
+def test_failed_hash_raises_and_frees_its_slot():
     threads = BoundedThreadPool(1, 0, "test", "too many")
 
     def fail():
@@ -309,7 +309,7 @@ def test_a_failure_is_told_and_makes_room():
     threads.close()
 
 
-def test_what_is_closed_takes_nothing_more():
+def test_closed_hasher_accepts_no_work():
     threads = BoundedThreadPool(1, 1, "test", "too many")
     threads.close()
     with pytest.raises(Unavailable):

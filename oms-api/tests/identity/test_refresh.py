@@ -36,7 +36,7 @@ def race(house_list, token, clients):
     return asyncio.run(present())
 
 
-def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(services, alice):
+def test_refresh_token_is_exchanged_and_the_session_continues(services, alice):
     tokens = services.log_in(alice.says())
     for generation in range(1, 4):
         services.now += timedelta(minutes=14)
@@ -46,7 +46,7 @@ def test_a_token_is_exchanged_for_the_next_and_the_session_goes_on(services, ali
         assert (caller.tenant_id, caller.user_id) == (alice.tenant_id, alice.user_id)
 
 
-def test_a_lost_answer_is_told_again_to_the_same_client(services, alice, engine):
+def test_repeated_refresh_by_the_same_client_returns_the_same_successor(services, alice, engine):
     first = services.log_in(alice.says())
     second = services.refresh(first.refresh)
     services.now += timedelta(seconds=10)
@@ -57,7 +57,7 @@ def test_a_lost_answer_is_told_again_to_the_same_client(services, alice, engine)
     assert ended_because(engine) == [None]
 
 
-def test_after_ten_seconds_it_is_taken_for_stolen(services, alice, engine):
+def test_reuse_after_ten_seconds_is_treated_as_theft(services, alice, engine):
     first = services.log_in(alice.says())
     second = services.refresh(first.refresh)
     services.now += timedelta(seconds=11)
@@ -71,7 +71,7 @@ def test_after_ten_seconds_it_is_taken_for_stolen(services, alice, engine):
 @pytest.mark.parametrize(
     "other", [THIEF, Client(LAPTOP.address, "curl", "r"), Client(THIEF.address, LAPTOP.user_agent, "r")]
 )
-def test_another_client_with_a_used_token_ends_the_session_at_once(services, alice, engine, other):
+def test_reuse_by_another_client_ends_the_session_immediately(services, alice, engine, other):
     first = services.log_in(alice.says())
     second = services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
@@ -84,7 +84,7 @@ def test_another_client_with_a_used_token_ends_the_session_at_once(services, ali
     assert trail(engine) == ["login.succeeded", "session.reused"]
 
 
-def test_a_thief_who_is_first_is_found_out_by_the_owner(services, alice, engine):
+def test_token_stolen_and_used_first_is_detected_by_the_owner(services, alice, engine):
     first = services.log_in(alice.says())
     stolen = services.refresh(first.refresh, THIEF)
     with pytest.raises(NotRefreshed):
@@ -95,7 +95,7 @@ def test_a_thief_who_is_first_is_found_out_by_the_owner(services, alice, engine)
         services.caller(stolen.access)
 
 
-def test_the_trail_says_who_presented_it_from_where(services, alice, engine):
+def test_audit_log_names_client_and_address_of_token_reuse(services, alice, engine):
     first = services.log_in(alice.says())
     services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
@@ -111,7 +111,7 @@ def test_the_trail_says_who_presented_it_from_where(services, alice, engine):
     assert not [row for row in rows if first.refresh in str(row) or first.access in str(row)]
 
 
-def test_other_sessions_of_the_person_stand(services, alice):
+def test_token_reuse_keeps_other_sessions_of_the_user(services, alice):
     here, there = services.log_in(alice.says()), services.log_in(alice.says(), THIEF)
     services.refresh(here.refresh)
     with pytest.raises(NotRefreshed):
@@ -119,7 +119,7 @@ def test_other_sessions_of_the_person_stand(services, alice):
     assert services.refresh(there.refresh, THIEF)
 
 
-def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_url, alice, engine):
+def test_concurrent_refreshes_of_one_client_return_one_successor(database_url, alice, engine):
     with running_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
         told = race(both, first.refresh, [LAPTOP] * RACERS)
@@ -131,7 +131,7 @@ def test_of_fifty_racers_of_one_client_all_are_told_the_one_successor(database_u
     assert ended_because(engine) == [None]
 
 
-def test_of_fifty_racing_clients_at_most_one_wins_and_the_session_is_over(database_url, alice, engine):
+def test_concurrent_refreshes_of_many_clients_end_the_session(database_url, alice, engine):
     racers = [Client(f"198.51.100.{number}", "browser", "r") for number in range(RACERS)]
     with running_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
@@ -145,7 +145,7 @@ def test_of_fifty_racing_clients_at_most_one_wins_and_the_session_is_over(databa
     assert trail(engine) == ["login.succeeded", "session.reused"]
 
 
-def test_a_session_ends_after_a_month_however_busy(services, alice):
+def test_session_expires_after_a_month_even_if_active(services, alice):
     tokens = services.log_in(alice.says())
     for _ in range(5):
         services.now += timedelta(days=5)
@@ -155,7 +155,7 @@ def test_a_session_ends_after_a_month_however_busy(services, alice):
         services.refresh(tokens.refresh)
 
 
-def test_a_session_that_nobody_used_for_a_week_is_over(services, alice, engine):
+def test_idle_session_expires_after_a_week(services, alice, engine):
     tokens = services.log_in(alice.says())
     services.now += timedelta(days=7)
     with pytest.raises(NotRefreshed):
@@ -163,7 +163,7 @@ def test_a_session_that_nobody_used_for_a_week_is_over(services, alice, engine):
     assert trail(engine) == ["login.succeeded"]  # nothing was stolen
 
 
-def test_a_disabled_person_gets_no_more_tokens(services, alice, engine):
+def test_disabled_user_cannot_refresh(services, alice, engine):
     tokens = services.log_in(alice.says())
     run(engine, "UPDATE users SET status = 'disabled' WHERE id = :id", id=alice.user_id)
     with pytest.raises(NotRefreshed):
@@ -172,14 +172,14 @@ def test_a_disabled_person_gets_no_more_tokens(services, alice, engine):
     assert services.refresh(tokens.refresh)
 
 
-def test_a_suspended_tenant_is_told_so(services, alice, engine):
+def test_refresh_in_a_suspended_tenant_names_the_reason(services, alice, engine):
     tokens = services.log_in(alice.says())
     run(engine, "UPDATE tenants SET status = 'suspended' WHERE id = :id", id=alice.tenant_id)
     with pytest.raises(TenantSuspended):
         services.refresh(tokens.refresh)
 
 
-def test_what_is_no_token_never_reaches_the_database(services, alice, monkeypatch):
+def test_malformed_refresh_token_causes_no_database_query(services, alice, monkeypatch):
     async def run_nothing(_):
         raise AssertionError("asked the database")
 
@@ -190,12 +190,12 @@ def test_what_is_no_token_never_reaches_the_database(services, alice, monkeypatc
             services.refresh(token)
 
 
-def test_a_token_of_a_session_that_is_not_there_is_refused(services):
+def test_refresh_token_of_an_unknown_session_is_rejected(services):
     with pytest.raises(NotRefreshed):
         services.refresh(create_refresh_token("0" * 32, 0, RING))
 
 
-def test_a_generation_that_was_never_given_out_ends_the_session(services, alice, engine):
+def test_refresh_token_of_an_unissued_generation_ends_the_session(services, alice, engine):
     tokens = services.log_in(alice.says())
     with pytest.raises(NotRefreshed):
         services.refresh(create_refresh_token(verify_refresh_token(tokens.refresh, RING)[0], 9, RING))
@@ -203,7 +203,9 @@ def test_a_generation_that_was_never_given_out_ends_the_session(services, alice,
 
 
 @pytest.mark.parametrize("winner", [LAPTOP, THIEF])
-def test_who_loses_a_race_is_judged_by_what_the_winner_left(services, alice, engine, monkeypatch, winner):
+def test_losing_concurrent_refresh_is_evaluated_after_the_winner(
+    services, alice, engine, monkeypatch, winner
+):
     tokens = services.log_in(alice.says())
     advance = queries.advance
 

@@ -3,10 +3,10 @@
 import pytest
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
-from tests.identity.administering import good, refused, trail, user
+from tests.identity.administration import good, refused, trail, user
 
 
-def test_the_five_roles_are_told_from_the_table(api):
+def test_five_roles_are_listed_from_the_table(api):
     roles = {one["role"]: one for one in good(api.get("/roles"))}
     assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
     for role in Role:
@@ -16,13 +16,13 @@ def test_the_five_roles_are_told_from_the_table(api):
     assert "make_tenant" not in str(roles)
 
 
-def test_everybody_may_read_the_roles_but_not_who_has_which(api):
+def test_roles_are_readable_by_all_but_assignments_are_not(api):
     viewer = api.with_key(api.service.mint("read", api.tenant_id))
     assert viewer.get("/roles").status_code == 200
     assert viewer.get("/users").status_code == 403
 
 
-def test_a_role_is_given_for_some_portfolios_and_for_all_again(api):
+def test_role_can_be_granted_for_some_or_all_portfolios(api):
     api.trade(portfolio_name="Growth")
     made = user(api)
     body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
@@ -38,7 +38,7 @@ def test_a_role_is_given_for_some_portfolios_and_for_all_again(api):
     assert (whole["role"], whole["portfolios"]) == ("trader", None)
 
 
-def test_a_role_is_changed_and_its_portfolios_stay(api):
+def test_changed_role_keeps_its_portfolios(api):
     api.trade(portfolio_name="Growth")
     made = user(api, portfolios=["Growth"])
     changed = good(api.patch(f"/roles/{made['id']}", {"role": "risk"}))
@@ -61,17 +61,17 @@ def test_a_role_is_changed_and_its_portfolios_stay(api):
         ({"user_id": 1, "role": "trader", "status": "active"}, "status"),
     ],
 )
-def test_what_is_no_grant_is_refused_by_field(api, body, field):
+def test_invalid_grant_is_rejected_by_field(api, body, field):
     refused(api.post("/roles", body), 422, field)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"role": None}, {"status": "disabled"}, {"name": "x"}, {"password": "x" * 20}]
 )
-def test_changes_that_are_no_role_are_refused(api, body):
+def test_invalid_role_change_is_rejected(api, body):
     made = user(api)
     assert api.patch(f"/roles/{made['id']}", body).status_code == 422
 
 
-def test_nobody_gets_a_role_who_is_not_there(api):
+def test_role_of_an_unknown_user_is_not_found(api):
     assert api.post("/roles", {"user_id": 999_999_999_999_999_999, "role": "trader"}).status_code == 404

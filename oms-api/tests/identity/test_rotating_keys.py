@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     SOON,
     good,
     key,
@@ -11,7 +11,7 @@ from tests.identity.administering import (
 )
 
 
-def test_rotation_gives_a_fresh_key_with_the_same_name_and_rights(timed, clock):
+def test_rotation_creates_a_key_with_the_same_name_and_rights(timed, clock):
     timed.trade(portfolio_name="Growth")
     old = key(timed, "bot", ("trade",), portfolios=["Growth"])
     new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 60}), 201)
@@ -30,7 +30,7 @@ def test_rotation_gives_a_fresh_key_with_the_same_name_and_rights(timed, clock):
     assert timed.with_key(new["key"]).trade(portfolio_name="Growth")["source"] == "bot"
 
 
-def test_rotation_is_in_the_trail_without_the_key(api):
+def test_rotation_is_audited_without_the_secret(api):
     old = key(api)
     new = good(api.post(f"/api-keys/{old['key_id']}:rotate", {}), 201)
     entry = trail(api)[0]
@@ -40,7 +40,7 @@ def test_rotation_is_in_the_trail_without_the_key(api):
     assert (entry["after"]["key_id"], new["key"][17:] in str(trail(api))) == (new["key_id"], False)
 
 
-def test_an_old_key_never_gains_time_by_rotation(timed):
+def test_rotation_never_extends_the_old_key(timed):
     old = key(timed, expires_at="2026-11-20T12:10:00Z")
     new = good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"expires_at": SOON}), 201)
     assert good(timed.get(f"/api-keys/{old['key_id']}"))["expires_at"] == "2026-11-20T12:10:00.000000Z"
@@ -59,11 +59,11 @@ def test_an_old_key_never_gains_time_by_rotation(timed):
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
     ],
 )
-def test_rotations_that_are_none_are_refused(api, body, field):
+def test_invalid_rotation_is_rejected(api, body, field):
     refused(api.post(f"/api-keys/{key(api)['key_id']}:rotate", body), 422, field)
 
 
-def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
+def test_expired_or_rotated_key_cannot_be_rotated(timed, clock):
     old = key(timed)
     good(timed.post(f"/api-keys/{old['key_id']}:rotate", {"overlap_seconds": 604_800}), 201)
     assert refused(timed.post(f"/api-keys/{old['key_id']}:rotate", {}), 409) == "conflict"
@@ -75,7 +75,7 @@ def test_a_key_that_is_over_or_was_rotated_is_not_rotated(timed, clock):
     assert refused(timed.post(f"/api-keys/{gone['key_id']}:rotate", {}), 409) == "conflict"
 
 
-def test_who_expires_gives_no_more_time_by_rotation(api):
+def test_expiring_caller_cannot_rotate_to_a_longer_lifetime(api):
     eternal = key(api)
     limited = api.with_key(key(api, "limited", ("admin",), expires_at=SOON)["key"])
     assert refused(limited.post(f"/api-keys/{eternal['key_id']}:rotate", {}), 403) == "too-broad"

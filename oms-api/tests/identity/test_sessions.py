@@ -50,7 +50,7 @@ def statements(services, work):
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_token_brings_what_the_role_brings(services, engine, role):
+def test_access_token_has_the_rights_of_its_role(services, engine, role):
     person = create_person(engine, role=role.value, email=f"{role}@x")
     caller = services.caller(services.log_in(person.says()).access)
     assert (caller.tenant_id, caller.user_id, caller.person) == (
@@ -63,7 +63,7 @@ def test_a_token_brings_what_the_role_brings(services, engine, role):
     assert caller.key_id.startswith("session:")
 
 
-def test_a_narrowed_person_sees_the_portfolios_that_were_granted(services, alice, engine, seconds):
+def test_restricted_user_sees_only_granted_portfolios(services, alice, engine, seconds):
     token = services.log_in(alice.says()).access
     run(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
     assert services.caller(token).portfolios == frozenset()
@@ -91,7 +91,7 @@ def add_portfolio(connection, tenant_id, name):
     connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **facts))
 
 
-def test_a_token_counts_for_fifteen_minutes(services, alice):
+def test_access_token_is_valid_for_fifteen_minutes(services, alice):
     tokens = services.log_in(alice.says())
     assert tokens.expires_in == 900
     services.now += timedelta(minutes=14, seconds=59)
@@ -102,14 +102,14 @@ def test_a_token_counts_for_fifteen_minutes(services, alice):
             services.caller(tokens.access)
 
 
-def test_a_token_of_half_a_second_past_counts_no_longer_than_it_says(services, alice):
+def test_access_token_expiry_is_in_whole_seconds(services, alice):
     services.now += timedelta(milliseconds=700)
     tokens = services.log_in(alice.says())
     expires_at = verify_access_token(tokens.access, RING, services.now).expires_at
     assert expires_at == NOON + timedelta(minutes=15)
 
 
-def test_a_session_is_looked_up_twice_a_second_at_most(services, alice, seconds):
+def test_session_is_queried_at_most_twice_a_second(services, alice, seconds):
     token = services.log_in(alice.says()).access
     assert statements(services, lambda: services.caller(token))[1] == 2
     assert statements(services, lambda: [services.caller(token) for _ in range(100)])[1] == 0
@@ -117,14 +117,14 @@ def test_a_session_is_looked_up_twice_a_second_at_most(services, alice, seconds)
     assert statements(services, lambda: services.caller(token))[1] == 2
 
 
-def test_two_tokens_of_a_session_share_what_is_remembered(services, alice, seconds):
+def test_tokens_of_one_session_share_the_cache(services, alice, seconds):
     first = services.log_in(alice.says())
     second = services.refresh(first.refresh)
     services.caller(first.access)
     assert statements(services, lambda: services.caller(second.access))[1] == 0
 
 
-def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(database_url, alice, seconds):
+def test_logout_applies_here_immediately_and_elsewhere_within_a_second(database_url, alice, seconds):
     with running_session_services(database_url, 2) as (here, there):
         tokens = here.log_in(alice.says())
         assert here.caller(tokens.access)
@@ -139,7 +139,7 @@ def test_logging_out_takes_effect_here_at_once_and_elsewhere_within_a_second(dat
             there.refresh(tokens.refresh)
 
 
-def test_logging_out_twice_is_audited_once(services, alice, engine):
+def test_repeated_logout_is_audited_once(services, alice, engine):
     tokens = services.log_in(alice.says())
     caller = services.caller(tokens.access)
     log_out(services, caller)
@@ -154,7 +154,7 @@ def test_logging_out_twice_is_audited_once(services, alice, engine):
     ]
 
 
-def test_an_api_key_has_no_session_to_end(services):
+def test_api_key_cannot_log_out(services):
     with pytest.raises(NoSession):
         log_out(services, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
 
@@ -168,9 +168,7 @@ def test_an_api_key_has_no_session_to_end(services):
         ("UPDATE tenants SET status = 'suspended'", TenantSuspended),
     ],
 )
-def test_whatever_ends_a_session_takes_effect_within_a_second(
-    services, alice, engine, seconds, change, error
-):
+def test_every_session_end_applies_within_a_second(services, alice, engine, seconds, change, error):
     token = services.log_in(alice.says()).access
     assert services.caller(token)
     run(engine, change)
@@ -179,7 +177,7 @@ def test_whatever_ends_a_session_takes_effect_within_a_second(
         services.caller(token)
 
 
-def test_a_new_role_counts_within_a_second(services, alice, engine, seconds):
+def test_changed_role_applies_within_a_second(services, alice, engine, seconds):
     token = services.log_in(alice.says()).access
     assert Scope.TRADE in services.caller(token).scopes
     run(engine, "UPDATE users SET role = 'viewer'")
@@ -187,7 +185,7 @@ def test_a_new_role_counts_within_a_second(services, alice, engine, seconds):
     assert services.caller(token).scopes == {Scope.READ}
 
 
-def test_all_sessions_of_a_person_end_together(services, alice, engine):
+def test_all_sessions_of_a_user_end_together(services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
     mine = [services.log_in(alice.says()) for _ in range(3)]
     his = services.log_in(bob.says())
@@ -201,7 +199,7 @@ def test_all_sessions_of_a_person_end_together(services, alice, engine):
     assert services.refresh(his.refresh)
 
 
-def test_a_session_is_not_ended_for_another_tenant(services, alice, engine):
+def test_session_cannot_be_ended_by_another_tenant(services, alice, engine):
     other = create_person(engine)
     tokens = services.log_in(alice.says())
     session_id = services.caller(tokens.access).key_id.removeprefix("session:")
@@ -212,7 +210,7 @@ def test_a_session_is_not_ended_for_another_tenant(services, alice, engine):
     assert services.caller(tokens.access)
 
 
-def test_a_token_for_one_person_with_a_session_of_another_is_refused(services, alice, engine):
+def test_token_with_the_session_of_another_user_is_rejected(services, alice, engine):
     mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
     access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
     others = [
@@ -226,14 +224,14 @@ def test_a_token_for_one_person_with_a_session_of_another_is_refused(services, a
             services.caller(sign_access_token(forged, RING, NOON, "j"))
 
 
-def test_a_token_of_a_session_that_is_not_there_is_refused(services, alice):
+def test_token_of_an_unknown_session_is_rejected(services, alice):
     access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
     gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
     with pytest.raises(NoValidKey):
         services.caller(sign_access_token(gone, RING, NOON, "j"))
 
 
-def test_what_is_no_token_never_reaches_the_database(services, alice):
+def test_malformed_token_causes_no_database_query(services, alice):
     tokens = services.log_in(alice.says())
     seen = []
     event.listen(services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
@@ -243,7 +241,7 @@ def test_what_is_no_token_never_reaches_the_database(services, alice):
     assert seen == []
 
 
-def test_what_is_remembered_of_tokens_is_bounded(services, alice, monkeypatch):
+def test_token_cache_size_is_bounded(services, alice, monkeypatch):
     monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
     tokens = [services.log_in(alice.says()).access for _ in range(5)]
     assert len({services.caller(token).key_id for token in tokens}) == 5
@@ -253,7 +251,7 @@ def test_what_is_remembered_of_tokens_is_bounded(services, alice, monkeypatch):
 # Transactions
 
 
-def test_a_database_that_is_away_is_503():
+def test_unavailable_database_returns_503():
     engine = connect_engine("postgresql://nobody@127.0.0.1:1/nothing", readers=1)
     transactions = Transactions(engine)
     with pytest.raises(Unavailable):
@@ -262,7 +260,7 @@ def test_a_database_that_is_away_is_503():
 
 
 @pytest.mark.parametrize(("times", "answered"), [(1, True), (2, False)])
-def test_a_connection_from_before_a_restart_is_replaced_once(services, times, answered):
+def test_connection_lost_by_a_restart_is_retried_once(services, times, answered):
     losses = [OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)] * times
 
     def work(connection):
@@ -277,7 +275,7 @@ def test_a_connection_from_before_a_restart_is_replaced_once(services, times, an
             asyncio.run(services.transactions.run(work))
 
 
-def test_a_row_that_is_twice_there_is_no_matter_of_waiting(services, alice):
+def test_unique_constraint_violation_is_not_retried(services, alice):
     def begin_twice(connection):
         set_tenant_scope(connection, [alice.tenant_id])
         for _ in range(2):

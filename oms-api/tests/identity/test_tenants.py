@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     as_session,
     bearer,
     good,
@@ -20,7 +20,7 @@ LISTED = {"slug", "name", "status"}
 SHOWN = LISTED | {"id", "slack_default_role", "base_currency", "default_opening_cash", "created_at"}
 
 
-def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):
+def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):
     made = good(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
     assert set(made) == SHOWN | {"api_key"}
     assert (made["slug"], made["name"], made["status"]) == ("alpha", "Alpha Capital", "active")
@@ -33,7 +33,7 @@ def test_the_operator_makes_a_tenant_whose_first_key_is_shown_once(fresh):
     assert made["api_key"][17:] not in stored
 
 
-def test_making_a_tenant_stands_in_both_trails(fresh):
+def test_tenant_creation_is_in_both_audit_logs(fresh):
     alpha = team(fresh, "alpha")
     [mine], [operators] = trail(alpha), trail(operator(fresh))
     assert (mine["action"], mine["actor"], mine["target"]) == (
@@ -59,16 +59,16 @@ def test_making_a_tenant_stands_in_both_trails(fresh):
         ({"name": "Alpha", "slug": "alpha", "api_key": "x"}, "api_key"),
     ],
 )
-def test_what_is_no_tenant_is_refused_by_field(service, body, field):
+def test_invalid_tenant_is_rejected_by_field(service, body, field):
     refused(operator(service).post("/tenants", body), 422, field)
 
 
-def test_a_slug_is_taken_once_whatever_its_case(fresh):
+def test_tenant_slug_is_unique_case_insensitively(fresh):
     team(fresh, "alpha")
     assert refused(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
 
 
-def test_nobody_but_the_operator_makes_tenants(service, api):
+def test_only_the_operator_creates_tenants(service, api):
     assert api.post("/tenants", {"name": "B", "slug": "beta"}).status_code == 403
     user(api, role="admin")
     session = bearer(log_in(api))
@@ -76,7 +76,7 @@ def test_nobody_but_the_operator_makes_tenants(service, api):
     assert refused(api.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
 
 
-def test_a_person_through_the_operators_key_is_no_operator(fresh):
+def test_user_through_the_operator_key_is_not_an_operator(fresh):
     first = operator(fresh)
     user(first, email=None, password=None, person="slack:T1:U1", role="admin")
     good(first.get("/tenants"))
@@ -84,7 +84,7 @@ def test_a_person_through_the_operators_key_is_no_operator(fresh):
     assert first.post("/tenants", {"name": "B", "slug": "beta"}, person).status_code == 403
 
 
-def test_the_directory_is_the_operators_and_holds_nothing_of_the_tenants(fresh):
+def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh):
     for slug in ("alpha", "beta", "gamma"):
         team(fresh, slug)
     first = operator(fresh).get("/tenants", limit=3)
@@ -96,7 +96,7 @@ def test_the_directory_is_the_operators_and_holds_nothing_of_the_tenants(fresh):
     assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
 
 
-def test_an_admin_sees_their_own_tenant_alone(fresh):
+def test_admin_sees_only_their_own_tenant(fresh):
     alpha, _ = team(fresh, "alpha"), team(fresh, "beta")
     assert good(alpha.get("/tenants")) == [{"slug": "alpha", "name": "A team", "status": "active"}]
     for ask in (
@@ -108,7 +108,7 @@ def test_an_admin_sees_their_own_tenant_alone(fresh):
         assert foreign.json()["detail"].replace("beta", "nope") == absent.json()["detail"]
 
 
-def test_an_admin_renames_the_tenant_and_says_what_newcomers_become(fresh):
+def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
     alpha = team(fresh, "alpha")
     alpha.claim_workspace("T9")
     changed = good(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
@@ -134,11 +134,11 @@ def test_an_admin_renames_the_tenant_and_says_what_newcomers_become(fresh):
         ({"id": 1}, "id"),
     ],
 )
-def test_changes_that_are_none_are_refused(service, body, field):
+def test_invalid_tenant_change_is_rejected(service, body, field):
     refused(operator(service).patch("/tenants/default", body), 422, field)
 
 
-def test_a_known_person_comes_in_where_newcomers_do_not(fresh):
+def test_existing_user_is_accepted_when_new_users_are_not(fresh):
     alpha = team(fresh, "alpha")
     alpha.claim_workspace("T7")
     good(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
@@ -147,7 +147,7 @@ def test_a_known_person_comes_in_where_newcomers_do_not(fresh):
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U2"}).status_code == 403
 
 
-def test_a_suspended_tenant_is_shut_within_a_second_until_resumed(fresh, clock):
+def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh, clock):
     alpha, beta = team(fresh, "alpha"), team(fresh, "beta")
     user(alpha)
     session = bearer(log_in(alpha))
@@ -166,18 +166,18 @@ def test_a_suspended_tenant_is_shut_within_a_second_until_resumed(fresh, clock):
     ]
 
 
-def test_the_first_tenant_cannot_be_suspended(service):
+def test_first_tenant_cannot_be_suspended(service):
     assert refused(operator(service).patch("/tenants/default", {"status": "suspended"}), 409) == "conflict"
 
 
-def test_an_admin_cannot_suspend_and_the_operator_changes_nothing_else(fresh):
+def test_only_the_operator_suspends_and_may_change_nothing_else(fresh):
     alpha = team(fresh, "alpha")
     assert refused(alpha.patch("/tenants/alpha", {"status": "active"}), 403) == "forbidden"
     assert refused(operator(fresh).patch("/tenants/alpha", {"name": "Mine"}), 403) == "forbidden"
     assert refused(operator(fresh).patch("/tenants/nope", {"status": "suspended"}), 404) == "not-found"
 
 
-def test_two_tenants_with_the_same_names_for_everything(fresh):
+def test_tenants_with_identical_names_are_separate(fresh):
     teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
     for api in teams:
@@ -198,7 +198,7 @@ def test_two_tenants_with_the_same_names_for_everything(fresh):
         assert {entry["tenant_id"] for entry in trail(mine)} == {mine.tenant_id}
 
 
-def test_what_stays_the_same_is_not_in_the_trail(fresh):
+def test_unchanged_tenant_is_not_audited(fresh):
     alpha = team(fresh, "alpha")
     assert good(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
     assert [one["action"] for one in trail(alpha)] == ["tenant.created"]

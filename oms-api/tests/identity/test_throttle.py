@@ -32,7 +32,7 @@ def elsewhere(number):
     return f"198.51.{number // 250}.{number % 250}"
 
 
-def test_an_account_and_address_have_ten_attempts_and_then_one_a_minute(throttle, clock):
+def test_account_and_address_have_ten_attempts_then_one_a_minute(throttle, clock):
     for _ in range(PAIR.attempts):
         throttle.begin(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as refused:
@@ -48,7 +48,7 @@ def test_an_account_and_address_have_ten_attempts_and_then_one_a_minute(throttle
         throttle.begin(ALICE, HOME)
 
 
-def test_guessing_elsewhere_does_not_lock_out_the_victim_at_home(throttle):
+def test_guesses_from_other_addresses_do_not_lock_out_a_known_address(throttle):
     for number in range(ACCOUNT.attempts):
         assert throttle.begin(ALICE, elsewhere(number)).unknown_address_wait == 0
     stranger = throttle.begin(ALICE, elsewhere(9000))
@@ -58,14 +58,14 @@ def test_guessing_elsewhere_does_not_lock_out_the_victim_at_home(throttle):
     )  # and the caller knows who is a stranger
 
 
-def test_an_address_that_tries_many_accounts_is_a_stranger_to_all(throttle):
+def test_address_with_many_accounts_is_throttled_as_unknown(throttle):
     for number in range(ADDRESS.attempts):
         assert throttle.begin(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
     assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
     assert throttle.begin("alpha\0another@x", elsewhere(1)).unknown_address_wait == 0
 
 
-def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
+def test_successful_login_resets_failures_and_uses_no_attempt(throttle):
     for _ in range(PAIR.attempts - 1):
         throttle.begin(ALICE, HOME)
     throttle.record_success(throttle.begin(ALICE, HOME))
@@ -73,20 +73,20 @@ def test_a_success_forgets_the_failures_there_and_takes_nothing(throttle):
         throttle.begin(ALICE, HOME)
 
 
-def test_ones_own_success_does_not_pay_for_guesses_at_others(throttle):
+def test_own_success_does_not_restore_attempts_on_other_accounts(throttle):
     for number in range(ADDRESS.attempts):
         throttle.begin(f"alpha\0{number}@x", HOME)
         throttle.record_success(throttle.begin("alpha\0mallory@x", HOME))
     assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait
 
 
-def test_what_was_not_tried_is_given_back(throttle):
+def test_unused_attempt_is_returned(throttle):
     for _ in range(5 * PAIR.attempts):
         throttle.undo(throttle.begin(ALICE, HOME))
     assert throttle.begin(ALICE, HOME).unknown_address_wait == 0
 
 
-def test_a_stranger_who_is_refused_has_tried_nothing(throttle):
+def test_refused_unknown_address_uses_no_attempt(throttle):
     for number in range(ACCOUNT.attempts):
         throttle.begin(ALICE, elsewhere(number))
     for _ in range(2 * PAIR.attempts):
@@ -94,7 +94,7 @@ def test_a_stranger_who_is_refused_has_tried_nothing(throttle):
         assert refusal.retry_after_seconds == 60
 
 
-def test_the_words_are_the_same_whichever_bucket_is_empty(throttle):
+def test_throttle_message_is_the_same_for_every_bucket(throttle):
     for _ in range(PAIR.attempts):
         attempt = throttle.begin(ALICE, HOME)
     with pytest.raises(TooManyLogIns) as refused:
@@ -102,14 +102,14 @@ def test_the_words_are_the_same_whichever_bucket_is_empty(throttle):
     assert refused.value.detail == throttle.refuse_unknown_address(attempt).detail
 
 
-def test_attempts_that_run_at_once_are_counted_before_they_fail(throttle):
+def test_concurrent_attempts_are_counted_before_they_fail(throttle):
     begun = [throttle.begin(ALICE, HOME) for _ in range(PAIR.attempts)]
     with pytest.raises(TooManyLogIns):
         throttle.begin(ALICE, HOME)
     assert len(begun) == PAIR.attempts
 
 
-def test_memory_is_bounded_and_who_was_not_seen_for_longest_is_forgotten(clock):
+def test_throttle_memory_is_bounded_and_evicts_the_least_recent(clock):
     buckets = Buckets(Allowance(1, 60), clock, 100)
     assert buckets.take("victim") == 0
     for number in range(1000):
@@ -120,7 +120,7 @@ def test_memory_is_bounded_and_who_was_not_seen_for_longest_is_forgotten(clock):
 
 
 @given(st.lists(st.tuples(st.floats(0, 200), st.booleans()), max_size=60))
-def test_no_more_is_ever_taken_than_the_allowance(steps):
+def test_attempts_never_exceed_the_allowance(steps):
     clock, taken = Clock(), []
     buckets = Buckets(Allowance(3, 60), clock, 10)
     for pause, again in steps:
@@ -131,7 +131,7 @@ def test_no_more_is_ever_taken_than_the_allowance(steps):
         assert len(within) <= 3 + 10 + 1
 
 
-def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
+def test_return_to_a_missing_bucket_creates_none(clock):
     buckets = Buckets(PAIR, clock, 10)
     buckets.return_tokens("name")
     assert len(buckets) == 0
@@ -149,11 +149,11 @@ def test_giving_back_to_a_bucket_that_is_not_there_makes_none(clock):
         ("", ""),
     ],
 )
-def test_a_client_is_known_by_what_it_can_hardly_leave(address, network):
+def test_client_network_is_the_ipv4_address_or_the_ipv6_64_prefix(address, network):
     assert find_network(address) == network
 
 
-def test_clients_are_told_apart_by_network_and_user_agent():
+def test_clients_are_distinguished_by_network_and_user_agent():
     one, same = (Client(f"2001:db8::{number}", "curl", "r") for number in (1, 2))
     other = Client("2001:db8::1", "firefox", "r")
     assert one.hash == same.hash != other.hash
@@ -173,7 +173,7 @@ def exchange(*pools):
             pool.update_level(taken.bucket, left)
 
 
-def test_processes_that_share_count_guesses_together(clock):
+def test_processes_with_redis_count_guesses_together(clock):
     one, other = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
     for buckets in (one, other):
         buckets.share()
@@ -185,7 +185,7 @@ def test_processes_that_share_count_guesses_together(clock):
     assert one.take(ALICE) == 0
 
 
-def test_what_is_given_back_is_shared_and_nobody_is_named(clock):
+def test_returned_attempts_are_shared_without_user_names(clock):
     buckets = Buckets(PAIR, clock, 10, "pairs")
     buckets.share()
     buckets.take(ALICE)

@@ -75,11 +75,11 @@ def refused(token, ring=RING, now=NOON):
 # Access tokens
 
 
-def test_what_was_signed_is_read():
+def test_signed_token_is_read_back():
     assert verify_access_token(sign_access_token(ACCESS, RING, NOON, "j"), RING, NOON) == ACCESS
 
 
-def test_a_token_put_together_by_hand_is_the_same_as_a_made_one():
+def test_hand_made_token_equals_a_generated_one():
     assert verify_access_token(forged(), RING, NOON) == ACCESS
     made = sign_access_token(ACCESS, RING, NOON, "j")
     assert jwt.get_unverified_header(made) == {"alg": "HS256"} | HEADER
@@ -117,18 +117,18 @@ def test_a_token_put_together_by_hand_is_the_same_as_a_made_one():
         {},
     ],
 )
-def test_a_header_that_is_not_ours_to_the_letter_is_refused(header):
+def test_token_with_another_header_is_rejected(header):
     assert refused(forged(header=header))
 
 
-def test_no_signature_is_refused():
+def test_token_without_a_signature_is_rejected():
     head = part({"alg": "none", **HEADER})
     assert refused(f"{head}.{part(CLAIMS)}.")
     assert refused(jwt.encode(CLAIMS, None, "none", HEADER))
     assert refused(forged().rpartition(".")[0] + ".")
 
 
-def test_the_secret_of_another_key_does_not_pass_for_this_one():
+def test_token_signed_by_another_key_is_rejected():
     assert refused(forged(secret=b"n" * 40))
     both = key_ring(f"{NEW},{OLD}", MASTER)
     assert refused(forged(secret=b"n" * 40), both)
@@ -136,14 +136,14 @@ def test_the_secret_of_another_key_does_not_pass_for_this_one():
 
 
 @pytest.mark.parametrize("place", range(0, 240, 7))
-def test_a_changed_letter_is_refused(place):
+def test_token_with_a_changed_character_is_rejected(place):
     token = forged()
     other = "A" if token[place] != "A" else "B"
     assert refused(token[:place] + other + token[place + 1 :])
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_every_claim_is_needed(name):
+def test_every_claim_is_required(name):
     assert refused(forged(without(name)))
 
 
@@ -180,30 +180,30 @@ def test_every_claim_is_needed(name):
         {"jti": 5},
     ],
 )
-def test_a_claim_of_another_value_or_type_is_refused(changed):
+def test_claim_of_another_value_or_type_is_rejected(changed):
     assert refused(forged(CLAIMS | changed))
 
 
 @pytest.mark.parametrize("claims", [[], "text", 5, None, b"\xff\xfe", b'{"iss":'])
-def test_what_holds_no_claims_is_refused(claims):
+def test_token_without_claims_is_rejected(claims):
     head = part({"alg": "HS256"} | HEADER)
     signed = f"{head}.{part(claims)}"
     assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
 
 
-def test_it_counts_for_its_time_and_not_a_second_longer():
+def test_token_expires_exactly_at_its_lifetime():
     token = sign_access_token(ACCESS, RING, NOON, "j")
     assert verify_access_token(token, RING, ACCESS.expires_at - timedelta(seconds=1))
     assert refused(token, now=ACCESS.expires_at)
 
 
-def test_clocks_of_two_processes_may_differ_a_little():
+def test_small_clock_difference_is_tolerated():
     token = sign_access_token(ACCESS, RING, NOON, "j")
     assert verify_access_token(token, RING, NOON - timedelta(seconds=5))
     assert refused(token, now=NOON - timedelta(seconds=6))
 
 
-def test_what_is_huge_is_refused_before_it_is_parsed(monkeypatch):
+def test_oversized_token_is_rejected_before_parsing(monkeypatch):
     def parse(*_, **__):
         raise AssertionError("parsed")
 
@@ -213,12 +213,12 @@ def test_what_is_huge_is_refused_before_it_is_parsed(monkeypatch):
 
 
 @given(st.text(max_size=200))
-def test_no_text_makes_it_stumble(text):
+def test_token_parser_handles_any_text(text):
     assert refused(text)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_nor_do_any_parts(head, claims):
+def test_token_parser_handles_any_parts(head, claims):
     signed = f"{part(head)}.{part(claims)}"
     assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
 
@@ -226,7 +226,7 @@ def test_nor_do_any_parts(head, claims):
 # Keys
 
 
-def test_the_first_key_signs_and_all_verify():
+def test_first_key_signs_and_all_keys_verify():
     before = sign_access_token(ACCESS, RING, NOON, "j")
     ring = key_ring(f"{NEW}, {OLD}", MASTER)
     assert verify_access_token(before, ring, NOON) == ACCESS
@@ -234,7 +234,7 @@ def test_the_first_key_signs_and_all_verify():
     assert refused(before, key_ring(NEW, MASTER))
 
 
-def test_a_key_without_a_name_gets_one_that_does_not_give_it_away():
+def test_unnamed_key_gets_a_name_that_does_not_reveal_it():
     bare = "b" * 44
     (key,) = key_ring(bare, MASTER).keys
     assert key.secret == bare.encode()
@@ -242,7 +242,7 @@ def test_a_key_without_a_name_gets_one_that_does_not_give_it_away():
     assert key_ring(bare, MASTER).keys == key_ring(bare, "x" * 40).keys
 
 
-def test_without_keys_they_are_derived_from_the_master_key_and_the_one_before_it():
+def test_missing_token_keys_are_derived_from_both_master_keys():
     token = sign_access_token(ACCESS, key_ring(None, MASTER), NOON, "j")
     assert verify_access_token(token, key_ring(None, MASTER), NOON) == ACCESS
     assert verify_access_token(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
@@ -250,7 +250,7 @@ def test_without_keys_they_are_derived_from_the_master_key_and_the_one_before_it
     assert MASTER.encode() not in [key.secret for key in key_ring(None, MASTER).keys]
 
 
-def test_no_secret_stands_in_a_key_rings_own_text():
+def test_key_ring_repr_contains_no_secret():
     assert "ooo" not in repr(RING)
 
 
@@ -281,7 +281,7 @@ def test_no_secret_stands_in_a_key_rings_own_text():
         ),
     ],
 )
-def test_derivation_is_that_of_the_rfc(secret, salt, purpose, length, material):
+def test_key_derivation_matches_the_rfc_vectors(secret, salt, purpose, length, material):
     made = derive(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
     assert made.hex() == material
 
@@ -289,17 +289,17 @@ def test_derivation_is_that_of_the_rfc(secret, salt, purpose, length, material):
 # Refresh tokens
 
 
-def test_a_refresh_token_tells_its_session_and_generation():
+def test_refresh_token_contains_its_session_and_generation():
     assert verify_refresh_token(create_refresh_token(SESSION, 0, RING), RING) == (SESSION, 0)
     assert verify_refresh_token(create_refresh_token(SESSION, 41, RING), RING) == (SESSION, 41)
 
 
-def test_it_is_the_same_each_time_and_another_for_each_generation():
+def test_refresh_token_is_deterministic_and_unique_for_each_generation():
     made = [create_refresh_token(SESSION, generation, RING) for generation in (0, 0, 1)]
     assert made[0] == made[1] != made[2]
 
 
-def test_a_successor_cannot_be_made_of_its_predecessor():
+def test_refresh_token_successor_cannot_be_derived_from_its_predecessor():
     token = create_refresh_token(SESSION, 3, RING)
     with pytest.raises(BadToken):
         verify_refresh_token(token.replace(".3.", ".4."), RING)
@@ -307,21 +307,21 @@ def test_a_successor_cannot_be_made_of_its_predecessor():
         verify_refresh_token(token.replace(SESSION, SESSION[::-1]), RING)
 
 
-def test_refresh_tokens_survive_the_rotation_of_keys_too():
+def test_refresh_tokens_survive_key_rotation():
     token = create_refresh_token(SESSION, 3, RING)
     assert verify_refresh_token(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
     with pytest.raises(BadToken):
         verify_refresh_token(token, key_ring(NEW, MASTER))
 
 
-def test_an_access_token_is_no_refresh_token_nor_the_other_way_round():
+def test_access_and_refresh_tokens_are_not_interchangeable():
     with pytest.raises(BadToken):
         verify_refresh_token(forged(), RING)
     assert refused(create_refresh_token(SESSION, 0, RING))
 
 
 @pytest.mark.parametrize("changed", ["", " ", "x", ".", "\n", "0"])
-def test_a_refresh_token_has_one_spelling(changed):
+def test_refresh_token_has_one_encoding(changed):
     token = create_refresh_token(SESSION, 3, RING)
     for other in (token + changed, changed + token, token.replace(".3.", f".{changed}3.")):
         if other != token:
@@ -330,12 +330,12 @@ def test_a_refresh_token_has_one_spelling(changed):
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_a_refresh_token(text):
+def test_random_text_is_not_a_refresh_token(text):
     with pytest.raises(BadToken):
         verify_refresh_token(text, RING)
 
 
-def test_a_huge_refresh_token_is_refused():
+def test_oversized_refresh_token_is_rejected():
     with pytest.raises(BadToken):
         verify_refresh_token("oms-refresh." + "1" * 1_000_000, RING)
 
@@ -362,17 +362,17 @@ STATE = SessionState(4, "c" * 64, NOON, NOON + timedelta(days=30), revoked=False
         (3, "c", IDLE, RefreshDecision.ENDED),
     ],
 )
-def test_what_a_token_means_depends_on_its_generation_client_and_time(generation, client, later, means):
+def test_refresh_outcome_depends_on_generation_client_and_time(generation, client, later, means):
     assert decide_refresh(STATE, generation, client * 64, NOON + later, IDLE) is means
 
 
 @pytest.mark.parametrize("over", [{"revoked": True}, {"expires_at": NOON}])
 @pytest.mark.parametrize("generation", [3, 4])
-def test_nothing_counts_in_a_session_that_is_over(over, generation):
+def test_refresh_in_an_ended_session_is_rejected(over, generation):
     assert decide_refresh(replace(STATE, **over), generation, "c" * 64, NOON, IDLE) is RefreshDecision.ENDED
 
 
-def test_a_ring_finds_its_keys_by_name_alone():
+def test_key_ring_finds_keys_only_by_name():
     assert KeyRing(RING.keys).find("old") is RING.signer()
     with pytest.raises(BadToken):
         RING.find("OLD")

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import text
 
-from tests.identity.administering import (
+from tests.identity.administration import (
     PASSWORD,
     as_session,
     bearer,
@@ -18,7 +18,7 @@ from tests.identity.administering import (
 from tests.support.service import serving
 
 
-def test_disabling_ends_sessions_within_a_second_and_log_ins(api, clock):
+def test_disabled_user_loses_sessions_within_a_second_and_cannot_log_in(api, clock):
     made = user(api)
     session = bearer(log_in(api))
     assert as_session(api, "GET", "/portfolios", session).status_code == 200
@@ -32,7 +32,7 @@ def test_disabling_ends_sessions_within_a_second_and_log_ins(api, clock):
     assert log_in(api).status_code == 200
 
 
-def test_a_new_password_ends_sessions_and_the_old_password(api, clock):
+def test_new_password_ends_sessions_and_invalidates_the_old_password(api, clock):
     made = user(api)
     session = bearer(log_in(api))
     good(api.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
@@ -45,7 +45,7 @@ def test_a_new_password_ends_sessions_and_the_old_password(api, clock):
     assert "lantern" not in str(trail(api))
 
 
-def test_a_role_counts_within_a_second(api, clock):
+def test_changed_role_applies_within_a_second(api, clock):
     made = user(api)
     session = bearer(log_in(api))
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
@@ -56,7 +56,7 @@ def test_a_role_counts_within_a_second(api, clock):
     assert as_session(api, "GET", "/portfolios", session).status_code == 200
 
 
-def test_a_narrowed_user_sees_their_portfolios_alone(api, clock):
+def test_restricted_user_sees_only_their_portfolios(api, clock):
     for name in ("Growth", "Macro"):
         api.trade(portfolio_name=name)
     made = user(api, portfolios=["gROWTH"])
@@ -74,7 +74,7 @@ def test_a_narrowed_user_sees_their_portfolios_alone(api, clock):
     assert trail(api)[0]["before"] == {"portfolios": ["Macro"]}
 
 
-def test_a_narrowed_admin_administers_nothing(api):
+def test_restricted_admin_has_no_administration_rights(api):
     api.trade(portfolio_name="Growth")
     user(api, role="admin", portfolios=["Growth"])
     session = bearer(log_in(api))
@@ -83,7 +83,7 @@ def test_a_narrowed_admin_administers_nothing(api):
     assert as_session(api, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
 
 
-def test_the_last_admin_stays(api):
+def test_last_admin_cannot_be_removed(api):
     made = user(api, role="admin")
     session = bearer(log_in(api))
     keys = good(api.get("/api-keys"))
@@ -98,13 +98,13 @@ def test_the_last_admin_stays(api):
     good(as_session(api, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
 
 
-def test_the_last_admin_of_the_first_tenant_may_go_for_its_own_key_stays(service):
+def test_last_admin_of_the_first_tenant_can_be_removed(service):
     first = operator(service)
     made = user(first, email="only.admin@example.com", role="admin")
     assert good(first.patch(f"/users/{made['id']}", {"status": "disabled"}))["status"] == "disabled"
 
 
-def test_two_admins_cannot_end_each_other_at_the_same_moment(database_url):
+def test_two_admins_cannot_remove_each_other_concurrently(database_url):
     with serving(database_url) as service:
         api = service.api()
         ids = [user(api, email=f"{name}@example.com", role="admin")["id"] for name in "ab"]

@@ -4,7 +4,7 @@ import pytest
 
 from app.database import unit_of_work
 from app.identity.queries.tenants import lock_tenant
-from tests.identity.administering import (
+from tests.identity.administration import (
     PASSWORD,
     good,
     key,
@@ -30,7 +30,7 @@ FIELDS = {
 }
 
 
-def test_a_user_is_made_and_can_log_in(api):
+def test_created_user_can_log_in(api):
     made = user(api, email=" Alice@Example.COM ")
     assert set(made) == FIELDS
     assert (made["email"], made["name"], made["role"], made["status"]) == (
@@ -41,12 +41,12 @@ def test_a_user_is_made_and_can_log_in(api):
     assert log_in(api).status_code == 200
 
 
-def test_a_person_from_slack_needs_no_password(api):
+def test_slack_user_needs_no_password(api):
     made = user(api, email=None, password=None, person="slack:T1:U1")
     assert (made["person"], made["email"], made["can_log_in"]) == ("slack:T1:U1", None, False)
 
 
-def test_making_a_user_is_in_the_trail_without_the_password(api):
+def test_user_creation_is_audited_without_the_password(api):
     user(api)
     [entry] = trail(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
@@ -91,7 +91,7 @@ def test_making_a_user_is_in_the_trail_without_the_password(api):
         ({"created_by": "me"}, "created_by"),
     ],
 )
-def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
+def test_invalid_user_is_rejected_by_field(api, changes, field):
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
     answer = api.post("/users", {name: value for name, value in body.items() if value is not None})
     refused(answer, 422, field)
@@ -99,13 +99,13 @@ def test_what_is_not_acceptable_is_refused_by_field(api, changes, field):
 
 
 @pytest.mark.parametrize("name", ["oms_" + "a" * 30, "$argon2id$", "eyJh.eyJh"])
-def test_a_name_that_reads_like_a_secret_never_reaches_the_trail(api, name):
+def test_user_name_that_looks_like_a_secret_is_rejected(api, name):
     body = {"email": "alice@example.com", "name": name, "password": PASSWORD, "role": "trader"}
     assert refused(api.post("/users", body), 422) == "invalid"
     assert good(api.get("/users")) == []
 
 
-def test_an_address_or_a_person_is_one_user(api):
+def test_email_or_slack_identity_belongs_to_one_user(api):
     user(api, person="slack:T1:U1")
     again = {"name": "B", "role": "viewer", "password": PASSWORD}
     assert refused(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
@@ -133,7 +133,7 @@ def test_users_are_listed_newest_first_in_pages(api):
         ({"status": "active", "role": "trader"}, {"ann"}),
     ],
 )
-def test_users_are_found_by_name_role_and_status(api, filters, found):
+def test_users_are_filtered_by_name_role_and_status(api, filters, found):
     user(api, email="ann@example.com", name="ann")
     user(api, email="bob@example.com", name="bob", role="risk")
     cid = user(api, email=None, password=None, person="slack:T1:U9", name="cid")
@@ -141,7 +141,7 @@ def test_users_are_found_by_name_role_and_status(api, filters, found):
     assert {one["name"] for one in good(api.get("/users", **filters))} == found
 
 
-def test_a_change_is_told_before_and_after(api):
+def test_user_change_is_audited_before_and_after(api):
     made = user(api)
     changed = good(api.patch(f"/users/{made['id']}", {"role": "risk", "name": "Alice B."}))
     assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
@@ -150,7 +150,7 @@ def test_a_change_is_told_before_and_after(api):
     assert entry["after"] == {"name": "Alice B.", "role": "risk"}
 
 
-def test_what_stays_the_same_is_not_in_the_trail(api):
+def test_unchanged_user_is_not_audited(api):
     made = user(api)
     assert good(api.patch(f"/users/{made['id']}", {"role": "trader"}))["role"] == "trader"
     assert len(trail(api)) == 1
@@ -169,25 +169,25 @@ def test_what_stays_the_same_is_not_in_the_trail(api):
         ({"password": "password1"}, "password"),
     ],
 )
-def test_changes_that_are_none_are_refused(api, body, field):
+def test_invalid_user_change_is_rejected(api, body, field):
     made = user(api)
     refused(api.patch(f"/users/{made['id']}", body), 422, field)
     assert good(api.get(f"/users/{made['id']}")) == made
 
 
 @pytest.mark.parametrize("user_id", ["0", "-1", "abc", "1_0", "9" * 30, "١"])
-def test_an_id_is_digits(api, user_id):
+def test_user_id_must_be_digits(api, user_id):
     assert api.get(f"/users/{user_id}").status_code == 422
 
 
-def test_a_person_with_an_address_can_be_given_a_password_later(api):
+def test_user_with_an_email_can_get_a_password_later(api):
     made = user(api, password=None, person="slack:T1:U1")
     assert made["can_log_in"] is False
     assert good(api.patch(f"/users/{made['id']}", {"password": PASSWORD}))["can_log_in"] is True
     assert log_in(api).status_code == 200
 
 
-def test_who_has_no_address_has_no_password(api):
+def test_user_without_an_email_cannot_have_a_password(api):
     made = user(api, email=None, password=None, person="slack:T1:U1")
     refused(api.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
 
@@ -201,7 +201,7 @@ def test_only_admins_change_users(api, scopes):
     assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
 
 
-def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(api):
+def test_delegated_user_administers_only_through_an_admin_key(api):
     made = user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
     api.claim_workspace("TBOT1")
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
@@ -211,7 +211,7 @@ def test_a_person_through_the_bot_administers_only_where_the_key_is_an_admins(ap
     assert trail(api)[0]["actor"] == "slack:TBOT1:U1"
 
 
-def test_two_tenants_have_the_same_people_and_never_meet(service):
+def test_tenants_with_the_same_users_are_separate(service):
     one, two = service.api(), service.api()
     mine, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
     assert mine["id"] != theirs["id"]
@@ -230,7 +230,7 @@ def test_two_tenants_have_the_same_people_and_never_meet(service):
     assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
 
 
-def test_administration_waits_for_no_trade_and_trades_for_no_administration(service, api, backend):
+def test_administration_and_trading_do_not_block_each_other(service, api, backend):
     if backend == "sqlite":
         return  # one writer at a time, whoever it is
     with unit_of_work(service.engine) as connection:

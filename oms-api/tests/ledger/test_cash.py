@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app import rebuild as command
 from app.database import unit_of_work
 from app.verify import verify_database
-from tests.identity.administering import good, key, refused, trail
+from tests.identity.administration import good, key, refused, trail
 
 DEPOSIT = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "New capital"}
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.verify import verify_database
-from tests.identity.administering import as_session, bearer, good, key, log_in, refused, trail, user
+from tests.identity.administration import as_session, bearer, good, key, log_in, refused, trail, user
 from tests.support.service import serving
 
 APPROVAL = {"mode": "always", "approvers": ["role:risk"]}

@@ -11,7 +11,7 @@ from app.admin import __main__ as admin
 from app.database import unit_of_work
 from app.risk.service.controls import MAX_AGE_SECONDS
 from tests.factories import BOOTSTRAP_KEY
-from tests.identity.administering import as_session, bearer, good, key, log_in, team, user
+from tests.identity.administration import as_session, bearer, good, key, log_in, team, user
 from tests.risk.risk_requests import put_limit, set_switch
 
 SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}

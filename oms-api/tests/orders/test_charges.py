@@ -14,7 +14,7 @@ from app.instruments.rules import Instrument
 from app.orders.rules.values import Status
 from app.orders.service.commands import PreviewOrder
 from app.verify import verify_database
-from tests.identity.administering import good, refused, trail
+from tests.identity.administration import good, refused, trail
 from tests.orders.rig import TENANT, ticket
 from tests.risk.risk_requests import put_quote
 

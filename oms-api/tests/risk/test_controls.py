@@ -47,7 +47,7 @@ def known(controls, engine, tenant_id=1, now=NOON):
     return quantity, controls.latch(tenant_id, HOLDER) is not None
 
 
-def test_a_change_is_known_after_the_age_that_is_allowed(engine):
+def test_external_change_is_seen_after_the_cache_expires(engine):
     clock = Clock()
     controls = Controls(clock)
     assert known(controls, engine) == (1_000_000, False)
@@ -59,7 +59,7 @@ def test_a_change_is_known_after_the_age_that_is_allowed(engine):
     assert known(controls, engine) == (50, True)
 
 
-def test_what_this_process_changed_is_known_at_once(engine):
+def test_own_change_is_seen_immediately(engine):
     controls = Controls(Clock())
     assert known(controls, engine)[0] == 1_000_000
     put(engine, limit("50"))
@@ -67,14 +67,14 @@ def test_what_this_process_changed_is_known_at_once(engine):
     assert known(controls, engine)[0] == 50
 
 
-def test_a_batch_under_way_goes_on_with_what_it_has_read(engine):
+def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
     assert known(controls, engine)[0] == 1_000_000
     controls.forget(1)  # by the event loop, while the writer's thread judges
     assert controls.limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
 
 
-def test_a_limit_that_has_ended_gives_way(engine):
+def test_expired_limit_no_longer_applies(engine):
     clock = Clock()
     controls = Controls(clock)
     put(engine, limit("50"))
@@ -88,7 +88,7 @@ def test_a_limit_that_has_ended_gives_way(engine):
     assert known(controls, engine)[0] == 1_000_000
 
 
-def test_tenants_are_kept_apart(engine):
+def test_cached_limits_are_separate_for_each_tenant(engine):
     controls = Controls(Clock())
     put(engine, limit("50"), tenant_id=2)
     set_one(2, engine)
@@ -96,7 +96,7 @@ def test_tenants_are_kept_apart(engine):
     assert known(controls, engine, 2) == (50, True)
 
 
-def test_what_is_remembered_is_bounded(engine, monkeypatch):
+def test_cache_size_is_bounded(engine, monkeypatch):
     monkeypatch.setattr("app.risk.service.controls._MAX_TENANTS", 2)
     monkeypatch.setattr("app.risk.service.controls._MAX_SUBJECTS", 1)
     clock = Clock()
@@ -109,7 +109,7 @@ def test_what_is_remembered_is_bounded(engine, monkeypatch):
         controls.limits(1, SUBJECT)
 
 
-def test_a_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
+def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
     monkeypatch.setattr("app.risk.service.controls._MAX_TENANTS", 1)
     controls = Controls(Clock())
     known(controls, engine)

@@ -17,14 +17,14 @@ def quoted(api):
     return api
 
 
-def test_nothing_was_turned_yet(api):
+def test_switches_are_empty_initially(api):
     told = api.get("/kill-switch").json()
     assert told == [
         {"scope": "tenant", "name": None, "state": "ACTIVE", "reason": None, "set_by": None, "set_at": None}
     ]
 
 
-def test_a_halt_of_the_tenant_stops_orders_and_reports(quoted):
+def test_tenant_halt_rejects_orders_and_reported_trades(quoted):
     answer = set_switch(quoted, "HALTED", reason="Bad prices")
     assert answer.status_code == 200, answer.text
     told = answer.json()
@@ -37,7 +37,7 @@ def test_a_halt_of_the_tenant_stops_orders_and_reports(quoted):
     assert quoted.report().status_code == 201
 
 
-def test_a_halt_of_a_portfolio_leaves_the_others(quoted):
+def test_portfolio_halt_leaves_other_portfolios_active(quoted):
     quoted.trade()
     set_switch(quoted, "HALTED", "portfolio", "growth")
     assert try_order(quoted).json()["denial"]["code"] == "HALTED"
@@ -46,7 +46,7 @@ def test_a_halt_of_a_portfolio_leaves_the_others(quoted):
     assert quoted.report(portfolio_name="Income").status_code == 201
 
 
-def test_a_portfolio_that_is_made_later_is_halted_too(quoted):
+def test_portfolio_created_after_a_halt_is_halted(quoted):
     set_switch(quoted, "HALTED")
     assert quoted.report(portfolio_name="New").status_code == 422
     assert try_order(quoted, portfolio_name="Newer").status_code == 422
@@ -56,14 +56,14 @@ def test_a_portfolio_that_is_made_later_is_halted_too(quoted):
     assert try_order(quoted, portfolio_name="Newest").status_code == 422
 
 
-def test_a_halt_of_a_strategy_leaves_the_others(quoted):
+def test_strategy_halt_leaves_other_strategies_active(quoted):
     set_switch(quoted, "HALTED", "strategy", "momentum")
     assert try_order(quoted, strategy="momentum").json()["denial"]["code"] == "HALTED"
     assert try_order(quoted, strategy="carry").status_code == 201
     assert try_order(quoted).status_code == 201
 
 
-def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
+def test_reducing_allows_orders_that_reduce_a_position(quoted):
     assert try_order(quoted, quantity="10").status_code == 201
     set_switch(quoted, "REDUCING", "portfolio", "Growth")
     denied = try_order(quoted, side="SELL", quantity="11").json()["denial"]
@@ -75,7 +75,7 @@ def test_reducing_lets_pass_what_makes_a_position_smaller(quoted):
     assert try_order(quoted, side="SELL", quantity="6").status_code == 201
 
 
-def test_cancels_pass_while_halted(quoted):
+def test_cancels_are_allowed_while_halted(quoted):
     quoted.trade()
     order = try_order(quoted, side="SELL", type="LIMIT", limit_price="150", quantity="1").json()
     set_switch(quoted, "HALTED")
@@ -83,7 +83,7 @@ def test_cancels_pass_while_halted(quoted):
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELED"), cancelled.text
 
 
-def test_every_turn_is_listed_and_told(api):
+def test_every_switch_change_is_listed_and_published(api):
     set_switch(api, "HALTED", "portfolio", "Growth", reason="Bad prices")
     set_switch(api, "REDUCING")
     set_switch(api, "ACTIVE", "portfolio", "Growth")
@@ -101,7 +101,7 @@ def test_every_turn_is_listed_and_told(api):
     assert told[2]["data"]["reason"] == "Bad prices"
 
 
-def test_a_repeat_under_the_same_key_turns_nothing(api):
+def test_repeated_switch_request_changes_nothing(api):
     first = set_switch(api, "HALTED", key="K1")
     set_switch(api, "ACTIVE")
     again = set_switch(api, "HALTED", key="K1")
@@ -124,13 +124,13 @@ def test_a_repeat_under_the_same_key_turns_nothing(api):
         ({"scope": "tenant", "state": "HALTED", "reason": "a\u0000b"}, "reason"),
     ],
 )
-def test_what_is_no_turn_is_refused_by_its_field(api, body, field):
+def test_invalid_switch_request_is_rejected_by_field(api, body, field):
     answer = api.post("/kill-switch", body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
 
 
-def test_the_switch_is_the_risk_desks_to_turn_and_stops_one_tenant_alone(service, api):
+def test_switch_requires_the_risk_role_and_stops_one_tenant_only(service, api):
     trader = service.api("trade")
     assert set_switch(trader, "HALTED").status_code == 403
     set_switch(api, "HALTED")
@@ -138,7 +138,7 @@ def test_the_switch_is_the_risk_desks_to_turn_and_stops_one_tenant_alone(service
     assert trader.get("/kill-switch").json()[0]["state"] == "ACTIVE"
 
 
-def test_a_halt_acts_at_once_in_another_process(service, api, serve_another):
+def test_halt_applies_immediately_in_another_process(service, api, serve_another):
     """The other process has read the switches a moment ago, and obeys the halt on the very next order."""
     put_quote(api)
     other = serve_another(api)
@@ -149,7 +149,7 @@ def test_a_halt_acts_at_once_in_another_process(service, api, serve_another):
     assert other.report().status_code == 422
 
 
-def test_a_halt_holds_under_load(api):
+def test_halt_applies_under_load(api):
     """Nothing that reached the books was accepted after the halt was answered."""
     api.trade()
     stop, answers = threading.Event(), []
@@ -181,7 +181,7 @@ def test_a_halt_holds_under_load(api):
     assert api.portfolio()["last_sequence"] == settled
 
 
-def test_a_halt_is_answered_while_somebody_holds_a_portfolio(service, api, backend):
+def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
     """It acts on all the others, names the one that is held, and reaches that one as soon as it is let go."""
     if backend == "sqlite":
         return  # there is one lock there, and nobody can trade while it is held
@@ -208,7 +208,7 @@ def test_a_halt_is_answered_while_somebody_holds_a_portfolio(service, api, backe
     assert api.report(portfolio_name="Held").status_code == 422
 
 
-def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(service, api, backend):
+def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service, api, backend):
     """The answer does not wait for them, and names the portfolio; no quote fills them meanwhile."""
     if backend == "sqlite":
         return  # there is one lock there
@@ -232,7 +232,7 @@ def test_orders_of_a_portfolio_that_somebody_holds_are_cancelled_first_thing(ser
     wait_until(lambda: api.found(ids["Held"])["status"] == "CANCELED")
 
 
-def test_a_strategy_is_one_whatever_its_spaces_and_dashes(quoted):
+def test_strategy_name_ignores_variants_of_spaces_and_dashes(quoted):
     set_switch(quoted, "HALTED", "strategy", "mean\u2013reversion  1")
     for name in ("mean-reversion 1", "mean\u2014reversion 1", "mean-reversion\u00a01"):
         assert try_order(quoted, strategy=name).json()["denial"]["code"] == "HALTED"
@@ -240,7 +240,7 @@ def test_a_strategy_is_one_whatever_its_spaces_and_dashes(quoted):
     assert try_order(quoted, strategy="mean-reversion\u034f 1").status_code == 422
 
 
-def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, api, backend):
+def test_strategy_halt_waits_for_running_batches(service, api, backend):
     """Its portfolios' rows do not change by it: their locks are taken all the same."""
     if backend == "sqlite":
         return  # there is one lock there
@@ -255,7 +255,7 @@ def test_a_halt_of_a_strategy_waits_for_what_is_under_way_too(service, api, back
     assert set_switch(api, "HALTED", "strategy", "momentum").json()["unsettled"] == []
 
 
-def test_a_portfolio_that_is_being_made_while_another_is_held_is_reached_too(service, api, backend):
+def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
     """Whoever makes it has read the switches before the turn, and commits after it."""
     if backend == "sqlite":
         return  # there is one lock there
@@ -283,7 +283,7 @@ def state_of(service, api, name):
         return connection.execute(statement, {"t": api.tenant_id, "name": name}).scalar_one()
 
 
-def test_a_limit_acts_soon_in_another_process(api, serve_another):
+def test_limit_applies_soon_in_another_process(api, serve_another):
     put_quote(api)
     other = serve_another(api)
     assert try_order(other).status_code == 201
@@ -293,7 +293,7 @@ def test_a_limit_acts_soon_in_another_process(api, serve_another):
         assert time.monotonic() - asked < 10
 
 
-def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt(quoted):
+def test_flatten_cancels_orders_and_closes_positions_despite_the_halt(quoted):
     assert try_order(quoted, quantity="10").status_code == 201
     assert try_order(quoted, side="SELL", quantity="3", symbol="MSFT").status_code == 201
     resting = try_order(quoted, type="LIMIT", limit_price="50").json()
@@ -305,7 +305,7 @@ def test_flatten_cancels_what_rests_and_closes_what_is_held_in_spite_of_the_halt
     assert try_order(quoted).status_code == 422
 
 
-def test_kill_switches_have_an_end_but_for_the_tenants_own_and_known_ones(api, monkeypatch):
+def test_number_of_kill_switches_is_limited_except_tenant_and_existing_ones(api, monkeypatch):
     monkeypatch.setattr("app.risk.service.kill_switch_activation.MAX_SWITCHES", 1)
     assert set_switch(api, "HALTED", "strategy", "momentum").status_code == 200
     assert set_switch(api, "HALTED", "strategy", "another").status_code == 409

@@ -45,12 +45,12 @@ def release(api, latch_id, headers=None, **body):
     return api.post(f"/latches/{latch_id}/release", body, headers)
 
 
-def test_nobody_is_counted_where_nothing_is_set(quoted):
+def test_no_executions_are_counted_without_a_limit(quoted):
     execute(quoted, 30, strategy="momentum")
     assert latches(quoted) == []
 
 
-def test_nothing_is_asked_of_the_database_where_nothing_is_set(quoted, monkeypatch):
+def test_no_latch_queries_run_without_a_limit(quoted, monkeypatch):
     monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
     execute(quoted, 1, strategy="momentum")
     quoted.trade()
@@ -66,7 +66,7 @@ def test_nothing_is_asked_of_the_database_where_nothing_is_set(quoted, monkeypat
     assert min((read_controls() for _ in range(3)), key=len) == []
 
 
-def test_a_strategy_is_latched_in_its_symbol_and_nobody_else(quoted):
+def test_strategy_is_latched_only_in_its_symbol(quoted):
     put_quote(quoted, "MSFT")
     put_limit(quoted, "REPEATED_EXECUTIONS", "3")
     execute(quoted, 3, strategy="momentum")
@@ -82,7 +82,7 @@ def test_a_strategy_is_latched_in_its_symbol_and_nobody_else(quoted):
     assert tuple(latch[name] for name in named) == ("strategy", "momentum", "AAPL", 3, 3, None, None)
 
 
-def test_orders_are_counted_once_they_execute_in_whatever_portfolio(quoted):
+def test_executed_orders_are_counted_across_portfolios(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "3")
     execute(quoted, 4, strategy="momentum", type="LIMIT", limit_price="50")  # these only rest
     execute(quoted, 1, strategy="momentum")
@@ -93,7 +93,7 @@ def test_orders_are_counted_once_they_execute_in_whatever_portfolio(quoted):
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
 
 
-def test_a_key_that_nobody_stands_behind_is_latched_and_a_person_goes_on(quoted, members):
+def test_key_without_a_user_is_latched_but_a_user_is_not(quoted, members):
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     put_limit(quoted, "REPEAT_ORDER_SECONDS", "0")
     trader = person(members, "trader")
@@ -108,7 +108,7 @@ def test_a_key_that_nobody_stands_behind_is_latched_and_a_person_goes_on(quoted,
     assert [latch["scope"] for latch in latches(quoted)] == ["key"]
 
 
-def test_every_order_of_one_batch_counts(quoted):
+def test_every_order_of_one_batch_is_counted(quoted):
     """However many orders the writer takes at once, only the first ones pass."""
     put_limit(quoted, "REPEATED_EXECUTIONS", "5")
     with ThreadPoolExecutor(16) as pool:
@@ -118,7 +118,7 @@ def test_every_order_of_one_batch_counts(quoted):
     assert len(latches(quoted)) == 1
 
 
-def test_a_latched_key_does_not_go_on_by_naming_a_strategy(quoted):
+def test_latched_key_cannot_continue_under_a_strategy_name(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     execute(quoted, 2)
     refused = denial(try_order(quoted, strategy="another"))
@@ -126,13 +126,13 @@ def test_a_latched_key_does_not_go_on_by_naming_a_strategy(quoted):
     assert [latch["scope"] for latch in latches(quoted)] == ["key"]
 
 
-def test_who_is_narrowed_to_portfolios_learns_nothing_of_what_others_execute(quoted):
+def test_denial_reveals_no_executions_of_other_portfolios_to_restricted_users(quoted):
     quoted.trade(portfolio_name="Growth")
     made = quoted.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
     assert quoted.with_key(made.json()["key"]).get("/latches").status_code == 403
 
 
-def test_a_cancel_passes_and_working_orders_work_on(quoted):
+def test_latch_allows_cancels_and_keeps_working_orders(quoted):
     resting = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="50").json()["id"]
     other = try_order(quoted, strategy="momentum", type="LIMIT", limit_price="51").json()["id"]
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
@@ -151,7 +151,7 @@ def bracket(api, target):
     return answer.json()["id"]
 
 
-def test_the_exits_of_a_bracket_are_not_stopped(quoted):
+def test_latch_does_not_block_bracket_exits(quoted):
     entry = bracket(quoted, "110")
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
@@ -160,7 +160,7 @@ def test_the_exits_of_a_bracket_are_not_stopped(quoted):
     assert [leg["status"] for leg in quoted.found(entry)["legs"]] == ["ACCEPTED"]
 
 
-def test_the_exits_of_a_bracket_are_not_counted(quoted):
+def test_bracket_exits_are_not_counted(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "3")
     entry = bracket(quoted, "104")
     put_quote(quoted, bid="94", ask="95", last="95")  # one that counts
@@ -172,7 +172,7 @@ def test_the_exits_of_a_bracket_are_not_counted(quoted):
     assert [latch["executions"] for latch in latches(quoted)] == [3]
 
 
-def test_a_latch_is_released_by_a_person_and_by_nobody_else(quoted, members):
+def test_latch_can_only_be_released_by_a_user(quoted, members):
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     execute(quoted, 2, strategy="momentum")
     [latch] = latches(quoted)
@@ -193,7 +193,7 @@ def test_a_latch_is_released_by_a_person_and_by_nobody_else(quoted, members):
     assert latches(quoted, standing="false") == [told]
 
 
-def test_what_executed_before_a_release_is_not_counted_again(quoted, members):
+def test_executions_before_a_release_are_not_counted_again(quoted, members):
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     execute(quoted, 2, strategy="momentum")
     [latch] = latches(quoted)
@@ -203,7 +203,7 @@ def test_what_executed_before_a_release_is_not_counted_again(quoted, members):
     assert [one["released_at"] is None for one in latches(quoted)] == [True, False]
 
 
-def test_a_release_is_repeated_under_its_key_and_made_once(quoted, members):
+def test_repeated_release_is_applied_once(quoted, members):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
     [latch] = latches(quoted)
@@ -216,14 +216,14 @@ def test_a_release_is_repeated_under_its_key_and_made_once(quoted, members):
     assert release(quoted, "L0", person(members)).status_code == 404
 
 
-def test_a_latch_stands_though_the_limit_is_taken_away(quoted):
+def test_latch_remains_after_its_limit_is_deleted(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
     put_limit(quoted, "REPEATED_EXECUTIONS", None)
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
 
 
-def test_zero_is_no_limit_and_the_smallest_one_holds(quoted):
+def test_execution_limit_of_zero_disables_counting_and_a_positive_one_applies(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "0", "strategy", "maker")
     execute(quoted, 3, strategy="maker")
     assert latches(quoted) == []
@@ -232,7 +232,7 @@ def test_zero_is_no_limit_and_the_smallest_one_holds(quoted):
     assert denial(try_order(quoted, strategy="maker"))["code"] == "REPEATED_EXECUTION"
 
 
-def test_latches_stand_after_a_restart_and_in_every_process(quoted, members, serve_another):
+def test_latches_persist_across_restarts_and_processes(quoted, members, serve_another):
     put_limit(quoted, "REPEATED_EXECUTIONS", "2")
     execute(quoted, 1, strategy="momentum")
     other = serve_another(quoted)
@@ -246,7 +246,7 @@ def test_latches_stand_after_a_restart_and_in_every_process(quoted, members, ser
     execute(other, 1, strategy="momentum")
 
 
-def test_latches_are_told_as_events_and_stand_in_the_trail(quoted, members):
+def test_latches_are_published_as_events_and_audited(quoted, members):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
     [latch] = latches(quoted)
@@ -265,7 +265,7 @@ def test_latches_are_told_as_events_and_stand_in_the_trail(quoted, members):
     ]
 
 
-def test_latches_are_listed_in_pages_the_newest_first(quoted):
+def test_latches_are_listed_newest_first_in_pages(quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     for name in ("a", "b", "c"):
         execute(quoted, 1, strategy=name)
@@ -276,7 +276,7 @@ def test_latches_are_listed_in_pages_the_newest_first(quoted):
     assert "next" not in second.links
 
 
-def test_one_tenants_latch_is_not_anothers(service, quoted):
+def test_latches_are_separate_for_each_tenant(service, quoted):
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
     other = service.api()
@@ -286,6 +286,6 @@ def test_one_tenants_latch_is_not_anothers(service, quoted):
 
 
 @pytest.mark.parametrize("value", ["1.5", "-1", "1000001", "many"])
-def test_what_is_no_number_of_executions_is_refused(api, value):
+def test_invalid_execution_limit_is_rejected(api, value):
     answer = put_limit(api, "REPEATED_EXECUTIONS", value)
     assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["value"])

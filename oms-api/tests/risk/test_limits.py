@@ -8,7 +8,7 @@ from app.clock import iso, utc_now
 from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 
-def test_a_limit_is_set_and_listed(api):
+def test_limit_is_set_and_listed(api):
     answer = put_limit(api, "max_order_value", "25000", "portfolio", "Growth")
     assert answer.status_code == 200, answer.text
     told = answer.json()
@@ -24,7 +24,7 @@ def test_a_limit_is_set_and_listed(api):
     assert api.get("/limits").json() == [told]
 
 
-def test_a_limit_that_is_set_anew_replaces_the_old_one_and_tells_both(api):
+def test_changed_limit_replaces_the_previous_one_and_reports_both(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5")
     put_limit(api, "MAX_ORDER_QUANTITY", "7")
     assert [row["value"] for row in api.get("/limits").json()] == ["7.00"]
@@ -33,7 +33,7 @@ def test_a_limit_that_is_set_anew_replaces_the_old_one_and_tells_both(api):
     assert (newest["scope"], newest["name"], newest["code"]) == ("tenant", None, "MAX_ORDER_QUANTITY")
 
 
-def test_a_limit_that_is_taken_away_is_gone(api):
+def test_deleted_limit_is_gone(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5", "user", "U1")
     answer = put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1")
     assert (answer.status_code, answer.json()["value"], answer.json()["in_force"]) == (200, None, False)
@@ -43,14 +43,14 @@ def test_a_limit_that_is_taken_away_is_gone(api):
     assert len(events(api, "limit.changed")) == 2
 
 
-def test_one_that_ends_is_told_too_when_it_is_taken_away(api):
+def test_deletion_also_reports_the_temporary_limit(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
     put_limit(api, "MAX_ORDER_QUANTITY", None)
     assert events(api, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
     assert api.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
 
 
-def test_one_that_ends_stands_beside_one_that_does_not(api):
+def test_temporary_limit_coexists_with_a_permanent_one(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     until = iso(utc_now() + timedelta(hours=1))
     assert put_limit(api, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
@@ -61,7 +61,7 @@ def test_one_that_ends_stands_beside_one_that_does_not(api):
     ]
 
 
-def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(api):
+def test_limit_applies_to_the_next_order_and_its_denial_names_it(api):
     put_quote(api)
     assert try_order(api, quantity="100").status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
@@ -78,7 +78,7 @@ def test_a_limit_acts_on_the_next_order_and_the_denial_tells_it(api):
     assert try_order(api, quantity="60").json()["denial"]["limit"] == "50"
 
 
-def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(api):
+def test_asset_class_limit_applies_only_to_its_symbols(api):
     for symbol in ("AAPL", "BTCUSDT"):
         put_quote(api, symbol)
     answer = put_limit(api, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
@@ -112,14 +112,14 @@ def test_a_limit_of_an_asset_class_holds_for_its_symbols_alone(api):
         ({"scope": "tenant", "code": "MAX_PRICE", "value": "1", "set_by": "me"}, "set_by"),
     ],
 )
-def test_what_is_no_limit_is_refused_by_its_field(api, body, field):
+def test_invalid_limit_is_rejected_by_field(api, body, field):
     answer = api.put("/limits", body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
     assert api.get("/limits").json() == []
 
 
-def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, api):
+def test_limits_require_the_risk_role_to_set_and_are_readable_by_all(service, api):
     trader = service.api("trade")
     assert put_limit(trader, "MAX_PRICE", "1").status_code == 403
     assert trader.get("/limits").json() == []
@@ -135,7 +135,7 @@ def test_limits_are_the_risk_desks_to_set_and_everybodys_to_read(service, api):
         ("MAX_OPEN_ORDERS", "2", "FIRM_OPEN_ORDERS"),
     ],
 )
-def test_a_limit_of_the_tenant_holds_for_the_sum_of_its_portfolios(api, code, value, denied):
+def test_tenant_limit_applies_to_the_sum_of_its_portfolios(api, code, value, denied):
     put_quote(api)
     resting = {"type": "LIMIT", "limit_price": "100"}
     put_limit(api, code, value)
@@ -148,7 +148,7 @@ def test_a_limit_of_the_tenant_holds_for_the_sum_of_its_portfolios(api, code, va
     assert answer.json()["denial"]["largest_passing"] == left
 
 
-def test_positions_count_towards_the_firm_whoever_trades(api):
+def test_firm_limit_counts_positions_of_every_trader(api):
     put_quote(api)
     put_limit(api, "MAX_GROSS_EXPOSURE", "3000")
     api.buy("20", "100", portfolio_name="Income")
@@ -180,13 +180,13 @@ def test_limits_are_listed_in_pages(api):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=a", "cursor=abc", "page=2"])
-def test_what_is_no_page_is_refused(api, query):
+def test_invalid_page_is_rejected(api, query):
     assert (
         api.service.client.get(f"/api/v1/limits?{query}", headers={"X-API-Key": api.key}).status_code == 422
     )
 
 
-def test_limits_and_their_lists_have_an_end(api, monkeypatch):
+def test_number_of_limits_and_list_entries_is_limited(api, monkeypatch):
     monkeypatch.setattr("app.risk.service.limiting.MAX_LIMITS", 2)
     monkeypatch.setattr("app.risk.service.limiting.MAX_CHARACTERS", 9)
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200

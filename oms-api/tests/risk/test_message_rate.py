@@ -41,7 +41,7 @@ def burst(rate, sender="U1", limit="6"):
     return next(number for number in range(100) if not passes(rate, sender, limit))
 
 
-def test_messages_come_at_a_rate_with_a_minutes_worth_at_once():
+def test_message_rate_allows_a_burst_of_one_minute():
     clock = Clock()
     rate = MessageRate(clock)
     assert burst(rate) == 6
@@ -54,7 +54,7 @@ def test_messages_come_at_a_rate_with_a_minutes_worth_at_once():
     assert not passes(rate)
 
 
-def test_no_limit_counts_nothing_and_zero_lets_nothing_pass():
+def test_no_limit_allows_all_messages_and_zero_allows_none():
     rate = MessageRate(Clock())
     rate.take("U1", None, messages=10_000)
     with pytest.raises(TooManyMessages) as refused:
@@ -62,13 +62,13 @@ def test_no_limit_counts_nothing_and_zero_lets_nothing_pass():
     assert refused.value.retry_after_seconds == 60
 
 
-def test_a_sender_has_one_bucket_whatever_limit_holds_for_what_is_sent():
+def test_sender_has_one_bucket_for_all_its_limits():
     rate = MessageRate(Clock())
     assert burst(rate, limit="6") == 6
     assert not passes(rate, limit="20")
 
 
-def test_the_buckets_are_bounded(monkeypatch):
+def test_number_of_buckets_is_bounded(monkeypatch):
     monkeypatch.setattr("app.risk.service.messages._MAX_BUCKETS", 2)
     monkeypatch.setattr("app.risk.service.messages._MAX_LIMITS", 1)
     rate = MessageRate(Clock())
@@ -76,13 +76,13 @@ def test_the_buckets_are_bounded(monkeypatch):
     assert all(passes(rate, sender, "2") for sender in ("U4", "U5", "U4"))
 
 
-def test_nothing_is_remembered_where_nothing_is_shared():
+def test_consumption_is_not_stored_without_redis():
     rate = MessageRate(Clock())
     assert passes(rate)
     assert (rate.has_touched, rate.drain()) == (False, [])
 
 
-def test_what_one_process_lets_pass_the_others_know(redis_url):
+def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
     async def run():
         rates = [MessageRate(), MessageRate()]
         sharings = [Sharing(redis_url, rate) for rate in rates]
@@ -101,7 +101,7 @@ def test_what_one_process_lets_pass_the_others_know(redis_url):
     assert (first, second) == (2, 1)  # four and one of six are gone; the first has not heard of the one yet
 
 
-def test_what_is_taken_during_an_exchange_is_told_in_the_next_one():
+def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     clock = Clock()
     rate = MessageRate(clock)
     rate.share()

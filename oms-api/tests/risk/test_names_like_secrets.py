@@ -9,7 +9,7 @@ def trail(api, action):
     return api.get("/audit", action=action).json()
 
 
-def test_a_kill_switch_is_turned_whatever_its_reason_reads_like(api):
+def test_kill_switch_accepts_a_reason_that_looks_like_a_secret(api):
     put_quote(api)
     answer = set_switch(api, "HALTED", reason=f"Found {SECRET} in a chat")
     assert answer.status_code == 200, answer.text
@@ -17,7 +17,7 @@ def test_a_kill_switch_is_turned_whatever_its_reason_reads_like(api):
     assert [one["after"] for one in trail(api, "kill_switch.turned")] == [{"state": "HALTED", "reason": "…"}]
 
 
-def test_a_strategy_is_latched_whatever_its_name_reads_like(api):
+def test_latch_works_for_a_strategy_name_that_looks_like_a_secret(api):
     put_quote(api)
     put_limit(api, "REPEATED_EXECUTIONS", "1")
     resting = try_order(api, strategy=SECRET, type="LIMIT", limit_price="50")

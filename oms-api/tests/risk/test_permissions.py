@@ -26,7 +26,7 @@ def own_name(api):
     return f"key:{keys[0]['name']}"
 
 
-def test_a_list_is_set_told_and_taken_away(api):
+def test_permission_list_is_set_shown_and_deleted(api):
     answer = put_limit(api, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
     assert answer.status_code == 200, answer.text
     assert answer.json()["value"] == "AAPL,MSFT"
@@ -47,7 +47,7 @@ def test_a_list_is_set_told_and_taken_away(api):
     ],
 )
 @pytest.mark.parametrize("scope", ["tenant", "portfolio", "user", "strategy"])
-def test_what_is_on_no_list_is_denied(quoted, code, value, passing, denied, asked, scope):
+def test_unlisted_order_is_denied(quoted, code, value, passing, denied, asked, scope):
     named = {"tenant": None, "portfolio": "Growth", "user": own_name(quoted), "strategy": "momentum"}
     put_limit(quoted, code, value, scope, named[scope])
     ticket = {"strategy": "momentum"}
@@ -57,7 +57,7 @@ def test_what_is_on_no_list_is_denied(quoted, code, value, passing, denied, aske
     assert told["largest_passing"] == "0"
 
 
-def test_a_list_may_not_grow_without_end(api):
+def test_permission_list_length_is_limited(api):
     words = [f"{number:020d}" for number in range(901)]
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200
     assert put_limit(api, "ALLOWED_SYMBOLS", ",".join(words[:900])).status_code == 200  # a trail of both
@@ -70,7 +70,7 @@ def test_a_list_may_not_grow_without_end(api):
     assert too_long.json()["errors"][0]["message"] == "The list may have at most 19,000 characters."
 
 
-def test_lists_hold_for_whom_they_are_set_alone(quoted):
+def test_permission_list_applies_only_to_its_scope(quoted):
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Income")
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "strategy", "carry")
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", "key:another")
@@ -79,7 +79,7 @@ def test_lists_hold_for_whom_they_are_set_alone(quoted):
     assert denial(try_order(quoted, portfolio_name="Income"))["code"] == "NOT_PERMITTED"
 
 
-def test_every_list_narrows_and_none_widens(quoted):
+def test_permission_lists_only_narrow(quoted):
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", own_name(quoted))
     put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL,MSFT", "strategy", "momentum")
     put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL", "user", "U1")
@@ -88,7 +88,7 @@ def test_every_list_narrows_and_none_widens(quoted):
     assert try_order(quoted, symbol="MSFT", strategy="momentum").status_code == 201
 
 
-def test_a_person_is_listed_by_name_and_not_by_the_key_that_speaks_for_them(service, quoted):
+def test_user_list_applies_to_the_user_and_not_to_the_delegating_key(service, quoted):
     members = Members(service, quoted)
     trader = f"slack:{members.team}:UTRADER"
     headers = {"X-API-Key": members.key, "X-On-Behalf-Of": trader}
@@ -99,7 +99,7 @@ def test_a_person_is_listed_by_name_and_not_by_the_key_that_speaks_for_them(serv
     assert try_order(quoted).status_code == 201
 
 
-def test_a_reported_trade_obeys_the_lists_too(quoted):
+def test_permission_lists_apply_to_reported_trades(quoted):
     assert quoted.report(symbol="AAPL").status_code == 201
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Growth")
     put_limit(quoted, "ALLOWED_SIDES", "BUY", "user", own_name(quoted))
@@ -112,7 +112,7 @@ def test_a_reported_trade_obeys_the_lists_too(quoted):
     assert quoted.portfolio()["total_trades"] == 2
 
 
-def test_a_batch_of_reports_is_refused_item_by_item(quoted):
+def test_permission_lists_apply_to_each_trade_of_a_batch(quoted):
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
     trades = [
         {"portfolio_name": "Growth", "symbol": symbol, "side": "BUY", "quantity": "1", "price": "1"}
@@ -122,7 +122,7 @@ def test_a_batch_of_reports_is_refused_item_by_item(quoted):
     assert [one["status"] for one in answer.json()["outcomes"]] == [201, 403]
 
 
-def test_a_replacement_and_a_preview_obey_the_lists(quoted):
+def test_permission_lists_apply_to_replacements_and_previews(quoted):
     order = try_order(quoted, type="LIMIT", limit_price="50").json()["id"]
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
     assert denial(quoted.patch(f"/orders/{order}", {"quantity": "5"}))["code"] == "NOT_PERMITTED"
@@ -145,7 +145,7 @@ def test_a_replacement_and_a_preview_obey_the_lists(quoted):
         ({"code": "ALLOWED_SIDES", "value": "BUY", "scope": "instrument", "name": "AAPL"}, "scope"),
     ],
 )
-def test_what_is_no_list_is_refused_by_its_field(api, body, field):
+def test_invalid_permission_list_is_rejected_by_field(api, body, field):
     answer = api.put("/limits", {"scope": "tenant"} | body)
     assert answer.status_code == 422, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]

@@ -35,7 +35,7 @@ def switches(api):
     return {(row["scope"], row["name"]): row["state"] for row in api.get("/kill-switch").json()}
 
 
-def test_a_refusal_names_the_switch_that_stops_the_trade(api):
+def test_rejection_names_the_switch_that_stops_the_trade(api):
     api.trade()
     set_switch(api, "HALTED")
     assert refused(api.report()) == "The kill switch of the tenant is HALTED"
@@ -46,7 +46,7 @@ def test_a_refusal_names_the_switch_that_stops_the_trade(api):
 
 
 @pytest.mark.parametrize("state", ["HALTED", "REDUCING"])
-def test_a_portfolio_that_is_made_while_the_tenant_is_stopped_is_stopped(api, state):
+def test_portfolio_created_during_a_tenant_halt_is_halted(api, state):
     set_switch(api, state)
     make(api, "Fresh")
     assert refused(api.report(portfolio_name="Fresh")) == f"The kill switch of the tenant is {state}"
@@ -54,7 +54,7 @@ def test_a_portfolio_that_is_made_while_the_tenant_is_stopped_is_stopped(api, st
     assert api.report(portfolio_name="Fresh").status_code == 201
 
 
-def test_a_portfolio_that_is_made_under_a_stopped_name_is_stopped(api):
+def test_portfolio_created_under_a_halted_name_is_halted(api):
     set_switch(api, "HALTED", "portfolio", "fresh")
     make(api, "Fresh")
     make(api, "Another")
@@ -62,7 +62,7 @@ def test_a_portfolio_that_is_made_under_a_stopped_name_is_stopped(api):
     assert api.report(portfolio_name="Another").status_code == 201
 
 
-def test_a_switch_follows_a_portfolio_to_its_new_name(quoted):
+def test_switch_follows_a_renamed_portfolio(quoted):
     quoted.trade()
     set_switch(quoted, "HALTED", "portfolio", "Growth", reason="Bad prices")
     rename(quoted, "Growth", "Income")
@@ -79,7 +79,7 @@ def test_a_switch_follows_a_portfolio_to_its_new_name(quoted):
     assert try_order(quoted, portfolio_name="Income").status_code == 201
 
 
-def test_a_switch_that_waited_for_the_name_acts_at_once(quoted):
+def test_switch_set_for_an_unused_name_applies_after_a_rename_to_it(quoted):
     quoted.trade()
     set_switch(quoted, "HALTED", "portfolio", "Income")
     rename(quoted, "Growth", "Income")
@@ -96,7 +96,7 @@ def test_a_switch_that_waited_for_the_name_acts_at_once(quoted):
         ("ACTIVE", "ACTIVE", "ACTIVE"),
     ],
 )
-def test_of_two_switches_the_stricter_stays(api, own, waiting, left):
+def test_rename_keeps_the_stricter_of_two_switches(api, own, waiting, left):
     api.trade()
     set_switch(api, own, "portfolio", "Growth", reason="own")
     set_switch(api, waiting, "portfolio", "Income", reason="waiting")
@@ -106,7 +106,7 @@ def test_of_two_switches_the_stricter_stays(api, own, waiting, left):
     assert reason == ("waiting" if waiting == left != own else "own")
 
 
-def test_another_spelling_of_the_name_is_shown(api):
+def test_switch_shows_the_current_spelling_of_the_name(api):
     api.trade()
     set_switch(api, "HALTED", "portfolio", "Growth")
     rename(api, "Growth", "GROWTH")
@@ -114,7 +114,7 @@ def test_another_spelling_of_the_name_is_shown(api):
     assert api.report(portfolio_name="growth").status_code == 422
 
 
-def test_limits_follow_a_portfolio_and_replace_those_that_waited(quoted):
+def test_limits_follow_a_renamed_portfolio_and_replace_those_of_the_new_name(quoted):
     quoted.trade(quantity="1", gmv="1")
     put_limit(quoted, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
     put_limit(quoted, "MAX_ORDER_QUANTITY", "9", "portfolio", "Income")
@@ -124,7 +124,7 @@ def test_limits_follow_a_portfolio_and_replace_those_that_waited(quoted):
     assert listed == {("Income", "MAX_ORDER_QUANTITY"): "5.00", ("Income", "MAX_OPEN_ORDERS"): "3.00"}
 
 
-def test_reducing_leaves_to_a_report_what_other_orders_do_not_hold(quoted):
+def test_reducing_limits_a_reported_trade_to_quantity_not_held_by_orders(quoted):
     quoted.trade(quantity="100", gmv="10000")
     for quantity, price in (("60", "150"), ("10", "160")):
         resting = {"side": "SELL", "quantity": quantity, "type": "LIMIT", "limit_price": price}
@@ -139,7 +139,7 @@ def test_reducing_leaves_to_a_report_what_other_orders_do_not_hold(quoted):
     assert quoted.report(side="BUY", quantity="1", gmv="10").status_code == 422
 
 
-def test_reducing_counts_no_pair_that_only_closes(quoted):
+def test_reducing_ignores_an_oco_pair_that_only_closes(quoted):
     quoted.trade(quantity="100", gmv="10000")
     exits = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "60"}
     pair = [
@@ -153,7 +153,7 @@ def test_reducing_counts_no_pair_that_only_closes(quoted):
     assert {one["status"] for one in quoted.get("/orders").json()} == {"CANCELED"}
 
 
-def test_reducing_counts_a_pair_that_is_larger_than_the_position(quoted):
+def test_reducing_counts_an_oco_pair_larger_than_the_position(quoted):
     quoted.trade(quantity="100", gmv="10000")
     sale = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "101"}
     pair = [sale | {"type": "LIMIT", "limit_price": "150"}, sale | {"type": "STOP", "stop_price": "50"}]
@@ -162,7 +162,7 @@ def test_reducing_counts_a_pair_that_is_larger_than_the_position(quoted):
     assert quoted.report(side="SELL", quantity="1", gmv="10").status_code == 422
 
 
-def test_who_turned_a_switch_and_set_a_limit_is_told_as_of_orders(quoted):
+def test_switches_and_limits_show_their_author_like_orders(quoted):
     order = try_order(quoted).json()
     placed_by = quoted.found(order["id"])["events"][0]["actor"]
     assert set_switch(quoted, "REDUCING").json()["set_by"] == placed_by

@@ -102,7 +102,7 @@ REPORT = trade_body(quantity="1", gmv="1")
         ("portfolio", "Growth", "/trade", REPORT),
     ],
 )
-def test_after_a_halt_is_answered_nothing_reaches_a_broker(processes, scope, name, path, body):
+def test_no_order_reaches_the_broker_after_a_halt_is_answered(processes, scope, name, path, body):
     clients, engine = processes
     with Load(clients, path, body) as load:
         load.wait_for(WARM)

@@ -16,7 +16,7 @@ def narrowed(service, api):
     return ApiClient(service, api.tenant_id, made.json()["key"])
 
 
-def test_positions_of_other_portfolios_are_not_there(narrowed):
+def test_positions_of_other_portfolios_are_hidden(narrowed):
     assert [one["portfolio_name"] for one in narrowed.get("/positions").json()] == ["Growth"]
     assert narrowed.get("/positions", portfolio="Secret").json() == []
     assert narrowed.get("/positions/Growth/AAPL").status_code == 200
@@ -25,7 +25,7 @@ def test_positions_of_other_portfolios_are_not_there(narrowed):
     assert hidden.json()["detail"].replace("Secret", "Never") == never.json()["detail"]
 
 
-def test_limits_and_switches_of_other_portfolios_are_not_there(api, narrowed):
+def test_limits_and_switches_of_other_portfolios_are_hidden(api, narrowed):
     for name in ("Growth", "Secret"):
         put_limit(api, "MAX_ORDER_VALUE", "5000", "portfolio", name)
         set_switch(api, "REDUCING", "portfolio", name)
@@ -34,7 +34,7 @@ def test_limits_and_switches_of_other_portfolios_are_not_there(api, narrowed):
     assert {row["name"] for row in narrowed.get("/kill-switch").json()} == {"Growth", None}
 
 
-def test_limits_of_other_people_are_not_there(api, narrowed):
+def test_limits_of_other_users_are_hidden(api, narrowed):
     for name in ("slack:T1:U1", "key:narrow"):
         put_limit(api, "MAX_ORDER_VALUE", "5000", "user", name)
     assert [row["name"] for row in narrowed.get("/limits").json()] == ["key:narrow"]
@@ -42,11 +42,11 @@ def test_limits_of_other_people_are_not_there(api, narrowed):
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/stream"])
-def test_events_tell_of_all_portfolios_and_so_not_to_whom_is_narrowed(narrowed, path):
+def test_event_feed_is_forbidden_to_restricted_users(narrowed, path):
     assert narrowed.get(path).status_code == 403
 
 
-def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(api):
+def test_limit_and_switch_changes_are_audited(api):
     put_limit(api, "MAX_ORDER_VALUE", "5000", "portfolio", "Growth")
     put_limit(api, "MAX_ORDER_VALUE", "7000", "portfolio", "Growth")
     put_limit(api, "MAX_ORDER_VALUE", None, "portfolio", "Growth")
@@ -65,7 +65,7 @@ def test_changes_of_limits_and_turns_of_switches_stand_in_the_audit_trail(api):
     assert changed["actor"].startswith("key:")
 
 
-def test_a_risk_officer_turns_the_switch_and_may_not_trade(service, api):
+def test_risk_role_may_set_the_switch_but_not_trade(service, api):
     officer = ApiClient(service, api.tenant_id, service.mint("risk", api.tenant_id))
     put_quote(api)
     assert set_switch(officer, "HALTED").status_code == 200

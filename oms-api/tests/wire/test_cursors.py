@@ -18,14 +18,14 @@ TENANT, LIST = 7, "trades"
 
 
 @given(st.integers(1, 10**6), positions)
-def test_a_cursor_gives_back_its_position(tenant, position):
+def test_cursor_round_trips_its_position(tenant, position):
     cursor = CURSORS.make(tenant, LIST, position)
     assert cursor.isascii()
     assert Cursors(BOOTSTRAP_KEY).read(tenant, LIST, cursor) == position
 
 
 @given(positions, st.integers(0, 200), st.sampled_from("ABCDwxyz0189-_"))
-def test_a_changed_cursor_is_refused(position, at, character):
+def test_tampered_cursor_is_rejected(position, at, character):
     cursor = CURSORS.make(TENANT, LIST, position)
     at %= len(cursor)
     changed = cursor[:at] + character + cursor[at + 1 :]
@@ -36,7 +36,7 @@ def test_a_changed_cursor_is_refused(position, at, character):
 
 
 @given(st.text(max_size=60))
-def test_made_up_text_is_refused(text):
+def test_random_text_is_rejected(text):
     with pytest.raises(Invalid) as refused:
         CURSORS.read(TENANT, LIST, text)
     assert refused.value.errors[0].field == "cursor"
@@ -51,19 +51,19 @@ def test_made_up_text_is_refused(text):
         (Cursors("x" * 32), TENANT, LIST),
     ],
 )
-def test_it_is_good_for_no_other_tenant_list_or_deployment(cursors, tenant, listed):
+def test_cursor_is_invalid_for_another_tenant_list_or_deployment(cursors, tenant, listed):
     cursor = CURSORS.make(TENANT, LIST, "T1")
     with pytest.raises(Invalid):
         cursors.read(tenant, listed, cursor)
 
 
-def test_tenant_list_and_position_do_not_run_into_each_other():
+def test_signature_separates_tenant_list_and_position():
     assert CURSORS.make(1, "a", "b|c") != CURSORS.make(1, "a|b", "c")
     with pytest.raises(Invalid):
         CURSORS.read(1, "a|b", CURSORS.make(1, "a", "b|c"))
 
 
-def test_another_spelling_of_the_same_bytes_is_no_cursor():
+def test_alternative_encoding_of_a_cursor_is_rejected():
     cursors = Cursors("k" * 40)
     cursor = cursors.make(1, "trades", "ab")
     spelled = [cursor[:-1] + letter for letter in string.ascii_letters + string.digits + "-_"]

@@ -62,7 +62,7 @@ def serve(export, leaves_after=None):
     return sent, failures
 
 
-def test_all_pieces_are_sent_as_lines_for_a_file():
+def test_export_is_sent_as_lines_of_an_attachment():
     (head, *body), failures = serve(Export())
     assert b"".join(message["body"] for message in body) == b"line\n" * 6
     headers = dict(head["headers"])
@@ -71,13 +71,13 @@ def test_all_pieces_are_sent_as_lines_for_a_file():
     assert headers[b"content-disposition"] == b'attachment; filename="x.jsonl"'
 
 
-def test_nothing_more_is_read_for_a_client_that_left():
+def test_export_stops_reading_after_a_client_disconnect():
     export = Export(pieces=1_000_000)
     serve(export, leaves_after=5)
     assert export.given < 20
 
 
-def test_an_answer_whose_reading_fails_is_never_ended_as_if_it_were_whole():
+def test_failed_export_is_not_terminated_as_complete():
     sent, failures = serve(Export(fails_after=2))
     assert [message.get("body") for message in sent] == [None, b"line\nline\n", b"line\nline\n"]
     assert all(message["more_body"] for message in sent[1:])
@@ -96,7 +96,7 @@ async def read_by(exports, tenant_id, key, begin=begin_nothing):
     return await exports.respond(tenant_id, key, begin, "x.jsonl")
 
 
-def test_slots_are_counted_for_each_key_before_its_tenant_and_all():
+def test_export_slots_are_counted_by_key_tenant_and_in_total():
     async def work():
         exports = Exports(READERS, LIMITS)
         for key in ("a", "a", "b"):
@@ -112,7 +112,7 @@ def test_slots_are_counted_for_each_key_before_its_tenant_and_all():
     asyncio.run(work())
 
 
-def test_a_slot_comes_back_however_the_export_ends():
+def test_export_slot_is_released_however_the_export_ends():
     async def work():
         exports = Exports(READERS, LIMITS)
 
@@ -143,7 +143,7 @@ def test_a_slot_comes_back_however_the_export_ends():
     asyncio.run(work())
 
 
-def test_reads_of_others_are_answered_while_all_exports_read(engine):
+def test_other_reads_are_answered_while_all_exports_run(engine):
     """Forty exports hang in the database; without a bound they would hold every reader thread."""
     readers, hanging = Readers(engine, READERS), threading.Event()
 

@@ -49,12 +49,12 @@ def validate_whole(model, body):
 
 
 @given(bodies(TradeIn, TRADE))
-def test_a_trade_is_validated_alike(body):
+def test_cached_trade_validation_equals_full_validation(body):
     assert result_of(parse_model, TradeIn, JSON, body) == result_of(validate_whole, TradeIn, body)
 
 
 @given(bodies(TicketIn, TICKET))
-def test_a_ticket_is_validated_alike(body):
+def test_cached_ticket_validation_equals_full_validation(body):
     parsed, whole = result_of(parse_model, TicketIn, JSON, body), result_of(validate_whole, TicketIn, body)
     assert parsed == whole
     if isinstance(whole, TicketIn):
@@ -63,17 +63,17 @@ def test_a_ticket_is_validated_alike(body):
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"\xff", b"[]", b"5", b"[" * 2000, b'{"symbol": "AAPL"}'])
-def test_other_bodies_have_no_result(body):
+def test_invalid_body_has_no_result(body):
     assert FieldCache(TradeIn).parse(body) is None
 
 
-def test_a_good_body_has_a_result_at_once_and_again():
+def test_valid_body_has_a_result_every_time():
     cache = FieldCache(TradeIn)
     body = json.dumps(TRADE).encode()
     assert cache.parse(body) == cache.parse(body) == validate_whole(TradeIn, body)
 
 
-def test_the_cache_is_bounded():
+def test_cache_size_is_bounded():
     cache = FieldCache(TradeIn)
     for number in range(MAX_TEXTS + 5):
         cache.parse(json.dumps(TRADE | {"note": f"note {number}"}).encode())

@@ -21,18 +21,18 @@ values = st.recursive(
 
 
 @given(values, st.booleans())
-def test_what_json_writes_is_read_back(value, escaped):
+def test_serialized_json_is_parsed_back(value, escaped):
     assert parse_json(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_break_it(body):
+def test_parser_handles_any_bytes(body):
     with suppress(Malformed):
         parse_json(body)
 
 
 @given(st.text(st.sampled_from('{}[]",:\\ud8001e-.tnf '), max_size=60))
-def test_no_near_json_breaks_it(text):
+def test_parser_handles_almost_valid_json(text):
     with suppress(Malformed):
         parse_json(text.encode())
 
@@ -40,26 +40,26 @@ def test_no_near_json_breaks_it(text):
 @pytest.mark.parametrize(
     "text", ["1", "0.1", "1e999", "-0", "123456789012345678901234567890.123456789", "9" * 5000]
 )
-def test_numbers_stay_as_they_were_written(text):
+def test_numbers_keep_their_digits(text):
     number = parse_json(text.encode())
     assert isinstance(number, JsonNumber)
     assert number.text == text
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_number_is_refused_by_name(word):
+def test_nan_and_infinity_are_rejected_by_name(word):
     with pytest.raises(Malformed, match=f"{word} is not a JSON number"):
         parse_json(f'{{"a":{word}}}'.encode())
 
 
-def test_a_name_twice_is_refused_by_name():
+def test_duplicate_name_is_rejected_by_name():
     with pytest.raises(Malformed, match="'quantity' occurs twice"):
         parse_json(b'{"quantity":1,"x":{"quantity":2},"quantity":1}')
 
 
 @pytest.mark.parametrize("depth", [100_000, 400_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_no_depth_breaks_it(depth, opening, closing):
+def test_parser_handles_deep_nesting(depth, opening, closing):
     with pytest.raises(Malformed, match="nested too deeply"):
         parse_json(f"{opening * depth}1{closing * depth}".encode())
 
@@ -67,6 +67,6 @@ def test_no_depth_breaks_it(depth, opening, closing):
 @pytest.mark.parametrize(
     "text", ['"\\ud800"', '"\\udc00\\ud800"', '{"\\uD83D":1}', '["\\ud83d\\ud83d\\ude00"]']
 )
-def test_unpaired_surrogates_are_refused(text):
+def test_unpaired_surrogates_are_rejected(text):
     with pytest.raises(Malformed, match="surrogate"):
         parse_json(text.encode())

@@ -44,21 +44,19 @@ def example(template: str) -> str:
         ("PUT", "/health/ready", "GET, HEAD", "GET, HEAD"),
     ],
 )
-def test_a_refused_method_is_told_with_all_of_its_path_and_with_the_right_one(
-    api, method, path, allow, instead
-):
+def test_method_not_allowed_lists_allowed_methods_and_suggests_one(api, method, path, allow, instead):
     answer = api.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": api.key})
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
     assert instead in answer.json()["detail"]
 
 
-def test_a_page_tells_the_methods_of_its_one_route(api):
+def test_page_with_one_route_lists_its_methods(api):
     answer = api.service.client.delete("/docs", headers={"X-API-Key": api.key})
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize(("method", "template"), WAYS)
-def test_every_other_way_stands_at_a_path_without_the_method_and_names_routes_that_exist(method, template):
+def test_every_method_suggestion_names_an_existing_route(method, template):
     path = example(template)
     assert TABLE.allowed(path), "no such path"
     assert method not in TABLE.allowed(path)

@@ -11,7 +11,7 @@ numbers = st.integers(0, 2**64 - 1)
 
 
 @given(numbers, st.integers(1, 2**31))
-def test_a_seal_opens_for_its_tenant_and_kind_alone(number, tenant_id):
+def test_opaque_id_decodes_only_for_its_tenant_and_kind(number, tenant_id):
     opaque_id = OPAQUE_IDS.encode(tenant_id, "event", number)
     assert len(opaque_id) == LENGTH
     assert OPAQUE_IDS.encode(tenant_id, "event", number) == opaque_id
@@ -22,17 +22,17 @@ def test_a_seal_opens_for_its_tenant_and_kind_alone(number, tenant_id):
 
 
 @given(st.text(max_size=40))
-def test_anything_else_is_no_seal(text):
+def test_random_text_is_not_an_opaque_id(text):
     assert OPAQUE_IDS.decode(1, "event", text) is None
 
 
 @given(numbers, st.integers(0, LENGTH - 1), st.sampled_from("ABCxyz019-_"))
-def test_a_seal_with_another_character_is_none(number, place, character):
+def test_opaque_id_with_a_changed_character_is_rejected(number, place, character):
     opaque_id = OPAQUE_IDS.encode(1, "event", number)
     changed = opaque_id[:place] + character + opaque_id[place + 1 :]
     assert OPAQUE_IDS.decode(1, "event", changed) == (number if changed == opaque_id else None)
 
 
-def test_seals_of_neighbours_have_nothing_in_common():
+def test_opaque_ids_of_adjacent_numbers_are_unrelated():
     told = [OPAQUE_IDS.encode(1, "event", number) for number in range(100)]
     assert len({opaque_id[:4] for opaque_id in told}) == len({opaque_id[-4:] for opaque_id in told}) == 100

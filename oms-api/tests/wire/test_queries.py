@@ -13,7 +13,7 @@ def errors_of(answer):
 
 
 @pytest.mark.parametrize("side", ["buy", "Buy", "BUY"])
-def test_a_side_is_taken_in_any_case(api, side):
+def test_side_filter_is_case_insensitive(api, side):
     assert api.post("/trade", trade_body(side=side)).json()["trade"]["side"] == "BUY"
     assert (
         api.post("/trades:batch", {"trades": [trade_body(side=side)]}).json()["outcomes"][0]["status"] == 201
@@ -26,7 +26,7 @@ def test_a_side_is_taken_in_any_case(api, side):
 
 
 @pytest.mark.parametrize("amount", ["-5", -5, "-0.5"])
-def test_a_negative_amount_is_told_to_be_positive(api, amount):
+def test_negative_amount_error_requires_a_positive_amount(api, amount):
     assert errors_of(api.post("/trade", trade_body(quantity=amount))) == {"quantity": "Must be positive."}
     ticket = ticket_body(quantity=amount, type="LIMIT", limit_price=amount)
     assert errors_of(api.post("/orders", ticket)) == {
@@ -35,12 +35,12 @@ def test_a_negative_amount_is_told_to_be_positive(api, amount):
     }
 
 
-def test_a_negative_amount_that_may_be_zero_is_told_so(api):
+def test_negative_amount_error_allows_zero_where_valid(api):
     answer = api.post("/portfolios", {"name": "New", "opening_cash": "-5"})
     assert errors_of(answer) == {"opening_cash": "Must not be negative."}
 
 
-def test_status_filters_take_the_names_of_other_systems(api):
+def test_status_filter_accepts_names_of_other_systems(api):
     api.trade()
     waiting = api.order(type="LIMIT", limit_price="1")["id"]
     canceled = api.order(type="LIMIT", limit_price="1")["id"]
@@ -65,20 +65,20 @@ LISTS = ("/trades", "/orders", "/events", "/bars/AAPL", "/audit")
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_period_does_not_end_before_it_begins(api, path):
+def test_period_must_not_end_before_it_begins(api, path):
     early, late = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
     assert "from" in errors_of(api.get(path, **{"from": late, "to": early}))
     assert api.get(path, **{"from": early, "to": late}).status_code == 200
     assert api.get(path, **{"from": early, "to": early}).status_code == 200
 
 
-def test_a_portfolio_cannot_be_read_as_of_a_future_instant(api):
+def test_portfolio_cannot_be_read_at_a_future_instant(api):
     api.trade()
     assert "as_of" in errors_of(api.get("/portfolio/Growth", as_of="2999-01-01T00:00:00Z"))
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs", "/api/v1/docs"])
-def test_people_are_led_to_the_documentation(service, path):
+def test_root_and_former_documentation_paths_redirect_to_the_documentation(service, path):
     answer = service.client.get(path, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
     assert service.client.get(path, follow_redirects=True).status_code == 200

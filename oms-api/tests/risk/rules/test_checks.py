@@ -9,7 +9,7 @@ from app.risk.rules.checks.trail import check as check_trail
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
-from tests.risk.situations import denial_of, held, order, risk, working
+from tests.risk.check_inputs import denial_of, held, order, risk, working
 
 PASSES = None
 STOP = {"type": "STOP", "side": "SELL", "stop_price": "90"}
@@ -21,7 +21,7 @@ def denied(situation):
     return denial and (denial.code, f"{(denial.largest_passing or ZERO).normalize():f}")
 
 
-def test_an_order_within_all_limits_passes():
+def test_order_within_all_limits_passes():
     assert evaluate_order(risk()) is PASSES
 
 
@@ -41,12 +41,12 @@ def test_an_order_within_all_limits_passes():
         (TradingState.REDUCING, "SELL", 100, "100", [working("BUY", "40", "80")], PASSES),
     ],
 )
-def test_the_kill_switch(state, side, position, quantity, orders, told):
+def test_kill_switch_denies_orders(state, side, position, quantity, orders, told):
     asked = order(side=side, quantity=quantity)
     assert denied(risk(order=asked, position=position, orders=orders, state=state)) == told
 
 
-def test_a_halt_says_whose_it_is():
+def test_halt_denial_names_its_scope():
     denial = denial_of(risk(state=TradingState.HALTED, state_scope="strategy"))
     assert denial.message == "Trading is halted for this strategy."
 
@@ -61,17 +61,17 @@ def test_a_halt_says_whose_it_is():
         (Permission(products=frozenset({"CNC"})), ("NOT_PERMITTED", "0")),
     ],
 )
-def test_what_a_person_may_trade(permission, told):
+def test_permission_lists_deny_unlisted_orders(permission, told):
     assert denied(risk(permission=permission)) == told
 
 
-def test_what_may_not_be_traded_is_told_with_what_may():
+def test_permission_denial_lists_what_is_permitted():
     denial = denial_of(risk(permission=Permission(symbols=frozenset({"MSFT", "IBM"}))))
     assert (denial.limit, denial.asked) == ("IBM,MSFT", "AAPL")
     assert denial.message == "You may not trade this symbol: AAPL."
 
 
-def test_a_latched_strategy_is_denied_with_its_numbers():
+def test_latch_denial_contains_its_numbers():
     holder = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
     denial = denial_of(risk(latch=Latch("L1", holder, 7, 5, "2026-11-20T12:00:00.000000Z")))
     assert (denial.code, denial.limit, denial.asked, denial.largest_passing) == (
@@ -91,7 +91,7 @@ def test_a_latched_strategy_is_denied_with_its_numbers():
         (Tradable(Decimal("0.01"), Decimal(1), is_restricted=True), "RESTRICTED"),
     ],
 )
-def test_the_instrument(instrument, code):
+def test_unknown_restricted_and_untradable_instruments_are_denied(instrument, code):
     assert denied(risk(instrument=instrument)) == (code, "0")
 
 
@@ -106,11 +106,11 @@ def test_the_instrument(instrument, code):
         (order(quantity="0"), ("LOT_SIZE", "0")),
     ],
 )
-def test_ticks_and_lots(asked, told):
+def test_price_off_tick_and_quantity_off_lot_are_denied(asked, told):
     assert denied(risk(order=asked)) == told
 
 
-def test_a_closed_session_denies_what_does_not_wait():
+def test_closed_session_denies_orders_that_do_not_wait():
     opens_at = "2026-11-23T14:30:00.000000Z"
     denial = denial_of(risk(session_refusal="The market opens on Monday.", closed_until=opens_at))
     assert (denial.code, denial.message, denial.limit) == (
@@ -120,17 +120,17 @@ def test_a_closed_session_denies_what_does_not_wait():
     )
 
 
-def test_a_live_portfolio_needs_its_limits_set():
+def test_live_portfolio_requires_limits():
     denial = denial_of(risk(missing=("MAX_ORDER_VALUE", "MAX_DRAWDOWN")))
     assert (denial.code, denial.asked) == ("LIMIT_MISSING", "MAX_ORDER_VALUE, MAX_DRAWDOWN")
 
 
-def test_the_largest_order_in_units():
+def test_order_quantity_limit_denies_larger_orders():
     assert denied(risk(order=order(quantity="50"), max_order_quantity="50")) is PASSES
     assert denied(risk(order=order(quantity="51"), max_order_quantity="50")) == ("MAX_ORDER_QUANTITY", "50")
 
 
-def test_what_a_replaced_order_filled_counts_against_its_largest_size():
+def test_order_quantity_limit_counts_fills_of_the_replaced_order():
     asked = order(quantity="20", filled_quantity="30")
     assert denied(risk(order=asked, max_order_quantity="50")) is PASSES
     assert denied(risk(order=asked, max_order_quantity="49")) == ("MAX_ORDER_QUANTITY", "19")
@@ -150,14 +150,14 @@ def test_what_a_replaced_order_filled_counts_against_its_largest_size():
         ("BUY", "0.0000001", "0", PASSES),
     ],
 )
-def test_an_order_whose_value_rounds_to_zero_could_never_fill(side, quantity, position, told):
+def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, told):
     asked = order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
     coin = Tradable(Decimal("0.00000001"), Decimal("0.00000001"))
     prices = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
     assert denied(risk(order=asked, position=position, instrument=coin, prices=prices)) == told
 
 
-def test_the_largest_order_in_money():
+def test_order_value_limit_denies_larger_orders():
     limited = {"max_order_value": "1010"}
     assert denied(risk(**limited)) is PASSES  # 10 at the ask of 101
     assert denied(risk(order=order(quantity="11"), **limited)) == ("MAX_ORDER_VALUE", "10")
@@ -165,14 +165,14 @@ def test_the_largest_order_in_money():
 
 
 @pytest.mark.parametrize("price", ["0.004", "1000.01"])
-def test_prices_that_cannot_be_meant(price):
+def test_price_outside_the_price_range_is_denied(price):
     fine = Tradable(Decimal("0.001"), Decimal(1))
     asked = order(type="LIMIT", limit_price=price)
     told = denied(risk(order=asked, instrument=fine, min_price="0.005", max_price="1000"))
     assert told == ("PRICE_RANGE", "0")
 
 
-def test_prices_have_no_range_where_no_limit_says_so():
+def test_price_range_is_unlimited_without_a_limit():
     asked = order(**(STOP | {"stop_price": "5000000"}), quantity="1")
     assert denied(risk(order=asked, min_price=None, max_price=None, position=10)) is PASSES
 
@@ -190,32 +190,32 @@ def test_prices_have_no_range_where_no_limit_says_so():
         (order(type="STOP_LIMIT", stop_price="150", limit_price="170"), PASSES),
     ],
 )
-def test_the_collar_holds_the_aggressive_side_only(asked, code):
+def test_price_collar_applies_only_to_the_aggressive_side(asked, code):
     told = denied(risk(order=asked))
     assert (told and told[0]) == code
 
 
-def test_the_collar_tells_its_bound():
+def test_price_collar_denial_names_its_bound():
     denial = denial_of(risk(order=order(type="LIMIT", limit_price="120")))
     assert (denial.limit, denial.asked) == (Decimal(110), Decimal(120))
 
 
-def test_a_market_that_is_torn_open_is_beyond_the_collar():
+def test_wide_spread_exceeds_the_price_collar():
     assert denied(risk(prices=Prices(Decimal(50), Decimal(150), Decimal(100))))[0] == "PRICE_COLLAR"
 
 
-def test_the_collar_can_be_taken_off():
+def test_price_collar_can_be_disabled():
     asked = order(type="LIMIT", limit_price="500")
     assert denied(risk(order=asked, price_collar_percent=None)) is PASSES
 
 
 @pytest.mark.parametrize("kind", ["MARKET", "LIMIT", "TRAILING_STOP"])
-def test_without_a_reference_there_is_no_collar_to_hold_against(kind):
+def test_order_that_needs_a_reference_price_is_denied_without_one(kind):
     asked = order(type=kind, **({"limit_price": "100"} if kind == "LIMIT" else {}))
     assert denied(risk(order=asked, prices=Prices())) == ("NO_REFERENCE_PRICE", "0")
 
 
-def test_a_stop_needs_no_reference():
+def test_stop_order_needs_no_reference_price():
     asked = order(type="STOP", stop_price="100")
     assert denied(risk(order=asked, prices=Prices())) is PASSES
 
@@ -236,7 +236,7 @@ def test_a_stop_needs_no_reference():
         ("BUY", -5000, "4000", (), PASSES),
     ],
 )
-def test_the_largest_position_with_working_orders(side, position, quantity, orders, told):
+def test_position_limit_counts_working_orders(side, position, quantity, orders, told):
     asked = order(side=side, quantity=quantity)
     situation = risk(order=asked, position=position, orders=orders, max_position_value="10000")
     assert denied(situation) == told
@@ -252,7 +252,7 @@ def test_the_largest_position_with_working_orders(side, position, quantity, orde
         ("SELL", 20, "200", [held("80", "100")], ("MAX_GROSS_EXPOSURE", "40")),
     ],
 )
-def test_gross_exposure(side, position, quantity, other_exposure, told):
+def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
     asked = order(side=side, quantity=quantity)
     situation = risk(
         order=asked, position=position, other_exposure=other_exposure, max_gross_exposure="10000"
@@ -270,7 +270,7 @@ def test_gross_exposure(side, position, quantity, other_exposure, told):
         ("SELL", 0, "60", [held("20", "100")], PASSES),
     ],
 )
-def test_net_exposure(side, position, quantity, other_exposure, told):
+def test_net_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
     asked = order(side=side, quantity=quantity)
     situation = risk(order=asked, position=position, other_exposure=other_exposure, max_net_exposure="5000")
     assert denied(situation) == told
@@ -284,7 +284,7 @@ def test_net_exposure(side, position, quantity, other_exposure, told):
         ("firm_net_exposure", "SELL", PASSES),
     ],
 )
-def test_the_aggregate_of_the_firm_always_applies(limit, side, code):
+def test_firm_exposure_limit_always_applies(limit, side, code):
     limits = {limit: "10000", "max_gross_exposure": "1000000", "max_net_exposure": "1000000"}
     told = denied(risk(order=order(side=side), firm=[held("99", "100")], **limits))
     assert (told and told[0]) == code
@@ -302,7 +302,7 @@ def test_the_aggregate_of_the_firm_always_applies(limit, side, code):
         (order(product="CNC"), 0, (), False, PASSES),
     ],
 )
-def test_selling_what_is_not_held(asked, position, orders, short_selling, told):
+def test_short_sale_is_denied_when_forbidden(asked, position, orders, short_selling, told):
     situation = risk(order=asked, position=position, orders=orders, short_selling=short_selling)
     assert denied(situation) == told
 
@@ -329,11 +329,11 @@ def test_selling_what_is_not_held(asked, position, orders, short_selling, told):
         ({"cash": 0, "position": -9}, ("BUYING_POWER", "9")),
     ],
 )
-def test_buying_power(asked, told):
+def test_order_above_buying_power_is_denied(asked, told):
     assert denied(risk(**asked)) == told
 
 
-def test_of_orders_that_exclude_each_other_one_counts():
+def test_mutually_exclusive_orders_count_once():
     pair = [working("BUY", "10", "90", exclusive_id="G1"), working("BUY", "10", "95", exclusive_id="G1")]
     assert denied(risk(cash=1960, orders=pair)) is PASSES  # 950 and 1010
     assert denied(risk(cash=1959, orders=pair)) == ("BUYING_POWER", "9")
@@ -351,12 +351,12 @@ def test_of_orders_that_exclude_each_other_one_counts():
         ({"same_order_seconds": Decimal(3)}, PASSES),
     ],
 )
-def test_the_same_order_again(changes, code):
+def test_repeated_order_of_a_user_is_denied_until_confirmed(changes, code):
     told = denied(risk(**changes))
     assert (told and told[0]) == code
 
 
-def test_open_orders():
+def test_open_order_limit_denies_further_orders():
     two = [working("BUY", "1", "90"), working("SELL", "1", "120")]
     assert denied(risk(orders=two, max_open_orders="3")) is PASSES
     assert denied(risk(orders=two, max_open_orders="2")) == ("MAX_OPEN_ORDERS", "0")
@@ -391,7 +391,7 @@ def test_open_orders():
         ),
     ],
 )
-def test_after_too_large_a_loss_a_portfolio_only_reduces(changes, told):
+def test_loss_limit_allows_only_reducing_orders(changes, told):
     assert denied(risk(**changes)) == told
 
 
@@ -418,12 +418,12 @@ def test_after_too_large_a_loss_a_portfolio_only_reduces(changes, told):
         (order(group_id="G1"), [working("SELL", "5", "101", group_id="G2")], "SELF_MATCH"),
     ],
 )
-def test_not_against_ones_own_resting_order(asked, orders, code):
+def test_order_that_crosses_an_own_resting_order_is_denied(asked, orders, code):
     told = denied(risk(order=asked, orders=orders))
     assert (told and told[0]) == code
 
 
-def test_what_cannot_be_converted_has_no_value():
+def test_order_without_an_exchange_rate_is_denied():
     assert denied(risk(no_rate="ZZZ/USD")) == ("NO_RATE", "0")
     assert denial_of(risk(no_rate="ZZZ/USD")).asked == "ZZZ/USD"
 
@@ -439,7 +439,7 @@ def test_what_cannot_be_converted_has_no_value():
         ({"max_price": "102", "price_collar_percent": "2"}, PASSES),  # prices are the instrument's
     ],
 )
-def test_values_are_in_the_portfolios_currency(limits, told):
+def test_values_are_in_the_portfolio_currency(limits, told):
     """10 at 101 are 1,010, and 5,050 at a rate of 5."""
     assert denied(risk(rate=Decimal(5), **limits)) == told
 
@@ -454,13 +454,13 @@ def test_values_are_in_the_portfolios_currency(limits, told):
         ("99", Prices(), PASSES),
     ],
 )
-def test_a_trail_is_smaller_than_the_price(amount, prices, told):
+def test_trail_amount_must_be_smaller_than_the_price(amount, prices, told):
     trail = order(side="SELL", type="TRAILING_STOP", trail_amount=amount and Decimal(amount))
     denial = check_trail(risk(order=trail, prices=prices), Decimal(10))
     assert (denial and denial.code) == told
 
 
-def test_an_exit_is_judged_by_its_terms_alone():
+def test_exit_ignores_limits_and_switches_but_not_its_own_terms():
     stop = order(**STOP)
     assert evaluate_exit(risk(order=stop, max_order_value="1", state=TradingState.HALTED)) is None
     denial = evaluate_exit(risk(order=order(**(STOP | {"stop_price": "90.001"}))), is_change=True)
@@ -489,7 +489,7 @@ SILENT = Decimal(31)
         (order(side="SELL", is_closing=True), PASSES),
     ],
 )
-def test_a_silent_feed_opens_no_position_at_its_price(asked, told):
+def test_stale_quote_denies_opening_orders(asked, told):
     assert denied(risk(order=asked, feed_silence=SILENT)) == told
     for silence in (None, Decimal(30)):
         assert denied(risk(order=asked, feed_silence=silence)) is PASSES
@@ -498,12 +498,12 @@ def test_a_silent_feed_opens_no_position_at_its_price(asked, told):
 @pytest.mark.parametrize(
     ("quantity", "told"), [("5", PASSES), ("6", ("STALE_QUOTE", "5"))], ids=["reduces", "goes through zero"]
 )
-def test_what_reduces_a_position_passes_while_the_feed_is_silent(quantity, told):
+def test_stale_quote_allows_reducing_orders(quantity, told):
     asked = order(side="SELL", quantity=quantity)
     assert denied(risk(order=asked, position=5, feed_silence=SILENT)) == told
 
 
-def test_a_stale_quote_is_told_with_its_age():
+def test_stale_quote_denial_contains_the_age():
     denial = denial_of(risk(feed_silence=SILENT))
     assert (denial.limit, denial.asked) == (Decimal(30), Decimal(31))
     assert denial.message == (
@@ -512,7 +512,7 @@ def test_a_stale_quote_is_told_with_its_age():
     )
 
 
-def test_a_stop_waits_where_there_is_no_price_at_all():
+def test_stop_is_accepted_without_any_price():
     asked = order(type="STOP", stop_price="100")
     assert denied(risk(order=asked, prices=Prices(), feed_silence=SILENT)) is PASSES
     limit = order(type="LIMIT", limit_price="100")

@@ -13,10 +13,10 @@ CHECKS = [path.read_text() for path in Path(checks.__file__).parent.glob("*.py")
 CODES = {code for text in CHECKS for code in re.findall(r'Denial\(\s*"([A-Z_]+)"', text)}
 
 
-def test_there_are_codes():
+def test_denial_codes_are_found_in_the_source():
     assert {"HALTED", "TICK_SIZE", "NO_RATE"} <= CODES
 
 
 @pytest.mark.parametrize("code", sorted(CODES | set(LimitCode)))
-def test_the_page_has_the_code(code):
+def test_every_denial_code_and_limit_is_documented(code):
     assert f"`{code}`" in PAGE

@@ -10,7 +10,7 @@ from app.money import ZERO
 from app.risk.rules import checks
 from app.risk.rules.evaluation import CHECKS, evaluate_order, largest_passing, list_headrooms
 from app.risk.rules.values import Prices, Tradable, TradingState
-from tests.risk.situations import denial_of, held, order, risk, working
+from tests.risk.check_inputs import denial_of, held, order, risk, working
 
 whole = st.integers(0, 60).map(Decimal)
 amounts = st.integers(1, 12_000).map(Decimal)
@@ -28,7 +28,7 @@ orders = st.builds(
 
 
 @st.composite
-def situations(draw):
+def check_inputs(draw):
     lot = Decimal(draw(st.sampled_from(["1", "0.5", "3"])))
     kind = draw(st.sampled_from(["MARKET", "LIMIT", "STOP"]))
     price = str(draw(st.integers(85, 115)))
@@ -68,8 +68,8 @@ def passes(situation, quantity):
     return evaluate_order(situation._replace(order=situation.order._replace(quantity=quantity))) is None
 
 
-@given(situations())
-def test_the_largest_quantity_that_passes_is_found_as_by_trying_all(situation):
+@given(check_inputs())
+def test_largest_passing_quantity_equals_exhaustive_search(situation):
     lot, asked = situation.instrument.lot_size, situation.order.quantity
     tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
     largest = max([quantity for quantity in tried if passes(situation, quantity)], default=ZERO)
@@ -81,15 +81,15 @@ def test_the_largest_quantity_that_passes_is_found_as_by_trying_all(situation):
         assert ZERO <= largest < asked
 
 
-@given(situations())
-def test_what_passes_for_a_quantity_passes_for_every_smaller_one(situation):
+@given(check_inputs())
+def test_every_smaller_quantity_passes_too(situation):
     lot = situation.instrument.lot_size
     told = [passes(situation, lot * lots) for lots in range(1, 40)]
     assert told == sorted(told, reverse=True)
 
 
-@given(situations())
-def test_an_order_passes_when_every_check_leaves_it_room(situation):
+@given(check_inputs())
+def test_order_passes_when_every_check_has_headroom(situation):
     rooms = list_headrooms(situation)
     assert [one.check for one in rooms] == [name for name, _ in CHECKS]
     assert all(one.passes for one in rooms) == (evaluate_order(situation) is None)
@@ -98,19 +98,19 @@ def test_an_order_passes_when_every_check_leaves_it_room(situation):
     assert largest_passing(situation) == min([*bounds, asked // lot * lot])
 
 
-def test_every_check_has_a_file_and_a_line():
+def test_every_check_module_is_registered_once():
     files = {path.stem for path in Path(checks.__file__).parent.glob("*.py")} - {"__init__"}
     assert files == {name for name, _ in CHECKS}
     assert len(files) == len(CHECKS)
 
 
-def test_the_first_check_that_fails_tells():
+def test_first_failing_check_determines_the_denial():
     both = risk(state=TradingState.HALTED, instrument=None)
     assert denial_of(both).code == "HALTED"
     assert denial_of(both._replace(state=TradingState.ACTIVE)).code == "UNKNOWN_INSTRUMENT"
 
 
-def test_what_two_people_waived_is_passed_over():
+def test_overridden_check_is_skipped():
     limited = risk(order=order(quantity="20"), max_order_quantity="10", max_order_value="1000")
     assert denial_of(limited).code == "MAX_ORDER_QUANTITY"
     assert denial_of(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY"}))).code == "MAX_ORDER_VALUE"
@@ -119,13 +119,13 @@ def test_what_two_people_waived_is_passed_over():
     )
 
 
-def test_tiny_lots_are_bisected_too():
+def test_largest_passing_quantity_is_found_for_tiny_lots():
     coin = Tradable(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
     denial = denial_of(risk(order=order(quantity="1000000"), instrument=coin, cash=1000))
     assert denial.largest_passing == Decimal("9.90099009")
 
 
-def test_a_headroom_tells_the_nearest_bound():
+def test_headroom_shows_the_nearest_limit():
     rooms = {one.check: one for one in list_headrooms(risk(max_order_quantity="50", cash=5_050))}
     assert rooms["order_quantity"].largest_passing == 50
     assert rooms["order_quantity"].code == "MAX_ORDER_QUANTITY"

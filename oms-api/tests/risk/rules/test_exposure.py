@@ -19,7 +19,7 @@ from app.risk.rules.exposure import (
     totals_of,
 )
 from app.risk.rules.values import NOTHING, Prices, SymbolBook
-from tests.risk.situations import order, working
+from tests.risk.check_inputs import order, working
 
 QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
 LAST = Prices(last=Decimal(100))
@@ -37,13 +37,13 @@ books = st.builds(
 )
 
 
-def test_the_reference_is_mid_else_last():
+def test_reference_price_is_the_midpoint_or_else_the_last_price():
     assert get_reference_price(QUOTED._replace(ask=Decimal(104))) == Decimal("101.5")
     assert get_reference_price(LAST) == 100
     assert get_reference_price(Prices(bid=Decimal(99))) is None
 
 
-def test_what_takes_whatever_there_is_takes_the_other_side_else_last():
+def test_market_order_price_is_the_opposite_side_or_else_the_last_price():
     assert [get_touch_price("BUY", QUOTED), get_touch_price("SELL", QUOTED)] == [101, 99]
     assert [
         get_touch_price("BUY", LAST),
@@ -52,7 +52,7 @@ def test_what_takes_whatever_there_is_takes_the_other_side_else_last():
     ] == [100, 100, None]
 
 
-def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
+def test_order_value_uses_limit_then_stop_then_opposite_quote_side():
     assert price_of(order(type="LIMIT", limit_price="95"), QUOTED) == 95
     assert price_of(order(type="STOP_LIMIT", stop_price="105", limit_price="106"), QUOTED) == 106
     assert price_of(order(type="STOP", stop_price="105"), QUOTED) == 105
@@ -61,7 +61,7 @@ def test_an_order_is_valued_at_its_limit_else_its_stop_else_the_other_side():
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=8))
-def test_a_book_adds_up_what_works_in_it(position, orders):
+def test_exposure_sums_working_orders(position, orders):
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
     buys = [one for one in orders if one.side == "BUY"]
     sells = [one for one in orders if one.side == "SELL"]
@@ -76,13 +76,13 @@ def test_a_book_adds_up_what_works_in_it(position, orders):
     assert book.shorting_value == sum(units[max(position, 0) :])
 
 
-def test_an_order_without_any_price_counts_at_the_mark():
+def test_order_without_a_price_is_valued_at_the_mark():
     market = working("BUY", "3", type="MARKET")
     assert build_symbol_book(Decimal(0), Decimal(50), [market]).buy_value == 150
     assert build_symbol_book(Decimal(0), None, [market]).buy_value == 0
 
 
-def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
+def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
     pair = [
         working("SELL", "10", "120", exclusive_id="G1"),
         working("SELL", "10", "80", exclusive_id="G1"),
@@ -96,14 +96,14 @@ def test_of_a_pair_that_excludes_each_other_the_dearer_counts_on_each_side():
 
 
 @given(st.lists(books, max_size=5), books)
-def test_totals_add_up_and_can_be_taken_apart(several, one):
+def test_exposure_totals_can_be_added_and_subtracted(several, one):
     assert subtract_totals(totals_of([*several, one]), totals_of([one])) == totals_of(several)
     assert add_totals(totals_of(several), totals_of([one])) == totals_of([one, *several])
     assert totals_of([]) == NOTHING
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=4))
-def test_gross_and_net_are_the_worst_that_the_orders_can_lead_to(position, orders):
+def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position, orders):
     totals = totals_of([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
     for one in orders:
@@ -115,12 +115,12 @@ def test_gross_and_net_are_the_worst_that_the_orders_can_lead_to(position, order
     assert totals.shorts == max(-position * 100, 0)
 
 
-def test_a_position_without_a_mark_is_worth_nothing_yet():
+def test_position_without_a_mark_has_no_value():
     assert totals_of([SymbolBook(Decimal(5))]).gross == 0
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))
-def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate):
+def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
     own = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
     local = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
     assert total_of(local) == convert_totals(total_of(own), Decimal(rate))
@@ -138,7 +138,7 @@ def test_a_book_at_a_rate_is_worth_so_many_times_as_much(position, orders, rate)
         (-10, "BUY", None, (10, 7, 0, 7)),
     ],
 )
-def test_exits_count_as_far_as_others_leave_something_to_them(position, side, judged, expected):
+def test_exits_count_only_beyond_what_other_orders_close(position, side, judged, expected):
     orders = [working(side, "10", "100", is_exit=True), working(side, "3", "100")]
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (

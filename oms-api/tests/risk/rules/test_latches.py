@@ -17,5 +17,5 @@ KEY = Holder(LatchScope.KEY, "algo", "AAPL")
         (None, "slack:T1:U1", []),
     ],
 )
-def test_a_strategy_and_a_key_without_a_person_trade_by_themselves(strategy, actor, holders):
+def test_strategies_and_keys_without_a_user_are_automated(strategy, actor, holders):
     assert holders_of("AAPL", strategy, "algo", actor) == holders

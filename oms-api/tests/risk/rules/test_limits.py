@@ -41,7 +41,7 @@ def limits(*rows, subject=SUBJECT):
     return limits_for(subject, rows_of(rows))
 
 
-def test_what_nobody_set_is_the_default_profile():
+def test_default_profile_applies_to_limits_that_are_not_set():
     found = limits()
     assert (found.max_order_quantity, found.max_order_value) == (1_000_000, 100_000_000)
     assert (found.min_price, found.max_price) == (Decimal("0.00000001"), 1_000_000)
@@ -56,7 +56,7 @@ CAPS = tuple(code for code in LimitCode if code not in {*PARAMETERS, *OTHERS})
 
 
 @given(st.sampled_from(PARAMETERS), st.sets(st.sampled_from(list(LimitScope)), min_size=1))
-def test_of_parameters_the_most_specific_holds(code, scopes):
+def test_most_specific_parameter_applies(code, scopes):
     specific = list(LimitScope)
     rows = [limit(scope, specific.index(scope) + 1, LimitCode(code)) for scope in scopes]
     most = max(specific.index(scope) for scope in scopes) + 1
@@ -71,12 +71,12 @@ def test_of_parameters_the_most_specific_holds(code, scopes):
         min_size=1,
     ),
 )
-def test_of_caps_the_smallest_holds(code, values):
+def test_smallest_cap_applies(code, values):
     rows = [limit(scope, value, code) for scope, value in values.items()]
     assert getattr(limits(*rows), code.lower()) == min(values.values())
 
 
-def test_naming_a_strategy_widens_no_cap():
+def test_strategy_limit_cannot_widen_a_cap():
     rows = [limit(LimitScope.TENANT, 1_000), limit(LimitScope.STRATEGY, 10**6)]
     assert limits(*rows).max_order_value == 1_000
     short = LimitCode.SHORT_SELLING
@@ -88,11 +88,11 @@ def test_naming_a_strategy_widens_no_cap():
 
 
 @given(st.sampled_from([scope for scope in LimitScope if scope is not LimitScope.TENANT]))
-def test_a_limit_of_another_does_not_count(scope):
+def test_limit_of_another_scope_does_not_apply(scope):
     assert limits(limit(scope, 5, key="another")).max_order_value == 100_000_000
 
 
-def test_a_limit_of_an_asset_class_comes_between_instrument_and_strategy():
+def test_asset_class_limit_ranks_between_instrument_and_strategy():
     collar = LimitCode.PRICE_COLLAR_PERCENT
     rows = [
         limit(LimitScope.STRATEGY, 5, collar),
@@ -111,7 +111,7 @@ def test_a_limit_of_an_asset_class_comes_between_instrument_and_strategy():
     assert limits(*rows, own).price_collar_percent == 7
 
 
-def test_a_person_or_strategy_that_is_not_there_has_no_limit():
+def test_missing_user_or_strategy_has_no_limit():
     plain = Subject("growth", "AAPL")
     assert limits(limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
 
@@ -130,7 +130,7 @@ def test_a_person_or_strategy_that_is_not_there_has_no_limit():
         ("REPEATED_EXECUTIONS", 0, 3, 3),
     ],
 )
-def test_what_is_set_for_a_label_narrows_and_never_widens(code, set_, label, held):
+def test_label_limit_can_only_narrow(code, set_, label, held):
     named = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
@@ -141,14 +141,14 @@ def test_what_is_set_for_a_label_narrows_and_never_widens(code, set_, label, hel
     assert getattr(limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
 
 
-def test_the_starter_profile_holds_for_a_label_and_a_key_is_no_label_of_its_own():
+def test_starter_profile_applies_to_a_label_but_not_to_a_key_name():
     starter = limit(LimitScope.USER, 1, LimitCode.STARTER_PROFILE, "U1")
     assert limits(starter, subject=SUBJECT._replace(key="key:algo")).max_order_quantity == 100
     own = limit(LimitScope.USER, 10**9, LimitCode.MAX_ORDER_VALUE, "key:algo")
     assert limits(own, subject=Subject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value == 10**9
 
 
-def test_the_tenants_exposure_limits_hold_for_the_sum_of_its_portfolios():
+def test_tenant_exposure_limits_apply_to_the_sum_of_portfolios():
     gross = LimitCode.MAX_GROSS_EXPOSURE
     rows = [limit(LimitScope.TENANT, 100, gross), limit(LimitScope.PORTFOLIO, 500, gross)]
     found = limits(*rows)
@@ -156,7 +156,7 @@ def test_the_tenants_exposure_limits_hold_for_the_sum_of_its_portfolios():
     assert limits(rows[0]).max_gross_exposure is None
 
 
-def test_the_starter_profile_is_switched_on_for_a_portfolio():
+def test_starter_profile_can_be_enabled_for_a_portfolio():
     starter = limit(LimitScope.PORTFOLIO, 1, LimitCode.STARTER_PROFILE)
     assert limits(starter).max_order_quantity == 100
     assert limits(starter).max_position_value == 10_000
@@ -167,7 +167,7 @@ def test_the_starter_profile_is_switched_on_for_a_portfolio():
     assert limits(starter, off).max_order_quantity == 100  # naming a strategy switches it off for nobody
 
 
-def test_a_live_portfolio_has_no_profile_to_fall_back_to():
+def test_live_portfolio_has_no_default_profile():
     live = SUBJECT._replace(is_live=True)
     found = limits(limit(LimitScope.PORTFOLIO, 1), subject=live)
     assert found.max_order_value == 1
@@ -177,12 +177,12 @@ def test_a_live_portfolio_has_no_profile_to_fall_back_to():
     assert limits(*every, subject=live).missing == ()
 
 
-def test_zero_is_a_limit():
+def test_limit_of_zero_applies():
     assert limits(limit(LimitScope.USER, 0)).max_order_value == 0
     assert limits(limit(LimitScope.USER, 0, LimitCode.SHORT_SELLING)).short_selling is False
 
 
-def test_a_limit_that_ends_stands_before_one_that_does_not_until_it_has_ended():
+def test_temporary_limit_overrides_a_permanent_one_until_it_expires():
     lasting, passing = limit(LimitScope.USER, 10), limit(LimitScope.USER, 99, until=LATER)
     assert filter_active_limits([passing, lasting], NOW) == [passing]
     assert filter_active_limits([lasting, passing], LATER) == [lasting]

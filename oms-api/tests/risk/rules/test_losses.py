@@ -32,25 +32,25 @@ def baseline(day: str, total: str = "1000", peak: str = "0") -> LossBaseline:
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)
-def test_the_loss_of_the_day_is_reached_exactly_at_its_limit(equity, day, limit):
+def test_daily_loss_limit_is_reached_exactly_at_its_value(equity, day, limit):
     found = find_breach(equity, LossBaseline(day, equity, Decimal(0)), limit, None)
     assert (found is not None) == (day - equity >= limit)
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)
-def test_a_drawdown_is_measured_from_the_highest_pnl(equity, peak, limit):
+def test_drawdown_is_measured_from_the_highest_pnl(equity, peak, limit):
     found = find_breach(equity, LossBaseline(equity, Decimal(1000), peak), None, limit)
     pnl = equity - 1000
     assert (found is not None) == (max(peak, pnl) - pnl >= limit)
 
 
-def test_a_profit_or_no_loss_reaches_no_limit():
+def test_profit_or_zero_loss_reaches_no_limit():
     assert find_breach(Decimal(1000), baseline("1000"), Decimal(0), Decimal(0)) is None
     assert find_breach(Decimal(1200), baseline("1000"), Decimal(1), Decimal(1)) is None
     assert find_breach(Decimal(0), baseline("1000"), None, None) is None
 
 
-def test_the_sentence_names_loss_and_limit():
+def test_loss_reason_names_loss_and_limit():
     assert describe_breach(BREACH) == "MAX_DAILY_LOSS: the loss of the day is 512.5, the limit 500."
     drawdown = Breach(LimitCode.MAX_DRAWDOWN, Decimal(100), Decimal(200))
     assert describe_breach(drawdown) == "MAX_DRAWDOWN: the drawdown is 200, the limit 100."
@@ -72,10 +72,10 @@ def test_the_sentence_names_loss_and_limit():
         (None, SwitchState(ACTIVE, LOSS_LIMITS, YESTERDAY), False, None),
     ],
 )
-def test_the_switch_follows_the_losses_but_never_overrules_a_person(breach, switch, was_set_today, state):
+def test_automatic_switch_follows_losses_but_never_overrides_a_user(breach, switch, was_set_today, state):
     assert find_new_state(breach, switch, MIDNIGHT, was_set_today=was_set_today) == state
 
 
-def test_a_day_begins_at_midnight_utc():
+def test_loss_day_begins_at_midnight_utc():
     at = datetime(2026, 11, 20, 23, 59, 59, 999999, tzinfo=UTC)
     assert get_day_start(at) == datetime(2026, 11, 20, tzinfo=UTC)

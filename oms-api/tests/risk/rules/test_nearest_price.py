@@ -7,7 +7,7 @@ import pytest
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_order
 from app.risk.rules.values import Prices, Tradable
-from tests.risk.situations import denial_of, order, risk
+from tests.risk.check_inputs import denial_of, order, risk
 
 FIVE_PAISE = Tradable(Decimal("0.05"), Decimal(1))
 
@@ -32,7 +32,7 @@ def limit(side, price, **changes):
         ("BUY", "105", {"max_price": None, "price_collar_percent": "2"}, "PRICE_COLLAR", "102"),
     ],
 )
-def test_the_nearest_price_passes(side, price, changes, code, nearest):
+def test_nearest_price_of_a_denial_passes(side, price, changes, code, nearest):
     situation = limit(side, price, **changes)
     denial = denial_of(situation)
     assert (denial.code, denial.nearest_price, denial.largest_passing) == (code, Decimal(nearest), None)
@@ -42,7 +42,7 @@ def test_the_nearest_price_passes(side, price, changes, code, nearest):
     )
 
 
-def test_stops_have_no_collar_and_an_instrument_nobody_knows_has_the_finest_tick():
+def test_stops_have_no_collar_and_unknown_instruments_the_finest_tick():
     stop = risk(order=order(type="STOP", stop_price="150.02"), instrument=FIVE_PAISE)
     assert denial_of(stop).nearest_price == 150
     unheard = risk(order=order(type="STOP", stop_price="150"), instrument=None, max_price="149.001")
@@ -50,7 +50,7 @@ def test_stops_have_no_collar_and_an_instrument_nobody_knows_has_the_finest_tick
     assert (denial.code, denial.nearest_price) == ("UNKNOWN_INSTRUMENT", None)
 
 
-def test_where_no_price_passes_or_the_price_is_the_markets_the_largest_quantity_is_told():
+def test_denial_names_the_largest_quantity_when_no_price_passes():
     denial = denial_of(limit("BUY", "100.03", max_price="0.01", min_price=None))
     assert (denial.code, denial.nearest_price, denial.largest_passing) == ("TICK_SIZE", None, ZERO)
     wide = Prices(Decimal(50), Decimal(150), Decimal(100))
@@ -58,7 +58,7 @@ def test_where_no_price_passes_or_the_price_is_the_markets_the_largest_quantity_
     assert (denial.code, denial.nearest_price, denial.largest_passing) == ("PRICE_COLLAR", None, ZERO)
 
 
-def test_a_close_may_be_an_odd_lot():
+def test_close_may_be_an_odd_lot():
     lots = Tradable(Decimal("0.05"), Decimal(75))
     odd = order(side="SELL", quantity="235")
     assert denial_of(risk(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"

@@ -15,13 +15,13 @@ def listed(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
     return SetLimit(scope, key, key, code, Decimal(0), words=words)
 
 
-def test_amounts_are_no_lists():
+def test_amount_limits_are_not_permission_lists():
     amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
     assert lists_of([amount]) == {}
     assert permission_for(SUBJECT, {}) is EVERYTHING
 
 
-def test_lists_of_others_leave_everything():
+def test_lists_of_other_scopes_permit_everything():
     lists = lists_of([listed(LimitScope.PORTFOLIO, "income", "MSFT")])
     assert permission_for(SUBJECT, lists) is EVERYTHING
 
@@ -36,12 +36,12 @@ def test_lists_of_others_leave_everything():
         (LimitScope.STRATEGY, "momentum"),
     ],
 )
-def test_a_list_of_any_scope_holds(scope, key):
+def test_list_of_any_matching_scope_applies(scope, key):
     lists = lists_of([listed(scope, key, "IBM,MSFT")])
     assert permission_for(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
 
 
-def test_of_several_lists_what_is_on_all_of_them_is_left():
+def test_several_lists_permit_their_intersection():
     several = [
         listed(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
         listed(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
@@ -50,7 +50,7 @@ def test_of_several_lists_what_is_on_all_of_them_is_left():
     assert permission_for(SUBJECT, lists_of(several)) == Permission(frozenset({"AAPL"}), frozenset({"BUY"}))
 
 
-def test_the_first_thing_that_is_on_no_list_is_told():
+def test_first_unlisted_attribute_is_reported():
     permission = Permission(frozenset({"AAPL"}), frozenset({"BUY"}), frozenset({"CNC", "NONE"}))
     assert find_refusal(permission, "AAPL", "BUY", "") is None
     assert find_refusal(permission, "AAPL", "BUY", "CNC") is None

@@ -20,14 +20,14 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
         ({(STRATEGY, "momentum"): HALTED}, None, (ACTIVE, TENANT)),
     ],
 )
-def test_what_holds_for_an_order(states, strategy, told):
+def test_switches_that_apply_to_an_order(states, strategy, told):
     assert Switches(states).state("growth", strategy) == told
 
 
-def test_what_was_never_turned_is_active():
+def test_switch_defaults_to_active():
     assert ALL_ACTIVE.state("growth", "momentum") == (ACTIVE, TENANT)
 
 
-def test_the_strictest():
+def test_strictest_switch_applies():
     assert strictest(ACTIVE, REDUCING) is REDUCING
     assert strictest(HALTED, ACTIVE, REDUCING) is HALTED

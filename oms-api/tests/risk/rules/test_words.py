@@ -11,5 +11,5 @@ from app.risk.rules.words import format_amount
     ("amount", "words"),
     [("5.00000000", "5"), ("1000.50", "1,000.5"), ("0.05000000", "0.05"), ("1E+6", "1,000,000"), ("0", "0")],
 )
-def test_a_reader_sees_no_zeros_that_say_nothing(amount, words):
+def test_amounts_in_sentences_have_no_trailing_zeros(amount, words):
     assert format_amount(Decimal(amount)) == words
