@@ -156,7 +156,6 @@ async def race_for_one_key(urls, races):
         return found
 
 
-@pytest.mark.xfail(reason="a key is unique per portfolio in the database: two processes may each record one")
 @pytest.mark.parametrize("races", [32, pytest.param(10_000, marks=pytest.mark.long)])
 def test_one_key_for_two_portfolios_in_two_processes_records_one_trade(apis, races):
     found = asyncio.run(race_for_one_key(apis, races))

@@ -1,17 +1,21 @@
 """Detects lock timeouts, and avoids waiting again for locks that other sessions hold."""
 
-from collections.abc import Hashable
+import hashlib
+from collections.abc import Hashable, Iterable
 
+import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app.clock import monotonic_seconds
+from app.database.prepared import run_json_statements
 
 PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
 _SQLITE_BUSY = 5  # the primary code: the lowest byte of an extended code
 _MAX_LOCK_GROUPS = 10_000
+_LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(value::bigint) FROM json_array_elements_text(%s)"
 
 
 def is_row_locked(error: Exception) -> bool:
@@ -29,6 +33,22 @@ def set_short_lock_timeout(connection: Connection) -> None:
     """Limit the wait for each lock of this transaction to PROBE_MILLISECONDS (PostgreSQL)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
+
+
+def lock_names(connection: Connection, names: Iterable[tuple[object, ...]]) -> None:
+    """Lock names until the transaction ends, so that only one transaction at a time reads them (PostgreSQL).
+
+    SQLite has one writer at a time anyway. Two names with the same hash only wait for each other.
+    """
+    numbers = sorted({_hash_name(name) for name in names})
+    if numbers and connection.dialect.name == "postgresql":
+        run_json_statements(connection, [(_LOCK_NUMBERS, orjson.dumps(list(map(str, numbers))).decode())])
+
+
+def _hash_name(name: tuple[object, ...]) -> int:
+    """Return the signed 64-bit hash of a name."""
+    text = "\0".join(map(str, name))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 class LockContention:

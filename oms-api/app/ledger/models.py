@@ -24,7 +24,6 @@ from app.money import ZERO, fixed
 
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
-_HAS_KEY = text("idempotency_key IS NOT NULL")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
     "ELSE CAST(fx_rate AS NUMERIC) > 0 AND local_cost_delta IS NOT NULL "
@@ -116,6 +115,7 @@ class Trade(Base):
     __table_args__ = (
         _in_portfolio(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
+        # The key comes first, so that `find_rows_by_name` can use this index.
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
         Index(
             "uq_trades_tenant_id_reverses",
@@ -125,8 +125,6 @@ class Trade(Base):
             postgresql_where=_IS_REVERSAL,
             sqlite_where=_IS_REVERSAL,
         ),
-        # The key comes first, so that `find_rows_by_name` can use this index.
-        Index(None, "idempotency_key", "tenant_id", postgresql_where=_HAS_KEY, sqlite_where=_HAS_KEY),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),

@@ -10,6 +10,7 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+_BY_KEY = "ix_trades_idempotency_key_tenant_id"
 _CASH = ("tenants", "default_opening_cash")
 # Table, columns of the constraint before, and after.
 _UNIQUE = (
@@ -23,6 +24,7 @@ def upgrade() -> None:
     """Change the constraints and add the column."""
     for table, previous, current in _UNIQUE:
         _replace(table, previous, current)
+    op.drop_index(_BY_KEY, "trades")  # the new constraint's index begins with the same columns
     op.add_column(_CASH[0], sa.Column(_CASH[1], Amount(), nullable=False, server_default="1000000.00000000"))
 
 
@@ -38,6 +40,9 @@ def downgrade() -> None:
         if bind.execute(sa.text(f"{shared} LIMIT 1")).first():
             raise RuntimeError("Portfolios of one tenant share a key: restore a backup instead.")
     op.execute(f"ALTER TABLE {_CASH[0]} DROP COLUMN {_CASH[1]}")
+    has_key = sa.text("idempotency_key IS NOT NULL")
+    columns = ["idempotency_key", "tenant_id"]
+    op.create_index(_BY_KEY, "trades", columns, postgresql_where=has_key, sqlite_where=has_key)
     for table, previous, current in _UNIQUE:
         _replace(table, current, previous)
 

@@ -276,7 +276,7 @@ def test_the_wall_does_not_lead_the_planner_past_the_indexes(new_database):
             statement, parameters = key_look_up(connection, api.tenant_id)
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         engine.dispose()
-    assert "ix_trades_idempotency_key_tenant_id" in plan, plan
+    assert "uq_trades_idempotency_key_tenant_id_portfolio_id_kind" in plan, plan
 
 
 def test_a_restored_database_of_another_owner_is_not_taken_for_an_empty_one(

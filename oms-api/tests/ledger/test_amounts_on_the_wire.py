@@ -50,42 +50,42 @@ def sent(api, field, written):
 
 @pytest.mark.parametrize("field", ["quantity", "gmv", "price"])
 @pytest.mark.parametrize("text", NOT_PLAIN_TEXT)
-def test_text_that_is_not_plain_is_refused(api, field, text):
+def test_amount_string_in_another_format_is_rejected(api, field, text):
     answer = sent(api, field, json.dumps(text))
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize("number", NOT_PLAIN_NUMBERS)
-def test_a_number_that_is_not_plain_is_told_to_come_as_a_string(api, number):
+def test_json_number_that_is_not_plain_is_rejected_with_a_hint_to_use_a_string(api, number):
     answer = sent(api, "quantity", number)
     assert answer.status_code == 422
     assert "send it as a string" in answer.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("value", NOT_AMOUNTS)
-def test_what_is_no_amount_is_refused(api, value):
+def test_non_numeric_amount_is_rejected(api, value):
     answer = sent(api, "quantity", value)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
 
 
-def test_a_number_of_sixteen_digits_is_told_to_come_as_a_string(api):
+def test_json_number_of_sixteen_digits_is_rejected_with_a_hint_to_use_a_string(api):
     answer = sent(api, "gmv", "12345678.12345678")
     assert "send it as a string" in answer.json()["errors"][0]["message"]
     assert sent(api, "gmv", '"12345678.12345678"').status_code == 201
 
 
 @pytest.mark.parametrize("text", ["0", "0.00000000", "0.000000001", "1.123456789", "12345678901234567"])
-def test_an_amount_that_cannot_be_booked_exactly_is_refused(api, text):
+def test_amount_that_cannot_be_stored_exactly_is_rejected(api, text):
     answer = sent(api, "quantity", json.dumps(text))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
 
 
 @pytest.mark.parametrize("number", ["100", "100.0", "100.00000000", "1.5", "0.1"])
-def test_plain_numbers_are_taken(api, number):
+def test_plain_json_numbers_are_accepted(api, number):
     assert sent(api, "quantity", number).status_code == 201
 
 
 @pytest.mark.parametrize("text", ["100", "100.00", "007", "0.10000000"])
-def test_plain_text_is_taken(api, text):
+def test_plain_amount_strings_are_accepted(api, text):
     assert sent(api, "quantity", json.dumps(text)).status_code == 201

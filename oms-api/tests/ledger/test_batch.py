@@ -9,7 +9,7 @@ def batch(api, trades, key=None):
     return answer.json()["outcomes"]
 
 
-def test_a_thousand_trades_in_order(api):
+def test_batch_records_a_thousand_trades_in_sequence(api):
     outcomes = batch(api, [trade_body(quantity=str(number)) for number in range(1, 1001)])
     assert [outcome["status"] for outcome in outcomes] == [201] * 1000
     assert [outcome["trade"]["sequence"] for outcome in outcomes] == list(range(1, 1001))
@@ -19,12 +19,12 @@ def test_a_thousand_trades_in_order(api):
     assert api.portfolio()["positions"]["AAPL"]["quantity"] == "500500"
 
 
-def test_an_outcome_is_the_trade_as_one_by_itself_would_be_told(api):
+def test_batch_item_outcome_equals_the_answer_to_a_single_trade(api):
     (outcome,) = batch(api, [trade_body()])
     assert outcome == {"status": 201, "trade": api.trades()[0]}
 
 
-def test_a_bad_item_harms_no_other_and_is_named_by_its_path(api):
+def test_invalid_item_is_named_by_its_path_and_does_not_affect_others(api):
     outcomes = batch(
         api, [trade_body(), trade_body(quantity="-1"), 7, trade_body(gmv="100000001"), trade_body()]
     )
@@ -36,24 +36,24 @@ def test_a_bad_item_harms_no_other_and_is_named_by_its_path(api):
     assert set(problem) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
 
 
-def test_an_unknown_field_in_an_item_is_refused(api):
+def test_unknown_field_in_an_item_is_rejected(api):
     (outcome,) = batch(api, [trade_body() | {"tenant_id": 1}])
     assert outcome["problem"]["errors"][0]["field"] == "trades.0.tenant_id"
 
 
-def test_its_size_is_bounded(api):
+def test_batch_size_is_limited(api):
     for trades in ([], [trade_body()] * 1001):
         answer = api.post("/trades:batch", {"trades": trades})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trades")
     assert api.trades() == []
 
 
-def test_nothing_else_stands_in_its_body(api):
+def test_unknown_field_in_the_body_is_rejected(api):
     answer = api.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio")
 
 
-def test_under_a_key_its_items_have_keys_of_their_own(api):
+def test_batch_idempotency_key_gives_each_item_its_own_key(api):
     outcomes = batch(api, [trade_body(), trade_body(symbol="MSFT")], key="K")
     for number, outcome in enumerate(outcomes):
         (found,) = api.trades(idempotency_key=f"K:{number}")
@@ -63,14 +63,14 @@ def test_under_a_key_its_items_have_keys_of_their_own(api):
     assert replay.json()["trade"] == outcomes[1]["trade"]
 
 
-def test_a_repeated_batch_gives_the_same_outcomes_and_records_nothing(api):
+def test_repeated_batch_returns_the_same_outcomes_and_records_nothing(api):
     trades = [trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
     first, again = batch(api, trades, "K"), batch(api, trades, "K")
     assert [outcome.get("trade") for outcome in again] == [outcome.get("trade") for outcome in first]
     assert len(api.trades()) == 2
 
 
-def test_a_repeated_batch_with_its_bad_item_corrected_records_that_one(api):
+def test_repeated_batch_with_a_corrected_item_records_only_that_item(api):
     trades = [trade_body(), trade_body(quantity="x")]
     batch(api, trades, "K")
     outcomes = batch(api, [trades[0], trade_body()], "K")
@@ -78,14 +78,14 @@ def test_a_repeated_batch_with_its_bad_item_corrected_records_that_one(api):
     assert len(api.trades()) == 2
 
 
-def test_an_item_that_changed_under_its_key_conflicts_alone(api):
+def test_changed_item_of_a_repeated_batch_conflicts_alone(api):
     batch(api, [trade_body(), trade_body()], "K")
     outcomes = batch(api, [trade_body(), trade_body(quantity="7"), trade_body()], "K")
     assert [outcome["status"] for outcome in outcomes] == [201, 409, 201]
     assert len(api.trades()) == 3
 
 
-def test_a_batch_touches_many_portfolios_and_symbols(api):
+def test_batch_may_contain_many_portfolios_and_symbols(api):
     trades = [
         trade_body(portfolio_name=name, symbol=symbol, quantity="1", gmv="1")
         for name in ("b", "A", "c", "B")

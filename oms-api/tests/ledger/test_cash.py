@@ -38,7 +38,7 @@ def books(api):
     return api
 
 
-def test_a_deposit_and_a_withdrawal_are_rows_with_the_cash_after_them(books):
+def test_deposit_and_withdrawal_are_recorded_with_the_resulting_cash(books):
     made = good(move(books), 201)
     assert (made["kind"], made["amount"], made["balance"]) == ("deposit", "500.00", "1500.00")
     taken = good(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
@@ -57,7 +57,7 @@ def test_a_deposit_and_a_withdrawal_are_rows_with_the_cash_after_them(books):
     assert verify_database(books.service.engine).clean
 
 
-def test_trades_and_movements_are_listed_in_the_order_of_their_booking(books):
+def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
     books.buy("2", "100", charges="1")
     good(move(books), 201)
     books.sell("1", "110")
@@ -79,7 +79,7 @@ def test_trades_and_movements_are_listed_in_the_order_of_their_booking(books):
     assert pages == found["rows"]
 
 
-def test_charges_and_earlier_times_do_not_mistake_a_flow_for_a_fee(books):
+def test_charges_exclude_cash_movements_now_and_at_earlier_times(books):
     books.buy("2", "100", charges="1")
     good(move(books), 201)
     books.sell("1", "110", charges="2")
@@ -92,7 +92,7 @@ def test_charges_and_earlier_times_do_not_mistake_a_flow_for_a_fee(books):
     assert (then["cash"], then["charges"], then["last_sequence"]) == ("1299.00", "1.00", 1)
 
 
-def test_a_transfer_moves_both_portfolios_or_none(books):
+def test_transfer_changes_both_portfolios_or_none(books):
     made = good(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
     assert (made["kind"], made["counterpart"], made["balance"]) == ("transfer_out", "Income", "700.00")
     [received, _] = cash(books, "Income")["rows"]
@@ -126,12 +126,12 @@ def test_a_transfer_moves_both_portfolios_or_none(books):
         ({"kind": "withdrawal", "amount": "1000.01"}, "amount"),
     ],
 )
-def test_what_is_no_movement_is_refused_by_field(books, changes, field):
+def test_invalid_cash_movement_is_rejected_by_field(books, changes, field):
     refused(move(books, **changes), 422, field)
     assert books.portfolio()["cash"] == "1000.00"
 
 
-def test_what_orders_and_shorts_need_cannot_be_withdrawn(books):
+def test_cash_reserved_for_orders_and_shorts_cannot_be_withdrawn(books):
     books.quote("AAPL", "99", "101", "100")
     resting = {"type": "LIMIT", "time_in_force": "GTC", "limit_price": "90", "quantity": "2"}
     books.order(**resting)
@@ -145,7 +145,7 @@ def test_what_orders_and_shorts_need_cannot_be_withdrawn(books):
     assert cash(books)["buying_power"] == "0.00"
 
 
-def test_the_same_key_moves_cash_once(books):
+def test_repeated_idempotency_key_moves_cash_once(books):
     headers = {"Idempotency-Key": "deposit-1"}
     first = books.post("/portfolios/Growth/cash", DEPOSIT, headers)
     again = books.post("/portfolios/Growth/cash", DEPOSIT, headers)
@@ -158,7 +158,7 @@ def test_the_same_key_moves_cash_once(books):
     assert books.portfolio()["cash"] == "1500.00"
 
 
-def test_only_portfolios_that_the_caller_may_see_take_part(books):
+def test_transfer_requires_access_to_both_portfolios(books):
     narrow = books.with_key(key(books, "bot", ("admin",), portfolios=["Growth"])["key"])
     assert move(narrow).status_code == 201
     assert move(narrow, "Income").status_code == 404
@@ -168,7 +168,7 @@ def test_only_portfolios_that_the_caller_may_see_take_part(books):
     assert cash(narrow)["rows"][0]["counterpart"] is None
 
 
-def test_shares_settle_on_the_next_session_day_and_coins_at_once(books):
+def test_shares_settle_on_the_next_session_day_and_crypto_at_once(books):
     share = {"tick_size": "0.01", "lot_size": "0.01"}
     books.put("/instruments/AAPL", share | {"exchange": "NASDAQ", "currency": "USD"})
     bought = {"executed_at": "2026-11-25T15:00:00Z", "backdated": True, "backdated_reason": "Late"}
@@ -179,7 +179,7 @@ def test_shares_settle_on_the_next_session_day_and_coins_at_once(books):
     assert shares["settles_on"] == "2026-11-27"  # Thanksgiving is no session
 
 
-def test_cash_bought_today_is_unsettled_and_what_is_cached_follows(books):
+def test_cash_of_todays_trades_is_unsettled_also_in_the_cache(books):
     books.buy("1", "100")
     found = books.portfolio()
     assert (found["settled_cash"], found["unsettled_cash"]) == ("1000.00", "-100.00")
@@ -189,14 +189,14 @@ def test_cash_bought_today_is_unsettled_and_what_is_cached_follows(books):
     assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("1020.00", "990.00", "30.00")
 
 
-def test_the_cash_ledger_is_append_only(books):
+def test_cash_ledger_is_append_only(books):
     good(move(books), 201)
     for statement in ("UPDATE cash_movements SET reason = 'x'", "DELETE FROM cash_movements"):
         with pytest.raises(DBAPIError, match="append-only"), unit_of_work(books.service.engine) as connection:
             connection.execute(text(statement))
 
 
-def test_a_changed_projection_of_the_cash_is_rebuilt(books):
+def test_tampered_cash_projection_is_rebuilt(books):
     good(move(books), 201)
     books.buy("1", "10")
     good(move(books, amount="5"), 201)
@@ -213,7 +213,7 @@ def test_a_changed_projection_of_the_cash_is_rebuilt(books):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_cash_is_the_sum_of_its_rows_after_random_days(books, seed):
+def test_cash_equals_the_sum_of_its_rows_after_random_activity(books, seed):
     dice = random.Random(seed)
     expected = {"Growth": Decimal(1000), "Income": Decimal(1000)}
     trades = []
@@ -249,7 +249,7 @@ def test_cash_is_the_sum_of_its_rows_after_random_days(books, seed):
 
 
 @pytest.mark.any_database
-def test_transfers_both_ways_at_once_do_not_deadlock(books):
+def test_concurrent_transfers_in_both_directions_do_not_deadlock(books):
     def send(number):
         name, other = ("Growth", "Income") if number % 2 else ("Income", "Growth")
         status = move(books, name, kind="transfer", to_portfolio=other, amount="1").status_code

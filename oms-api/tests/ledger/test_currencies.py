@@ -38,7 +38,7 @@ def by_orders(api, side, quantity, price):
 
 
 @pytest.mark.parametrize("trade", [by_reports, by_orders])
-def test_the_example_of_the_rules(rupees, trade):
+def test_documented_currency_example_is_booked_exactly(rupees, trade):
     trade(rupees, "BUY", "10", "200")
     rate(rupees, "84")
     trade(rupees, "SELL", "4", "210")
@@ -56,7 +56,7 @@ def test_the_example_of_the_rules(rupees, trade):
     assert Decimal(book["cash"]) + Decimal(held["market_value"]) == 1_008_110
 
 
-def test_a_trade_tells_its_price_in_its_own_currency_and_the_rate(rupees):
+def test_foreign_trade_shows_local_price_and_rate(rupees):
     told = rupees.buy("10", "200")
     assert (told["price"], told["gmv"], told["currency"], told["fx_rate"]) == (
         "200.00",
@@ -71,7 +71,7 @@ def test_a_trade_tells_its_price_in_its_own_currency_and_the_rate(rupees):
 
 
 @pytest.mark.parametrize("symbol", ["INFY", "MSFT"])
-def test_what_nobody_listed_or_is_listed_in_the_portfolios_own_is_not_converted(rupees, symbol):
+def test_unlisted_or_same_currency_instrument_is_not_converted(rupees, symbol):
     rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
     told = rupees.buy("10", "200", symbol=symbol)
     assert (told["position"]["cost"], told["currency"], told["fx_rate"]) == ("2000.00", None, None)
@@ -80,7 +80,7 @@ def test_what_nobody_listed_or_is_listed_in_the_portfolios_own_is_not_converted(
     assert (held["fx_rate"], held["local_cost"]) == (None, None)
 
 
-def test_without_a_rate_a_report_is_refused(api):
+def test_trade_without_an_exchange_rate_is_rejected(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
     answer = api.report(symbol="GOLD")
     assert answer.status_code == 422
@@ -91,14 +91,14 @@ def test_without_a_rate_a_report_is_refused(api):
     assert api.trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
 
 
-def test_in_a_batch_the_others_stand(api):
+def test_batch_item_without_a_rate_does_not_affect_others(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
     body = {"symbol": "AAPL", "quantity": "1", "price": "5", "side": "BUY", "portfolio_name": "Growth"}
     told = api.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
     assert [one["status"] for one in told] == [422, 201]
 
 
-def test_a_short_and_through_zero_in_another_currency(rupees):
+def test_foreign_short_and_fill_through_zero_are_booked_in_both_currencies(rupees):
     rupees.sell("3", "100")
     rate(rupees, "80")
     after = rupees.buy("5", "110")
@@ -107,7 +107,7 @@ def test_a_short_and_through_zero_in_another_currency(rupees):
     assert rupees.get("/positions/Growth/AAPL").json()["local_cost"] == "220.00"
 
 
-def test_a_reversal_replays_both_currencies(serve):
+def test_reversal_restores_both_currencies(serve):
     with serve() as service:
         rupees = in_rupees(service.api())
         _reverse_the_second(rupees)
@@ -125,7 +125,7 @@ def _reverse_the_second(rupees):
     assert rupees.portfolio()["cash"] == "833000.00"
 
 
-def test_a_position_stays_in_its_currency_until_it_is_flat(rupees):
+def test_position_keeps_its_currency_until_flat(rupees):
     first = rupees.buy("10", "200")
     answer = rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "conflict")
@@ -137,13 +137,13 @@ def test_a_position_stays_in_its_currency_until_it_is_flat(rupees):
     assert rupees.reverse(first["trade_id"]).status_code == 409
 
 
-def test_to_list_what_is_held_is_to_change_its_currency_or_not(rupees):
+def test_listing_a_held_instrument_must_not_change_its_currency(rupees):
     rupees.buy("10", "200", symbol="MSFT")
     assert rupees.put("/instruments/MSFT", SHARE).status_code == 409
     assert rupees.put("/instruments/MSFT", SHARE | {"currency": "INR"}).status_code == 200
 
 
-def test_an_open_order_holds_the_currency_too(api):
+def test_instrument_currency_cannot_change_with_an_open_order(api):
     api.put("/instruments/AAPL", SHARE)
     api.quote("AAPL", "99", "101", "100")
     order = api.order(type="LIMIT", limit_price="50", time_in_force="GTC")
@@ -152,7 +152,7 @@ def test_an_open_order_holds_the_currency_too(api):
     assert api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
 
 
-def test_where_nobody_quotes_the_rate_any_more_a_position_is_valued_by_its_costs(api):
+def test_position_without_a_current_rate_is_valued_at_its_cost_rate(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
     rate(api, "0.5", "ZZZ/USD")
     api.buy("10", "100", symbol="GOLD")
@@ -162,7 +162,7 @@ def test_where_nobody_quotes_the_rate_any_more_a_position_is_valued_by_its_costs
     assert (held["fx_rate"], held["unrealized_pnl"]) == ("0.50", "100.00")
 
 
-def test_a_book_of_the_past_shows_what_it_cost_then(rupees):
+def test_past_portfolio_shows_the_cost_at_that_time(rupees):
     rupees.buy("10", "200")
     rate(rupees, "90")
     rupees.buy("10", "200")

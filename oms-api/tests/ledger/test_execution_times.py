@@ -20,7 +20,7 @@ def field_of(answer):
     return error["field"]
 
 
-def test_a_trade_is_told_with_its_execution_time(api):
+def test_trade_response_contains_the_execution_time(api):
     trade = api.trade(executed_at="2026-01-02T13:00:00+01:00")
     assert (trade["executed_at"], trade["timestamp"], trade["backdated_reason"]) == (NOON, NOON, None)
     assert trade["created_at"] > NOON
@@ -32,25 +32,25 @@ def test_a_trade_is_told_with_its_execution_time(api):
     assert held["opened_at"] == NOON
 
 
-def test_the_time_of_recording_is_the_default(api):
+def test_execution_time_defaults_to_the_recording_time(api):
     trade = api.trade()
     assert trade["executed_at"] == trade["created_at"]
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(50, 201), (70, 422)])
-def test_a_trade_is_at_most_a_minute_ahead(api, seconds, status):
+def test_execution_time_is_at_most_one_minute_ahead(api, seconds, status):
     answer = api.report(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
     assert answer.status_code == status
     if status == 422:
         assert field_of(answer) == "executed_at"
 
 
-def test_what_says_no_time_is_recorded_after_one_from_a_clock_ahead(api):
+def test_trade_without_a_time_is_recorded_after_one_from_a_clock_ahead(api):
     ahead = api.trade(executed_at=iso(utc_now() + timedelta(seconds=50)))
     assert api.trade()["executed_at"] < ahead["executed_at"]
 
 
-def test_a_trade_before_the_previous_one_is_refused_with_its_time(api):
+def test_trade_earlier_than_the_previous_one_is_rejected_with_its_time(api):
     api.trade(executed_at=NOON)
     answer = api.report(executed_at=MORNING)
     assert field_of(answer) == "executed_at"
@@ -61,18 +61,18 @@ def test_a_trade_before_the_previous_one_is_refused_with_its_time(api):
 
 
 @pytest.mark.parametrize("change", [{"symbol": "MSFT"}, {"portfolio_name": "Other"}])
-def test_a_trade_of_another_position_may_be_earlier(api, change):
+def test_trade_of_another_position_may_be_earlier(api, change):
     api.trade(executed_at=NOON)
     assert api.trade(executed_at=MORNING, **change)["executed_at"] == MORNING
 
 
-def test_a_fill_is_a_previous_trade_too(api):
+def test_order_fill_counts_as_the_previous_trade(api):
     api.quote("AAPL", "99", "101", "100")
     api.order()
     assert field_of(api.report(executed_at=NOON)) == "executed_at"
 
 
-def test_a_backdated_trade_keeps_its_reason_and_the_order_of_recording(api):
+def test_backdated_trade_keeps_its_reason_and_recording_sequence(api):
     noon = api.trade(executed_at=NOON)
     early = api.trade(executed_at=MORNING, **LATE)
     assert (early["executed_at"], early["backdated_reason"]) == (MORNING, LATE["backdated_reason"])
@@ -83,7 +83,7 @@ def test_a_backdated_trade_keeps_its_reason_and_the_order_of_recording(api):
     assert api.portfolio(as_of=NOON)["last_sequence"] == 0  # as-of reads go by the time of recording
 
 
-def test_a_reversed_trade_is_no_previous_one(api):
+def test_reversed_trade_is_not_the_previous_trade(api):
     api.trade(executed_at=MORNING)
     wrong = api.trade(executed_at=EVENING)
     assert api.reverse(wrong["trade_id"]).status_code == 201
@@ -103,7 +103,7 @@ def test_a_reversed_trade_is_no_previous_one(api):
         ({"timestamp": NOON}, "timestamp"),
     ],
 )
-def test_a_body_that_says_it_badly_is_refused_by_field(api, body, field):
+def test_invalid_execution_time_is_rejected_by_field(api, body, field):
     assert field_of(api.report(**body)) == field
     assert api.trades() == []
 
@@ -112,7 +112,7 @@ def test_a_body_that_says_it_badly_is_refused_by_field(api, body, field):
     "change",
     [{"executed_at": EVENING}, {"executed_at": None}, LATE],
 )
-def test_another_time_under_the_key_conflicts(api, change):
+def test_changed_execution_time_under_the_same_key_conflicts(api, change):
     first = api.report("K", executed_at=NOON)
     assert api.report("K", executed_at=NOON).json() == first.json()
     assert api.report("K", executed_at="2026-01-02T12:00:00Z").json() == first.json()
@@ -121,7 +121,7 @@ def test_another_time_under_the_key_conflicts(api, change):
     assert api.report("K", executed_at=NOON).json() == first.json()  # though it is earlier by now
 
 
-def test_each_trade_of_a_batch_follows_on_the_one_before(api):
+def test_batch_trades_must_not_precede_each_other(api):
     times: list[dict[str, object]] = [
         {"executed_at": NOON},
         {"executed_at": MORNING},
@@ -134,7 +134,7 @@ def test_each_trade_of_a_batch_follows_on_the_one_before(api):
     assert datetime.fromisoformat(third["trade"]["executed_at"]) == datetime.fromisoformat(MORNING)
 
 
-def test_what_was_reported_late_is_exported_and_proven(service, api):
+def test_late_reported_trade_is_exported_and_verified(service, api):
     api.trade(executed_at=NOON)
     api.trade(executed_at=MORNING, **LATE)
     lines = api.get("/trades/export").text.splitlines()

@@ -10,7 +10,7 @@ from tests.factories import trade_body
 REPLAYED = "Idempotent-Replayed"
 
 
-def test_a_repeat_gives_the_same_answer_and_says_so(api):
+def test_repeated_request_returns_the_same_answer_marked_as_repeated(api):
     first, again = api.report("K"), api.report("K")
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
@@ -19,13 +19,13 @@ def test_a_repeat_gives_the_same_answer_and_says_so(api):
     assert len(api.trades()) == 1
 
 
-def test_a_trade_is_found_by_its_key(api):
+def test_trade_is_found_by_its_idempotency_key(api):
     trade = api.trade("K")
     api.trade("k")
     assert api.trades(idempotency_key="K") == [trade]
 
 
-def test_without_a_key_every_report_is_a_trade(api):
+def test_requests_without_a_key_are_separate_trades(api):
     assert api.trade()["trade_id"] != api.trade()["trade_id"]
 
 
@@ -43,7 +43,7 @@ def test_without_a_key_every_report_is_a_trade(api):
         {"gmv": None, "price": "176"},
     ],
 )
-def test_another_body_under_the_key_conflicts_and_records_nothing(api, change):
+def test_other_body_under_the_same_key_conflicts_and_records_nothing(api, change):
     first = api.report("K", user_id="U1", note="n")
     answer = api.report("K", **({"user_id": "U1", "note": "n"} | change))
     assert answer.status_code == 409
@@ -66,14 +66,14 @@ def test_another_body_under_the_key_conflicts_and_records_nothing(api, change):
         {"note": "  "},
     ],
 )
-def test_the_same_body_written_otherwise_is_the_same(api, written):
+def test_equivalent_body_under_the_same_key_is_a_repeat(api, written):
     first = api.report("K")
     again = api.report("K", **written)
     assert (again.status_code, again.headers.get(REPLAYED)) == (201, "true")
     assert again.json() == first.json()
 
 
-def test_a_malformed_request_binds_no_key(api):
+def test_malformed_request_binds_no_idempotency_key(api):
     assert api.report("K", quantity="x").status_code == 422
     assert api.report("K", gmv="999999999").status_code == 422
     assert api.post("/trade", b"{", {"Idempotency-Key": "K"}).status_code == 422
@@ -81,7 +81,7 @@ def test_a_malformed_request_binds_no_key(api):
     assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
 
 
-def test_a_repeat_after_the_reversal_still_tells_the_trade_and_books_nothing(api):
+def test_repeat_after_a_reversal_returns_the_trade_and_books_nothing(api):
     first = api.report("K")
     api.reverse(first.json()["trade_id"])
     again = api.report("K")
@@ -89,14 +89,14 @@ def test_a_repeat_after_the_reversal_still_tells_the_trade_and_books_nothing(api
     assert len(api.trades()) == 2
 
 
-def test_reports_and_reversals_have_keys_of_their_own(api):
+def test_trades_and_reversals_have_separate_key_spaces(api):
     trade = api.trade("K")
     answer = api.reverse(trade["trade_id"], key="K")
     assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
     assert [found["kind"] for found in api.trades(idempotency_key="K")] == ["reversal", "trade"]
 
 
-def test_tenants_have_keys_of_their_own(api, service):
+def test_tenants_have_separate_key_spaces(api, service):
     first = api.trade("K")
     answer = service.api().report("K", quantity="7")
     assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
@@ -104,14 +104,14 @@ def test_tenants_have_keys_of_their_own(api, service):
 
 
 @pytest.mark.parametrize("key", ["x" * 200, "!", "a b", "~:/\\'\""])
-def test_a_key_is_up_to_200_printable_characters(api, key):
+def test_key_of_up_to_200_printable_characters_is_accepted(api, key):
     api.trade(key)
     assert api.report(key).headers[REPLAYED] == "true"
 
 
 @pytest.mark.parametrize("key", [b"", b"x" * 201, b"caf\xc3\xa9", b"a\tb", b"\x7f"])
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
-def test_any_other_key_is_refused(api, path, key):
+def test_invalid_key_is_rejected(api, path, key):
     body = {"/trade": trade_body(), "/trades:batch": {"trades": [trade_body()]}}.get(path, {"reason": "x"})
     answer = api.service.client.post(
         f"/api/v1{path}",
@@ -126,7 +126,7 @@ def test_any_other_key_is_refused(api, path, key):
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
-def test_of_a_hundred_racers_one_trades_and_all_get_its_answer(api):
+def test_concurrent_requests_with_one_key_record_one_trade(api):
     with ThreadPoolExecutor(100) as racers:
         answers = [future.result() for future in [racers.submit(api.report, "K") for _ in range(100)]]
     assert {answer.status_code for answer in answers} == {201}
@@ -135,7 +135,7 @@ def test_of_a_hundred_racers_one_trades_and_all_get_its_answer(api):
     assert len(api.trades()) == 1
 
 
-def test_racers_with_two_bodies_get_one_trade_and_conflicts(api):
+def test_concurrent_requests_with_two_bodies_get_one_trade_and_conflicts(api):
     with ThreadPoolExecutor(40) as racers:
         futures = [racers.submit(api.report, "K", quantity=str(100 + n % 2)) for n in range(40)]
         statuses = [future.result().status_code for future in futures]
@@ -143,7 +143,7 @@ def test_racers_with_two_bodies_get_one_trade_and_conflicts(api):
     assert len(api.trades()) == 1
 
 
-def test_racing_reversals_undo_once(api):
+def test_concurrent_reversals_reverse_once(api):
     trade = api.trade()
     with ThreadPoolExecutor(20) as racers:
         futures = [racers.submit(api.reverse, trade["trade_id"]) for _ in range(20)]

@@ -15,7 +15,7 @@ import pytest
         ({"quantity": "0.1", "gmv": None, "price": "0.00000001"}, "price", "value_too_small"),
     ],
 )
-def test_a_trade_beyond_a_bound_is_refused_by_field(api, changes, field, code):
+def test_trade_beyond_a_limit_is_rejected_by_field(api, changes, field, code):
     answer = api.report(**changes)
     assert answer.status_code == 422
     assert [(bad["field"], bad["code"]) for bad in answer.json()["errors"]] == [(field, code)]
@@ -30,11 +30,11 @@ def test_a_trade_beyond_a_bound_is_refused_by_field(api, changes, field, code):
         {"quantity": "0.00000001", "gmv": "0.01"},
     ],
 )
-def test_a_trade_on_a_bound_is_taken(api, changes):
+def test_trade_at_a_limit_is_accepted(api, changes):
     assert api.report(**changes).status_code == 201
 
 
-def test_the_bounds_are_settings(serve):
+def test_trade_limits_are_configurable(serve):
     with serve(max_quantity="10", max_gmv="1000", min_price="5", max_price="150") as service:
         api = service.api()
         assert api.report(quantity="10", gmv="1000").status_code == 201

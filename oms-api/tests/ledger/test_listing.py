@@ -41,13 +41,13 @@ def cursor_of(answer):
     return parse_qs(urlsplit(answer.headers["link"].split(">")[0][1:]).query)["cursor"][0]
 
 
-def test_the_newest_comes_first(busy):
+def test_trades_are_listed_newest_first(busy):
     ids = [trade["trade_id"] for trade in busy.trades()]
     assert len(ids) == 24
     assert ids == sorted(ids, reverse=True)
 
 
-def test_nothing_is_an_empty_array_without_a_link(api):
+def test_empty_list_is_an_empty_array_without_a_link(api):
     answer = api.get("/trades")
     assert (answer.json(), "link" in answer.headers) == ([], False)
 
@@ -68,7 +68,7 @@ def test_nothing_is_an_empty_array_without_a_link(api):
         ({"user": "%"}, lambda _: False),
     ],
 )
-def test_a_filter_picks_what_it_says(busy, params, picked):
+def test_filter_selects_matching_trades(busy, params, picked):
     everything = busy.trades()
     expected = [trade for trade in everything if picked(trade)]
     if {"user", "portfolio"} <= params.keys():
@@ -82,16 +82,16 @@ def test_a_filter_picks_what_it_says(busy, params, picked):
 @pytest.mark.parametrize(
     "filters", [{}, {"portfolio": "Growth"}, {"symbol": "MSFT"}, {"portfolio": "Income", "side": "BUY"}]
 )
-def test_walking_by_cursor_gives_the_whole_list(busy, limit, filters):
+def test_cursor_pages_together_give_the_whole_list(busy, limit, filters):
     walked = [trade for page in pages(busy, "/trades", limit=limit, **filters) for trade in page]
     assert walked == busy.trades(limit=1000, **filters)
 
 
-def test_no_page_is_longer_than_asked_for(busy):
+def test_page_is_at_most_the_requested_limit(busy):
     assert [len(page) for page in pages(busy, "/trades", limit=10)] == [10, 10, 4]
 
 
-def test_what_is_recorded_meanwhile_disturbs_no_walk(busy):
+def test_trades_recorded_during_pagination_do_not_disturb_it(busy):
     before = busy.trades()
     walk = pages(busy, "/trades", limit=10)
     seen = next(walk)
@@ -101,14 +101,14 @@ def test_what_is_recorded_meanwhile_disturbs_no_walk(busy):
     assert seen == before
 
 
-def test_skip_leaves_out_the_newest(busy):
+def test_skip_omits_the_newest_trades(busy):
     assert busy.trades(skip=20) == busy.trades()[20:]
     assert busy.trades(skip=3, limit=4, portfolio="Growth") == busy.trades(portfolio="Growth")[3:7]
     walked = [trade for page in pages(busy, "/trades", limit=10, skip=5) for trade in page]
     assert walked == busy.trades()[5:]
 
 
-def test_between_two_instants_the_first_included(api):
+def test_time_range_includes_its_start_and_excludes_its_end(api):
     trades = [api.trade(quantity=str(number)) for number in range(1, 6)][::-1]
     for index, trade in enumerate(trades):
         at = trade["created_at"]
@@ -121,18 +121,18 @@ def test_between_two_instants_the_first_included(api):
 @pytest.mark.parametrize(
     "instant", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2001-02-03T04:05:06+05:30"]
 )
-def test_from_long_ago_is_everything(busy, instant):
+def test_time_filter_from_the_distant_past_returns_everything(busy, instant):
     assert len(busy.trades(from_=instant)) == 24
     assert busy.trades(to_=instant) == []
 
 
 @pytest.mark.parametrize("instant", ["2286-11-20T17:46:40Z", "9999-12-31T23:59:59Z"])
-def test_from_the_far_future_is_nothing(busy, instant):
+def test_time_filter_from_the_future_returns_nothing(busy, instant):
     assert busy.trades(from_=instant) == []
     assert len(busy.trades(to_=instant)) == 24
 
 
-def test_an_offset_counts(api):
+def test_time_filter_respects_the_utc_offset(api):
     at = datetime.fromisoformat(api.trade()["created_at"])
     there = (at + timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30"
     assert len(api.trades(from_=there)) == 1
@@ -164,23 +164,23 @@ def test_an_offset_counts(api):
         ("since", "2026-11-20T12:00:00Z"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_by_name(busy, name, value):
+def test_invalid_query_parameter_is_rejected_by_name(busy, name, value):
     answer = busy.get("/trades", **{name: value})
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [name.removesuffix("_")]
 
 
-def test_a_trade_by_its_id_is_as_in_the_list(busy):
+def test_single_trade_equals_its_list_item(busy):
     for trade in busy.trades(limit=3):
         assert busy.get(f"/trades/{trade['trade_id']}").json() == trade
 
 
 @pytest.mark.parametrize("trade_id", ["T1", "x", "T17636400000000000a1b2c3d4", "%2E%2E%2Ftrade", "a%20b"])
-def test_no_such_trade(api, trade_id):
+def test_unknown_trade_is_not_found(api, trade_id):
     assert api.get(f"/trades/{trade_id}").status_code == 404
 
 
-def test_a_trade_of_another_tenant_is_nowhere(api, service):
+def test_trade_of_another_tenant_is_not_found(api, service):
     other = service.api()
     trade = other.trade("K")
     assert api.get(f"/trades/{trade['trade_id']}").status_code == 404
@@ -195,7 +195,7 @@ def tampered(cursor):
     yield from (cursor[:10], cursor + "AAAA", "x", "é", "=", "A" * 2000, "2", "%00", cursor[:16] + "OTk5OTk5")
 
 
-def test_a_cursor_that_was_not_made_here_is_refused(busy):
+def test_forged_cursor_is_rejected(busy):
     cursor = cursor_of(busy.get("/trades", limit=5))
     assert busy.get("/trades", cursor=cursor).status_code == 200
     for forged in tampered(cursor):
@@ -203,7 +203,7 @@ def test_a_cursor_that_was_not_made_here_is_refused(busy):
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor"), forged
 
 
-def test_a_cursor_serves_its_own_list_and_tenant_alone(busy, service):
+def test_cursor_is_valid_only_for_its_list_and_tenant(busy, service):
     other = service.api()
     for name in ("1", "2", "²"):
         busy.trade(portfolio_name=name)

@@ -44,7 +44,7 @@ def losing(monkeypatch):
 
 
 @pytest.mark.parametrize("portfolio", ["Growth", "New"])
-def test_what_was_carried_out_is_acknowledged(serve, losing, portfolio):
+def test_committed_trade_is_acknowledged_after_a_lost_connection(serve, losing, portfolio):
     with serve() as service:
         api = service.api()
         api.trade()
@@ -57,7 +57,7 @@ def test_what_was_carried_out_is_acknowledged(serve, losing, portfolio):
 
 
 @pytest.mark.parametrize("portfolio", ["Growth", "New"])
-def test_what_was_not_is_refused_and_may_be_sent_again(serve, losing, portfolio):
+def test_uncommitted_trade_is_rejected_and_can_be_retried(serve, losing, portfolio):
     with serve() as service:
         api = service.api()
         api.trade()
@@ -71,7 +71,7 @@ def test_what_was_not_is_refused_and_may_be_sent_again(serve, losing, portfolio)
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_every_item_of_a_lost_batch_is_told_its_own_truth(serve, losing, carried_out):
+def test_each_batch_item_gets_its_own_outcome_after_a_lost_connection(serve, losing, carried_out):
     with serve() as service:
         api = service.api()
         first = api.trade("K:1")
@@ -88,7 +88,7 @@ def test_every_item_of_a_lost_batch_is_told_its_own_truth(serve, losing, carried
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_a_lost_reversal_is_told_too(serve, losing, carried_out):
+def test_committed_reversal_is_acknowledged_after_a_lost_connection(serve, losing, carried_out):
     with serve() as service:
         api = service.api()
         trade = api.trade()

@@ -11,14 +11,14 @@ from tests.factories import trade_body
 @pytest.mark.parametrize(
     "name", ["Space 👩\u200d🚀", "Gro\u034fwth", "❤\ufe0f", "Growth\u3164", "\u115fGrowth"]
 )
-def test_invisible_characters_make_no_portfolio(api, name):
+def test_invisible_characters_do_not_create_another_portfolio(api, name):
     answer = api.report(portfolio_name=name)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio_name")
     assert api.post("/portfolios", {"name": name}).status_code == 422
     assert api.get("/portfolios").json() == []
 
 
-def test_a_portfolio_is_one_whatever_its_spaces_quotes_and_dashes(api):
+def test_portfolio_name_ignores_variants_of_spaces_quotes_and_dashes(api):
     api.trade(portfolio_name="Bob\u2019s \u201clong\u2013short\u201d")
     assert api.trade(portfolio_name='bob\'s   "Long-Short"')["sequence"] == 2
     assert api.post("/portfolios", {"name": "Bob\u00b4s"}).status_code == 201
@@ -27,28 +27,28 @@ def test_a_portfolio_is_one_whatever_its_spaces_quotes_and_dashes(api):
     assert api.portfolio('Bob\'s "long-short"')["portfolio_name"] == "Bob\u2019s \u201clong\u2013short\u201d"
 
 
-def test_a_label_is_one_whatever_its_spaces_and_dashes(api):
+def test_label_ignores_variants_of_spaces_and_dashes(api):
     assert api.trade(user_id="Ann\u2013Marie  1")["user_id"] == "Ann-Marie 1"
     assert len(api.trades(user="Ann\u2014Marie 1")) == 1
     assert api.report(user_id="Ann\u034f").status_code == 422
 
 
 @pytest.mark.parametrize("name", [".", "..", "\u200d", " \u200c "])
-def test_a_name_that_cannot_be_asked_for_or_seen_is_refused(api, name):
+def test_portfolio_name_of_dots_or_invisible_characters_is_rejected(api, name):
     answer = api.report(portfolio_name=name)
     assert answer.json()["errors"][0]["field"] == "portfolio_name"
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\ufdd0", "\U0001fffe"])
-def test_what_is_no_character_is_refused(api, character):
+def test_invalid_character_is_rejected(api, character):
     assert api.report(note=f"a{character}").status_code == 422
 
 
-def test_a_character_newer_than_this_python_is_taken(api):
+def test_character_unknown_to_this_python_version_is_accepted(api):
     assert api.trade(note="\U0001fadf")["note"] == "\U0001fadf"
 
 
-def test_an_amount_that_the_books_cannot_hold_is_refused_and_the_book_goes_on(serve):
+def test_amount_that_overflows_the_books_is_rejected_and_later_trades_work(serve):
     most = CEILING / 1000
     with serve(max_gmv=Decimal(10) ** 12, max_price=Decimal(10) ** 12) as service:
         api = service.api()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.ledger.test_listing import pages
 
 
-def test_a_book_tells_counters_cash_and_positions(api):
+def test_portfolio_shows_counters_cash_and_positions(api):
     api.buy("100", "10", portfolio_name="Tech Portfolio")
     api.buy("100", "12", portfolio_name="Tech Portfolio")
     api.sell("150", "13", portfolio_name="tech portfolio")
@@ -43,14 +43,14 @@ def test_a_book_tells_counters_cash_and_positions(api):
     assert {name: found[name] for name in expected} == expected
 
 
-def test_a_flat_position_keeps_what_it_realised(api):
+def test_flat_position_keeps_its_realised_profit(api):
     api.buy("1", "10")
     api.sell("1", "11")
     held = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
     assert api.portfolio()["positions"] == {"AAPL": held}
 
 
-def test_the_worked_example_step_by_step(api):
+def test_documented_portfolio_example_runs_step_by_step(api):
     steps = [
         (api.buy, "100", "10", ("100", "10.00", "0.00")),
         (api.buy, "100", "12", ("200", "11.00", "0.00")),
@@ -63,18 +63,18 @@ def test_the_worked_example_step_by_step(api):
         assert (position["quantity"], position["avg_cost"], position["realized_pnl"]) == expected
 
 
-def test_a_name_never_used_is_not_found(api):
+def test_unknown_portfolio_is_not_found(api):
     answer = api.get("/portfolio/Nobody")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("name", ["%00", "a%0Ab", "%E2%80%AE", "x" * 401])
-def test_what_is_no_name_is_refused(api, name):
+def test_invalid_portfolio_name_is_rejected(api, name):
     assert api.get(f"/portfolio/{name}").status_code == 422
 
 
-def test_a_refused_trade_makes_no_portfolio(api):
+def test_rejected_trade_creates_no_portfolio(api):
     assert api.report(quantity="0").status_code == 422
     assert api.get("/portfolios").json() == []
 
@@ -102,11 +102,11 @@ def five_portfolios(api):
         (" come ", ["Income_1"]),
     ],
 )
-def test_q_finds_a_part_of_the_name_in_any_case(five_portfolios, part, found):
+def test_q_matches_a_part_of_the_name_case_insensitively(five_portfolios, part, found):
     assert five_portfolios.get("/portfolios", q=part).json() == found
 
 
-def test_all_names_in_one_order_whatever_the_page(five_portfolios):
+def test_portfolio_names_keep_one_sequence_for_every_page_size(five_portfolios):
     everything = five_portfolios.get("/portfolios").json()
     assert sorted(everything) == sorted(["Growth", "growth 100%", "Income_1", "Größe", "日本"])
     for limit in (1, 2, 5):
@@ -115,7 +115,7 @@ def test_all_names_in_one_order_whatever_the_page(five_portfolios):
         ] == everything
 
 
-def test_detail_gives_each_as_its_own_page_does_without_positions(five_portfolios):
+def test_detailed_list_equals_single_portfolios_without_positions(five_portfolios):
     summaries = [
         one for page in pages(five_portfolios, "/portfolios", detail="true", limit=2) for one in page
     ]
@@ -130,7 +130,7 @@ def test_detail_gives_each_as_its_own_page_does_without_positions(five_portfolio
     ("name", "value"),
     [("limit", "0"), ("limit", "1001"), ("detail", "maybe"), ("skip", "1"), ("q", "\u0000")],
 )
-def test_what_cannot_be_asked_is_refused_by_name(api, name, value):
+def test_invalid_query_parameter_is_rejected_by_name(api, name, value):
     answer = api.get("/portfolios", **{name: value})
     assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
 
@@ -147,7 +147,7 @@ moves = st.tuples(
 
 @settings(max_examples=10)
 @given(st.lists(moves, min_size=1, max_size=8))
-def test_any_past_is_told_exactly_by_sequence_and_by_instant(service, history):
+def test_past_portfolio_is_exact_by_sequence_number_and_by_instant(service, history):
     api = service.api()
     stood, instants = {}, {}
     for side, quantity, price, symbol, undo in history:
@@ -161,7 +161,7 @@ def test_any_past_is_told_exactly_by_sequence_and_by_instant(service, history):
             assert api.books(as_of=instants[sequence]) == book
 
 
-def test_before_the_first_trade_there_was_only_the_opening_cash(api):
+def test_portfolio_before_the_first_trade_has_only_opening_cash(api):
     first = datetime.fromisoformat(api.trade()["created_at"])
     for moment in ("0", (first - timedelta(microseconds=1)).isoformat(), "0001-01-01T00:00:00Z"):
         book = api.portfolio(as_of=moment)
@@ -173,12 +173,12 @@ def test_before_the_first_trade_there_was_only_the_opening_cash(api):
         )
 
 
-def test_the_last_sequence_number_is_the_present(api):
+def test_last_sequence_number_gives_the_current_portfolio(api):
     api.trade()
     assert api.books(as_of="1") == api.books()
 
 
-def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(api):
+def test_instant_with_an_unescaped_plus_sign_is_parsed(api):
     api.trade()
     assert api.get("/portfolio/Growth?as_of=2001-01-01T00:00:00+05:30").json()["last_sequence"] == 0
 
@@ -202,7 +202,7 @@ def test_an_offset_with_its_plus_sign_unescaped_is_read_all_the_same(api):
         "T1",
     ],
 )
-def test_a_moment_that_is_none_is_refused(api, moment):
+def test_invalid_instant_is_rejected(api, moment):
     api.trade()
     answer = api.get("/portfolio/Growth", as_of=moment)
     assert answer.status_code == 422

@@ -15,7 +15,7 @@ def names(found):
     return [(one["portfolio_name"], one["symbol"]) for one in found]
 
 
-def test_a_position_at_the_middle_of_its_quote(api):
+def test_position_is_marked_at_the_quote_midpoint(api):
     bought = api.buy("100", "90")
     put_quote(api, bid="99", ask="102", last="100")
     [told] = positions(api)
@@ -46,7 +46,7 @@ def test_a_position_at_the_middle_of_its_quote(api):
     assert api.get("/positions/Growth/AAPL").json().keys() == told.keys()
 
 
-def test_a_short_is_worth_less_when_prices_rise(api):
+def test_short_position_loses_value_when_prices_rise(api):
     api.sell("10", "90")
     put_quote(api, bid=None, ask=None, last="100")
     [told] = positions(api)
@@ -54,7 +54,7 @@ def test_a_short_is_worth_less_when_prices_rise(api):
     assert told["unrealized_pnl"] == "-100.00"
 
 
-def test_where_nobody_quotes_the_last_trade_is_the_mark(serve):
+def test_position_without_a_quote_is_marked_at_the_last_trade(serve):
     with serve(price_source="manual") as service:
         api = service.api()
         api.buy("10", "100")
@@ -63,7 +63,7 @@ def test_where_nobody_quotes_the_last_trade_is_the_mark(serve):
         assert (told["mark"], told["mark_source"], told["unrealized_pnl"]) == ("110.00", "trade", "100.00")
 
 
-def test_closed_positions_are_told_when_asked_for(api):
+def test_closed_positions_are_listed_on_request(api):
     api.buy("10", "100")
     api.sell("10", "120")
     api.buy("5", "10", symbol="MSFT")
@@ -74,7 +74,7 @@ def test_closed_positions_are_told_when_asked_for(api):
     assert api.get("/positions/growth/aapl").json()["realized_pnl"] == "200.00"
 
 
-def test_a_position_was_opened_when_it_last_left_zero_or_went_through_it(api):
+def test_position_opening_time_is_the_last_departure_from_zero(api):
     def opened_at():
         return api.get("/positions/Growth/AAPL").json()["opened_at"]
 
@@ -94,7 +94,7 @@ def test_a_position_was_opened_when_it_last_left_zero_or_went_through_it(api):
     assert opened_at() == back["timestamp"]
 
 
-def test_positions_are_found_by_what_is_asked_for(api):
+def test_positions_are_filtered_by_their_fields(api):
     api.buy("1", "10", portfolio_name="Growth")
     api.sell("1", "10", portfolio_name="Growth", symbol="MSFT")
     api.buy("1", "10", portfolio_name="Income")
@@ -107,7 +107,7 @@ def test_positions_are_found_by_what_is_asked_for(api):
     assert positions(api, portfolio="Nobody") == []
 
 
-def test_a_long_list_goes_on_page_by_page(api):
+def test_positions_are_listed_in_pages(api):
     for symbol in ("AAPL", "BTC/USD", "MSFT"):
         for name in ("Growth", "Income"):
             api.buy("1", "10", symbol=symbol, portfolio_name=name)
@@ -120,25 +120,25 @@ def test_a_long_list_goes_on_page_by_page(api):
     assert len(found) == 6
 
 
-def test_a_symbol_with_a_slash_has_its_address(api):
+def test_position_of_a_symbol_with_a_slash_has_a_path(api):
     api.buy("0.5", "60000", symbol="BTC/USD")
     assert api.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.5"
 
 
 @pytest.mark.parametrize("address", ["Growth/MSFT", "Nobody/AAPL"])
-def test_what_was_never_traded_is_not_found(api, address):
+def test_position_never_traded_is_not_found(api, address):
     api.buy("1", "10")
     assert api.get(f"/positions/{address}").status_code == 404
 
 
-def test_nothing_of_another_tenant_is_seen(service, api):
+def test_positions_of_another_tenant_are_not_found(service, api):
     api.buy("1", "10")
     other = service.api()
     assert positions(other, include_closed="true") == []
     assert other.get("/positions/Growth/AAPL").status_code == 404
 
 
-def test_products_are_positions_of_their_own(api):
+def test_products_are_separate_positions(api):
     put_quote(api)
     api.open_portfolio()
     for product, quantity in (("CNC", "3"), ("MIS", "4")):
@@ -151,7 +151,7 @@ def test_products_are_positions_of_their_own(api):
     assert api.get("/positions/Growth/AAPL").json()["quantity"] == "5"
 
 
-def test_a_position_tells_when_it_was_closed_and_a_reversal_takes_that_back(api):
+def test_position_shows_its_closing_time_until_the_close_is_reversed(api):
     bought = api.buy("10", "100")
     sold = api.sell("10", "110")
     [flat] = positions(api, include_closed="true")
@@ -164,7 +164,7 @@ def test_a_position_tells_when_it_was_closed_and_a_reversal_takes_that_back(api)
     assert (never["opened_at"], never["closed_at"]) == (None, None)
 
 
-def test_through_zero_a_position_is_opened_anew(api):
+def test_position_through_zero_has_a_new_opening_time(api):
     api.buy("10", "100")
     turned = api.sell("15", "110")
     [held] = positions(api)

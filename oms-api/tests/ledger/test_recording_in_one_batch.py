@@ -23,7 +23,7 @@ def trade(book: str, key: str | None = None) -> RecordTrade:
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, book, name_key(book), None)
 
 
-def test_a_key_used_for_two_new_portfolios_at_once_makes_one(engine):
+def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
     with unit_of_work(engine) as connection:
         first, second = Recording().handle(connection, [trade("One", "k"), trade("Two", "k")])
     assert isinstance(first, Recorded)
@@ -32,14 +32,14 @@ def test_a_key_used_for_two_new_portfolios_at_once_makes_one(engine):
         assert connection.execute(text("SELECT name FROM portfolios")).scalars().all() == ["One"]
 
 
-def test_the_same_request_twice_at_once_is_recorded_once(engine):
+def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
     with unit_of_work(engine) as connection:
         first, second = Recording().handle(connection, [trade("One", "k"), trade("One", "k")])
     assert isinstance(first, Recorded)
     assert second == first._replace(replayed=True)
 
 
-def test_a_name_that_a_restored_database_numbers_anew_is_looked_up_again(engine):
+def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
     recording = Recording()
     for _ in range(2):  # the second time the names are remembered
         with unit_of_work(engine) as connection:

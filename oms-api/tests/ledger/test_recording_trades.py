@@ -13,7 +13,7 @@ TRADE_ID = re.compile(r"T[0-9]{13}[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-def test_the_answer_tells_everything_about_the_trade(api):
+def test_trade_response_contains_every_field(api):
     answer = api.post(
         "/trade",
         b'{"symbol":"AAPL","quantity":100,"gmv":17500.00,"side":"BUY",'
@@ -62,23 +62,23 @@ def test_the_answer_tells_everything_about_the_trade(api):
     }
 
 
-def test_the_price_is_gmv_by_quantity_to_eight_places(api):
+def test_price_is_gmv_divided_by_quantity_to_eight_places(api):
     assert api.trade(quantity="3", gmv="100")["price"] == "33.33333333"
     assert api.trade(quantity="0.5", gmv="1")["price"] == "2.00"
 
 
-def test_a_price_may_be_given_instead_of_the_gmv(api):
+def test_price_may_be_given_instead_of_the_gmv(api):
     trade = api.trade(quantity="0.12345678", price="10.01", gmv=None)
     assert (trade["gmv"], trade["price"]) == ("1.23580237", "10.01")  # 1.2358023678, half-even
 
 
-def test_a_json_number_and_a_string_say_the_same(api):
+def test_json_number_and_string_amounts_are_equivalent(api):
     body = b'{"symbol":"X","quantity":0.1,"price":3.33,"side":"BUY","portfolio_name":"P"}'
     trade = api.post("/trade", body).json()["trade"]
     assert (trade["quantity"], trade["gmv"]) == ("0.1", "0.333")
 
 
-def test_fifteen_digits_of_a_json_number_stay_as_written(api):
+def test_json_number_of_fifteen_digits_is_exact(api):
     body = b'{"symbol":"X","quantity":100,"gmv":9999999.12345678,"side":"BUY","portfolio_name":"P"}'
     assert api.post("/trade", body).json()["trade"]["gmv"] == "9999999.12345678"
 
@@ -96,20 +96,20 @@ def test_fifteen_digits_of_a_json_number_stay_as_written(api):
         ("a" * 40, "A" * 40),
     ],
 )
-def test_symbols_are_trimmed_and_capital(api, sent, booked):
+def test_symbols_are_trimmed_and_uppercased(api, sent, booked):
     assert api.trade(symbol=sent)["symbol"] == booked
 
 
 @pytest.mark.parametrize(
     "symbol", ["", " ", "/USD", ".A", "A B", "Ä", "A" * 41, "AAPL\u0000", "ＡＡＰＬ", "ſ"]
 )
-def test_what_is_no_symbol_is_refused(api, symbol):
+def test_invalid_symbol_is_rejected(api, symbol):
     answer = api.report(symbol=symbol)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == ["symbol"]
 
 
-def test_names_are_unique_whatever_the_case_and_stay_as_first_written(api):
+def test_portfolio_names_are_case_insensitive_and_keep_their_first_spelling(api):
     assert api.trade(portfolio_name="Größe")["portfolio_name"] == "Größe"
     assert api.trade(portfolio_name=" GRÖSSE ")["portfolio_name"] == "Größe"
     assert api.trade(portfolio_name="gro\u0308sse")["sequence"] == 3
@@ -119,7 +119,7 @@ def test_names_are_unique_whatever_the_case_and_stay_as_first_written(api):
 @pytest.mark.parametrize(
     "name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\u0000b", "a\nb", "\u200b", "\ue000"]
 )
-def test_what_is_no_portfolio_name_is_refused(api, name):
+def test_invalid_portfolio_name_is_rejected(api, name):
     answer = api.report(portfolio_name=name)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == ["portfolio_name"]
@@ -128,7 +128,7 @@ def test_what_is_no_portfolio_name_is_refused(api, name):
 @pytest.mark.parametrize(
     "name", ["x" * 100, "日本株", "R&D %_#?", "ß" * 100, "a\u00a0b", "東京\u3000市場", "'; DROP TABLE--"]
 )
-def test_a_portfolio_is_found_by_the_name_it_was_given(api, name):
+def test_portfolio_is_found_by_its_given_name(api, name):
     api.trade(portfolio_name=name)
     from_the_list = api.get("/portfolios").json()
     assert from_the_list == [name]
@@ -136,7 +136,7 @@ def test_a_portfolio_is_found_by_the_name_it_was_given(api, name):
     assert len(api.trades(portfolio=name)) == 1
 
 
-def test_labels_and_notes_are_trimmed_and_empty_ones_are_none(api):
+def test_labels_and_notes_are_trimmed_and_empty_ones_are_null(api):
     trade = api.trade(user_id=" U1 ", note=" rebalanced ")
     assert (trade["user_id"], trade["note"]) == ("U1", "rebalanced")
     trade = api.trade(user_id="", note=" ")
@@ -144,13 +144,13 @@ def test_labels_and_notes_are_trimmed_and_empty_ones_are_none(api):
 
 
 @pytest.mark.parametrize(("field", "length"), [("user_id", 100), ("note", 500)])
-def test_labels_and_notes_have_a_length(api, field, length):
+def test_labels_and_notes_have_a_maximum_length(api, field, length):
     assert api.report(**{field: "x" * length}).status_code == 201
     answer = api.report(**{field: "x" * (length + 1)})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
 
 
-def test_the_source_is_the_keys_name_and_never_the_bodys_label(service):
+def test_trade_source_is_the_name_of_the_api_key(service):
     api = service.api("trade")
     trade = api.trade(user_id="bootstrap")
     assert trade["source"].startswith("key-")
@@ -171,25 +171,25 @@ def test_the_source_is_the_keys_name_and_never_the_bodys_label(service):
         "id",
     ],
 )
-def test_a_field_that_is_not_the_callers_to_set_is_refused(api, field):
+def test_field_set_by_the_service_is_rejected(api, field):
     answer = api.post("/trade", trade_body() | {field: 1})
     assert answer.status_code == 422
     assert [(bad["field"], bad["code"]) for bad in answer.json()["errors"]] == [(field, "extra_forbidden")]
     assert api.trades() == []
 
 
-def test_every_bad_field_is_named_at_once(api):
+def test_every_invalid_field_is_reported_at_once(api):
     answer = api.post("/trade", {"symbol": "?", "quantity": 0, "gmv": "x", "side": "HOLD"})
     fields = {bad["field"] for bad in answer.json()["errors"]}
     assert fields == {"symbol", "quantity", "gmv", "side", "portfolio_name"}
 
 
 @pytest.mark.parametrize("pricing", [{"gmv": None}, {"gmv": "1", "price": "1"}])
-def test_a_trade_is_priced_once(api, pricing):
+def test_trade_takes_either_price_or_gmv(api, pricing):
     answer = api.report(**pricing)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "priced_once")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null", b"true"])
-def test_a_body_that_is_no_object_is_refused(api, body):
+def test_body_that_is_not_an_object_is_rejected(api, body):
     assert api.post("/trade", body).status_code == 422

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.ledger.rules.accounting import Fill, Side, replay
 
 
-def test_a_reversal_is_a_row_that_names_what_it_undoes(api):
+def test_reversal_is_a_row_that_names_the_reversed_trade(api):
     trade = api.buy("100", "10", user_id="U1")
     answer = api.reverse(trade["trade_id"], " Reported twice ")
     assert answer.status_code == 201
@@ -37,14 +37,14 @@ def test_a_reversal_is_a_row_that_names_what_it_undoes(api):
     assert api.get(f"/trades/{trade['trade_id']}").json()["reversed_by"] == reversal["trade_id"]
 
 
-def test_the_worked_example_goes_back_to_the_first_purchase(api):
+def test_documented_example_can_be_reversed_to_the_first_purchase(api):
     api.buy("100", "10")
     second = api.buy("100", "20")
     position = api.reverse(second["trade_id"]).json()["trade"]["position"]
     assert position == {"quantity": "100", "avg_cost": "10.00", "cost": "1000.00", "realized_pnl": "0.00"}
 
 
-def test_an_opening_purchase_can_be_undone_after_the_sale(api):
+def test_opening_purchase_can_be_reversed_after_the_sale(api):
     first = api.buy("100", "10")
     api.sell("100", "12")
     reversal = api.reverse(first["trade_id"]).json()["trade"]
@@ -53,7 +53,7 @@ def test_an_opening_purchase_can_be_undone_after_the_sale(api):
     assert reversal["position"]["avg_cost"] == "12.00"
 
 
-def test_counters_and_cash_go_back(api):
+def test_reversal_restores_counters_and_cash(api):
     before = api.portfolio(api.buy("1", "1")["portfolio_name"])
     trade = api.sell("3", "7")
     assert api.portfolio()["cash"] == "1000020.00"
@@ -62,7 +62,7 @@ def test_counters_and_cash_go_back(api):
     assert after == before | {"last_sequence": 3}
 
 
-def test_a_trade_is_undone_once(api):
+def test_trade_can_be_reversed_once(api):
     trade = api.trade()
     reversal = api.reverse(trade["trade_id"]).json()
     answer = api.reverse(trade["trade_id"])
@@ -71,7 +71,7 @@ def test_a_trade_is_undone_once(api):
     assert len(api.trades()) == 2
 
 
-def test_a_reversal_is_not_undone(api):
+def test_reversal_cannot_be_reversed(api):
     reversal = api.reverse(api.trade()["trade_id"]).json()
     assert api.reverse(reversal["trade_id"]).status_code == 409
 
@@ -79,11 +79,11 @@ def test_a_reversal_is_not_undone(api):
 @pytest.mark.parametrize(
     "trade_id", ["T1", "T17636400000000000a1b2c3d4", "%00", "%E2%80%AE", "x" * 400, "a%2Fb"]
 )
-def test_there_is_nothing_to_undo(api, trade_id):
+def test_reversal_of_an_unknown_trade_is_not_found(api, trade_id):
     assert api.reverse(trade_id).status_code in {404, 422}
 
 
-def test_another_tenants_trade_is_not_there(api, service):
+def test_reversal_of_another_tenants_trade_is_not_found(api, service):
     trade = service.api().trade()
     answer = api.reverse(trade["trade_id"])
     assert answer.status_code == 404
@@ -96,20 +96,20 @@ def test_another_tenants_trade_is_not_there(api, service):
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 501}, {"reason": 1}, {"reason": "a\u0000"}]
 )
-def test_a_reason_is_needed(api, body):
+def test_reversal_requires_a_reason(api, body):
     trade = api.trade()
     answer = api.post(f"/trades/{trade['trade_id']}:reverse", body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason")
     assert len(api.trades()) == 1
 
 
-def test_nothing_else_stands_in_its_body(api):
+def test_unknown_field_in_the_body_is_rejected(api):
     trade = api.trade()
     answer = api.post(f"/trades/{trade['trade_id']}:reverse", {"reason": "x", "kind": "trade"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "kind")
 
 
-def test_a_repeat_under_its_key_tells_the_same_reversal(api):
+def test_repeated_reversal_returns_the_same_reversal(api):
     trade = api.trade()
     first, again = (api.reverse(trade["trade_id"], key="R") for _ in range(2))
     assert (again.status_code, again.json()) == (201, first.json())
@@ -128,7 +128,7 @@ steps = st.tuples(
 
 @settings(max_examples=15)
 @given(st.lists(steps, min_size=1, max_size=8), st.data())
-def test_reversals_leave_what_replaying_the_other_trades_gives(service, history, data):
+def test_books_after_reversals_equal_a_replay_of_the_other_trades(service, history, data):
     api = service.api()
     booked = [api.trade(side=side, quantity=q, price=p, gmv=None, symbol=s) for side, q, p, s in history]
     undone = data.draw(st.lists(st.sampled_from(range(len(booked))), unique=True, max_size=4))

@@ -37,7 +37,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_body_is_refused_and_records_nothing(api, path, body):
+def test_malformed_body_is_rejected_and_records_nothing(api, path, body):
     answer = api.post(path, body)
     assert answer.status_code == 422, answer.text
     problem = answer.json()
@@ -47,19 +47,19 @@ def test_a_malformed_body_is_refused_and_records_nothing(api, path, body):
 
 
 @pytest.mark.parametrize("depth", range(940, 1000))
-def test_no_depth_of_nesting_breaks_the_check_for_surrogates(api, depth):
+def test_surrogate_check_handles_deep_nesting(api, depth):
     body = GOOD[:-1] + b',"note":' + b"[" * depth + b'"\\ud83d\\ude00"' + b"]" * depth + b"}"
     assert api.post("/trade", body).status_code == 422
 
 
-def test_a_thousand_names_and_one_twice_are_found_in_no_time(api):
+def test_duplicate_name_among_a_thousand_is_found_quickly(api):
     names = ",".join(f'"{number}":0' for number in range(80_000))
     answer = api.post("/trade", f'{{{names},"79999":0}}'.encode())
     assert "'79999' occurs twice" in answer.json()["detail"]
     assert answer.elapsed.total_seconds() < 30
 
 
-def test_paired_surrogates_are_a_character(api):
+def test_paired_surrogates_are_accepted_as_one_character(api):
     body = GOOD.replace(b"Growth", b"Rocket \\ud83d\\ude80")
     assert api.post("/trade", body).json()["trade"]["portfolio_name"] == "Rocket 🚀"
 
@@ -68,7 +68,7 @@ def test_paired_surrogates_are_a_character(api):
     "content_type",
     ["", "text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded"],
 )
-def test_another_content_type_is_refused(api, content_type):
+def test_other_content_type_is_rejected(api, content_type):
     answer = api.post("/trade", GOOD, {"Content-Type": content_type})
     assert answer.status_code == 415
 
@@ -76,5 +76,5 @@ def test_another_content_type_is_refused(api, content_type):
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"]
 )
-def test_json_is_json_however_it_is_written(api, content_type):
+def test_equivalent_json_spellings_are_accepted(api, content_type):
     assert api.post("/trade", GOOD, {"Content-Type": content_type}).status_code == 201

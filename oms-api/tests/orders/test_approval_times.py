@@ -36,7 +36,7 @@ def decide(rig, order, *, is_granted=True):
     return rig.run(DecideApproval(origin, order.id, is_granted, "Because", None, "approver"))[0]
 
 
-def test_an_order_expires_at_the_instant_that_its_request_says(waiting):
+def test_approval_request_expires_at_its_stated_instant(waiting):
     order = waiting.place(**WAITING, stop_loss=Protection(Decimal(80)))
     assert order.status is Status.AWAITING_APPROVAL
     waiting.tick(minutes=30, microseconds=-1)
@@ -55,7 +55,7 @@ def test_an_order_expires_at_the_instant_that_its_request_says(waiting):
 
 
 @pytest.mark.parametrize("is_granted", [True, False])
-def test_a_decision_after_that_instant_finds_the_order_expired(waiting, is_granted):
+def test_decision_after_expiry_finds_the_order_expired(waiting, is_granted):
     order = waiting.place(**WAITING)
     waiting.tick(minutes=30)
     refused = decide(waiting, order, is_granted=is_granted)
@@ -64,7 +64,7 @@ def test_a_decision_after_that_instant_finds_the_order_expired(waiting, is_grant
     assert waiting.order(order).status is Status.EXPIRED
 
 
-def test_a_day_order_ends_with_its_day_though_nobody_decided(waiting):
+def test_undecided_day_order_expires_at_the_end_of_its_day(waiting):
     order = waiting.place(type="LIMIT", limit_price="90")
     set_policy(waiting, None)
     waiting.now = (waiting.now + timedelta(days=1)).replace(hour=0)
@@ -73,7 +73,7 @@ def test_a_day_order_ends_with_its_day_though_nobody_decided(waiting):
     assert waiting.order(order).status is Status.EXPIRED
 
 
-def test_two_decisions_in_one_batch_have_one_winner(waiting):
+def test_only_the_first_of_two_decisions_in_a_batch_applies(waiting):
     order = waiting.place(**WAITING)
     commands = []
     for name, is_granted in (("slack:T1:U8", True), ("slack:T1:U9", False)):
@@ -85,7 +85,7 @@ def test_two_decisions_in_one_batch_have_one_winner(waiting):
     assert (lost.extensions["decided_by"], lost.extensions["decision"]) == ("slack:T1:U8", "approved")
 
 
-def test_a_late_fill_counts_for_the_replacement_that_waits(waiting):
+def test_late_fill_counts_towards_the_waiting_replacement(waiting):
     order = waiting.place(**WAITING)
     decide(waiting, order)
     more = waiting.replace(order, quantity="12").orders[0].order
@@ -97,7 +97,7 @@ def test_a_late_fill_counts_for_the_replacement_that_waits(waiting):
     assert decide(waiting, more).orders[0].order.status is Status.FILLED
 
 
-def test_an_order_approved_before_the_open_is_held_until_then_and_needs_no_second_approval(waiting):
+def test_order_approved_before_the_open_is_held_without_a_second_approval(waiting):
     waiting.list_instrument()
     waiting.enforce_sessions("hold")
     set_policy(waiting, '{"mode":"always"}')

@@ -87,7 +87,7 @@ def client(api: ApiClient) -> ApprovalClient:
     return made
 
 
-def test_a_covered_order_waits_and_fills_once_it_is_approved(client):
+def test_covered_order_waits_and_fills_after_approval(client):
     order = client.order()
     assert (order["status"], order["filled_quantity"]) == ("AWAITING_APPROVAL", "0")
     done = client.approved(order, reason="Fine")
@@ -99,7 +99,7 @@ def test_a_covered_order_waits_and_fills_once_it_is_approved(client):
     assert client.events()[1][1]["decided_by"] == client.person("approver")
 
 
-def test_an_approver_says_no(client):
+def test_rejected_approval_ends_the_order(client):
     order = client.order()
     done = client.decide(order, "reject", reason="Too large").json()
     assert done["status"] == "DENIED"
@@ -111,7 +111,7 @@ def test_an_approver_says_no(client):
 
 
 @pytest.mark.any_database
-def test_the_policy_says_which_orders_wait(client):
+def test_policy_decides_which_orders_wait(client):
     def first_status(**changes: Any) -> str:
         return str(client.order(**LIMIT, limit_price="90", **changes)["status"])
 
@@ -127,7 +127,7 @@ def test_the_policy_says_which_orders_wait(client):
 
 
 @pytest.mark.any_database
-def test_what_closes_a_position_never_waits(client):
+def test_closing_order_never_waits_for_approval(client):
     client.approved(client.order(quantity="10"))
     assert client.order(side="SELL", quantity="4")["status"] == "FILLED"
     assert (
@@ -137,7 +137,7 @@ def test_what_closes_a_position_never_waits(client):
     assert closed.json()["status"] == "FILLED"
 
 
-def test_the_exits_of_a_bracket_are_held_until_its_entry_is_approved(client):
+def test_bracket_exits_are_held_until_the_entry_is_approved(client):
     order = client.order(**EXITS)
     assert order["status"] == "AWAITING_APPROVAL"
     assert {leg["status"] for leg in order["legs"]} == {"HELD"}
@@ -151,7 +151,7 @@ def test_the_exits_of_a_bracket_are_held_until_its_entry_is_approved(client):
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("how", ["approve", "reject"])
-def test_both_orders_of_a_pair_are_decided_together(client, how):
+def test_oco_pair_is_decided_together(client, how):
     pair = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
     body = {"kind": "OCO", "orders": [base | one for one in pair]}
@@ -163,7 +163,7 @@ def test_both_orders_of_a_pair_are_decided_together(client, how):
 
 
 @pytest.mark.any_database
-def test_the_second_of_an_oto_pair_is_approved_with_the_first(client):
+def test_oto_child_is_approved_with_its_parent(client):
     client.api.quote("TSLA", "99", "101", "100")
     base = {"portfolio_name": "Growth", "side": "BUY", "type": "MARKET"}
 
@@ -187,7 +187,7 @@ def test_the_second_of_an_oto_pair_is_approved_with_the_first(client):
 
 
 @pytest.mark.any_database
-def test_a_waiting_order_can_be_cancelled_and_a_halt_cancels_it(client):
+def test_waiting_order_can_be_cancelled_by_user_and_by_halt(client):
     order = client.order()
     assert client.api.post(f"/orders/{order['id']}/cancel", {}).json()["status"] == "CANCELED"
     told = client.decide(order)
@@ -198,7 +198,7 @@ def test_a_waiting_order_can_be_cancelled_and_a_halt_cancels_it(client):
 
 
 @pytest.mark.any_database
-def test_a_waiting_order_uses_buying_power_but_is_no_opposite_side(client):
+def test_waiting_order_reserves_buying_power_but_is_not_an_opposite_order(client):
     free = client.order(quantity="9000")
     assert free["status"] == "AWAITING_APPROVAL"
     denied = client.place(quantity="2000")
@@ -211,7 +211,7 @@ def test_a_waiting_order_uses_buying_power_but_is_no_opposite_side(client):
     assert client.status(first) == "AWAITING_APPROVAL"
 
 
-def test_risk_is_asked_again_at_the_prices_of_the_approval(client):
+def test_risk_checks_run_again_at_approval_prices(client):
     order = client.order(quantity="100")
     limit = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "value": "5000"}
     assert client.api.put("/limits", limit).status_code == 200
@@ -224,7 +224,7 @@ def test_risk_is_asked_again_at_the_prices_of_the_approval(client):
 
 
 @pytest.mark.any_database
-def test_a_price_that_moved_must_have_been_seen(client):
+def test_approval_after_a_price_move_requires_the_current_price(client):
     order = client.order()
     client.api.quote("AAPL", "100", "102", "101")  # exactly 1%
     kept = client.order()
@@ -239,7 +239,7 @@ def test_a_price_that_moved_must_have_been_seen(client):
     assert client.approved(kept, price_seen="104")["average_price"] == "105.00"
 
 
-def test_the_list_shows_then_and_now(client):
+def test_approval_list_shows_prices_at_request_and_now(client):
     order = client.order()
     client.api.quote("AAPL", "199", "201", "200")
     (shown,) = client.waiting()
@@ -264,7 +264,7 @@ def test_the_list_shows_then_and_now(client):
         (["{risk}"], {"risk"}),
     ],
 )
-def test_the_policy_names_who_decides(client, approvers, allowed):
+def test_policy_names_the_approvers(client, approvers, allowed):
     people = {role.value: client.person(role.value) for role in Role}
     client.set_policy(approvers=[one.format(**people) for one in approvers])
     for role in (role.value for role in Role if role is not Role.TRADER):
@@ -275,7 +275,7 @@ def test_the_policy_names_who_decides(client, approvers, allowed):
         client.api.post(f"/orders/{order['id']}/cancel", {})
 
 
-def test_nobody_approves_their_own_order_through_any_key(client):
+def test_user_cannot_approve_their_own_order_through_any_key(client):
     client.set_policy(approvers=["role:approver", "role:admin"])
     own = client.order("approver")
     other_key = client.api.service.mint("admin", client.api.tenant_id)
@@ -290,7 +290,7 @@ def test_nobody_approves_their_own_order_through_any_key(client):
     assert client.approved(own, role="admin")["status"] == "FILLED"
 
 
-def test_a_person_does_not_approve_what_their_key_placed(client):
+def test_user_cannot_approve_an_order_placed_by_their_key(client):
     client.set_policy(approvers=["role:admin"])
     made = client.api.post("/api-keys", {"name": "algo", "scopes": ["trade"]}, client.headers("admin")).json()
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
@@ -298,7 +298,7 @@ def test_a_person_does_not_approve_what_their_key_placed(client):
     assert client.decide(automatic, role="admin").status_code == 403
 
 
-def test_a_person_does_not_approve_in_slack_what_they_placed_after_logging_in(client):
+def test_user_cannot_approve_in_slack_an_order_placed_in_a_login_session(client):
     eve = {"email": "eve@example.com", "name": "Eve", "password": PASSWORD, "role": "approver"}
     user = client.api.post("/users", eve).json()
     slack = f"slack:{client.members.team}:UEVE"
@@ -316,7 +316,7 @@ def test_a_person_does_not_approve_in_slack_what_they_placed_after_logging_in(cl
     assert refused.json()["type"] == "urn:slackoms:problem/own-order"
 
 
-def test_of_two_approvers_one_wins_and_the_other_is_told_who(client):
+def test_second_approver_gets_a_conflict_that_names_the_first(client):
     client.set_policy(approvers=["role:approver", "role:risk"])
     for how in ("approve", "reject"):
         order = client.order(quantity="1")
@@ -336,7 +336,7 @@ def test_of_two_approvers_one_wins_and_the_other_is_told_who(client):
         assert told["decision"] == ("approved" if how == "approve" else "rejected")
 
 
-def test_a_repeated_decision_is_answered_alike(client):
+def test_repeated_decision_returns_the_same_answer(client):
     order = client.order()
     headers = client.headers("approver") | {"Idempotency-Key": "once"}
     answers = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
@@ -346,7 +346,7 @@ def test_a_repeated_decision_is_answered_alike(client):
 
 
 @pytest.mark.any_database
-def test_a_replacement_that_asks_for_more_needs_a_new_approval(client):
+def test_larger_replacement_needs_a_new_approval(client):
     order = client.approved(client.order(**LIMIT, limit_price="90"))
     path = f"/orders/{order['id']}"
     less = client.api.patch(path, {"quantity": "9", "limit_price": "89"}, client.headers("trader")).json()
@@ -361,7 +361,7 @@ def test_a_replacement_that_asks_for_more_needs_a_new_approval(client):
 
 
 @pytest.mark.any_database
-def test_a_partly_filled_order_keeps_its_fills_while_its_replacement_waits(client):
+def test_partially_filled_order_keeps_fills_while_its_replacement_waits(client):
     order = client.approved(client.order(**LIMIT, limit_price="98"))
     client.api.quote("AAPL", "97", "98", "98", ask_size="4")
     more = client.api.patch(f"/orders/{order['id']}", {"quantity": "20"}, client.headers("trader")).json()
@@ -373,7 +373,7 @@ def test_a_partly_filled_order_keeps_its_fills_while_its_replacement_waits(clien
 
 
 @pytest.mark.any_database
-def test_other_tenants_and_narrowed_people_see_no_waiting_orders(client):
+def test_other_tenants_and_restricted_users_see_no_waiting_orders(client):
     client.order()
     other = ApprovalClient(client.api.service.api())
     assert other.waiting("admin") == []

@@ -55,7 +55,7 @@ def opened(rig):
     return order(rig)
 
 
-def test_trades_and_orders_are_done_in_the_order_given(rig):
+def test_batch_applies_trades_and_orders_in_sequence(rig):
     bought, sold, reversed_ = rig.run(
         trade(rig), order(rig, side="SELL", quantity="10"), trade(rig, "SELL", "5")
     )
@@ -69,7 +69,7 @@ def test_trades_and_orders_are_done_in_the_order_given(rig):
     assert both[1].orders[0].order.filled_quantity == 10
 
 
-def test_one_that_is_refused_harms_no_other(rig):
+def test_rejected_command_does_not_affect_the_rest_of_its_batch(rig):
     rig.open_portfolio()
     refused, placed = rig.run(CancelOrder(rig.origin(), "O0", None), order(rig))
     assert isinstance(refused, NoSuchOrder)
@@ -103,26 +103,26 @@ def attempt(rig, works, *, commits):
 
 
 @BATCHES
-def test_after_a_lost_answer_what_was_committed_is_told(rig, makes):
+def test_committed_batch_is_reported_after_a_lost_commit_reply(rig, makes):
     outcomes, found = attempt(rig, makes(rig), commits=True)
     assert found == outcomes
 
 
 @BATCHES
-def test_after_a_lost_answer_what_was_not_committed_is_nothing(rig, makes):
+def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(rig, makes):
     works = makes(rig)
     outcomes, found = attempt(rig, works, commits=False)
     assert found == [None] * len(outcomes)
     assert not any(isinstance(outcome, OmsError) for outcome in rig.run(*works))
 
 
-def test_a_refusal_stays_one_whatever_became_of_the_commit(rig):
+def test_rejection_is_kept_whatever_the_result_of_the_commit(rig):
     _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), opened(rig)], commits=False)
     assert isinstance(refusal, NoSuchOrder)
     assert placed is None
 
 
-def test_a_restored_portfolio_is_not_taken_for_the_remembered_one(rig):
+def test_cached_portfolio_is_not_used_after_a_restore(rig):
     waiting = rig.place(**WAITING)
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)])
@@ -130,7 +130,7 @@ def test_a_restored_portfolio_is_not_taken_for_the_remembered_one(rig):
     assert rig.cancel(waiting).orders[0].order.status is Status.CANCELED
 
 
-def test_what_locks_the_same_portfolio_is_told_as_far_as_it_is_known(rig):
+def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(rig):
     quote = Quote("AAPL", None, None, None, None, None, rig.now, "manual")
     strands = {
         order(rig): (1, "growth"),
@@ -146,7 +146,7 @@ def test_what_locks_the_same_portfolio_is_told_as_far_as_it_is_known(rig):
     assert {command: get_lock_group(command) for command in strands} == strands
 
 
-def test_what_the_books_cannot_hold_is_rejected_by_the_paper_market(rig):
+def test_paper_market_rejects_amounts_that_cannot_be_stored(rig):
     rig.run(
         RecordTrade(
             plain(rig), "AAPL", "", Side.SELL, Valued(Decimal(1), Decimal(999999998999950), Decimal(1)),
@@ -157,7 +157,7 @@ def test_what_the_books_cannot_hold_is_rejected_by_the_paper_market(rig):
     assert rejected.status is Status.REJECTED
 
 
-def test_the_drill_rejects_with_its_words(engine):
+def test_drill_rejects_with_its_reason(engine):
     rig = Rig(engine, PaperSettings(reject_share=Decimal(1)))
     rig.quote("99", "101", "100")
     rejected = rig.place()
@@ -171,12 +171,12 @@ def test_the_drill_rejects_with_its_words(engine):
 @pytest.mark.parametrize(
     ("time_in_force", "status"), [("IOC", "CANCELED"), ("FOK", "CANCELED"), ("GTC", "ACCEPTED")]
 )
-def test_where_there_is_no_price_only_what_may_wait_waits(rig, time_in_force, status):
+def test_without_a_price_only_resting_order_types_wait(rig, time_in_force, status):
     placed = rig.place(symbol="NEW", type="STOP", stop_price="50", time_in_force=time_in_force)
     assert placed.status == status
 
 
-def test_one_statement_finds_what_a_batch_repeats(rig, monkeypatch):
+def test_repeated_requests_of_a_batch_are_found_by_one_statement(rig, monkeypatch):
     asked = []
     find = book.list_recent_orders
 

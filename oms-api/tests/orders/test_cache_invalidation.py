@@ -43,7 +43,7 @@ def wait_until_found(find, wanted):
         time.sleep(MAX_AGE_SECONDS / 4)
 
 
-def test_a_process_follows_what_another_one_writes(processes):
+def test_process_sees_changes_written_by_another_process(processes):
     here, there = processes
     resting = here.order(
         symbol="AAPL", side="BUY", quantity="1", type="LIMIT", limit_price="90", portfolio_name="Growth"
@@ -68,7 +68,7 @@ def test_a_process_follows_what_another_one_writes(processes):
     wait_until_found(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
 
 
-def test_a_process_follows_the_operators_commands(processes):
+def test_process_sees_changes_by_operator_commands(processes):
     here, _ = processes
     other = here.with_key(key(here, "bot")["key"])
     user(here)

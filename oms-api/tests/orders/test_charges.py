@@ -47,7 +47,7 @@ def charges_of(api, placed):
     ("product", "quantity", "exit_price", "charges"),
     [("MIS", 400, 1100, "200.62"), ("CNC", 400, 1100, "931.42"), ("CNC", 100, 1005, "223.50")],
 )
-def test_the_worked_round_trips_of_zerodha(zerodha, product, quantity, exit_price, charges):
+def test_zerodha_round_trip_examples_are_charged_exactly(zerodha, product, quantity, exit_price, charges):
     at(zerodha, "1000")
     order(zerodha, "BUY", str(quantity), product=product)
     at(zerodha, str(exit_price))
@@ -64,7 +64,7 @@ def dp_charges(api):
     return [row for row in good(api.get("/portfolios/Growth/cash"))["rows"] if row["kind"] == "dp_charges"]
 
 
-def test_a_delivery_sale_pays_its_dp_charge_once_per_scrip_and_day(zerodha):
+def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha):
     late = {"executed_at": "2026-11-20T06:00:00Z", "backdated": True, "backdated_reason": "Late"}
     zerodha.buy("100", "1000", symbol="INFY", charges="0", **late)
     zerodha.put("/instruments/TCS", NSE_SHARE)
@@ -83,7 +83,7 @@ def test_a_delivery_sale_pays_its_dp_charge_once_per_scrip_and_day(zerodha):
     assert verify_database(zerodha.service.engine).clean
 
 
-def test_the_fill_of_an_order_pays_it_and_what_was_bought_today_does_not(rig):
+def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(rig):
     listed(rig, "zerodha", exchange="NSE", currency="INR")
     rig.quote("1000", "1000", "1000")
     rig.place(quantity="100", product="CNC")
@@ -101,7 +101,7 @@ def test_the_fill_of_an_order_pays_it_and_what_was_bought_today_does_not(rig):
     assert set(verify_database(rig.engine).failed) == {"portfolio record"}  # the schedule was set by SQL
 
 
-def test_the_fills_of_one_order_share_its_caps_and_their_charges_are_told(zerodha):
+def test_fills_of_one_order_share_charge_caps_and_show_their_charges(zerodha):
     at(zerodha, "1100", bid_size="40", ask_size="1")
     placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
     at(zerodha, "1100", bid_size="160", ask_size="1")
@@ -117,7 +117,7 @@ def test_the_fills_of_one_order_share_its_caps_and_their_charges_are_told(zerodh
     assert told["data"]["charges"] == charges[-1]
 
 
-def test_a_chain_of_replacements_is_one_order_for_zerodha(zerodha):
+def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha):
     at(zerodha, "1100", bid_size="40", ask_size="1")
     placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
     changed = good(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
@@ -125,12 +125,12 @@ def test_a_chain_of_replacements_is_one_order_for_zerodha(zerodha):
     assert [one["total"] for one in charges_of(zerodha, changed)] == ["58.60"]
 
 
-def test_an_instrument_that_nobody_listed_is_not_covered(zerodha):
+def test_unlisted_instrument_is_not_covered_by_the_schedule(zerodha):
     zerodha.quote("OTHER", "10", "10", "10")
     assert charges_of(zerodha, zerodha.order(symbol="OTHER")) == [{"total": "0.00"}]
 
 
-def test_a_change_of_the_schedule_counts_for_later_orders_only(zerodha):
+def test_changed_schedule_applies_only_to_later_orders(zerodha):
     at(zerodha, "1000")
     resting = {"product": "MIS", "type": "LIMIT", "limit_price": "990", "time_in_force": "GTC"}
     before = order(zerodha, "BUY", "10", **resting)
@@ -146,7 +146,7 @@ def test_a_change_of_the_schedule_counts_for_later_orders_only(zerodha):
     assert verify_database(zerodha.service.engine).clean
 
 
-def test_a_portfolio_is_renamed_and_charged_in_one_request(api):
+def test_portfolio_rename_and_schedule_change_in_one_request(api):
     api.trade(portfolio_name="Growth")
     both = good(api.patch("/portfolios/growth", {"name": "Income", "cost_schedule": "us_equity"}))
     assert (both["portfolio_name"], both["cost_schedule"]) == ("Income", "us_equity")
@@ -158,7 +158,7 @@ def test_a_portfolio_is_renamed_and_charged_in_one_request(api):
     assert verify_database(api.service.engine).clean
 
 
-def test_charges_in_another_currency_are_booked_at_the_rate_of_the_fill(api):
+def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
     good(api.post("/portfolios", RUPEES | {"cost_schedule": "ibkr_fixed"}), 201)
     api.put("/instruments/AAPL", US_SHARE)
     put_quote(api, "USD/INR", bid=None, ask=None, last="80")
@@ -179,7 +179,7 @@ def test_charges_in_another_currency_are_booked_at_the_rate_of_the_fill(api):
     assert found["positions"]["AAPL"]["avg_cost"] == "2000.00"  # without charges
 
 
-def test_a_reported_trade_has_given_charges_else_those_of_the_schedule(zerodha):
+def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha):
     given = zerodha.buy("10", "1000", symbol="INFY", charges="7.5")
     assert (given["charges"], given["position"]["avg_cost"]) == ("7.50", "1000.00")
     scheduled = zerodha.sell("10", "1000", symbol="INFY")
@@ -190,7 +190,7 @@ def test_a_reported_trade_has_given_charges_else_those_of_the_schedule(zerodha):
     assert zerodha.portfolio(as_of="0")["charges"] == "0.00"
 
 
-def test_a_reversal_returns_the_charges_that_its_trade_booked(zerodha):
+def test_reversal_returns_the_charges_of_its_trade(zerodha):
     trade = zerodha.buy("10", "1000", symbol="INFY")
     good(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
     back = zerodha.reverse(trade["trade_id"]).json()["trade"]
@@ -200,11 +200,11 @@ def test_a_reversal_returns_the_charges_that_its_trade_booked(zerodha):
 
 
 @pytest.mark.parametrize("charges", ["-1", "1e2", "0.000000001", True, "much"])
-def test_what_are_no_charges_are_refused_by_field(api, charges):
+def test_invalid_charges_are_rejected_by_field(api, charges):
     refused(api.report(charges=charges), 422, "charges")
 
 
-def test_the_same_trade_with_other_charges_is_another_request(api):
+def test_idempotency_key_with_other_charges_conflicts(api):
     api.trade("k1", charges="1")
     assert api.report("k1", charges="1.00").headers["Idempotent-Replayed"] == "true"
     assert api.report("k1", charges="2").status_code == 409
@@ -229,7 +229,7 @@ def booked(rig):
         return [str(round(Decimal(charges), 2)) for charges in found]
 
 
-def test_an_order_starts_afresh_on_another_day(rig):
+def test_order_charges_restart_on_another_day(rig):
     listed(rig, "zerodha", exchange="NSE", currency="INR")
     rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
     terms = {"product": "MIS", "type": "LIMIT", "limit_price": Decimal(1100), "time_in_force": "GTC"}
@@ -241,7 +241,7 @@ def test_an_order_starts_afresh_on_another_day(rig):
     assert booked(rig) == ["86.82", "63.24", "86.82"]
 
 
-def test_a_commission_has_its_minimum_once_per_order_and_again_after_a_replacement(rig):
+def test_minimum_commission_applies_once_per_order_and_replacement(rig):
     listed(rig, "ibkr_fixed", exchange="NASDAQ", currency="USD")
     rig.quote("25", "25", "25", ask_size="100", bid_size="1")
     placed = rig.place(quantity="2000", type="LIMIT", limit_price=Decimal(25), time_in_force="GTC")
@@ -255,7 +255,7 @@ def test_a_commission_has_its_minimum_once_per_order_and_again_after_a_replaceme
     assert commissions == ["1.00000000", "1.00000000", "3.00000000", "1.00000000"]
 
 
-def test_an_order_whose_charges_nobody_knows_is_rejected(rig):
+def test_order_with_unknown_charges_is_rejected(rig):
     rig.now = datetime(2020, 6, 1, 12, tzinfo=UTC)
     listed(rig, "zerodha", exchange="NSE", currency="INR")
     rig.quote("100", "100", "100")
@@ -266,7 +266,7 @@ def test_an_order_whose_charges_nobody_knows_is_rejected(rig):
     assert booked(rig) == []
 
 
-def test_us_fees_of_orders_add_up_over_a_day_in_new_york(rig):
+def test_us_fees_accumulate_over_the_new_york_day(rig):
     listed(rig, "us_equity", exchange="NASDAQ", currency="USD")
     rig.quote("100", "100", "100")
     for quantity in ("3", "3", "4"):
@@ -277,7 +277,7 @@ def test_us_fees_of_orders_add_up_over_a_day_in_new_york(rig):
     assert booked(rig) == ["0.02", "0.01", "0.01", "0.02"]
 
 
-def test_cash_is_what_the_rows_add_up_to(zerodha):
+def test_cash_equals_the_sum_of_its_rows(zerodha):
     """Orders filled in parts, reported trades and reversals at random, recomputed naively from the rows."""
     chance = random.Random(12)
     for _ in range(12):
@@ -301,7 +301,7 @@ def test_cash_is_what_the_rows_add_up_to(zerodha):
     assert verify_database(zerodha.service.engine).clean
 
 
-def test_schedules_by_market_charge_each_market_by_its_own(api):
+def test_each_market_is_charged_by_its_own_schedule(api):
     body = {"name": "Both", "base_currency": "INR", "cost_schedules": {"IN": "zerodha"}}
     assert api.post("/portfolios", body).status_code == 201
     share = {"tick_size": "0.01", "lot_size": "1"}
@@ -317,7 +317,7 @@ def test_schedules_by_market_charge_each_market_by_its_own(api):
     assert Decimal(reported["charges"]) > 0
 
 
-def test_the_buying_power_covers_the_charges_of_a_buy(api):
+def test_buy_requires_buying_power_for_its_charges(api):
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     at(api, "1000")
     terms = {"type": "LIMIT", "limit_price": "1000", "quantity": "100", "product": "CNC"}
@@ -332,7 +332,7 @@ def test_the_buying_power_covers_the_charges_of_a_buy(api):
     )
 
 
-def test_open_buys_hold_their_charges_back(api):
+def test_open_buy_orders_reserve_their_charges(api):
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     at(api, "1000")
     body = {"name": "Growth", "base_currency": "INR", "opening_cash": "200000", "cost_schedule": "zerodha"}

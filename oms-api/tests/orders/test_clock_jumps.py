@@ -10,7 +10,7 @@ from app.risk.service.controls import Controls
 from tests.orders.rig import ticket
 
 
-def test_orders_after_a_clock_that_was_ahead_are_found_by_their_time(rig):
+def test_orders_placed_after_the_clock_was_ahead_are_listed_by_time(rig):
     start = rig.now
     rig.now += timedelta(days=1)
     rig.place(type="LIMIT", limit_price="90")
@@ -23,7 +23,7 @@ def test_orders_after_a_clock_that_was_ahead_are_found_by_their_time(rig):
     assert placed.status is Status.ACCEPTED
 
 
-def test_an_order_of_the_future_is_no_repeat(rig, monkeypatch):
+def test_order_with_a_future_timestamp_is_not_a_duplicate(rig, monkeypatch):
     rig.open_portfolio()
     limits = Controls.limits
 

@@ -28,7 +28,7 @@ def leg(api, order, role):
     return next(one for one in api.found(order["id"])["legs"] if one["role"] == role)
 
 
-def test_the_legs_of_a_bracket_are_whole_orders_held_until_the_entry_fills(quiet):
+def test_bracket_legs_are_held_until_the_entry_fills(quiet):
     order = bracket(quiet)
     assert (order["status"], order["role"]) == ("ACCEPTED", "entry")
     assert [(one["type"], one["side"], one["status"]) for one in order["legs"]] == [
@@ -39,7 +39,7 @@ def test_the_legs_of_a_bracket_are_whole_orders_held_until_the_entry_fills(quiet
     assert quiet.found(order["legs"][0]["id"])["status"] == "HELD"
 
 
-def test_the_worked_example_of_a_bracket(quiet):
+def test_documented_bracket_example_runs_as_described(quiet):
     order = bracket(quiet)
     fill_entry(quiet, "40", "50")
     assert leg(quiet, order, "take_profit")["quantity"] == "40"
@@ -65,7 +65,7 @@ def test_the_worked_example_of_a_bracket(quiet):
     assert [trade["realized_pnl"] for trade in quiet.trades()][:2] == ["-86.33333333", "125.83333333"]
 
 
-def test_legs_match_from_the_next_quote_on(quiet):
+def test_released_legs_match_from_the_next_quote(quiet):
     order = bracket(quiet, type="MARKET", limit_price=None, take_profit={"limit_price": "53"})
     assert order["status"] == "FILLED"
     assert {one["status"] for one in order["legs"]} == {"ACCEPTED"}
@@ -74,13 +74,13 @@ def test_legs_match_from_the_next_quote_on(quiet):
     assert leg(quiet, order, "stop_loss")["status"] == "CANCELED"
 
 
-def test_cancelling_the_entry_ends_legs_that_have_nothing_to_take_off(quiet):
+def test_cancelled_unfilled_entry_cancels_its_legs(quiet):
     order = bracket(quiet)
     quiet.post(f"/orders/{order['id']}/cancel", {})
     assert {one["status"] for one in quiet.found(order["id"])["legs"]} == {"CANCELED"}
 
 
-def test_cancelling_the_entry_leaves_the_legs_of_what_filled_working(quiet):
+def test_cancelled_partially_filled_entry_keeps_legs_for_the_filled_quantity(quiet):
     order = bracket(quiet)
     fill_entry(quiet, "40", "50")
     quiet.post(f"/orders/{order['id']}/cancel", {})
@@ -88,7 +88,7 @@ def test_cancelling_the_entry_leaves_the_legs_of_what_filled_working(quiet):
     assert [(one["status"], one["leaves_quantity"]) for one in legs] == [("ACCEPTED", "40")] * 2
 
 
-def test_cancelling_one_leg_leaves_the_other(quiet):
+def test_cancelled_leg_leaves_the_other_leg_working(quiet):
     order = bracket(quiet)
     fill_entry(quiet, "100", "50")
     target = leg(quiet, order, "take_profit")
@@ -96,14 +96,14 @@ def test_cancelling_one_leg_leaves_the_other(quiet):
     assert leg(quiet, order, "stop_loss")["status"] == "ACCEPTED"
 
 
-def test_a_denied_entry_has_no_legs(quiet):
+def test_denied_entry_has_no_legs(quiet):
     answer = quiet.place(
         symbol="BRK", quantity="2000000", take_profit={"limit_price": "60"}, stop_loss={"stop_price": "40"}
     )
     assert quiet.found(answer.json()["order_id"])["legs"] == []
 
 
-def test_the_legs_follow_a_replaced_entry(quiet):
+def test_legs_follow_a_replaced_entry(quiet):
     order = bracket(quiet)
     successor = quiet.patch(f"/orders/{order['id']}", {"quantity": "50"}).json()
     assert [(one["status"], one["quantity"]) for one in successor["legs"]] == [("HELD", "50")] * 2
@@ -112,7 +112,7 @@ def test_the_legs_follow_a_replaced_entry(quiet):
     assert [(one["status"], one["quantity"]) for one in legs] == [("ACCEPTED", "50")] * 2
 
 
-def test_a_replaced_leg_still_cuts_its_sibling(quiet):
+def test_replaced_leg_still_reduces_its_sibling(quiet):
     order = bracket(quiet)
     fill_entry(quiet, "100", "50")
     target = leg(quiet, order, "take_profit")
@@ -142,14 +142,14 @@ def both(api, orders):
     return [api.found(order["id"])["status"] for order in orders]
 
 
-def test_a_fill_of_one_cancels_the_other(market):
+def test_oco_fill_cancels_the_sibling(market):
     orders = oco(market)
     assert both(market, orders) == ["ACCEPTED", "ACCEPTED"]
     market.quote("AAPL", "110", "111", "110")
     assert both(market, orders) == ["FILLED", "CANCELED"]
 
 
-def test_a_part_of_one_cuts_the_other_by_as_much(market):
+def test_oco_partial_fill_reduces_the_sibling_equally(market):
     orders = oco(market)
     market.quote("AAPL", "110", "111", "110", bid_size="4")
     assert market.found(orders[1]["id"])["leaves_quantity"] == "6"
@@ -158,7 +158,7 @@ def test_a_part_of_one_cuts_the_other_by_as_much(market):
     assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
 
 
-def test_what_the_fill_of_one_ended_does_not_fill_in_the_same_quote(market):
+def test_oco_sibling_cancelled_by_a_fill_does_not_fill_at_the_same_quote(market):
     market.order(quantity="10")
     far = {"type": "LIMIT", "limit_price": "120"}
     near, other = pair(market, "OCO", TARGET, far).json()["orders"]
@@ -168,25 +168,25 @@ def test_what_the_fill_of_one_ended_does_not_fill_in_the_same_quote(market):
     assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
 
 
-def test_cancelling_one_of_a_pair_cancels_the_other(market):
+def test_cancelled_oco_order_cancels_the_sibling(market):
     orders = oco(market)
     market.post(f"/orders/{orders[0]['id']}/cancel", {})
     assert both(market, orders) == ["CANCELED", "CANCELED"]
 
 
-def test_one_that_fills_on_arrival_keeps_the_other_from_being_sent(market):
+def test_oco_order_that_fills_on_arrival_prevents_the_sibling(market):
     market.order(quantity="10")
     first, second = pair(market, "OCO", {"type": "LIMIT", "limit_price": "99"}, STOP).json()["orders"]
     assert (first["status"], second["status"]) == ("FILLED", "CANCELED")
 
 
-def test_of_a_pair_of_which_one_is_denied_none_is_sent(market):
+def test_denied_oco_order_prevents_both_orders(market):
     answer = pair(market, "OCO", TARGET, {**STOP, "quantity": "2000000"})
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
     assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
 
 
-def test_the_second_waits_for_the_first_ones_completion(market):
+def test_oto_child_waits_until_the_parent_is_filled(market):
     entry = {"type": "LIMIT", "limit_price": "95", "side": "BUY"}
     orders = pair(market, "OTO", entry, TARGET).json()["orders"]
     assert both(market, orders) == ["ACCEPTED", "HELD"]
@@ -198,12 +198,12 @@ def test_the_second_waits_for_the_first_ones_completion(market):
     assert both(market, orders) == ["FILLED", "FILLED"]
 
 
-def test_the_second_may_fill_as_soon_as_it_is_sent(market):
+def test_oto_child_may_fill_on_release(market):
     orders = pair(market, "OTO", {"type": "MARKET", "side": "BUY"}, {"type": "MARKET"}).json()["orders"]
     assert [order["status"] for order in orders] == ["FILLED", "FILLED"]
 
 
-def test_the_second_is_not_sent_where_the_first_ends_before(market):
+def test_oto_child_is_not_sent_when_the_parent_ends_unfilled(market):
     entry = {"type": "LIMIT", "limit_price": "95", "side": "BUY"}
     orders = pair(market, "OTO", entry, TARGET).json()["orders"]
     market.post(f"/orders/{orders[0]['id']}/cancel", {})
@@ -211,14 +211,14 @@ def test_the_second_is_not_sent_where_the_first_ends_before(market):
 
 
 @pytest.mark.parametrize("second", [[{}, {}], [{"kind": "OCO", "orders": [{}, {}]}]])
-def test_a_group_in_a_group_is_refused_in_words(market, second):
+def test_nested_group_is_rejected_with_an_explanation(market, second):
     body = {"kind": "OTO", "orders": [ticket_body(), *second]}
     answer = market.post("/orders:group", body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "orders")
     assert "`take_profit` and `stop_loss`" in answer.json()["errors"][0]["message"]
 
 
-def test_a_group_repeated_under_its_key_gives_the_same_orders(market):
+def test_repeated_group_request_returns_the_same_orders(market):
     market.order(quantity="10")
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10", **GTC}
     body = {"kind": "OCO", "orders": [{**base, **TARGET}, {**base, **STOP}]}
@@ -227,7 +227,7 @@ def test_a_group_repeated_under_its_key_gives_the_same_orders(market):
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_pair_belongs_to_one_portfolio_and_has_no_legs(market):
+def test_oco_pair_has_one_portfolio_and_no_legs(market):
     assert pair(market, "OCO", TARGET, {**STOP, "portfolio_name": "Other"}).status_code == 422
     assert pair(market, "OCO", TARGET, {**STOP, "take_profit": {"limit_price": "1"}}).status_code == 422
     assert market.get("/orders").json() == []

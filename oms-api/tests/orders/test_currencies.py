@@ -31,7 +31,7 @@ def denial_of(answer):
     return answer.json()["denial"]
 
 
-def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees):
+def test_foreign_fill_is_booked_at_the_rate_and_order_shows_local_prices(rupees):
     order = rupees.order(quantity="10")
     assert order["average_price"] == "100.00"
     [fill] = rupees.found(order["id"])["fills"]
@@ -41,7 +41,7 @@ def test_a_fill_is_booked_at_the_rate_and_the_order_tells_its_own_prices(rupees)
     assert rupees.portfolio()["cash"] == "920000.00"
 
 
-def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(api):
+def test_order_and_preview_without_an_exchange_rate_are_denied(api):
     api.open_portfolio()
     api.put("/instruments/AAPL", SHARE | {"currency": "XAF"})
     put_quote(api)
@@ -53,7 +53,7 @@ def test_without_a_rate_an_order_is_denied_and_a_preview_says_so(api):
     assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)
 
 
-def test_a_preview_tells_cash_in_the_portfolios_currency(rupees):
+def test_preview_shows_cash_in_the_portfolio_currency(rupees):
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     seen = rupees.post("/orders:preview", ticket).json()
     assert (seen["expected_value"], seen["cash_after"]) == ("1000.00", "920000.00")
@@ -68,20 +68,20 @@ def test_a_preview_tells_cash_in_the_portfolios_currency(rupees):
         ("MAX_NET_EXPOSURE", "80000"),
     ],
 )
-def test_limits_of_value_are_in_the_portfolios_currency(rupees, code, limit):
+def test_value_limits_are_in_the_portfolio_currency(rupees, code, limit):
     put_limit(rupees, code, limit, "portfolio", "Growth")
     denial = denial_of(try_order(rupees, quantity="11"))
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == (code, "88000", "10")
     assert try_order(rupees, quantity="10").status_code == 201
 
 
-def test_buying_power_is_in_the_portfolios_currency(rupees):
+def test_buying_power_is_in_the_portfolio_currency(rupees):
     rupees.order(quantity="100", type="LIMIT", limit_price="100", time_in_force="GTC")
     denial = denial_of(try_order(rupees, quantity="26"))
     assert (denial["code"], denial["limit"], denial["asked"]) == ("BUYING_POWER", "200000", "208000")
 
 
-def test_the_collar_and_the_range_of_prices_are_the_instruments_own(rupees):
+def test_price_collar_and_range_are_in_the_instrument_currency(rupees):
     put_limit(rupees, "MAX_PRICE", "105")
     assert try_order(rupees, type="LIMIT", limit_price="104").status_code == 201
     put_limit(rupees, "MAX_PRICE", "1000")
@@ -89,7 +89,7 @@ def test_the_collar_and_the_range_of_prices_are_the_instruments_own(rupees):
     assert (denial["code"], denial["limit"], denial["asked"]) == ("PRICE_COLLAR", "110", "111")
 
 
-def test_what_stands_is_valued_anew_at_another_rate(rupees):
+def test_open_positions_and_orders_are_revalued_at_a_changed_rate(rupees):
     put_limit(rupees, "MAX_GROSS_EXPOSURE", "1000000", "portfolio", "Growth")
     rupees.order(quantity="10", type="LIMIT", limit_price="100", time_in_force="GTC")
     rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
@@ -104,7 +104,7 @@ def test_what_stands_is_valued_anew_at_another_rate(rupees):
 @pytest.mark.parametrize(
     ("currency", "limit", "asked"), [(None, "2000", "2100"), ("INR", "160000", "168000")]
 )
-def test_the_firm_is_added_up_in_the_tenants_currency(rupees, currency, limit, asked):
+def test_firm_gross_exposure_is_in_the_tenant_currency(rupees, currency, limit, asked):
     if currency is not None:
         changed = rupees.patch(f"/tenants/desk-{rupees.tenant_id}", {"base_currency": currency})
         assert (changed.status_code, changed.json()["base_currency"]) == (200, currency)
@@ -119,14 +119,14 @@ def test_the_firm_is_added_up_in_the_tenants_currency(rupees, currency, limit, a
     assert (denial["limit"], denial["asked"]) == (limit, asked)  # one number, whoever asks
 
 
-def test_the_net_of_the_firm_is_in_the_tenants_currency(rupees):
+def test_firm_net_exposure_is_in_the_tenant_currency(rupees):
     rupees.buy("10", "100", portfolio_name="Dollars")
     put_limit(rupees, "MAX_NET_EXPOSURE", "2000")
     denial = denial_of(try_order(rupees, quantity="11"))
     assert (denial["code"], denial["asked"]) == ("FIRM_NET_EXPOSURE", "2100")
 
 
-def test_orders_of_the_firm_are_counted_without_a_rate(rupees):
+def test_firm_order_count_needs_no_rate(rupees):
     made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
     assert rupees.post("/portfolios", made).status_code == 201
     rupees.put("/instruments/ROPE", SHARE | {"currency": "XAF"})
@@ -137,7 +137,7 @@ def test_orders_of_the_firm_are_counted_without_a_rate(rupees):
     assert denial_of(try_order(rupees, **resting))["code"] == "FIRM_OPEN_ORDERS"
 
 
-def test_the_firm_cannot_be_added_up_without_a_rate(rupees):
+def test_firm_exposure_without_a_rate_denies_the_order(rupees):
     made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
     assert rupees.post("/portfolios", made).status_code == 201
     put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
@@ -178,7 +178,7 @@ def resting(rig, **changes):
     return rig.place(type="LIMIT", limit_price="95", quantity="10", time_in_force="GTC", **changes)
 
 
-def test_a_fill_that_comes_without_a_rate_is_booked_at_what_the_position_cost(euros):
+def test_fill_without_a_rate_is_booked_at_the_rate_of_the_position_cost(euros):
     order = resting(euros)
     euros.place(quantity="10")
     forget_rates(euros)
@@ -186,7 +186,7 @@ def test_a_fill_that_comes_without_a_rate_is_booked_at_what_the_position_cost(eu
     assert booked(euros) == [2, 2]
 
 
-def test_or_at_the_rate_of_the_newest_trade(euros):
+def test_fill_without_a_rate_or_position_is_booked_at_the_newest_trade_rate(euros):
     order = resting(euros)
     euros.place(quantity="1")
     euros.place(quantity="1", side="SELL")
@@ -195,7 +195,7 @@ def test_or_at_the_rate_of_the_newest_trade(euros):
     assert booked(euros) == [2, 2, 2]
 
 
-def test_where_there_never_was_one_it_is_noted_and_not_booked(euros):
+def test_fill_without_any_known_rate_is_recorded_but_not_booked(euros):
     order = resting(euros)
     forget_rates(euros)
     assert euros.report(order, executed(order, "4")).filled_quantity == 0
@@ -204,7 +204,7 @@ def test_where_there_never_was_one_it_is_noted_and_not_booked(euros):
     assert "EUR/USD" in words[0]
 
 
-def test_what_matches_without_any_rate_ends(euros):
+def test_matched_order_without_any_rate_is_closed(euros):
     order = resting(euros)
     forget_rates(euros)
     euros.quote("90", "90", "90")

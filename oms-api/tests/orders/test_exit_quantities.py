@@ -20,7 +20,7 @@ def report_trade(api, side, quantity):
 
 @pytest.mark.parametrize("reduces", ["order", "trade"])
 @pytest.mark.parametrize(("side", "opposite", "legs"), SIDES)
-def test_what_reduces_a_position_cuts_its_exits_at_once(market, side, opposite, legs, reduces):
+def test_trade_that_reduces_a_position_reduces_its_exits(market, side, opposite, legs, reduces):
     entry = market.order(side=side, quantity="10", **legs)
     for quantity, left in (("4", ("6", "6")), ("6", ("0", "0"))):
         if reduces == "order":
@@ -31,7 +31,7 @@ def test_what_reduces_a_position_cuts_its_exits_at_once(market, side, opposite, 
     assert {leg["status"] for leg in exits(market, entry).values()} == {"CANCELED"}
 
 
-def test_a_reversal_cuts_the_exits(market):
+def test_reversal_reduces_the_exits(market):
     bought = market.trade(side="BUY", quantity="6", gmv="600")
     entry = market.order(quantity="4", **LEGS)
     market.order(side="SELL", quantity="2")  # 8 are left for exits of 4
@@ -40,14 +40,14 @@ def test_a_reversal_cuts_the_exits(market):
     assert (held(market), leaves(market, entry)) == ("2", ("2", "2"))
 
 
-def test_what_goes_through_zero_leaves_no_exit(market):
+def test_trade_through_zero_cancels_all_exits(market):
     entry = market.order(quantity="10", **LEGS)
     report_trade(market, "SELL", "15")
     assert {leg["status"] for leg in exits(market, entry).values()} == {"CANCELED"}
     assert held(market) == "-5"
 
 
-def test_exits_of_another_product_stay(market):
+def test_exits_of_another_product_are_unchanged(market):
     entry = market.order(quantity="10", product="NRML", **LEGS)
     market.order(quantity="10")
     market.order(side="SELL", quantity="10")
@@ -55,7 +55,7 @@ def test_exits_of_another_product_stay(market):
     assert leaves(market, entry) == ("10", "10")
 
 
-def test_exits_of_finished_entries_are_cut_first_then_the_oldest(rig):
+def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(rig):
     rig.quote("99", "101", "100", ask_size="4")
     open_entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
     rig.quote("102", "103", "102")
@@ -73,7 +73,7 @@ def test_exits_of_finished_entries_are_cut_first_then_the_oldest(rig):
 
 
 @pytest.mark.parametrize(("size", "left"), [("10", "6"), ("20", "20")])
-def test_a_pair_is_an_exit_where_it_is_no_larger_than_the_position(market, size, left):
+def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, left):
     market.order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "120", "quantity": size}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "80", "quantity": size}
@@ -82,7 +82,7 @@ def test_a_pair_is_an_exit_where_it_is_no_larger_than_the_position(market, size,
     assert [market.found(one["id"])["leaves_quantity"] for one in pair] == [left, left]
 
 
-def test_the_second_of_an_oto_that_only_closes_is_cut(market):
+def test_closing_oto_child_is_reduced(market):
     follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
     second = group(market, "OTO", {"side": "BUY", "type": "MARKET"}, follower).json()["orders"][1]
     market.order(side="SELL", quantity="3")
@@ -90,7 +90,7 @@ def test_the_second_of_an_oto_that_only_closes_is_cut(market):
 
 
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])
-def test_a_trade_among_orders_of_one_batch_cuts_the_exits(rig, other):
+def test_trade_in_a_batch_of_orders_reduces_the_exits(rig, other):
     """Whether the batch has orders of the portfolio or of another one."""
     entry = rig.place(stop_loss=Protection(amount("80")))
     beside = order(rig, type="LIMIT", limit_price="95", symbol=other)
@@ -101,7 +101,7 @@ def test_a_trade_among_orders_of_one_batch_cuts_the_exits(rig, other):
     assert verdict.clean, list(report(verdict, 0))
 
 
-def test_several_trades_of_one_batch_cut_the_exits_to_what_is_left_at_last(rig):
+def test_trades_of_one_batch_reduce_exits_to_the_final_position(rig):
     entry = rig.place(stop_loss=Protection(amount("80")))
     rig.run(trade(rig, "SELL", "4"), trade(rig, "BUY", "1"), trade(rig, "SELL", "5"))
     assert leg_of(rig, entry, "stop_loss").leaves_quantity == 2
@@ -112,7 +112,7 @@ def test_several_trades_of_one_batch_cut_the_exits_to_what_is_left_at_last(rig):
 
 
 @pytest.mark.parametrize(("side", "opposite", "legs"), SIDES)
-def test_a_fully_bracketed_position_is_reduced_by_a_plain_order_and_a_trade(market, side, opposite, legs):
+def test_bracketed_position_can_be_reduced_by_an_order_and_a_trade(market, side, opposite, legs):
     entry = market.order(side=side, quantity="10", **legs)
     set_switch(market, "REDUCING")
     assert code_of(market.place(side=opposite, quantity="11")) == "REDUCING"
@@ -123,7 +123,7 @@ def test_a_fully_bracketed_position_is_reduced_by_a_plain_order_and_a_trade(mark
     assert held(market) == "0"
 
 
-def test_what_rests_beside_exits_never_goes_through_zero_while_reducing(market):
+def test_resting_orders_beside_exits_never_cross_zero_while_reducing(market):
     entry = market.order(quantity="10", **LEGS)
     set_switch(market, "REDUCING")
     plain = market.place(side="SELL", type="LIMIT", limit_price="110", quantity="10").json()
@@ -136,7 +136,7 @@ def test_what_rests_beside_exits_never_goes_through_zero_while_reducing(market):
 
 
 @pytest.mark.parametrize(("product", "short_selling"), [("CNC", "1"), ("MIS", "0")])
-def test_exits_keep_nothing_from_being_sold_where_nothing_may_be_sold_short(market, product, short_selling):
+def test_exits_do_not_block_sales_where_short_selling_is_forbidden(market, product, short_selling):
     limit(market, "SHORT_SELLING", short_selling)
     market.order(quantity="10", product=product, **LEGS)
     sold = {"side": "SELL", "type": "LIMIT", "limit_price": "110", "product": product}
@@ -147,13 +147,13 @@ def test_exits_keep_nothing_from_being_sold_where_nothing_may_be_sold_short(mark
     assert market.found(plain.json()["id"])["status"] == "CANCELED"
 
 
-def test_exits_count_neither_as_a_short_nor_twice(market):
+def test_exits_are_not_counted_as_shorts_or_twice(market):
     market.order(quantity="10", **LEGS)
     limit(market, "MAX_POSITION_VALUE", "600")
     assert market.place(side="SELL", type="LIMIT", limit_price="100", quantity="16").status_code == 201
 
 
-def test_a_plain_order_may_open_where_nothing_forbids_it(rig):
+def test_plain_order_may_open_a_position_beside_exits(rig):
     rig.place(stop_loss=Protection(amount("80")))
     plain = rig.place(side="SELL", type="LIMIT", limit_price="120", quantity="10")
     rig.quote("79", "80", "79")

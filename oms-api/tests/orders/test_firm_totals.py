@@ -26,14 +26,14 @@ def limited(rig):
     return rig
 
 
-def test_what_rests_and_what_is_held_elsewhere_counts(limited):
+def test_firm_limit_counts_orders_and_positions_of_other_portfolios(limited):
     assert limited.place(quantity="6").status is Status.DENIED
     limited.quote("99", "100", "100")
     assert limited.place(quantity="6").status is Status.DENIED
     assert limited.place(quantity="5").status is Status.FILLED
 
 
-def test_a_fill_while_the_totals_are_read_is_in_them(limited):
+def test_fill_during_the_read_of_firm_totals_is_counted_once(limited):
     """It comes between the statement that reads the positions of all and whatever follows."""
     if limited.engine.dialect.name == "sqlite":
         pytest.skip("the writer has the file to itself")

@@ -165,7 +165,7 @@ class Play:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_orders_go_as_fix_has_it(rig, name):
+def test_order_state_changes_follow_the_fix_scenario(rig, name):
     play = Play(rig, is_day=any(step == "expire" for step, _ in SCENARIOS[name]))
     for step, told in SCENARIOS[name]:
         play.do(step)

@@ -22,7 +22,7 @@ def flatten(market, scope="tenant", name=None, key=None):
     return answer.json()["flattened"]
 
 
-def test_a_close_without_a_price_waits_as_long_as_it_takes(market):
+def test_close_without_a_price_waits_for_a_quote(market):
     market.quote("NEW", None, "11", None)  # nobody bids
     market.trade(symbol="NEW", quantity="5", gmv="50")
     proof = flatten(market)
@@ -34,7 +34,7 @@ def test_a_close_without_a_price_waits_as_long_as_it_takes(market):
     assert held(market)["NEW"] == "0"
 
 
-def test_flattening_again_sends_no_second_close(market):
+def test_repeated_flatten_sends_no_second_close(market):
     market.quote("NEW", None, "11", None)  # nobody bids
     market.trade(symbol="NEW", quantity="5", gmv="50")
     [first], [second] = flatten(market)["closed"], flatten(market)["closed"]
@@ -43,7 +43,7 @@ def test_flattening_again_sends_no_second_close(market):
     assert (market.found(second)["status"], held(market)["NEW"]) == ("FILLED", "0")
 
 
-def test_a_flatten_under_a_key_closes_every_position(market):
+def test_flatten_with_an_idempotency_key_closes_every_position(market):
     market.order(quantity="10")
     market.order(symbol="MSFT", side="SELL", quantity="3")
     market.order(quantity="4", portfolio_name="Other")
@@ -51,7 +51,7 @@ def test_a_flatten_under_a_key_closes_every_position(market):
     assert (len(proof["closed"]), proof["left"]) == (3, [])
 
 
-def test_of_a_strategy_its_own_part_of_each_position_is_closed(market):
+def test_strategy_flatten_closes_only_its_share_of_each_position(market):
     market.order(quantity="10")
     market.order(quantity="7", strategy="momentum")
     market.order(quantity="2", side="SELL", strategy="momentum")
@@ -69,7 +69,7 @@ def test_of_a_strategy_its_own_part_of_each_position_is_closed(market):
     assert (again["closed"], again["left"]) == ([], [])
 
 
-def test_a_short_of_a_strategy_is_bought_back(market):
+def test_strategy_flatten_buys_back_a_short(market):
     market.order(quantity="7", side="SELL", strategy="momentum")
     market.order(quantity="1", side="SELL")
     [order_id] = flatten(market, "strategy", "momentum")["closed"]
@@ -77,7 +77,7 @@ def test_a_short_of_a_strategy_is_bought_back(market):
     assert (closed["side"], closed["quantity"], held(market)["AAPL"]) == ("BUY", "7", "-1")
 
 
-def test_a_strategy_closes_no_more_than_there_is_and_never_the_other_way(market):
+def test_strategy_flatten_never_exceeds_or_reverses_the_position(market):
     market.order(quantity="10", strategy="momentum")
     market.order(quantity="6", side="SELL")
     assert [market.found(one)["quantity"] for one in flatten(market, "strategy", "momentum")["closed"]] == [
@@ -90,7 +90,7 @@ def test_a_strategy_closes_no_more_than_there_is_and_never_the_other_way(market)
     assert held(market)["AAPL"] == "5"
 
 
-def test_products_are_kept_apart(market):
+def test_flatten_keeps_products_separate(market):
     market.order(quantity="10", product="CNC", strategy="momentum")
     market.order(quantity="4", product="MIS")
     [order_id] = flatten(market, "strategy", "momentum")["closed"]
@@ -99,7 +99,7 @@ def test_products_are_kept_apart(market):
     assert (left["product"], left["quantity"]) == ("MIS", "4")
 
 
-def test_what_of_a_strategy_could_not_be_closed_yet_is_told(market):
+def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
     market.order(quantity="7", strategy="momentum")
     market.order(quantity="3")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
@@ -119,13 +119,13 @@ def test_what_of_a_strategy_could_not_be_closed_yet_is_told(market):
         ("5", "0", None),
     ],
 )
-def test_the_share_of_a_strategy(position, net, share):
+def test_strategy_share_of_a_position_is_computed(position, net, share):
     whole = Held(1, "Growth", "AAPL", "", Decimal(position))
     found = shares([whole], {(1, "AAPL", ""): Decimal(net)})
     assert [one.quantity for one in found] == ([] if share is None else [Decimal(share)])
 
 
-def test_a_fill_bears_the_request_that_made_it(market):
+def test_fill_carries_the_request_id_that_caused_it(market):
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     assert market.post("/orders", body, {"X-Request-ID": "the-market-order"}).status_code == 201
     resting = body | {"type": "LIMIT", "limit_price": "90"}
@@ -140,7 +140,7 @@ def request_ids(market):
         return list(connection.execute(text(statement), {"tenant": market.tenant_id}).scalars())
 
 
-def test_a_flatten_that_ended_half_way_goes_on_under_its_key(market, monkeypatch):
+def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeypatch):
     market.buy("10", "100")
     with monkeypatch.context() as patched:
 

@@ -23,7 +23,7 @@ from tests.orders.test_stopping import WAITING, set_switch
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch):
+def _wait_for_cancels(monkeypatch):
     """Wait for the cancels however slow the machine is."""
     for name in ("ANSWER_SECONDS", "FLATTEN_SECONDS"):
         monkeypatch.setattr(f"app.risk.service.kill_switches.{name}", 30.0)
@@ -37,7 +37,7 @@ def status(api, order):
     ("side", "opposite", "legs", "limits"),
     [("BUY", "SELL", LEGS, ("90", "110")), ("SELL", "BUY", SHORT_LEGS, ("110", "90"))],
 )
-def test_a_halt_cancels_what_opens_or_increases_and_keeps_exits(market, side, opposite, legs, limits):
+def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, legs, limits):
     entry = market.order(side=side, quantity="10", **legs)
     more = market.order(side=side, type="LIMIT", limit_price=limits[0])
     bracket = market.order(side=side, type="LIMIT", limit_price=limits[0], **legs)
@@ -52,7 +52,7 @@ def test_a_halt_cancels_what_opens_or_increases_and_keeps_exits(market, side, op
     assert {leg["status"] for leg in exits(market, entry).values()} == {"ACCEPTED"}
 
 
-def test_the_exits_of_an_entry_that_filled_in_part_stay(market):
+def test_halt_keeps_exits_of_a_partially_filled_entry(market):
     entry = market.order(**WAITING, **LEGS)
     market.quote("AAPL", "89", "90", "90", ask_size="4")
     assert set_switch(market, "HALTED")["canceled"] == [entry["id"]]
@@ -62,7 +62,7 @@ def test_the_exits_of_an_entry_that_filled_in_part_stay(market):
 
 
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
-def test_a_halt_cancels_exits_too_where_it_is_told_to(market, policy):
+def test_halt_cancels_exits_when_requested(market, policy):
     entry = market.order(quantity="10", **LEGS)
     told = set_switch(market, "HALTED", exits=policy)
     assert told["canceled"] == sorted(leg["id"] for leg in exits(market, entry).values())
@@ -71,7 +71,7 @@ def test_a_halt_cancels_exits_too_where_it_is_told_to(market, policy):
     assert (told["flattened"] is None) == (policy == "cancel")
 
 
-def test_a_halt_of_a_portfolio_or_of_a_strategy_leaves_the_orders_of_others(market):
+def test_portfolio_or_strategy_halt_leaves_other_orders_working(market):
     names = ("Growth", "Income")
     orders = {
         (name, strategy): market.order(**WAITING, portfolio_name=name, strategy=strategy)
@@ -89,7 +89,7 @@ def test_a_halt_of_a_portfolio_or_of_a_strategy_leaves_the_orders_of_others(mark
 
 
 @pytest.mark.parametrize("kind", ["OCO", "OTO"])
-def test_groups_that_open_are_cancelled_whole(market, kind):
+def test_halt_cancels_whole_groups_that_open_positions(market, kind):
     first, second = (
         {"side": "BUY", "type": "LIMIT", "limit_price": "90"},
         {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
@@ -99,7 +99,7 @@ def test_groups_that_open_are_cancelled_whole(market, kind):
     assert [status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
 
 
-def test_a_pair_and_a_follower_that_only_close_stay(market):
+def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
     entry, stop = (
         {"side": "BUY", "type": "MARKET", "quantity": "20"},
         {"side": "SELL", "type": "STOP", "stop_price": "80"},
@@ -125,7 +125,7 @@ def test_a_pair_and_a_follower_that_only_close_stay(market):
         ("stop_loss", {"quantity": "5"}, {"stop_price": "85", "time_in_force": "DAY"}),
     ],
 )
-def test_an_exit_may_be_tightened_in_a_halt_and_nothing_else(market, leg, tightened, loosened):
+def test_halt_allows_only_tightening_of_exits(market, leg, tightened, loosened):
     entry = market.order(quantity="10", **LEGS)
     set_switch(market, "HALTED")
     path = f"/orders/{exits(market, entry)[leg]['id']}"
@@ -135,7 +135,7 @@ def test_an_exit_may_be_tightened_in_a_halt_and_nothing_else(market, leg, tighte
     assert market.post(f"/orders/{changed.json()['id']}/cancel", {}).status_code == 200
 
 
-def test_a_repeat_of_the_halt_tells_what_it_cancels_then(market):
+def test_repeated_halt_reports_the_orders_it_cancels(market):
     order = market.order(**WAITING)
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep"}
     first, again = (market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2))
@@ -144,7 +144,7 @@ def test_a_repeat_of_the_halt_tells_what_it_cancels_then(market):
     assert other.status_code == 409
 
 
-def test_what_a_halt_could_not_cancel_in_time_never_fills(rig):
+def test_order_not_cancelled_in_time_by_a_halt_never_fills(rig):
     """As after a crash between the turn of the switch and its cancels."""
     rig.place(quantity="10", stop_loss=Protection(amount("80")))
     waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
@@ -158,7 +158,7 @@ def test_what_a_halt_could_not_cancel_in_time_never_fills(rig):
     assert rig.order(again).status is Status.CANCELED
 
 
-def test_a_bracket_that_a_halt_reached_late_keeps_the_exit_of_what_filled(rig):
+def test_bracket_cancelled_late_by_a_halt_keeps_exits_of_the_filled_quantity(rig):
     rig.quote("99", "101", "100", ask_size="4")
     entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
     halt(rig, "tenant", "")
@@ -201,7 +201,7 @@ def watch(rig):
     readers.close()
 
 
-def test_what_a_halt_did_not_cancel_is_cancelled_at_the_first_look(rig, watch):
+def test_market_watcher_cancels_orders_left_by_a_halt_on_its_first_run(rig, watch):
     """As after a crash between the turn of the switch and its cancels, with no quote since."""
     entry = rig.place(quantity="10", stop_loss=Protection(amount("80")))
     waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
@@ -214,7 +214,7 @@ def test_what_a_halt_did_not_cancel_is_cancelled_at_the_first_look(rig, watch):
     assert leg_of(rig, entry, "stop_loss").status is Status.ACCEPTED
 
 
-def test_a_halt_is_left_to_whoever_set_it_for_a_while(rig, watch):
+def test_market_watcher_waits_before_it_completes_a_halt(rig, watch):
     other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
     order = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
     assert watch() == 0

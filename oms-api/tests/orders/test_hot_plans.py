@@ -232,7 +232,7 @@ READS = {
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_no_batch_reads_more_of_large_tables_that_were_never_analysed(empty, writer, count):
+def test_batches_use_indexes_on_large_tables_without_statistics(empty, writer, count):
     rig = Rig(empty)
     rig.quote("99", "101", "100")
     rig.place(quantity="5")

@@ -28,7 +28,7 @@ def pair(api, kind, *tickets):
     return api.post("/orders:group", {"kind": kind, "orders": orders})
 
 
-def test_the_follower_of_an_entry_that_filled_while_reducing_is_sent_once_that_ends(market):
+def test_oto_child_of_an_entry_filled_while_reducing_is_sent_after_reducing(market):
     entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
     set_switch(market, "REDUCING")
     market.quote("AAPL", "94", "95", "95")
@@ -38,14 +38,14 @@ def test_the_follower_of_an_entry_that_filled_while_reducing_is_sent_once_that_e
     wait_until(lambda: market.found(follower["id"])["status"] == "ACCEPTED")
 
 
-def test_a_follower_keeps_its_own_quantity_when_its_entry_is_replaced(market):
+def test_oto_child_keeps_its_quantity_when_the_parent_is_replaced(market):
     entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "4"}).json()["orders"]
     changed = market.patch(f"/orders/{entry['id']}", {"quantity": "7"}).json()
     assert market.found(follower["id"])["quantity"] == "4"
     assert market.found(follower["id"])["parent_id"] == changed["id"]
 
 
-def test_a_follower_that_a_replacement_releases_meets_the_quote_that_stands(rig):
+def test_oto_child_released_by_a_replacement_matches_the_current_quote(rig):
     rig.quote("99", "101", "100", ask_size="4")
     entry, follower = rig.pair(
         "OTO", ticket(type="LIMIT", limit_price="101"), ticket(quantity="2", side="SELL")
@@ -55,7 +55,7 @@ def test_a_follower_that_a_replacement_releases_meets_the_quote_that_stands(rig)
     assert rig.order(follower).status is Status.FILLED
 
 
-def test_a_position_is_never_closed_through_zero(market):
+def test_close_never_crosses_zero(market):
     market.order(quantity="10")
     asked = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
     answer = market.post("/positions:close", asked)
@@ -64,7 +64,7 @@ def test_a_position_is_never_closed_through_zero(market):
     assert market.post("/positions:close", {**asked, "quantity": "10"}).status_code == 201
 
 
-def test_two_orders_of_a_group_cannot_share_their_client_order_id(market):
+def test_orders_of_a_group_need_distinct_client_order_ids(market):
     answer = pair(
         market, "OCO", {**AT_LIMIT, "client_order_id": "one"}, {**WAITING, "client_order_id": "one"}
     )
@@ -72,14 +72,14 @@ def test_two_orders_of_a_group_cannot_share_their_client_order_id(market):
     assert answer.json()["errors"][0]["field"] == "orders.1.client_order_id"
 
 
-def test_a_preview_denies_a_notional_that_buys_nothing_as_the_order_would_be(market):
+def test_preview_and_order_deny_a_notional_below_one_lot(market):
     asked = ticket_body(quantity=None, notional="0.0000001")
     previewed = market.post("/orders:preview", asked).json()
     placed = market.post("/orders", asked).json()
     assert previewed["denial"] == placed["denial"]
 
 
-def test_a_denied_order_that_is_asked_for_again_says_so(market):
+def test_repeated_denied_order_returns_the_denial(market):
     asked = ticket_body(quantity="2000000", client_order_id="large")
     first, second = market.post("/orders", asked), market.post("/orders", asked)
     assert first.json()["order_id"] == second.json()["order_id"]
@@ -87,7 +87,7 @@ def test_a_denied_order_that_is_asked_for_again_says_so(market):
     assert second.headers["idempotent-replayed"] == "true"
 
 
-def test_what_is_over_by_the_clock_is_neither_replaced_nor_cancelled(rig):
+def test_expired_order_cannot_be_replaced_or_cancelled(rig):
     until = iso(START + timedelta(minutes=5))
     orders = [rig.place(**AT_LIMIT | {"time_in_force": "GTD"}, expires_at=until) for _ in range(2)]
     rig.now = START + timedelta(minutes=5)
@@ -104,7 +104,7 @@ def half_filled_bracket(market):
     return order
 
 
-def test_closing_a_position_ends_the_bracket_that_made_it_its_entry_included(market):
+def test_position_close_ends_its_bracket_and_entry(market):
     order = half_filled_bracket(market)
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert (closed.status_code, closed.json()["status"]) == (201, "FILLED")
@@ -113,7 +113,7 @@ def test_closing_a_position_ends_the_bracket_that_made_it_its_entry_included(mar
     assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
 
 
-def test_a_close_that_risk_denies_leaves_the_exits_where_they_are(market):
+def test_close_denied_by_risk_leaves_exits_unchanged(market):
     order = half_filled_bracket(market)
     set_switch(market, "HALTED")
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
@@ -121,7 +121,7 @@ def test_a_close_that_risk_denies_leaves_the_exits_where_they_are(market):
     assert [leg["status"] for leg in market.found(order["id"])["legs"]] == ["ACCEPTED"] * 2
 
 
-def test_a_dated_order_that_is_asked_for_again_after_its_end_is_told_again(market):
+def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
     begun = market.order()["created_at"]
     asked = ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
     end = iso(datetime.fromisoformat(begun) + timedelta(seconds=2))
@@ -133,12 +133,12 @@ def test_a_dated_order_that_is_asked_for_again_after_its_end_is_told_again(marke
     assert [error["code"] for error in late.json()["errors"]] == ["in_the_past"]
 
 
-def test_words_mean_the_same_in_any_case(market):
+def test_enumerated_values_are_case_insensitive(market):
     order = market.order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
     assert (order["side"], order["type"], order["time_in_force"]) == ("BUY", "LIMIT", "GTC")
 
 
-def test_a_follower_that_risk_denies_at_its_release_is_told_as_a_denial(market):
+def test_oto_child_denied_at_release_is_reported_as_denied(market):
     buying = {**WAITING, "side": "BUY", "quantity": "3000"}
     follower = pair(market, "OTO", AT_LIMIT, buying).json()["orders"][1]
     put_limit(market, "MAX_ORDER_QUANTITY", "2000")
@@ -148,7 +148,7 @@ def test_a_follower_that_risk_denies_at_its_release_is_told_as_a_denial(market):
     assert told == [follower["id"]]
 
 
-def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_changed(market):
+def test_replaced_waiting_leg_is_risk_checked_at_its_release(market):
     order = market.order(**AT_LIMIT, product="CNC", take_profit={"limit_price": "120"})
     path = f"/orders/{order['legs'][0]['id']}"
     changed = market.patch(path, {"limit_price": "119"})
@@ -157,7 +157,7 @@ def test_a_leg_that_waits_for_its_entry_is_judged_at_its_release_when_it_is_chan
     assert market.found(changed.json()["id"])["status"] == "ACCEPTED"
 
 
-def test_the_source_is_told_which_symbols_somebody_needs(api, monkeypatch):
+def test_quote_source_receives_the_needed_symbols(api, monkeypatch):
     followed = []
     monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
     api.order(symbol="NVDA", **WAITING)

@@ -30,7 +30,7 @@ def issues(rig):
         return list(iterate_events(connection, ["reconciliation.issue"]))
 
 
-def test_a_fill_that_crossed_the_cancel_completes_the_order(rig):
+def test_fill_that_crossed_a_cancel_completes_the_order(rig):
     order = rig.place(**WAITING)
     rig.cancel(order)
     late = rig.report(order, execution(rig, order))
@@ -38,7 +38,7 @@ def test_a_fill_that_crossed_the_cancel_completes_the_order(rig):
     assert (notes(rig), issues(rig)) == (["late"], [])
 
 
-def test_a_part_that_crossed_the_cancel_is_booked_and_the_order_stays_cancelled(rig):
+def test_partial_fill_that_crossed_a_cancel_is_booked_and_order_stays_cancelled(rig):
     order = rig.place(**WAITING)
     rig.cancel(order)
     late = rig.report(order, execution(rig, order, "4"))
@@ -46,7 +46,7 @@ def test_a_part_that_crossed_the_cancel_is_booked_and_the_order_stays_cancelled(
     assert [int(Decimal(str(row[0]))) for row in held(rig)] == [4]
 
 
-def test_a_fill_after_a_replacement_goes_to_the_successor(rig):
+def test_fill_after_a_replacement_is_applied_to_the_replacement(rig):
     order = rig.place(**WAITING)
     successor = rig.replace(order, quantity="12").orders[0].order
     again = rig.replace(successor, quantity="15").orders[0].order
@@ -56,7 +56,7 @@ def test_a_fill_after_a_replacement_goes_to_the_successor(rig):
     assert (heir.status, heir.filled_quantity, heir.leaves_quantity) == (Status.PARTIALLY_FILLED, 4, 11)
 
 
-def test_a_fill_after_a_rejection_is_booked_and_looked_into(rig):
+def test_fill_after_a_rejection_is_booked_and_raises_an_issue(rig):
     order = rig.place(**WAITING)
     rejected = rig.report(order, Rejected(order.id, "No such account", rig.now))
     assert rejected.status is Status.REJECTED
@@ -65,14 +65,14 @@ def test_a_fill_after_a_rejection_is_booked_and_looked_into(rig):
     assert (notes(rig), len(issues(rig))) == (["stray"], 1)
 
 
-def test_a_fill_beyond_the_quantity_is_booked_and_looked_into(rig):
+def test_overfill_is_booked_and_raises_an_issue(rig):
     order = rig.place(**WAITING)
     over = rig.report(order, execution(rig, order, "11"))
     assert (over.status, over.filled_quantity, over.leaves_quantity) == (Status.FILLED, 11, 0)
     assert (notes(rig), len(issues(rig))) == (["over"], 1)
 
 
-def test_an_execution_is_applied_once(rig):
+def test_repeated_execution_report_is_applied_once(rig):
     order = rig.place(**WAITING)
     rig.report(order, execution(rig, order, "4"))
     twice = rig.report(order, execution(rig, order, "4"))
@@ -89,7 +89,7 @@ def pending(rig, status):
 
 
 @pytest.mark.parametrize("status", ["PENDING_CANCEL", "PENDING_REPLACE"])
-def test_while_a_request_is_pending_a_part_applies_and_nothing_moves(rig, status):
+def test_partial_fill_during_a_pending_request_keeps_the_status(rig, status):
     order = pending(rig, status)
     after = rig.report(order, execution(rig, order, "4"))
     assert (after.status, after.filled_quantity) == (status, 4)
@@ -98,19 +98,19 @@ def test_while_a_request_is_pending_a_part_applies_and_nothing_moves(rig, status
 
 
 @pytest.mark.parametrize("status", ["PENDING_CANCEL", "PENDING_REPLACE"])
-def test_a_completing_fill_overtakes_the_request(rig, status):
+def test_completing_fill_overrides_a_pending_request(rig, status):
     order = pending(rig, status)
     assert rig.report(order, execution(rig, order)).status is Status.FILLED
     refused = rig.report(order, Refused(order.id, "Too late", rig.now))
     assert refused.status is Status.FILLED
 
 
-def test_a_refused_request_of_an_untouched_order_leads_back_to_accepted(rig):
+def test_rejected_cancel_of_an_unfilled_order_returns_it_to_accepted(rig):
     order = pending(rig, "PENDING_CANCEL")
     assert rig.report(order, Refused(order.id, "Busy", rig.now)).status is Status.ACCEPTED
 
 
-def test_news_that_move_an_order(rig):
+def test_execution_reports_change_the_order_status(rig):
     stop = rig.place(type="STOP", stop_price="120", time_in_force="GTC")
     assert rig.report(stop, Triggered(stop.id, rig.now)).status is Status.TRIGGERED
     assert rig.report(stop, Lapsed(stop.id, "Nothing there", rig.now)).status is Status.CANCELED
@@ -118,7 +118,7 @@ def test_news_that_move_an_order(rig):
     assert rig.report(limit, Canceled(limit.id, rig.now)).status is Status.CANCELED
 
 
-def test_what_the_table_has_no_move_for_is_written_down_and_changes_nothing(rig):
+def test_execution_report_without_a_transition_is_only_recorded(rig):
     order = rig.place()
     before = rig.order(order)
     rig.report(order, Accepted(order.id, rig.now))

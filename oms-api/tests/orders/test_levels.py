@@ -10,7 +10,7 @@ def shown(api, **params):
     return position["stop_loss"], position["take_profit"]
 
 
-def test_a_bracket_s_exits_are_the_levels_of_its_position(market):
+def test_position_levels_are_the_exits_of_its_bracket(market):
     order = market.order(quantity="10", **LEGS)
     assert shown(market) == ("80.00", "120.00")
     one = market.get("/positions/Growth/AAPL").json()
@@ -20,45 +20,45 @@ def test_a_bracket_s_exits_are_the_levels_of_its_position(market):
     assert shown(market) == ("85.00", "120.00")
 
 
-def test_a_position_without_exits_has_no_levels(market):
+def test_position_without_exits_has_no_levels(market):
     market.order(quantity="10")
     market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")  # no exit: an order of its own
     assert shown(market) == (None, None)
 
 
-def test_an_entry_against_the_position_is_no_exit_of_it(market):
+def test_opposite_entry_is_not_a_level(market):
     market.order(quantity="10")
     legs = {"take_profit": {"limit_price": "90"}, "stop_loss": {"stop_price": "140"}}
     market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10", **legs)
     assert shown(market) == (None, None)
 
 
-def test_a_flat_position_has_none(market):
+def test_flat_position_has_no_levels(market):
     market.order(quantity="10", **LEGS)
     market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert shown(market, include_closed="true") == (None, None)
 
 
-def test_legs_that_wait_for_their_entry_are_none_of_another_s_levels(market):
+def test_legs_waiting_for_their_entry_are_not_levels_of_another_position(market):
     market.order(quantity="10")
     market.order(type="LIMIT", limit_price="90", quantity="5", **{**LEGS, "stop_loss": {"stop_price": "70"}})
     assert shown(market) == (None, None)
 
 
-def test_of_several_the_nearest_is_shown(market):
+def test_nearest_of_several_exits_is_the_level(market):
     market.order(quantity="10", **LEGS)
     market.order(quantity="10", take_profit={"limit_price": "110"}, stop_loss={"stop_price": "70"})
     assert shown(market) == ("80.00", "110.00")
 
 
-def test_a_short_s_levels_lie_the_other_way_round(market):
+def test_short_position_levels_are_mirrored(market):
     for target, stop in (("80", "120"), ("70", "115")):
         legs = {"take_profit": {"limit_price": target}, "stop_loss": {"stop_price": stop}}
         market.order(side="SELL", quantity="10", **legs)
     assert shown(market) == ("115.00", "80.00")
 
 
-def test_a_pair_s_trail_is_shown_where_it_has_come_to(market):
+def test_trailing_stop_level_is_its_current_stop_price(market):
     market.order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
     pair = [
@@ -70,14 +70,14 @@ def test_a_pair_s_trail_is_shown_where_it_has_come_to(market):
     assert shown(market) == ("105.00", "130.00")
 
 
-def test_another_portfolio_s_and_product_s_exits_are_not_its(market):
+def test_exits_of_another_portfolio_or_product_are_not_levels(market):
     market.order(quantity="10", portfolio_name="Other", **LEGS)
     market.order(quantity="10", product="NRML", **LEGS)
     market.order(quantity="10")
     assert shown(market, portfolio="Growth", product="") == (None, None)
 
 
-def test_exits_that_are_released_while_reducing_are_shown(market):
+def test_exits_released_while_reducing_are_levels(market):
     market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
     set_switch(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89")

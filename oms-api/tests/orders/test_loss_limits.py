@@ -42,7 +42,7 @@ def losing(rig):
     return rig
 
 
-def test_the_loss_of_the_day_switches_to_reducing(losing):
+def test_daily_loss_limit_switches_the_portfolio_to_reducing(losing):
     losing.quote("91", "91.2", "91")
     assert check_losses(losing) == "ACTIVE"  # 10 × (101 − 91.1) = 99
     losing.quote("90.9", "91.1", "91")
@@ -58,7 +58,7 @@ def test_the_loss_of_the_day_switches_to_reducing(losing):
 
 
 @pytest.mark.any_database
-def test_a_person_resets_it_and_is_not_overruled_that_day(losing):
+def test_manual_reset_is_not_overridden_on_the_same_day(losing):
     losing.quote("80", "80", "80")
     assert check_losses(losing) == "REDUCING"
     with unit_of_work(losing.engine) as connection:
@@ -73,7 +73,7 @@ def test_a_person_resets_it_and_is_not_overruled_that_day(losing):
 
 
 @pytest.mark.any_database
-def test_the_next_day_resets_what_no_limit_forbids_any_more(losing):
+def test_next_day_resets_reducing_when_no_limit_is_reached(losing):
     losing.quote("80", "80", "80")
     assert check_losses(losing) == "REDUCING"
     losing.quote("101", "101", "101")
@@ -85,7 +85,7 @@ def test_the_next_day_resets_what_no_limit_forbids_any_more(losing):
 
 
 @pytest.mark.any_database
-def test_a_drawdown_limit_of_the_tenant_applies_to_each_portfolio(rig):
+def test_tenant_drawdown_limit_applies_to_each_portfolio(rig):
     rig.place(quantity="10")
     assert find_due_tenants(rig) == []
     set_limit(rig, LimitCode.MAX_DRAWDOWN, "50", LimitScope.TENANT, "")
@@ -98,7 +98,7 @@ def find_due_tenants(rig):
         return find_tenants_with_loss_limits(connection)
 
 
-def test_what_was_switched_automatically_can_be_verified(serve):
+def test_automatic_switch_passes_verification(serve):
     with serve() as service:
         api = service.api()
         api.quote("AAPL", "99", "101", "100")

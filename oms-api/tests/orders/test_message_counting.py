@@ -42,7 +42,7 @@ def lose(rig, *commands):
         transaction.rollback()
 
 
-def test_a_batch_that_is_written_again_takes_no_tokens_again(rig, takes):
+def test_retried_batch_takes_no_rate_limit_tokens_again(rig, takes):
     rig.open_portfolio()
     commands = [order(rig, "one"), pair(rig), order(rig, "two")]
     lose(rig, *commands)
@@ -53,7 +53,7 @@ def test_a_batch_that_is_written_again_takes_no_tokens_again(rig, takes):
     assert sum(takes) == 4
 
 
-def test_a_refused_message_is_counted_once_it_passes(rig, takes, monkeypatch):
+def test_rate_limited_message_is_counted_when_it_passes(rig, takes, monkeypatch):
     rig.open_portfolio()
     refusing = [order(rig, "one")]
     with monkeypatch.context() as limited:
@@ -68,7 +68,7 @@ def test_a_refused_message_is_counted_once_it_passes(rig, takes, monkeypatch):
     assert sum(takes) == 1
 
 
-def test_an_answered_command_is_forgotten(rig, takes):
+def test_answered_command_is_removed_from_the_counted_set(rig, takes):
     commands = [order(rig, "one"), order(rig, "two")]
     rig.run(*commands)
     rig.floor.release(commands)

@@ -16,29 +16,29 @@ def kept():
     return kept
 
 
-def test_what_is_kept_is_found_under_the_same_version(kept):
+def test_cached_value_is_found_under_the_same_version(kept):
     assert kept.get(PLACE, "version") == "value"
     assert kept.get(PLACE, "another") is None
     assert kept.get((1, 8), "version") is None
 
 
-def test_what_is_taken_is_taken_once(kept):
+def test_cached_value_can_be_taken_once(kept):
     assert kept.take(PLACE, "version") == "value"
     assert kept.take(PLACE, "version") is None
 
 
-def test_another_version_takes_nothing_and_the_value_is_gone(kept):
+def test_other_version_finds_nothing_and_evicts_the_value(kept):
     assert kept.take(PLACE, "another") is None
     assert kept.get(PLACE, "version") is None
 
 
-def test_the_newest_is_kept(kept):
+def test_newest_version_is_kept(kept):
     kept.put(PLACE, "newer", "other")
     assert kept.get(PLACE, "version") is None
     assert kept.get(PLACE, "newer") == "other"
 
 
-def test_only_so_much_is_kept(kept):
+def test_cache_size_is_bounded(kept):
     kept.put((1, 8), "version", "other")  # five and five
     assert kept.get(PLACE, "version") == "value"
     kept.put((1, 8), "version", "larger")  # in the place of the other: five and six
@@ -60,7 +60,7 @@ def denied(answer):
 
 
 @pytest.mark.parametrize(("between", "most"), [("nothing", "10"), ("a trade", "1"), ("a quote", "8")])
-def test_an_order_is_judged_by_what_stands_whatever_was_remembered(api, between, most):
+def test_order_is_checked_against_current_state_not_a_stale_cache(api, between, most):
     """Cash of 1,000,000 buys 100 at 10,000; 90 are bought, then something happens."""
     api.quote("AAPL", "10000", "10000", "10000")
     assert buy(api, "90").status_code == 201
@@ -72,7 +72,7 @@ def test_an_order_is_judged_by_what_stands_whatever_was_remembered(api, between,
     assert buy(api, most).status_code == 201
 
 
-def test_two_processes_never_believe_what_the_other_has_overtaken(serve):
+def test_process_discards_positions_changed_by_another_process(serve):
     with serve() as first, serve() as second:
         here = first.api()
         there = replace(here, service=second)
@@ -86,7 +86,7 @@ def test_two_processes_never_believe_what_the_other_has_overtaken(serve):
         assert here.portfolio("Growth")["positions"]["AAPL"]["quantity"] == "99"
 
 
-def test_nor_what_the_other_has_at_the_market(serve):
+def test_process_discards_working_orders_changed_by_another_process(serve):
     """What rests in another symbol, from either process, is not there to be spent: 4 × 20 × 9,500."""
     with serve() as first, serve() as second:
         here = first.api()

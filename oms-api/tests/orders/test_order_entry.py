@@ -14,7 +14,7 @@ def statuses(api, order_id):
     return [event["to_status"] for event in api.found(order_id)["events"]]
 
 
-def test_a_market_order_fills_at_the_other_side(market):
+def test_market_order_fills_at_the_opposite_quote_side(market):
     order = market.order(side="BUY", quantity="10")
     assert (order["status"], order["filled_quantity"], order["leaves_quantity"]) == ("FILLED", "10", "0")
     assert order["average_price"] == "101.00"
@@ -25,7 +25,7 @@ def test_a_market_order_fills_at_the_other_side(market):
     assert market.portfolio()["cash"] == "999386.00"
 
 
-def test_an_order_tells_its_history_and_its_fills(market):
+def test_order_shows_its_history_and_fills(market):
     order = market.order(reason="Earnings", user_id="U1", strategy="mean-reversion")
     found = market.found(order["id"])
     assert statuses(market, order["id"]) == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
@@ -38,14 +38,14 @@ def test_an_order_tells_its_history_and_its_fills(market):
     assert {name: found[name] for name in order} == order
 
 
-def test_a_fill_says_which_order_it_is_of(market):
+def test_fill_names_its_order(market):
     order = market.order()
     with market.service.reading() as connection:
         statement = text("SELECT order_id FROM trades WHERE tenant_id = :tenant")
         assert connection.execute(statement, {"tenant": market.tenant_id}).scalars().all() == [order["id"]]
 
 
-def test_every_move_and_every_fill_is_told_in_the_outbox(market):
+def test_every_status_change_and_fill_is_written_to_the_outbox(market):
     market.order()
     with market.service.reading() as connection:
         statement = text("SELECT type, payload, following FROM events WHERE tenant_id = :tenant")
@@ -60,7 +60,7 @@ def test_every_move_and_every_fill_is_told_in_the_outbox(market):
     ]
 
 
-def test_a_filled_market_order_writes_seven_rows(market):
+def test_filled_market_order_writes_seven_rows(market):
     def count():
         with market.service.reading() as connection:
             tables = ("orders", "order_events", "executions", "trades", "positions", "events", "portfolios")
@@ -80,35 +80,35 @@ def test_a_filled_market_order_writes_seven_rows(market):
     assert [one["sequence"] for one in history] == [1, 2, 3, 4]
 
 
-def test_a_ticket_defaults_to_the_day(market):
+def test_time_in_force_defaults_to_day(market):
     order = market.order(type="LIMIT", limit_price="90")
     assert (order["time_in_force"], order["status"]) == ("DAY", "ACCEPTED")
     assert order["client_order_id"]
 
 
-def test_aliases_of_types(market):
+def test_order_type_aliases_are_accepted(market):
     assert market.order(type="SL-M", stop_price="120")["type"] == "STOP"
     assert market.order(type="SL", stop_price="120", limit_price="121")["type"] == "STOP_LIMIT"
 
 
-def test_a_notional_order_buys_what_its_value_buys_at_the_ask(market):
+def test_notional_order_is_sized_at_the_ask(market):
     market.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
     order = market.order(quantity=None, notional="1000")
     assert (order["quantity"], order["status"], order["notional"]) == ("9", "FILLED", "1000.00")
 
 
-def test_a_notional_that_buys_no_lot_is_denied(market):
+def test_notional_below_one_lot_is_denied(market):
     market.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
     answer = market.place(quantity=None, notional="100")
     assert answer.status_code == 422
     assert answer.json()["denial"]["code"] == "NO_QUANTITY"
 
 
-def test_fractions_trade(market):
+def test_fractional_quantity_is_filled(market):
     assert market.order(quantity="0.123")["filled_quantity"] == "0.123"
 
 
-def test_what_risk_denies_is_kept_and_told_with_its_numbers(market):
+def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
     answer = market.place(quantity="2000000")
     problem = answer.json()
     assert (answer.status_code, problem["type"]) == (422, "urn:slackoms:problem/order-denied")
@@ -151,14 +151,14 @@ def test_what_risk_denies_is_kept_and_told_with_its_numbers(market):
         ({"take_profit": {"limit_price": "1"}, "stop_loss": {"stop_price": "2"}}, "stop_loss.stop_price"),
     ],
 )
-def test_a_ticket_of_the_wrong_shape_makes_no_order(market, changes, field):
+def test_invalid_ticket_creates_no_order(market, changes, field):
     answer = market.place(**changes)
     assert answer.status_code == 422, answer.text
     assert field in {error["field"] for error in answer.json()["errors"]}, answer.text
     assert market.get("/orders").json() == []
 
 
-def test_the_same_client_order_id_gives_the_same_order(market):
+def test_same_client_order_id_returns_the_same_order(market):
     first = market.place(client_order_id="abc-1")
     again = market.place(client_order_id="abc-1")
     assert (first.status_code, again.status_code) == (201, 201)
@@ -167,7 +167,7 @@ def test_the_same_client_order_id_gives_the_same_order(market):
     assert len(market.trades()) == 1
 
 
-def test_the_same_client_order_id_with_another_ticket_conflicts(market):
+def test_same_client_order_id_with_another_ticket_conflicts(market):
     market.order(client_order_id="abc-1")
     answer = market.place(client_order_id="abc-1", quantity="11")
     assert (answer.status_code, answer.json()["type"]) == (
@@ -177,7 +177,7 @@ def test_the_same_client_order_id_with_another_ticket_conflicts(market):
     assert len(market.trades()) == 1
 
 
-def test_the_same_idempotency_key_gives_the_same_order(market):
+def test_same_idempotency_key_returns_the_same_order(market):
     first, again = market.place("K"), market.place("K")
     assert first.json() == again.json()
     assert again.headers[REPLAYED] == "true"
@@ -185,24 +185,24 @@ def test_the_same_idempotency_key_gives_the_same_order(market):
     assert len(market.trades()) == 1
 
 
-def test_a_denied_order_binds_its_key_too(market):
+def test_denied_order_binds_its_idempotency_key(market):
     first, again = market.place("K", quantity="2000000"), market.place("K", quantity="2000000")
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.json()["order_id"] == again.json()["order_id"]
 
 
-def test_a_malformed_request_binds_no_key(market):
+def test_malformed_request_binds_no_idempotency_key(market):
     assert market.place("K", type="LIMIT").status_code == 422
     assert market.place("K", type="LIMIT", limit_price="90").status_code == 201
 
 
-def test_no_price_no_order(api, serve):
+def test_market_order_without_a_price_is_denied(api, serve):
     with serve(price_source="manual") as service:
         answer = service.api().place()
     assert answer.json()["denial"]["code"] == "NO_REFERENCE_PRICE"
 
 
-def test_an_order_of_another_tenant_is_not_there(market, service):
+def test_order_of_another_tenant_is_not_found(market, service):
     order = market.order()
     other = service.api()
     assert other.get(f"/orders/{order['id']}").status_code == 404
@@ -211,12 +211,12 @@ def test_an_order_of_another_tenant_is_not_there(market, service):
     assert other.get("/orders").json() == []
 
 
-def test_a_reader_places_nothing(market):
+def test_read_only_key_cannot_place_orders(market):
     reader = market.service.mint("read", market.tenant_id)
     assert replace(market, key=reader).place().status_code == 403
 
 
-def test_the_largest_passing_of_a_replacement_is_a_total(market):
+def test_largest_passing_quantity_of_a_replacement_is_a_total(market):
     market.quote("AAPL", "99", "101", "100", ask_size="30")
     order = market.order(quantity="100", type="LIMIT", limit_price="101")
     assert order["filled_quantity"] == "30"

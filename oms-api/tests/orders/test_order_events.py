@@ -7,7 +7,7 @@ def list_events(api, type_="order.*"):
     return [(event["type"], event["data"]) for event in reversed(found)]
 
 
-def test_a_market_order_is_told_from_its_beginning_to_its_fill(market):
+def test_market_order_publishes_events_from_creation_to_fill(market):
     order = market.order(quantity="10", strategy="momentum")
     kinds = ["order.initialized", "order.submitted", "order.accepted", "order.filled"]
     events = list_events(market)
@@ -24,7 +24,7 @@ def test_a_market_order_is_told_from_its_beginning_to_its_fill(market):
     assert tuple(last[name] for name in names) == execution
 
 
-def test_every_fill_of_an_order_is_told_with_what_it_was(api):
+def test_fill_event_contains_the_fill_details(api):
     api.quote("AAPL", "99", "101", "100", ask_size="4")
     order = api.order(quantity="10", type="LIMIT", limit_price="102", time_in_force="GTC")
     api.quote("AAPL", "99", "102", "100", ask_size="5")
@@ -44,7 +44,7 @@ def test_every_fill_of_an_order_is_told_with_what_it_was(api):
     assert fills[-1][1]["average_price"] == api.found(order["id"])["average_price"] == "101.60"
 
 
-def test_an_event_tells_the_order_as_it_was_then_not_as_it_is_now(market):
+def test_event_contains_the_order_state_at_that_time(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", quantity="10")
     successor = market.patch(f"/orders/{order['id']}", {"quantity": "20"}).json()
     market.post(f"/orders/{successor['id']}/cancel", {"reason": "Changed my mind"})
@@ -61,7 +61,7 @@ def test_an_event_tells_the_order_as_it_was_then_not_as_it_is_now(market):
     assert (ended["actor"], ended["leaves_quantity"]) == ("paper", "0")
 
 
-def test_the_legs_of_a_bracket_name_their_parent_and_tell_their_growth(api):
+def test_bracket_leg_events_name_the_parent_and_quantity_increase(api):
     api.quote("AAPL", "99", "101", "100", ask_size="4")
     order = api.order(quantity="10", stop_loss={"stop_price": "90"}, time_in_force="GTC")
     api.quote("AAPL", "99", "101", "100", ask_size="3")
@@ -70,13 +70,13 @@ def test_the_legs_of_a_bracket_name_their_parent_and_tell_their_growth(api):
     assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Grew to 7", "90.00")
 
 
-def test_a_denial_is_told_with_its_sentence(market):
+def test_denial_event_contains_the_reason(market):
     market.place(quantity="2000000")
     (denied,) = (data for kind, data in list_events(market) if kind == "order.denied")
     assert denied["reason"] == "An order may have at most 1,000,000 units."
 
 
-def test_a_trail_is_told_with_the_level_it_came_to(market):
+def test_trailing_stop_event_contains_its_stop_price(market):
     market.buy("10", "100")
     market.order(side="SELL", type="TRAILING_STOP", trail_percent="5", time_in_force="GTC", quantity="10")
     market.quote("AAPL", "119", "121", "120")
@@ -85,7 +85,7 @@ def test_a_trail_is_told_with_the_level_it_came_to(market):
     assert (fired["trail_percent"], fired["trail_level"]) == ("5", "114.00")
 
 
-def test_an_order_that_lapses_is_told_with_the_broker_s_words(market):
+def test_lapsed_order_event_contains_the_broker_reason(market):
     market.order(type="LIMIT", limit_price="90", time_in_force="IOC")
     (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
     assert (ended["actor"], bool(ended["broker_words"])) == ("paper", True)

@@ -5,7 +5,7 @@ from tests.factories import ticket_body
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
-def test_a_reader_places_changes_and_ends_nothing(market):
+def test_read_only_key_cannot_place_replace_or_cancel(market):
     order = market.order(**WAITING)
     reader = market.with_key(market.service.mint("read", market.tenant_id))
     path = f"/orders/{order['id']}"
@@ -15,7 +15,7 @@ def test_a_reader_places_changes_and_ends_nothing(market):
     assert reader.found(order["id"])["status"] == "ACCEPTED"
 
 
-def test_risk_may_end_orders_but_place_none(market):
+def test_risk_role_may_cancel_but_not_place_orders(market):
     order = market.order(**WAITING)
     risk = market.with_key(market.service.mint("risk", market.tenant_id))
     assert risk.place().status_code == 403
@@ -30,7 +30,7 @@ def narrowed(market, *names):
     return market.with_key(answer.json()["key"])
 
 
-def test_who_is_narrowed_to_some_portfolios_knows_no_others_orders(market):
+def test_restricted_user_sees_no_orders_of_other_portfolios(market):
     theirs = market.order(**WAITING, portfolio_name="Theirs")
     market.order(**WAITING, portfolio_name="Mine")
     me = narrowed(market, "Mine")
@@ -48,7 +48,7 @@ def test_who_is_narrowed_to_some_portfolios_knows_no_others_orders(market):
     assert market.found(theirs["id"])["status"] == "ACCEPTED"
 
 
-def test_beyond_the_message_rate_no_order_is_made(market):
+def test_order_above_the_message_rate_is_not_created(market):
     limit = {"scope": "tenant", "name": None, "code": "MESSAGES_PER_MINUTE", "value": "3", "until": None}
     assert market.put("/limits", limit).status_code == 200
     statuses = [market.place().status_code for _ in range(5)]
@@ -56,7 +56,7 @@ def test_beyond_the_message_rate_no_order_is_made(market):
     assert len(market.get("/orders").json()) == 3
 
 
-def test_a_repeat_tells_nothing_of_what_one_may_not_see(market):
+def test_repeated_request_reveals_no_order_the_caller_may_not_see(market):
     order = market.order(**WAITING, portfolio_name="Theirs")
     market.order(portfolio_name="Mine")
     path, changes, key = f"/orders/{order['id']}", {"quantity": "5"}, {"Idempotency-Key": "K"}
@@ -64,7 +64,7 @@ def test_a_repeat_tells_nothing_of_what_one_may_not_see(market):
     assert narrowed(market, "Mine").patch(path, changes, key).status_code == 404
 
 
-def test_a_repeat_finds_its_order_under_the_new_name_of_its_portfolio(market):
+def test_repeated_request_finds_its_order_after_a_portfolio_rename(market):
     first = market.order("K")
     assert market.patch("/portfolios/Growth", {"name": "Renamed"}).status_code == 200
     again = market.place("K")
@@ -72,7 +72,7 @@ def test_a_repeat_finds_its_order_under_the_new_name_of_its_portfolio(market):
     assert again.json()["portfolio_name"] == "Renamed"
 
 
-def test_a_halted_portfolio_that_is_renamed_stays_halted(market):
+def test_renamed_portfolio_stays_halted(market):
     market.order()
     halt = {"scope": "portfolio", "name": "Growth", "state": "HALTED", "reason": "Drill"}
     assert market.post("/kill-switch", halt).status_code == 200
@@ -97,7 +97,7 @@ def acting(market):
     return place
 
 
-def test_a_person_who_sends_the_same_order_twice_is_asked_whether_it_is_meant(market):
+def test_duplicate_order_of_a_user_requires_confirmation(market):
     place = acting(market)
     first = place()
     assert (first.status_code, first.json()["actor"]) == (201, person_at(market))
@@ -108,21 +108,21 @@ def test_a_person_who_sends_the_same_order_twice_is_asked_whether_it_is_meant(ma
     assert [market.place().status_code for _ in range(2)] == [201, 201]
 
 
-def test_everything_done_for_a_person_names_the_person(market):
+def test_records_of_delegated_requests_name_the_user(market):
     order = acting(market)(reason="Earnings").json()
     assert {event["actor"] for event in market.found(order["id"])["events"]} == {person_at(market), "paper"}
     (trade,) = market.trades()
     assert trade["actor"] == person_at(market)
 
 
-def test_orders_are_found_by_the_person_who_placed_them_and_by_the_user_they_name(market):
+def test_orders_are_filtered_by_placing_user_and_named_user(market):
     mine = acting(market)().json()["id"]
     named = market.order(user_id="U123")["id"]
     assert [one["id"] for one in market.get("/orders", user=person_at(market)).json()] == [mine]
     assert [one["id"] for one in market.get("/orders", user="U123").json()] == [named]
 
 
-def test_a_conflict_tells_the_narrowed_nothing_of_the_keys_of_other_portfolios(market):
+def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market):
     market.trade(portfolio_name="Mine")
     market.order(key="order-1", portfolio_name="Secret", client_order_id="mine-1")
     market.trade(key="trade-1", portfolio_name="Secret")
@@ -145,7 +145,7 @@ def test_a_conflict_tells_the_narrowed_nothing_of_the_keys_of_other_portfolios(m
     assert me.report(key="trade-1", portfolio_name="Mine", quantity="7").status_code == 409
 
 
-def test_a_key_of_another_portfolio_tells_the_narrowed_nothing_when_an_order_changes(market):
+def test_order_change_reveals_no_keys_of_other_portfolios(market):
     market.trade(portfolio_name="Mine")
     secret = market.order(portfolio_name="Secret", type="LIMIT", limit_price="90")["id"]
     changed = market.patch(f"/orders/{secret}", {"quantity": "5"}, {"Idempotency-Key": "change-1"})

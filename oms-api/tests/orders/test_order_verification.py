@@ -48,7 +48,7 @@ def tamper(rig, statement):
             connection.execute(text("SET session_replication_role = DEFAULT"))
 
 
-def test_a_true_database_is_clean(busy):
+def test_intact_database_passes_verification(busy):
     verdict = verify_database(busy.engine)
     assert verdict.clean, list(report(verdict, 0))
     assert verdict.checked[OrderCheck.HISTORY] == len(busy.rows("SELECT id FROM orders"))
@@ -77,13 +77,13 @@ def test_a_true_database_is_clean(busy):
     ],
 )
 @pytest.mark.any_database
-def test_each_lie_is_found(busy, statement, check):
+def test_each_tampered_value_is_reported(busy, statement, check):
     busy.quote("89", "90", "90", ask_size="1")
     tamper(busy, statement)
     assert check in failed(busy)
 
 
-def test_a_quantity_below_what_its_chain_filled_is_found(rig):
+def test_quantity_below_the_filled_quantity_of_its_chain_is_reported(rig):
     rig.quote("99", "101", "100", ask_size="4")
     order = rig.place(type="LIMIT", limit_price="101", time_in_force="GTC")
     rig.replace(order, quantity="3")
@@ -91,13 +91,13 @@ def test_a_quantity_below_what_its_chain_filled_is_found(rig):
     assert OrderCheck.QUANTITY in failed(rig)
 
 
-def test_an_overfill_that_a_broker_reported_is_no_lie(rig):
+def test_overfill_reported_by_the_broker_passes_verification(rig):
     order = rig.place(**WAITING)
     rig.report(order, Executed(order.id, "over", Decimal(11), Decimal(90), Decimal(990), rig.now))
     assert failed(rig) == set()
 
 
-def test_what_two_processes_did_is_clean(engine):
+def test_writes_of_two_processes_pass_verification(engine):
     one, two = Rig(engine), Rig(engine)
     one.quote("99", "101", "100")
     two.now = one.now

@@ -28,14 +28,14 @@ def messages(answer):
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 
 
-def test_an_order_as_alpaca_takes_it_is_told_what_differs(api):
+def test_alpaca_order_fields_are_answered_with_our_fields(api):
     assert messages(api.post("/orders", ALPACA)) == {
         "portfolio_name": "This field is required.",
         "qty": "Unknown field `qty`. Did you mean `quantity`?",
     }
 
 
-def test_an_order_as_kite_takes_it_is_told_what_differs(api):
+def test_kite_order_fields_are_answered_with_our_fields(api):
     told = messages(api.post("/orders", KITE))
     assert told["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
     assert told["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
@@ -43,7 +43,7 @@ def test_an_order_as_kite_takes_it_is_told_what_differs(api):
     assert all(told[name] != f"Unknown field `{name}`." for name in KITE if name in told)
 
 
-def test_the_words_of_both_are_understood_in_any_case(market):
+def test_alpaca_and_kite_values_are_case_insensitive(market):
     order = market.order(side="buy", type="sl-m", stop_price="120", product="mis", time_in_force="day")
     assert (order["side"], order["type"], order["product"]) == ("BUY", "STOP", "MIS")
     found = market.get("/orders", status="accepted", side="buy").json()
@@ -51,7 +51,7 @@ def test_the_words_of_both_are_understood_in_any_case(market):
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
-def test_no_other_name_is_one_of_ours(name):
+def test_foreign_field_names_do_not_overlap_with_ours(name):
     models = (TicketIn, GroupIn, ChangesIn, CloseIn, CancelAllIn)
     assert not any(name in model.model_fields for model in models)
 
@@ -65,21 +65,21 @@ def test_no_other_name_is_one_of_ours(name):
         ("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "qty": "1"}, "qty"),
     ],
 )
-def test_every_body_of_orders_says_it(api, path, body, field):
+def test_every_order_body_suggests_our_field_names(api, path, body, field):
     assert messages(api.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
 
 
-def test_a_replacement_says_it_too(market):
+def test_replacement_body_suggests_our_field_names(market):
     order = market.order(type="LIMIT", limit_price="90")
     told = messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
     assert told == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
 
 
-def test_a_field_that_nobody_has_is_just_not_there(api):
+def test_unknown_field_without_a_match_gets_no_suggestion(api):
     assert messages(api.post("/orders", ticket_body(colour="red")))["colour"] == "Unknown field `colour`."
 
 
-def test_a_misspelt_field_is_told_the_nearest_name(api):
+def test_misspelt_field_gets_the_nearest_name(api):
     def of_trade(**body):
         return messages(api.post("/trade", trade_body(**body)))
 
@@ -93,13 +93,13 @@ def test_a_misspelt_field_is_told_the_nearest_name(api):
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
-def test_a_filter_of_others_is_told_how_to_say_it(api, name):
+def test_foreign_list_filter_gets_our_filter_as_a_suggestion(api, name):
     told = messages(api.get("/orders", **{name: "x"}))
     assert told == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
 
 
 @pytest.mark.parametrize("status", ["open", "closed", "all"])
-def test_open_and_closed_are_no_states(api, status):
+def test_open_and_closed_are_not_order_states(api, status):
     assert "open=true" in messages(api.get("/orders", status=status))["status"]
 
 
@@ -132,11 +132,11 @@ NO = "A {} order has no {}: leave it out, or send type {}."
         ({"extended_hours": "true"}, "extended_hours", "Must be true or false, without quotes."),
     ],
 )
-def test_a_refused_ticket_says_what_would_do(api, changes, field, message):
+def test_rejected_ticket_lists_the_accepted_values(api, changes, field, message):
     assert messages(api.place(**changes))[field] == message
 
 
-def test_a_method_that_is_not_taken_is_told_with_those_that_are(api):
+def test_method_not_allowed_lists_the_allowed_methods(api):
     answer = api.put("/orders:preview", {})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.json()["detail"] == "PUT is not supported at this address. Use POST."

@@ -27,7 +27,7 @@ def request_override(client, order_id, role="trader", **body):
     )
 
 
-def test_a_second_person_lets_one_order_exceed_a_limit(client):
+def test_override_by_a_second_user_lets_one_order_exceed_a_limit(client):
     order_id = denied(client)
     waiting = request_override(client, order_id)
     assert (waiting.status_code, waiting.json()["status"]) == (201, "AWAITING_APPROVAL")
@@ -42,7 +42,7 @@ def test_a_second_person_lets_one_order_exceed_a_limit(client):
     assert request_override(client, order_id).json()["type"] == "urn:slackoms:problem/not-overridable"
 
 
-def test_nobody_grants_their_own_override(client):
+def test_user_cannot_grant_their_own_override(client):
     order_id = denied(client, "trader")
     waiting = request_override(client, order_id, "admin").json()
     assert client.decide(waiting, role="admin").json()["type"] == "urn:slackoms:problem/own-order"
@@ -50,7 +50,7 @@ def test_nobody_grants_their_own_override(client):
 
 
 @pytest.mark.any_database
-def test_only_the_named_limit_is_exceeded(client):
+def test_override_applies_only_to_the_named_limit(client):
     order_id = denied(client)
     assert client.api.put("/limits", CAP | {"code": "MAX_ORDER_QUANTITY", "value": "5"}).status_code == 200
     refused = request_override(client, order_id)
@@ -81,7 +81,7 @@ def test_switches_permissions_prices_and_buying_power_cannot_be_overridden(clien
 
 
 @pytest.mark.any_database
-def test_only_a_plain_denied_order_has_an_override(client):
+def test_override_needs_a_single_denied_order(client):
     working = client.order(type="LIMIT", limit_price="90", quantity="1")
     assert request_override(client, working["id"]).status_code == 409
     bracket = denied(client, stop_loss={"stop_price": "80"})

@@ -127,14 +127,14 @@ def plan_of(connection, wanted):
         (OrderFilter(portfolios=frozenset({"rare"})), 10, "ix_orders_tenant_id_portfolio_id_id"),
     ],
 )
-def test_few_of_many_orders_are_found_by_an_index(many, wanted, count, index):
+def test_selective_order_lists_use_an_index(many, wanted, count, index):
     with many.connect() as connection:
         found, plan = plan_of(connection, wanted)
     assert len(found) == count
     assert index in plan, plan
 
 
-def test_a_client_order_id_and_a_time_are_looked_up(many):
+def test_client_order_id_and_time_filters_use_an_index(many):
     with many.connect() as connection:
         found, plan = plan_of(connection, OrderFilter(client_order_id="c77"))
         assert len(found) == 1
@@ -144,7 +144,7 @@ def test_a_client_order_id_and_a_time_are_looked_up(many):
         assert "id>" in plan or "(id)::text >=" in plan, plan
 
 
-def test_the_orders_of_a_person_are_those_they_placed_and_those_that_name_them(many):
+def test_user_filter_uses_an_index_for_placed_and_named_orders(many):
     with many.connect() as connection:
         found, _ = plan_of(
             connection, OrderFilter(user="rare", portfolio_key="rare", statuses=(Status.CANCELED,))

@@ -38,7 +38,7 @@ def held(api):
     return api.portfolio()["positions"]["AAPL"]["quantity"]
 
 
-def test_a_part_that_is_closed_is_cut_off_both_exits(market):
+def test_partial_close_reduces_both_exits(market):
     order = market.order(quantity="100", **LEGS)
     closed = close(market, "40")
     assert (closed["status"], closed["role"]) == ("FILLED", "closing")
@@ -50,13 +50,13 @@ def test_a_part_that_is_closed_is_cut_off_both_exits(market):
 
 
 @pytest.mark.parametrize("quantity", [None, "100"])
-def test_what_is_closed_whole_leaves_no_exit(market, quantity):
+def test_full_close_cancels_all_exits(market, quantity):
     order = market.order(quantity="100", **LEGS)
     close(market, quantity)
     assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
 
 
-def test_exits_that_cover_less_than_what_is_left_stay(market):
+def test_exits_smaller_than_the_remaining_position_are_unchanged(market):
     order = market.order(quantity="60", **LEGS)
     market.order(quantity="40")
     close(market, "30")
@@ -65,21 +65,21 @@ def test_exits_that_cover_less_than_what_is_left_stay(market):
     assert leaves(market, order) == ("50", "50")
 
 
-def test_the_oldest_exits_give_way_first(market):
+def test_oldest_exits_are_reduced_first(market):
     first, second = (market.order(quantity="50", **LEGS) for _ in range(2))
     close(market, "60")
     assert leaves(market, second) == ("40", "40")
     assert {leg["status"] for leg in exits(market, first).values()} == {"CANCELED"}
 
 
-def test_a_short_is_closed_in_part_as_well(market):
+def test_partial_close_of_a_short_reduces_both_exits(market):
     legs = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
     order = market.order(side="SELL", quantity="10", **legs)
     close(market, "4")
     assert leaves(market, order) == ("6", "6")
 
 
-def test_a_pair_that_takes_the_position_off_is_cut_too(market):
+def test_partial_close_reduces_a_closing_oco_pair(market):
     market.order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
     pair = [{**ticket, "type": "LIMIT", "limit_price": "120"}, {**ticket, "type": "STOP", "stop_price": "80"}]
@@ -91,7 +91,7 @@ def test_a_pair_that_takes_the_position_off_is_cut_too(market):
 
 
 @pytest.mark.parametrize("rest", [None, "6"])
-def test_a_close_of_a_part_leaves_plain_orders_alone(market, rest):
+def test_partial_close_leaves_plain_orders_unchanged(market, rest):
     market.order(quantity="10")
     plain = market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")
     close(market, "4")
@@ -100,14 +100,14 @@ def test_a_close_of_a_part_leaves_plain_orders_alone(market, rest):
     assert market.found(plain["id"])["status"] == "CANCELED"
 
 
-def test_another_product_keeps_its_exits(market):
+def test_close_leaves_exits_of_another_product_unchanged(market):
     order = market.order(quantity="10", product="NRML", **LEGS)
     market.order(quantity="10")
     close(market, "5")
     assert leaves(market, order) == ("10", "10")
 
 
-def test_a_part_is_closed_while_only_reducing_is_allowed(market):
+def test_partial_close_is_allowed_while_reducing(market):
     order = market.order(quantity="10", **LEGS)
     set_switch(market, "REDUCING")
     assert close(market, "4")["status"] == "FILLED"
@@ -124,20 +124,20 @@ def filled_while_reducing(market):
     return order
 
 
-def test_exits_released_while_reducing_end_with_the_position(market):
+def test_exits_released_while_reducing_are_cancelled_with_the_position(market):
     order = filled_while_reducing(market)
     close(market)
     assert {leg["status"] for leg in exits(market, order).values()} == {"CANCELED"}
 
 
-def test_exits_released_while_reducing_are_cut_to_what_is_left(market):
+def test_exits_released_while_reducing_are_reduced_to_the_position(market):
     order = filled_while_reducing(market)
     close(market, "4")
     market.quote("AAPL", "89", "90", "89")
     assert leaves(market, order) == ("6", "6")
 
 
-def test_an_entry_that_goes_on_lets_them_go_for_what_is_left(market):
+def test_entry_filled_after_reducing_releases_exits_for_the_remaining_position(market):
     order = market.order(type="LIMIT", limit_price="90", quantity="10", time_in_force="GTC", **LEGS)
     set_switch(market, "REDUCING")
     market.quote("AAPL", "88", "89", "89", ask_size="4")
@@ -148,7 +148,7 @@ def test_an_entry_that_goes_on_lets_them_go_for_what_is_left(market):
     assert (order["status"], leaves(market, order), held(market)) == ("FILLED", ("8", "8"), "8")
 
 
-def test_exits_are_cut_by_what_fills_and_a_resting_close_comes_before_them(market):
+def test_resting_close_and_exit_together_never_exceed_the_position(market):
     order = market.order(quantity="10", **LEGS)
     market.quote("AAPL", "99", "101", "100", bid_size="1")
     resting = close(market, "4")
@@ -159,7 +159,7 @@ def test_exits_are_cut_by_what_fills_and_a_resting_close_comes_before_them(marke
     assert held(market) == "0"
 
 
-def test_an_exit_cuts_a_close_that_rests(market):
+def test_exit_fill_reduces_a_resting_close(market):
     order = market.order(quantity="10", **LEGS)
     market.quote("AAPL", "99", "101", "100", bid_size="1")
     resting = close(market)
@@ -181,7 +181,7 @@ def leg_of(rig, entry, role):
     return next(leg for leg in legs if (leg.parent_id, leg.role) == (entry.id, role))
 
 
-def test_what_the_broker_fills_of_an_exit_is_not_closed_again(rig):
+def test_quantity_filled_by_an_exit_is_not_closed_again(rig):
     entry, resting = rest_of_close(rig)
     stop = leg_of(rig, entry, "stop_loss")
     rig.report(stop, Executed(stop.id, "X-1", amount("7"), amount("80"), amount("560"), rig.now))
@@ -190,7 +190,7 @@ def test_what_the_broker_fills_of_an_exit_is_not_closed_again(rig):
     assert rig.order(resting).status is Status.CANCELED
 
 
-def test_a_rejected_close_leaves_the_exits(engine):
+def test_rejected_close_leaves_exits_unchanged(engine):
     rig = Rig(engine)
     rig.quote("99", "101", "100")
     entry = rig.place(take_profit=Target(amount("120")), stop_loss=Protection(amount("80")))
@@ -201,7 +201,7 @@ def test_a_rejected_close_leaves_the_exits(engine):
     assert leg_of(rig, entry, "stop_loss").leaves_quantity == 10
 
 
-def test_an_entry_does_not_go_on_without_its_exits(rig):
+def test_entry_is_cancelled_when_its_exits_are_cancelled(rig):
     rig.quote("99", "101", "100", ask_size="4")
     entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
     rig.quote("102", "103", "102")  # away from the entry, which a sale below its limit would meet
@@ -214,7 +214,7 @@ def test_an_entry_does_not_go_on_without_its_exits(rig):
     assert leg_of(rig, entry, "stop_loss").status is Status.CANCELED
 
 
-def test_an_entry_whose_exits_are_all_cut_ends_with_them(rig):
+def test_entry_ends_when_all_its_exits_are_reduced_to_zero(rig):
     entries = []
     for ask in ("101", "103"):
         rig.quote("99", ask, "100", ask_size="4")
@@ -225,7 +225,7 @@ def test_an_entry_whose_exits_are_all_cut_ends_with_them(rig):
     assert [leg_of(rig, entry, "stop_loss").leaves_quantity for entry in entries] == [0, 3]
 
 
-def test_exits_whose_entries_still_work_give_way_last(rig):
+def test_exits_of_working_entries_are_reduced_last(rig):
     rig.quote("99", "101", "100", ask_size="4")
     open_entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
     rig.quote("102", "103", "102")
@@ -238,13 +238,13 @@ def test_exits_whose_entries_still_work_give_way_last(rig):
     assert leg_of(rig, open_entry, "stop_loss").leaves_quantity == 1
 
 
-def test_the_closing_order_is_a_market_order_of_its_own(rig):
+def test_close_creates_a_separate_market_order(rig):
     rig.place()
     closed = rig.close(quantity="4").orders[0].order
     assert (closed.type, closed.role, closed.group_id) == (OrderType.MARKET, Role.CLOSING, None)
 
 
-def test_closes_of_parts_together_close_no_more_than_there_is(market):
+def test_partial_closes_together_never_exceed_the_position(market):
     market.order(quantity="100")
     market.quote("AAPL", "99", "101", "100", bid_size="10")
     first, second = close(market, "60"), close(market, "60")
@@ -254,7 +254,7 @@ def test_closes_of_parts_together_close_no_more_than_there_is(market):
     assert [market.found(one["id"])["filled_quantity"] for one in (first, second)] == ["60", "40"]
 
 
-def test_a_close_that_rests_takes_no_more_than_a_reported_trade_left(market):
+def test_resting_close_is_reduced_by_a_reported_trade(market):
     market.order(quantity="10")
     market.quote("AAPL", "99", "101", "100", bid_size="1")
     cut, ended = close(market, "6"), close(market, "3")
@@ -264,7 +264,7 @@ def test_a_close_that_rests_takes_no_more_than_a_reported_trade_left(market):
     assert market.found(ended["id"])["status"] == "CANCELED"
 
 
-def test_what_several_strategies_are_flattened_by_opens_nothing(rig):
+def test_flattening_several_strategies_opens_no_position(rig):
     for strategy in ("Momentum", "Pairs"):
         rig.place(quantity="60", strategy=strategy)
     rig.place(quantity="20", side="SELL")
@@ -275,7 +275,7 @@ def test_what_several_strategies_are_flattened_by_opens_nothing(rig):
     assert rig.rows("SELECT quantity FROM positions") in ([("0.00000000",)], [(amount("0"),)])
 
 
-def test_an_odd_lot_is_closed(market):
+def test_odd_lot_position_can_be_closed(market):
     market.order(quantity="235")
     terms = {"lot_size": "75", "tick_size": "0.05", "exchange": "NSE", "currency": "USD"}
     answer = market.put("/instruments/AAPL", terms)
@@ -295,7 +295,7 @@ OPENING_LIMITS = [
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
-def test_no_limit_of_opening_orders_stops_a_close(market, side):
+def test_limits_on_opening_orders_do_not_block_a_close(market, side):
     market.order(side=side, quantity="10")
     for code, value in OPENING_LIMITS:
         limit(market, code, value)
@@ -303,7 +303,7 @@ def test_no_limit_of_opening_orders_stops_a_close(market, side):
     assert held(market) == "0"
 
 
-def test_a_close_without_a_price_waits_for_one(market):
+def test_close_without_a_price_waits_for_a_quote(market):
     market.order(quantity="10")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
     resting = close(market)
@@ -313,7 +313,7 @@ def test_a_close_without_a_price_waits_for_one(market):
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
-def test_a_close_above_the_order_quantity_is_sent_in_parts(market, side):
+def test_close_above_the_maximum_order_quantity_is_split(market, side):
     market.order(side=side, quantity="25")
     limit(market, "MAX_ORDER_QUANTITY", "10")
     closed = close(market)
@@ -328,7 +328,7 @@ def test_a_close_above_the_order_quantity_is_sent_in_parts(market, side):
     assert len(market.found(closed["id"])["legs"]) == 2
 
 
-def test_the_parts_of_a_close_go_one_after_the_other_and_end_together(market):
+def test_parts_of_a_split_close_are_sent_in_sequence_and_end_together(market):
     market.order(quantity="25", **LEGS)
     limit(market, "MAX_ORDER_QUANTITY", "10")
     market.quote("AAPL", "99", "101", "100", bid_size="12")
@@ -341,7 +341,7 @@ def test_the_parts_of_a_close_go_one_after_the_other_and_end_together(market):
     assert held(market) == "0"
 
 
-def test_a_part_that_is_cancelled_ends_those_that_wait_for_it(market):
+def test_cancelled_part_of_a_split_close_cancels_the_waiting_parts(market):
     market.order(quantity="45")
     limit(market, "MAX_ORDER_QUANTITY", "10")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
@@ -356,14 +356,14 @@ def test_a_part_that_is_cancelled_ends_those_that_wait_for_it(market):
     assert len(again["legs"]) == 4
 
 
-def test_a_flatten_closes_in_parts_too(market):
+def test_flatten_splits_closes_above_the_maximum_order_quantity(market):
     market.order(quantity="25")
     limit(market, "MAX_ORDER_QUANTITY", "10")
     told = set_switch(market, "HALTED", exits="flatten")
     assert (held(market), told["flattened"]["left"], len(told["flattened"]["closed"])) == ("0", [], 1)
 
 
-def test_other_checks_hold_for_a_close(market):
+def test_other_risk_checks_apply_to_a_close(market):
     market.order(quantity="25")
     set_switch(market, "HALTED")
     answer = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
@@ -372,7 +372,7 @@ def test_other_checks_hold_for_a_close(market):
 
 @pytest.mark.parametrize(("side", "opposite"), [("BUY", "SELL"), ("SELL", "BUY")])
 @pytest.mark.parametrize("by", ["close", "order", "limit"])
-def test_the_smallest_quantity_that_exists_is_closed(market, side, opposite, by):
+def test_smallest_possible_quantity_can_be_closed(market, side, opposite, by):
     """It is worth nothing in 8 decimals."""
     market.quote("DUST", "0.1", "0.1", "0.1")
     market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
@@ -386,12 +386,13 @@ def test_the_smallest_quantity_that_exists_is_closed(market, side, opposite, by)
         closed = market.order(side=opposite, type="LIMIT", limit_price="0.1", **dust)
     assert (closed["status"], closed["filled_quantity"]) == ("FILLED", "0.00000001")
     assert market.portfolio()["positions"]["DUST"]["quantity"] == "0"
-    assert market.order(side=side, **dust)["status"] == "ACCEPTED"  # nothing is opened for nothing
+    opening = market.place(side=side, **dust)  # nothing is opened for nothing
+    assert (opening.status_code, opening.json()["denial"]["code"]) == (422, "VALUE_TOO_SMALL")
     verdict = verify_database(market.service.engine)
     assert verdict.clean, list(report(verdict, 0))
 
 
-def test_the_smallest_close_can_be_reversed(market):
+def test_smallest_possible_close_can_be_reversed(market):
     market.quote("DUST", "0.1", "0.1", "0.1")
     market.put("/instruments/DUST", {"tick_size": "0.00000001", "lot_size": "0.00000001"})
     market.trade(symbol="DUST", quantity="0.00000001", gmv="0.00000001")

@@ -64,7 +64,7 @@ def everything(http):
         cursor = httpx.URL(page.links["next"]["url"]).params["cursor"]
 
 
-def test_working_orders_work_on_after_a_kill(database_url):
+def test_working_orders_survive_a_killed_process(database_url):
     numbers = range(60)
     with running(**settings(database_url)) as first:
         with client(first) as http:
@@ -83,7 +83,7 @@ def test_working_orders_work_on_after_a_kill(database_url):
         assert http.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"] == "60"
 
 
-def test_what_a_kill_cut_off_resolves_by_its_client_order_id(database_url):
+def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_url):
     numbers = list(range(200))
     with running(**settings(database_url)) as first:
         with client(first) as http:
@@ -119,7 +119,7 @@ def pair(new_database):
         yield one, two
 
 
-def test_of_two_processes_each_order_is_matched_once(pair):
+def test_two_processes_match_each_order_once(pair):
     one, two = pair
     numbers = range(1000, 1000 + CLIENTS * ROUNDS)
     with client(one) as http, client(two) as other:
@@ -142,7 +142,7 @@ def test_of_two_processes_each_order_is_matched_once(pair):
         assert Decimal(held) == len(numbers)
 
 
-def test_a_kill_switch_holds_in_the_other_process_once_it_is_answered(pair):
+def test_answered_kill_switch_applies_in_the_other_process(pair):
     one, two = pair
     with client(one) as http, client(two) as other:
         quote(http, "AAPL", "100")
@@ -158,7 +158,7 @@ def test_a_kill_switch_holds_in_the_other_process_once_it_is_answered(pair):
         assert other.post("/orders", json=ticket_body(portfolio_name="Going on")).status_code == 201
 
 
-def test_a_quote_of_the_source_fills_what_it_makes_match_without_a_request(database_url):
+def test_source_quote_fills_matching_orders_without_a_request(database_url):
     given = settings(database_url) | {"PRICE_SOURCE": "simulated"}
     with running(**given) as process, client(process) as http:
         stop = ticket_body(side="SELL", type="TRAILING_STOP", trail_amount="0.01", time_in_force="GTC")

@@ -42,7 +42,7 @@ BAD_LEGS = [
 
 
 @pytest.mark.parametrize(("terms", "code", "nearest"), BAD_LEGS)
-def test_one_fault_of_a_leg_refuses_the_whole_ticket_and_the_preview_says_so(market, terms, code, nearest):
+def test_invalid_leg_rejects_the_whole_ticket_and_its_preview(market, terms, code, nearest):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     previewed = market.post("/orders:preview", body | terms).json()
@@ -55,14 +55,14 @@ def test_one_fault_of_a_leg_refuses_the_whole_ticket_and_the_preview_says_so(mar
     assert position(market) == "0"
 
 
-def test_the_open_orders_of_a_ticket_are_counted_with_its_legs(market):
+def test_open_order_limit_counts_bracket_legs(market):
     limit(market, "MAX_OPEN_ORDERS", "2")
     legs = {"take_profit": {"limit_price": "120"}, **STOP_LOSS}
     assert code_of(market.place(**legs)) == "FIRM_OPEN_ORDERS"
     assert market.place(**STOP_LOSS).status_code == 201
 
 
-def test_a_leg_that_may_not_be_traded_refuses_the_ticket(market):
+def test_leg_without_permission_rejects_the_ticket(market):
     limit(market, "ALLOWED_SIDES", "BUY")
     assert code_of(market.place(**STOP_LOSS)) == "NOT_PERMITTED"
     assert market.place().status_code == 201
@@ -78,7 +78,7 @@ def test_a_leg_that_may_not_be_traded_refuses_the_ticket(market):
         {"type": "TRAILING_STOP", "side": "BUY", "trail_amount": "250"},
     ],
 )
-def test_what_can_never_work_is_refused(market, terms):
+def test_ticket_that_can_never_fill_is_rejected(market, terms):
     assert market.place(**terms).status_code == 422
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     previewed = market.post("/orders:preview", body | terms)
@@ -102,14 +102,14 @@ ENTRY = {"side": "BUY", "type": "MARKET"}
         ({"type": "TRAILING_STOP", "trail_amount": "100"}, "TRAIL_AMOUNT"),
     ],
 )
-def test_a_fault_of_the_second_order_refuses_the_group_whole(market, second, code):
+def test_invalid_second_order_rejects_the_whole_group(market, second, code):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
     assert code_of(group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
     assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
     assert position(market) == "0"
 
 
-def test_the_second_order_is_judged_as_if_the_first_had_filled(market):
+def test_oto_child_is_risk_checked_as_if_the_parent_had_filled(market):
     limit(market, "SHORT_SELLING", "0")
     follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
     assert code_of(group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
@@ -117,7 +117,7 @@ def test_the_second_order_is_judged_as_if_the_first_had_filled(market):
     assert position(market) == "10"
 
 
-def test_the_stop_of_a_pair_must_wait(market):
+def test_oco_stop_must_not_trigger_at_once(market):
     market.order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "110"}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "130"}
@@ -131,7 +131,7 @@ def leg(api, order, role):
     return next(one for one in api.found(order["id"])["legs"] if one["role"] == role)
 
 
-def test_a_stop_that_is_moved_through_the_market_is_refused_and_works_on(market):
+def test_stop_moved_through_the_market_is_rejected_and_keeps_working(market):
     order = market.order(**STOP_LOSS)
     stop = leg(market, order, "stop_loss")
     assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
@@ -139,7 +139,7 @@ def test_a_stop_that_is_moved_through_the_market_is_refused_and_works_on(market)
     assert market.patch(f"/orders/{stop['id']}", {"stop_price": "95"}).status_code == 200
 
 
-def test_a_leg_that_waits_is_held_against_its_entry(market):
+def test_waiting_leg_price_is_checked_against_its_entry(market):
     order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     stop = leg(market, order, "stop_loss")
     assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
@@ -147,7 +147,7 @@ def test_a_leg_that_waits_is_held_against_its_entry(market):
     assert market.patch(f"/orders/{order['id']}", {"limit_price": "91"}).status_code == 200
 
 
-def test_a_follower_that_waits_is_judged_where_it_is_changed(market):
+def test_waiting_oto_child_is_risk_checked_when_replaced(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
     answer = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
     second = answer.json()["orders"][1]
@@ -164,7 +164,7 @@ def test_a_follower_that_waits_is_judged_where_it_is_changed(market):
         ("MAX_ORDER_QUANTITY", "10"),
     ],
 )
-def test_no_limit_keeps_an_exit_from_its_entry(market, code, value):
+def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
     limit(market, code, value)
     order = market.order(
         side="SELL", type="LIMIT", limit_price="99", quantity="10", stop_loss={"stop_price": "110"}
@@ -174,7 +174,7 @@ def test_no_limit_keeps_an_exit_from_its_entry(market, code, value):
 
 
 @pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])
-def test_no_kill_switch_keeps_an_exit_from_its_entry(market, state, held):
+def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, held):
     order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
     market.quote("AAPL", "94", "95", "95", ask_size="4")
     turned = {"scope": "tenant", "name": None, "state": state}
@@ -185,7 +185,7 @@ def test_no_kill_switch_keeps_an_exit_from_its_entry(market, state, held):
     assert position(market) == "0"
 
 
-def test_the_second_of_an_oto_that_only_closes_is_released_while_reducing(market):
+def test_closing_oto_child_is_released_while_reducing(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
     orders = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"}).json()[
         "orders"
@@ -195,7 +195,7 @@ def test_the_second_of_an_oto_that_only_closes_is_released_while_reducing(market
     assert market.found(orders[1]["id"])["status"] == "ACCEPTED"
 
 
-def test_a_leg_off_a_new_tick_is_released_at_a_price_away_from_the_market(market):
+def test_leg_off_a_changed_tick_is_rounded_away_from_the_market_at_release(market):
     legs = {
         "take_profit": {"limit_price": "110.03"},
         "stop_loss": {"stop_price": "90.03", "limit_price": "90.01"},
@@ -208,7 +208,7 @@ def test_a_leg_off_a_new_tick_is_released_at_a_price_away_from_the_market(market
     assert (stop["status"], stop["stop_price"], stop["limit_price"]) == ("ACCEPTED", "90.00", "90.00")
 
 
-def test_an_exit_takes_at_most_what_its_entry_filled(market):
+def test_exit_quantity_is_at_most_the_filled_entry_quantity(market):
     order = market.order(quantity="4", **STOP_LOSS)
     stop = leg(market, order, "stop_loss")
     answer = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
@@ -216,7 +216,7 @@ def test_an_exit_takes_at_most_what_its_entry_filled(market):
     assert market.patch(f"/orders/{stop['id']}", {"quantity": "3"}).status_code == 200
 
 
-def test_an_exit_that_waits_takes_at_most_what_its_entry_may_fill(market):
+def test_waiting_exit_quantity_is_at_most_the_entry_quantity(market):
     order = market.order(type="LIMIT", limit_price="95", quantity="4", **GTC, **STOP_LOSS)
     stop = leg(market, order, "stop_loss")
     assert code_of(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
@@ -230,7 +230,7 @@ def trail(rig, **changes):
     return order
 
 
-def test_a_replaced_trail_keeps_its_extreme(rig):
+def test_replaced_trailing_stop_keeps_its_extreme_price(rig):
     order = trail(rig, trail_percent="5")
     assert rig.order(order).trail_level == 114
     successor = rig.replace(order, trail_percent="4").orders[0].order
@@ -239,7 +239,7 @@ def test_a_replaced_trail_keeps_its_extreme(rig):
     assert rig.order(successor).status is Status.FILLED
 
 
-def test_a_replaced_trail_by_an_amount_keeps_its_extreme(rig):
+def test_replaced_trail_amount_keeps_its_extreme_price(rig):
     order = trail(rig, trail_amount="6")
     successor = rig.replace(order, trail_amount="5").orders[0].order
     assert rig.order(successor).trail_level == 115
@@ -252,7 +252,7 @@ def test_a_replaced_trail_by_an_amount_keeps_its_extreme(rig):
         ({"trail_percent": "5"}, {"trail_amount": "5"}, "115"),
     ],
 )
-def test_a_trail_changes_between_an_amount_and_a_percentage(rig, before, after, level):
+def test_trailing_stop_can_change_between_amount_and_percentage(rig, before, after, level):
     order = trail(rig, **before)
     successor = rig.order(rig.replace(order, **after).orders[0].order)
     (given,) = after
@@ -262,7 +262,7 @@ def test_a_trail_changes_between_an_amount_and_a_percentage(rig, before, after, 
     assert back.trail_level == rig.order(order).trail_level == 114
 
 
-def test_a_short_trail_keeps_its_low(rig):
+def test_replaced_trailing_stop_of_a_short_keeps_its_low(rig):
     rig.place(side="SELL")
     order = rig.place(type="TRAILING_STOP", **GTC, trail_amount="5")
     rig.quote("79", "81", "80")
@@ -270,7 +270,7 @@ def test_a_short_trail_keeps_its_low(rig):
     assert successor.trail_level == 82
 
 
-def test_a_quantity_at_or_below_what_filled_is_what_filled(rig):
+def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quantity(rig):
     rig.quote("99", "101", "100", ask_size="4")
     order = rig.place(type="LIMIT", limit_price="101", **GTC)
     successor = rig.order(rig.replace(order, quantity="3").orders[0].order)
@@ -279,7 +279,7 @@ def test_a_quantity_at_or_below_what_filled_is_what_filled(rig):
     assert verdict.clean, list(report(verdict, 0))
 
 
-def test_a_target_that_grew_matches_from_the_next_quote_on(rig):
+def test_increased_take_profit_matches_from_the_next_quote(rig):
     rig.quote("99", "101", "100", ask_size="4")
     entry = rig.place(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
     rig.quote("105", "101", "105", ask_size="3")
@@ -292,20 +292,20 @@ def test_a_target_that_grew_matches_from_the_next_quote_on(rig):
     assert rig.order(target).status is Status.FILLED
 
 
-def test_a_follower_of_another_symbol_is_judged_by_itself(rig):
+def test_oto_child_of_another_symbol_is_risk_checked_independently(rig):
     rig.quote("49", "51", "50", symbol="MSFT")
     second = ticket(symbol="MSFT", side="SELL", type="STOP", stop_price="60", **GTC)
     first, follower = rig.pair("OTO", ticket(), second)
     assert (first.status, follower.status) == (Status.FILLED, Status.FILLED)
 
 
-def test_an_entry_without_a_price_is_held_against_nothing(rig):
+def test_exits_of_an_entry_without_a_price_are_not_compared(rig):
     order = rig.place(type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90)))
     assert order.status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
-def test_an_exit_never_goes_through_zero(market, sold, left):
+def test_exit_never_crosses_zero(market, sold, left):
     order = market.order(quantity="10", **STOP_LOSS)
     market.order(quantity=sold, side="SELL")
     market.quote("AAPL", "89", "90", "89")
@@ -316,7 +316,7 @@ def test_an_exit_never_goes_through_zero(market, sold, left):
     )
 
 
-def test_the_exits_of_two_brackets_together_take_only_what_is_held(market):
+def test_exits_of_two_brackets_never_exceed_the_position(market):
     for _ in range(2):
         market.order(quantity="10", **STOP_LOSS)
     market.order(quantity="15", side="SELL")

@@ -90,7 +90,7 @@ def statuses(rig, orders):
     return {rig.order(order).status for order in orders}
 
 
-def test_a_large_quote_is_matched_portfolio_by_portfolio(rig, few, readers):
+def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(rig, few, readers):
     orders, writer = rest_orders(rig), Writer(rig)
     asyncio.run(matcher(rig, readers, writer).publish(rig.tenant, arrived(rig).quote))
     portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
@@ -101,7 +101,7 @@ def test_a_large_quote_is_matched_portfolio_by_portfolio(rig, few, readers):
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4])
-def test_what_a_killed_process_left_is_matched_by_another(rig, few, readers, left):
+def test_unmatched_portions_of_a_killed_process_are_matched_by_another(rig, few, readers, left):
     orders = rest_orders(rig)
     with pytest.raises(ConnectionError):
         asyncio.run(matcher(rig, readers, Writer(rig, left)).publish(rig.tenant, arrived(rig).quote))
@@ -116,7 +116,7 @@ def test_what_a_killed_process_left_is_matched_by_another(rig, few, readers, lef
     assert verify_database(rig.engine).clean
 
 
-def test_the_next_quote_waits_for_the_previous_one(rig, few, readers):
+def test_quote_waits_until_the_previous_quote_is_matched(rig, few, readers):
     orders = rest_orders(rig)
     assert rig.run(arrived(rig)) == [QuoteStored()]
     (refused,) = rig.run(arrived(rig, "99", "100"))
@@ -125,7 +125,7 @@ def test_the_next_quote_waits_for_the_previous_one(rig, few, readers):
     assert statuses(rig, orders) == {Status.FILLED}
 
 
-def test_a_command_meets_its_portfolio_as_the_quote_left_it(rig, few):
+def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, few):
     orders = rest_orders(rig)
     rig.run(arrived(rig))
     rig.cancel(orders[0])
@@ -152,7 +152,7 @@ STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
     st.lists(STEP, max_size=8),
     st.booleans(),
 )
-def test_any_order_of_the_portions_is_as_good_as_all_at_once(lives, resting, books, steps, has_sizes):
+def test_portion_sequence_does_not_change_the_result(lives, resting, books, steps, has_sizes):
     """Commands in between see their portfolio as if the quote had met all orders when it was stored."""
     engine, numbers = lives
     found = [live(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]

@@ -257,7 +257,7 @@ class Lives(RuleBasedStateMachine):
                     assert not FINAL & {order.status for order in known.orders.values()}
 
 
-def test_whatever_happens_to_orders_the_books_and_their_histories_hold(engine):
+def test_random_order_activity_keeps_books_and_histories_consistent(engine):
     Lives.engine = engine
     given = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

@@ -32,7 +32,7 @@ def preview(rig, **asked):
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:5])
-def test_a_rebuild_behind_a_running_process_is_followed(rig, damage):
+def test_running_process_reloads_after_a_rebuild(rig, damage):
     rig.place()
     whole = preview(rig, quantity="1")
     run(rig, damage)
@@ -46,7 +46,7 @@ def test_a_rebuild_behind_a_running_process_is_followed(rig, damage):
     assert verify_database(rig.engine).clean
 
 
-def test_a_rebuild_that_finds_nothing_is_followed_too(rig):
+def test_running_process_reloads_after_a_rebuild_without_findings(rig):
     """Whoever repaired the row by hand left no version: the next rebuild writes it."""
     rig.place()
     run(rig, DAMAGES[0])
@@ -57,7 +57,7 @@ def test_a_rebuild_that_finds_nothing_is_followed_too(rig):
     assert preview(rig, quantity="1").position_after == 11
 
 
-def test_a_migration_behind_a_running_process_is_followed(rig):
+def test_running_process_reloads_after_a_migration(rig):
     """It may change any row; it renews the versions of all portfolios."""
     rig.place()
     resting = rig.place(type="LIMIT", limit_price="90")

@@ -179,7 +179,7 @@ def make_commands(rig):
     return make
 
 
-def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_commands, watched):
+def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, watched):
     passing, refused = make_commands()
     for seed in range(6):
         dice = Random(seed)
@@ -198,7 +198,7 @@ def test_what_is_refused_leaves_the_memory_of_its_batch_as_it_was(rig, make_comm
     assert kinds >= expected
 
 
-def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands):
+def test_rejected_command_on_an_expired_order_still_expires_it(rig, make_commands):
     _, refused = make_commands()
     (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[12])
     (outcome,) = rig.run(cancel)
@@ -206,7 +206,7 @@ def test_an_order_that_is_over_ends_whatever_is_asked_for_it(rig, make_commands)
     assert rig.rows("SELECT count(*) FROM orders WHERE status = 'EXPIRED'") == [(1,)]
 
 
-def test_a_refusal_after_a_change_is_undone_with_its_transaction_and_harms_no_other(rig, monkeypatch):
+def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, monkeypatch):
     """No rule refuses so late; a defect that did would be found out, and leave nothing."""
     send = order_entry.send
 

@@ -44,7 +44,7 @@ def watching(rig):
         yield MarketWatcher(*parts, Calendars.load()), writer
 
 
-def test_many_orders_expire_at_a_close_a_few_at_a_time(rig, monkeypatch):
+def test_orders_expire_in_small_batches_at_the_close(rig, monkeypatch):
     monkeypatch.setattr(batch_handler, "MAX_EXPIRIES", 2)
     monkeypatch.setattr(plan, "MAX_EXPIRIES", 2)
     rig.list_instrument()
@@ -61,7 +61,7 @@ def test_many_orders_expire_at_a_close_a_few_at_a_time(rig, monkeypatch):
     assert {rig.order(order).status for order in orders} == {Status.EXPIRED}
 
 
-def test_the_watcher_releases_at_the_open(rig):
+def test_market_watcher_releases_orders_at_the_open(rig):
     rig.list_instrument()
     rig.enforce_sessions("hold")
     order, opening = rig.place(), rig.place(time_in_force="OPG")

@@ -42,7 +42,7 @@ def positions(rig):
     return {(symbol, product): Decimal(str(quantity)) for symbol, product, quantity in found}
 
 
-def test_positions_are_closed_and_orders_cancelled_at_the_square_off(mumbai):
+def test_square_off_closes_positions_and_cancels_orders(mumbai):
     mumbai.place(**MIS)
     kept = mumbai.place(**MIS | {"product": "CNC"})
     resting, delivery = mumbai.place(**MIS, **RESTING), mumbai.place(**MIS | {"product": "CNC"}, **RESTING)
@@ -56,7 +56,7 @@ def test_positions_are_closed_and_orders_cancelled_at_the_square_off(mumbai):
     assert (mumbai.order(delivery).status, kept.status) == (Status.ACCEPTED, Status.FILLED)
 
 
-def test_the_close_is_charged_for_the_square_off(mumbai):
+def test_square_off_close_is_charged(mumbai):
     mumbai.place(**MIS)
     mumbai.now = SQUARE_OFF
     square_off(mumbai)
@@ -67,7 +67,7 @@ def test_the_close_is_charged_for_the_square_off(mumbai):
     assert Decimal(charges[1]["gst"]) >= 9
 
 
-def test_it_happens_once_and_later_orders_are_denied(mumbai):
+def test_square_off_runs_once_and_later_orders_are_denied(mumbai):
     mumbai.place(**MIS)
     mumbai.now = SQUARE_OFF
     square_off(mumbai)
@@ -83,7 +83,7 @@ def test_it_happens_once_and_later_orders_are_denied(mumbai):
     assert mumbai.order(next_day).status is Status.HELD
 
 
-def test_a_square_off_that_was_missed_is_done_at_the_next_open(mumbai):
+def test_missed_square_off_runs_at_the_next_open(mumbai):
     mumbai.place(**MIS)
     mumbai.now = datetime(2026, 11, 20, 12, tzinfo=UTC)  # the service was down
     square_off(mumbai)
@@ -93,7 +93,7 @@ def test_a_square_off_that_was_missed_is_done_at_the_next_open(mumbai):
     assert positions(mumbai)["INFY", "MIS"] == 0
 
 
-def test_portfolios_that_do_not_enforce_sessions_keep_their_positions(mumbai):
+def test_square_off_skips_portfolios_that_do_not_enforce_sessions(mumbai):
     mumbai.enforce_sessions("off")
     mumbai.place(**MIS)
     mumbai.now = SQUARE_OFF
@@ -101,7 +101,7 @@ def test_portfolios_that_do_not_enforce_sessions_keep_their_positions(mumbai):
     assert positions(mumbai)["INFY", "MIS"] == 10
 
 
-def test_the_watcher_squares_off_once_a_day(mumbai):
+def test_market_watcher_squares_off_once_a_day(mumbai):
     mumbai.place(**MIS)
     with watching(mumbai) as (watcher, writer):
         for moment in (SQUARE_OFF - timedelta(minutes=1), SQUARE_OFF, SQUARE_OFF + timedelta(minutes=1)):

@@ -59,7 +59,7 @@ def denial_code(order):
     return order.denial and order.denial.split('"')[3]
 
 
-def test_a_market_order_is_denied_while_the_feed_is_silent(rig, feed):
+def test_market_order_is_denied_while_the_feed_is_silent(rig, feed):
     rig.tick(seconds=30)
     assert rig.place().status is Status.FILLED
     rig.tick(seconds=313)
@@ -68,19 +68,19 @@ def test_a_market_order_is_denied_while_the_feed_is_silent(rig, feed):
     assert rig.place(type="LIMIT", limit_price="90").status is Status.ACCEPTED
 
 
-def test_a_quiet_symbol_on_a_feed_that_is_alive_is_not_stale(rig, feed):
+def test_unchanged_symbol_on_a_live_feed_is_not_stale(rig, feed):
     rig.tick(seconds=343)
     feed.heard = rig.now - timedelta(seconds=1)  # it was heard of another symbol
     assert rig.place().status is Status.FILLED
 
 
-def test_a_price_that_was_given_by_hand_holds(rig):
+def test_manual_price_does_not_become_stale(rig):
     rig.quote("99", "101", "100")
     rig.tick(days=1)
     assert rig.place().status is Status.FILLED
 
 
-def test_a_close_waits_for_the_next_price(rig, feed):
+def test_close_waits_for_the_next_price(rig, feed):
     rig.place()
     rig.tick(seconds=60)
     (closed,) = rig.close().orders
@@ -92,14 +92,14 @@ def test_a_close_waits_for_the_next_price(rig, feed):
     assert rig.order(closed.order).status is Status.FILLED
 
 
-def test_an_order_that_reduces_waits_and_one_at_once_lapses(rig, feed):
+def test_reducing_order_waits_and_immediate_order_lapses_on_a_stale_quote(rig, feed):
     rig.place()
     rig.tick(seconds=60)
     assert rig.place(side="SELL", quantity="4").status is Status.ACCEPTED
     assert rig.place(side="SELL", quantity="4", time_in_force="IOC").status is Status.CANCELED
 
 
-def test_the_duty_looks_again_once_the_feed_is_heard(engine, rig, feed):
+def test_market_watcher_checks_again_when_the_feed_returns(engine, rig, feed):
     rig.place(type="LIMIT", limit_price="90")
     works = []
 

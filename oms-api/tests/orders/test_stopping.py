@@ -15,7 +15,7 @@ def denied(answer):
     return answer.json()["denial"]["code"]
 
 
-def test_halted_lets_nothing_in_and_cancels_always(market):
+def test_halted_rejects_orders_and_allows_cancels(market):
     market.order(quantity="10")
     order = market.order(side="SELL", type="LIMIT", limit_price="110", quantity="10")
     set_switch(market, "HALTED")
@@ -26,7 +26,7 @@ def test_halted_lets_nothing_in_and_cancels_always(market):
     assert market.place().status_code == 201
 
 
-def test_reducing_lets_only_pass_what_makes_a_position_smaller(market):
+def test_reducing_allows_only_orders_that_reduce_a_position(market):
     market.order(quantity="10")
     set_switch(market, "REDUCING")
     assert denied(market.place(side="BUY")) == "REDUCING"
@@ -34,13 +34,13 @@ def test_reducing_lets_only_pass_what_makes_a_position_smaller(market):
     assert market.place(side="SELL", quantity="10").status_code == 201
 
 
-def test_a_strategy_is_stopped_by_itself(market):
+def test_strategy_switch_stops_only_that_strategy(market):
     set_switch(market, "HALTED", scope="strategy", name="S")
     assert denied(market.place(strategy="S")) == "HALTED"
     assert market.place().status_code == 201
 
 
-def test_flattening_cancels_everything_closes_at_market_and_shows_it(market):
+def test_flatten_cancels_all_orders_closes_at_market_and_reports_it(market):
     market.order(quantity="10")
     market.order(symbol="MSFT", side="SELL", quantity="3")
     waiting = market.order(**WAITING)
@@ -51,7 +51,7 @@ def test_flattening_cancels_everything_closes_at_market_and_shows_it(market):
     assert denied(market.place()) == "HALTED"
 
 
-def test_flattening_a_portfolio_leaves_the_others(market):
+def test_portfolio_flatten_leaves_other_portfolios_unchanged(market):
     market.order(quantity="10")
     market.order(quantity="5", portfolio_name="Other")
     set_switch(market, "HALTED", scope="portfolio", name="Growth", flatten=True)
@@ -59,7 +59,7 @@ def test_flattening_a_portfolio_leaves_the_others(market):
     assert market.portfolio("Other")["positions"]["AAPL"]["quantity"] == "5"
 
 
-def test_the_exits_of_a_bracket_are_released_while_reducing(market):
+def test_bracket_exits_are_released_while_reducing(market):
     entry = market.order(**WAITING, take_profit={"limit_price": "110"}, stop_loss={"stop_price": "80"})
     set_switch(market, "REDUCING")
     market.quote("AAPL", "89", "90", "90")

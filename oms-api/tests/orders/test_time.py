@@ -13,7 +13,7 @@ from tests.orders.rig import START
 WAITING = {"type": "LIMIT", "limit_price": "90"}
 
 
-def test_a_day_order_expires_at_the_end_of_the_day(rig):
+def test_day_order_expires_at_the_end_of_the_day(rig):
     order = rig.place(**WAITING)
     assert order.ends_at == "2026-11-21T00:00:00.000000Z"
     rig.tick(hours=11, minutes=59)
@@ -25,7 +25,7 @@ def test_a_day_order_expires_at_the_end_of_the_day(rig):
 
 
 @pytest.mark.parametrize("asked", [{}, {"time_in_force": "DAY"}])
-def test_a_day_order_shows_its_end_and_is_told_again_by_the_same_ticket(market, asked):
+def test_day_order_shows_its_expiry_and_is_returned_for_a_repeated_ticket(market, asked):
     ticket = {"type": "LIMIT", "limit_price": "90", "client_order_id": "mine", **asked}
     order = market.order(**ticket)
     midnight = datetime.fromisoformat(order["created_at"]).date() + timedelta(days=1)
@@ -34,7 +34,7 @@ def test_a_day_order_shows_its_end_and_is_told_again_by_the_same_ticket(market, 
     assert market.place(**ticket).headers["idempotent-replayed"] == "true"
 
 
-def test_what_never_ends_by_itself_shows_no_end(market):
+def test_order_without_expiry_shows_none(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     assert order["expires_at"] is None
     assert market.order(time_in_force="IOC")["expires_at"] is None
@@ -44,14 +44,14 @@ def test_what_never_ends_by_itself_shows_no_end(market):
     assert dated.json()["expires_at"] == "2099-01-01T09:00:00.000000Z"
 
 
-def test_a_dated_order_expires_at_its_instant(rig):
+def test_gtd_order_expires_at_its_instant(rig):
     order = rig.place(**WAITING, time_in_force="GTD", expires_at=iso(START + timedelta(minutes=5)))
     rig.tick(minutes=5)
     rig.expire()
     assert rig.order(order).status is Status.EXPIRED
 
 
-def test_an_order_until_cancelled_stays(rig):
+def test_gtc_order_does_not_expire(rig):
     order = rig.place(**WAITING, time_in_force="GTC")
     rig.tick(days=400)
     rig.expire()
@@ -63,7 +63,7 @@ def dated(rig, minutes):
     return rig.place(**WAITING, time_in_force="GTD", expires_at=at)
 
 
-def test_orders_end_one_after_the_other_though_the_first_to_end_has_gone(rig):
+def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(rig):
     first, second, third = dated(rig, 5), dated(rig, 10), dated(rig, 15)
     rig.cancel(first)
     for minutes, expected in ((5, "ACCEPTED"), (10, "EXPIRED"), (15, "EXPIRED")):
@@ -73,7 +73,7 @@ def test_orders_end_one_after_the_other_though_the_first_to_end_has_gone(rig):
         assert rig.order(third).status == ("EXPIRED" if minutes == 15 else "ACCEPTED")
 
 
-def test_an_end_that_was_not_committed_comes_again(rig):
+def test_expiry_that_was_not_committed_is_retried(rig):
     order = dated(rig, 5)
     rig.tick(minutes=5)
     with rig.engine.connect() as connection, connection.begin() as transaction:
@@ -84,14 +84,14 @@ def test_an_end_that_was_not_committed_comes_again(rig):
     assert rig.order(order).status is Status.EXPIRED
 
 
-def test_what_is_over_does_not_fill_at_a_quote_that_comes_later(rig):
+def test_expired_order_does_not_fill_at_a_later_quote(rig):
     order = rig.place(**WAITING)
     rig.tick(days=1)
     rig.quote("89", "90", "90")
     assert rig.order(order).status is Status.EXPIRED
 
 
-def test_an_expired_entry_ends_its_legs(rig):
+def test_expired_entry_ends_its_legs(rig):
     order = rig.place(**WAITING, take_profit=Target(Decimal(120)))
     rig.tick(days=1)
     rig.expire()
@@ -99,7 +99,7 @@ def test_an_expired_entry_ends_its_legs(rig):
     assert rig.order(order).status is Status.EXPIRED
 
 
-def test_a_request_that_arrived_before_a_quote_spends_its_size_once(rig):
+def test_request_received_before_a_quote_uses_the_quote_size_once(rig):
     """The request waited in the queue behind the quote: its fill bears the quote's moment."""
     rig.open_portfolio()
     rig.quote("99", "101", "100", ask_size="10")
@@ -111,7 +111,7 @@ def test_a_request_that_arrived_before_a_quote_spends_its_size_once(rig):
     assert rig.rows("SELECT DISTINCT executed_at FROM trades") in ([(iso(said),)], [(said,)])
 
 
-def test_a_fill_of_a_later_request_bears_the_moment_of_the_request(rig):
+def test_fill_of_a_later_request_has_the_time_of_that_request(rig):
     rig.quote("99", "101", "100", ask_size="10")
     rig.tick(seconds=5)
     rig.place(quantity="4")

@@ -42,7 +42,7 @@ def statuses(rig):
     return [row[0] for row in rig.rows("SELECT status FROM orders ORDER BY id")]
 
 
-def test_an_order_before_the_open_is_held_and_released_at_the_open(held):
+def test_order_before_the_open_is_held_and_released_at_the_open(held):
     order = held.place()
     assert order.status is Status.HELD
     assert order.ends_at == iso(CLOSES)
@@ -55,7 +55,7 @@ def test_an_order_before_the_open_is_held_and_released_at_the_open(held):
     assert held.order(order).status is Status.FILLED
 
 
-def test_a_market_that_is_not_known_and_crypto_are_always_open(held):
+def test_unknown_markets_and_crypto_are_always_open(held):
     held.list_instrument("AAPL", "LSE")
     assert held.place().status is Status.FILLED
     held.quote("9", "11", "10", symbol="BTC/USD")
@@ -63,18 +63,18 @@ def test_a_market_that_is_not_known_and_crypto_are_always_open(held):
     assert (order.status, order.ends_at) == (Status.ACCEPTED, "2026-11-21T00:00:00.000000Z")
 
 
-def test_other_portfolios_trade_around_the_clock(held):
+def test_portfolios_that_do_not_enforce_sessions_trade_at_any_time(held):
     assert held.place("Income").status is Status.FILLED
 
 
-def test_the_environment_enforces_sessions_for_every_portfolio(engine):
+def test_environment_setting_enforces_sessions_for_every_portfolio(engine):
     rig = Rig(engine, enforcement="deny")
     rig.list_instrument()
     rig.quote("99", "101", "100")
     assert denial_code(rig.place()) == "SESSION_CLOSED"
 
 
-def test_a_portfolio_may_deny_instead(held):
+def test_portfolio_may_deny_orders_outside_sessions(held):
     held.enforce_sessions("deny")
     order = held.place()
     assert (order.status, denial_code(order)) == (Status.DENIED, "SESSION_CLOSED")
@@ -87,7 +87,7 @@ def test_a_portfolio_may_deny_instead(held):
 
 
 @pytest.mark.parametrize("setting", ["hold", "deny"])
-def test_a_session_that_is_not_known_denies(held, setting):
+def test_unknown_session_denies_the_order(held, setting):
     held.enforce_sessions(setting)
     held.now = datetime(2028, 1, 3, 15, tzinfo=UTC)
     order = held.place()
@@ -95,7 +95,7 @@ def test_a_session_that_is_not_known_denies(held, setting):
     assert "known from 2024-01-01 to 2027-12-31" in (order.denial or "")
 
 
-def test_the_risk_checks_run_again_at_the_open(held):
+def test_risk_checks_run_again_at_the_open(held):
     order = held.place()
     held.list_instrument(is_restricted=True)
     held.now = OPENS
@@ -103,7 +103,7 @@ def test_the_risk_checks_run_again_at_the_open(held):
     assert denial_code(held.order(order)) == "RESTRICTED"
 
 
-def test_a_resting_order_does_not_fill_while_the_market_is_closed(held):
+def test_resting_order_does_not_fill_while_the_market_is_closed(held):
     held.now = OPENS
     order = held.place(**RESTING, time_in_force="GTC")
     stop = held.place(type="STOP", stop_price="120", time_in_force="GTC")
@@ -115,7 +115,7 @@ def test_a_resting_order_does_not_fill_while_the_market_is_closed(held):
     assert held.order(order).status is Status.FILLED
 
 
-def test_a_close_waits_for_the_open_even_where_sessions_deny(held):
+def test_close_waits_for_the_open_even_if_sessions_deny_orders(held):
     held.enforce_sessions("deny")
     held.now = OPENS
     held.place()
@@ -128,7 +128,7 @@ def test_a_close_waits_for_the_open_even_where_sessions_deny(held):
     assert held.order(flattened).status is Status.FILLED
 
 
-def test_a_close_that_waited_takes_what_is_left_of_the_position(held):
+def test_held_close_is_limited_to_the_remaining_position(held):
     held.now = OPENS
     held.place()
     held.now = CLOSES
@@ -141,7 +141,7 @@ def test_a_close_that_waited_takes_what_is_left_of_the_position(held):
     assert held.rows("SELECT DISTINCT quantity FROM positions")[0][0] in (Decimal(0), "0.00000000")
 
 
-def test_a_close_of_a_position_that_is_gone_is_cancelled_at_the_open(held):
+def test_held_close_of_a_flat_position_is_cancelled_at_the_open(held):
     held.now = OPENS
     held.place()
     held.now = CLOSES
@@ -151,7 +151,7 @@ def test_a_close_of_a_position_that_is_gone_is_cancelled_at_the_open(held):
     assert [held.order(one).status for one in closes] == [Status.FILLED, Status.CANCELED]
 
 
-def test_a_bracket_waits_whole_and_its_exits_follow_the_fill(held):
+def test_bracket_is_held_whole_and_exits_follow_the_fill(held):
     order = held.place(take_profit=Target(Decimal(150)), stop_loss=Protection(Decimal(80)))
     assert statuses(held) == ["HELD", "HELD", "HELD"]
     held.now = OPENS
@@ -164,7 +164,7 @@ def test_a_bracket_waits_whole_and_its_exits_follow_the_fill(held):
     assert held.order(order).filled_quantity == 10
 
 
-def test_an_oco_pair_is_released_or_denied_whole(held):
+def test_oco_pair_is_released_or_denied_whole(held):
     pair = held.pair(
         "OCO",
         ticket(**RESTING),
@@ -177,7 +177,7 @@ def test_an_oco_pair_is_released_or_denied_whole(held):
     assert statuses(held) == ["DENIED", "CANCELED"]
 
 
-def test_a_follower_waits_for_its_first_order(held):
+def test_oto_child_waits_for_its_parent(held):
     held.pair("OTO", ticket(), ticket(side="SELL", type="LIMIT", limit_price="150"))
     assert statuses(held) == ["HELD", "HELD"]
     held.now = OPENS
@@ -185,7 +185,7 @@ def test_a_follower_waits_for_its_first_order(held):
     assert statuses(held) == ["FILLED", "ACCEPTED"]
 
 
-def test_a_held_order_can_be_cancelled_and_replaced(held):
+def test_held_order_can_be_cancelled_and_replaced(held):
     order = held.place(**RESTING)
     changed = held.replace(order, limit_price="102").orders[0].order
     assert (changed.status, changed.ends_at) == (Status.HELD, iso(CLOSES))
@@ -199,7 +199,7 @@ def test_a_held_order_can_be_cancelled_and_replaced(held):
     assert held.cancel(waiting).orders[0].order.status is Status.CANCELED
 
 
-def test_a_held_order_ends_at_its_instant(held):
+def test_held_gtd_order_expires_at_its_instant(held):
     order = held.place(time_in_force="GTD", expires_at=iso(OPENS))
     held.now = OPENS
     held.release()
@@ -216,7 +216,7 @@ def test_a_held_order_ends_at_its_instant(held):
         ("2026-11-27T15:00", "2026-11-27T18:00"),  # a half day
     ],
 )
-def test_a_day_order_expires_at_the_close_in_summer_and_winter(held, placed, ends_at):
+def test_day_order_expires_at_the_close_in_summer_and_winter(held, placed, ends_at):
     held.now = datetime.fromisoformat(placed).replace(tzinfo=UTC)
     order = held.place(**RESTING)
     end = datetime.fromisoformat(ends_at).replace(tzinfo=UTC)
@@ -229,14 +229,14 @@ def test_a_day_order_expires_at_the_close_in_summer_and_winter(held, placed, end
     assert held.order(order).status is Status.EXPIRED
 
 
-def test_a_day_order_in_mumbai_ends_at_the_same_time_all_year(held):
+def test_day_order_in_mumbai_expires_at_the_same_utc_time_all_year(held):
     held.list_instrument("INFY", "NSE")
     for day in ("2026-03-06", "2026-03-09", "2026-10-30", "2026-11-02"):
         held.now = datetime.fromisoformat(f"{day}T05:00:00+00:00")
         assert held.place(symbol="INFY", **RESTING).ends_at == f"{day}T10:00:00.000000Z"
 
 
-def test_an_opening_order_takes_the_opening_price_alone(held):
+def test_opening_auction_order_fills_only_at_the_opening_price(held):
     taken = held.place(time_in_force="OPG")
     missed = held.place(**RESTING, time_in_force="OPG")
     held.now = OPENS
@@ -247,7 +247,7 @@ def test_an_opening_order_takes_the_opening_price_alone(held):
     assert held.order(missed).status is Status.EXPIRED
 
 
-def test_an_opening_order_in_the_session_waits_for_the_next_open_even_where_sessions_deny(held):
+def test_opening_auction_order_in_the_session_waits_for_the_next_open(held):
     held.enforce_sessions("deny")
     held.now = OPENS
     order = held.place(time_in_force="OPG")
@@ -258,7 +258,7 @@ def test_an_opening_order_in_the_session_waits_for_the_next_open_even_where_sess
     assert held.order(order).status is Status.EXPIRED
 
 
-def test_a_closing_order_takes_the_last_price_of_the_session(held):
+def test_closing_auction_order_fills_at_the_last_session_price(held):
     held.now = OPENS
     taken, missed = held.place(time_in_force="CLS"), held.place(**RESTING, time_in_force="CLS")
     held.now = CLOSES - timedelta(minutes=1)
@@ -270,7 +270,7 @@ def test_a_closing_order_takes_the_last_price_of_the_session(held):
     assert (held.order(taken).status, held.order(taken).filled_value) == (Status.FILLED, 1040)
 
 
-def test_a_closing_order_without_a_price_of_its_session_expires(held):
+def test_closing_auction_order_without_a_session_price_expires(held):
     held.now = OPENS
     order = held.place(time_in_force="CLS")
     held.now = CLOSES
@@ -278,7 +278,7 @@ def test_a_closing_order_without_a_price_of_its_session_expires(held):
     assert held.order(order).status is Status.EXPIRED
 
 
-def test_an_auction_order_is_left_alone_once_sessions_are_not_enforced(held):
+def test_auction_order_is_unchanged_when_sessions_are_not_enforced(held):
     held.now = OPENS
     order = held.place(time_in_force="CLS")
     held.enforce_sessions("off")
@@ -287,14 +287,14 @@ def test_an_auction_order_is_left_alone_once_sessions_are_not_enforced(held):
 
 
 @pytest.mark.parametrize("asked", [{"time_in_force": "OPG"}, {"time_in_force": "CLS"}])
-def test_without_an_open_and_a_close_auction_orders_are_refused(held, asked):
+def test_market_without_open_and_close_rejects_auction_orders(held, asked):
     held.list_instrument("AAPL", "LSE")
     with pytest.raises(AssertionError, match="Send one of DAY"):
         held.place(**asked)
     assert statuses(held) == []
 
 
-def test_a_limit_with_extended_hours_fills_before_the_open_and_no_other(held):
+def test_only_a_limit_with_extended_hours_fills_before_the_open(held):
     early = held.place(type="LIMIT", limit_price="102", extended_hours=True)
     assert (early.status, early.ends_at) == (Status.FILLED, "2026-11-21T01:00:00.000000Z")
     assert held.place(extended_hours=True).status is Status.HELD
@@ -309,7 +309,7 @@ EDGES = st.sampled_from([OPENS, CLOSES, OPENS - MICROSECOND, CLOSES - MICROSECON
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EDGES, st.lists(st.tuples(STEPS, SPANS), max_size=12), st.sampled_from(["hold", "deny"]))
-def test_whatever_the_clock_does_nothing_fills_outside_a_session(held, start, steps, setting):
+def test_no_order_fills_outside_a_session_at_any_clock_time(held, start, steps, setting):
     held.enforce_sessions(setting)
     held.now = max(held.now, start)
     for step, seconds in steps:

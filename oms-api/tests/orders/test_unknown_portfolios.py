@@ -35,7 +35,7 @@ def portfolios(api):
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_a_request_in_an_unknown_portfolio_is_told_the_nearest_names(market, request_):
+def test_unknown_portfolio_error_suggests_the_nearest_names(market, request_):
     path, body = request_
     answer = market.post(path, body, {"Idempotency-Key": "K"})
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:slackoms:problem/not-found")
@@ -46,20 +46,20 @@ def test_a_request_in_an_unknown_portfolio_is_told_the_nearest_names(market, req
     assert portfolios(market) == ["Growth"]
 
 
-def test_an_order_that_is_refused_leaves_no_portfolio(market):
+def test_rejected_order_creates_no_portfolio(market):
     past = TICKET | {"time_in_force": "GTD", "expires_at": "2020-01-01T00:00:00Z"}
     assert market.post("/orders", past).status_code == 422
     assert portfolios(market) == ["Growth"]
 
 
-def test_a_trader_creates_the_portfolio_and_then_places(api):
+def test_trader_creates_a_portfolio_and_places_an_order(api):
     trader = api.with_key(api.service.mint("trade", api.tenant_id))
     assert trader.post("/orders", TICKET).status_code == 404
     assert trader.post("/portfolios", {"name": "Grwoth"}).status_code == 201
     assert trader.post("/orders", TICKET).status_code == 201
 
 
-def test_names_are_told_of_portfolios_that_the_caller_may_see(api):
+def test_suggestions_name_only_portfolios_visible_to_the_caller(api):
     for name in ("Income", "Incomes", "Incoming"):
         api.open_portfolio(name)
     with api.service.reading() as connection:
@@ -70,7 +70,7 @@ def test_names_are_told_of_portfolios_that_the_caller_may_see(api):
         assert nearest_names(connection, api.tenant_id, "Macro", None) == []
 
 
-def test_a_trade_that_is_refused_leaves_no_portfolio(api):
+def test_rejected_trade_creates_no_portfolio(api):
     set_switch(api, "HALTED", "portfolio", "Stopped")
     trades = [trade_body(portfolio_name=name) for name in ("Stopped", "Fine", "Stopped")]
     told = api.post("/trades:batch", {"trades": trades}).json()["outcomes"]
@@ -90,7 +90,7 @@ def place(rig):
     return PlaceOrder(rig.origin(), ticket(), "New", "new")
 
 
-def test_an_order_finds_the_portfolio_that_a_trade_before_it_opened(rig):
+def test_order_finds_a_portfolio_created_by_an_earlier_trade_of_its_batch(rig):
     early, trade, late = rig.run(place(rig), record(rig), place(rig))
     assert isinstance(early, NoSuchPortfolio)
     assert isinstance(trade, Recorded)
@@ -98,7 +98,7 @@ def test_an_order_finds_the_portfolio_that_a_trade_before_it_opened(rig):
     assert rig.place("New").status is Status.FILLED
 
 
-def test_an_order_after_a_refused_trade_finds_no_portfolio(rig):
+def test_order_after_a_rejected_trade_finds_no_portfolio(rig):
     refused, *others = rig.run(
         record(rig, value=10**15),
         place(rig),
@@ -111,7 +111,7 @@ def test_an_order_after_a_refused_trade_finds_no_portfolio(rig):
     assert rig.rows("SELECT name FROM portfolios") == []
 
 
-def test_a_name_that_another_process_opened_meanwhile_is_looked_up_again(rig):
+def test_portfolio_created_by_another_process_is_looked_up_again(rig):
     with unit_of_work(rig.engine) as connection:
         batch = rig.floor._recording.batch(connection, [record(rig)])
         batch.load()

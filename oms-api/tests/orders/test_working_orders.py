@@ -7,7 +7,7 @@ def status(api, order):
     return api.found(order["id"])["status"]
 
 
-def test_a_limit_waits_until_it_is_touched_by_the_ask(market):
+def test_buy_limit_rests_until_the_ask_reaches_it(market):
     order = market.order(type="LIMIT", limit_price="95", time_in_force="GTC")
     assert (order["status"], order["leaves_quantity"]) == ("ACCEPTED", "10")
     market.quote("AAPL", "94", "95.01", "95")
@@ -17,11 +17,11 @@ def test_a_limit_waits_until_it_is_touched_by_the_ask(market):
     assert (filled["status"], filled["average_price"]) == ("FILLED", "95.00")
 
 
-def test_a_limit_that_is_good_already_fills_on_arrival_at_the_better_price(market):
+def test_marketable_limit_fills_on_arrival_at_the_better_price(market):
     assert market.order(type="LIMIT", limit_price="105")["average_price"] == "101.00"
 
 
-def test_what_the_quotes_size_fills_is_a_part(market):
+def test_order_fills_only_up_to_the_quoted_size(market):
     order = market.order(type="LIMIT", limit_price="95", time_in_force="GTC")
     market.quote("AAPL", "94", "95", "95", ask_size="4")
     part = market.found(order["id"])
@@ -36,14 +36,14 @@ def test_what_the_quotes_size_fills_is_a_part(market):
     assert len(whole["fills"]) == 2
 
 
-def test_a_quotes_size_is_used_once(market):
+def test_quoted_size_is_consumed_once(market):
     market.quote("AAPL", "99", "101", "100", ask_size="15")
     first = market.order(type="LIMIT", limit_price="101", time_in_force="GTC")
     second = market.order(type="LIMIT", limit_price="101", time_in_force="GTC")
     assert (first["filled_quantity"], second["filled_quantity"]) == ("10", "5")
 
 
-def test_a_stop_waits_for_the_last_price_and_fills_at_the_side(market):
+def test_stop_is_triggered_by_the_last_price_and_fills_at_the_quote(market):
     market.order()
     stop = market.order(side="SELL", type="STOP", stop_price="95", time_in_force="GTC")
     market.quote("AAPL", "94.9", "96", "95.5")
@@ -54,7 +54,7 @@ def test_a_stop_waits_for_the_last_price_and_fills_at_the_side(market):
     assert "TRIGGERED" in [event["to_status"] for event in sold["events"]]
 
 
-def test_a_stop_limit_rests_at_its_limit_once_triggered(market):
+def test_triggered_stop_limit_rests_at_its_limit(market):
     market.order()
     order = market.order(
         side="SELL", type="STOP_LIMIT", stop_price="95", limit_price="94", time_in_force="GTC"
@@ -65,7 +65,7 @@ def test_a_stop_limit_rests_at_its_limit_once_triggered(market):
     assert market.found(order["id"])["average_price"] == "94.20"
 
 
-def test_a_trail_follows_the_price_and_fires(market):
+def test_trailing_stop_follows_the_price_and_triggers(market):
     market.order(symbol="TRL")
     market.quote("TRL", "99.5", "100.5", "100")
     order = market.order(
@@ -79,7 +79,7 @@ def test_a_trail_follows_the_price_and_fires(market):
     assert market.found(order["id"])["status"] == "FILLED"
 
 
-def test_ioc_fills_what_there_is_and_cancels_the_rest(market):
+def test_ioc_fills_the_available_size_and_cancels_the_rest(market):
     market.quote("AAPL", "99", "101", "100", ask_size="4")
     order = market.order(type="LIMIT", limit_price="101", time_in_force="IOC")
     assert (order["status"], order["filled_quantity"], order["leaves_quantity"]) == ("CANCELED", "4", "0")
@@ -91,7 +91,7 @@ def test_fok_fills_all_or_nothing(market):
     assert (order["status"], order["filled_quantity"]) == ("CANCELED", "0")
 
 
-def test_an_order_is_cancelled_once(market):
+def test_order_can_be_cancelled_once(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     answer = market.post(f"/orders/{order['id']}/cancel", {"reason": "Not today"})
     assert (answer.status_code, answer.json()["status"]) == (200, "CANCELED")
@@ -101,7 +101,7 @@ def test_an_order_is_cancelled_once(market):
     assert (again.status_code, again.json()["type"]) == (409, "urn:slackoms:problem/order-is-final")
 
 
-def test_a_cancel_needs_no_body(market):
+def test_cancel_needs_no_body(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     answer = market.service.client.post(
         f"/api/v1/orders/{order['id']}/cancel", headers={"X-API-Key": market.key}
@@ -109,7 +109,7 @@ def test_a_cancel_needs_no_body(market):
     assert answer.status_code == 200
 
 
-def test_a_cancel_repeated_under_its_key_gives_the_same_answer(market):
+def test_repeated_cancel_returns_the_same_answer(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     answers = [market.post(f"/orders/{order['id']}/cancel", {}, {"Idempotency-Key": "C"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -117,12 +117,12 @@ def test_a_cancel_repeated_under_its_key_gives_the_same_answer(market):
     assert answers[1].headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_filled_order_is_not_cancelled(market):
+def test_filled_order_cannot_be_cancelled(market):
     order = market.order()
     assert market.post(f"/orders/{order['id']}/cancel", {}).status_code == 409
 
 
-def test_a_replacement_takes_the_orders_place(market):
+def test_replacement_replaces_the_original_order(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", client_order_id="first")
     answer = market.patch(f"/orders/{order['id']}", {"limit_price": "91", "quantity": "20"})
     assert answer.status_code == 200, answer.text
@@ -143,7 +143,7 @@ def partly_filled(market):
     return order
 
 
-def test_what_was_filled_is_carried_over(market):
+def test_replacement_carries_over_the_filled_quantity(market):
     order = partly_filled(market)
     successor = market.patch(f"/orders/{order['id']}", {"quantity": "6"}).json()
     assert (successor["filled_quantity"], successor["leaves_quantity"]) == ("4", "2")
@@ -155,7 +155,7 @@ def test_what_was_filled_is_carried_over(market):
 
 
 @pytest.mark.parametrize("quantity", ["4", "3"])
-def test_a_replacement_of_no_more_than_was_filled_is_filled(market, quantity):
+def test_replacement_down_to_the_filled_quantity_is_filled(market, quantity):
     order = partly_filled(market)
     successor = market.patch(f"/orders/{order['id']}", {"quantity": quantity}).json()
     assert (successor["status"], successor["filled_quantity"], successor["leaves_quantity"]) == (
@@ -166,7 +166,7 @@ def test_a_replacement_of_no_more_than_was_filled_is_filled(market, quantity):
     assert market.get("/orders", open="true").json() == []
 
 
-def test_a_replacement_that_risk_denies_leaves_the_order_working(market):
+def test_replacement_denied_by_risk_leaves_the_order_working(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     answer = market.patch(f"/orders/{order['id']}", {"quantity": "2000000"})
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
@@ -174,19 +174,19 @@ def test_a_replacement_that_risk_denies_leaves_the_order_working(market):
     assert market.found(answer.json()["order_id"])["status"] == "DENIED"
 
 
-def test_a_replacement_may_fill_at_once(market):
+def test_replacement_may_fill_at_once(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     assert market.patch(f"/orders/{order['id']}", {"limit_price": "101"}).json()["status"] == "FILLED"
 
 
-def test_a_replacement_of_the_wrong_shape_changes_nothing(market):
+def test_invalid_replacement_changes_nothing(market):
     order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     for changes in ({}, {"stop_price": "5"}, {"time_in_force": "GTD"}):
         assert market.patch(f"/orders/{order['id']}", changes).status_code == 422
     assert status(market, order) == "ACCEPTED"
 
 
-def test_cancel_all_ends_what_matches(market):
+def test_cancel_all_cancels_only_matching_orders(market):
     kept = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", portfolio_name="Income")
     ended = [market.order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(3)]
     answer = market.post("/orders:cancel-all", {"portfolio_name": "growth"})
@@ -197,7 +197,7 @@ def test_cancel_all_ends_what_matches(market):
     assert market.post("/orders:cancel-all", {"portfolio_name": "Nowhere"}).status_code == 404
 
 
-def test_orders_are_listed_newest_first_and_page_by_page(market):
+def test_orders_are_listed_newest_first_in_pages(market):
     ids = [market.order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(5)]
     first = market.get("/orders", limit=2)
     assert [one["id"] for one in first.json()] == ids[:2:-1]
@@ -221,13 +221,13 @@ def test_orders_are_listed_newest_first_and_page_by_page(market):
         ({"from_": "2020-01-01T00:00:00Z"}, 2),
     ],
 )
-def test_orders_are_found_by_what_they_are(market, asked, found):
+def test_orders_are_filtered_by_their_fields(market, asked, found):
     market.order(strategy="S", user_id="U1")
     market.order(type="LIMIT", limit_price="90", client_order_id="mine")
     assert len(market.get("/orders", **asked).json()) == found
 
 
-def test_a_position_is_closed_at_market(market):
+def test_position_is_closed_at_market(market):
     market.order(quantity="10")
     part = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "4"})
     assert (part.status_code, part.json()["side"], part.json()["filled_quantity"]) == (201, "SELL", "4")
@@ -238,7 +238,7 @@ def test_a_position_is_closed_at_market(market):
     assert (again.status_code, again.json()["type"]) == (422, "urn:slackoms:problem/nothing-to-close")
 
 
-def test_a_preview_does_nothing(market):
+def test_preview_changes_nothing(market):
     told = market.post("/orders:preview", {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY",
                                            "quantity": "10", "type": "MARKET"})  # fmt: skip
     assert told.status_code == 200, told.text
@@ -251,7 +251,7 @@ def test_a_preview_does_nothing(market):
     assert market.portfolio()["total_trades"] == 0
 
 
-def test_a_preview_tells_what_would_be_denied(market):
+def test_preview_shows_the_denial(market):
     body = {
         "portfolio_name": "Growth",
         "symbol": "AAPL",
@@ -263,7 +263,7 @@ def test_a_preview_tells_what_would_be_denied(market):
     assert (preview["would_pass"], preview["denial"]["code"]) == (False, "MAX_ORDER_QUANTITY")
 
 
-def test_participation_and_slippage_of_the_portfolio_apply_to_its_fills(api):
+def test_portfolio_participation_and_slippage_apply_to_its_fills(api):
     settings = {"participation": "0.5", "slippage": "100"}
     assert api.post("/portfolios", {"name": "Slow"} | settings).status_code == 201
     assert api.post("/portfolios", {"name": "Fast"}).status_code == 201

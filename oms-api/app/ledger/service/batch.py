@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from app.clock import iso
 from app.database import set_tenant_scope
+from app.database.locks import lock_names
 from app.identity.queries.tenants import find_opening_cash
 from app.ids import new_row_id
 from app.ledger.errors import NoRate, NoSuchPortfolio
@@ -94,6 +95,8 @@ class Batch:
         """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
         connection = self.books.connection
         set_tenant_scope(connection, self._tenants)
+        works: list[Command] = [*self._records, *self._reversals]
+        lock_names(connection, [key for key in map(request_key, works) if key])
         targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
@@ -103,7 +106,7 @@ class Batch:
         touched -= self._new.keys()
         self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
-        self._index_request_keys([*self._records, *self._reversals])
+        self._index_request_keys(works)
         bound = chain.from_iterable(self.bound.values())
         self.books.load_unlocked((row.tenant_id, row.portfolio_id) for row in bound)
         self.books.load_positions(self._position_keys())

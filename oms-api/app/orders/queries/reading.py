@@ -78,7 +78,7 @@ def list_orders(
         conditions.append(ORDERS.c.id < after)
     if alternatives := _alternatives(filters):
         found = _newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
-    elif _is_of_open(filters):  # they are few: all are found by their index before they are put in order
+    elif _matches_few(filters):  # all are found by their index before they are put in order
         found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
         found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
@@ -151,9 +151,10 @@ def _status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
     return [condition, IS_UNFILLED if FINAL & set(statuses) else IS_OPEN]
 
 
-def _is_of_open(filters: OrderFilter) -> bool:
-    """Return whether only open orders match. They are few: they are selected first, then sorted."""
-    return bool(filters.is_open) or (filters.statuses is not None and not FINAL & set(filters.statuses))
+def _matches_few(filters: OrderFilter) -> bool:
+    """Return whether only open orders or those of one id match. They are few: selected first, then sorted."""
+    is_of_open = filters.statuses is not None and not FINAL & set(filters.statuses)
+    return bool(filters.is_open) or is_of_open or filters.client_order_id is not None
 
 
 def _alternatives(filters: OrderFilter) -> list[Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from app.database.locks import lock_names
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
@@ -139,14 +140,13 @@ def _tickets(command: OrderCommand) -> Sequence[Ticket]:
 
 
 def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
-    """Find the orders with the requests' keys and client order ids.
+    """Lock the requests' keys and client order ids, and find the orders that have them.
 
     Their portfolios are locked too, because a repeated request returns their current state.
     """
-    for column, names in (
-        ("client_order_id", plan.client_order_ids),
-        ("idempotency_key", plan.request_keys),
-    ):
+    by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
+    lock_names(connection, ((column, *name) for column, names in by_column.items() for name in names))
+    for column, names in by_column.items():
         plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
     plan.portfolio_keys |= {(order.tenant_id, order.portfolio_id) for order in plan.recorded_orders}
 

@@ -49,7 +49,9 @@ class ProfitTotalOut(BaseModel):
 
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
     realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
-    unrealized_pnl: str | None = Field(description="P&L of open positions, if told", examples=["50.00"])
+    unrealized_pnl: str | None = Field(
+        description="P&L of open positions; null where it is not computed", examples=["50.00"]
+    )
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
     net_pnl: str = Field(description="Realised and unrealised P&L less charges", examples=["348.00"])
     rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")

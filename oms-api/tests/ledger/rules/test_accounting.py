@@ -25,27 +25,27 @@ def statement(position: Position) -> tuple[object, ...]:
     return (position.quantity, average_cost(position.quantity, position.cost), position.realized_pnl)
 
 
-def test_the_same_direction_adds_quantity_and_cost_up():
+def test_fills_in_the_same_direction_add_quantity_and_cost():
     position = replay([buy("100", "10"), buy("100", "12")])
     assert statement(position) == (200, 11, 0)
 
 
-def test_a_partial_close_realises_against_the_average_and_keeps_it():
+def test_partial_close_realises_profit_and_keeps_the_average_cost():
     position = replay([buy("100", "10"), buy("100", "12"), sell("150", "13")])
     assert statement(position) == (50, 11, 300)
 
 
-def test_a_sell_through_zero_opens_a_short_at_the_fill_price():
+def test_sell_through_zero_opens_a_short_at_the_fill_price():
     position = replay([buy("100", "10"), buy("100", "12"), sell("150", "13"), sell("100", "9")])
     assert statement(position) == (-50, 9, 200)
 
 
-def test_covering_the_short_leaves_exactly_nothing_but_what_was_realised():
+def test_covered_short_leaves_only_realised_profit():
     fills = [buy("100", "10"), buy("100", "12"), sell("150", "13"), sell("100", "9"), buy("50", "8")]
     assert replay(fills) == Position(Decimal(0), Decimal(0), Decimal(250))
 
 
-def test_a_value_that_no_price_expresses_is_released_in_proportion():
+def test_cost_without_an_exact_price_is_released_in_proportion():
     short = apply_fill(FLAT, Fill(Side.SELL, Decimal(3), Decimal(100)))
     covered = apply_fill(short, buy("1", "30"))
     assert covered == Position(Decimal(-2), Decimal("-66.66666667"), Decimal("3.33333333"))
@@ -53,21 +53,21 @@ def test_a_value_that_no_price_expresses_is_released_in_proportion():
     assert turned == Position(Decimal(3), Decimal(84), Decimal(14))
 
 
-def test_a_buy_through_zero_opens_a_long_at_the_fill_price():
+def test_buy_through_zero_opens_a_long_at_the_fill_price():
     position = replay([sell("50", "9"), buy("80", "8")])
     assert statement(position) == (30, 8, 50)
 
 
-def test_reversing_the_second_purchase_is_as_if_it_never_was():
+def test_reversed_trade_leaves_the_position_as_without_it():
     position = replay([buy("100", "10")])
     assert statement(position) == (100, 10, 0)
 
 
-def test_a_flat_position_has_no_average_cost():
+def test_flat_position_has_no_average_cost():
     assert average_cost(Decimal(0), Decimal(0)) == 0
 
 
-def test_the_average_is_shown_to_eight_places():
+def test_average_cost_has_eight_decimal_places():
     assert average_cost(Decimal(3), Decimal(100)) == Decimal("33.33333333")
 
 
@@ -82,11 +82,11 @@ def test_the_average_is_shown_to_eight_places():
         ("-5", "8", "5"),
     ],
 )
-def test_only_the_opposite_direction_closes(position, fill, closes):
+def test_only_an_opposite_fill_closes(position, fill, closes):
     assert closed_quantity(Decimal(position), Decimal(fill)) == Decimal(closes)
 
 
-def test_replay_goes_on_from_where_it_is_told():
+def test_replay_continues_from_a_given_position():
     start = replay([buy("100", "10")])
     assert replay([sell("100", "11")], start) == replay([buy("100", "10"), sell("100", "11")])
 
@@ -108,26 +108,26 @@ def whole(position: Position) -> tuple[object, ...]:
     return position.amounts
 
 
-def test_a_position_in_another_currency_costs_in_both():
+def test_foreign_position_has_cost_in_both_currencies():
     """The example of the rules, in a portfolio of rupees."""
     position = replay([local(Side.BUY, "10", "200", "83.50"), local(Side.SELL, "4", "210", "84")])
     assert whole(position) == (6, 100_200, 3_760, 1_200)
     assert position.currency == "USD"
 
 
-def test_each_currency_is_split_and_rounded_by_itself_through_zero():
+def test_fill_through_zero_splits_and_rounds_each_currency_separately():
     opened = replay([local(Side.SELL, "3", "100", "80"), local(Side.BUY, "5", "110", "81")])
     assert whole(opened) == (2, 17_820, -2_730, 220)
     flat = apply_fill(opened, local(Side.SELL, "2", "100", "80"))
     assert not any((flat.quantity, flat.cost, flat.local_cost))
 
 
-def test_a_third_of_a_position_releases_a_third_of_both_costs():
+def test_partial_close_releases_both_costs_in_proportion():
     position = replay([local(Side.BUY, "3", "33.33333333", "3"), local(Side.SELL, "1", "40", "3")])
     assert (position.cost, position.local_cost) == (Decimal("199.99999998"), Decimal("66.66666666"))
 
 
-def test_a_flat_position_takes_the_currency_of_its_next_fill():
+def test_flat_position_takes_the_currency_of_its_next_fill():
     flat = replay([local(Side.BUY, "1", "10", "2"), local(Side.SELL, "1", "10", "2")])
     assert apply_fill(flat, local(Side.BUY, "1", "10", "3", "EUR")).currency == "EUR"
     own = apply_fill(flat, buy("1", "10"))
@@ -135,7 +135,7 @@ def test_a_flat_position_takes_the_currency_of_its_next_fill():
     assert own.local_cost == 0
 
 
-def test_fills_in_two_currencies_make_a_position_in_none():
+def test_position_with_fills_in_two_currencies_has_no_currency():
     mixed = replay([buy("1", "10"), local(Side.BUY, "1", "10", "2")])
     assert mixed.currency == MIXED
     assert apply_fill(mixed, local(Side.SELL, "3", "10", "2")).currency == MIXED
@@ -153,7 +153,7 @@ def test_fills_in_two_currencies_make_a_position_in_none():
         (Position(currency="EUR"), "USD", "USD"),
     ],
 )
-def test_a_fill_is_in_the_currency_of_its_position_else_of_its_instrument(held, listed, currency):
+def test_fill_currency_is_the_position_currency_or_else_the_instrument_currency(held, listed, currency):
     assert currency_of_fill(held, listed, "INR") == currency
 
 
@@ -169,17 +169,17 @@ def test_a_fill_is_in_the_currency_of_its_position_else_of_its_instrument(held, 
         ([], None, None),
     ],
 )
-def test_a_position_keeps_when_it_was_opened_and_when_it_was_closed(fills, opened_at, closed_at):
+def test_position_keeps_its_opening_and_closing_times(fills, opened_at, closed_at):
     position = replay(Fill(Side(side), Decimal(size), Decimal(size), at=at) for side, size, at in fills)
     assert (position.opened_at, position.closed_at) == (opened_at, closed_at)
 
 
 @pytest.mark.parametrize("order", [(NOON, LATER, None), (LATER, NOON, None), (LATER, None, NOON)])
-def test_a_position_keeps_when_its_latest_fill_was_executed(order):
+def test_position_keeps_the_time_of_its_latest_fill(order):
     position = replay(Fill(Side.BUY, Decimal(1), Decimal(1), at=at) for at in order)
     assert position.last_executed_at == LATER
     assert replay([Fill(Side.BUY, Decimal(1), Decimal(1))]).last_executed_at is None
 
 
-def test_what_is_flat_and_stays_flat_keeps_its_times():
+def test_flat_position_keeps_its_times():
     assert times_after(Position(closed_at=NOON), Decimal(0), LATER) == (None, NOON)

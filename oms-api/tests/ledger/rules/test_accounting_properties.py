@@ -24,7 +24,7 @@ def mirrored(fill: Fill) -> Fill:
 
 
 @given(histories)
-def test_quantity_is_what_was_bought_less_what_was_sold(history):
+def test_quantity_equals_bought_minus_sold(history):
     assert replay(history).quantity == sum((fill.side.sign * fill.quantity for fill in history), Decimal(0))
 
 
@@ -39,13 +39,13 @@ def test_money_is_conserved_at_every_step(history):
 
 
 @given(histories)
-def test_buying_and_selling_are_mirror_images(history):
+def test_buys_and_sells_are_symmetric(history):
     position, mirror = replay(history), replay(map(mirrored, history))
     assert mirror == Position(-position.quantity, -position.cost, -position.realized_pnl)
 
 
 @given(histories)
-def test_a_flat_position_costs_nothing_and_any_other_costs_with_its_sign(history):
+def test_cost_is_zero_when_flat_and_otherwise_has_the_sign_of_the_quantity(history):
     position = FLAT
     for fill in history:
         position = apply_fill(position, fill)
@@ -55,7 +55,7 @@ def test_a_flat_position_costs_nothing_and_any_other_costs_with_its_sign(history
 
 
 @given(histories)
-def test_every_amount_can_be_stored_as_it_is(history):
+def test_every_amount_can_be_stored_exactly(history):
     position = FLAT
     for fill in history:
         position = apply_fill(position, fill)
@@ -65,18 +65,18 @@ def test_every_amount_can_be_stored_as_it_is(history):
 
 
 @given(histories, histories)
-def test_a_history_may_be_replayed_in_parts(first, second):
+def test_history_replayed_in_parts_gives_the_same_position(first, second):
     assert replay(second, replay(first)) == replay([*first, *second])
 
 
 @given(histories, fills)
-def test_opening_from_flat_costs_exactly_the_fills_value(history, fill):
+def test_opening_cost_equals_the_fill_value(history, fill):
     opened = apply_fill(FLAT, fill)
     assert opened == Position(fill.side.sign * fill.quantity, fill.side.sign * fill.value, Decimal(0))
 
 
 @given(fills, st.integers(1, 99))
-def test_a_partial_close_releases_cost_in_proportion_within_half_a_unit(opening, percent):
+def test_partial_close_releases_proportional_cost_within_half_a_unit(opening, percent):
     closed = max(UNIT, (opening.quantity * percent / 100).quantize(UNIT))
     if closed >= opening.quantity:
         return
@@ -87,7 +87,7 @@ def test_a_partial_close_releases_cost_in_proportion_within_half_a_unit(opening,
 
 
 @given(fills, quantities, values)
-def test_what_goes_through_zero_opens_with_the_rest_of_the_fills_value(opening, beyond, value):
+def test_fill_through_zero_opens_with_the_remaining_fill_value(opening, beyond, value):
     turning = Fill(mirrored(opening).side, opening.quantity + beyond, value)
     turned = apply_fill(apply_fill(FLAT, opening), turning)
     exact = Fraction(value) * Fraction(beyond) / Fraction(turning.quantity)

@@ -44,7 +44,7 @@ def findings(changed: CashRow) -> list[str]:
     return [found.field for found in check_cash_row(changed, LedgerState(Decimal(100)), "USD")]
 
 
-def test_a_row_that_follows_its_predecessor_is_clean():
+def test_row_that_follows_its_predecessor_has_no_findings():
     assert findings(row()) == []
 
 
@@ -58,21 +58,21 @@ def test_a_row_that_follows_its_predecessor_is_clean():
         ({"trade_sequence": 3}, "trade_sequence"),
     ],
 )
-def test_a_row_that_was_recorded_wrongly_is_found_though_its_hash_is_right(changes, field):
+def test_invalid_row_with_a_valid_hash_is_reported(changes, field):
     assert findings(row(**changes)) == [field]
 
 
-def test_a_changed_row_has_another_hash():
+def test_changed_row_has_another_hash():
     assert findings(row()._replace(reason="Another")) == ["hash"]
     assert findings(row()._replace(hash_version=2)) == ["hash_version", "hash"]
 
 
 @pytest.mark.parametrize("kind", CashKind)
-def test_a_requested_amount_has_the_sign_of_its_kind(kind):
+def test_requested_amount_gets_the_sign_of_its_kind(kind):
     assert has_the_sign_of_its_kind(kind, signed_amount(kind, Decimal(5)))
     assert not has_the_sign_of_its_kind(kind, Decimal(0))
 
 
-def test_charges_are_no_moved_cash():
+def test_charges_are_not_cash_movements():
     kinds = {kind for kind in CashKind if not moved_amount(kind, Decimal(-5))}
     assert kinds == {CashKind.CHARGES, CashKind.DP_CHARGES}

@@ -12,7 +12,7 @@ from app.ledger.rules.chain import COLUMNS, GENESIS, fingerprint, hash_of
 from tests.factories import trade_row
 
 
-def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
+def test_hash_covers_the_previous_hash_and_the_row_as_a_json_array():
     fields = trade_row()[:-1]
     text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
     assert hash_of(fields, GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
@@ -28,7 +28,7 @@ LATEST = {"backdated_reason"}
     ("version", "unknown"),
     [(1, LATEST | CURRENCIES | {"actor", "request_id"}), (2, LATEST | CURRENCIES), (3, LATEST)],
 )
-def test_older_versions_did_not_know_what_came_later(version, unknown):
+def test_older_hash_versions_omit_later_fields(version, unknown):
     row = trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
     known = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]
     text = json.dumps(known, separators=(",", ":"), ensure_ascii=False)
@@ -53,7 +53,7 @@ def test_another_predecessor_changes_the_hash():
     ("one", "other"),
     [((None,), ("",)), (("a", "b"), ("ab", "")), (("1",), ("1", None)), (("a,b",), ("a", "b"))],
 )
-def test_requests_that_differ_are_told_apart(one, other):
+def test_different_requests_have_different_fingerprints(one, other):
     assert fingerprint(*one) != fingerprint(*other)
 
 

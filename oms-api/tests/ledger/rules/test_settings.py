@@ -3,14 +3,14 @@
 from app.ledger.rules.settings import audited_settings, format_json, schedule_for
 
 
-def test_schedules_by_market_take_the_place_of_the_one_for_all():
+def test_schedules_by_market_replace_the_general_schedule():
     schedules = format_json({"US": "us_equity"})
     assert schedule_for("zerodha", None, "US") == "zerodha"
     assert schedule_for("zerodha", schedules, "US") == "us_equity"
     assert schedule_for("zerodha", schedules, "IN") == schedule_for("zerodha", schedules, None) == "none"
 
 
-def test_the_audit_log_has_objects_instead_of_text():
+def test_audit_log_stores_settings_as_objects():
     stored = {"approval": format_json({"mode": "always"}), "cost_schedules": None, "calendar": "XNYS"}
     assert audited_settings(stored) == {
         "approval": {"mode": "always"},

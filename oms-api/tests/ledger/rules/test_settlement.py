@@ -20,11 +20,11 @@ from app.ledger.rules.settlement import SettlementTerms, find_market, local_date
         (SettlementTerms("NSE", "crypto", "INR", "XNYS"), Market.CRYPTO),
     ],
 )
-def test_the_exchange_comes_before_the_calendar_and_the_currency(terms, market):
+def test_settlement_market_prefers_exchange_over_calendar_and_currency(terms, market):
     assert find_market(terms) is market
 
 
-def test_a_day_is_that_of_the_market():
+def test_settlement_day_is_in_the_market_time_zone():
     instant = datetime(2026, 11, 20, 3, tzinfo=UTC)
     assert local_date(Market.XNYS, instant) == date(2026, 11, 19)
     assert local_date(Market.XNSE, instant) == local_date(Market.CRYPTO, instant) == date(2026, 11, 20)

@@ -23,7 +23,7 @@ from tests.factories import NOON
 LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.00000001"), Decimal(1_000_000))
 
 
-def test_a_gmv_gives_the_price_and_a_price_the_gmv():
+def test_price_and_gmv_are_derived_from_each_other():
     assert value_trade(Decimal(3), Decimal(100), None) == Valued(
         Decimal(3), Decimal(100), Decimal("33.33333333")
     )
@@ -40,12 +40,12 @@ def test_a_gmv_gives_the_price_and_a_price_the_gmv():
         ("1000000", "0.000000001", ["price_out_of_range"]),
     ],
 )
-def test_all_that_the_limits_say_is_told(quantity, gmv, codes):
+def test_every_exceeded_limit_is_reported(quantity, gmv, codes):
     errors = trade_errors(value_trade(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
     assert [error.code for error in errors] == codes
 
 
-def test_a_value_that_rounds_to_nothing_cannot_be_booked():
+def test_value_that_rounds_to_zero_is_rejected():
     (error,) = trade_errors(value_trade(Decimal("0.1"), None, Decimal("0.00000001")), LIMITS, "price")
     assert (error.field, error.code) == ("price", "value_too_small")
 
@@ -54,7 +54,7 @@ def test_a_value_that_rounds_to_nothing_cannot_be_booked():
     ("amount", "fine"),
     [("0", False), ("-1", False), ("1", True), ("1E-8", True), ("1E-9", False), ("1E16", False)],
 )
-def test_amounts_are_above_zero_and_storable(amount, fine):
+def test_amounts_must_be_positive_and_storable(amount, fine):
     assert (find_amount_error(Decimal(amount)) is None) == fine
 
 
@@ -62,19 +62,19 @@ def test_amounts_are_above_zero_and_storable(amount, fine):
     "text",
     ["a\u0000", "\u202ea", "a\u200bb", "\ud800", "\ue000", "\u2028", "\x7f", "a\nb", "\ufeff"],
 )
-def test_invisible_and_unpaired_characters_are_no_text(text):
+def test_invisible_and_unpaired_characters_are_rejected(text):
     assert clean_text(text) is None
 
 
 @pytest.mark.parametrize(
     ("text", "cleaned"), [(" gro\u0308sse ", "gr\u00f6sse"), ("\u00a0é", "é"), (" a ", "a")]
 )
-def test_text_is_composed_and_trimmed(text, cleaned):
+def test_text_is_normalized_to_nfc_and_trimmed(text, cleaned):
     assert clean_text(text) == cleaned
 
 
 @given(st.text(max_size=40))
-def test_cleaned_text_is_trimmed_nfc_and_stays_clean(text):
+def test_text_normalization_is_idempotent(text):
     cleaned = clean_text(text)
     if cleaned is not None:
         assert cleaned == cleaned.strip() == unicodedata.normalize("NFC", cleaned)
@@ -82,21 +82,21 @@ def test_cleaned_text_is_trimmed_nfc_and_stays_clean(text):
 
 
 @given(st.text(max_size=40))
-def test_names_that_differ_in_case_or_composition_are_one(text):
+def test_names_that_differ_in_case_or_composition_have_one_key(text):
     key = name_key(text)
     assert name_key(unicodedata.normalize("NFC", text)) == name_key(unicodedata.normalize("NFD", text))
     assert name_key(key) == key
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=40))
-def test_plain_names_in_any_case_are_one(text):
+def test_ascii_names_are_case_insensitive(text):
     assert name_key(text.upper()) == name_key(text.lower()) == name_key(text)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("STRASSE", "Straße"), ("É", "e\u0301"), ("ΣΑΣ", "σας"), ("a\u200db", "ab")]
 )
-def test_names_of_other_scripts_are_one_in_any_case(one, other):
+def test_names_in_other_scripts_are_case_insensitive(one, other):
     assert name_key(one) == name_key(other)
 
 
@@ -114,12 +114,12 @@ def test_names_of_other_scripts_are_one_in_any_case(one, other):
         ("R&D", True),
     ],
 )
-def test_the_form_of_a_portfolios_name(name, fine):
+def test_portfolio_name_format_is_validated(name, fine):
     assert (portfolio_name_error(name) is None) == fine
 
 
 @pytest.mark.parametrize(("seconds", "codes"), [(-86_400, []), (60, []), (61, ["future"])])
-def test_an_execution_time_is_at_most_a_minute_ahead(seconds, codes):
+def test_execution_time_is_at_most_one_minute_ahead(seconds, codes):
     found = execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
     assert [error.code for error in found] == codes
     assert execution_time_errors(None, NOON) == []

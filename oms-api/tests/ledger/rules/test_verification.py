@@ -27,24 +27,24 @@ def rechained(**changes) -> TradeRow:
 
 @pytest.mark.parametrize("name", ["sequence", "trades_after", "buys_after"])
 @pytest.mark.parametrize("value", ["1", 1.0, None])
-def test_a_count_is_a_whole_number(name, value):
+def test_verification_reports_a_sequence_or_count_that_is_not_an_integer(name, value):
     assert (Check.FORM, name) in found(rechained(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["kind", "side", "quantity", "cash_after", "executed_at", "created_at"])
 @pytest.mark.parametrize("value", [None, 7, "x", "1e5", "NaN"])
-def test_texts_have_their_form(name, value):
+def test_verification_reports_values_of_invalid_format(name, value):
     assert (Check.FORM, name) in found(rechained(**{name: value}))
 
 
-def test_a_hash_of_another_version_is_not_taken_on_trust():
+def test_verification_reports_an_unknown_hash_version():
     assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=5))
     assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=0))
     assert found(rechained(hash_version=1)) == []
     assert (Check.CHAIN, "actor") in found(rechained(hash_version=1, actor="slack:T1:U1"))
 
 
-def test_a_trade_is_executed_at_most_a_minute_after_it_was_recorded():
+def test_verification_reports_an_execution_over_a_minute_after_the_recording():
     assert found(rechained(executed_at="2026-11-20T12:01:00.000000Z")) == []
     for instant in ("2026-11-20T12:01:00.000001Z", "2027-19-39T12:00:00.000000Z"):
         assert (Check.TIME, "executed_at") in found(rechained(executed_at=instant))
@@ -52,23 +52,23 @@ def test_a_trade_is_executed_at_most_a_minute_after_it_was_recorded():
 
 
 @pytest.mark.parametrize("change", [{"order_id": "O1"}, {"kind": "reversal"}])
-def test_only_a_reported_trade_is_backdated(change):
+def test_verification_reports_a_backdated_order_fill_or_reversal(change):
     assert (Check.TIME, "backdated_reason") in found(rechained(backdated_reason="Found late", **change))
 
 
-def test_what_no_row_can_hold_has_no_hash():
+def test_value_that_cannot_be_stored_has_no_hash():
     unfit: Any = b"bytes"
     assert (Check.CHAIN, "hash") in found(trade_row()._replace(note=unfit))
 
 
 @pytest.mark.parametrize("name", ["quantity", "price", "gmv"])
 @pytest.mark.parametrize("value", ["0.00000000", "-1.00000000"])
-def test_a_trade_is_of_something(name, value):
+def test_verification_reports_an_amount_that_is_not_positive(name, value):
     assert (Check.VALUE, name) in found(rechained(**{name: value}))
 
 
 @pytest.mark.parametrize(("key", "request_hash"), [(None, "a" * 64), ("k", None), ("k", "z" * 64), ("k", 7)])
-def test_a_key_goes_with_the_hash_of_its_request(key, request_hash):
+def test_verification_reports_a_key_without_a_valid_request_hash_and_vice_versa(key, request_hash):
     assert (Check.KEY, "request_hash") in found(rechained(idempotency_key=key, request_hash=request_hash))
 
 
@@ -84,7 +84,7 @@ LOCAL = {
 }
 
 
-def test_a_row_in_another_currency_is_booked_at_its_rate():
+def test_foreign_currency_row_booked_at_its_rate_has_no_findings():
     assert found(rechained(**LOCAL)) == []
 
 
@@ -103,11 +103,11 @@ def test_a_row_in_another_currency_is_booked_at_its_rate():
         ({"hash_version": 2}, Check.CHAIN, "currency"),
     ],
 )
-def test_a_row_in_another_currency_that_lies_is_named(change, check, field):
+def test_verification_reports_a_wrong_foreign_currency_row(change, check, field):
     assert (check, field) in found(rechained(**(LOCAL | change)))
 
 
-def test_a_row_in_another_currency_than_its_position_is_named():
+def test_verification_reports_a_row_in_another_currency_than_its_position():
     first = rechained(**LOCAL)
     state = LedgerState(cash=OPENING)
     state.advance(first, amounts_of(first))

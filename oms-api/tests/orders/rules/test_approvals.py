@@ -52,25 +52,25 @@ def covers(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
 
 
 @given(AMOUNTS, AMOUNTS)
-def test_a_value_is_covered_exactly_above_the_threshold(threshold, value):
+def test_policy_covers_orders_above_the_value_threshold(threshold, value):
     policy = ApprovalPolicy(ApprovalMode.ABOVE_VALUE, threshold)
     assert is_covered(policy, "AAPL", value, None) == (value > threshold)
 
 
 @given(st.decimals(min_value=0, max_value=100, places=2), AMOUNTS, st.decimals(1, 10**9, places=2))
-def test_a_share_is_covered_exactly_above_the_percentage_of_equity(percent, value, equity):
+def test_policy_covers_orders_above_the_percentage_of_equity(percent, value, equity):
     policy = ApprovalPolicy(ApprovalMode.ABOVE_EQUITY_SHARE, percent)
     assert is_covered(policy, "AAPL", value, equity) == (value * 100 > equity * percent)
 
 
 @given(st.sampled_from(ApprovalMode), AMOUNTS, AMOUNTS, AMOUNTS)
-def test_a_larger_order_never_escapes_what_covers_a_smaller_one(mode, threshold, value, more):
+def test_policy_that_covers_an_order_covers_every_larger_order(mode, threshold, value, more):
     policy = ApprovalPolicy(mode, threshold, frozenset({"AAPL"}))
     if is_covered(policy, "AAPL", value, Decimal(5)):
         assert is_covered(policy, "AAPL", value + more, Decimal(5))
 
 
-def test_every_mode_has_its_cases():
+def test_each_approval_mode_covers_orders_also_with_unknown_values():
     always, listed = ApprovalPolicy(ApprovalMode.ALWAYS), ApprovalPolicy(ApprovalMode.INSTRUMENTS)
     assert covers(always, "0")
     assert not covers(listed, "1000000")
@@ -84,7 +84,7 @@ def test_every_mode_has_its_cases():
     assert covers(share._replace(value=None), 1)
 
 
-def test_a_policy_is_read_from_its_text_with_defaults():
+def test_policy_is_parsed_from_text_with_defaults():
     facts = {
         "mode": "above_value", "value": "50000", "instruments": ["TSLA"], "approvers": ["role:risk"],
         "expires_minutes": 5, "max_move_percent": "0.5",
@@ -112,12 +112,12 @@ def test_a_policy_is_read_from_its_text_with_defaults():
         ("BUY", {"trail_amount": Decimal(2)}, {"trail_amount": None, "trail_percent": Decimal(1)}, True),
     ],
 )
-def test_a_replacement_is_worse_by_quantity_price_or_trail(side, before, after, worse):
+def test_replacement_needs_approval_for_more_quantity_worse_price_or_trail(side, before, after, worse):
     old = order(side=side, **before)
     assert is_worse(old, old._replace(**after)) is worse
 
 
-def test_the_listed_roles_and_people_decide():
+def test_listed_roles_and_users_may_decide():
     asked = request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
     assert is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "risk"))
     assert is_approver(asked, Decider(frozenset({"slack:T1:U9"}), "trader"))
@@ -137,7 +137,7 @@ def test_the_listed_roles_and_people_decide():
         ({"actor": None}, None, False),
     ],
 )
-def test_nobody_decides_on_an_order_of_their_own(placed, creator, own):
+def test_user_cannot_decide_on_their_own_order(placed, creator, own):
     decider = Decider(frozenset({"slack:T1:U1", "alice@example.com"}), "admin")
     asked = request(requested_by="slack:T1:U2")
     assert is_own(order(**placed), asked, decider, creator) is own
@@ -145,23 +145,23 @@ def test_nobody_decides_on_an_order_of_their_own(placed, creator, own):
 
 
 @given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
-def test_a_price_has_moved_beyond_the_percentage_of_the_one_seen(seen, price, percent):
+def test_price_move_beyond_the_percentage_of_the_seen_price_is_detected(seen, price, percent):
     assert has_moved(seen, price, percent) == (abs(price - seen) > seen * percent / 100)
 
 
-def test_an_unknown_price_is_not_compared():
+def test_unknown_price_is_not_compared():
     assert not has_moved(Decimal(100), None, Decimal(1))
     assert has_moved(None, Decimal(100), Decimal(1))
 
 
-def test_a_successor_that_waited_keeps_what_its_predecessor_filled():
+def test_approved_replacement_keeps_the_filled_quantity_of_its_original():
     denied = order(denial="{}", replaces="O0")
     assert forgets_fills(denied, ["INITIALIZED", "DENIED"])
     assert not forgets_fills(denied, ["INITIALIZED", "AWAITING_APPROVAL", "DENIED"])
     assert not forgets_fills(denied._replace(replaces=None), ["DENIED"])
 
 
-def test_a_rejection_is_told_from_a_denial_of_risk():
+def test_approval_rejection_is_distinct_from_a_risk_denial():
     denial = build_rejection("slack:T1:U9", "No")
     assert (denial.code, denial.message) == (REJECTION, "slack:T1:U9 rejected it: No")
     assert is_rejection(denial._asdict())
@@ -184,11 +184,11 @@ def test_a_rejection_is_told_from_a_denial_of_risk():
         ("SUBMITTED", "ACCEPTED", "paper", None),
     ],
 )
-def test_what_happens_to_a_waiting_order_has_its_event(start, end, actor, event):
+def test_each_change_of_a_waiting_order_has_an_event(start, end, actor, event):
     assert find_approval_event(start, Status(end).value, actor) == event
 
 
-def test_the_payload_has_amounts_as_text():
+def test_approval_payload_serializes_amounts_as_text():
     told = build_request_payload(request())
     assert (told["price_seen"], told["max_move_percent"], told["approvers"]) == ("100.00", "1", ["role:risk"])
     assert build_request_payload(request(price_seen=None))["price_seen"] is None

@@ -29,29 +29,29 @@ def yielded(found):
     return [(one.id, keeps) for one, keeps in found]
 
 
-def test_what_takes_no_more_than_there_is_stays():
+def test_orders_within_the_position_are_not_reduced():
     assert plan_reductions([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
     assert plan_reductions([], Decimal(0)) == []
 
 
-def test_of_orders_that_share_a_quantity_one_counts():
+def test_sibling_orders_with_a_shared_quantity_count_once():
     pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
     assert plan_reductions(pair, Decimal(6)) == []
     assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
 
 
-def test_of_unequal_siblings_only_what_is_too_large_is_cut():
+def test_only_the_oversized_sibling_is_reduced():
     pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
     assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4)]
 
 
-def test_the_first_give_way_first():
+def test_orders_are_reduced_in_the_given_sequence():
     three = [order(name, 5, group=name) for name in "abc"]
     assert yielded(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
-def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_could(sizes, left):
+def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
     orders = [order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
     kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
     kept |= {one.id: keeps for one, keeps in plan_reductions(orders, Decimal(left))}
@@ -72,12 +72,12 @@ def test_after_the_cut_they_take_no_more_than_is_left_and_no_less_than_they_coul
         (Role.STOP_LOSS, Role.TAKE_PROFIT, False),
     ],
 )
-def test_exits_yield_to_closes_and_closes_to_exits(of, other, yields):
+def test_exits_and_closing_orders_reduce_each_other(of, other, yields):
     one = order("other", 5, other)
     assert find_yielding_orders(order("a", 5, of), [one]) == ([one] if yields else [])
 
 
-def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
+def test_orders_of_other_side_product_or_same_order_are_not_reduced():
     close = order("a", 5, Role.CLOSING)
     others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
     assert find_yielding_orders(close, others) == []
@@ -95,7 +95,7 @@ def test_nobody_yields_on_the_other_side_in_another_product_or_to_themselves():
         (None, "SELL", 1, 10, False),
     ],
 )
-def test_what_only_closes(role, side, quantity, held, is_exit):
+def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit):
     assert closes_only(order("a", quantity, role, side=side), Decimal(held)) is is_exit
 
 
@@ -112,11 +112,11 @@ def test_what_only_closes(role, side, quantity, held, is_exit):
         (0, 0, None),
     ],
 )
-def test_what_a_trade_took_off(quantity, delta, found):
+def test_quantity_closed_by_a_trade_is_computed(quantity, delta, found):
     assert reduction_of(Decimal(quantity), Decimal(delta)) == found
 
 
-def test_a_halt_ends_what_could_open_or_increase():
+def test_halt_cancels_orders_that_could_open_or_increase_a_position():
     working = [
         order("more", 1, None, side="BUY"),
         order("exit", 10, Role.STOP_LOSS),
@@ -143,6 +143,6 @@ def test_a_halt_ends_what_could_open_or_increase():
         (1_000, 1, 1, 10),
     ],
 )
-def test_a_close_is_sent_in_parts_of(quantity, most, lot, size):
+def test_close_is_split_into_parts_of_the_maximum_order_quantity(quantity, most, lot, size):
     given = None if most is None else Decimal(most)
     assert part_size(Decimal(quantity), given, Decimal(lot)) == size

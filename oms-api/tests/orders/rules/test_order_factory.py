@@ -33,11 +33,11 @@ def order(name="O1", family=None, **changes):
         ("FOK", None),
     ],
 )
-def test_when_an_order_ends_by_itself(time_in_force, ends):
+def test_order_expiry_time_by_time_in_force(time_in_force, ends):
     assert get_expiry(TimeInForce(time_in_force), "2027-01-01T00:00:00.000000Z", AT) == ends
 
 
-def test_an_order_comes_back_from_its_row_as_it_went():
+def test_order_round_trips_through_its_row():
     made = order(type="LIMIT", limit_price="1.5", reason="Why")
     row = row_of(made)
     assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
@@ -45,7 +45,7 @@ def test_an_order_comes_back_from_its_row_as_it_went():
     assert len(row_of(made, MUTABLE)) == len(MUTABLE)
 
 
-def test_the_exits_of_an_entry_take_its_position_off_again():
+def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
     asked = ticket(side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4)))
     entry = new_order("O1", HOME, asked, Decimal(10))
     (_, target), (_, stop) = build_exit_tickets(entry, asked)
@@ -61,12 +61,12 @@ def test_the_exits_of_an_entry_take_its_position_off_again():
         ({"stop_loss": Protection(Decimal(3), None)}, [Role.STOP_LOSS]),
     ],
 )
-def test_an_entry_may_have_one_exit_alone(asked, roles):
+def test_bracket_may_have_a_single_exit(asked, roles):
     entry = order()
     assert [role for role, _ in build_exit_tickets(entry, ticket(**asked))] == roles
 
 
-def test_who_shares_a_quantity_with_whom():
+def test_order_groups_share_a_quantity():
     target = order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
     stop = order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
     entry = order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
@@ -75,7 +75,7 @@ def test_who_shares_a_quantity_with_whom():
     assert (exclusive_id(entry), exclusive_id(stop)) == (None, "O1")
 
 
-def test_what_exits_may_work_on_counts_carried_fills_once():
+def test_exit_quantity_counts_carried_fills_once():
     entry = order()._replace(filled_quantity=Decimal(60))
     replaced = order("O2")._replace(filled_quantity=Decimal(25))
     successor = order("O3")._replace(filled_quantity=Decimal(30), carried_quantity=Decimal(25))
@@ -94,7 +94,7 @@ def fields(findings):
     return [finding.field for finding in findings]
 
 
-def test_a_history_is_whole_and_follows_the_table():
+def test_order_history_is_complete_and_follows_the_state_table():
     standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
     whole = moves("INITIALIZED", "SUBMITTED", "ACCEPTED")
     assert check_history(standing, whole) == []
@@ -106,32 +106,32 @@ def test_a_history_is_whole_and_follows_the_table():
     assert fields(check_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
 
 
-def test_an_open_order_has_something_left():
+def test_open_order_has_leaves_quantity():
     standing = order()._replace(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(10))
     assert fields(check_quantity(standing)) == ["filled_quantity"]
     assert check_quantity(standing._replace(filled_quantity=Decimal(9))) == []
     assert check_quantity(standing._replace(status=Status.FILLED)) == []
 
 
-def test_an_order_filled_what_its_executions_add_up_to():
+def test_filled_quantity_is_the_sum_of_executions():
     filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
     standing = order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
     assert check_fills(standing, filled) == []
     assert fields(check_fills(order(), filled)) == ["filled_quantity", "filled_value"]
 
 
-def test_instants_come_from_postgresql_as_such_and_from_sqlite_as_text():
+def test_instants_are_parsed_from_both_databases():
     row: list[Any] = list(row_of(order()))
     row[COLUMNS.index("created_at")] = datetime.fromisoformat(AT)
     assert order_of(row).created_at == AT
 
 
-def test_who_placed_an_order_is_the_person_else_the_key():
+def test_order_is_placed_by_the_user_or_else_the_api_key():
     assert order().placed_by == "key"
     assert order()._replace(actor="ann@desk.example").placed_by == "ann@desk.example"
 
 
-def test_what_may_still_fill_is_nothing_once_it_is_over():
+def test_closed_order_has_no_leaves_quantity():
     part = order()._replace(filled_quantity=Decimal(4), status=Status.PARTIALLY_FILLED)
     assert part.leaves_quantity == 6
     assert part._replace(status=Status.CANCELED).leaves_quantity == 0

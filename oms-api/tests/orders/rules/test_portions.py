@@ -9,7 +9,7 @@ from app.orders.rules.portions import split_by_orders
 
 
 @given(st.lists(st.integers(1, 12)), st.integers(1, 10))
-def test_portions_are_small_and_whole(counts, most):
+def test_portfolios_are_split_into_bounded_portions_without_loss(counts, most):
     portions = list(split_by_orders(enumerate(counts), most))
     assert [key for portion in portions for key in portion] == list(range(len(counts)))
     sizes = [sum(counts[key] for key in portion) for portion in portions]

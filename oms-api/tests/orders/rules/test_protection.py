@@ -41,21 +41,21 @@ def order(role=None, **terms):
         ({"type": "TRAILING_STOP", "trail_amount": "2"}, QUOTE, []),
     ],
 )
-def test_an_entry_fills_at_its_own_prices_or_at_the_quote(terms, prices, levels):
+def test_entry_fill_price_is_its_own_price_or_the_quote(terms, prices, levels):
     assert entry_prices(order(**terms), prices) == levels
 
 
-def test_a_sell_limit_fills_at_once_where_the_bid_reaches_it():
+def test_sell_limit_fills_immediately_when_the_bid_reaches_it():
     assert fills_at_once(order(side="SELL", type="LIMIT", limit_price="99"), QUOTE)
     assert not fills_at_once(order(side="SELL", type="LIMIT", limit_price="99.01"), QUOTE)
 
 
-def test_a_stop_watches_the_last_price_else_its_side():
+def test_stop_is_triggered_by_the_last_price_or_else_by_its_quote_side():
     assert get_trigger_price(order(side="SELL"), QUOTE) == 100
     assert get_trigger_price(order(side="SELL"), NO_LAST) == 99
 
 
-def test_the_price_that_triggers_a_stop_is_found():
+def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
     stop = order(side="SELL", type="STOP", stop_price="95")
     assert reached_stop(stop, LEVELS) == 95
     assert reached_stop(stop, LEVELS[:1]) is None
@@ -73,12 +73,12 @@ def test_the_price_that_triggers_a_stop_is_found():
         (False, "96", None),
     ],
 )
-def test_the_nearest_price_of_an_exit_is_beyond_all_prices(is_above, tick, nearest):
+def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick, nearest):
     found = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
     assert found == (nearest and Decimal(nearest))
 
 
-def test_a_target_without_profit_is_found():
+def test_take_profit_without_profit_is_detected():
     target = order(Role.TAKE_PROFIT, side="SELL", type="LIMIT", limit_price="101")
     assert unprofitable_target(target, LEVELS) == 101
     assert unprofitable_target(target, LEVELS[1:]) is None
@@ -96,7 +96,7 @@ def test_a_target_without_profit_is_found():
         ({"side": "SELL", "type": "STOP", "stop_price": "90.05"}, {}),
     ],
 )
-def test_a_price_off_the_tick_is_rounded_away_from_the_market(terms, rounded):
+def test_off_tick_price_is_rounded_away_from_the_market(terms, rounded):
     expected = {name: Decimal(value) for name, value in rounded.items()}
     assert round_to_tick(order(**terms), Decimal("0.05")) == expected
 
@@ -123,12 +123,12 @@ def test_a_price_off_the_tick_is_rounded_away_from_the_market(terms, rounded):
         ("BUY", {"trail_percent": "5", "level": "105"}, {"trail_amount": "6", "level": "106"}, False),
     ],
 )
-def test_what_is_tightened(side, before, after, is_so):
+def test_tightened_exit_is_recognized(side, before, after, is_so):
     previous, current = (_exit(side, dict(terms)) for terms in (before, after))
     assert is_tightened(previous, current) is is_so
 
 
-def test_another_end_is_not_tightened():
+def test_changed_expiry_is_not_a_tightened_exit():
     stop = _exit("SELL", {"stop_price": "90"})
     assert not is_tightened(stop, stop._replace(ends_at="2026-11-21T00:00:00.000000Z"))
 

@@ -26,7 +26,7 @@ def moves_of(changes):
 
 
 @given(CHANGES)
-def test_each_order_has_one_row_from_which_all_its_changes_are_read(changes):
+def test_packed_row_of_each_order_restores_all_its_changes(changes):
     moves = moves_of(changes)
     rows = pack_moves(moves)
     assert len(rows) == len({move.order_id for move in moves})
@@ -36,7 +36,7 @@ def test_each_order_has_one_row_from_which_all_its_changes_are_read(changes):
 
 
 @pytest.mark.parametrize("following", ["no JSON", "[1]", '[{"status": "HELD"}]', "7"])
-def test_what_is_no_list_of_changes_is_refused(following):
+def test_invalid_packed_changes_are_rejected(following):
     (row,) = pack_moves(moves_of([("A", "HELD", None, None, None, None)]))
     with pytest.raises((TypeError, ValueError)):
         unpack_moves((*row[:-1], following))

@@ -42,7 +42,7 @@ ALLOWED = {(start, end) for start, ends in TABLE.items() for end in ends.split()
 
 
 @pytest.mark.parametrize(("start", "end"), PAIRS)
-def test_every_pair_either_moves_or_is_refused(start, end):
+def test_every_pair_of_states_is_a_transition_or_rejected(start, end):
     if (start, end) in ALLOWED:
         assert checked_move("O1", start, end) is end
     else:
@@ -50,14 +50,14 @@ def test_every_pair_either_moves_or_is_refused(start, end):
             checked_move("O1", start, end)
 
 
-def test_every_state_has_its_row():
+def test_every_state_has_a_row_in_the_table():
     assert set(NEXT) == set(Status)
     assert set(Status) == FINAL | OPEN
     assert not FINAL & OPEN
 
 
 @pytest.mark.parametrize("status", sorted(OPEN))
-def test_every_open_order_can_end(status):
+def test_every_open_state_can_reach_a_final_state(status):
     assert NEXT[status] & FINAL
 
 
@@ -80,7 +80,7 @@ def test_every_open_order_can_end(status):
         ("FILLED", 11, "FILLED"),
     ],
 )
-def test_where_a_fill_leads(status, filled, after):
+def test_fill_leads_to_the_expected_state(status, filled, after):
     assert status_after_fill(Status(status), Decimal(10), Decimal(filled)) == after
 
 
@@ -93,7 +93,7 @@ def test_where_a_fill_leads(status, filled, after):
         (1, False, "PARTIALLY_FILLED"),
     ],
 )
-def test_where_an_order_rests_while_nothing_is_pending(filled, is_triggered, status):
+def test_resting_state_without_a_pending_request(filled, is_triggered, status):
     assert resting_status(Decimal(filled), is_triggered=is_triggered) == status
 
 
@@ -109,11 +109,11 @@ FIX_PRECEDENCE = {
 
 
 @pytest.mark.parametrize("status", FIX_PRECEDENCE)
-def test_what_filled_in_part_is_reported_by_the_precedence_of_fix(status):
+def test_partially_filled_order_is_reported_by_fix_precedence(status):
     highest = max(status, "PARTIALLY_FILLED", key=FIX_PRECEDENCE.__getitem__)
     assert status_after_fill(Status(status), Decimal(10), Decimal(4)) == highest
 
 
-def test_the_diagram_in_the_documents_is_the_tables():
+def test_documented_state_diagram_matches_the_table():
     page = Path(__file__).parents[4] / "docs" / "order-states.md"
     assert diagram() in page.read_text()

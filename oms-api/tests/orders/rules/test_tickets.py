@@ -21,11 +21,11 @@ def codes(**changes):
 @pytest.mark.parametrize(
     ("word", "kind"), [("SL", "STOP_LIMIT"), ("SL-M", "STOP"), ("MARKET", "MARKET"), ("LIMIT", "LIMIT")]
 )
-def test_the_words_for_types(word, kind):
+def test_order_type_aliases_are_accepted(word, kind):
     assert order_type(word) == kind
 
 
-def test_an_unknown_word_is_no_type():
+def test_unknown_order_type_is_rejected():
     with pytest.raises(ValueError, match="FUNNY"):
         order_type("FUNNY")
 
@@ -47,7 +47,7 @@ def test_an_unknown_word_is_no_type():
         {"side": "SELL", "take_profit": Target(Decimal(1)), "stop_loss": Protection(Decimal(2))},
     ],
 )
-def test_what_is_complete_has_no_errors(good):
+def test_complete_ticket_has_no_errors(good):
     assert codes(**good) == []
 
 
@@ -95,5 +95,5 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
         ),
     ],
 )
-def test_what_is_wrong_is_named(bad, errors):
+def test_invalid_ticket_names_each_faulty_field(bad, errors):
     assert codes(**bad) == errors

@@ -60,7 +60,7 @@ def opening_order(placed):
         ("off", "off", "live", "hold"),
     ],
 )
-def test_the_portfolio_comes_before_the_environment_and_live_always_enforces(
+def test_portfolio_setting_overrides_environment_and_live_always_enforces(
     portfolio, environment, kind, expected
 ):
     assert get_enforcement(portfolio, environment, kind) is Enforcement(expected)
@@ -81,18 +81,18 @@ def test_the_portfolio_comes_before_the_environment_and_live_always_enforces(
         (CRYPTO, "2026-11-29T12:00Z", "2026-11-30T00:00Z"),
     ],
 )
-def test_a_day_order_ends_at_the_close_of_its_session(calendar, placed, ends_at):
+def test_day_order_expires_at_the_session_close(calendar, placed, ends_at):
     assert find_session_end(order(), calendar, at(placed)) == at(ends_at)
     assert find_session_end(order(time_in_force="CLS"), calendar, at(placed)) == at(ends_at)
 
 
-def test_an_order_until_cancelled_or_a_date_keeps_its_end():
+def test_gtc_and_gtd_orders_keep_their_expiry():
     assert find_session_end(order(time_in_force="GTC"), XNYS, at("2026-11-20T12:00Z")) is None
     dated = order(time_in_force="GTD", expires_at=at("2027-01-04T12:00Z"))
     assert find_session_end(dated, XNYS, at("2026-11-20T12:00Z")) == at("2027-01-04T12:00Z")
 
 
-def test_an_opening_order_waits_for_the_next_open_and_ends_soon_after():
+def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
     made = opening_order(at("2026-11-27T15:00Z"))
     assert made.ends_at == at("2026-11-30T14:35Z")
     assert find_hold(made, XNYS, at("2026-11-27T15:00Z")) == Hold(
@@ -101,7 +101,7 @@ def test_an_opening_order_waits_for_the_next_open_and_ends_soon_after():
     assert find_hold(made, XNYS, at("2026-11-30T14:30Z")) is None
 
 
-def test_an_opening_order_takes_a_price_of_its_own_session_alone():
+def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     made = opening_order(at("2026-11-27T12:00Z"))
     taken = [
         takes_quote(made, XNYS, datetime.fromisoformat(at(quoted)))
@@ -116,13 +116,13 @@ def test_an_opening_order_takes_a_price_of_its_own_session_alone():
     ("quoted", "is_last"),
     [("2026-11-27T17:59:59Z", True), ("2026-11-27T18:00Z", False), ("2026-11-25T20:59Z", False)],
 )
-def test_a_closing_price_is_of_the_session_that_ends(quoted, is_last):
+def test_closing_price_belongs_to_the_ending_session(quoted, is_last):
     made = changed(order(time_in_force="CLS"), ends_at=at("2026-11-27T18:00Z"))
     assert is_closing_price(made, XNYS, datetime.fromisoformat(at(quoted))) is is_last
     assert not is_closing_price(made, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
 
 
-def test_unknown_sessions_hold_without_a_time():
+def test_unknown_session_holds_the_order_without_a_release_time():
     beyond = find_hold(order(), XNYS, at("2028-01-03T15:00Z"))
     assert beyond is not None
     assert (beyond.opens_at, "known from 2024-01-01 to 2027-12-31" in beyond.reason) == (None, True)
@@ -130,7 +130,7 @@ def test_unknown_sessions_hold_without_a_time():
     assert last == Hold("The market is closed, and its next session is not known.", None)
 
 
-def test_extended_hours_are_for_limits_that_ask_for_them():
+def test_extended_hours_apply_only_to_limits_that_request_them():
     calendars = SessionCalendars(XNYS, EXTENDED)
     asked = {"type": "LIMIT", "limit_price": "90", "extended_hours": True}
     assert calendars.get_calendar(order(**asked)) is EXTENDED
@@ -140,11 +140,11 @@ def test_extended_hours_are_for_limits_that_ask_for_them():
     assert SessionCalendars(XNSE).get_calendar(order(**asked)) is XNSE
 
 
-def test_markets_with_an_open_and_a_close_have_auctions():
+def test_only_markets_with_open_and_close_have_auctions():
     assert [has_auctions(one) for one in (XNYS, CRYPTO, None)] == [True, False, False]
 
 
-def test_what_a_closed_session_may_deny():
+def test_orders_that_a_closed_session_denies():
     assert is_deniable(order())
     assert not is_deniable(order(time_in_force="OPG"))
     assert not any(
@@ -152,7 +152,7 @@ def test_what_a_closed_session_may_deny():
     )
 
 
-def test_an_order_with_a_parent_waits_for_it_and_not_for_the_session():
+def test_child_order_waits_for_its_parent_not_for_the_session():
     held = changed(order(), status=Status.HELD)
     assert waits_for_session(held)
     assert not waits_for_session(changed(held, parent_id="O0"))
@@ -160,7 +160,7 @@ def test_an_order_with_a_parent_waits_for_it_and_not_for_the_session():
 
 
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
-def test_an_order_waits_exactly_while_the_market_is_closed(calendar, instant):
+def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
     hold = find_hold(order(), calendar, iso(instant))
     session = calendar.session_at(instant)
     assert (hold is None) == (session is not None)
@@ -172,7 +172,7 @@ def test_an_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 
 
 @given(instants)
-def test_an_opening_order_ends_after_an_open_that_is_still_to_come(instant):
+def test_opening_auction_order_expires_after_a_future_open(instant):
     made = order(time_in_force="OPG")
     end = datetime.fromisoformat(find_session_end(made, XNYS, iso(instant)) or "")
     session = XNYS.session_at(end - OPENING)

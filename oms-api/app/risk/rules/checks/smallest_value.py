@@ -13,7 +13,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = price_of(risk.order, risk.prices)
     if price is None or value_of(quantity, price) or _is_reducing(risk, quantity):
         return None
-    message = f"The value rounds to zero in 8 decimals; the smallest is {SMALLEST_VALUE}."
+    message = f"The value rounds to zero in 8 decimals; the smallest is {SMALLEST_VALUE:f}."
     return Denial("VALUE_TOO_SMALL", message, SMALLEST_VALUE, quantity)
 
 
