@@ -141,10 +141,12 @@ class PerformanceOut(BaseModel):
 
 def serialize_points(points: EquityCurve, drawdowns: list[float | None]) -> orjson.Fragment:
     """Serialize the points as JSON, an array of `CurvePointOut`. Objects would take twice as long."""
+    equities = [text if text[-1] != "0" else money_text(text) for text in points.equities]
     serialized = [
-        f'{{"at":"{at}","equity":"{equity if equity[-1] != "0" else money_text(equity)}","drawdown":'
-        + ("null}" if drawdown is None else f'"{drawdown:.8f}"}}')
-        for at, equity, drawdown in zip(points.instants, points.equities, drawdowns, strict=True)
+        f'{{"at":"{at}","equity":"{equity}","drawdown":"{share:.8f}"}}'
+        if share is not None
+        else f'{{"at":"{at}","equity":"{equity}","drawdown":null}}'
+        for at, equity, share in zip(points.instants, equities, drawdowns, strict=True)
     ]
     return orjson.Fragment(f"[{','.join(serialized)}]")
 

@@ -60,7 +60,8 @@ def read_equity_curve(
 def _join_columns(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[list[str]]:
     """Return the columns of a query as lists of text; the first is an instant.
 
-    The database joins each column into one text. Reading many rows would take several times as long.
+    The database joins each column into one text, in the order of the subquery. Reading many rows would take
+    several times as long.
     """
     at, *others = statement.subquery().c
     is_text = connection.dialect.name == "sqlite"

@@ -35,6 +35,8 @@ def compute_drawdowns(equities: Sequence[float], flows: Sequence[float]) -> list
 
 
 def _list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]:
+    if flows and flows.count(flows[0]) == len(flows):
+        return list(accumulate(equities, max))
     peaks: list[float] = []
     paid_in = 0.0
     for flow, points in groupby(zip(equities, flows, strict=True), key=itemgetter(1)):
