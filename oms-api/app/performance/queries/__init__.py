@@ -5,7 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Numeric,
+    Table,
+    and_,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import aliased
 
 from app.clock import iso
@@ -43,6 +55,39 @@ def find_baselines(
         .where(row.tenant_id == tenant_id, row.kind == "close")
     )
     return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
+
+
+class HighestClose(NamedTuple):
+    """The close of a portfolio with the highest P&L so far, and its opening cash."""
+
+    portfolio_id: int
+    opening_cash: Decimal
+    equity: Decimal
+    flows: Decimal
+
+
+def find_highest_closes(
+    connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
+) -> dict[int, HighestClose]:
+    """Return the close with the highest P&L of each portfolio that has a close, by portfolio id."""
+    other, row = aliased(EquitySnapshot), EquitySnapshot
+    highest = (
+        select(other.at)
+        .where(other.kind != INTERVAL, other.kind == "close", other.tenant_id == Portfolio.tenant_id)
+        .where(other.portfolio_id == Portfolio.id)
+        .order_by((cast_sql(other.equity, Numeric) - cast_sql(other.flows, Numeric)).desc())
+        .limit(1)
+        .correlate(Portfolio)
+        .scalar_subquery()
+    )
+    wanted = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
+    close = select(Portfolio.id, Portfolio.opening_cash, highest.label("at")).where(*wanted).subquery()
+    statement = (
+        select(close.c.id, close.c.opening_cash, row.equity, row.flows)
+        .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
+        .where(row.tenant_id == tenant_id, row.kind == "close")
+    )
+    return {found[0]: HighestClose._make(found) for found in connection.execute(statement)}
 
 
 class FlowInstant(NamedTuple):
