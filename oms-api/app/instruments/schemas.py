@@ -25,10 +25,10 @@ def _symbol(value: Any) -> str:  # any JSON value
 Symbol = Annotated[
     str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
 ]
-AssetClass = Annotated[
-    Literal["equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"],
-    BeforeValidator(lower_case),
+AssetClassName = Literal[
+    "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
 ]
+AssetClass = Annotated[AssetClassName, BeforeValidator(lower_case)]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from app.clock import iso
 from app.instruments.rules import normalize_symbol
-from app.instruments.schemas import AssetClass
+from app.instruments.schemas import AssetClassName
 from app.ledger.rules.tickets import portfolio_name_error
 from app.ledger.schemas import Label, Note
 from app.money import ZERO, fits, fixed, money_text
@@ -38,7 +38,7 @@ _KEYS: dict[str, Callable[[str], str]] = {
     "instrument": lambda text: normalize_symbol(text) or "",
     "asset_class": str.lower,
 }
-ASSET_CLASSES: tuple[str, ...] = get_args(AssetClass)
+ASSET_CLASSES: tuple[str, ...] = get_args(AssetClassName)
 ScopeName = Annotated[Label, Field(min_length=1)]
 
 

@@ -71,7 +71,7 @@ def test_non_numeric_amount_is_rejected(api, value):
 
 def test_json_number_of_sixteen_digits_is_rejected_with_a_hint_to_use_a_string(api):
     answer = sent(api, "gmv", "12345678.12345678")
-    assert "send it as a string" in answer.json()["errors"][0]["message"]
+    assert "send a string" in answer.json()["errors"][0]["message"]
     assert sent(api, "gmv", '"12345678.12345678"').status_code == 201
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.clock import iso
+from app.orders.queries.book import list_moves
 from app.orders.rules.values import Protection, Status, Target
 from tests.orders.rig import START, Rig, ticket
 
@@ -34,8 +35,9 @@ def denial_code(order):
 
 
 def reasons(rig, order):
-    found = rig.rows("SELECT order_id, reason FROM order_events WHERE to_status = 'HELD'")
-    return [reason for order_id, reason in found if order_id == order.id]
+    with rig.engine.connect() as connection:
+        moves = list_moves(connection, rig.tenant, order.id)
+    return [move.reason for move in moves if move.to_status == Status.HELD]
 
 
 def statuses(rig):
