@@ -152,7 +152,7 @@ def test_writers_of_several_audit_logs_do_not_deadlock(trail_engine):
         assert_unbroken(rows, head)
 
 
-def test_heads_are_created_in_one_sequence(new_database):
+def test_audit_heads_are_created_in_tenant_sequence_without_deadlock(new_database):
     url = new_database("postgresql")
     with ready(url) as engine:
         second = threading.Thread(target=written, args=(engine, entry(tenant_id=3), entry(tenant_id=2)))

@@ -130,7 +130,7 @@ def test_rejected_order_never_becomes_working():
     assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
 
 
-def test_paper_book_uses_only_the_market_fields_of_a_quote():
+def test_paper_book_rejects_events_that_the_market_does_not_create():
     with pytest.raises(ValueError, match="Accepted is not the market's to say"):
         Book([order("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 

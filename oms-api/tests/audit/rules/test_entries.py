@@ -16,7 +16,7 @@ def test_facts_are_canonical_json():
     assert serialize_facts(dict(reversed(facts.items()))) == written
 
 
-def test_empty_facts_are_stored_as_null():
+def test_missing_facts_are_stored_as_null():
     assert serialize_facts(None) is None
 
 

@@ -52,7 +52,7 @@ def test_two_years_have_a_growth_rate():
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=60), st.sampled_from(CurveInterval))
-def test_of_each_interval_the_last_point_is_shown(seconds, interval):
+def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
     points = [
         EquityPoint(START + timedelta(seconds=at), Decimal(at), Decimal(0), is_close=False)
         for at in sorted(seconds)
@@ -63,14 +63,14 @@ def test_of_each_interval_the_last_point_is_shown(seconds, interval):
     assert thin_curve(points, interval) == list(slots.values())
 
 
-def test_each_period_is_shown_in_few_points():
+def test_curve_of_each_period_has_few_points():
     for period in CurvePeriod:
         if period.length is not None:
             assert period.length / period.interval.length <= 1500
     assert CurvePeriod.ALL.length is None
 
 
-def test_only_days_that_all_symbols_have_are_compared():
+def test_only_days_common_to_all_symbols_are_compared():
     first, second, third = (date(2026, 1, day) for day in (1, 2, 3))
     closes = {
         "A": {first: Decimal(1), third: Decimal(3), second: Decimal(2)},

@@ -37,7 +37,7 @@ def points(*rows):
     ]
 
 
-def test_a_deposit_is_no_return():
+def test_deposit_is_not_a_return():
     days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
     index = known(compute_growth_index(days))
     assert round(index[-1] - 1, 8) == Decimal("0.03006623")
@@ -45,7 +45,7 @@ def test_a_deposit_is_no_return():
     assert (day.at, day.value) == (days[-1].at, index[-1] - 1)
 
 
-def test_a_withdrawal_is_no_drawdown():
+def test_withdrawal_is_not_a_drawdown():
     days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
     index = compute_growth_index(days)
     found = known(find_max_drawdown([day.at for day in days], known(index)))
@@ -70,7 +70,7 @@ def test_a_return_that_starts_without_equity_is_undefined():
     assert compute_growth_index([]) == []
 
 
-def test_a_peak_starts_anew_when_a_flow_arrives_without_equity():
+def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
     days = points(
         (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
     )
@@ -82,7 +82,7 @@ def test_an_index_that_never_falls_has_no_drawdown():
     assert find_max_drawdown([], []) is None
 
 
-def test_of_two_drawdowns_the_larger_is_told():
+def test_maximum_drawdown_is_the_larger_of_two():
     levels = [Decimal(text) for text in ("1", "0.9", "1.1", "0.8", "0.9")]
     instants = [START + timedelta(days=day) for day in range(5)]
     found = known(find_max_drawdown(instants, levels))
@@ -97,7 +97,7 @@ def test_the_worked_example_of_sharpe_and_sortino():
     assert round(known(compute_sortino(RETURNS, 252)), 4) == Decimal("10.6489")
 
 
-def test_statistics_that_are_undefined():
+def test_undefined_statistics_are_none():
     assert compute_volatility(RETURNS[:1], 252) is None
     assert compute_sharpe([Decimal(1)] * 3, 252) is None
     assert compute_sortino([], 252) is None
@@ -109,7 +109,7 @@ def test_statistics_that_are_undefined():
     assert compute_calmar(Decimal(1), Decimal(0)) is None
 
 
-def test_growth_a_year():
+def test_annual_growth_rate_is_computed():
     assert round(known(compute_cagr(Decimal("1.21"), 2 * YEAR)), 12) == Decimal("0.1")
     assert round(known(compute_calmar(Decimal("0.1"), Decimal("0.2"))), 12) == Decimal("0.5")
 

@@ -44,7 +44,7 @@ def test_a_trade_through_zero_closes_lots_and_opens_one():
 
 
 @given(TRADES)
-def test_lots_add_up(trades):
+def test_lots_sum_up_to_position_values_and_charges(trades):
     fills = book(*trades)
     found = match_lots(BOOK, fills)
     position = replay(one.fill for one in fills)

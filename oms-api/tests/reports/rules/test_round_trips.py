@@ -56,7 +56,7 @@ def test_a_short_gains_when_the_price_falls():
     assert (trip.max_adverse, trip.max_favorable) == amounts(100, 300)
 
 
-def test_what_is_open_is_no_trip():
+def test_open_position_is_not_a_round_trip():
     assert trips(("BUY", 100, 10), ("SELL", 99, 12)) == []
 
 
@@ -71,7 +71,7 @@ def test_prices_are_in_the_instruments_currency_and_amounts_in_the_portfolios():
 
 
 @given(TRADES)
-def test_trips_realise_what_the_position_did_and_keep_every_charge(trades):
+def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     fills = book(*trades)
     flat_at = [
         count for count in range(1, len(fills) + 1) if not replay(one.fill for one in fills[:count]).quantity
