@@ -56,6 +56,7 @@ from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
 from app.performance.service.reading import PerformanceReader
+from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reports.service import list_trip_results
@@ -68,6 +69,7 @@ from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
+PRUNE_PERIOD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +237,12 @@ def create_duty_runner(
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
+        Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
     ]
     return DutyRunner(engine, duties, now)
 

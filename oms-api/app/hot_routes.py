@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import OmsError
 
-if TYPE_CHECKING:  # as in `http_server`
+if TYPE_CHECKING:  # see `http_server`
     from app.rate_limit import RateState
 
 HOT_BODY_LIMIT = 16_384
-# Headers that need more than a hot route does
+# Headers that only the ASGI application handles.
 _GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -24,8 +24,8 @@ _GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encodin
 class FastRequest:
     """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
 
-    The rate of `address` is charged. Authentication sets `caller`, `rate`, which is added to the response,
-    and `denied`, which is called when an authenticated caller gets a 403.
+    The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
+    added to the response, and `denied`, which is called when an authenticated caller gets a 403.
     """
 
     headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords
@@ -52,7 +52,7 @@ class FastResponse:
 class PendingResponse:
     """A response that can be built once the writer has resolved `future`.
 
-    `explain` may replace an error by one that tells more.
+    `explain` may replace an error by a more detailed one.
     """
 
     future: "asyncio.Future[Any]"

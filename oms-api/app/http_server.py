@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.buffered_transport import BufferedTransport
 from app.hot_routes import HotRequest, get_hot_headers
 
-if TYPE_CHECKING:  # worker processes import this module before uvicorn hears of them
+if TYPE_CHECKING:  # imported before the application in worker processes
     from app.edge import Edge
 
 HEAD_LIMIT = 64 * 1024
@@ -21,7 +21,7 @@ STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body
-_AROUND_A_FIELD = len(": \r\n")
+_FIELD_OVERHEAD = len(": \r\n")
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout" + _EMPTY_AND_CLOSE
@@ -68,7 +68,7 @@ class CappedHttp(HttpToolsProtocol):
     _in_head = True
     _in_message = False
     _messages = 0
-    _told_bytes = 0
+    _field_bytes = 0
     _hosts = 0
     _refusal = _NOT_HTTP
     _is_ending = False
@@ -79,12 +79,12 @@ class CappedHttp(HttpToolsProtocol):
     _hot: HotRequest | None = None
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         super().connection_made(transport)
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
         self._edge = getattr(self.app, "edge", None)
-        self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # it stands for one
+        self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # has its interface
         self._set_timeout(self.head_seconds)
 
     @override
@@ -135,18 +135,18 @@ class CappedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
         self._messages += 1
-        self._told_bytes = self._hosts = 0
+        self._field_bytes = self._hosts = 0
         super().on_message_begin()
 
     @override
     def on_url(self, url: bytes) -> None:
-        self._told_bytes += len(url)
+        self._field_bytes += len(url)
         super().on_url(url)
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        self._told_bytes += len(name) + len(value) + _AROUND_A_FIELD
+        self._field_bytes += len(name) + len(value) + _FIELD_OVERHEAD
         if name == b"host":
             self._hosts += 1
         elif name == b"expect" and value.lower() == b"100-continue":
@@ -155,7 +155,7 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        if self._told_bytes > HEAD_LIMIT:
+        if self._field_bytes > HEAD_LIMIT:
             self._refusal = _TOO_LARGE
             raise _HeadRefused
         if self._hosts > 1 or (self._hosts == 0 and self.parser.get_http_version() == "1.1"):
@@ -275,9 +275,9 @@ class CappedHttp(HttpToolsProtocol):
         """Set the timeout after which the connection closes, or remove it."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._refuse_late_request)
 
-    def _too_late(self) -> None:
+    def _refuse_late_request(self) -> None:
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
 
 
@@ -291,7 +291,7 @@ def install_http_protocol() -> None:
     def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
         return object.__new__(CappedHttp if cls is HttpToolsProtocol else cls)
 
-    HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # it has none of its own
+    HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # the class defines none
 
 
 def set_timeouts(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:

@@ -40,7 +40,14 @@ from app.wire.openapi import openapi_document
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
-    *(managing.router, cash.router, positions.router, order_entry.router, order_reading.router),
+    *(
+        managing.router,
+        cash.router,
+        positions.router,
+        order_entry.router,
+        order_entry.positions_router,
+        order_reading.router,
+    ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router),

@@ -17,7 +17,7 @@ class Disconnected(Exception):
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:
-    """Read the whole body. Reject it if it exceeds the limit, without reading on, or if it is late."""
+    """Read the whole body. Reject a body that is too large, without reading the rest, or too late."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
         raise _too_large()
@@ -26,7 +26,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: 
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     try:
-        body = await deadline.wait_for(_whole_body(receive))
+        body = await deadline.wait_for(_receive_whole_body(receive))
     except TimeoutError:
         raise _too_slow(deadline.seconds) from None
     if len(body) > BODY_LIMIT:
@@ -42,13 +42,13 @@ def replay_body(body: bytes, receive: Receive) -> Receive:
         if messages:
             return messages.pop()
         while (message := await receive())["type"] != "http.disconnect":
-            pass  # the rest of a body that was read or rejected
+            pass  # discard the rest of a body that was read or rejected
         return message
 
     return replay
 
 
-async def _whole_body(receive: Receive) -> bytes:
+async def _receive_whole_body(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] == "http.request" and message.get("more_body") and len(body) <= BODY_LIMIT:

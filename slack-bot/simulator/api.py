@@ -78,7 +78,7 @@ def _run_with_faults(
     workspace_state = simulator.workspace_state
     with workspace_state.change():
         fault = workspace_state.faults.next_call(name)
-        entry = workspace_state.request_log.call(
+        entry = workspace_state.request_log.add_call(
             at=workspace_state.clock.now(), method=name, arguments=given, status=None, response=None
         )
     if fault and fault.slow_seconds:
@@ -111,7 +111,7 @@ def _close_connection() -> Response:
     connection = request.environ.get(SOCKET)
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
-    return _text("the connection was cut", 500)
+    return _text("The connection was closed.", 500)
 
 
 def _read_body(response: Response) -> Any:
@@ -122,5 +122,5 @@ def _json(answer: Answer) -> Response:
     return Response(json.dumps(answer, ensure_ascii=False), content_type="application/json; charset=utf-8")
 
 
-def _text(words: str, status: int) -> Response:
-    return Response(words, status=status, content_type="text/plain; charset=utf-8")
+def _text(text: str, status: int) -> Response:
+    return Response(text, status=status, content_type="text/plain; charset=utf-8")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from simulator.errors import ActError
 
-LONGEST_DELAY_SECONDS = 60.0
+MAX_DELAY_SECONDS = 60.0
 EVERY_METHOD = "*"
 Fault = TypeVar("Fault", "CallFault", "DeliveryFault")
 
@@ -29,8 +29,8 @@ class CallFault:
     times: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slow_seconds <= LONGEST_DELAY_SECONDS:
-            raise ActError(f"slow_seconds must be between 0 and {LONGEST_DELAY_SECONDS:.0f}.")
+        if not 0 <= self.slow_seconds <= MAX_DELAY_SECONDS:
+            raise ActError(f"slow_seconds must be between 0 and {MAX_DELAY_SECONDS:.0f}.")
         if self.times < 1:
             raise ActError("times must be at least 1.")
 
@@ -49,8 +49,8 @@ class DeliveryFault:
     times: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delay_seconds <= LONGEST_DELAY_SECONDS:
-            raise ActError(f"delay_seconds must be between 0 and {LONGEST_DELAY_SECONDS:.0f}.")
+        if not 0 <= self.delay_seconds <= MAX_DELAY_SECONDS:
+            raise ActError(f"delay_seconds must be between 0 and {MAX_DELAY_SECONDS:.0f}.")
         if self.times < 1:
             raise ActError("times must be at least 1.")
 
@@ -64,8 +64,8 @@ class Faults:
 
     def next_call(self, method: str) -> CallFault | None:
         """Return the fault for this call, and count it down."""
-        fitting = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
-        return self._use(self.calls, fitting)
+        matching = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
+        return self._use(self.calls, matching)
 
     def next_delivery(self) -> DeliveryFault | None:
         """Return the fault for this delivery, and count it down."""
@@ -76,9 +76,9 @@ class Faults:
         return {"calls": [asdict(f) for f in self.calls], "deliveries": [asdict(f) for f in self.deliveries]}
 
     @staticmethod
-    def _use(armed: list[Fault], fault: Fault | None) -> Fault | None:
+    def _use(faults: list[Fault], fault: Fault | None) -> Fault | None:
         if fault is not None:
             fault.times -= 1
             if fault.times == 0:
-                armed.remove(fault)
+                faults.remove(fault)
         return fault

@@ -51,12 +51,14 @@ class OmsView:
         try:
             orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FIELDS, person)
             positions, more_positions = self._rows("positions", {}, POSITION_FIELDS, person)
-            portfolios, more_books = self._rows("portfolios", {"detail": "true"}, PORTFOLIO_FIELDS, person)
+            portfolios, more_portfolios = self._rows(
+                "portfolios", {"detail": "true"}, PORTFOLIO_FIELDS, person
+            )
             for portfolio in portfolios[:MAX_VALUED_PORTFOLIOS]:
                 portfolio["day_pnl"] = self._day_pnl(portfolio["portfolio_name"], person)
         except OmsReadError as error:
             return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(error)}
-        is_incomplete = {"orders": more_orders, "positions": more_positions, "portfolios": more_books}
+        is_incomplete = {"orders": more_orders, "positions": more_positions, "portfolios": more_portfolios}
         rows = {"orders": list(group_child_orders(orders)), "positions": positions, "portfolios": portfolios}
         return rows | {"more": [name for name in is_incomplete if is_incomplete[name]], "problem": ""}
 
@@ -66,25 +68,26 @@ class OmsView:
 
     def _day_pnl(self, portfolio_name: str, person: Person) -> str | None:
         """Return the day P&L of a portfolio, or None if it has none."""
-        answer, found = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
-        if answer.status_code != httpx.codes.OK or not isinstance(found, dict) or "day_pnl" not in found:
-            raise OmsReadError(_refusal(found, answer.status_code))
-        return cast("str | None", found["day_pnl"])
+        answer, portfolio = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
+        is_valid = isinstance(portfolio, dict) and "day_pnl" in portfolio
+        if answer.status_code != httpx.codes.OK or not is_valid:
+            raise OmsReadError(_refusal(portfolio, answer.status_code))
+        return cast("str | None", portfolio["day_pnl"])
 
     def _rows(
-        self, what: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
+        self, path: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
         """Return the first page, and whether there is another one."""
-        answer, rows = self._get(what, query | {"limit": str(MAX_ROWS)}, person)
+        answer, rows = self._get(path, query | {"limit": str(MAX_ROWS)}, person)
         if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
             raise OmsReadError(_refusal(rows, answer.status_code))
         return [{name: row.get(name) for name in field_names} for row in rows], "next" in answer.links
 
-    def _get(self, what: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
+    def _get(self, path: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
         """Return the response and its JSON."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
-            answer = self._oms.get(f"/api/v1/{what}", params=query, headers=headers)
+            answer = self._oms.get(f"/api/v1/{path}", params=query, headers=headers)
             return answer, answer.json()
         except httpx.HTTPError:
             raise OmsReadError("The OMS does not answer.") from None
@@ -94,13 +97,13 @@ class OmsView:
 
 def group_child_orders(orders: list[Json]) -> Iterable[Json]:
     """Yield the orders in their order, but each child order after its parent if the parent is listed."""
-    known = {order["id"] for order in orders}
+    listed = {order["id"] for order in orders}
     legs: dict[str, list[Json]] = {}
     for order in reversed(orders):
-        if order["parent_id"] in known:
+        if order["parent_id"] in listed:
             legs.setdefault(order["parent_id"], []).append(order)
     for order in orders:
-        if order["parent_id"] not in known:
+        if order["parent_id"] not in listed:
             yield order
             yield from legs.get(order["id"], [])
 

@@ -94,7 +94,7 @@ class RequestSender:
         return reply
 
     def _log(self, request: Request, signature: dict[str, str]) -> Entry:
-        return self._state.request_log.delivery(
+        return self._state.request_log.add_delivery(
             at=self._state.clock.now(),
             kind=request.kind,
             path=request.path,

@@ -4,7 +4,7 @@ from collections import deque
 from itertools import count
 from typing import Any
 
-KEPT = 300
+MAX_ENTRIES = 300  # of each kind
 Entry = dict[str, Any]
 
 
@@ -13,14 +13,14 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._ids = count(1)
-        self.calls: deque[Entry] = deque(maxlen=KEPT)
-        self.deliveries: deque[Entry] = deque(maxlen=KEPT)
+        self.calls: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self.deliveries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
 
-    def call(self, **entry: Any) -> Entry:
+    def add_call(self, **entry: Any) -> Entry:
         """Add a Web API call."""
         return self._add(self.calls, entry)
 
-    def delivery(self, **entry: Any) -> Entry:
+    def add_delivery(self, **entry: Any) -> Entry:
         """Add a delivery. The caller completes the entry when the answer arrives."""
         return self._add(self.deliveries, entry)
 

@@ -8,9 +8,9 @@ from simulator import ids, workspace
 from simulator.clock import Clock
 from simulator.errors import SlackError
 
-USES = 5
+MAX_USES = 5
 LIFETIME_SECONDS = 30 * 60
-KEPT = 1_000
+MAX_URLS = 1_000
 PREFIX = "/response"
 
 
@@ -22,7 +22,7 @@ class ResponseUrl:
     user: str
     message_ts: str | None
     expires_at: float
-    uses_left: int = USES
+    uses_left: int = MAX_USES
 
 
 class ResponseUrls:
@@ -37,7 +37,7 @@ class ResponseUrls:
         path = f"{PREFIX}/{workspace.TEAM_ID}/{ids.digits(13)}/{secrets.token_urlsafe(18)}"
         expires_at = self._clock.now() + LIFETIME_SECONDS
         self._by_path[path] = ResponseUrl(channel, user, message_ts, expires_at)
-        while len(self._by_path) > KEPT:
+        while len(self._by_path) > MAX_URLS:
             self._by_path.popitem(last=False)
         return path
 

@@ -7,19 +7,19 @@ from simulator.messages import Message
 from simulator.workspace import Channel, Person
 from simulator.workspace_state import WorkspaceState
 
-SHOWN_MESSAGES = 200
+MAX_MESSAGES = 200
 Json = dict[str, Any]
 
 
 def everything(workspace_state: WorkspaceState) -> Json:
     """Return all channels, all messages including private ones, and the open views."""
-    rooms = workspace_state.channels.values()
+    channels = workspace_state.channels.values()
     views = workspace_state.views
     return _about(workspace_state) | {
         "channels": [
-            _channel(room)
-            | {"messages": [message.as_json() for message in workspace_state.messages.all(room.id)]}
-            for room in rooms
+            _channel(channel)
+            | {"messages": [message.as_json() for message in workspace_state.messages.all(channel.id)]}
+            for channel in channels
         ],
         "views": {user: [view.as_json() for view in views.stack(user)] for user in workspace_state.people},
         "homes": {user: view.as_json() for user, view in views.homes.items()},
@@ -29,13 +29,13 @@ def everything(workspace_state: WorkspaceState) -> Json:
 
 def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) -> Json:
     """Return what a person sees while a channel is open."""
-    rooms = [room for room in workspace_state.channels.values() if person.id in room.members]
-    shown = workspace_state.messages.visible(channel.id, person.id)[-SHOWN_MESSAGES:]
+    joined = [each for each in workspace_state.channels.values() if person.id in each.members]
+    shown = workspace_state.messages.visible(channel.id, person.id)[-MAX_MESSAGES:]
     home = workspace_state.views.homes.get(person.id)
     return _about(workspace_state) | {
         "me": _person(person),
         "channel": _channel(channel),
-        "channels": [_channel(room) | {"latest": _latest(workspace_state, room, person)} for room in rooms],
+        "channels": [_channel(each) | {"latest": _latest(workspace_state, each, person)} for each in joined],
         "messages": [message.as_json() for message in shown],
         "views": [view.as_json() for view in workspace_state.views.stack(person.id)],
         "home": home.as_json() if home else None,
@@ -73,6 +73,6 @@ def _channel(channel: Channel) -> Json:
     }
 
 
-def _latest(workspace_state: WorkspaceState, room: Channel, person: Person) -> str:
-    visible: list[Message] = workspace_state.messages.visible(room.id, person.id)
+def _latest(workspace_state: WorkspaceState, channel: Channel, person: Person) -> str:
+    visible: list[Message] = workspace_state.messages.visible(channel.id, person.id)
     return visible[-1].ts if visible else ""

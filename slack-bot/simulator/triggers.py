@@ -8,7 +8,7 @@ from simulator.clock import Clock
 from simulator.errors import SlackError
 
 LIFETIME_SECONDS = 3.0
-KEPT = 1_000
+MAX_TRIGGERS = 1_000
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Triggers:
         """Return a new trigger id for an action of ``user``."""
         trigger_id = ids.trigger_id()
         self._triggers[trigger_id] = Trigger(user, self._clock.now(), channel)
-        while len(self._triggers) > KEPT:
+        while len(self._triggers) > MAX_TRIGGERS:
             self._triggers.popitem(last=False)
         return trigger_id
 

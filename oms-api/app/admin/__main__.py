@@ -35,7 +35,7 @@ class NoPassword(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Execute the command of the arguments."""
+    """Execute the command that the arguments name, and return the exit status."""
     options = make_parser().parse_args(arguments)
     try:
         return _print_result(_run(options))
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError as error:
         return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     except OmsError as error:
-        return _print_and_exit("\n  ".join([error.detail, *map(_blame, error.errors)]), REFUSED)
+        return _print_and_exit("\n  ".join([error.detail, *map(_format_field_error, error.errors)]), REFUSED)
     except NoPassword as error:
         return _print_and_exit(str(error), REFUSED)
 
@@ -91,15 +91,15 @@ def _require_tables(engine: Engine) -> None:
             )
 
 
-def _blame(bad: FieldError) -> str:
-    return f"{bad.field}: {bad.message}"
+def _format_field_error(error: FieldError) -> str:
+    return f"{error.field}: {error.message}"
 
 
-def _print_result(done: CommandResult) -> int:
-    sys.stdout.writelines(f"{line}\n" for line in done.lines)
-    if done.secret:
-        sys.stdout.write(f"{done.secret}\n")
-    return _print_and_exit(done.sentence, DONE) if done.sentence else DONE
+def _print_result(result: CommandResult) -> int:
+    sys.stdout.writelines(f"{line}\n" for line in result.lines)
+    if result.secret:
+        sys.stdout.write(f"{result.secret}\n")
+    return _print_and_exit(result.sentence, DONE) if result.sentence else DONE
 
 
 def _print_and_exit(sentence: str, status: int) -> int:

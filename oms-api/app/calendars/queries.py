@@ -27,14 +27,14 @@ def find_version(connection: Connection) -> int:
 def list_overrides(connection: Connection) -> list[CalendarOverride]:
     """Return every date that the operator set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_FACTS)]
-    return [_override(*row) for row in connection.execute(select(*columns))]
+    return [_parse_override(*row) for row in connection.execute(select(*columns))]
 
 
 def list_rows(connection: Connection) -> list[dict[str, Any]]:
     """Return the rows by column, with canonical times."""
     columns = [_TABLE.c[name] for name in _COLUMNS]
-    rows = (dict(row._mapping) for row in connection.execute(select(*columns)))  # public
-    return [row | {"set_at": _text(row["set_at"])} for row in rows]
+    rows = (dict(row._mapping) for row in connection.execute(select(*columns)))  # public despite its name
+    return [row | {"set_at": _format_instant(row["set_at"])} for row in rows]
 
 
 def lock_days(connection: Connection) -> None:
@@ -62,10 +62,12 @@ def format_sessions(sessions: Sequence[LocalHours]) -> str:
     return orjson.dumps([[edge.isoformat("minutes") for edge in session] for session in sessions]).decode()
 
 
-def _override(market: str, day: str, kind: str, sessions: str, name: str, source: str) -> CalendarOverride:
+def _parse_override(
+    market: str, day: str, kind: str, sessions: str, name: str, source: str
+) -> CalendarOverride:
     hours = tuple(LocalHours(*map(time.fromisoformat, pair)) for pair in orjson.loads(sessions))
     return CalendarOverride(Market(market), date.fromisoformat(day), DayKind(kind), hours, name, source)
 
 
-def _text(instant: datetime | str) -> str:
+def _format_instant(instant: datetime | str) -> str:
     return iso(instant) if isinstance(instant, datetime) else instant

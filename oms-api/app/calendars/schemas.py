@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
 from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
 from app.clock import iso
-from app.wire.fields import capitals, clean
+from app.wire.fields import capitals, clean, lower_case
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
@@ -34,13 +34,9 @@ def _parse_date(value: object) -> date:
     raise PydanticCustomError("date", "Must be a date such as 2026-11-27.")
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 LocalDate = Annotated[date, BeforeValidator(_parse_date)]
 MarketCode = Annotated[Market, BeforeValidator(capitals)]
-SegmentName = Annotated[Segment, BeforeValidator(_lower)]
+SegmentName = Annotated[Segment, BeforeValidator(lower_case)]
 
 
 def _parse_time(value: object) -> time:
@@ -68,7 +64,7 @@ class CalendarDayIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Annotated[DayKind, BeforeValidator(_lower)] = Field(
+    kind: Annotated[DayKind, BeforeValidator(lower_case)] = Field(
         description="`half_day` and `special` need sessions; `regular` has the regular hours of each segment",
         examples=["half_day"],
     )
@@ -118,7 +114,7 @@ class CalendarQuery(ClockQuery):
     )
 
     @model_validator(mode="after")
-    def _bounded(self) -> "CalendarQuery":
+    def _is_in_order_and_bounded(self) -> "CalendarQuery":
         if self.until < self.since:
             raise PydanticCustomError("range", "`to` must not be before `from`.", {"field": "to"})
         if (self.until - self.since).days >= MAX_CALENDAR_DAYS:

@@ -113,7 +113,7 @@ class Calendars:
     def may_be_open(self, exchange: str, asset_class: str, instant: datetime) -> bool:
         """Return whether an instrument may trade at the instant, extended hours included.
 
-        True where its market is unknown, false where the session is.
+        True if its market is unknown, false if the session is unknown.
         """
         terms = (exchange, asset_class)
         known = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
@@ -122,7 +122,7 @@ class Calendars:
     def find_last_square_off(self, exchange: str, asset_class: str, instant: datetime) -> datetime | None:
         """Return when intraday positions of an instrument were last closed, at or before the instant.
 
-        None where its market closes none, or where its sessions are unknown.
+        None if its market closes none, or if its sessions are unknown.
         """
         key = find_calendar_key(exchange, asset_class)
         return None if key is None else self._find_last_square_off(key, instant)

@@ -46,7 +46,7 @@ class GroupRead(Generic[Key, Answer]):
             futures = {key: self._waiting.pop(key) for key in keys}
             try:
                 found = await self._readers.run_single(self._query(keys))
-            except Exception as error:  # noqa: BLE001  # told to those who asked; the next query is another
+            except Exception as error:  # noqa: BLE001  # raised to the callers; the next query may succeed
                 _refuse(futures, error)
             else:
                 for key, future in futures.items():

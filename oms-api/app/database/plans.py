@@ -1,4 +1,4 @@
-"""What PostgreSQL's planner is told where it knows no statistics."""
+"""Hints for PostgreSQL's planner where it has no statistics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 def presorted(connection: Connection) -> Iterator[None]:
     """Let PostgreSQL read pages in the order of an index, and never sort all rows for one.
 
-    A planner without statistics takes a tenant for so small that it may read and sort all of it.
+    Without statistics the planner assumes that a tenant is small, and may read and sort all its rows.
     """
     if connection.dialect.name == "sqlite":
         yield

@@ -1,7 +1,8 @@
 """Statements with one JSON parameter, which PostgreSQL plans once for a connection that prepares them.
 
-A connection prepares if its execution option `prepares` is set: the writer's. The plans are generic, because
-the engine sets `plan_cache_mode`; `engine.discard_plans` renews them. A new connection prepares again.
+Only the writer's connections prepare; they have the execution option `prepares`. The plans are generic,
+because the engine sets `plan_cache_mode`; `engine.discard_plans` renews them. A new connection prepares
+its statements again.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 _NAMES, _COUNT = "prepared_statements", "prepared_count"
-_CANNOT_RUN = "0A000"  # PostgreSQL's SQLSTATE when a migration changed the columns of a prepared statement
+# PostgreSQL's SQLSTATE when a migration changed the columns of a prepared statement.
+_PLAN_IS_OUTDATED = "0A000"
 
 
 def run_json_statements(connection: Connection, statements: Sequence[tuple[str, str]]) -> CursorResult[Any]:
@@ -23,21 +25,22 @@ def run_json_statements(connection: Connection, statements: Sequence[tuple[str, 
     try:
         return connection.exec_driver_sql(";".join(f"EXECUTE {name}(%s)" for name in names), parameters)
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) == _CANNOT_RUN:
+        if getattr(error.orig, "pgcode", None) == _PLAN_IS_OUTDATED:
             connection.info.pop(_NAMES, None)  # the next attempt prepares again
         raise
 
 
 def _prepare(connection: Connection, statements: Sequence[str]) -> list[str]:
-    """Return the names of the statements. They are kept with the driver's connection, across rollbacks."""
-    known: dict[str, str] = connection.info.setdefault(_NAMES, {})
+    """Prepare new statements, and return the names of all. Names outlive a rollback, like the statements."""
+    names: dict[str, str] = connection.info.setdefault(_NAMES, {})
     for sql in statements:
-        if sql not in known:
-            connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1  # a failed name is taken
+        if sql not in names:
+            # Each attempt takes a new name: a failed one may have used its own.
+            connection.info[_COUNT] = connection.info.get(_COUNT, 0) + 1
             name = f"{_describe(sql)}_{connection.info[_COUNT]}"
             connection.exec_driver_sql(f"PREPARE {name} (json) AS {sql.replace('%s', '$1')}")
-            known[sql] = name
-    return [known[sql] for sql in statements]
+            names[sql] = name
+    return [names[sql] for sql in statements]
 
 
 def _describe(sql: str) -> str:

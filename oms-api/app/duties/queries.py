@@ -26,22 +26,22 @@ def acquire_lease(
     is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
     is_new = or_(DutyRow.started_at.is_(None), DutyRow.started_at < slot)
     statement = update(DutyRow).where(DutyRow.name == name, is_free, is_new)
-    done = connection.execute(statement.values(holder=holder, leased_until=until, started_at=now))
-    return done.rowcount == 1
+    result = connection.execute(statement.values(holder=holder, leased_until=until, started_at=now))
+    return result.rowcount == 1
 
 
 def renew_lease(connection: Connection, name: str, holder: str, until: datetime) -> bool:
     """Extend the lease. Return False if another process holds it now."""
-    mine = (DutyRow.name == name, DutyRow.holder == holder, DutyRow.leased_until.is_not(None))
-    return connection.execute(update(DutyRow).where(*mine).values(leased_until=until)).rowcount == 1
+    is_mine = (DutyRow.name == name, DutyRow.holder == holder, DutyRow.leased_until.is_not(None))
+    return connection.execute(update(DutyRow).where(*is_mine).values(leased_until=until)).rowcount == 1
 
 
 def release_lease(
     connection: Connection, name: str, holder: str, now: datetime, duration_ms: int, error: str | None
 ) -> None:
     """Record the end of a run. Nothing happens if another process took the lease meanwhile."""
-    mine = (DutyRow.name == name, DutyRow.holder == holder, DutyRow.leased_until.is_not(None))
+    is_mine = (DutyRow.name == name, DutyRow.holder == holder, DutyRow.leased_until.is_not(None))
     values: dict[str, object] = {"leased_until": None, "duration_ms": duration_ms, "error": error}
     if error is None:
         values["finished_at"] = now
-    connection.execute(update(DutyRow).where(*mine).values(**values))
+    connection.execute(update(DutyRow).where(*is_mine).values(**values))

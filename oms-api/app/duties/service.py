@@ -118,7 +118,10 @@ class DutyRunner:
 
 
 def _describe(failure: Exception) -> str:
-    """Return why a duty failed. Only the first line of the database's message is without the statement."""
+    """Return why a duty failed.
+
+    Of a database's message only the first line is used: the others quote the statement.
+    """
     if isinstance(failure, OmsError):
         text = failure.detail
     elif isinstance(failure, SQLAlchemyError):

@@ -28,7 +28,7 @@ class NewEvent(NamedTuple):
 class PackedEvents(NamedTuple):
     """A row of the outbox without its id.
 
-    It has an event, and in `following` those that follow it, each "type payload" on a line.
+    It holds an event. `following` has the events after it, one "type payload" a line.
     """
 
     tenant_id: int
@@ -62,7 +62,7 @@ def unpack_events(type_: str, payload: str, following: str | None) -> Iterator[t
 
 
 def get_event_number(row_id: int, index: int = 0) -> int:
-    """Return the number of an event from its row's id and its place in the row. Numbers sort like events."""
+    """Return the number of an event from its row's id and its index in the row. Numbers sort like events."""
     return row_id * MAX_EVENTS_IN_ROW + index
 
 
@@ -72,12 +72,12 @@ def get_row_id(number: int) -> int:
 
 
 def is_requested(type_: str, types: Sequence[str] | None) -> bool:
-    """Return whether `types` has the type or its family ("order.*"). None requests all."""
+    """Return whether `types` contains the type or its family ("order.*"). None requests all types."""
     return types is None or type_ in types or f"{type_.partition('.')[0]}.*" in types
 
 
 class Sighting(NamedTuple):
-    """The highest number, and the transactions that were running shortly after.
+    """A look at the outbox: its highest number, and the transactions that were running shortly after.
 
     All transactions below `ended_below` had ended, and all that had begun were below `begun_below`.
     """

@@ -211,7 +211,7 @@ class Writing(Generic[Command, Outcome]):
                     transaction.rollback()
                 return [NotPlaced("Nothing was recorded.") if one is None else one for one in found]
             except Exception as error:  # noqa: BLE001  # retried until the deadline
-                _LOG.warning("the outcome of a commit cannot be told yet", exc_info=error)
+                _LOG.warning("the outcome of a commit is not known yet", exc_info=error)
                 self.drop_connection()
                 time.sleep(_RECOVERY_PAUSE_SECONDS)
         return [

@@ -171,7 +171,7 @@ class WriteOperation(Generic[Command, Outcome]):
     """An operation that the writer executes. FastAPI routes and hot routes run it alike.
 
     `parse` validates a request, `submit` queues its command, `build` builds the response, and `explain` may
-    replace an error of the writer by one that tells more.
+    replace an error of the writer by a more detailed one.
     """
 
     operation: Operation

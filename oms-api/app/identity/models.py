@@ -173,7 +173,7 @@ class PortfolioGrant(Base):
 
 
 class AdminRequest(Base):
-    """The request that an administrator's idempotency key stands for.
+    """The request that was made with an administrator's idempotency key.
 
     `answer` is NULL if the response held a secret.
     """

@@ -19,7 +19,7 @@ from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _MAX_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
 _MAX_CACHED = 100_000
 _SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
@@ -80,7 +80,7 @@ class Market:
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
-        """Return the value of one unit of `currency` in `base`, or None if no quote tells it."""
+        """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
         keys = [(tenant_id, symbol) for symbol in list_pairs(currency, base)]
         found = self.quotes_for(connection, keys, at)
         return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
@@ -132,7 +132,7 @@ class Market:
         """Return the newest bars that begin in [start, end), at most `most`, in time order."""
         if end <= start:
             return []
-        first = max(start, get_bar_start(end - _INSTANT, interval) - (most - 1) * interval.length)
+        first = max(start, get_bar_start(end - _MICROSECOND, interval) - (most - 1) * interval.length)
 
         def read(connection: Connection) -> list[Bar]:
             return self.read_bars(connection, tenant_id, symbol, interval, first, end)
@@ -207,13 +207,13 @@ class Market:
             if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
-            told = [
+            calls = [
                 (listener, key[0], quote)
                 for keys, listener in self._listeners.values()
                 for key, quote in new.items()
                 if key in keys
             ]
-        for listener, tenant_id, quote in told:
+        for listener, tenant_id, quote in calls:
             listener(tenant_id, quote)
 
     def _wanted(self) -> set[Key]:

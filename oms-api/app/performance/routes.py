@@ -1,8 +1,9 @@
 """Routes of equity curves and statistics."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
@@ -40,22 +41,20 @@ async def get_history(
     """Get the equity through time with its drawdown, in time order. The last point is now."""
     at, portfolio = now(), parse_portfolio_name(name)
     interval = query.interval or query.period.interval
-    curve = await readers.run(
-        lambda connection: performance.read_curve(
-            connection, caller.tenant_id, portfolio, query.period, interval, at
-        ),
-        caller.tenant_id,
-    )
-    _require_visible(caller, portfolio)
-    return answer(
-        {
-            "portfolio_name": curve.owner.name,
-            "base_currency": curve.owner.base_currency,
+
+    def read(connection: Connection) -> dict[str, Any]:
+        curve = performance.read_curve(connection, caller.tenant_id, portfolio, query.period, interval, at)
+        return {
+            "portfolio_name": curve.portfolio.name,
+            "base_currency": curve.portfolio.base_currency,
             "period": query.period,
             "interval": interval,
             "points": serialize_points(curve.points, curve.drawdowns),
         }
-    )
+
+    found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
+    _require_visible(caller, portfolio)
+    return answer(found)
 
 
 @router.get(
@@ -78,8 +77,8 @@ async def get_performance(
     _require_visible(caller, portfolio)
     return answer(
         {
-            "portfolio_name": found.owner.name,
-            "base_currency": found.owner.base_currency,
+            "portfolio_name": found.portfolio.name,
+            "base_currency": found.portfolio.base_currency,
             **serialize_statistics(found.statistics),
             **serialize_trips(found.trips),
             **serialize_risks(found.risks),

@@ -4,15 +4,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.clock import iso
 from app.money import fixed, money_text, to_places
-from app.performance.rules.curves import CurveInterval, CurvePeriod
+from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
-from app.performance.rules.values import Drawdown, EquityPoint
+from app.performance.rules.values import Drawdown
 from app.wire.lists import Period, When
 
 _SHARE = "as a share: 0.01 is 1%"
@@ -138,12 +139,16 @@ class PerformanceOut(BaseModel):
     )
 
 
-def serialize_points(points: list[EquityPoint], drawdowns: list[Decimal | None]) -> list[dict[str, Any]]:
-    """Serialize the points as `CurvePointOut`."""
-    return [
-        {"at": iso(at), "equity": money_text(fixed(equity)), "drawdown": _ratio(drawdown)}
-        for (at, equity, _, _), drawdown in zip(points, drawdowns, strict=True)
+def serialize_points(points: EquityCurve, drawdowns: list[float | None]) -> orjson.Fragment:
+    """Serialize the points as JSON, an array of `CurvePointOut`. Objects would take twice as long."""
+    equities = [text if text[-1] != "0" else money_text(text) for text in points.equities]
+    serialized = [
+        f'{{"at":"{at}","equity":"{equity}","drawdown":"{share:.8f}"}}'
+        if share is not None
+        else f'{{"at":"{at}","equity":"{equity}","drawdown":null}}'
+        for at, equity, share in zip(points.instants, equities, drawdowns, strict=True)
     ]
+    return orjson.Fragment(f"[{','.join(serialized)}]")
 
 
 def serialize_statistics(found: Statistics) -> dict[str, Any]:
@@ -199,8 +204,8 @@ def _instant(at: datetime | None) -> str | None:
     return None if at is None else iso(at)
 
 
-def _ratio(ratio: Decimal | None) -> str | None:
-    return None if ratio is None else fixed(to_places(ratio))
+def _ratio(ratio: Decimal | float | None) -> str | None:
+    return None if ratio is None else fixed(to_places(Decimal(ratio)))
 
 
 def _amount(amount: Decimal | None) -> str | None:

@@ -29,9 +29,9 @@ class RateLimiter:
         self.is_on = quotas.caller > 0
         tenant = quotas.caller * TENANT_FACTOR if quotas.tenant is None else quotas.tenant
         address = quotas.caller * ADDRESS_FACTOR if quotas.address is None else quotas.address
-        self._callers = _limit("default", "Too many requests with this key.", quotas.caller)
-        self._tenants = _limit("tenant", "Too many requests from this tenant.", tenant)
-        self._addresses = _limit("address", "Too many requests from this network address.", address)
+        self._callers = _build_limit("default", "Too many requests with this key.", quotas.caller)
+        self._tenants = _build_limit("tenant", "Too many requests from this tenant.", tenant)
+        self._addresses = _build_limit("address", "Too many requests from this network address.", address)
         self._clock = clock
         self._changed_buckets: list[Bucket] | None = None
 
@@ -46,23 +46,23 @@ class RateLimiter:
         now = self._clock()
         caller = self._callers.bucket(key_and_person, now)
         tenant = self._tenants.bucket(tenant_id, now)
-        place = self._addresses.bucket(_place(address), now)
-        if caller.level < 1 or tenant.level < 1 or place.level < 1:
-            raise _over(caller, tenant, place)
+        network = self._addresses.bucket(_find_network_name(address), now)
+        if caller.level < 1 or tenant.level < 1 or network.level < 1:
+            raise _build_over_limit(caller, tenant, network)
         caller.level -= 1
         tenant.level -= 1
-        place.level -= 1
+        network.level -= 1
         if self._changed_buckets is not None:
-            self._note(caller, tenant, place)
-        told = caller if caller.level <= tenant.level else tenant
-        return RateState(told.limit, told.level)
+            self._note(caller, tenant, network)
+        reported = caller if caller.level <= tenant.level else tenant
+        return RateState(reported.limit, reported.level)
 
     def check_address(self, address: str) -> None:
         """Raise OverLimit if the address has no request left. Called before a key is looked up."""
         if self.is_on:
-            place = self._addresses.bucket(_place(address), self._clock())
-            if place.level < 1:
-                raise _over(place)
+            network = self._addresses.bucket(_find_network_name(address), self._clock())
+            if network.level < 1:
+                raise _build_over_limit(network)
 
     def charge_address(self, address: str) -> None:
         """Count a request that failed to authenticate.
@@ -70,10 +70,10 @@ class RateLimiter:
         Concurrent ones may make the level negative; the address is served again once it is refilled.
         """
         if self.is_on:
-            place = self._addresses.bucket(_place(address), self._clock())
-            place.level = max(place.level - 1, -place.limit.capacity)
+            network = self._addresses.bucket(_find_network_name(address), self._clock())
+            network.level = max(network.level - 1, -network.limit.capacity)
             if self._changed_buckets is not None:
-                self._note(place)
+                self._note(network)
 
     def share(self) -> None:
         """Start to record the buckets that are taken from, for `drain`."""
@@ -98,7 +98,7 @@ class RateLimiter:
         bucket.level = min(bucket.level, level - bucket.taken)
 
     def _note(self, *buckets: Bucket) -> None:
-        assert self._changed_buckets is not None, "asked by the callers"  # noqa: S101  # for the type checker
+        assert self._changed_buckets is not None, "the callers check it"  # noqa: S101  # for the type checker
         for bucket in buckets:
             if bucket.limit.per_second:
                 if not bucket.taken:
@@ -106,15 +106,15 @@ class RateLimiter:
                 bucket.taken += 1
 
 
-def _limit(name: str, refusal: str, per_minute: int) -> Limit:
+def _build_limit(name: str, refusal: str, per_minute: int) -> Limit:
     return Limit(name, refusal, per_minute) if per_minute else Unlimited()
 
 
-def _over(*buckets: Bucket) -> OverLimit:
+def _build_over_limit(*buckets: Bucket) -> OverLimit:
     """Return the error of the limit with the longest wait."""
     empty = [RateState(bucket.limit, bucket.level) for bucket in buckets if bucket.level < 1]
     return OverLimit(max(empty, key=lambda rate: rate.more_after_seconds))
 
 
-def _place(address: str) -> str:
+def _find_network_name(address: str) -> str:
     return find_network(address) if ":" in address else address

@@ -116,22 +116,22 @@ class Sharing:
     async def exchange(self) -> None:
         """Send what was taken and receive the shared levels. With nothing to send, check the connection.
 
-        What a failed exchange sent is dropped: the process's own buckets already count it, and it may have
-        arrived.
+        What was sent is dropped if the exchange fails: the process's own buckets already count it, and it may
+        have arrived.
         """
-        told = [(pool, taken) for pool in self._pools for taken in pool.drain()]
-        for start in range(0, max(1, len(told)), _MAX_BUCKETS_PER_CALL):
-            await self._exchange(told[start : start + _MAX_BUCKETS_PER_CALL])
+        uses = [(pool, taken) for pool in self._pools for taken in pool.drain()]
+        for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
+            await self._exchange(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange(self, told: Sequence[tuple[Pool, Taken]]) -> None:
-        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in told]
+    async def _exchange(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
+        keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number
-            for _, (bucket, taken) in told
+            for _, (bucket, taken) in uses
             for number in (int(bucket.limit.capacity), bucket.limit.per_second, taken)
         ]
         levels = await self._script(keys=keys, args=numbers)
-        for (pool, (bucket, _)), level in zip(told, levels, strict=True):
+        for (pool, (bucket, _)), level in zip(uses, levels, strict=True):
             pool.update_level(bucket, float(level))
 
     @property
@@ -139,14 +139,14 @@ class Sharing:
         return any(pool.has_touched for pool in self._pools)
 
     async def _run(self) -> None:
-        asked_at = -_QUIET_SECONDS
+        exchanged_at = -_QUIET_SECONDS
         while True:
             try:
-                if self._has_touched or monotonic_seconds() - asked_at >= _QUIET_SECONDS:
-                    asked_at = monotonic_seconds()
+                if self._has_touched or monotonic_seconds() - exchanged_at >= _QUIET_SECONDS:
+                    exchanged_at = monotonic_seconds()
                     async with asyncio.timeout(4 * PATIENCE_SECONDS):
                         await self.exchange()
-            except Exception as error:  # noqa: BLE001  # the task's edge: whatever Redis does, limits go on
+            except Exception as error:  # noqa: BLE001  # the limits must work without Redis
                 self._report_state(is_shared=False, reason=type(error).__name__)
             else:
                 self._report_state(is_shared=True)

@@ -44,13 +44,13 @@ def booked_rows(
     )
     statement = select(*columns)
     if with_strategies:
-        placed = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
-        statement = statement.outerjoin(OrderRecord, placed)
+        is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
+        statement = statement.outerjoin(OrderRecord, is_its_order)
     statement = _in_portfolios(statement, tenant_id, filters).where(*_booked_between(filters))
     for row in _stream(connection, statement.order_by(Trade.trade_id)):
-        name, currency, symbol, user, used, created_at, kind, realized_pnl, charges, cash_delta = row
+        name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
-            *(name, currency, symbol, user, used, created_at.date(), kind == "trade"),
+            *(name, currency, symbol, user, strategy_name, created_at.date(), kind == "trade"),
             *(realized_pnl, charges, abs(cash_delta + charges)),
         )
 
@@ -60,12 +60,13 @@ def unreversed_fills(
 ) -> Iterator[tuple[BookKey, Iterator[BookedFill]]]:
     """Yield each position's trades that no reversal undid, in the order of the ledger.
 
-    The period of the filter does not apply. Read a position's trades before asking for the next one.
+    The period of the filter does not apply. The caller must read the trades of a position before it asks for
+    the next one.
     """
-    undo = aliased(Trade)
+    reversal = aliased(Trade)
     is_undone = (
-        select(undo.trade_id)
-        .where(undo.tenant_id == Trade.tenant_id, undo.reverses == Trade.trade_id)
+        select(reversal.trade_id)
+        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
         .correlate(Trade)
         .exists()
     )
@@ -83,7 +84,7 @@ def unreversed_fills(
 
 
 def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
-    home = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
+    is_owner = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
     conditions: list[ColumnElement[bool]] = []
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
@@ -91,7 +92,7 @@ def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter
         conditions.append(Portfolio.name_key == filters.portfolio_key)
     if filters.symbol is not None:
         conditions.append(Trade.symbol == filters.symbol)
-    return statement.join(Portfolio, home).where(Trade.tenant_id == tenant_id, *conditions)
+    return statement.join(Portfolio, is_owner).where(Trade.tenant_id == tenant_id, *conditions)
 
 
 def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:

@@ -47,16 +47,18 @@ def report_profit(
 ) -> ProfitReport:
     """Return the P&L of the period by group.
 
-    Open positions are valued now, so the unrealised P&L is only told for portfolios and symbols, and only if
-    the period reaches until now.
+    Open positions are valued now, so the unrealised P&L is only reported for portfolios and symbols, and only
+    if the period lasts until now.
     """
-    filters = _resolve(connection, tenant_id, filters)
+    filters = _resolve_symbol(connection, tenant_id, filters)
     rows = queries.booked_rows(connection, tenant_id, filters, with_strategies=grouping is Grouping.STRATEGY)
     sums = sum_by(grouping, rows)
     is_valued = grouping in {Grouping.PORTFOLIO, Grouping.SYMBOL} and (
         filters.until is None or filters.until >= now
     )
-    open_pnl = _unrealized(connection, market, tenant_id, grouping, filters, now) if is_valued else None
+    open_pnl = (
+        _sum_unrealized_pnl(connection, market, tenant_id, grouping, filters, now) if is_valued else None
+    )
     keys = sorted(
         {*sums, *(open_pnl or {})}, key=lambda key: (key.name is None, key.name or "", key.currency)
     )
@@ -64,7 +66,7 @@ def report_profit(
         GroupResult(key, sums.get(key, Totals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
-    return ProfitReport(groups, _convert(_Rates(connection, market, tenant_id, now), groups))
+    return ProfitReport(groups, _convert_total(_Rates(connection, market, tenant_id, now), groups))
 
 
 def report_exposure(
@@ -76,7 +78,7 @@ def report_exposure(
     now: datetime,
 ) -> ExposureReport:
     """Return the exposure of open positions by group, in the tenant's currency."""
-    filters = _resolve(connection, tenant_id, filters)
+    filters = _resolve_symbol(connection, tenant_id, filters)
     wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
     found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
     terms = find_instruments(connection, sorted({(tenant_id, one.held.symbol) for one in found}))
@@ -95,7 +97,7 @@ def report_exposure(
 
 def report_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
     """Return the statistics of each portfolio and day of the period."""
-    filters = _resolve(connection, tenant_id, filters)
+    filters = _resolve_symbol(connection, tenant_id, filters)
     return sum_days(queries.booked_rows(connection, tenant_id, filters))
 
 
@@ -103,27 +105,29 @@ def report_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter, limit: int, skip: int
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
-    found = nlargest(skip + limit, _round_trips(connection, tenant_id, filters), key=_closing)
+    found = nlargest(skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_closing_order)
     return found[skip:]
 
 
 def list_trip_results(
     connection: Connection, tenant_id: int, portfolio_key: str, since: datetime, until: datetime
 ) -> list[Decimal]:
-    """Return what each round trip of a portfolio earned, net of charges, that closed in [since, until)."""
+    """Return the net P&L of each round trip of a portfolio that closed in [since, until)."""
     filters = ReportFilter(portfolio_key, since=since, until=until)
-    return [trip.net_pnl for trip in _round_trips(connection, tenant_id, filters)]
+    return [trip.net_pnl for trip in _iterate_round_trips(connection, tenant_id, filters)]
 
 
 def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
-    """Yield the lots of each position."""
-    resolved = _resolve(connection, tenant_id, filters)
+    """Yield the lots of each position, one position at a time."""
+    resolved = _resolve_symbol(connection, tenant_id, filters)
     for key, fills in queries.unreversed_fills(connection, tenant_id, resolved):
         yield match_lots(key, fills)
 
 
-def _round_trips(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[RoundTrip]:
-    filters = _resolve(connection, tenant_id, filters)
+def _iterate_round_trips(
+    connection: Connection, tenant_id: int, filters: ReportFilter
+) -> Iterator[RoundTrip]:
+    filters = _resolve_symbol(connection, tenant_id, filters)
     for key, fills in queries.unreversed_fills(connection, tenant_id, filters):
         for trip in list_round_trips(key, fills):
             closed_at = datetime.fromisoformat(trip.closed_at)
@@ -132,17 +136,17 @@ def _round_trips(connection: Connection, tenant_id: int, filters: ReportFilter) 
                 yield trip
 
 
-def _closing(trip: RoundTrip) -> tuple[str, str]:
+def _closing_order(trip: RoundTrip) -> tuple[str, str]:
     return (trip.closed_at, trip.closing_trade_id)
 
 
-def _resolve(connection: Connection, tenant_id: int, filters: ReportFilter) -> ReportFilter:
+def _resolve_symbol(connection: Connection, tenant_id: int, filters: ReportFilter) -> ReportFilter:
     if filters.symbol is None:
         return filters
     return replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
 
 
-def _unrealized(
+def _sum_unrealized_pnl(
     connection: Connection,
     market: Market,
     tenant_id: int,
@@ -158,7 +162,7 @@ def _unrealized(
     return sums
 
 
-def _convert(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted | None:
+def _convert_total(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
     realized = charges = ZERO
     unrealized: Decimal | None = None
@@ -194,7 +198,7 @@ class _Rates:
         return sorted(currency for currency, rate in self._known.items() if rate is None)
 
     def get(self, currency: str) -> UsedRate | None:
-        """Return the rate of a currency, None if no quote tells it."""
+        """Return the rate of a currency, None if the quotes do not give one."""
         if currency not in self._known:
             self._known[currency] = self._find(currency)
         return self._known[currency]

@@ -51,17 +51,17 @@ def responses(
 
     401, 403, 422, 429 and 503 are always included, and 408 together with 413. `refusals` are the others.
     """
-    told = {**RATE_HEADERS, **(headers or {})}
-    good = {**described, "headers": _described_headers(told)}
-    met = sorted({*refusals, 401, 403, 422, 429, 503} | ({408} if 413 in refusals else set()))
-    return {status: good, **{refusal: _described(refusal) for refusal in met}}
+    all_headers = {**RATE_HEADERS, **(headers or {})}
+    success = {**described, "headers": _describe_headers(all_headers)}
+    failures = sorted({*refusals, 401, 403, 422, 429, 503} | ({408} if 413 in refusals else set()))
+    return {status: success, **{refusal: _describe_failure(refusal) for refusal in failures}}
 
 
-def _described_headers(told: Mapping[str, str]) -> dict[str, Any]:
-    return {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}
+def _describe_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
 
 
-def _described(status: int) -> dict[str, Any]:
+def _describe_failure(status: int) -> dict[str, Any]:
     example = {
         "type": "urn:slackoms:problem/…",
         "title": HTTPStatus(status).phrase,
@@ -81,5 +81,5 @@ def _described(status: int) -> dict[str, Any]:
             "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
         }
     if status == 429:
-        described["headers"] |= _described_headers(RATE_HEADERS)
+        described["headers"] |= _describe_headers(RATE_HEADERS)
     return described

@@ -1,4 +1,4 @@
-"""Field types: exact amounts, whole numbers and normalized text."""
+"""Field types: exact amounts, whole numbers and normalised text."""
 
 import re
 from collections.abc import Callable
@@ -34,14 +34,14 @@ Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
 
 
 def exact_amount(value: Any) -> Decimal:  # any JSON value
-    """Parse an amount of a JSON string or number. A pydantic error says what to send instead."""
+    """Parse an amount from a JSON string or number. A pydantic error says what to send instead."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, JsonNumber):
-        return _from_number(value.text)
+        return _parse_json_number(value.text)
     if not isinstance(value, str):
         raise PydanticCustomError("amount", "Must be a decimal number, as a string or a JSON number.")
-    amount = _unsigned(value)
+    amount = _parse_unsigned(value)
     if amount is None:
         message = (
             "Must be written plainly with the digits 0-9 and at most one point, without sign or exponent."
@@ -50,16 +50,16 @@ def exact_amount(value: Any) -> Decimal:  # any JSON value
     return amount
 
 
-def _unsigned(text: str) -> Decimal | None:
-    """Parse a plain number. Raise a specific error for a negative one; return None for other text."""
+def _parse_unsigned(text: str) -> Decimal | None:
+    """Parse a plain number. Raise an error of its own for a negative one, and return None for other text."""
     amount = parse_plain(text)
     if amount is not None and text.startswith("-"):
         raise PydanticCustomError("amount", "Must not be negative.")
     return amount
 
 
-def _from_number(text: str) -> Decimal:
-    amount = _unsigned(text)
+def _parse_json_number(text: str) -> Decimal:
+    amount = _parse_unsigned(text)
     if amount is None:
         message = "Must be a plain decimal number, without sign or exponent: send it as a string."
         raise PydanticCustomError("amount", message)
@@ -85,25 +85,25 @@ Amount = Annotated[
 ]
 
 
-def _positive(amount: Any) -> Any:  # pydantic passes any type
+def _require_positive(amount: Any) -> Any:  # pydantic passes any type
     message = find_amount_error(amount)
     if message:
         raise PydanticCustomError("amount", "{message}", {"message": message})
     return amount
 
 
-def _not_negative(value: Any) -> Any:  # any JSON value
+def _check_negative(value: Any) -> Any:  # any JSON value
     text = value.text if isinstance(value, JsonNumber) else value
     amount = parse_plain(text) if isinstance(text, str) and text.startswith("-") else None
     if amount is not None:
-        _positive(amount)
+        _require_positive(amount)
     return value
 
 
-PositiveAmount = Annotated[Amount, BeforeValidator(_not_negative), AfterValidator(_positive)]
+PositiveAmount = Annotated[Amount, BeforeValidator(_check_negative), AfterValidator(_require_positive)]
 
 
-def _opening_cash(amount: Decimal) -> Decimal:
+def _require_opening_cash(amount: Decimal) -> Decimal:
     if amount > MAX_OPENING_CASH or not fits(amount):
         message = "At most {most}, with at most 8 decimals."
         raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
@@ -111,7 +111,7 @@ def _opening_cash(amount: Decimal) -> Decimal:
 
 
 OpeningCash = Annotated[
-    Amount, AfterValidator(_opening_cash),
+    Amount, AfterValidator(_require_opening_cash),
     WithJsonSchema(
         {
             "anyOf": [
@@ -145,7 +145,7 @@ def clean_label(value: str) -> str:
 
 
 def at_most(length: int) -> Callable[[str], str]:
-    """Return a check of the length after normalization: NFC may be longer than the input."""
+    """Return a check of the length after normalisation: NFC may be longer than the input."""
 
     def check(value: str) -> str:
         if len(value) > length:
@@ -156,7 +156,7 @@ def at_most(length: int) -> Callable[[str], str]:
 
 
 def whole_number(value: Any) -> int:  # any JSON value
-    """Parse a whole number of a plain JSON number."""
+    """Parse a whole number from a plain JSON number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if not isinstance(value, JsonNumber) or not _WHOLE.fullmatch(value.text):

@@ -39,17 +39,17 @@ async def _handle_invalid(request: Request, error: RequestValidationError) -> Re
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
-    told: OmsError = NotFound("There is no resource at this address.")
+    problem: OmsError = NotFound("There is no resource at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods: MethodTable = request.app.state.methods
         # empty for an HTML page, whose only route states its methods
         allowed = methods.allowed(request.url.path)
         headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
-        told = _http_error(error, _method_sentence(request, headers["Allow"]))
+        problem = _http_error(error, _method_sentence(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
-        told = _http_error(error, str(error.detail))
-    answer = await _handle_error(request, told)
+        problem = _http_error(error, str(error.detail))
+    answer = await _handle_error(request, problem)
     answer.headers.update(headers)
     return answer
 
@@ -61,6 +61,6 @@ def _method_sentence(request: Request, allowed: str) -> str:
 
 
 def _http_error(error: HTTPException, sentence: str) -> OmsError:
-    told = OmsError(sentence)
-    told.status, told.kind, told.title = error.status_code, "http", str(error.detail)
-    return told
+    problem = OmsError(sentence)
+    problem.status, problem.kind, problem.title = error.status_code, "http", str(error.detail)
+    return problem

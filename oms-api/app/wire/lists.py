@@ -56,18 +56,18 @@ class Period(BaseModel):
     until: When | None = Field(None, alias="to")
 
     @model_validator(mode="after")
-    def _ends_after_its_start(self) -> Self:
+    def _is_in_order(self) -> Self:
         if self.since is not None and self.until is not None and self.since > self.until:
             raise PydanticCustomError("period", "`from` must not be after `to`.", {"field": "from"})
         return self
 
 
 def link(request: Request, cursor: str | None) -> dict[str, str]:
-    """Return the Link header of the next page: the same query with `cursor`."""
+    """Return the Link header of the next page: the same query with `cursor`. Empty without a cursor."""
     if cursor is None:
         return {}
-    kept = [
+    parameters = [
         (name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "skip"}
     ]
-    query = urlencode([*kept, ("cursor", cursor)])
+    query = urlencode([*parameters, ("cursor", cursor)])
     return {"Link": f'<{request.url.path}?{query}>; rel="next"'}

@@ -64,7 +64,7 @@ class _Route(NamedTuple):
 
 
 class MethodTable:
-    """The methods of all paths. The framework's 405 only knows those of one route."""
+    """The methods of all paths. The framework's 405 response only lists those of one route."""
 
     def __init__(self, prefix: str, routers: Iterable[APIRouter]) -> None:
         self._prefix = prefix
@@ -77,15 +77,15 @@ class MethodTable:
 
     def allowed(self, path: str) -> list[str]:
         """Return the methods of a path in alphabetical order."""
-        return sorted({method for route in self._matching(path) for method in route.methods})
+        return sorted({method for route in self._find_routes(path) for method in route.methods})
 
     def other_way(self, method: str, path: str) -> str | None:
-        """Return a sentence that says what to use instead of `method`, or None."""
+        """Return a sentence that names the request to use instead of `method`, or None."""
         ways = OTHER_WAYS.get(method, {})
-        for route in self._matching(path):
+        for route in self._find_routes(path):
             if route.template in ways:
                 return ways[route.template].format(api=self._prefix)
         return None
 
-    def _matching(self, path: str) -> Iterator[_Route]:
+    def _find_routes(self, path: str) -> Iterator[_Route]:
         return (route for route in self._routes if route.pattern.match(path))

@@ -4,11 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import insert
 
 from app.clock import iso
 from app.database import connect_engine, unit_of_work, write
 from app.orders.rules.values import Status
 from app.orders.service.commands import CheckLosses
+from app.performance.models import EquitySnapshot
 from app.risk.queries.limits import upsert_limit
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -55,6 +57,38 @@ def test_daily_loss_limit_switches_the_portfolio_to_reducing(losing):
     assert told["name"] == "Growth"
     check_losses(losing)
     assert len(switches(losing)) == 1  # once
+
+
+def store_close(rig, equity, flows="0"):
+    """Store a close of the portfolio, as the background job does."""
+    (portfolio_id,) = rig.rows("SELECT id FROM portfolios")[0]
+    amounts = {"equity": Decimal(equity), "flows": Decimal(flows)}
+    zeros = dict.fromkeys(
+        ("cash", "market_value", "gross_exposure", "realized_pnl", "unrealized_pnl", "charges"), Decimal(0)
+    )
+    key = {"tenant_id": rig.tenant, "portfolio_id": portfolio_id, "at": rig.now, "kind": "close"}
+    with unit_of_work(rig.engine) as connection:
+        connection.execute(insert(EquitySnapshot).values(**key, **amounts, **zeros))
+    rig.tick()
+
+
+def test_daily_loss_is_measured_from_the_last_close(losing):
+    losing.quote("91.9", "92.1", "92")  # the position has lost 90 since it was opened
+    store_close(losing, "999950")
+    assert check_losses(losing) == "ACTIVE"  # 999,910 is 40 below the close
+    losing.quote("85.9", "86.1", "86")
+    assert check_losses(losing) == "REDUCING"  # 999,850 is exactly 100 below it
+
+
+def test_drawdown_is_measured_from_the_highest_close(losing):
+    set_limit(losing, LimitCode.MAX_DAILY_LOSS, "100000")
+    set_limit(losing, LimitCode.MAX_DRAWDOWN, "200")
+    store_close(losing, "1000150")
+    store_close(losing, "999950")
+    losing.quote("95.9", "96.1", "96")
+    assert check_losses(losing) == "REDUCING"  # 999,950 is 200 below the peak of 1,000,150
+    (told,) = losing.events("kill_switch.reducing")
+    assert told["reason"].startswith("MAX_DRAWDOWN")
 
 
 @pytest.mark.any_database

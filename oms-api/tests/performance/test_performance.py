@@ -4,23 +4,27 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from app.clock import iso, utc_now
-from app.database import unit_of_work, write
+from app.database import connect_engine, unit_of_work, write
+from app.performance.models import EquitySnapshot
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
+from app.performance.service.retention import SnapshotRetention
+from tests.support.duties import EndlessLease
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ZERO = Decimal(0)
 
 
-def store(api, *equities, kind="close", step=DAY, name="Growth"):
-    """Store a snapshot of each equity (or equity, flows so far), the last one a step ago."""
+def store(api, *equities, kind="close", step=DAY, name="Growth", start=None):
+    """Store a snapshot of each equity (or equity, flows so far), by default the last one a step ago."""
     with unit_of_work(api.service.engine) as connection:
         portfolio_id = connection.exec_driver_sql(
             f"SELECT id FROM portfolios WHERE tenant_id = {api.tenant_id} AND name = '{name}'"  # noqa: S608  # ours
         ).scalar_one()
-        start = utc_now() - len(equities) * step
+        start = start or utc_now() - len(equities) * step
         connection.exec_driver_sql(
             f"UPDATE portfolios SET created_at = '{iso(start - step)}' WHERE id = {portfolio_id}"  # noqa: S608  # ours
         )
@@ -126,6 +130,41 @@ def test_intervals_thin_the_curve(growth):
 
 
 @pytest.mark.any_database
+def test_a_drawdown_is_unknown_while_the_peak_is_not_above_zero(growth):
+    store(growth, "100000", "100000", "100000", "-1.50", step=DAY / 2)
+    points = history(growth, period="1D", interval="1h")["points"][-2:]
+    assert [(point["equity"], point["drawdown"]) for point in points] == [
+        ("-1.50", None),
+        ("100000.00", "0.00000000"),
+    ]
+
+
+def test_instants_have_six_decimals(growth):
+    start = (utc_now() - HOUR).replace(microsecond=0)
+    instants = store(growth, "1", "2", "3", kind="interval", step=timedelta(seconds=5.5), start=start)
+    points = history(growth, period="1D", interval="5s")["points"]
+    assert [point["at"] for point in points[1:-1]] == list(map(iso, instants))
+
+
+def test_only_old_interval_snapshots_are_deleted(service, growth):
+    old = store(growth, *["100000"] * 60, kind="interval", step=HOUR)  # of two chunks and a half
+    closes = store(growth, "100000", step=2 * DAY)
+    retention = timedelta(days=30)
+    pruned_until = old[-2] + HOUR / 2
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    SnapshotRetention(engine, retention, lambda: pruned_until + retention).prune(EndlessLease())
+    engine.dispose()
+    with service.reading() as connection:
+        columns = (EquitySnapshot.kind, EquitySnapshot.at)
+        kept = (
+            select(*columns).where(EquitySnapshot.tenant_id == growth.tenant_id).order_by(EquitySnapshot.at)
+        )
+        assert [tuple(row) for row in connection.execute(kept)] == [
+            ("close", closes[0]),
+            ("interval", old[-1]),
+        ]
+
+
 @pytest.mark.parametrize("path", ["history", "performance"])
 def test_unknown_portfolio_is_not_found(service, growth, path):
     assert growth.get(f"/portfolio/Nobody/{path}").status_code == 404

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from app.database import connect_engine
 from app.duties.service import Lease
-from app.performance.service.snapshots import SETTLE, SnapshotService
+from app.performance.service.snapshots import WRITE_DELAY, SnapshotService
 from tests.support.service import Service
 
 MINUTE = timedelta(minutes=1)
@@ -31,7 +31,9 @@ def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     read_quotes = service.app.state.market.quotes_at
     try:
-        yield SnapshotService(engine, read_quotes, service.app.state.calendars, interval, lambda: at + SETTLE)
+        yield SnapshotService(
+            engine, read_quotes, service.app.state.calendars, interval, lambda: at + WRITE_DELAY
+        )
     finally:
         engine.dispose()
 

@@ -25,7 +25,8 @@ def fill_tables(service: Service) -> None:
     _set_limits(api)
     _request_overrides(api)
     _set_kill_switches(api)
-    assert service.app.state.duty_runner.run_due() == ["equity snapshots", "flow snapshots", "day closes"]
+    duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
 
 

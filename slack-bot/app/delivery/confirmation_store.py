@@ -17,13 +17,13 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot locks the file for up to 5
+LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot holds the lock for up to 5 seconds
 IN_MEMORY_URL = "sqlite://"
 FILE_URL_PREFIX = "sqlite:///"
 
 
 class State(StrEnum):
-    """The progress of a confirmation."""
+    """The progress of a confirmation, as stored."""
 
     SUBMITTED = "submitted"  # the trade was sent to the OMS by this process
     UNKNOWN = "unknown"  # the trade was sent; it is unknown whether the OMS recorded it
@@ -59,9 +59,9 @@ class UnresolvedConfirmation:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Progress:
     state: State
-    is_owed: bool  # by an earlier submission of the form or an earlier process
+    is_owed: bool  # left by an earlier submission of the form or an earlier process
     submitted_at: float
 
     @property
@@ -84,7 +84,7 @@ class ConfirmationStore:
             database, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            for statement in (*_SETUP, *_TAKE_OVER):
+            for statement in (*_SETUP, *_ADOPT):
                 self._connection.execute(statement)
         except sqlite3.Error:
             self._connection.close()
@@ -157,10 +157,10 @@ class ConfirmationStore:
         with self._lock:
             self._connection.close()
 
-    def _claim(self, key: str, is_allowed: "Callable[[_Found], bool]") -> "Receipt | None":
+    def _claim(self, key: str, is_allowed: "Callable[[_Progress], bool]") -> "Receipt | None":
         def run() -> Receipt | None:
             row = self._connection.execute(_FIND, (key,)).fetchone()
-            if row is None or not is_allowed(found := _Found(State(row[0]), bool(row[1]), row[2])):
+            if row is None or not is_allowed(found := _Progress(State(row[0]), bool(row[1]), row[2])):
                 return None
             current = State.REPEATING if found.state is State.INTERRUPTED else State.QUEUED
             self._connection.execute("UPDATE owed_confirmations SET state = ? WHERE key = ?", (current, key))
@@ -168,13 +168,14 @@ class ConfirmationStore:
 
         return self._run(run, None)
 
-    def _run(self, work: Callable[[], T], otherwise: T) -> T:
+    def _run(self, work: Callable[[], T], default: T) -> T:
+        """Run a statement under the lock. Log an error of the file and return the default."""
         try:
             with self._lock:
                 return work()
         except sqlite3.Error as error:
             log.warning("Confirmation store failed", extra={"fault": type(error).__name__})
-            return otherwise
+            return default
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ _SETUP = (
         state TEXT NOT NULL DEFAULT 'submitted', is_owed INTEGER NOT NULL DEFAULT 0
     )""",
 )
-_TAKE_OVER = (
+_ADOPT = (  # the rows of an earlier process
     "DELETE FROM owed_confirmations WHERE state = 'repeating'",
     "UPDATE owed_confirmations SET state = 'interrupted' WHERE state = 'sending'",
     "UPDATE owed_confirmations SET state = 'unknown', is_owed = 1 WHERE state IN ('submitted', 'queued')",

@@ -117,11 +117,11 @@ class MessageSender:
         to.receipt.finish()
 
     def _queue_direct(self, to: Address, message: Message) -> None:
-        def stop_trying() -> None:
+        def log_abandoned() -> None:
             self._log_failure(to, "direct", Saturated("given up"))
 
         self._put(
-            f"direct:{to.user}", to, Job(lambda: self._send_direct(to, message), stop_trying), paced=True
+            f"direct:{to.user}", to, Job(lambda: self._send_direct(to, message), log_abandoned), paced=True
         )
 
     def _queue(
@@ -135,7 +135,6 @@ class MessageSender:
         except Saturated as error:
             self._log_failure(to, lane.partition(":")[0], error)
 
-    def _log_failure(self, to: Address, way: str, error: Exception) -> None:
-        log.warning(
-            "Not delivered by this way", extra={"request_id": to.request_id, "way": way, "fault": str(error)}
-        )
+    def _log_failure(self, to: Address, route: str, error: Exception) -> None:
+        extra = {"request_id": to.request_id, "route": route, "fault": str(error)}
+        log.warning("Message not delivered", extra=extra)

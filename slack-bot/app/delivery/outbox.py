@@ -1,6 +1,6 @@
-"""Queue calls to Slack in lanes.
+"""Queue calls to Slack in lanes, one per channel or person.
 
-A lane limits its rate and waits after a 429; requests do not wait for it.
+Each lane limits its rate and pauses after a 429. Handlers do not wait for the calls.
 """
 
 import logging
@@ -15,8 +15,8 @@ from app.errors import Saturated, SlackRateLimited
 log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # Slack accepts one message per second and channel
-MAX_ATTEMPTS = 20  # attempts at a job that Slack answers with 429
-MAX_WAIT_SECONDS = 60.0
+MAX_ATTEMPTS = 20  # of a job that Slack answers with 429
+MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 
 
 @dataclass(eq=False)
@@ -28,7 +28,7 @@ class Job:
 
     work: Callable[[], None]
     give_up: Callable[[], None]
-    tries: int = 0
+    attempts: int = 0
 
 
 @dataclass(eq=False)
@@ -36,7 +36,7 @@ class _Lane:
     pace_seconds: float
     jobs: deque[Job] = field(default_factory=deque)
     ready_at: float = 0.0
-    busy: bool = False
+    is_busy: bool = False
 
 
 class Outbox:
@@ -48,7 +48,7 @@ class Outbox:
     def __init__(self, *, senders: int = 4, capacity: int = 5000, pace_seconds: float = PACE_SECONDS):
         self._senders = senders
         self._capacity = capacity
-        self._pace = pace_seconds
+        self._pace_seconds = pace_seconds
         self._lanes: dict[str, _Lane] = {}
         self._waiting = 0
         self._closing = False
@@ -77,7 +77,7 @@ class Outbox:
 
     def _lane(self, name: str, *, paced: bool) -> _Lane:
         if name not in self._lanes:
-            self._lanes[name] = _Lane(self._pace if paced else 0.0)
+            self._lanes[name] = _Lane(self._pace_seconds if paced else 0.0)
         return self._lanes[name]
 
     def _start_sender(self) -> None:
@@ -89,56 +89,57 @@ class Outbox:
             thread.start()
 
     def _send_forever(self) -> None:
-        while (taken := self._take()) is not None:
-            lane, job = taken
+        while (next_job := self._take()) is not None:
+            lane, job = next_job
             wait_seconds = self._run(job)
             self._put_back(lane, job, wait_seconds)
 
     def _take(self) -> tuple[_Lane, Job] | None:
+        """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
             while not self._closing:
                 now = time.monotonic()
-                self._forget_idle(now)
-                lanes = [lane for lane in self._lanes.values() if lane.jobs and not lane.busy]
+                self._remove_idle_lanes(now)
+                lanes = [lane for lane in self._lanes.values() if lane.jobs and not lane.is_busy]
                 first = min(lanes, key=lambda lane: lane.ready_at, default=None)
                 if first is not None and first.ready_at <= now:
-                    first.busy = True
+                    first.is_busy = True
                     return first, first.jobs.popleft()
                 self._changed.wait(first.ready_at - now if first else None)
             return None
 
-    def _forget_idle(self, now: float) -> None:
+    def _remove_idle_lanes(self, now: float) -> None:
         idle = [
             name
             for name, lane in self._lanes.items()
-            if not lane.jobs and not lane.busy and lane.ready_at <= now
+            if not lane.jobs and not lane.is_busy and lane.ready_at <= now
         ]
         for name in idle:
             del self._lanes[name]
 
     def _run(self, job: Job) -> float | None:
         """Run a job once. Return how many seconds to wait before the retry, None if there is none."""
-        job.tries += 1
+        job.attempts += 1
         try:
             job.work()
         except SlackRateLimited as limit:
-            if job.tries < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
+            if job.attempts < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds
-            self._guarded(job.give_up)
+            self._abandon(job)
         except Exception:  # a failed job must not end the thread
             log.exception("A message could not be sent")
-            self._guarded(job.give_up)
+            self._abandon(job)
         return None
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _abandon(self, job: Job) -> None:
         try:
-            act()
+            job.give_up()
         except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
     def _put_back(self, lane: _Lane, job: Job, wait_seconds: float | None) -> None:
         with self._changed:
-            lane.busy = False
+            lane.is_busy = False
             lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)
             if wait_seconds is None:
                 self._waiting -= 1

@@ -37,18 +37,20 @@ class Quote(NamedTuple):
         return self.source != SIMULATED and self.age_seconds <= MAX_LIVE_AGE_SECONDS
 
 
-def find_price_warning(price: Decimal, last_price: Decimal | None, of: str = "last trade") -> str | None:
+def find_price_warning(
+    price: Decimal, reference: Decimal | None, reference_name: str = "last trade"
+) -> str | None:
     """Return why the price needs a confirmation, as a sentence. None if it is plausible.
 
-    `last_price` is the price to compare with, None if there is none. `of` says what it is: a quote or the
-    last trade.
+    `reference` is the price to compare with, None if there is none. `reference_name` is "quote" or "last
+    trade".
     """
     if price < MIN_USUAL_PRICE or price > MAX_USUAL_PRICE:
         usual = f"{format_money(MIN_USUAL_PRICE)} to {format_money(MAX_USUAL_PRICE)}"
         return f"{format_money(price)} per share is outside the usual {usual}."
-    if last_price is not None and abs(price - last_price) > last_price * MAX_PRICE_DEVIATION:
-        reference = f"the {of} at {format_money(last_price)}"
-        return f"{format_money(price)} per share is more than 20% away from {reference}."
+    if reference is not None and abs(price - reference) > reference * MAX_PRICE_DEVIATION:
+        described = f"the {reference_name} at {format_money(reference)}"
+        return f"{format_money(price)} per share is more than 20% away from {described}."
     return None
 
 
@@ -94,8 +96,8 @@ def format_quote(quote: Quote | None) -> str:
     """Return a quote and its age for display. Empty without a quote."""
     if quote is None:
         return ""
-    made_up = " (simulated)" if quote.source == SIMULATED else ""
-    return f"Quote{made_up}: {format_money(quote.price)}, {format_duration(quote.age_seconds)} old"
+    label = "Quote (simulated)" if quote.source == SIMULATED else "Quote"
+    return f"{label}: {format_money(quote.price)}, {format_duration(quote.age_seconds)} old"
 
 
 def format_duration(seconds: float) -> str:
@@ -129,12 +131,12 @@ def _exponent(value: Decimal) -> int:
 
 def describe_ambiguous(*typed: tuple[str, str]) -> str:
     """Return how ambiguous numbers (`1,125`, `1.000`) were parsed. Empty if none is ambiguous."""
-    read = [
+    sentences = [
         f"{name} {text.strip()} is read as {_format_parsed(text)}"
         for name, text in typed
         if is_ambiguous(text)
     ]
-    return "; ".join(read)
+    return "; ".join(sentences)
 
 
 def _format_parsed(text: str) -> str:

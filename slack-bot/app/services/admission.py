@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def check_admission(services: Services, origin: Origin, view_id: str) -> None:
-    """Replace a form that was just opened by a refusal if the person may not trade.
+    """Replace a form that was just opened with a refusal if the person may not trade.
 
     If the OMS does not answer, the form stays open: the OMS decides when the form is submitted, and no entry
     is lost.
@@ -20,20 +20,20 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> None:
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
             return
-        reason = NotAllowed(DenialReason.ROLE)
+        denial = NotAllowed(DenialReason.ROLE)
     except NotAllowed as error:
-        reason = error
+        denial = error
     except OmsError as error:
-        log.info("Role not known", extra={"request_id": origin.request_id, "fault": str(error)})
+        log.info("Role unknown", extra={"request_id": origin.request_id, "fault": str(error)})
         return
-    refuse_form(services, origin, view_id, reason, failure_messages.barred(reason, origin.request_id))
+    refuse_form(services, origin, view_id, denial, failure_messages.barred(denial, origin.request_id))
 
 
-def refuse_form(services: Services, origin: Origin, view_id: str, why: BotError, sentence: str) -> None:
-    """Replace an open form by a sentence."""
+def refuse_form(services: Services, origin: Origin, view_id: str, error: BotError, sentence: str) -> None:
+    """Replace an open form with a sentence."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
-    log.warning("Form taken back", extra=extra | {"fault": format_log_name(why)})
+    log.warning("Form refused", extra=extra | {"fault": format_log_name(error)})
     try:
         services.slack.update_view(view_id, views.refused_view(sentence))
-    except SlackError as error:
-        log.info("Form not redrawn", extra=extra | {"fault": str(error)})
+    except SlackError as failure:
+        log.info("Form not redrawn", extra=extra | {"fault": str(failure)})

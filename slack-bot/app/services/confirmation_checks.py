@@ -58,7 +58,7 @@ def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Questi
     reason = (
         find_price_warning(ticket.price, last)
         if quoted is None
-        else find_price_warning(ticket.price, quoted, of="quote")
+        else find_price_warning(ticket.price, quoted, reference_name="quote")
     )
     if reason:
         yield build_price_question(ticket, reason)
@@ -98,12 +98,12 @@ def _is_listed(services: Services, order: Order) -> bool:
 
 def _portfolio_exists(services: Services, order: Order) -> bool:
     name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
-    known = f"{person.actor}:{name_key(name)}"  # cached per person: each may see other portfolios
-    if known in services.known_portfolios:
+    cache_key = f"{person.actor}:{name_key(name)}"  # people see different portfolios
+    if cache_key in services.known_portfolios:
         return True
     if services.oms.find_portfolio(person, name, request_id=request_id) is None:
         return False
-    services.known_portfolios.add(known)
+    services.known_portfolios.add(cache_key)
     return True
 
 

@@ -96,7 +96,7 @@ def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
 
 
 def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
-    """Replace the view "Placing…" by the result. The person may have closed the form."""
+    """Replace the view "Placing…" with the result. The person may have closed the form."""
     try:
         services.slack.update_view(
             owed.view_id, views.placed_view(trade, owed.user, FormContext(owed.channel))

@@ -10,10 +10,12 @@ AGAIN = "Please run `/trade` again."
 TRIGGER_TOO_OLD = f"The form could not be opened in time. {AGAIN}"
 FORM_NOT_OPENED = f"Slack did not open the form. {AGAIN}"
 BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
-NOT_KNOWN = "*Still not known whether this was placed.* The trading system could not tell."
+NOT_KNOWN = "*Still not known whether this was placed.* The trading system has not confirmed it."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
-OTHER_FORMS_ARE_NOT = "Please look into the portfolio first: placed from a new form, it could trade twice."
-MAYBE_REPEATED = "The app was restarted while it sent this message, so that you may see it twice."
+OTHER_FORMS_ARE_NOT = (
+    "Please check the portfolio first: if you place it from a new form, it could trade twice."
+)
+MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
     "This app is installed for a whole organization, which is not supported. Nothing was sent. "
@@ -104,9 +106,9 @@ def _why(error: OmsError) -> str:
         case NotAllowed(reason=reason):
             return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
-            return f"The trading system takes no more requests of yours for the moment. {_again_in(seconds)}"
+            return f"You have sent too many requests. {_again_in(seconds)}"
         case Refused(problems=problems) if problems:
-            return " ".join(_blaming(problem) for problem in problems)
+            return " ".join(_format_problem(problem) for problem in problems)
         case Refused() | NotPlaced():
             return escape(str(error))
         case _:
@@ -119,7 +121,7 @@ def _again_in(seconds: int | None) -> str:
     return f"Please try again in {seconds} second{'' if seconds == 1 else 's'}."
 
 
-def _blaming(problem: FieldProblem) -> str:
+def _format_problem(problem: FieldProblem) -> str:
     """Return the error of a field with the field's label, for a message outside the form."""
     label = fields.LABELS.get(fields.find_block(problem.field) or "")
     message = escape(problem.message or NO_REASON)

@@ -64,10 +64,10 @@ def record_keystroke(forms: OpenForms, view: dict[str, Any], typed_at: str) -> b
     form = forms.get(str(view["id"]))
     with form.lock:
         form.active_at = time.monotonic()
-        moment = Decimal(typed_at)
-        if moment < form.newest:
+        timestamp = Decimal(typed_at)
+        if timestamp < form.newest:
             return False
-        form.newest, form.view = moment, view
+        form.newest, form.view = timestamp, view
         must_wait, form.has_waiter = not form.has_waiter, True
         return must_wait
 
@@ -116,14 +116,14 @@ def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | Non
         return MarketFacts()
     person, request_id = origin.person, origin.request_id
     try:
-        found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+        instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
         quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
     except NotAName:
-        return MarketFacts(None, found)
+        return MarketFacts(None, instruments)
     except OmsError as error:
         log.info("No quote", extra={"request_id": request_id, "fault": format_log_name(error)})
         return MarketFacts()
-    return MarketFacts(quote, found)
+    return MarketFacts(quote, instruments)
 
 
 def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
@@ -134,11 +134,13 @@ def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
     if not form.newer_hash and get_shown_lines(view) == build_lines(draft, facts):
         return
-    known = form.latest(str(view.get("hash", "")))
+    current_hash = form.latest(str(view.get("hash", "")))
     try:
-        new = services.slack.update_view(str(view["id"]), update_lines(view, draft, facts), known)
+        updated_hash = services.slack.update_view(
+            str(view["id"]), update_lines(view, draft, facts), current_hash
+        )
     except SlackError as error:
-        log.info("Price line not renewed", extra={"request_id": origin.request_id, "fault": str(error)})
+        log.info("Price line not updated", extra={"request_id": origin.request_id, "fault": str(error)})
         return
-    if new and new != known:
-        form.newer_hash[known] = new
+    if updated_hash and updated_hash != current_hash:
+        form.newer_hash[current_hash] = updated_hash

@@ -1,4 +1,4 @@
-"""Match repeated deliveries of a submission. The first one carries it out; the others share its answer."""
+"""Match repeated deliveries of a submission. The first one executes it; the others share its answer."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ MAX_ENTRIES = 10_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a submission, for an answer in time and for a later redraw."""
+    """The outcome of a submission: the answer to Slack, and the view for a later redraw."""
 
-    response: Json  # answer to Slack's request, if it is in time
-    view: Json  # view that replaces the form, if it is late
+    response: Json  # answer to Slack's request, if the outcome is in time
+    view: Json  # view that replaces the form, if the outcome is late
     is_recorded: bool = False  # a trade is recorded under the key
     is_unknown: bool = False  # it is unknown whether a trade is recorded under the key
     notice: str = ""  # message to the person if the form cannot be redrawn
@@ -62,16 +62,16 @@ class SubmissionRegistry:
         self._by_delivery: OrderedDict[str, Submission] = OrderedDict()
 
     def claim(self, key: str, delivery: str, waiting_view: Json) -> tuple[Submission, bool]:
-        """Return the submission of this key or delivery, and whether the caller must carry it out."""
+        """Return the submission of this key or delivery, and whether the caller must execute it."""
         with self._lock:
-            known = self._by_delivery.get(delivery) or self._by_key.get(key)
-            submission = known or Submission(key, waiting_view)
-            if known is None:
+            existing = self._by_delivery.get(delivery) or self._by_key.get(key)
+            submission = existing or Submission(key, waiting_view)
+            if existing is None:
                 self._by_key[key] = submission
             self._by_delivery[delivery] = submission
             _trim(self._by_key)
             _trim(self._by_delivery)
-            return submission, known is None
+            return submission, existing is None
 
     def finish(self, submission: Submission, outcome: Outcome) -> bool:
         """Set the outcome of a submission. Return whether the form has to be redrawn.
@@ -94,10 +94,10 @@ class RecentIds:
     def add(self, entry: str) -> bool:
         """Add the id. Return whether it is new."""
         with self._lock:
-            new = entry not in self._ids
+            is_new = entry not in self._ids
             self._ids[entry] = None
             _trim(self._ids)
-            return new
+            return is_new
 
     def __contains__(self, entry: str) -> bool:
         """Whether the id is in the set."""

@@ -1,4 +1,4 @@
-"""Build the outcomes of a submission, each for an answer in time and for a later redraw."""
+"""Build the outcomes of a submission: each has the answer to Slack, and the view for a later redraw."""
 
 from collections.abc import Sequence
 
@@ -40,10 +40,11 @@ def build_failed_outcome(error: OmsError, ticket: Ticket, context: FormContext, 
     """
     sentence = failure_messages.not_placed(error, request_id, earlier_unknown=context.is_outcome_unknown)
     redrawn = _redrawn(build_trade_form(ticket.draft(), context, sentence), sentence)
-    blamed = _blamed_fields(error, ticket)
-    if not blamed:
+    field_errors = _find_field_errors(error, ticket)
+    if not field_errors:
         return redrawn
-    return Outcome({"response_action": "errors", "errors": blamed}, redrawn.view, notice=sentence)
+    response = {"response_action": "errors", "errors": field_errors}
+    return Outcome(response, redrawn.view, notice=sentence)
 
 
 def build_unknown_outcome(ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
@@ -71,21 +72,20 @@ def _redrawn(view: Json, notice: str) -> Outcome:
     return Outcome(build_update(view), view, notice=notice)
 
 
-def _blamed_fields(error: OmsError, ticket: Ticket) -> dict[str, str]:
+def _find_field_errors(error: OmsError, ticket: Ticket) -> dict[str, str]:
     """Return the errors by block id. Empty if the OMS reports a field that the form does not have.
 
     Errors of the price or the GMV are reported at the one that was typed.
     """
     if not isinstance(error, Refused):
         return {}
-    blamed: dict[str, str] = {}
+    errors: dict[str, str] = {}
     for problem in error.problems:
         block_id = fields.find_block(problem.field)
         if block_id is None:
             return {}
         if block_id in (fields.PRICE, fields.GMV):
             block_id = find_amount_block(ticket)
-        blamed[block_id] = (
-            f"{blamed.get(block_id, '')} {problem.message or failure_messages.NO_REASON}".strip()
-        )
-    return blamed
+        message = problem.message or failure_messages.NO_REASON
+        errors[block_id] = f"{errors.get(block_id, '')} {message}".strip()
+    return errors

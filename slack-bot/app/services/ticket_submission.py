@@ -13,7 +13,7 @@ from app.services.origin import Origin
 
 @dataclass(frozen=True)
 class Order:
-    """A ticket, the form that it was entered in, and the idempotency key of both."""
+    """A ticket and the form in which it was entered, with the idempotency key of the submission."""
 
     origin: Origin
     ticket: Ticket
@@ -31,13 +31,12 @@ class Order:
         return question_id in self.context.confirmed
 
     def matches(self, trade: Trade) -> bool:
-        """Whether a recorded trade has the entries of this form as they are now."""
-        ordered, recorded = self.ticket, trade
+        """Whether a recorded trade has the current entries of this form."""
+        ticket = self.ticket
         return (
-            (ordered.symbol, ordered.quantity, ordered.gmv)
-            == (recorded.symbol, recorded.quantity, recorded.gmv)
-            and ordered.side.value == recorded.side
-            and name_key(ordered.portfolio) == name_key(recorded.portfolio)
+            (ticket.symbol, ticket.quantity, ticket.gmv) == (trade.symbol, trade.quantity, trade.gmv)
+            and ticket.side.value == trade.side
+            and name_key(ticket.portfolio) == name_key(trade.portfolio)
         )
 
 

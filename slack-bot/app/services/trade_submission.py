@@ -30,7 +30,7 @@ MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
 def execute_submission(services: Services, order: Order, submission: Submission) -> None:
-    """Send the trade at most once and report the outcome, whatever fails."""
+    """Send the trade at most once and report the outcome, also after an error."""
     extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
         outcome = _place(services, order, submission)
@@ -76,25 +76,25 @@ def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome
     If an earlier submission of the form has traded, report that trade: submitting again must not add another
     one. If it certainly has not, the next submission gets a new idempotency key.
     """
-    request_id, after = order.origin.request_id, order.context
+    request_id, next_context = order.origin.request_id, order.context
     try:
         trade = services.oms.find_trade(order.origin.person, order.key, request_id=request_id)
-    except OmsError as silence:
-        log.info("Key not looked up", extra={"request_id": request_id, "fault": str(silence)})
+    except OmsError as failure:
+        log.info("Key not looked up", extra={"request_id": request_id, "fault": str(failure)})
     else:
         if trade:
             return _report_earlier_trade(services, order, trade)
-        after = order.context.with_denial()
+        next_context = order.context.with_denial()
     if isinstance(error, KeyTaken):  # another process sent the trade and owes the confirmation
         return replace(
             submission_results.build_unknown_outcome(order.ticket, order.context, request_id),
             is_unknown=False,
         )
-    return submission_results.build_failed_outcome(error, order.ticket, after, request_id)
+    return submission_results.build_failed_outcome(error, order.ticket, next_context, request_id)
 
 
 def _find_outcome(services: Services, order: Order, submission: Submission) -> Outcome:
-    """Look up the trade by its key until it is found or the time is over. Do not send it again."""
+    """Look up the trade by its key until it is found or the time has expired. Do not send it again."""
     submission.waiting_view = views.checking_view(order.context)
     if submission.late_since() is not None:
         _redraw(services, order, submission, submission.waiting_view)

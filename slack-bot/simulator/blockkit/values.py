@@ -9,7 +9,7 @@ from simulator.errors import ActError
 Values = dict[str, dict[str, dict[str, Any]]]
 
 # By element type: the key of the value in the state, and the property with the initial value.
-HOLDS: dict[str, tuple[str, str]] = {
+STATE_KEYS: dict[str, tuple[str, str]] = {
     "plain_text_input": ("value", "initial_value"),
     "number_input": ("value", "initial_value"),
     "email_text_input": ("value", "initial_value"),
@@ -36,24 +36,24 @@ def initial_values(blocks: list[Block], current_channel: str | None = None) -> V
     """Return the state of a form that was just opened."""
     values: Values = {}
     for block, element in list_interactive(blocks):
-        if element["type"] in HOLDS:
+        if element["type"] in STATE_KEYS:
             values.setdefault(block["block_id"], {})[element["action_id"]] = _initial(
                 element, current_channel
             )
     return values
 
 
-def carry_over_values(old: Values, blocks: list[Block]) -> Values:
+def carry_over_values(previous_values: Values, blocks: list[Block]) -> Values:
     """Return the state after a redraw.
 
     An element with the same ids and type keeps its value; every other element gets its initial value.
     """
     values = initial_values(blocks)
     for block_id, actions in values.items():
-        for action_id, fresh in actions.items():
-            kept = old.get(block_id, {}).get(action_id)
-            if kept is not None and kept["type"] == fresh["type"]:
-                actions[action_id] = kept
+        for action_id, initial in actions.items():
+            previous = previous_values.get(block_id, {}).get(action_id)
+            if previous is not None and previous["type"] == initial["type"]:
+                actions[action_id] = previous
     return values
 
 
@@ -63,7 +63,7 @@ def build_state(element: Block, given: Any, also_offered: list[Block] | None = N
     Options may be given completely or by their value. ``also_offered`` contains the options that the bot
     suggested.
     """
-    key, _ = HOLDS[element["type"]]
+    key, _ = STATE_KEYS[element["type"]]
     if key == "selected_option":
         value: Any = None if given in (None, "") else _option(element, given, also_offered or [])
     elif key == "selected_options":
@@ -77,12 +77,12 @@ def build_state(element: Block, given: Any, also_offered: list[Block] | None = N
 
 def is_empty(state: dict[str, Any]) -> bool:
     """Whether a state has no value."""
-    key, _ = HOLDS[state["type"]]
+    key, _ = STATE_KEYS[state["type"]]
     return state.get(key) in (None, "", [])
 
 
 def _initial(element: Block, current_channel: str | None) -> dict[str, Any]:
-    key, initial = HOLDS[element["type"]]
+    key, initial = STATE_KEYS[element["type"]]
     value = element.get(initial)
     if value is None and element.get("default_to_current_conversation"):
         value = current_channel

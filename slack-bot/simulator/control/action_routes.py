@@ -10,7 +10,7 @@ from simulator.user_actions.actor import Outcome
 
 def blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that act as a person. ``user`` is an id or a name such as ``ava``."""
-    routes = Blueprint("acts", __name__, url_prefix="/control")
+    routes = Blueprint("user_actions", __name__, url_prefix="/control")
 
     @routes.post("/say")
     def send_text() -> Outcome:
@@ -35,9 +35,9 @@ def blueprint(simulator: Simulator) -> Blueprint:
     @routes.post("/use")
     def use() -> Outcome:
         body = Body()
-        place, action_id = _source(simulator, body), body.text("action_id")
+        source, action_id = _find_source(simulator, body), body.text("action_id")
         return element_actions.use(
-            place, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
+            source, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
         )
 
     @routes.post("/options")
@@ -45,7 +45,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
         body = Body()
         query = body.maybe_text("query") or ""
         block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
-        return element_actions.load_options(_source(simulator, body), block_id, action_id, query)
+        return element_actions.load_options(_find_source(simulator, body), block_id, action_id, query)
 
     @routes.post("/home")
     def open_app_page() -> Outcome:
@@ -54,7 +54,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
     return routes
 
 
-def _source(simulator: Simulator, body: Body) -> sources.Source:
+def _find_source(simulator: Simulator, body: Body) -> sources.Source:
     actor = simulator.actor(body.text("user"))
     return sources.find_source(
         actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")

@@ -15,32 +15,32 @@ from simulator.faults import CallFault, DeliveryFault
 from simulator.request_log import Entry
 from simulator.workspace import Channel
 
-MOST_REPEATS = 50
+MAX_REPEATS = 50
 Fault = TypeVar("Fault", CallFault, DeliveryFault)
 Json = dict[str, Any]
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that inject faults and change the state."""
-    routes = Blueprint("rigging", __name__, url_prefix="/control")
-    _add_faults(routes, simulator)
-    _add_rest(routes, simulator)
+    routes = Blueprint("fault_injection", __name__, url_prefix="/control")
+    _add_fault_routes(routes, simulator)
+    _add_state_routes(routes, simulator)
     return routes
 
 
-def _add_faults(routes: Blueprint, simulator: Simulator) -> None:
+def _add_fault_routes(routes: Blueprint, simulator: Simulator) -> None:
     workspace_state = simulator.workspace_state
 
     @routes.post("/faults/calls")
     def fail_calls() -> Json:
-        fault = _fault(CallFault, Body())
+        fault = _parse_fault(CallFault, Body())
         with workspace_state.change():
             workspace_state.faults.calls.append(fault)
             return workspace_state.faults.as_json()
 
     @routes.post("/faults/deliveries")
     def fail_deliveries() -> Json:
-        fault = _fault(DeliveryFault, Body())
+        fault = _parse_fault(DeliveryFault, Body())
         with workspace_state.change():
             workspace_state.faults.deliveries.append(fault)
             return workspace_state.faults.as_json()
@@ -53,7 +53,7 @@ def _add_faults(routes: Blueprint, simulator: Simulator) -> None:
             return workspace_state.faults.as_json()
 
 
-def _add_rest(routes: Blueprint, simulator: Simulator) -> None:
+def _add_state_routes(routes: Blueprint, simulator: Simulator) -> None:
     workspace_state = simulator.workspace_state
 
     @routes.post("/repeat")
@@ -86,7 +86,7 @@ def _add_rest(routes: Blueprint, simulator: Simulator) -> None:
         return {"version": workspace_state.version}
 
 
-def _fault(kind: type[Fault], body: Body) -> Fault:
+def _parse_fault(kind: type[Fault], body: Body) -> Fault:
     known = {field.name: type(field.default) for field in fields(kind)}
     for name, value in body.fields.items():
         fits = name in known and isinstance(value, (int, float) if known[name] is float else known[name])
@@ -98,7 +98,7 @@ def _fault(kind: type[Fault], body: Body) -> Fault:
 
 
 def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
-    times = int(body.number("times", 1, 1, MOST_REPEATS))
+    times = int(body.number("times", 1, 1, MAX_REPEATS))
     with simulator.workspace_state.news:
         entry = simulator.workspace_state.request_log.find_delivery(body.fields.get("delivery"))
     if entry is None:
@@ -106,10 +106,10 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
     fresh = body.maybe_text("signature") != "same"
     delivery_ids: list[int] = []
 
-    def carry() -> None:
+    def send_again() -> None:
         delivery_ids.append(simulator.request_sender.repeat(entry, fresh).delivery_id)
 
-    _run(carry, times, at_once=body.flag("at_once"))
+    _run(send_again, times, at_once=body.flag("at_once"))
     with simulator.workspace_state.news:
         found = [
             simulator.workspace_state.request_log.find_delivery(delivery_id) for delivery_id in delivery_ids
@@ -117,12 +117,12 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
     return [repeated for repeated in found if repeated]
 
 
-def _run(carry: Callable[[], None], times: int, at_once: bool) -> None:
+def _run(work: Callable[[], None], times: int, at_once: bool) -> None:
     if not at_once:
         for _ in range(times):
-            carry()
+            work()
         return
-    threads = [threading.Thread(target=carry, daemon=True) for _ in range(times)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(times)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -47,7 +47,7 @@ class Streams:
 
 def blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that show the state and the log."""
-    routes = Blueprint("looking", __name__, url_prefix="/control")
+    routes = Blueprint("inspection", __name__, url_prefix="/control")
     streams = Streams(simulator)
     workspace_state = simulator.workspace_state
 

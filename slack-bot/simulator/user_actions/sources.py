@@ -60,7 +60,7 @@ class Source:
 
     def set(self, block: Block, element: Block, value: Any) -> dict[str, Any]:
         """Set the value of an element. Return its state."""
-        if element["type"] not in values.HOLDS:
+        if element["type"] not in values.STATE_KEYS:
             raise ActError(f"{element['action_id']} is a {element['type']} and holds no value.")
         state = values.build_state(element, value, self._get_options(block, element))
         self.state.setdefault(block["block_id"], {})[element["action_id"]] = state

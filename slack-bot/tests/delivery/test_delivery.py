@@ -116,7 +116,7 @@ def test_an_unreachable_person_is_logged(post, slack, caplog):
     post.sender.send_privately(TO, MESSAGE)
     slack.wait_for("conversations.open")
     assert post.outbox.close(2.0)
-    assert "Not delivered by this way" in caplog.text
+    assert "Message not delivered" in caplog.text
 
 
 def test_a_429_is_waited_out_off_the_request_threads(post, slack):

@@ -35,12 +35,12 @@ FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
         ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "", "BUY", "R&D", price="3.33333333")),
     ],
 )
-def test_a_line_fills_the_form_as_far_as_it_goes(typed, draft):
+def test_a_command_fills_the_form_with_what_it_contains(typed, draft):
     assert parse_command(typed) == draft
 
 
 @pytest.mark.parametrize("typed", ["help", " HELP ", "?"])
-def test_help_is_understood(typed):
+def test_help_is_requested(typed):
     assert isinstance(parse_command(typed), HelpRequest)
 
 
@@ -70,7 +70,7 @@ def test_help_is_understood(typed):
         "buy 10 shares of @ 175",
     ],
 )
-def test_junk_is_refused_with_a_sentence(typed):
+def test_an_invalid_command_is_refused_with_a_sentence(typed):
     with pytest.raises(BadCommand, match=r"\.$"):
         parse_command(typed)
 
@@ -82,15 +82,15 @@ def test_junk_is_refused_with_a_sentence(typed):
         ("buy 1125 AAPL @ 0.001", ""),
     ],
 )
-def test_numbers_with_two_readings_are_echoed_back(typed, expected):
+def test_ambiguous_numbers_are_explained(typed, expected):
     draft = parse_command(typed)
     assert isinstance(draft, Draft)
     assert draft.read_as == expected
 
 
 @given(st.text(max_size=500))
-def test_any_text_is_a_draft_help_or_a_sentence(text):
+def test_any_text_gives_a_draft_help_or_a_refusal(text):
     try:
         parse_command(text)
-    except BadCommand as refused:
-        assert str(refused)  # noqa: PT017 - either way out is right
+    except BadCommand as error:
+        assert str(error)  # noqa: PT017 - both results are correct

@@ -269,7 +269,7 @@ def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
     workspace.oms.script(at, refusal)
     banner = banner_of(workspace.submit()["view"])
-    assert banner.startswith("*Not placed.* The trading system takes no more requests of yours")
+    assert banner.startswith("*Not placed.* You have sent too many requests")
     assert expected in banner
     assert "Nothing was traded." in banner
     assert workspace.submit() == {"response_action": "clear"}

@@ -28,8 +28,8 @@ FOLDER = Path(__file__).parents[2]
 
 
 def environment(**values):
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | values
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return inherited | values
 
 
 def start(**values):
@@ -82,7 +82,7 @@ def running(start_bot):
     return start_bot()
 
 
-def health(url, seconds=60.0):
+def wait_for_health(url, seconds=60.0):
     until = time.monotonic() + seconds
     while True:
         try:
@@ -102,7 +102,7 @@ def post(url, payload):
 
 def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     program, url = running
-    assert health(url)["bot"] == "ok"
+    assert wait_for_health(url)["bot"] == "ok"
     assert post(url, factories.command("AAPL")) == 200
     assert post(url, factories.submission()) == 200
     slack.wait_for("chat.postMessage")
@@ -137,7 +137,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     oms.script("place", Answer(slow=60.0))
     slack.script("chat.postMessage", Answer(slow=60.0), Answer(slow=60.0))
     program, url = start_bot()
-    health(url)
+    wait_for_health(url)
     send_in_background(url, factories.submission())
     oms.wait_for("place")
     oms.record("T1:V1:0", body)
@@ -159,7 +159,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     kill(program)  # during the repeated call to Slack
 
     program, url = start_bot()
-    health(url)
+    wait_for_health(url)
     assert post(url, factories.submission()) == 200
     slack.wait_for("chat.postMessage", 3)
     channels = [call.body["channel"] for call in slack.named("chat.postMessage")]
@@ -167,7 +167,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     assert len(oms.trades) == 1
 
 
-def test_a_taken_port_is_said_in_a_sentence(slack, oms):
+def test_a_port_in_use_is_reported_in_a_sentence(slack, oms):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -201,30 +201,30 @@ def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, om
 
 
 def record(**extra):
-    made = logging.LogRecord("app.x", logging.INFO, "", 1, "Trade %s", ("T1",), None)
-    made.__dict__.update(extra)
-    return made
+    log_record = logging.LogRecord("app.x", logging.INFO, "", 1, "Trade %s", ("T1",), None)
+    log_record.__dict__.update(extra)
+    return log_record
 
 
-def test_a_log_line_is_json_with_the_named_values():
+def test_a_json_line_has_the_named_values():
     line = json.loads(logs.JsonLines().format(record(request_id="req-1")))
     assert line | {"level": "info", "event": "Trade T1", "request_id": "req-1", "logger": "app.x"} == line
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
 
 
-def test_a_log_line_for_eyes_names_them_after_the_event():
+def test_a_console_line_has_the_named_values_after_the_event():
     assert logs.Console().format(record(request_id="req-1")).endswith("info    Trade T1 request_id=req-1")
 
 
 @pytest.mark.parametrize("formatter", [logs.JsonLines(), logs.Console()])
-def test_a_fault_is_logged_with_its_trace(formatter):
-    made = record()
-    fault = ZeroDivisionError("no")
-    made.exc_info = (type(fault), fault, None)
-    assert "ZeroDivisionError" in formatter.format(made)
+def test_an_exception_is_logged_with_its_traceback(formatter):
+    log_record = record()
+    error = ZeroDivisionError("no")
+    log_record.exc_info = (type(error), error, None)
+    assert "ZeroDivisionError" in formatter.format(log_record)
 
 
-def test_libraries_that_would_log_bodies_are_quiet(monkeypatch):
+def test_libraries_do_not_log_bodies(monkeypatch):
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     level = root.level

@@ -19,7 +19,7 @@ def test_a_form_opens_for_the_person_of_the_trigger(slack, page, trigger):
     assert view["bot_id"].startswith("B")
 
 
-def test_a_trigger_lives_three_seconds(slack, page, trigger):
+def test_a_trigger_expires_after_three_seconds(slack, page, trigger):
     page.rig("clock", advance_seconds=3.1)
     assert error_of(slack.views_open, trigger_id=trigger, view=modal()) == "expired_trigger_id"
 
@@ -29,13 +29,13 @@ def test_a_trigger_works_once(slack, trigger):
     assert error_of(slack.views_open, trigger_id=trigger, view=modal()) == "exchanged_trigger_id"
 
 
-def test_an_invented_trigger_is_invalid(slack):
+def test_an_unknown_trigger_is_invalid(slack):
     assert error_of(slack.views_open, trigger_id="1.2.3", view=modal()) == "invalid_trigger_id"
 
 
-def test_a_bad_view_does_not_use_the_trigger_up(slack, trigger):
-    bad = modal(title=plain("x" * 25))
-    assert error_of(slack.views_open, trigger_id=trigger, view=bad) == "invalid_arguments"
+def test_an_invalid_view_does_not_use_up_the_trigger(slack, trigger):
+    invalid = modal(title=plain("x" * 25))
+    assert error_of(slack.views_open, trigger_id=trigger, view=invalid) == "invalid_arguments"
     assert slack.views_open(trigger_id=trigger, view=modal())["ok"]
 
 
@@ -48,18 +48,18 @@ def test_an_update_needs_the_latest_hash(slack, trigger):
     view = slack.views_open(trigger_id=trigger, view=modal())["view"]
     second = slack.views_update(view_id=view["id"], hash=view["hash"], view=modal())["view"]
     assert second["hash"] != view["hash"]
-    answer = error_of(slack.views_update, view_id=view["id"], hash=view["hash"], view=modal())
-    assert answer == "hash_conflict"
+    error = error_of(slack.views_update, view_id=view["id"], hash=view["hash"], view=modal())
+    assert error == "hash_conflict"
     assert slack.views_update(view_id=view["id"], view=modal())["ok"]
 
 
-def test_an_update_of_what_is_not_open_is_not_found(slack, page, trigger):
+def test_an_update_of_a_closed_view_is_not_found(slack, page, trigger):
     view = slack.views_open(trigger_id=trigger, view=modal())["view"]
     page.do("close")
     assert error_of(slack.views_update, view_id=view["id"], view=modal()) == "not_found"
 
 
-def test_a_view_is_found_by_its_external_id_which_is_unique(slack, page, bot, trigger):
+def test_a_view_is_found_by_its_unique_external_id(slack, page, bot, trigger):
     slack.views_open(trigger_id=trigger, view=modal(external_id="mine"))
     assert slack.views_update(external_id="mine", view=modal(external_id="mine"))["ok"]
     other = page.trigger(bot)
@@ -69,7 +69,7 @@ def test_a_view_is_found_by_its_external_id_which_is_unique(slack, page, bot, tr
     )
 
 
-def test_what_was_typed_survives_an_update_that_keeps_the_ids(slack, page, bot, trigger):
+def test_entries_survive_an_update_that_keeps_the_ids(slack, page, bot, trigger):
     fields = [field_block("symbol", TEXT), field_block("side", TEXT, dispatch_action=True)]
     view = slack.views_open(trigger_id=trigger, view=modal(*fields))["view"]
     page.do("use", block_id="side", action_id="a", value="BUY", values={"symbol": {"a": "AAPL"}})
@@ -92,7 +92,7 @@ def test_views_stack_up_to_three(slack, page, bot, trigger):
     assert len(page.screen()["views"]) == 3
 
 
-def test_nothing_is_pushed_onto_nothing(slack, trigger):
+def test_a_view_is_not_pushed_without_an_open_view(slack, trigger):
     assert error_of(slack.views_push, trigger_id=trigger, view=modal()) == "not_found"
 
 
@@ -109,6 +109,6 @@ def test_a_home_tab_is_published_and_replaced(slack, page):
 
 @pytest.mark.parametrize("missing", ["view", "trigger_id"])
 def test_a_missing_argument_is_refused(slack, trigger, missing):
-    given = {"view": modal(), "trigger_id": trigger}
-    del given[missing]
-    assert error_of(slack.api_call, "views.open", json=given) == "invalid_arguments"
+    arguments = {"view": modal(), "trigger_id": trigger}
+    del arguments[missing]
+    assert error_of(slack.api_call, "views.open", json=arguments) == "invalid_arguments"

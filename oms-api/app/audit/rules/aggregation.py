@@ -42,7 +42,7 @@ class _Held:
 
     waiting: CountedEntry | None = None
     leaving: CountedEntry | None = None
-    is_told: bool = False
+    is_reported: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -88,13 +88,13 @@ class Aggregator:
         return {
             key: held.leave()
             for key, held in self._held.items()
-            if held.waiting and (everything or not held.is_told or key.minute != minute)
+            if held.waiting and (everything or not held.is_reported or key.minute != minute)
         }
 
     def confirm(self, key: Key) -> None:
         """Drop the actions taken under this key: they were written or given up."""
         self._held[key].leaving = None
-        self._held[key].is_told = True
+        self._held[key].is_reported = True
 
     def restore(self, key: Key) -> None:
         """Keep the actions taken under this key, which are due again since they were not written."""

@@ -152,8 +152,8 @@ class ExportVerifier:
         stated = self.heads.get(self.chain, START)
         if stated.sequence == self.head.sequence:
             if stated.hash != self.head.hash:
-                told = f"hash is {self.head.hash}, the head says {stated.hash}"
-                raise _BadLine(f"{told}: the history was written anew")
+                mismatch = f"hash is {self.head.hash}, the head says {stated.hash}"
+                raise _BadLine(f"{mismatch}: the history was written anew")
             self.met.add(self.chain)
         self.unproven += self.head.sequence > stated.sequence
 

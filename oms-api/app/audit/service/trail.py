@@ -97,7 +97,7 @@ class Trail:
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False
-        except Exception:  # noqa: BLE001  # the thread's edge: logged, told as dropped; it would fail for ever
+        except Exception:  # noqa: BLE001  # the thread must go on; a retry would fail again
             _LOG.exception("actions cannot be written to the audit trail", extra={"tenant_id": tenant_id})
             self._dropped(sum(act.count for _, act in batch))
         with self._lock:

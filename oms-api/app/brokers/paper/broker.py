@@ -67,7 +67,7 @@ class PaperBroker:
             self._events.append(Rejected(order.id, reason, at))
         else:
             self._events.append(Accepted(order.id, at))
-            self._begin(order, at)
+            self._start_working(order, at)
         return self._events[since:]
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
@@ -92,7 +92,7 @@ class PaperBroker:
         self._events.append(Replaced(order_id, successor.id, at))
         leaves = successor.quantity - (order.quantity - order.leaves)
         if leaves > ZERO:
-            self._begin(successor._replace(leaves=leaves), at)
+            self._start_working(successor._replace(leaves=leaves), at)
         else:
             self._book.ended[successor.id] = successor._replace(leaves=ZERO)
         return self._events[since:]
@@ -125,14 +125,14 @@ class PaperBroker:
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
         return [
-            BrokerEventRecord(after + place, event) for place, event in enumerate(self._events[after:], 1)
+            BrokerEventRecord(after + number, event) for number, event in enumerate(self._events[after:], 1)
         ]
 
     def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         """Match orders against a new quote."""
         self._quotes[quote.symbol] = quote
         self._used.pop(quote.symbol, None)
-        return self._matched(self._book.of(quote.symbol), quote, at)
+        return self._match(self._book.of(quote.symbol), quote, at)
 
     def bar(self, bar: Bar) -> Sequence[BrokerEvent]:
         """Match orders against a bar that has ended."""
@@ -140,22 +140,22 @@ class PaperBroker:
         orders = self._book.of(bar.symbol)
         if not orders:
             return ()
-        return self._applied(orders, match_bar(orders, bar, self._settings), bar.start)
+        return self._apply(orders, match_bar(orders, bar, self._settings), bar.start)
 
-    def _begin(self, order: BrokerOrder, at: datetime) -> None:
+    def _start_working(self, order: BrokerOrder, at: datetime) -> None:
         self._book.add(order)
         quote, bar = self._quotes.get(order.symbol), self._bars.get(order.symbol)
         if quote is not None:
-            self._matched([order], quote, at)
+            self._match([order], quote, at)
         elif bar is not None and order.kind is OrderType.TRAILING_STOP:
             level = advance_trail(order, bar.close)  # a trailing stop starts at the current price
-            self._applied([order], [] if level is None else [TrailMoved(order.id, level)], at)
+            self._apply([order], [] if level is None else [TrailMoved(order.id, level)], at)
 
-    def _matched(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
+    def _match(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         used = self._used.setdefault(quote.symbol, {})
-        return self._applied(orders, match_quote(orders, quote, at, self._settings, used), at)
+        return self._apply(orders, match_quote(orders, quote, at, self._settings, used), at)
 
-    def _applied(
+    def _apply(
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime
     ) -> Sequence[BrokerEvent]:
         since = len(self._events)

@@ -1,4 +1,4 @@
-"""Queries of sessions. Dates that the tables do not cover are rejected, never guessed.
+"""Look-ups of sessions. A look-up that depends on a date outside the tables fails.
 
 Sessions are [open, close): a market is closed at the instant of its close.
 """
@@ -131,8 +131,8 @@ class TableCalendar:
         """See `Calendar`."""
         self._require_known(instant, instant)
         index = bisect_right(self._opens, instant) - 1
-        is_on = index >= 0 and instant < self._closes[index]
-        return self._sessions[index] if is_on else None
+        is_open_then = index >= 0 and instant < self._closes[index]
+        return self._sessions[index] if is_open_then else None
 
     def session_from(self, instant: datetime) -> Session:
         """See `Calendar`."""

@@ -52,7 +52,7 @@ def find_hours_error(kind: DayKind, sessions: Sequence[LocalHours]) -> str | Non
 def apply_overrides(table: MarketTable, overrides: Sequence[CalendarOverride]) -> MarketTable:
     """Return the table with the overrides of its market.
 
-    Dates past its end extend it. Weekdays between that nobody set are UNKNOWN, never guessed.
+    Dates past its end extend it. Weekdays in between that the operator did not set are UNKNOWN.
     """
     terms = table.terms
     by_date = {one.date: one for one in overrides if one.market is terms.market}
@@ -84,6 +84,4 @@ def _build_gaps(
     for number in range(1, (until - known_until).days):
         day = known_until + number * ONE_DAY
         if day not in by_date and day.weekday() < SATURDAY:
-            yield ExceptionalDay(
-                day, DayKind.UNKNOWN, None, None, "", "past the table; not set by the operator"
-            )
+            yield ExceptionalDay(day, DayKind.UNKNOWN, None, None, "", _NOT_SET)

@@ -31,7 +31,7 @@ def build_days(
     zone = ZoneInfo(terms.time_zone)
     own = [row for row in hours if row.market is terms.market and row.segment is segment]
     exceptional = {day: list(rows) for day, rows in groupby(exceptions, key=lambda row: row.date)}
-    return list(_days(terms, zone, own, exceptional))
+    return list(_iterate_days(terms, zone, own, exceptional))
 
 
 def instant_of(day: date, local: time, zone: ZoneInfo) -> datetime:
@@ -39,7 +39,7 @@ def instant_of(day: date, local: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, local, zone).astimezone(UTC)
 
 
-def _days(
+def _iterate_days(
     terms: MarketTerms,
     zone: ZoneInfo,
     hours: Sequence[RegularHours],
@@ -50,29 +50,29 @@ def _days(
         rows = exceptional.get(day)
         if rows is None:
             if day.weekday() < SATURDAY:
-                yield _regular_day(day, hours, zone)
+                yield _build_regular_day(day, hours, zone)
         elif rows[0].kind is DayKind.REGULAR:
-            yield _regular_day(day, hours, zone)._replace(name=rows[0].name, source=rows[0].source)
+            yield _build_regular_day(day, hours, zone)._replace(name=rows[0].name, source=rows[0].source)
         else:
-            yield _exceptional_day(rows, zone)
+            yield _build_exceptional_day(rows, zone)
 
 
-def _exceptional_day(rows: Sequence[ExceptionalDay], zone: ZoneInfo) -> Day:
+def _build_exceptional_day(rows: Sequence[ExceptionalDay], zone: ZoneInfo) -> Day:
     first = rows[0]
     sessions = tuple(
-        Session(row.date, (_phase(PhaseName.CONTINUOUS, row.date, row.open, row.close, zone),))
+        Session(row.date, (_build_phase(PhaseName.CONTINUOUS, row.date, row.open, row.close, zone),))
         for row in rows
         if row.open is not None and row.close is not None
     )
     return Day(first.date, first.kind, sessions, first.name, first.source)
 
 
-def _regular_day(day: date, hours: Sequence[RegularHours], zone: ZoneInfo) -> Day:
+def _build_regular_day(day: date, hours: Sequence[RegularHours], zone: ZoneInfo) -> Day:
     valid_from = max(row.valid_from for row in hours if row.valid_from <= day)
     rows = sorted((row for row in hours if row.valid_from == valid_from), key=lambda row: row.open)
-    phases = tuple(_phase(row.phase, day, row.open, row.close, zone) for row in rows)
+    phases = tuple(_build_phase(row.phase, day, row.open, row.close, zone) for row in rows)
     return Day(day, DayKind.REGULAR, (Session(day, phases),), "", rows[0].source)
 
 
-def _phase(name: PhaseName, day: date, opens: time, closes: time, zone: ZoneInfo) -> Phase:
+def _build_phase(name: PhaseName, day: date, opens: time, closes: time, zone: ZoneInfo) -> Phase:
     return Phase(name, instant_of(day, opens, zone), instant_of(day, closes, zone))

@@ -27,7 +27,7 @@ def parse_markets(text: str) -> list[MarketTerms]:
             date.fromisoformat(row["known_from"]),
             date.fromisoformat(row["known_until"]),
         )
-        for row in _rows(text)
+        for row in _read_rows(text)
     ]
 
 
@@ -43,7 +43,7 @@ def parse_hours(text: str) -> list[RegularHours]:
             time.fromisoformat(row["close"]),
             row["source"],
         )
-        for row in _rows(text)
+        for row in _read_rows(text)
     ]
 
 
@@ -57,7 +57,7 @@ def parse_square_off_rules(text: str) -> list[SquareOffRule]:
             int(row["minutes_before_close"]),
             row["source"],
         )
-        for row in _rows(text)
+        for row in _read_rows(text)
     ]
 
 
@@ -70,12 +70,12 @@ def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
         ExceptionalDay(
             date.fromisoformat(row["date"]),
             DayKind(row["kind"]),
-            _time(row["open"]),
-            _time(row["close"]),
+            _parse_time(row["open"]),
+            _parse_time(row["close"]),
             row["name"],
             row["source"],
         )
-        for row in _rows(text)
+        for row in _read_rows(text)
     ]
     for day in days:
         has_hours = day.open is not None and day.close is not None and day.open < day.close
@@ -86,9 +86,9 @@ def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
     return days
 
 
-def _rows(text: str) -> Iterator[dict[str, str]]:
+def _read_rows(text: str) -> Iterator[dict[str, str]]:
     return csv.DictReader(text.splitlines())
 
 
-def _time(text: str) -> time | None:
+def _parse_time(text: str) -> time | None:
     return time.fromisoformat(text) if text else None

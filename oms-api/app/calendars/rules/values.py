@@ -128,7 +128,7 @@ class ExceptionalDay(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """The state of a market at an instant. None means that the tables do not tell it.
+    """The state of a market at an instant. None means that it is not known.
 
     `phase` is also None while the market is closed, and `known_until` if every date is known.
     """

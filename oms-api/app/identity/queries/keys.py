@@ -70,8 +70,8 @@ def store_key(
 
 def mark_revoked(connection: Connection, tenant_id: int, name: str, now: datetime) -> bool:
     """Revoke the valid key of that name. Return False if there is none."""
-    live = (ApiKey.tenant_id == tenant_id, ApiKey.name == name, ApiKey.revoked_at.is_(None))
-    return connection.execute(update(ApiKey).where(*live).values(revoked_at=now)).rowcount == 1
+    is_live = (ApiKey.tenant_id == tenant_id, ApiKey.name == name, ApiKey.revoked_at.is_(None))
+    return connection.execute(update(ApiKey).where(*is_live).values(revoked_at=now)).rowcount == 1
 
 
 def find_key_row(connection: Connection, tenant_id: int, key_id: str) -> KeyRow | None:
@@ -104,14 +104,14 @@ def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dic
 
 def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool:
     """Return whether a valid key for all portfolios has the scope `admin`."""
-    words = literal(" ") + ApiKey.scopes + literal(" ")
-    able = (
+    scopes = literal(" ") + ApiKey.scopes + literal(" ")
+    conditions = (
         ApiKey.revoked_at.is_(None),
         or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
         ApiKey.is_narrowed.is_(False),
-        words.contains(" admin "),
+        scopes.contains(" admin "),
     )
-    return connection.execute(select_keys(tenant_id).where(*able)).first() is not None
+    return connection.execute(select_keys(tenant_id).where(*conditions)).first() is not None
 
 
 def _rows_of(tenant_id: int) -> Select[Any]:

@@ -72,8 +72,8 @@ async def list_tenants(
         return answer([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
     found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
-    page, more = found[: query.limit], len(found) > query.limit
-    cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if more else None
+    page, has_more = found[: query.limit], len(found) > query.limit
+    cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
     return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
 
 

@@ -25,12 +25,12 @@ class KeyIn(RequestBody):
     def parameters(self) -> NewKey:
         """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
-        is_said = "expires_at" in self.model_fields_set
-        return NewKey(self.name, frozenset(map(Scope, self.scopes)), self.expires_at, portfolios, is_said)
+        has_expiry = "expires_at" in self.model_fields_set
+        return NewKey(self.name, frozenset(map(Scope, self.scopes)), self.expires_at, portfolios, has_expiry)
 
 
 class KeyPatch(Patch):
-    """A new name, or a revocation. Earlier trades keep the name of their time."""
+    """A new name, or a revocation. Earlier trades keep the name that the key had."""
 
     name: KeyName = left_out()
     revoked: Literal[True] = left_out()
@@ -47,7 +47,7 @@ class KeyPatch(Patch):
 class RotationIn(RequestBody):
     """The overlap in which the old key stays valid.
 
-    `expires_at` is of the new key, by default that of the old one.
+    `expires_at` is that of the new key; by default it is that of the old one.
     """
 
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600
@@ -70,7 +70,7 @@ class KeyOut(BaseModel):
     revoked_at: str | None
     last_used_at: str | None = Field(description="To the minute")
     portfolios: list[str] | None = Field(description=NARROWED)
-    rotated_from: str | None = Field(description="The id of the key that this one follows")
+    rotated_from: str | None = Field(description="The id of the key that this one replaces")
     created_by: str | None = Field(examples=["alice@example.com"])
 
 

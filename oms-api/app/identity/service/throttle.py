@@ -4,7 +4,7 @@ Three token buckets refill slowly and lose a token with each attempt; a successf
 The bucket of account and address limits a simple guesser. The bucket of an address limits one client that
 tries many accounts. The bucket of an account limits many addresses; an address that has logged in to the
 account before is exempt from the last two.
-Memory is bounded. Processes that share a Redis share the buckets, synchronized every tenth of a second;
+Memory is bounded. Processes that share a Redis share the buckets, synchronised every tenth of a second;
 without Redis each process counts for itself.
 """
 
@@ -52,22 +52,21 @@ class Buckets:
         self._full_at: dict[str, float] = {}  # least recently used first
         per_minute = round(WINDOW_SECONDS / allowance.seconds_each)
         self._limit = Limit(kind, "", per_minute, at_once=allowance.attempts)
-        self._changed_buckets: dict[str, float] | None = (
-            None  # taken, and not yet shared with other processes
-        )
+        # The tokens that were taken and not yet shared with other processes.
+        self._changed_buckets: dict[str, float] | None = None
 
     def take(self, name: str) -> float:
         """Take a token and return 0, or return the seconds until one is available."""
         now, each = self._clock(), self._allowance.seconds_each
         full_at = max(self._full_at.pop(name, now), now) + each
         wait = full_at - now - self._allowance.attempts * each
-        is_there = wait <= _ROUNDING
+        is_available = wait <= _ROUNDING
         if len(self._full_at) >= self._most:
             del self._full_at[next(iter(self._full_at))]
-        self._full_at[name] = full_at if is_there else full_at - each
-        if is_there:
+        self._full_at[name] = full_at if is_available else full_at - each
+        if is_available:
             self._note(name, 1)
-        return 0.0 if is_there else wait
+        return 0.0 if is_available else wait
 
     def return_tokens(self, name: str, tokens: float = 1) -> None:
         """Return tokens to a bucket."""

@@ -1,4 +1,4 @@
-"""Creating, changing and disabling users. A user's rights are its role and its portfolios."""
+"""Create, change and disable users. A user's rights are its role and its portfolios."""
 
 from datetime import datetime
 from typing import Any
@@ -24,12 +24,14 @@ async def create_user(
     administration: Administration, context: OperationContext, parameters: NewUser
 ) -> Answer:
     """Create a user. Raise UserExists, RightsExceeded or Invalid."""
-    hashed = None
+    password_hash = None
     if parameters.password is not None:
-        hashed = await administration.hash_password(parameters.password, (parameters.email, parameters.name))
+        password_hash = await administration.hash_password(
+            parameters.password, (parameters.email, parameters.name)
+        )
 
     def create(connection: Connection, now: datetime) -> Change:
-        return _create(connection, context, parameters, hashed, now)
+        return _create(connection, context, parameters, password_hash, now)
 
     return await administration.change(context, create)
 
@@ -42,12 +44,12 @@ async def change_user(
     status: int = 200,
 ) -> Answer:
     """Change a user that was read before. Raise NoSuchUser, RightsExceeded, LastAdmin or Invalid."""
-    hashed = None
+    password_hash = None
     if "password" in changes:
-        hashed = await administration.hash_password(changes["password"], (user.email, user.name))
+        password_hash = await administration.hash_password(changes["password"], (user.email, user.name))
 
     def change(connection: Connection, now: datetime) -> Change:
-        return _change(connection, context, user.id, changes, hashed, now)._replace(status=status)
+        return _change(connection, context, user.id, changes, password_hash, now)._replace(status=status)
 
     return await administration.change(context, change)
 
@@ -65,11 +67,15 @@ def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]
     narrowed = list_granted_portfolios(
         connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed]
     )
-    return [_facts(user, narrowed.get(user.id)) for user in users]
+    return [_serialize_user(user, narrowed.get(user.id)) for user in users]
 
 
 def _create(
-    connection: Connection, context: OperationContext, parameters: NewUser, hashed: str | None, now: datetime
+    connection: Connection,
+    context: OperationContext,
+    parameters: NewUser,
+    password_hash: str | None,
+    now: datetime,
 ) -> Change:
     caller, tenant_id = context.caller, context.caller.tenant_id
     require_role(caller, parameters.role)
@@ -84,11 +90,11 @@ def _create(
     values["is_narrowed"] = parameters.portfolios is not None
     user_id = queries.store_user(connection, tenant_id, values, now)
     portfolios = replace_portfolios(connection, caller, "user_id", user_id, parameters.portfolios)
-    if hashed is not None and parameters.email is not None:
-        credentials.store_login(connection, tenant_id, parameters.email, user_id, hashed, now)
+    if password_hash is not None and parameters.email is not None:
+        credentials.store_login(connection, tenant_id, parameters.email, user_id, password_hash, now)
     user = get_user(connection, tenant_id, user_id)
-    entry = context.entry(now, "user.created", _target(user), None, _serialize(user, portfolios))
-    return Change(_facts(user, portfolios), [entry], 201)
+    entry = context.entry(now, "user.created", _target(user), None, _serialize_for_audit(user, portfolios))
+    return Change(_serialize_user(user, portfolios), [entry], 201)
 
 
 def _change(
@@ -96,7 +102,7 @@ def _change(
     context: OperationContext,
     user_id: int,
     changes: UserChanges,
-    hashed: str | None,
+    password_hash: str | None,
     now: datetime,
 ) -> Change:
     caller, tenant_id = context.caller, context.caller.tenant_id
@@ -107,14 +113,14 @@ def _change(
     if "portfolios" in changes:
         replace_portfolios(connection, caller, "user_id", user_id, changes["portfolios"])
         columns["is_narrowed"] = changes["portfolios"] is not None
-    if hashed is not None:
-        _set_password(connection, tenant_id, user, hashed, now)
+    if password_hash is not None:
+        _set_password(connection, tenant_id, user, password_hash, now)
     queries.change_user(connection, tenant_id, user_id, columns, now)
     if set(changes).intersection(_GRANTED):
         require_admin(connection, caller, now)
     [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
-    _revoke_sessions(connection, tenant_id, after, now, password_changed=hashed is not None)
-    return _serialize_change(context, user, before, after, now, password_changed=hashed is not None)
+    _revoke_sessions(connection, tenant_id, after, now, password_changed=password_hash is not None)
+    return _serialize_change(context, user, before, after, now, password_changed=password_hash is not None)
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
@@ -122,20 +128,22 @@ def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
     require_role(caller, Role(user.role), Role(changes.get("role", user.role)))
 
 
-def _set_password(connection: Connection, tenant_id: int, user: UserRow, hashed: str, now: datetime) -> None:
+def _set_password(
+    connection: Connection, tenant_id: int, user: UserRow, password_hash: str, now: datetime
+) -> None:
     if user.email is None:
         message = "This person has no e-mail address to log in with."
         raise Invalid(message, [FieldError("password", message, "no_email")])
-    if not credentials.change_password_hash(connection, tenant_id, user.id, hashed, now):
-        credentials.store_login(connection, tenant_id, user.email, user.id, hashed, now)
+    if not credentials.change_password_hash(connection, tenant_id, user.id, password_hash, now):
+        credentials.store_login(connection, tenant_id, user.email, user.id, password_hash, now)
 
 
 def _revoke_sessions(
     connection: Connection, tenant_id: int, after: dict[str, Any], now: datetime, *, password_changed: bool
 ) -> None:
-    because = "password changed" if password_changed else "user disabled"
+    reason = "password changed" if password_changed else "user disabled"
     if password_changed or after["status"] == "disabled":
-        credentials.revoke_sessions_of(connection, tenant_id, after["id"], because, now)
+        credentials.revoke_sessions_of(connection, tenant_id, after["id"], reason, now)
 
 
 def _serialize_change(
@@ -146,21 +154,21 @@ def _serialize_change(
     changed = [name for name in audited if before[name] != after[name]]
     entries = []
     if changed:
-        was, became = ({name: facts[name] for name in changed} for facts in (before, after))
-        entries.append(context.entry(now, "user.changed", _target(user), was, became))
+        previous, current = ({name: facts[name] for name in changed} for facts in (before, after))
+        entries.append(context.entry(now, "user.changed", _target(user), previous, current))
     if password_changed:
         entries.append(context.entry(now, "user.password_changed", _target(user)))
     return Change(after, entries)
 
 
-def _facts(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
+def _serialize_user(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
     facts = user._asdict()
     del facts["is_narrowed"]
     times = {"created_at": iso(user.created_at), "updated_at": iso(user.updated_at)}
     return facts | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 
-def _serialize(user: UserRow, portfolios: list[str] | None) -> Facts:
+def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> Facts:
     return {
         "email": user.email,
         "person": user.person,

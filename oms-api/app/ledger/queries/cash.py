@@ -8,7 +8,23 @@ from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 
-_MOVEMENT = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
+_MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
+_TRADE_COLUMNS = (
+    Trade.sequence,
+    Trade.trade_id,
+    Trade.symbol,
+    Trade.cash_delta,
+    Trade.charges,
+    Trade.cash_after,
+    Trade.source,
+    Trade.actor,
+    Trade.request_id,
+    Trade.idempotency_key,
+    Trade.note,
+    Trade.executed_at,
+    Trade.created_at,
+    Trade.hash,
+)
 
 
 class CashPosition(NamedTuple):
@@ -22,7 +38,7 @@ class CashPosition(NamedTuple):
 
 
 class TradeCash(NamedTuple):
-    """The cash of a trade. Amounts and the instants are canonical text."""
+    """The cash of a trade. Amounts and instants are canonical text."""
 
     sequence: int
     trade_id: str
@@ -45,7 +61,7 @@ def list_cash_movements(
 ) -> list[CashRow]:
     """Return the cash movements of a portfolio after a sequence, in sequence."""
     statement = (
-        select(*_MOVEMENT)
+        select(*_MOVEMENT_COLUMNS)
         .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
         .where(CashMovement.sequence > after)
         .order_by(CashMovement.sequence)
@@ -58,17 +74,17 @@ def list_movements_before(
 ) -> list[CashRow]:
     """Return the newest cash movements of a portfolio, newest first; `before` is the last row seen."""
     statement = (
-        select(*_MOVEMENT)
+        select(*_MOVEMENT_COLUMNS)
         .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
         .order_by(CashMovement.sequence.desc())
         .limit(limit)
     )
     if before is not None:
-        is_earlier = CashMovement.trade_sequence < before.trade_sequence
-        is_same = and_(
+        follows_earlier_trade = CashMovement.trade_sequence < before.trade_sequence
+        follows_same_trade = and_(
             CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
         )
-        statement = statement.where(or_(is_earlier, is_same))
+        statement = statement.where(or_(follows_earlier_trade, follows_same_trade))
     return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
 
 
@@ -77,14 +93,14 @@ def list_trades_before(
 ) -> list[TradeCash]:
     """Return the cash of a portfolio's newest trades, newest first; `before` is the last row seen."""
     statement = (
-        select(*_TRADE)
+        select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
         .order_by(Trade.sequence.desc())
         .limit(limit)
     )
-    if before is not None:  # a trade precedes the movements of its own sequence
-        last = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
-        statement = statement.where(Trade.sequence <= last)
+    if before is not None:  # a trade precedes the movements that were booked after it
+        last_sequence = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
+        statement = statement.where(Trade.sequence <= last_sequence)
     return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
 
 
@@ -93,7 +109,7 @@ def list_trades_after(
 ) -> list[TradeCash]:
     """Return the cash of a portfolio's trades from a sequence on, in sequence."""
     statement = (
-        select(*_TRADE)
+        select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
         .order_by(Trade.sequence)
     )
@@ -101,11 +117,11 @@ def list_trades_after(
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
-    """Return name and name key of the portfolios by id."""
+    """Return the name and the name key of each portfolio, by id."""
     statement = select(Portfolio.id, Portfolio.name, Portfolio.name_key).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id.in_(ids)
     )
-    return {found: (name, key) for found, name, key in connection.execute(statement)}
+    return {portfolio_id: (name, key) for portfolio_id, name, key in connection.execute(statement)}
 
 
 def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
@@ -114,21 +130,3 @@ def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id
     )
     return str(canonical(connection.execute(statement).scalar_one()))
-
-
-_TRADE = (
-    Trade.sequence,
-    Trade.trade_id,
-    Trade.symbol,
-    Trade.cash_delta,
-    Trade.charges,
-    Trade.cash_after,
-    Trade.source,
-    Trade.actor,
-    Trade.request_id,
-    Trade.idempotency_key,
-    Trade.note,
-    Trade.executed_at,
-    Trade.created_at,
-    Trade.hash,
-)

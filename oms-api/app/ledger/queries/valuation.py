@@ -1,4 +1,4 @@
-"""Read what the value of portfolios is computed from."""
+"""Read the positions, cash flows and prices from which portfolios are valued."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from app.ledger.rules.equity import OpenPosition, PortfolioKey
 from app.money import ZERO
 
 _TRADES = cast("Table", Trade.__table__)
-_ROW = ("tenant_id", "portfolio_id", "sequence")
+_ROW_KEY = ("tenant_id", "portfolio_id", "sequence")
 
 
 def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]) -> list[OpenPosition]:
@@ -24,9 +24,9 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
         *(table.tenant_id, table.portfolio_id, table.symbol, table.product, table.quantity, table.cost),
         *(table.currency, table.local_cost, table.last_sequence, Portfolio.base_currency),
     )
-    same = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
+    is_owner = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
     statement: Select[Any] = (
-        select(*columns).join(Portfolio, same).where(PositionRow.quantity != ZERO, *conditions)
+        select(*columns).join(Portfolio, is_owner).where(PositionRow.quantity != ZERO, *conditions)
     )
     keys: dict[tuple[int, int], PortfolioKey] = {}
     found = []
@@ -41,7 +41,10 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
 def sum_flows(
     connection: Connection, portfolios: Collection[PortfolioKey], until: datetime | None = None
 ) -> dict[PortfolioKey, Decimal]:
-    """Return deposits less withdrawals of the portfolios that have any, up to an instant."""
+    """Return the cash that flowed into each portfolio, less what flowed out, up to an instant.
+
+    Portfolios without such flows are left out.
+    """
     row = CashMovement
     conditions: list[ColumnElement[bool]] = [
         row.tenant_id.in_({one.tenant_id for one in portfolios}),
@@ -62,9 +65,9 @@ def sum_flows(
 def find_trade_prices(
     connection: Connection, rows: Iterable[tuple[PortfolioKey, int]]
 ) -> dict[tuple[PortfolioKey, int], Decimal]:
-    """Return the prices of rows of the ledger, by portfolio and sequence."""
+    """Return the prices of trades, by portfolio and sequence in its ledger."""
     keys: Sequence[tuple[int, int, int]] = [(*portfolio, sequence) for portfolio, sequence in rows]
-    found = find_matching_rows(connection, _TRADES, (*_ROW, "price"), _ROW, keys)
+    found = find_matching_rows(connection, _TRADES, (*_ROW_KEY, "price"), _ROW_KEY, keys)
     return {
         (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
         for tenant_id, portfolio_id, sequence, price in found

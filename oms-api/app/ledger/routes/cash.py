@@ -75,8 +75,8 @@ class CashRowOut(BaseModel):
     charges: str | None = Field(
         description="`trade`: the part of the amount that is charges", examples=["1.00"]
     )
-    trade_id: str | None = Field(description="`trade`: its row of the ledger", examples=[None])
-    symbol: str | None = Field(description="Symbol that it is about", examples=[None])
+    trade_id: str | None = Field(description="`trade`: its id", examples=[None])
+    symbol: str | None = Field(description="Symbol of the instrument, if there is one", examples=[None])
     counterpart: str | None = Field(
         description="The other portfolio of a transfer, where the caller may see it", examples=["Income"]
     )
@@ -86,10 +86,10 @@ class CashRowOut(BaseModel):
     request_id: str | None = Field(description="Request that recorded it", examples=["3f2c8c7f6f0d4f1ab2c1"])
     idempotency_key: str | None = Field(description="Idempotency key of that request", examples=["wire-42"])
     settles_on: str | None = Field(
-        description="Day that settles it, at its market; null: the sessions are not known",
+        description="Day on which it settles, at its market; null: the sessions are not known",
         examples=["2026-11-20"],
     )
-    is_settled: bool = Field(description="Whether that day has come", examples=[True])
+    is_settled: bool = Field(description="Whether it has settled", examples=[True])
     created_at: str = Field(description="When it was recorded", examples=["2026-11-20T15:04:05.123456Z"])
 
 
@@ -98,9 +98,9 @@ class CashOut(BaseModel):
 
     portfolio_name: str = Field(description="Its name", examples=["Growth"])
     currency: str = Field(description="Its base currency", examples=["USD"])
-    cash: str = Field(description="Opening cash and all rows", examples=["1050000.00"])
-    settled_cash: str = Field(description="What is settled of it", examples=["1050000.00"])
-    unsettled_cash: str = Field(description="What later settlements add to it", examples=["0.00"])
+    cash: str = Field(description="Opening cash plus the amounts of all rows", examples=["1050000.00"])
+    settled_cash: str = Field(description="The part of the cash that is settled", examples=["1050000.00"])
+    unsettled_cash: str = Field(description="What later settlements add to that part", examples=["0.00"])
     buying_power: str = Field(description="What new orders and withdrawals can use", examples=["1050000.00"])
     rows: list[CashRowOut] = Field(description="Rows of the page, newest first")
 
@@ -158,21 +158,21 @@ async def list_cash(
         page = (before, query.limit + 1)
         return read_cash_statement(connection, caller, portfolio_name, page, cash_reader, at)
 
-    found = await readers.run(read, caller.tenant_id)
-    rows = found.rows[: query.limit]
-    position = rows[-1][0] if len(found.rows) > query.limit else None
+    statement = await readers.run(read, caller.tenant_id)
+    rows = statement.rows[: query.limit]
+    position = rows[-1][0] if len(statement.rows) > query.limit else None
     cursor = None if position is None else cursors.make(caller.tenant_id, listed, _format_cursor(position))
-    return answer(_serialize(found, [row for _, row in rows]), headers=link(request, cursor))
+    return answer(_serialize(statement, [row for _, row in rows]), headers=link(request, cursor))
 
 
-def _serialize(found: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "portfolio_name": found.book.name,
-        "currency": found.book.base_currency,
-        "cash": money_text(found.book.cash),
-        "settled_cash": money_text(fixed(found.figures.settled)),
-        "unsettled_cash": money_text(fixed(found.figures.unsettled)),
-        "buying_power": money_text(fixed(found.figures.buying_power)),
+        "portfolio_name": statement.book.name,
+        "currency": statement.book.base_currency,
+        "cash": money_text(statement.book.cash),
+        "settled_cash": money_text(fixed(statement.figures.settled)),
+        "unsettled_cash": money_text(fixed(statement.figures.unsettled)),
+        "buying_power": money_text(fixed(statement.figures.buying_power)),
         "rows": rows,
     }
 

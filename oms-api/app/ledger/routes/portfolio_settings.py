@@ -1,4 +1,4 @@
-"""Request bodies that create and update portfolios, and how responses show their settings."""
+"""Request bodies that create and update portfolios."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,46 +21,46 @@ _NEEDS_VALUE = ("above_value", "above_equity_share")
 _ONE_HUNDRED = Decimal(100)
 
 
-def _known_currency(value: str) -> str:
+def _require_known_currency(value: str) -> str:
     if value not in CURRENCIES:
         raise PydanticCustomError("currency", "Must be a currency code of ISO 4217, such as USD.")
     return value
 
 
-def _at_most_one(value: Decimal) -> Decimal:
+def _require_share(value: Decimal) -> Decimal:
     if value > 1:
         raise PydanticCustomError("amount", "Must be at most 1, which is all of the size.")
     return value
 
 
-def _below_everything(value: Decimal) -> Decimal:
+def _require_below_whole(value: Decimal) -> Decimal:
     if value >= 10_000:
         raise PydanticCustomError("amount", "Must be below 10,000 basis points.")
     return value
 
 
-def _percentage(value: Decimal) -> Decimal:
+def _require_percentage(value: Decimal) -> Decimal:
     if value > _ONE_HUNDRED:
         raise PydanticCustomError("amount", "Must be at most 100 percent.")
     return value
 
 
-def _session_word(value: object) -> object:
-    """Return the stored word for false, true or a word in any case."""
+def _parse_enforcement(value: object) -> object:
+    """Return the stored setting for false, true or a setting in any case."""
     if isinstance(value, bool):
         return "hold" if value else "off"
     return lower_case(value)
 
 
 Currency = Annotated[
-    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_known_currency)
+    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
 ]
 Sessions = Annotated[
     Literal["off", "hold", "deny"],
-    BeforeValidator(_session_word, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
+    BeforeValidator(_parse_enforcement, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
 ]
 CostMarket = Annotated[Literal["IN", "US"], BeforeValidator(capitals)]
-_COVERED = {
+_SCHEDULES_BY_MARKET = {
     "IN": {Schedule.NONE, Schedule.ZERODHA},
     "US": {Schedule.NONE, Schedule.US_EQUITY, Schedule.IBKR_FIXED},
 }
@@ -98,14 +98,14 @@ class ApprovalIn(BaseModel):
     expires_minutes: WholeNumber = Field(
         30, ge=1, le=10_080, description="After this time the order expires", examples=[30]
     )
-    max_move_percent: Annotated[Amount, AfterValidator(_percentage)] = Field(
+    max_move_percent: Annotated[Amount, AfterValidator(_require_percentage)] = Field(
         Decimal(1),
         description="How far the price may move until the approval, in percent",
         examples=["1"],
     )
 
     @model_validator(mode="after")
-    def _fits_its_mode(self) -> "ApprovalIn":
+    def _has_the_fields_of_its_mode(self) -> "ApprovalIn":
         if (self.mode in _NEEDS_VALUE) != (self.value is not None):
             message = f"Give `value` with the modes {' and '.join(_NEEDS_VALUE)}, and only with them."
             raise PydanticCustomError("approval", "{message}", {"message": message, "field": "value"})
@@ -150,12 +150,12 @@ class SettingsIn(BaseModel):
         examples=["hold"],
     )
     approval: ApprovalIn | None = Field(None, description="Which orders need approval; null: none")
-    participation: Annotated[PositiveAmount, AfterValidator(_at_most_one)] | None = Field(
+    participation: Annotated[PositiveAmount, AfterValidator(_require_share)] | None = Field(
         None,
         description="The share of a quote's size that its orders fill at most; null: PAPER_PARTICIPATION",
         examples=["0.1"],
     )
-    slippage: Annotated[Amount, AfterValidator(_below_everything)] | None = Field(
+    slippage: Annotated[Amount, AfterValidator(_require_below_whole)] | None = Field(
         None,
         description="How much worse than the quote its market orders fill, in basis points; "
         "null: PAPER_SLIPPAGE",
@@ -171,7 +171,7 @@ class SettingsIn(BaseModel):
             message = "Give either `cost_schedule` or `cost_schedules`."
             raise PydanticCustomError("schedules", message, {"field": "cost_schedules"})
         for market, schedule in (self.cost_schedules or {}).items():
-            if schedule not in _COVERED[market]:
+            if schedule not in _SCHEDULES_BY_MARKET[market]:
                 message = f"The schedule {schedule} does not cover the market {market}."
                 raise PydanticCustomError(
                     "schedules", "{message}", {"message": message, "field": "cost_schedules"}
@@ -179,9 +179,10 @@ class SettingsIn(BaseModel):
         return self
 
     def changes(self) -> dict[str, Any]:
-        """Return the settings that the request names, by column, as they are stored."""
+        """Return the settings in the request, by column, as they are stored."""
         found = {
-            name: _COLUMN_OF[name](getattr(self, name)) for name in self.model_fields_set & _COLUMN_OF.keys()
+            name: _COLUMN_CONVERTERS[name](getattr(self, name))
+            for name in self.model_fields_set & _COLUMN_CONVERTERS.keys()
         }
         if found.get("cost_schedules") is not None:
             found["cost_schedule"] = NO_SCHEDULE
@@ -191,7 +192,7 @@ class SettingsIn(BaseModel):
 
 
 _NEVER_NULL = ("cost_schedule", "enforce_sessions")
-_COLUMN_OF: dict[str, Any] = {
+_COLUMN_CONVERTERS: dict[str, Any] = {
     "cost_schedule": lambda value: None if value is None else value.value,
     "cost_schedules": lambda value: (
         value and format_json({market: schedule.value for market, schedule in value.items()})
@@ -221,10 +222,10 @@ class PortfolioIn(SettingsIn):
 
 
 class PortfolioPatch(SettingsIn):
-    """What to change in a portfolio; what is not named stays.
+    """The changes of a portfolio. A field that is left out keeps its value.
 
-    A trade reported under the old name makes a new portfolio. Settings apply to later orders and reported
-    trades; earlier orders keep their cost schedule. null removes a setting.
+    A trade that is reported under the old name creates a new portfolio. Settings apply to later orders and
+    reported trades; earlier orders keep their cost schedule. null removes a setting.
     """
 
     model_config = ConfigDict(extra="forbid")

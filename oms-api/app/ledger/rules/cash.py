@@ -1,4 +1,4 @@
-"""The rows of the cash ledger: what moved a portfolio's cash and is not a trade."""
+"""The rows of the cash ledger: movements of a portfolio's cash that are not trades."""
 
 import hashlib
 from decimal import Decimal
@@ -28,6 +28,7 @@ class CashKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+# Movements that are neither a gain nor a loss.
 FLOWS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.TRANSFER_IN, CashKind.TRANSFER_OUT})
 _CHARGES = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
 _INCOMING = frozenset({CashKind.DEPOSIT, CashKind.TRANSFER_IN})
@@ -78,20 +79,20 @@ def signed_amount(kind: CashKind, amount: Decimal) -> Decimal:
 
 
 def has_the_sign_of_its_kind(kind: str, amount: Decimal) -> bool:
-    """Return whether a signed amount can be of that kind. Some kinds may have either sign."""
+    """Return whether an amount has the sign of its kind. Some kinds allow either sign, none allows zero."""
     if kind in _INCOMING:
         return amount > ZERO
     return amount < ZERO if kind in _OUTGOING else amount != ZERO
 
 
 def moved_amount(kind: str, amount: Decimal) -> Decimal:
-    """Return what the row adds to the portfolio's moved cash: its amount, zero for charges."""
+    """Return what a row adds to the portfolio's `moved_cash`: its amount, or zero if it is a charge."""
     return ZERO if kind in _CHARGES else amount
 
 
 def build_cash_payload(row: CashRow, portfolio_name: str) -> str:
     """Return the payload of the row's event as JSON. Fields that do not apply are left out."""
-    facts = {
+    payload = {
         "portfolio_id": row.portfolio_id,
         "portfolio_name": portfolio_name,
         "sequence": row.sequence,
@@ -105,10 +106,10 @@ def build_cash_payload(row: CashRow, portfolio_name: str) -> str:
         "reason": row.reason,
         "actor": row.actor,
     }
-    return orjson.dumps({name: value for name, value in facts.items() if value is not None}).decode()
+    return orjson.dumps({name: value for name, value in payload.items() if value is not None}).decode()
 
 
 def build_cash_row(values: tuple[str | int | None, ...], predecessor: str) -> CashRow:
-    """Return the row of the values before `hash_version`, with its hash."""
+    """Return the row of `values`, its fields before `hash_version`, with its hash."""
     fields = (*values, CASH_HASH_VERSION)
     return CashRow._make((*fields, hash_cash(fields, predecessor)))

@@ -18,7 +18,7 @@ class OpenPosition(NamedTuple):
     """A position to value. Cost is in the portfolio's currency, `base_currency`.
 
     `currency` is None if it trades in the portfolio's currency; otherwise `local_cost` is its cost in
-    `currency`. `last_sequence` is its last row in the ledger.
+    `currency`. `last_sequence` is the sequence of its last row in the ledger.
     """
 
     portfolio: PortfolioKey
@@ -45,7 +45,7 @@ class Exposure(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """What P&L of a period is measured from: equity and the sum of all flows at its start."""
+    """The start of a period for which P&L is computed: the equity and the sum of flows at that instant."""
 
     equity: Decimal
     flows: Decimal
@@ -95,14 +95,17 @@ def value_exposures(
 
 
 def rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
-    """Return the rate of a position's cost, for where nobody quotes the current one. None without a cost."""
+    """Return the exchange rate that a position's cost implies, None without a cost.
+
+    It is used where no current rate is quoted.
+    """
     return ratio(cost, local_cost) if local_cost else None
 
 
 def compute_value(
     cash: Decimal, flows: Decimal, exposure: Exposure, opening: Baseline, last_close: Baseline
 ) -> PortfolioValue:
-    """Return the value of a portfolio with that cash and those flows."""
+    """Return the equity and the P&L of a portfolio from its cash, its flows and its exposure."""
     equity = cash + exposure.net
     day_pnl, total_pnl = (equity - start.equity - (flows - start.flows) for start in (last_close, opening))
     return PortfolioValue(exposure, equity, flows, day_pnl, total_pnl)

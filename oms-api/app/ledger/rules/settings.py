@@ -29,7 +29,7 @@ DEFAULT_SETTINGS = PortfolioSettings()
 
 
 def format_json(value: Mapping[str, Any] | None) -> str | None:
-    """Return the text of an object as it is stored, None for none."""
+    """Return an object as the JSON text that is stored, None if it is None or empty."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None
 
 
@@ -47,9 +47,10 @@ def audited_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 def schedule_for(schedule: str, schedules: str | None, market: str | None) -> str:
     """Return the cost schedule of a portfolio for a market code, such as IN.
 
-    `schedules` take the place of `schedule`. A market that they do not name is charged nothing.
+    `schedules`, a JSON object by market, replaces `schedule` if it is set. A market that it does not name is
+    charged nothing.
     """
     if schedules is None:
         return schedule
-    found: dict[str, str] = orjson.loads(schedules)
-    return found.get(market or "", NO_SCHEDULE)
+    by_market: dict[str, str] = orjson.loads(schedules)
+    return by_market.get(market or "", NO_SCHEDULE)

@@ -1,4 +1,4 @@
-"""When the cash of a trade is settled, by the cycle of its market."""
+"""The market whose settlement cycle applies to a trade."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from app.calendars.rules.values import Market
 from app.costs.rules.markets import Exchange
 
-_ZONES = {Market.XNYS: "America/New_York", Market.XNSE: "Asia/Kolkata", Market.XBOM: "Asia/Kolkata"}
-_OF_CURRENCY = {"INR": Market.XNSE}
-_OF_EXCHANGE: dict[str, Market] = {Exchange.NSE: Market.XNSE, Exchange.BSE: Market.XBOM}
+_TIME_ZONES = {Market.XNYS: "America/New_York", Market.XNSE: "Asia/Kolkata", Market.XBOM: "Asia/Kolkata"}
+_MARKET_BY_CURRENCY = {"INR": Market.XNSE}
+_MARKET_BY_EXCHANGE: dict[str, Market] = {Exchange.NSE: Market.XNSE, Exchange.BSE: Market.XBOM}
 
 
 class SettlementTerms(NamedTuple):
@@ -35,19 +35,19 @@ class CashTotals(NamedTuple):
 def find_market(terms: SettlementTerms) -> Market:
     """Return the market whose cycle settles a trade.
 
-    It is that of the exchange, else the portfolio's calendar, else the market of the currency. Crypto settles
-    like its market, at once.
+    This is the market of the exchange, else that of the portfolio's calendar, else that of the currency.
+    Crypto settles at once.
     """
     if terms.asset_class == "crypto":
         return Market.CRYPTO
     if terms.exchange in set(Exchange):
-        return _OF_EXCHANGE.get(terms.exchange, Market.XNYS)
+        return _MARKET_BY_EXCHANGE.get(terms.exchange, Market.XNYS)
     if terms.calendar is not None:
         return Market(terms.calendar)
-    return _OF_CURRENCY.get(terms.currency, Market.XNYS)
+    return _MARKET_BY_CURRENCY.get(terms.currency, Market.XNYS)
 
 
 def local_date(market: Market, instant: datetime) -> date:
     """Return the date of the instant at the market."""
-    zone = _ZONES.get(market)
+    zone = _TIME_ZONES.get(market)
     return (instant if zone is None else instant.astimezone(ZoneInfo(zone))).date()

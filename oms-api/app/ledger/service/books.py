@@ -129,7 +129,7 @@ class Books:
         self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
         self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
-        self._happened: list[TradeRow | NewEvent] = []  # what the outbox tells, in order
+        self._happened: list[TradeRow | NewEvent] = []  # what is published in the outbox, in order
         self._cash_rows: list[CashRow] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
         self._touched: set[tuple[int, int]] = set()

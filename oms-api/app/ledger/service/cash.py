@@ -1,4 +1,4 @@
-"""Move cash in and out of portfolios, and list what moved it."""
+"""Deposit, withdraw and transfer cash, and list the rows that moved it."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -49,7 +49,7 @@ class CashMove(NamedTuple):
 
 
 class CashListItem(NamedTuple):
-    """A row of a portfolio's cash: a movement, a trade, or the opening cash (neither)."""
+    """A row of a cash statement: a movement or a trade. The opening cash is neither."""
 
     position: CashPosition
     movement: CashRow | None = None
@@ -65,8 +65,8 @@ def move_cash(
 ) -> Change:
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 
-    Raises NoSuchPortfolio for what the caller may not see, InvalidCashMovement, NotEnoughCash where the
-    buying power does not cover it, and BookIsFull.
+    Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
+    buying power does not cover the amount, and BookIsFull.
     """
     books = Books(connection, TradeIds())
     tenant_id = context.caller.tenant_id
@@ -80,14 +80,14 @@ def move_cash(
             )
     if move.kind != CashKind.DEPOSIT:
         _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
-    origin = _origin(context, now)
+    origin = _build_origin(context, now)
     rows = [
         books.append_cash(portfolio, origin, entry)
-        for portfolio, entry in zip(portfolios, _entries(move, ids), strict=True)
+        for portfolio, entry in zip(portfolios, _build_entries(move, ids), strict=True)
     ]
     books.flush()
     entries = [
-        context.entry(now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _audited(row))
+        context.entry(now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row))
         for portfolio, row in zip(portfolios, rows, strict=True)
     ]
     names = {portfolio.id: portfolio.name for portfolio in portfolios}
@@ -101,9 +101,9 @@ def list_cash(
 
     `before` is the position of the last row seen.
     """
-    place = (tenant_id, portfolio_id)
-    movements = queries.list_movements_before(connection, *place, before, limit)
-    trades = queries.list_trades_before(connection, *place, before, limit)
+    portfolio = (tenant_id, portfolio_id)
+    movements = queries.list_movements_before(connection, *portfolio, before, limit)
+    trades = queries.list_trades_before(connection, *portfolio, before, limit)
     found = [CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements]
     found += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
     if before != CashPosition(0, 0):
@@ -112,7 +112,7 @@ def list_cash(
 
 
 def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
-    """Return the response of a movement. `names` are those of portfolios that the caller may see, by id."""
+    """Return the response of a movement. `names` has the portfolios that the caller may see, by id."""
     return {
         "kind": row.kind,
         "amount": money_text(row.amount),
@@ -148,7 +148,7 @@ def _find_portfolios(connection: Connection, context: OperationContext, move: Ca
     return [found[key] for key in keys]
 
 
-def _entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:
+def _build_entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:
     if move.kind != "transfer":
         kind = CashKind(move.kind)
         return [CashEntry(kind, signed_amount(kind, move.amount), move.reason)]
@@ -167,12 +167,12 @@ def _require_buying_power(
     now: datetime,
 ) -> None:
     cash = PortfolioCash(portfolio.tenant_id, portfolio.id, portfolio.base_currency, portfolio.cash)
-    free = buying_powers(connection, [cash], now)[portfolio.id]
-    if amount > free:
-        raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(free)))
+    buying_power = buying_powers(connection, [cash], now)[portfolio.id]
+    if amount > buying_power:
+        raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(buying_power)))
 
 
-def _origin(context: OperationContext, now: datetime) -> Origin:
+def _build_origin(context: OperationContext, now: datetime) -> Origin:
     caller = context.caller
     return Origin(
         tenant_id=caller.tenant_id,
@@ -186,7 +186,7 @@ def _origin(context: OperationContext, now: datetime) -> Origin:
     )
 
 
-def _audited(row: CashRow) -> dict[str, Any]:
+def _serialize_for_audit(row: CashRow) -> dict[str, Any]:
     return {
         "amount": money_text(row.amount),
         "currency": row.currency,

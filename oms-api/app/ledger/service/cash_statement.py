@@ -61,7 +61,7 @@ def _serialize(
     tenant_id = caller.tenant_id
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     named = find_portfolio_names(connection, tenant_id, ids)
-    visible = {found: name for found, (name, key) in named.items() if caller.sees(key)}
+    visible = {portfolio_id: name for portfolio_id, (name, key) in named.items() if caller.sees(key)}
     symbols = {(tenant_id, item.trade.symbol) for item in items if item.trade}
     instruments = find_instruments(connection, sorted(symbols))
     rows = []
@@ -104,14 +104,13 @@ def _serialize_trade(
 
 
 def _serialize_opening(book: Book, created_at: str) -> dict[str, Any]:
-    names = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
+    absent = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
     return {
         "kind": "opening",
         "amount": money_text(book.opening_cash),
         "currency": book.base_currency,
         "balance": money_text(book.opening_cash),
-        **dict.fromkeys(names),
-        "idempotency_key": None,
+        **dict.fromkeys((*absent, "idempotency_key")),
         "settles_on": created_at[:10],
         "is_settled": True,
         "created_at": created_at,

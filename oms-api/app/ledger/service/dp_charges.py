@@ -1,4 +1,4 @@
-"""Book the depository (DP) charge of delivery sales: once per scrip and day, a cash movement of its own."""
+"""Book the depository (DP) charge of delivery sales, once per symbol and day, as a separate cash movement."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -19,28 +19,28 @@ from app.money import ZERO, product
 def book_dp_charge(
     books: Books, portfolio: PortfolioState, origin: Origin, symbol: str, trade: ChargedTrade, held: Position
 ) -> None:
-    """Book the charge of a sale, unless it has none or the scrip and day were charged before.
+    """Book the charge of a sale, unless it has none or the symbol was already charged on that day.
 
-    `held` is the position before the sale. One that was opened on the same day is not delivered: Zerodha
-    charges it as intraday.
+    `held` is the position before the sale. A position that was opened on the same day is not delivered:
+    Zerodha charges its sale as intraday.
     """
     market = MARKETS.get(trade.exchange)
     if trade.schedule != Schedule.ZERODHA or trade.side != "SELL" or held.quantity <= 0:
         return
     if market is None or market.currency != trade.currency:
         return
-    on = find_trading_day(trade.exchange, trade.at)
-    terms = OrderTerms(Schedule.ZERODHA, trade.exchange, trade.side, on, trade.product or None)
+    day = find_trading_day(trade.exchange, trade.at)
+    terms = OrderTerms(Schedule.ZERODHA, trade.exchange, trade.side, day, trade.product or None)
     amount = _find_charge(terms)
     opened_at = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
-    is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == on
+    is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == day
     if not amount or is_intraday:
         return
-    if books.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, on.isoformat()):
+    if books.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
         return
     amount = amount if trade.rate is None else product(amount, trade.rate)
-    reason = f"DP charge of {symbol} on {on.isoformat()}"
-    entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=on.isoformat())
+    reason = f"DP charge of {symbol} on {day.isoformat()}"
+    entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=day.isoformat())
     books.append_cash(portfolio, origin, entry)
 
 

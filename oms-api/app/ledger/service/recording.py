@@ -139,7 +139,7 @@ def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
 def _repeated(batch: Batch, work: Command) -> Recorded | None:
     key = request_key(work)
     rows = batch.bound.get(key, []) if key else []
-    visible = [row for row in rows if _can_see(batch, work, row)]  # nothing is told of other portfolios' keys
+    visible = [row for row in rows if _can_see(batch, work, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
     same = [row for row in visible if row.request_hash == work.origin.request_hash]
@@ -280,8 +280,8 @@ def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Reco
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
     key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
     after = replay(queries.iterate_unreversed_fills(batch.books.connection, key, without=original.trade_id))
-    stands = (batch.books.position(key), after)
-    if any(one.quantity and one.currency != original.currency for one in stands):
+    positions = (batch.books.position(key), after)
+    if any(one.quantity and one.currency != original.currency for one in positions):
         raise MixesCurrencies(original.trade_id)
     return Recorded(_append_reversal(batch, work, original, portfolio, after), portfolio.name)
 

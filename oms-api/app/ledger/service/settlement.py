@@ -1,4 +1,4 @@
-"""Which cash is settled: trades settle on the day that the cycle of their market says."""
+"""Compute which cash is settled. A trade settles on the day that the cycle of its market determines."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,12 +20,14 @@ from app.money import ZERO
 
 _LONGEST_CYCLE = timedelta(days=10)  # from a trade to the next session, over all holidays
 _MAX_CACHED = 5_000  # portfolios
-_TEN_MINUTES = 15  # characters of an instant; every local day begins at a full half-hour
+# Characters of an instant down to its ten minutes. Such a bucket lies within one local day, since local days
+# begin at a full half-hour.
+_BUCKET_LENGTH = 15
 _NO_AMOUNTS: MappingProxyType[tuple[str, str], Decimal] = MappingProxyType({})
 
 
 class _RecentTrades(NamedTuple):
-    """The cash of a portfolio's newest trades up to `sequence`, whose hash is `hash`.
+    """The cash of a portfolio's newest trades. `sequence` and `hash` are those of the last one.
 
     `amounts` are sums by symbol and by the ten minutes in which trades were executed.
     """
@@ -38,8 +40,8 @@ class _RecentTrades(NamedTuple):
 class Settlements:
     """Computes settled cash. One instance serves a process.
 
-    It caches the newest trades of portfolios and reads only those recorded since. The cached ones are current
-    while the row that they end with has the same hash, because the ledger is append-only.
+    It caches the newest trades of portfolios and reads only those recorded since. Because the ledger is
+    append-only, the cached trades are valid while the last one still has the same hash.
     """
 
     def __init__(self, calendars: Calendars) -> None:
@@ -47,7 +49,7 @@ class Settlements:
         self._recent: dict[tuple[int, int], _RecentTrades] = {}
 
     def refresh(self, connection: Connection) -> None:
-        """Apply the dates that the operator has set. The market watcher does so every few seconds."""
+        """Apply the calendar dates that the operator has set. The market watcher also does so."""
         self._calendars.refresh(connection)
 
     def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
@@ -55,8 +57,8 @@ class Settlements:
         amounts = self._load_amounts(connection, tenant_id, book, now)
         instruments = find_instruments(connection, sorted({(tenant_id, symbol) for symbol, _ in amounts}))
         unsettled = ZERO
-        for (symbol, minutes), amount in amounts.items():
-            executed_at = datetime.fromisoformat(f"{minutes}0:00Z")
+        for (symbol, ten_minutes), amount in amounts.items():
+            executed_at = datetime.fromisoformat(f"{ten_minutes}0:00Z")
             market = self.find_market(instruments[tenant_id, symbol], book)
             if not self.is_settled(market, self.settles_on(market, executed_at), now):
                 unsettled += amount
@@ -70,7 +72,7 @@ class Settlements:
         )
 
     def settles_on(self, market: Market, executed_at: datetime) -> date | None:
-        """Return the day that settles a trade: the first session day after its own, for crypto its own.
+        """Return when a trade settles: on the next session day of its market, for crypto on the same day.
 
         None where the sessions are not known.
         """
@@ -102,7 +104,7 @@ class Settlements:
             if len(self._recent) >= _MAX_CACHED:
                 self._recent.clear()
             self._recent[key] = cached
-        first = (now - _LONGEST_CYCLE).isoformat()[:_TEN_MINUTES]
+        first = (now - _LONGEST_CYCLE).isoformat()[:_BUCKET_LENGTH]
         return MappingProxyType(
             {bucket: amount for bucket, amount in cached.amounts.items() if bucket[1] >= first}
         )
@@ -110,21 +112,22 @@ class Settlements:
     def _read(
         self, connection: Connection, tenant_id: int, book: Book, now: datetime, cached: _RecentTrades | None
     ) -> _RecentTrades:
-        """Read the trades after the cached ones, or all recent ones if those are not of this ledger."""
+        """Read the trades after the cached ones, or all recent ones if the cached ones no longer match."""
         if cached is not None and cached.sequence < book.last_sequence:
             rows = list_trades_after(connection, tenant_id, book.id, cached.sequence)
             if rows and (rows[0].sequence, rows[0].hash) == (cached.sequence, cached.hash):
-                return _add(rows[1:], cached)
+                return _add_trades(rows[1:], cached)
         first = reading.sequence_at(connection, tenant_id, book, now - _LONGEST_CYCLE) + 1
         rows = list_trades_after(connection, tenant_id, book.id, first)
-        return _add(rows, _RecentTrades(book.last_sequence, book.last_hash, _NO_AMOUNTS))
+        return _add_trades(rows, _RecentTrades(book.last_sequence, book.last_hash, _NO_AMOUNTS))
 
 
-def _add(rows: list[TradeCash], cached: _RecentTrades) -> _RecentTrades:
+def _add_trades(rows: list[TradeCash], cached: _RecentTrades) -> _RecentTrades:
+    """Return the cached trades with later ones."""
     if not rows:
         return cached
     amounts = dict(cached.amounts)
     for row in rows:
-        bucket = (row.symbol, row.executed_at[:_TEN_MINUTES])
+        bucket = (row.symbol, row.executed_at[:_BUCKET_LENGTH])
         amounts[bucket] = amounts.get(bucket, ZERO) + Decimal(row.cash_delta)
     return _RecentTrades(rows[-1].sequence, rows[-1].hash, MappingProxyType(amounts))

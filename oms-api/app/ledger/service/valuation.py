@@ -30,7 +30,7 @@ QuoteReader = Callable[[Connection, Sequence[tuple[int, str]], datetime], Mappin
 
 
 class Valuer(NamedTuple):
-    """What values portfolios: quotes, and the equity at the last close."""
+    """The sources of a valuation: quotes, and the equity at the last close."""
 
     read_quotes: QuoteReader
     read_baselines: BaselineReader
@@ -39,7 +39,7 @@ class Valuer(NamedTuple):
 def value_statements(
     connection: Connection, valuer: Valuer, tenant_id: int, statements: Mapping[Key, Statement], at: datetime
 ) -> dict[Key, PortfolioValue]:
-    """Return the value of each portfolio of a tenant now."""
+    """Return the current value of each portfolio, by the keys of `statements`."""
     positions = [held for one in statements.values() for held in list_positions_of(tenant_id, one)]
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
     ids = [one.book.id for one in statements.values()]

@@ -1,4 +1,4 @@
-"""Statements of approval requests, for the order writer and the verification."""
+"""Queries of approval requests, for the order writer and the verification."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -22,44 +22,47 @@ REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 _COLUMNS = ApprovalRequest._fields
-_PICKED = [REQUESTS.c[name] for name in _COLUMNS]
+_SELECTED = [REQUESTS.c[name] for name in _COLUMNS]
 _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
 
 
 def find_requests(connection: Connection, keys: Sequence[OrderKey]) -> list[ApprovalRequest]:
     """Return the approval requests of the orders."""
     found = find_matching_rows(connection, REQUESTS, _COLUMNS, ("tenant_id", "order_id"), keys)
-    return [_request(row) for row in found]
+    return [_parse_request(row) for row in found]
 
 
 def list_waiting_requests(
     connection: Connection, tenant_id: int, portfolio_keys: frozenset[str] | None, limit: int
 ) -> list[ApprovalRequest]:
-    """Return the requests of orders that wait, oldest first, in the portfolios (name keys; None: all)."""
-    statement = _waiting().where(ORDERS.c.tenant_id == tenant_id)
+    """Return the requests of waiting orders, oldest first.
+
+    `portfolio_keys` are the name keys of the portfolios to search; None searches all.
+    """
+    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id)
     if portfolio_keys is not None:
-        is_home = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
-        statement = statement.join(PORTFOLIOS, is_home)
+        is_owner = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+        statement = statement.join(PORTFOLIOS, is_owner)
         statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
     rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
-    return [_request(row) for row in rows]
+    return [_parse_request(row) for row in rows]
 
 
 def list_expired_requests(
     connection: Connection, tenant_id: int, now: str, limit: int
 ) -> list[ApprovalRequest]:
-    """Return at most `limit` requests of orders that should have been decided at `now` or before."""
-    statement = _waiting().where(ORDERS.c.tenant_id == tenant_id, _has_expired(now))
-    return [_request(row) for row in connection.execute(statement.order_by(ORDERS.c.id).limit(limit))]
+    """Return at most `limit` requests of waiting orders that expired at `now` or before."""
+    statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id, _has_expired(now))
+    return [_parse_request(row) for row in connection.execute(statement.order_by(ORDERS.c.id).limit(limit))]
 
 
 def select_tenants_with_expired_requests(now: str) -> Select[Any]:
-    """Return the query of the tenants that have such requests."""
-    return _waiting().where(_has_expired(now)).with_only_columns(ORDERS.c.tenant_id)
+    """Return the query of the tenants that have expired requests of waiting orders."""
+    return _select_waiting().where(_has_expired(now)).with_only_columns(ORDERS.c.tenant_id)
 
 
 def has_live_override(connection: Connection, tenant_id: int, order_id: str) -> bool:
-    """Return whether an override of the denied order waits or was granted."""
+    """Return whether an override of the denied order is waiting or was granted."""
     statement = (
         select(ORDERS.c.id)
         .select_from(REQUESTS.join(ORDERS, _is_same_order()))
@@ -71,36 +74,36 @@ def has_live_override(connection: Connection, tenant_id: int, order_id: str) -> 
 
 def insert_requests(requests: Iterable[ApprovalRequest]) -> Write:
     """Return the statement that inserts the requests."""
-    return build_insert(REQUESTS, _COLUMNS, [_row(request) for request in requests])
+    return build_insert(REQUESTS, _COLUMNS, [_build_row(request) for request in requests])
 
 
 def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
     """Yield all requests, for the verification."""
-    for row in connection.execute(select(*_PICKED).order_by(*_PICKED[:2])):
-        yield _request(row)
+    for row in connection.execute(select(*_SELECTED).order_by(*_SELECTED[:2])):
+        yield _parse_request(row)
 
 
 def iterate_approval_moves(connection: Connection) -> Iterator[tuple[int, Move]]:
-    """Yield the changes that lead to or from AWAITING_APPROVAL, each with the order's portfolio."""
+    """Yield the changes to and from AWAITING_APPROVAL, each with the id of the order's portfolio."""
     waiting = Status.AWAITING_APPROVAL
-    of_order = (ORDERS.c.tenant_id == MOVES.c.tenant_id) & (ORDERS.c.id == MOVES.c.order_id)
-    is_about = or_(
+    is_its_order = (ORDERS.c.tenant_id == MOVES.c.tenant_id) & (ORDERS.c.id == MOVES.c.order_id)
+    is_approval_move = or_(
         *(column == waiting for column in (MOVES.c.from_status, MOVES.c.to_status)),
         MOVES.c.following.contains(waiting),
     )
     statement = (
         select(ORDERS.c.portfolio_id, *(MOVES.c[name] for name in MOVE_COLUMNS))
-        .select_from(MOVES.join(ORDERS, of_order))
-        .where(is_about)
+        .select_from(MOVES.join(ORDERS, is_its_order))
+        .where(is_approval_move)
     )
     for portfolio_id, *values in connection.execute(statement):
-        for move in unpack_moves([*map(_text, values)]):
+        for move in unpack_moves([*map(_format_instant, values)]):
             if waiting in {move.from_status, move.to_status}:
                 yield portfolio_id, move
 
 
-def _waiting() -> Select[Any]:
-    return select(*_PICKED).select_from(REQUESTS.join(ORDERS, _is_same_order())).where(IS_WAITING)
+def _select_waiting() -> Select[Any]:
+    return select(*_SELECTED).select_from(REQUESTS.join(ORDERS, _is_same_order())).where(IS_WAITING)
 
 
 def _is_same_order() -> Any:
@@ -111,16 +114,16 @@ def _has_expired(now: str) -> Any:
     return REQUESTS.c.expires_at <= datetime.fromisoformat(now)
 
 
-def _row(request: ApprovalRequest) -> tuple[Any, ...]:
+def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
     return tuple(fixed(value) if isinstance(value, Decimal) else value for value in request)
 
 
-def _request(row: Sequence[Any]) -> ApprovalRequest:
+def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
-    request = ApprovalRequest._make(map(_text, row))
+    request = ApprovalRequest._make(map(_format_instant, row))
     seen, move = request.price_seen, Decimal(request.max_move_percent)
     return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=move)
 
 
-def _text(value: Any) -> Any:
+def _format_instant(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value

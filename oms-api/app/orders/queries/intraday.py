@@ -19,8 +19,8 @@ def find_intraday_portfolios(connection: Connection, tenant_id: int | None = Non
     They are of one tenant, or of every tenant that `connection` can read.
     """
     orders = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(ORDERS.c.product == INTRADAY, IS_OPEN)
-    is_held = (_POSITIONS.c.product == INTRADAY) & (cast_to(_POSITIONS.c.quantity, Numeric) != 0)
-    positions = select(_POSITIONS.c.tenant_id, _POSITIONS.c.portfolio_id).where(is_held)
+    is_open_position = (_POSITIONS.c.product == INTRADAY) & (cast_to(_POSITIONS.c.quantity, Numeric) != 0)
+    positions = select(_POSITIONS.c.tenant_id, _POSITIONS.c.portfolio_id).where(is_open_position)
     if tenant_id is not None:
         orders = orders.where(ORDERS.c.tenant_id == tenant_id)
         positions = positions.where(_POSITIONS.c.tenant_id == tenant_id)

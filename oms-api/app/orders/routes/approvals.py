@@ -19,9 +19,9 @@ from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
-Decider = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
+Approver = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
 Requester = Annotated[Caller, Depends(require_permission(Operation.REQUEST_OVERRIDE))]
-Most = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
+ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
 _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
@@ -31,12 +31,12 @@ _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLA
     responses=responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
-    caller: Reader, service: TheOrderService, request: Request, limit: Most = 100
+    caller: Reader, service: TheOrderService, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
-    """List the orders that wait and on which you may decide, oldest first.
+    """List the waiting orders on which you may decide, oldest first.
 
-    Each shows what it would do at the prices of its placing and now. Keys that act for nobody may decide on
-    none.
+    Each has an estimate at the prices at its placement and one at current prices. A key that acts for no
+    person cannot decide on any.
     """
     found = await service.list_approvals(Asking(caller, request.state.edge.request_id), limit)
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
@@ -50,13 +50,13 @@ async def list_approvals(
     openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
 )
 async def approve_order(
-    caller: Decider, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
+    caller: Approver, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """Approve an order that waits. The body is optional.
+    """Approve a waiting order. The body is optional.
 
-    The risk checks run again at the prices of now. Where the reference price has moved too far, the answer is
-    409 with both prices; approve again with the new one as `price_seen`. Of two approvers one wins, and the
-    other is told who it was.
+    The risk checks run again at current prices. If the reference price has moved too far, the response is 409
+    with both prices; approve again with the new one as `price_seen`. If two approvers decide at once, the
+    first decision counts, and the response to the other is 409 with the name of the first.
     """
     edge = request.state.edge
     body = ApproveIn()
@@ -74,10 +74,10 @@ async def approve_order(
     openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
 )
 async def reject_order(
-    caller: Decider, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
+    caller: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Reject an order that waits. It becomes DENIED with your reason."""
+    """Reject a waiting order. It becomes DENIED with your reason."""
     asking = Asking(caller, request.state.edge.request_id, key)
     return build_order_response(await service.reject(asking, order_id, body.reason), 200)
 

@@ -26,6 +26,7 @@ from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
+positions_router = APIRouter(tags=["positions"])
 
 Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 Previewer = Annotated[Caller, Depends(require_permission(Operation.PREVIEW_ORDER))]
@@ -182,13 +183,12 @@ async def replace_order(
     return build_order_response(accepted(await service.replace(asking, order_id, changes)), 200)
 
 
-@router.post(
+@positions_router.post(
     "/positions:close",
     summary="Close a position",
     status_code=201,
     responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
-    tags=["positions"],
 )
 async def close_position(
     caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: TheOrderService,
@@ -200,7 +200,7 @@ async def close_position(
     return build_order_response(accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
 
 
-@router.put(
+@positions_router.put(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
     status_code=200,
@@ -208,7 +208,6 @@ async def close_position(
     openapi_extra=documented_body(
         ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
     ),
-    tags=["positions"],
 )
 async def set_exits(
     caller: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],

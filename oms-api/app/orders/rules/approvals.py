@@ -16,7 +16,7 @@ REQUESTED, GRANTED = "approval.requested", "approval.granted"
 REJECTED, EXPIRED = "approval.rejected", "approval.expired"
 REJECTION = "APPROVAL_REJECTED"  # the code of the denial of an order that an approver rejected
 OVERRIDE = "override"  # the rule of an order that waits because it exceeds a limit
-CALENDAR = "calendar"  # the actor of what ends by time
+CALENDAR = "calendar"  # the actor who expires orders
 DEFAULT_APPROVERS = ("role:approver", "role:admin")
 OVERRIDE_APPROVERS = ("role:risk", "role:admin")
 OVERRIDE_MINUTES = 30
@@ -45,8 +45,8 @@ class ApprovalPolicy(NamedTuple):
     """The approval policy of a portfolio.
 
     `value` is in the portfolio's currency, or the share of its equity in percent. `approvers` are roles
-    ("role:risk") and names of people. Of a reference price that moved by more than `max_move_percent` the
-    approver must have seen the new one.
+    ("role:risk") and names of people. If the reference price moves by more than `max_move_percent`,
+    the approver must confirm the new one.
     """
 
     mode: ApprovalMode
@@ -58,10 +58,11 @@ class ApprovalPolicy(NamedTuple):
 
 
 class ApprovalRequest(NamedTuple):
-    """A row of `approval_requests`: why an order waits, who may decide until when, and what it looked like.
+    """A row of `approval_requests`: why an order waits, who may decide and until when.
 
-    `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text. For an override,
-    `override_of` is the denied order, `waived` the code of the limit, and `reason` why it is asked for.
+    `rule` is the policy's mode, or "override". `approvers` and `estimate` are JSON text; the estimate is
+    at the prices of the request. For an override, `override_of` is the denied order, `waived` the code of the
+    limit, and `reason` the reason of the requester.
     """
 
     tenant_id: int
@@ -89,7 +90,7 @@ class Decider(NamedTuple):
 
 @lru_cache(maxsize=1_000)
 def parse_policy(text: str) -> ApprovalPolicy:
-    """Return the policy of its JSON text. Raises ValueError or KeyError if it is none."""
+    """Parse a policy from its JSON text. Raises ValueError or KeyError if it is invalid."""
     facts = orjson.loads(text)
     value, move = facts.get("value"), facts.get("max_move_percent")
     return ApprovalPolicy(
@@ -119,7 +120,7 @@ def is_covered(policy: ApprovalPolicy, symbol: str, value: Decimal | None, equit
 
 
 def is_worse(order: Order, successor: Order) -> bool:
-    """Return whether a replacement raises the quantity or worsens a price, so that it needs a new approval.
+    """Return whether the successor raises the quantity or worsens a price, so that it needs a new approval.
 
     A higher price is worse for a buyer, a lower one for a seller, a wider trail for both.
     """
@@ -146,9 +147,9 @@ def is_approver(request: ApprovalRequest, decider: Decider) -> bool:
 
 
 def is_own(order: Order, request: ApprovalRequest, decider: Decider, key_creator: str | None) -> bool:
-    """Return whether the person placed the order: in person, through a key of theirs, or by label.
+    """Return whether the person placed the order: directly, by a key of theirs, or as its `user_id`.
 
-    `key_creator` is who created the API key that placed the order, if the key acted for no person.
+    `key_creator` is the person who created the API key that placed the order, if the key acted for nobody.
     """
     placers: Iterable[str | None] = (order.actor, order.user_id, request.requested_by, key_creator)
     return any(one is not None and one in decider.names for one in placers)
@@ -162,10 +163,10 @@ def has_moved(seen: Decimal | None, price: Decimal | None, max_percent: Decimal)
 
 
 def forgets_fills(order: Order, statuses: Iterable[str]) -> bool:
-    """Return whether a denied successor does not keep what its predecessor filled.
+    """Return whether an order is a denied successor that does not keep the fills of its predecessor.
 
-    One that waited for approval took its predecessor's place and keeps it. `statuses` are those of its
-    history.
+    A successor that waited for approval had already replaced its predecessor and keeps them. `statuses` are
+    those of the order's history.
     """
     is_denied = order.denial is not None and order.replaces is not None
     return is_denied and Status.AWAITING_APPROVAL not in statuses
@@ -177,16 +178,16 @@ def build_rejection(actor: str, reason: str | None) -> Denial:
 
 
 def is_rejection(denial: object) -> bool:
-    """Return whether stored facts are those of an approver's rejection, and nothing else."""
+    """Return whether a stored denial is exactly that of an approver's rejection."""
     if not isinstance(denial, dict) or denial.get("code") != REJECTION:
         return False
     return denial == Denial(REJECTION, denial.get("message", ""), largest_passing=None)._asdict()
 
 
 def find_approval_event(from_status: str | None, to_status: str, actor: str) -> str | None:
-    """Return the type of the event that a change of a waiting order needs, None if it needs none.
+    """Return the type of the approval event that a change of status publishes, None if it publishes none.
 
-    Cancelling, replacing, and a denial by the risk checks need none.
+    Cancellations, replacements and denials by the risk checks publish none.
     """
     if to_status == Status.AWAITING_APPROVAL != from_status:
         return REQUESTED

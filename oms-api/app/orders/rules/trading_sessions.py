@@ -12,8 +12,8 @@ from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce,
 
 # An OPG order takes the first price that arrives within this time after the open.
 OPENING = timedelta(minutes=5)
-INTRADAY = "MIS"  # the product of positions that are closed on their day
-SQUARE_OFF = "square-off"  # the source of the orders that close them
+INTRADAY = "MIS"  # the product of positions that are closed on the day they are opened
+SQUARE_OFF = "square-off"  # the source of the orders that close intraday positions
 AT_AUCTION = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _ENDS_AT_CLOSE = frozenset({TimeInForce.DAY, TimeInForce.CLS})
 _NEVER_DENIED = EXITS | {Role.CLOSING, Role.FOLLOWER}
@@ -41,7 +41,7 @@ class SessionCalendars(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why an order waits for its session. `opens_at` is None where the tables do not tell it."""
+    """Why an order waits for its session. `opens_at` is None where the next open is not known."""
 
     reason: str
     opens_at: str | None
@@ -66,12 +66,12 @@ def has_auctions(calendar: Calendar | None) -> bool:
 def find_hold(order: Order, calendar: Calendar, at: str) -> Hold | None:
     """Return why the order must wait at `at`, None if it may go to the market.
 
-    An OPG order waits for the open that its end belongs to.
+    An OPG order waits for the open shortly after which it ends.
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG and order.ends_at is not None:
         opens = datetime.fromisoformat(order.ends_at) - OPENING
-        return None if instant >= opens else _hold(opens)
+        return None if instant >= opens else _build_hold(opens)
     try:
         if calendar.session_at(instant) is not None:
             return None
@@ -81,9 +81,9 @@ def find_hold(order: Order, calendar: Calendar, at: str) -> Hold | None:
 
 
 def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
-    """Return the wait until the next open."""
+    """Return the hold until the next open."""
     try:
-        return _hold(calendar.next_open(instant))
+        return _build_hold(calendar.next_open(instant))
     except SessionsUnknown:
         return Hold("The market is closed, and its next session is not known.", None)
 
@@ -102,7 +102,7 @@ def find_session_end(order: Order, calendar: Calendar, at: str) -> str | None:
 
 
 def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
-    """Return whether the order may fill at a quote of that time: OPG needs one of the session itself.
+    """Return whether the order may fill at a quote of that time. An OPG order needs one of its own session.
 
     A CLS order takes none: it is matched when it ends.
     """
@@ -119,7 +119,7 @@ def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
 
 
 def is_closing_price(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
-    """Return whether a quote of that time is the last of the session that the order's end closes."""
+    """Return whether a quote of that time belongs to the session at whose close the order ends."""
     session = _find_session(calendar, quoted_at)
     return session is not None and format_instant(session.close) == order.ends_at
 
@@ -150,5 +150,5 @@ def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
         return None
 
 
-def _hold(opens: datetime) -> Hold:
+def _build_hold(opens: datetime) -> Hold:
     return Hold(f"The market opens at {format_instant(opens)}.", format_instant(opens))

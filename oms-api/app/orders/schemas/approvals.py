@@ -53,7 +53,7 @@ class OverrideIn(BaseModel):
 
 
 class OrderEstimateOut(BaseModel):
-    """What the order would do, at the prices of one moment.
+    """The estimated effect of the order at the prices of one moment.
 
     Price and value are in the instrument's currency, all else in the portfolio's. Amounts are null without a
     price or a rate. Exposures and equity are those of the positions before the order.
@@ -70,13 +70,15 @@ class OrderEstimateOut(BaseModel):
 
 
 class ApprovalOut(BaseModel):
-    """An order that waits for approval: when it was placed, and now."""
+    """An order that waits for approval, with estimates at its placement and now."""
 
     order: OrderOut = Field(description="The order that waits, with its child orders")
     rule: str = Field(examples=["above_value"], description="The policy's mode, or `override`")
     requested_by: str = Field(examples=["slack:T1:U1"], description="Who placed it")
-    requested_at: str = Field(examples=["2026-11-20T15:00:00.000000Z"], description="Since when it waits")
-    expires_at: str = Field(examples=["2026-11-20T15:30:00.000000Z"], description="It expires then")
+    requested_at: str = Field(examples=["2026-11-20T15:00:00.000000Z"], description="When it began to wait")
+    expires_at: str = Field(
+        examples=["2026-11-20T15:30:00.000000Z"], description="When it expires, unless somebody decides"
+    )
     approvers: list[str] = Field(examples=[["role:risk"]], description="Who may decide")
     price_seen: str | None = Field(
         examples=["100.00"], description="The reference price when it was placed: mid, else last"
@@ -85,14 +87,18 @@ class ApprovalOut(BaseModel):
     max_move_percent: str = Field(
         examples=["1"], description="Beyond this move an approval must give `price_seen`"
     )
-    then: OrderEstimateOut = Field(description="At the prices of its placing")
-    now: OrderEstimateOut = Field(description="At the prices of now")
-    denial: DenialOut | None = Field(description="What the risk checks say now; null: it passes")
-    override_of: str | None = Field(
-        examples=["O17636544000000000a1b2c3d4"], description="Of an override: the order that was denied"
+    then: OrderEstimateOut = Field(description="Estimate at the prices at its placement")
+    now: OrderEstimateOut = Field(description="Estimate at current prices")
+    denial: DenialOut | None = Field(
+        description="Denial by the risk checks at current prices; null: it passes"
     )
-    waived: str | None = Field(examples=["MAX_ORDER_VALUE"], description="Of an override: the limit")
-    reason: str | None = Field(examples=["Client block"], description="Of an override: why")
+    override_of: str | None = Field(
+        examples=["O17636544000000000a1b2c3d4"], description="Override: the order that was denied"
+    )
+    waived: str | None = Field(
+        examples=["MAX_ORDER_VALUE"], description="Override: the limit that it exceeds"
+    )
+    reason: str | None = Field(examples=["Client block"], description="Override: why it was requested")
 
 
 def approval_out(found: ApprovalView, denial: dict[str, Any] | None) -> dict[str, Any]:

@@ -35,14 +35,14 @@ from app.orders.service.risk_evaluation import count_message, denial_text, find_
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 
-_WORDS = {
+_DECISIONS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
     Status.CANCELED: "canceled", Status.REPLACED: "replaced",
 }  # fmt: skip
 
 
 def decide(context: BatchContext, command: DecideApproval) -> Done:
-    """Approve or reject an order that waits; both orders of an OCO pair together.
+    """Approve or reject a waiting order. The orders of an OCO pair are decided together.
 
     Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
     """
@@ -62,7 +62,7 @@ def decide(context: BatchContext, command: DecideApproval) -> Done:
 
 
 def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
-    """Return the caller as approvals know people: by every name that the person has."""
+    """Return the caller with all names of the person, since `approvers` may contain any of them."""
     names = list_person_names(context.connection, origin.tenant_id, origin.actor or "")
     return Decider(names, role)
 
@@ -77,7 +77,7 @@ def require_decider(context: BatchContext, order: Order, request: ApprovalReques
 
 
 def expire_request(context: BatchContext, order: Order, at: str) -> Order:
-    """Expire an order that nobody decided on in time. Return the order."""
+    """Expire the order if nobody decided on it in time. Return the order."""
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
         return order
@@ -96,7 +96,7 @@ def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], 
 
 
 def request_override(context: BatchContext, command: RequestOverride) -> Done:
-    """Place a denied order again, to wait for a second person who lets it exceed the limit.
+    """Place a denied order again, so that a second person can allow it to exceed the limit.
 
     Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
     """
@@ -107,7 +107,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> Done:
     denied = context.order_for(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_message(context, origin, denied)
-    order = add(context, _copy_of(context, denied, origin))
+    order = add(context, _copy_order(context, denied, origin))
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
@@ -129,37 +129,39 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
     price = get_reference(context, order)
     seen = request.price_seen if command.price_seen is None else command.price_seen
     if rules.has_moved(seen, price, request.max_move_percent):
-        raise PriceMoved(order.id, _money(seen), _money(price) or "", _percent(request))
+        moved_prices = (_format_amount(seen), _format_amount(price) or "")
+        raise PriceMoved(order.id, *moved_prices, _format_percent(request))
     orders = _list_decided_together(context, order)
     for one in orders:
         load_request(context, one)
         denial = find_current_denial(context, one)
         if denial is not None:
-            deny(context, one, denial, at, request_key=_key(command, order, one))
+            deny(context, one, denial, at, request_key=_find_request_key(command, order, one))
             _cancel_others(context, orders, at, "The other order of the group was denied.")
             return
     for one in orders:
         if context.order_store.now(one).status is not Status.AWAITING_APPROVAL:
             continue  # a fill of the other cancelled it
-        facts = _decision(one, command) | {"price_seen": _money(seen), "price": _money(price)}
-        publish(context, one.tenant_id, rules.GRANTED, facts, at, _actor(origin))
-        words = {"reason": command.reason, "request_key": _key(command, order, one)}
-        _send(context, context.order_store.now(one), at, origin.actor or origin.source, words)
+        prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
+        payload = _build_payload(one, command) | prices
+        publish(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
+        details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
+        _send(context, context.order_store.now(one), at, origin.actor or origin.source, details)
 
 
-def _send(context: BatchContext, order: Order, at: str, actor: str, words: dict[str, Any]) -> None:
-    """Send an approved order. A replacement of which all has filled meanwhile is complete."""
+def _send(context: BatchContext, order: Order, at: str, actor: str, details: dict[str, Any]) -> None:
+    """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
     if order.leaves_quantity:
-        send(context, order, at, actor, **words)
+        send(context, order, at, actor, **details)
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **words)
+    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **details)
     full = context.order_store.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
     after_fill(context, full, ZERO, at)
     match_released_orders(context, at)
 
 
 def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
-    """Return the denial of a waiting order, or of its exits, at the prices of now."""
+    """Return the denial of a waiting order, or of its exits, at current prices."""
     if not order.leaves_quantity:
         return None
     return find_denial(context, order, confirms=True) or change_denial(context, order, order)
@@ -170,16 +172,17 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     actor = origin.actor or origin.source
     orders = _list_decided_together(context, order)
     for one in orders:
-        publish(context, one.tenant_id, rules.REJECTED, _decision(one, command), at, _actor(origin))
+        payload = _build_payload(one, command)
+        publish(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
     denial = rules.build_rejection(actor, command.reason)
     for one in orders:
-        words = {"reason": denial.message, "request_key": _key(command, order, one)}
-        words["denial"] = denial_text(denial)
-        close_order(context, one, Status.DENIED, at, actor, **words)
+        details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
+        details["denial"] = denial_text(denial)
+        close_order(context, one, Status.DENIED, at, actor, **details)
 
 
 def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
-    """Return the order with the other orders of its OCO pair that wait too."""
+    """Return the order, and the other order of its OCO pair if that waits too."""
     if order.role is not Role.EITHER:
         return [order]
     group = [context.order_store.now(one) for one in context.order_store.group_of(order)]
@@ -194,7 +197,7 @@ def _cancel_others(context: BatchContext, orders: Iterable[Order], at: str, reas
             cancel(context, one, at, "risk", reason=reason)
 
 
-def _decision(order: Order, command: DecideApproval) -> dict[str, Any]:
+def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
     origin = command.origin
     return {
         "order_id": order.id,
@@ -204,25 +207,25 @@ def _decision(order: Order, command: DecideApproval) -> dict[str, Any]:
     }
 
 
-def _actor(origin: Origin) -> Actor:
+def _build_actor(origin: Origin) -> Actor:
     name = origin.actor or origin.source
     return Actor(name, name, origin.source)
 
 
-def _key(command: DecideApproval, named: Order, order: Order) -> str | None:
-    """Return the idempotency key for the history of the order that the request named."""
+def _find_request_key(command: DecideApproval, named: Order, order: Order) -> str | None:
+    """Return the idempotency key for the order that the request named, None for the other of its pair."""
     return command.origin.idempotency_key if order.id == named.id else None
 
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
-    """Return who ended the wait of an order, when and how, None if it never waited."""
+    """Return how, by whom and when the wait of an order ended, None if it never did."""
     stored = list_moves(context.connection, order.tenant_id, order.id)
     for move in (*stored, *context.order_store.moves_of(order)):
         if move.from_status == Status.AWAITING_APPROVAL != move.to_status:
-            word = _WORDS.get(Status(move.to_status), "decided")
-            if word == "denied" and move.actor != "risk":
-                word = "rejected"
-            return {"decision": word, "decided_by": move.actor, "decided_at": move.at}
+            decision = _DECISIONS.get(Status(move.to_status), "decided")
+            if decision == "denied" and move.actor != "risk":
+                decision = "rejected"
+            return {"decision": decision, "decided_by": move.actor, "decided_at": move.at}
     return None
 
 
@@ -241,7 +244,7 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
     return code
 
 
-def _copy_of(context: BatchContext, denied: Order, origin: Origin) -> Order:
+def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
@@ -263,9 +266,9 @@ def _copy_of(context: BatchContext, denied: Order, origin: Origin) -> Order:
     return set_session_end(context, order)
 
 
-def _money(amount: Any) -> str | None:
+def _format_amount(amount: Any) -> str | None:
     return None if amount is None else money_text(fixed(amount))
 
 
-def _percent(request: ApprovalRequest) -> str:
+def _format_percent(request: ApprovalRequest) -> str:
     return quantity_text(fixed(request.max_move_percent))

@@ -1,4 +1,4 @@
-"""List the orders that wait for approval, with what they would do at the prices of now."""
+"""List the orders that wait for approval, each with an estimate at current prices."""
 
 from app.errors import OmsError
 from app.orders.queries import approvals as queries
@@ -15,7 +15,7 @@ from app.orders.service.risk_evaluation import risk_input
 
 
 def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
-    """Return the orders that wait and on which the caller may decide, oldest first."""
+    """Return the waiting orders on which the caller may decide, oldest first."""
     origin = command.origin
     decider = find_decider(context, origin, command.role)
     found = []
@@ -31,11 +31,11 @@ def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
             require_decider(context, order, request, decider)
         except OmsError:
             continue
-        found.append(_view(context, order, request))
+        found.append(_build_view(context, order, request))
     return Reviewed(tuple(found))
 
 
-def _view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
+def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
     context.approval_requests[order.tenant_id, order.id] = request
     estimate = estimate_order(context, order, risk_input(context, order, confirms=True))
     (view,) = build_result(context, order.tenant_id, [order.id]).orders

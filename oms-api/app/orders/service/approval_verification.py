@@ -27,30 +27,34 @@ _DECIDED = {GRANTED, REJECTED}
 
 
 def verify_approvals(connection: Connection, verdict: Verdict) -> None:
-    """Check requests and decisions. `connection` must read one consistent snapshot."""
+    """Check the requests and the decisions. `connection` must read one consistent snapshot."""
     requests = list(queries.iterate_requests(connection))
     events = risk_events(connection, "approval.")
     verdict.checked[OrderCheck.APPROVAL] += len(events)
     stored = [
-        _fact(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests
+        _build_key(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests
     ]
-    told = [_fact(one.tenant_id, one.type, one.at, one.facts) for one in events if one.type == REQUESTED]
-    _blame(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, told))
+    published = [
+        _build_key(one.tenant_id, one.type, one.at, one.facts) for one in events if one.type == REQUESTED
+    ]
+    _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
     audited = [
-        _fact(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
+        _build_key(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
         for act in list_actions(connection, "approval.")
     ]
-    seen = [_fact(one.tenant_id, one.type, one.at, mask_secrets(one.facts)) for one in events]
-    _blame(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", seen, audited))
-    moved = list(_facts_of_moves(connection, {(one.tenant_id, one.order_id): one for one in requests}))
-    said = [_fact_of_event(one) for one in events]
-    _blame(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", said, moved))
+    masked = [_build_key(one.tenant_id, one.type, one.at, mask_secrets(one.facts)) for one in events]
+    _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
+    expected = list(
+        _iterate_expected_keys(connection, {(one.tenant_id, one.order_id): one for one in requests})
+    )
+    decided = [_build_event_key(one) for one in events]
+    _add_findings(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", decided, expected))
 
 
-def _facts_of_moves(
+def _iterate_expected_keys(
     connection: Connection, requests: dict[tuple[int, str], ApprovalRequest]
 ) -> Iterator[Key]:
-    """Yield what the events must say, as the histories of the orders tell it."""
+    """Yield the expected content of the events, from the histories of the orders."""
     for portfolio_id, move in queries.iterate_approval_moves(connection):
         kind = find_approval_event(move.from_status, move.to_status, move.actor)
         if kind is None:
@@ -62,17 +66,17 @@ def _facts_of_moves(
         yield (move.tenant_id, kind, move.at, move.order_id, portfolio_id, by)
 
 
-def _fact_of_event(event: RiskEvent) -> Key:
+def _build_event_key(event: RiskEvent) -> Key:
     facts = event.facts
     by = facts.get("requested_by" if event.type == REQUESTED else "decided_by")
     where = (facts.get("order_id"), facts.get("portfolio_id"))
     return (event.tenant_id, event.type, event.at, *where, by)
 
 
-def _fact(tenant_id: int, kind: str, at: str, facts: dict[str, Any]) -> Key:
+def _build_key(tenant_id: int, kind: str, at: str, facts: dict[str, Any]) -> Key:
     return (tenant_id, kind, at, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def _blame(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
         verdict.blame(f"approval {place}", [finding])

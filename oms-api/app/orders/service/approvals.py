@@ -1,4 +1,4 @@
-"""Let orders wait for approval: find which need one, store the request, and publish what became of it."""
+"""Requests for approval: find the orders that need one, store the requests, and publish their events."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,11 +19,11 @@ from app.orders.service.risk_evaluation import risk_input
 from app.risk.rules.exposure import get_reducible_quantity, get_reference_price, price_of, value_of
 from app.risk.rules.values import RiskInput
 
-_NEVER = EXITS | {Role.CLOSING}  # these only reduce a position
+_EXEMPT_ROLES = EXITS | {Role.CLOSING}  # these orders only reduce a position
 
 
 class Actor(NamedTuple):
-    """Who acts: the person or the key's name, as the audit log names them, and the key."""
+    """Who acts: the person or else the key, by `name` and as the audit log names it, and the key (`via`)."""
 
     name: str
     audited_as: str
@@ -42,7 +42,7 @@ def find_required_request(
     one because the other order of its group does.
     """
     text = context.portfolio(order).approval
-    if text is None or order.role in _NEVER:
+    if text is None or order.role in _EXEMPT_ROLES:
         return None
     policy, risk = rules.parse_policy(text), risk_input(context, order, confirms=True)
     if not is_covered and not _is_covered(context, order, policy, risk):
@@ -64,7 +64,7 @@ def build_request(
     context: BatchContext, order: Order, policy: ApprovalPolicy, risk: RiskInput, at: str, **override: Any
 ) -> ApprovalRequest:
     """Return a request made at `at`. `override` are the fields that only an override has."""
-    until = datetime.fromisoformat(at) + timedelta(minutes=policy.expires_minutes)
+    expires_at = datetime.fromisoformat(at) + timedelta(minutes=policy.expires_minutes)
     facts: dict[str, Any] = {"rule": policy.mode.value} | override
     return ApprovalRequest(
         tenant_id=order.tenant_id,
@@ -72,7 +72,7 @@ def build_request(
         portfolio_id=order.portfolio_id,
         requested_by=order.placed_by,
         requested_at=at,
-        expires_at=iso(until),
+        expires_at=iso(expires_at),
         price_seen=get_reference_price(risk.prices),
         max_move_percent=policy.max_move_percent,
         approvers=orjson.dumps(policy.approvers).decode(),
@@ -82,7 +82,7 @@ def build_request(
 
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
-    """Let the order wait, and store and publish its request."""
+    """Move the order to AWAITING_APPROVAL, and store and publish its request."""
     context.approval_requests[order.tenant_id, order.id] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at

@@ -27,9 +27,10 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
+from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
-from app.risk.queries.losses import BaselineReader, read_opening_baselines
+from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -68,7 +69,7 @@ class BatchServices:
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
-    read_loss_baselines: BaselineReader = read_opening_baselines
+    read_loss_baselines: BaselineReader = read_loss_baselines
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)

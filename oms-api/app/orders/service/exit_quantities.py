@@ -14,7 +14,7 @@ from app.risk.rules.values import TradingState
 
 
 def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
-    """Return a closing order, or an exit about to fill, cut to what is left of the position.
+    """Return a closing order, or an exit about to fill, reduced to what is left of the position.
 
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is cancelled.
@@ -24,7 +24,7 @@ def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
         return order
     if not left:
         return cancel(context, order, at, GROUPS, reason="The position is closed.")
-    return _cut(context, order, left, at)
+    return _reduce(context, order, left, at)
 
 
 def reduce_competing_orders(
@@ -46,20 +46,21 @@ def reduce_competing_orders(
     ]
     cause = row.trade_id if order is None else order.id
     exits = [one for one in position_orders if _is_exit(one, reduction, order)]
-    _cut_all(context, exits, reduction.left, at, cause)
-    _cut_all(context, _others(context, reduction, position_orders, order), reduction.left, at, cause)
+    _reduce_all(context, exits, reduction.left, at, cause)
+    others = _list_other_orders(context, reduction, position_orders, order)
+    _reduce_all(context, others, reduction.left, at, cause)
     for kept in [one for one in exits if one.status is Status.HELD] if not reduction.left else []:
         _cancel_held(context, kept, at, cause)
 
 
 def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
-    """Return whether an order is reduced as an exit. After a close, every OCO order is, whatever its size."""
+    """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
     held = reduction.previous if one.side == "SELL" else -reduction.previous
     is_close = order is not None and order.role is Role.CLOSING
     return closes_only(one, held) or (is_close and one.role in SHARING)
 
 
-def _others(
+def _list_other_orders(
     context: BatchContext, reduction: Reduction, position_orders: list[Order], order: Order | None
 ) -> list[Order]:
     """Return the orders that an exit's fill reduces.
@@ -80,23 +81,23 @@ def _can_open(context: BatchContext, order: Order) -> bool:
     return order.side == "BUY" or can_go_short(limits_of(context, order), order.product)
 
 
-def _cut_all(context: BatchContext, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
-    for known, keeps in plan_reductions(_last_needed_first(context, orders), left):
+def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
+    for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
         one = context.order_store.now(known)  # the cancellation of another may have cancelled it
         if one.status in FINAL:
             continue
-        if keeps:
-            _cut(context, one, keeps, at)
+        if kept_quantity:
+            _reduce(context, one, kept_quantity, at)
         else:
             _cancel(context, one, at, cause)
 
 
-def _cut(context: BatchContext, order: Order, keeps: Decimal, at: str) -> Order:
-    size = order.filled_quantity + keeps
+def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: str) -> Order:
+    size = order.filled_quantity + kept_quantity
     return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
 
 
-def _last_needed_first(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
+def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
     """Return the working orders, those whose entries have ended first, then oldest first."""
     working = [one for one in orders if one.status in WORKING]
     return sorted(

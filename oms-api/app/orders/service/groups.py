@@ -47,25 +47,25 @@ def deny(context: BatchContext, order: Order, denial: Denial, at: str, **fields:
 def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: str) -> None:
     """Apply a fill of `quantity` to the order's group."""
     if order.role is Role.CLOSING:
-        _part_filled(context, order, at)
+        _apply_part_fill(context, order, at)
     if order.group_kind is None:
         return
     if order.role is Role.ENTRY:
-        _entry_filled(context, order, quantity, at)
+        _apply_entry_fill(context, order, quantity, at)
     else:
-        _share_filled(context, order, quantity, at)
+        _apply_shared_fill(context, order, quantity, at)
 
 
 def after_end(context: BatchContext, order: Order, at: str) -> None:
-    """Apply the end of an order that did not complete to its group."""
+    """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
-        for child in _children(context, order):
+        for child in _list_children(context, order):
             if child.status not in FINAL:
                 cancel(context, child, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
         _cancel_parts(context, order, at)
     if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
-        for sibling in _open_siblings(context, order):
+        for sibling in _list_open_siblings(context, order):
             cancel(context, sibling, at, GROUPS, reason=f"{order.id} ended")
 
 
@@ -79,7 +79,7 @@ def release(context: BatchContext, order: Order, at: str, **fields: Any) -> Orde
     released = order._replace(**fields)
     if _only_reduces(context, released):
         fields |= round_to_tick(released, context.instrument(order.tenant_id, order.symbol).tick_size)
-        return _released(context, order, at, **fields)
+        return _send_released(context, order, at, **fields)
     denial = find_denial(context, released)
     if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
         if released == order:
@@ -90,13 +90,13 @@ def release(context: BatchContext, order: Order, at: str, **fields: Any) -> Orde
     request = None if _was_approved(context, order) else find_required_request(context, released, at)
     if request is not None:
         return await_approval(context, context.order_store.replace(order, **fields), request)
-    return _released(context, order, at, **fields)
+    return _send_released(context, order, at, **fields)
 
 
 def _was_approved(context: BatchContext, order: Order) -> bool:
     """Return whether the order waited for an approval before, or the first order of its group did.
 
-    A replacement was not seen by who approved the group.
+    An approval of the group does not cover a later replacement.
     """
     if context.portfolio(order).approval is None:
         return False
@@ -104,7 +104,7 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
 
 
-def _released(context: BatchContext, order: Order, at: str, **fields: Any) -> Order:
+def _send_released(context: BatchContext, order: Order, at: str, **fields: Any) -> Order:
     sent = context.order_store.move(order, Status.SUBMITTED, at, GROUPS, **fields)
     return context.order_store.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
@@ -125,15 +125,15 @@ def left_to_take(context: BatchContext, order: Order) -> Decimal:
     return max(held if order.side == "SELL" else -held, ZERO)
 
 
-def _entry_filled(context: BatchContext, entry: Order, quantity: Decimal, at: str) -> None:
-    children = _children(context, entry)
+def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: str) -> None:
+    children = _list_children(context, entry)
     if entry.group_kind is GroupKind.OTO:
         held = [child for child in children if child.status is Status.HELD]
         for child in held if entry.status is Status.FILLED else []:
             context.arrivals.append(release(context, child, at))
         return
     grown = exit_quantity(entry, children)
-    was_kept = entry.filled_quantity > quantity  # the position may have been reduced since
+    was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
     for child in children:
         if child.status is Status.HELD:
             due = min(grown, left_to_take(context, child)) if was_kept else grown
@@ -145,29 +145,27 @@ def _entry_filled(context: BatchContext, entry: Order, quantity: Decimal, at: st
             context.order_store.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
-def _part_filled(context: BatchContext, order: Order, at: str) -> None:
+def _apply_part_fill(context: BatchContext, order: Order, at: str) -> None:
     """Send the next part of a close after this one has filled, limited to what is left of the position."""
-    parts = _waiting_parts(context, order) if order.status is Status.FILLED else []
+    parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
         return
     left = left_to_take(context, order)
     if left:
         context.arrivals.append(release(context, parts[0], at, quantity=min(parts[0].quantity, left)))
     else:
-        cancel(
-            context, parts[0], at, GROUPS, reason="The position is closed."
-        )  # this cancels the other parts too
+        # This cancels the other parts too.
+        cancel(context, parts[0], at, GROUPS, reason="The position is closed.")
 
 
 def _cancel_parts(context: BatchContext, order: Order, at: str) -> None:
-    for part in _waiting_parts(context, order):
-        if (
-            context.order_store.now(part).status is Status.HELD
-        ):  # the cancellation of another may have cancelled it
+    for part in _list_waiting_parts(context, order):
+        # The cancellation of another part may have cancelled this one.
+        if context.order_store.now(part).status is Status.HELD:
             cancel(context, part, at, GROUPS, reason=f"{order.id} ended")
 
 
-def _waiting_parts(context: BatchContext, order: Order) -> list[Order]:
+def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     """Return the held parts of the same close, the next one first."""
     first = order.parent_id or order.id
     open_orders = context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol)
@@ -179,7 +177,7 @@ def _waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     return sorted((one for one in parts if one.id != order.id), key=lambda one: one.id)
 
 
-def _share_filled(context: BatchContext, order: Order, quantity: Decimal, at: str) -> None:
+def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: str) -> None:
     """Apply a fill of an order that shares its quantity.
 
     An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.
@@ -188,7 +186,7 @@ def _share_filled(context: BatchContext, order: Order, quantity: Decimal, at: st
         entry = context.order_store.parent_of(order)
         if entry is not None and entry.status not in FINAL:
             cancel(context, entry, at, GROUPS, reason=f"{order.id} filled")
-    for sibling in _open_siblings(context, order):
+    for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:
             cancel(context, sibling, at, GROUPS, reason=f"{order.id} filled")
@@ -197,11 +195,11 @@ def _share_filled(context: BatchContext, order: Order, quantity: Decimal, at: st
             context.order_store.note(sibling, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
 
 
-def _open_siblings(context: BatchContext, order: Order) -> list[Order]:
+def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
     portfolio_key = (order.tenant_id, order.portfolio_id)
     return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
 
 
-def _children(context: BatchContext, entry: Order) -> list[Order]:
+def _list_children(context: BatchContext, entry: Order) -> list[Order]:
     """Return the child orders of the entry, including final ones."""
     return context.order_store.children_of(entry)

@@ -42,9 +42,9 @@ from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
 
 EVERY_SECONDS = 0.4
-HALT_GRACE = timedelta(seconds=10)  # so long whoever sets a kill switch cancels by themselves, and answers
+HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
-MATCH_GRACE = timedelta(seconds=2)  # so long the process that stored a quote has to go on matching it
+MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
@@ -52,12 +52,13 @@ _LOG = logging.getLogger(__name__)
 Key = tuple[int, str]
 
 
-class _Look(NamedTuple):
-    """What the database says at a look.
+class _MarketState(NamedTuple):
+    """What one check reads from the database.
 
-    It holds live quotes, symbols kept back, symbols whose session is open again, and tenants with intraday
-    positions that are due, with orders that are overdue or may be halted, or with limits of losses.
-    `unmatched` are symbols whose quote still has to be matched.
+    `quotes` are not stale. `kept_back` are symbols with held orders, `opened` the symbols by tenant whose
+    session has opened. `intraday` are tenants with positions that are due for square-off, `overdue` those
+    with orders to expire, `limited` those with loss limits, and `halts` the halts by tenant. `unmatched` are
+    symbols whose quote still has to be matched.
     """
 
     quotes: dict[Key, Quote]
@@ -92,7 +93,7 @@ class MarketWatcher:
         self._seen: dict[Key, tuple[Quote, int]] = {}
         self._squared_off: datetime | None = None  # the last square-off that was done
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[SwitchKey]] = {}  # whose orders were cancelled
+        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were cancelled
 
     async def run(self) -> None:
         """Check the market repeatedly, until cancelled."""
@@ -101,16 +102,16 @@ class MarketWatcher:
             try:
                 await self.check()
             except OmsError as refusal:
-                _LOG.warning("the market was not looked at: %s", refusal.detail)
+                _LOG.warning("the market was not checked: %s", refusal.detail)
             except Exception:  # noqa: BLE001  # the task must survive any error and check again
-                _LOG.exception("the market was not looked at")
+                _LOG.exception("the market was not checked")
 
     async def check(self) -> None:
         """Send the quotes and expiries that are due to the writer, and wait for their outcomes."""
         at = self._now()
         checks_losses = at >= self._next_loss_check
 
-        def read(connection: Connection) -> _Look:
+        def read(connection: Connection) -> _MarketState:
             set_all_tenants_scope(connection)
             keys = queries.symbols_with_orders(connection)
             overdue = find_overdue_tenants(connection, iso(at))
@@ -123,33 +124,33 @@ class MarketWatcher:
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
             intraday = self._find_intraday(connection, at)
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _Look(alive, kept_back, opened, intraday, overdue, halts, limited, unmatched)
+            return _MarketState(alive, kept_back, opened, intraday, overdue, halts, limited, unmatched)
 
-        look = await self._readers.run(read)
+        state = await self._readers.run(read)
         self._market.follow(at)
-        await self._expire(look.overdue, at)
+        await self._expire(state.overdue, at)
         now = iso(at)
         commands: list[Command] = [
-            CancelHalted(tenant_id, now) for tenant_id in self._newly_halted(look.halts)
+            CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
-        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in look.opened.items()]
-        commands += [SquareOff(tenant_id, now) for tenant_id in sorted(look.intraday)]
-        commands += [CheckLosses(tenant_id, now) for tenant_id in look.limited]
+        commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in state.opened.items()]
+        commands += [SquareOff(tenant_id, now) for tenant_id in sorted(state.intraday)]
+        commands += [CheckLosses(tenant_id, now) for tenant_id in state.limited]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
-        for key in look.unmatched:
+        for key in state.unmatched:
             await self._matcher.finish(key)
-        due = self._due(look.quotes, look.kept_back)
+        due = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
             [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
         )
-        self._halts = look.halts
+        self._halts = state.halts
         self._squared_off = self._calendars.find_latest_square_off(at)
         if checks_losses:
             self._next_loss_check = at + LOSS_INTERVAL
 
     async def _expire(self, overdue: list[int], at: datetime) -> None:
-        """Expire the orders that are due, a limited number at a time, so that other commands come between."""
+        """Expire the orders that are due, a limited number at a time: other commands can run in between."""
 
         def read(connection: Connection) -> list[int]:
             return find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
@@ -177,11 +178,11 @@ class MarketWatcher:
             return set()
         return {tenant_id for tenant_id, _ in find_intraday_portfolios(connection)}
 
-    def _newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
-        """Return the tenants with a halt since the last look that succeeded; at start, all that have one."""
+    def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
+        """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
         return [tenant_id for tenant_id, found in halts.items() if found - self._halts.get(tenant_id, set())]
 
-    def _due(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
+    def _select_due_quotes(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
         """Return the quotes that were not sent often enough, and those of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._seen = {key: (quote, checks[key] + 1) for key, quote in quotes.items()}

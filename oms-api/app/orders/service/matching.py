@@ -24,18 +24,18 @@ from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
 from app.orders.service.trading_sessions import find_calendars, select_tradable
 
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
     """Match an order that has just arrived against the current quote.
 
-    Without a quote, or with a stale one, the order waits. Outside its session it waits too.
+    The order waits if there is no quote, if the quote is stale, or outside its session.
     """
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
         arrived = [] if order.time_in_force in AT_AUCTION else [as_broker_order(context, order)]
-        apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _instant(at)), at)
+        apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
         match(context, [order], quote, at)
 
@@ -53,7 +53,7 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
 
 
 def match_at_close(context: BatchContext, order: Order, at: str) -> None:
-    """Match a CLS order that is over at the last price of its session. What does not fill expires."""
+    """Match a CLS order at the last price of its session, after the close. What does not fill expires."""
     calendars = find_calendars(context, order)
     quote = _find_last_quote(context, order)
     if calendars is None or quote is None or order.status not in WORKING:
@@ -64,29 +64,30 @@ def match_at_close(context: BatchContext, order: Order, at: str) -> None:
 
 def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     """Return the last quote before the order's end."""
-    end = _instant(order.ends_at or order.created_at)
+    end = _parse_instant(order.ends_at or order.created_at)
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or quote.at < end:
         return quote
     key = (order.tenant_id, order.symbol)
-    return context.services.market.quotes_for(context.connection, [key], end - _INSTANT).get(key)
+    return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
 
 
 def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
     tenant_id = orders[0].tenant_id
-    consumed_liquidity = _used(context, tenant_id, quote)
+    consumed_liquidity = _sum_consumed_liquidity(context, tenant_id, quote)
     by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
     for order in orders:
-        by_settings.setdefault(_paper_settings(context, order), []).append(as_broker_order(context, order))
+        settings = _build_paper_settings(context, order)
+        by_settings.setdefault(settings, []).append(as_broker_order(context, order))
     events = [
         event
         for settings, views in by_settings.items()
-        for event in match_quote(views, quote, _instant(at), settings, consumed_liquidity)
+        for event in match_quote(views, quote, _parse_instant(at), settings, consumed_liquidity)
     ]
     apply_broker_events(context, tenant_id, events, at)
 
 
-def _paper_settings(context: BatchContext, order: Order) -> PaperSettings:
+def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
     portfolio, settings = context.portfolio(order), context.services.paper
     if portfolio.participation is not None:
@@ -136,7 +137,7 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
         kind=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,
-        accepted_at=_instant(order.accepted_at or order.created_at),
+        accepted_at=_parse_instant(order.accepted_at or order.created_at),
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         trail_amount=order.trail_amount,
@@ -154,12 +155,12 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
 
 
 def due_at(order: Order, quote: Quote) -> bool:
-    """Return whether an order is at the market for this quote. An exit waits for the next quote."""
+    """Return whether an order can match this quote. An exit only matches quotes after its acceptance."""
     if order.status not in WORKING:
         return False
     if order.role not in EXITS or order.accepted_at is None:
         return True
-    return _instant(order.accepted_at) < quote.at
+    return _parse_instant(order.accepted_at) < quote.at
 
 
 def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> None:
@@ -185,8 +186,10 @@ def _trigger(context: BatchContext, order: Order, at: str) -> None:
         context.order_store.replace(order, is_triggered=True)
 
 
-def _used(context: BatchContext, tenant_id: int, quote: Quote) -> dict[tuple[int, Side], Decimal]:
-    """Return what each portfolio and side consumed of this quote before. Empty if the quote has no sizes."""
+def _sum_consumed_liquidity(
+    context: BatchContext, tenant_id: int, quote: Quote
+) -> dict[tuple[int, Side], Decimal]:
+    """Return the quantity of this quote that each portfolio and side consumed. Empty if it has no sizes."""
     if quote.bid_size is None and quote.ask_size is None:
         return {}
     since = iso(quote.at)
@@ -207,5 +210,5 @@ def _used(context: BatchContext, tenant_id: int, quote: Quote) -> dict[tuple[int
     return consumed_liquidity
 
 
-def _instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(text)

@@ -8,7 +8,7 @@ from app.orders.service.batch_context import BatchContext
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, Prices
 
-_UNSIZED = "NO_QUANTITY"
+_NO_QUANTITY = "NO_QUANTITY"
 
 
 def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> Decimal:
@@ -37,4 +37,4 @@ def find_quantity_denial(order: Order) -> Denial | None:
     if order.quantity:
         return None
     message = "The notional is less than one lot, or there is no price; send a larger notional or a quantity."
-    return Denial(_UNSIZED, message, asked=order.notional)
+    return Denial(_NO_QUANTITY, message, asked=order.notional)

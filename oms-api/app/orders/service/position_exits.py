@@ -1,4 +1,4 @@
-"""Set the stop-loss and the take-profit of a position that is held already."""
+"""Set the stop-loss and the take-profit of an open position."""
 
 from decimal import Decimal
 
@@ -31,31 +31,31 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
     """Replace the exits of a position by those of the command, for its whole quantity.
 
     Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
-    still fill. If a check denies one of the new exits, the old ones stay. Exits that are the same already
-    stay as they are.
+    still fill. If a check denies one of the new exits, the current ones stay. Nothing changes if the
+    current exits have the same terms.
     """
     origin = command.origin
-    known = find_repeated_request(context, origin)
-    if known is not None:
-        return known
+    repeated = find_repeated_request(context, origin)
+    if repeated is not None:
+        return repeated
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
     held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
-    standing = _list_exits(context, command, portfolio_key, held)
-    made = _build_exits(context, command, portfolio_key, held)
-    if sorted(map(_terms, standing)) == sorted(map(_terms, made)):
-        return build_result(context, origin.tenant_id, [one.id for one in standing])
-    for order in made or standing[:1]:
+    current_exits = _list_exits(context, command, portfolio_key, held)
+    new_exits = _build_exits(context, command, portfolio_key, held)
+    if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
+        return build_result(context, origin.tenant_id, [one.id for one in current_exits])
+    for order in new_exits or current_exits[:1]:
         count_message(context, origin, order)
-    added = [add(context, order) for order in made]
+    added = [add(context, order) for order in new_exits]
     for order in added:
-        denial = exit_denial(context, order, standing)
+        denial = exit_denial(context, order, current_exits)
         if denial is not None:
             deny(context, order, denial, order.created_at)
             withdraw(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
-    _cancel_exits(context, command, standing)
+    _cancel_exits(context, command, current_exits)
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])
 
@@ -106,23 +106,25 @@ def _build_exits(
     entry = new_order("", order_origin, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
-    made = [
+    new_exits = [
         new_order(order_id, order_origin, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
         for order_id, (role, ticket) in zip(ids, legs, strict=True)
     ]
-    made = [order._replace(request_hash=origin.request_hash) for order in made]
-    return [made[0]._replace(idempotency_key=origin.idempotency_key), *made[1:]] if made else []
+    new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]
+    if not new_exits:
+        return []
+    return [new_exits[0]._replace(idempotency_key=origin.idempotency_key), *new_exits[1:]]
 
 
 def _terms(order: Order) -> tuple[str, ...]:
-    """Return what makes two exits the same."""
+    """Return the terms by which exits are compared."""
     facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
     return tuple(map(str, facts))
 
 
-def _cancel_exits(context: BatchContext, command: SetExits, standing: list[Order]) -> None:
+def _cancel_exits(context: BatchContext, command: SetExits, current_exits: list[Order]) -> None:
     at, actor = iso(command.origin.at), actor_of(command.origin)
-    for known in standing:
-        order = context.order_store.now(known)  # the end of its sibling may have cancelled it
+    for known in current_exits:
+        order = context.order_store.now(known)  # cancelling its sibling may have cancelled it
         if order.status not in FINAL:
             cancel(context, order, at, actor, reason=_REASON)

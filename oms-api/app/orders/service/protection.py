@@ -1,4 +1,4 @@
-"""Check exits before their entry is sent: after the entry's fill nothing may keep them from the market."""
+"""Check exits before their entry is sent: once the entry has filled, they are always sent."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -40,7 +40,7 @@ def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, 
             trail_percent=None,
             role=role,
         )
-        denial = _leg_denial(context, entry, leg, number)
+        denial = _find_leg_denial(context, entry, leg, number)
         if denial is not None:
             return denial
     return None
@@ -49,9 +49,9 @@ def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, 
 def follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
     """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
     denial = evaluate_order(
-        _as_if_filled(context, first, risk_input(context, second), second)
+        _assume_fill(context, first, risk_input(context, second), second)
     ) or _side_denial(context, first, second)
-    return denial and _named(denial, second)
+    return denial and _add_order_name(denial, second)
 
 
 def pair_denial(context: BatchContext, order: Order) -> Denial | None:
@@ -61,11 +61,12 @@ def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     return None if watched is None else _reached(context, order, [watched])
 
 
-def exit_denial(context: BatchContext, order: Order, standing: Sequence[Order]) -> Denial | None:
+def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
     """Return the denial of a new exit of a position; the exits that it replaces do not count."""
     if context.state(order)[0] is TradingState.HALTED:
-        return find_denial(context, order, *standing)
-    return evaluate_exit(risk_input(context, order, *standing), is_change=True) or pair_denial(context, order)
+        return find_denial(context, order, *current_exits)
+    risk = risk_input(context, order, *current_exits)
+    return evaluate_exit(risk, is_change=True) or pair_denial(context, order)
 
 
 def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
@@ -81,7 +82,7 @@ def change_denial(context: BatchContext, order: Order, successor: Order) -> Deni
     for leg in context.order_store.children_of(order) if is_entry else []:
         denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
         if denial is not None:
-            return _named(denial, leg)
+            return _add_order_name(denial, leg)
     return None
 
 
@@ -97,11 +98,11 @@ def is_exit_change(context: BatchContext, order: Order, successor: Order) -> boo
     return not is_waiting and closes_only(order, held) and is_tightened(order, successor)
 
 
-def _leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
+def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
     risk = risk_input(context, leg)
     risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
     denial = evaluate_exit(risk) or _side_denial(context, entry, leg)
-    return denial and _named(denial, leg)
+    return denial and _add_order_name(denial, leg)
 
 
 def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
@@ -181,7 +182,7 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
     return order.filled_quantity + min(due, left)
 
 
-def _as_if_filled(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
+def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
     prices: Prices = prices_of(context.quote(first.tenant_id, first.symbol))
@@ -194,7 +195,7 @@ def _as_if_filled(context: BatchContext, first: Order, risk: RiskInput, second: 
     return risk._replace(book=book, cash=risk.cash - product(paid, Decimal(sign)))
 
 
-def _named(denial: Denial, leg: Order) -> Denial:
+def _add_order_name(denial: Denial, leg: Order) -> Denial:
     name = _NAMES.get(leg.role) if leg.role else None
     return denial if name is None else denial._replace(message=f"{name}: {denial.message}")
 

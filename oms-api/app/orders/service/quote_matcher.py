@@ -1,4 +1,4 @@
-"""Publish quotes. If many orders wait for one, match it in portions, so that no command waits for all."""
+"""Publish quotes. Match a quote with many orders in portions, so that other commands can run in between."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ class QuoteMatcher:
         self, writer: "GroupCommit[Command, Outcome]", readers: Readers, market: Market, now: Now
     ) -> None:
         self._writer, self._readers, self._market, self._now = writer, readers, market, now
-        self._turns: WeakValueDictionary[TenantKey, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[TenantKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
-        """Store a quote and match the working orders of its symbol, after those quotes that came before it.
+        """Store a quote and match the working orders of its symbol, after all earlier quotes of the symbol.
 
         Raises PreviousQuoteUnmatched if other processes publish quotes of the symbol at the same time.
         """
         key = (tenant_id, quote.symbol)
-        turn = self._turns.setdefault(key, asyncio.Lock())
-        async with turn:
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
             for _ in range(_ATTEMPTS):
                 try:
                     (outcome,) = await self._submit(
@@ -55,7 +55,7 @@ class QuoteMatcher:
                 await self.finish(key)
 
     async def finish(self, key: TenantKey) -> None:
-        """Match the stored quote of the symbol, if it still has to be matched, whoever published it."""
+        """Match the stored quote of the symbol, of any process, if it has not been matched fully yet."""
 
         def read(connection: Connection) -> tuple[Quote | None, str | None]:
             since = find_unmatched_quotes(connection, [key]).get(key)
@@ -67,15 +67,15 @@ class QuoteMatcher:
             await self._submit(QuoteMatched(*key, since))
 
     async def match(self, commands: Sequence[QuoteArrived]) -> None:
-        """Match quotes in portions of at most MAX_MATCHES orders, each in its transaction and at its time."""
+        """Match quotes in portions of at most MAX_MATCHES orders, each in a transaction at its own time."""
         by_key = {(command.tenant_id, command.quote.symbol): command for command in commands}
         for tenant_id in sorted({tenant_id for tenant_id, _ in by_key}):
             keys = [key for key in by_key if key[0] == tenant_id]
             counts = await self._readers.run(partial(_count, keys), tenant_id)
-            concerned = [
+            order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
-            for portion in split_by_orders(concerned, MAX_MATCHES):
+            for portion in split_by_orders(order_counts, MAX_MATCHES):
                 by_symbol: dict[TenantKey, list[PortfolioKey]] = {}
                 for key, portfolio_key in portion:
                     by_symbol.setdefault(key, []).append(portfolio_key)

@@ -18,10 +18,10 @@ from app.orders.service.order_changes import expire
 
 
 def match_unmatched_quotes(context: BatchContext) -> None:
-    """Match the batch's portfolios against stored quotes that have not met all portfolios yet.
+    """Match the batch's portfolios against stored quotes that are not matched in all portfolios yet.
 
-    A command then sees its portfolio as if the quote had met all of them when it was stored. A portfolio that
-    has met the quote already does not change.
+    A command then sees its portfolio as if the quote had been matched in all of them when it was stored. A
+    portfolio in which the quote was already matched does not change.
     """
     by_symbol: dict[tuple[int, str], list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
@@ -37,7 +37,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:
     """Match the working orders of the quote's symbol in the portfolios.
 
-    A new quote is matched itself; otherwise the current quote is.
+    If the command's quote is not new, the current quote of the symbol is matched instead.
     """
     quote = command.quote if command.is_new else context.quote(command.tenant_id, command.quote.symbol)
     expire(context, portfolio_keys, command.at)
@@ -48,39 +48,39 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
         halted = list_halted(context, portfolio_key, quote.symbol)
         if command.is_new:
             cancel_halted(context, halted, command.at)
-        kept = {order.id for order in halted}  # these must not fill: the kill switch cancels and reports them
-        _release_kept(context, portfolio_key, quote, command.at)
+        halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
+        _release_unhalted(context, portfolio_key, quote, command.at)
         open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
         closing = [order for order in open_orders if order.role is Role.CLOSING]
         if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
-            _close(context, closing, quote, command.at)
+            _match_closing_orders(context, closing, quote, command.at)
             open_orders = [
-                o
-                for o in context.order_store.open_of(portfolio_key, quote.symbol)
-                if o.role is not Role.CLOSING
+                order
+                for order in context.order_store.open_of(portfolio_key, quote.symbol)
+                if order.role is not Role.CLOSING
             ]
-        due = [order for order in open_orders if due_at(order, quote) and order.id not in kept]
+        due = [order for order in open_orders if due_at(order, quote) and order.id not in halted_ids]
         match(context, due, quote, command.at)
 
 
-def _close(context: BatchContext, closing: list[Order], quote: Quote, at: str) -> None:
+def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: str) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
         if due_at(order, quote):
             match(context, [order], quote, at)
 
 
-def _release_kept(context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: str) -> None:
-    """Try again to release exits and followers that a kill switch kept held."""
+def _release_unhalted(context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: str) -> None:
+    """Try again to release exits and followers whose release a kill switch prevented."""
     for order in context.order_store.open_of(portfolio_key, quote.symbol):
         if order.status is Status.HELD:
-            quantity = _due_quantity(context, order)
+            quantity = _find_due_quantity(context, order)
             if quantity:
                 release(context, order, at, quantity=quantity)
 
 
-def _due_quantity(context: BatchContext, order: Order) -> Decimal:
-    """Return the quantity that a held order may work: an exit what its entry filled, a follower all."""
+def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
+    """Return the quantity to release: what its entry filled for an exit, the whole order for a follower."""
     entry = context.order_store.parent_of(order)
     if entry is None or not entry.filled_quantity:
         return ZERO

@@ -1,4 +1,4 @@
-"""Release the orders that waited for their session, at its open."""
+"""Release orders at the open of the session that they waited for."""
 
 from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
@@ -13,7 +13,7 @@ from app.orders.service.trading_sessions import find_order_hold
 def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys: list[PortfolioKey]) -> None:
     """Release the held orders of the symbols whose session is open. The risk checks run again.
 
-    Orders that are over expire first.
+    Orders whose time has ended expire first.
     """
     expire(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
@@ -26,7 +26,7 @@ def _release_if_due(context: BatchContext, order: Order, at: str) -> None:
     if not waits_for_session(order) or find_order_hold(context, order, at) is not None:
         return
     if order.role is Role.CLOSING:
-        _release_close(context, order, at)
+        _release_closing_order(context, order, at)
         return
     released = release(context, order, at)
     if released.status in WORKING:
@@ -35,8 +35,8 @@ def _release_if_due(context: BatchContext, order: Order, at: str) -> None:
         _cancel_siblings(context, order, at)
 
 
-def _release_close(context: BatchContext, order: Order, at: str) -> None:
-    """Release a close of what is left of the position."""
+def _release_closing_order(context: BatchContext, order: Order, at: str) -> None:
+    """Release a closing order for at most what is left of the position."""
     left = left_to_take(context, order)
     if not left:
         cancel(context, order, at, GROUPS, reason="The position is closed.")

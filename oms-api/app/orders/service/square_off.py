@@ -16,7 +16,7 @@ _BEGINNING = "1970-01-01T00:00:00Z"
 
 
 def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
-    """Cancel the intraday orders of the portfolios that are due, and close the positions.
+    """Cancel the intraday orders of the portfolios that are due for square-off, and close their positions.
 
     Orders and positions that began after the last square-off of their instrument are left alone.
     """
@@ -39,7 +39,7 @@ def _is_due(context: BatchContext, order: Order, at: str) -> bool:
 def _began_before(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, began_at: str, at: str
 ) -> bool:
-    """Return whether that was before the last square-off of the symbol."""
+    """Return whether `began_at` is at or before the last square-off of the symbol."""
     squared_off = find_last_square_off(context, portfolio_key, symbol, datetime.fromisoformat(at))
     return squared_off is not None and datetime.fromisoformat(began_at) <= squared_off
 

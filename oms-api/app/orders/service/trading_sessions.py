@@ -77,9 +77,9 @@ def find_order_hold(context: BatchContext, order: Order, at: str) -> Hold | None
 
 
 def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None) -> Hold | None:
-    """Return the hold that denies the order instead, None if the order may wait or is not held.
+    """Return the hold for which the order is denied, None if the order may wait or is not held.
 
-    Where the sessions are unknown, nothing tells until when an order would wait, so it is denied.
+    An order is also denied where the sessions are unknown, because it could wait without end.
     """
     if not is_deniable(order):
         return None
@@ -132,7 +132,7 @@ def select_tradable(context: BatchContext, orders: Sequence[Order], quote: Quote
 
 def _can_trade(context: BatchContext, order: Order, quote: Quote, at: str) -> bool:
     calendars = find_calendars(context, order)
-    if calendars is None:  # an auction order is left where the portfolio enforced sessions before
+    if calendars is None:  # an auction order dates from when the portfolio still enforced sessions
         return order.time_in_force not in AT_AUCTION
     calendar = calendars.get_calendar(order)
     return is_known_open(calendar, datetime.fromisoformat(at)) and takes_quote(order, calendar, quote.at)

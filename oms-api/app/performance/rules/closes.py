@@ -22,9 +22,9 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
 
 
 def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: datetime) -> list[datetime]:
-    """Return the closes after `after` up to the one at `last`, of more than MAX_MISSED_CLOSES the newest.
+    """Return the closes after `after` up to `last`, in time order, at most the newest MAX_MISSED_CLOSES.
 
-    Without `after` it is `last` alone.
+    Without `after`, only `last` is returned.
     """
     if after is None:
         return [last]

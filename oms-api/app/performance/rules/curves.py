@@ -1,17 +1,24 @@
 """Equity curves: how far back they reach, and how many of their points are shown."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.performance.rules.values import EquityPoint
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+class EquityCurve(NamedTuple):
+    """The equity of a portfolio at instants, in time order, as columns of text: a day has 17,280 points.
+
+    Instants are RFC 3339 in UTC with six decimals. Amounts have eight decimals; `flows` is the sum of
+    deposits less withdrawals so far.
+    """
+
+    instants: list[str]
+    equities: list[str]
+    flows: list[str]
 
 
 class CurveInterval(StrEnum):
-    """The distance of the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
+    """The distance between the points of a curve. `1d` shows the closes of the portfolio's P&L day."""
 
     FIVE_SECONDS = "5s"
     MINUTE = "1m"
@@ -70,14 +77,31 @@ _PERIODS = {
 }
 
 
-def thin_curve(points: Iterable[EquityPoint], interval: CurveInterval) -> list[EquityPoint]:
+# The part of an instant's text that identifies its interval: a prefix, or a prefix and the number after it,
+# rounded down to a multiple. Intervals begin at 00:00 UTC.
+_MINUTE_AT, _SECOND_AT = 14, 17
+_PREFIXES = {CurveInterval.MINUTE: 16, CurveInterval.HOUR: 13, CurveInterval.DAY: 10}
+_MULTIPLES = {
+    CurveInterval.FIVE_SECONDS: (_SECOND_AT, 5),
+    CurveInterval.FIVE_MINUTES: (_MINUTE_AT, 5),
+    CurveInterval.QUARTER: (_MINUTE_AT, 15),
+}
+
+
+def thin_curve(curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
     """Return the last point of each interval, in time order."""
-    length, kept, previous = interval.length, [], None
-    for point in points:
-        slot = (point.at - _EPOCH) // length
-        if slot == previous:
-            kept[-1] = point
-        else:
-            kept.append(point)
-            previous = slot
-    return kept
+    slots = _list_slots(curve.instants, interval)
+    last_indexes = dict(zip(slots, range(len(slots)), strict=True)).values()
+    if len(last_indexes) == len(slots):
+        return curve
+    return EquityCurve._make([column[index] for index in last_indexes] for column in curve)
+
+
+def _list_slots(instants: list[str], interval: CurveInterval) -> list[str]:
+    if interval in _PREFIXES:
+        size = _PREFIXES[interval]
+        return [instant[:size] for instant in instants]
+    start, step = _MULTIPLES[interval]
+    end = start + 2
+    rounded = {f"{number:02d}": f"{number // step * step:02d}" for number in range(60)}
+    return [instant[:start] + rounded[instant[start:end]] for instant in instants]

@@ -1,49 +1,52 @@
 """Drawdowns of equity curves. They follow the return index: a withdrawal is no drawdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
+from itertools import accumulate, groupby
+from operator import itemgetter
 
-from app.money import ZERO
-from app.performance.rules.values import CONTEXT, ONE, Drawdown, EquityPoint
+from app.performance.rules.values import Drawdown
 
 
-def find_max_drawdown(instants: Sequence[datetime], index: Sequence[Decimal]) -> Drawdown | None:
-    """Return the largest drawdown of an index, of equal ones the first. None if it never falls."""
+def find_max_drawdown(instants: Sequence[datetime], index: Sequence[float]) -> Drawdown | None:
+    """Return the largest drawdown of an index, the first of equal ones. None if the index never falls."""
     largest: Drawdown | None = None
-    peak, peak_at = ZERO, None
+    peak, peak_at = 0.0, None
     for at, level in zip(instants, index, strict=True):
         if peak_at is None or level >= peak:
             if largest is not None and largest.peak_at == peak_at and largest.recovered_at is None:
                 largest = largest._replace(recovered_at=at)
             peak, peak_at = level, at
             continue
-        share = ONE - CONTEXT.divide(level, peak)
+        share = 1.0 - level / peak
         if largest is None or share > largest.share:
             largest = Drawdown(share, peak_at, at, None)
     return largest
 
 
-def compute_drawdowns(points: Iterable[EquityPoint]) -> list[Decimal | None]:
-    """Return the loss since the peak at each point, as a share of the peak.
+def compute_drawdowns(equities: Sequence[float], flows: Sequence[float]) -> list[float | None]:
+    """Return the loss since the peak at each point, as a share of the peak. `flows` are running sums.
 
     It is None while the peak is not positive. A flow scales the peak, so that each value is that of the
-    return index. If a flow arrives while the equity is zero or below, the peak starts anew.
+    return index. If a flow arrives while the equity is zero or below, a new peak begins.
     """
-    drawdowns: list[Decimal | None] = []
-    peak = flows = ZERO
-    divide = CONTEXT.divide
-    for _, equity, flows_after, _ in points:
-        if flows_after != flows and drawdowns:
-            peak = _scale_peak(peak, equity, flows_after - flows)
-        flows = flows_after
-        peak = max(peak, equity)
-        drawdowns.append(ONE - divide(equity, peak) if peak > 0 else None)
-    return drawdowns
+    peaks = _list_peaks(equities, flows)
+    return [1.0 - equity / peak if peak > 0 else None for equity, peak in zip(equities, peaks, strict=True)]
 
 
-def _scale_peak(peak: Decimal, equity: Decimal, flow: Decimal) -> Decimal:
+def _list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]:
+    if flows and flows.count(flows[0]) == len(flows):
+        return list(accumulate(equities, max))
+    peaks: list[float] = []
+    paid_in = 0.0
+    for flow, points in groupby(zip(equities, flows, strict=True), key=itemgetter(1)):
+        current, *later = (equity for equity, _ in points)
+        peak = max(_scale_peak(peaks[-1], current, flow - paid_in), current) if peaks else current
+        peaks.extend(accumulate(later, max, initial=peak))
+        paid_in = flow
+    return peaks
+
+
+def _scale_peak(peak: float, equity: float, flow: float) -> float:
     before = equity - flow
-    if before <= 0:
-        return equity
-    return CONTEXT.divide(CONTEXT.multiply(max(peak, before), equity), before)
+    return equity if before <= 0 else max(peak, before) * equity / before

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import fsum
 from typing import NamedTuple
 
 from app.money import ZERO
 from app.performance.rules.drawdowns import find_max_drawdown
-from app.performance.rules.returns import compute_daily_returns, compute_growth_index
+from app.performance.rules.returns import compute_daily_returns, compute_growth_index, list_growth
 from app.performance.rules.statistics import (
     compute_cagr,
     compute_calmar,
@@ -15,7 +16,7 @@ from app.performance.rules.statistics import (
     compute_sortino,
     compute_volatility,
 )
-from app.performance.rules.values import CONTEXT, ONE, Drawdown, EquityPoint, KeptSnapshot
+from app.performance.rules.values import Drawdown, EquityPoint, KeptSnapshot
 
 
 class Statistics(NamedTuple):
@@ -24,15 +25,15 @@ class Statistics(NamedTuple):
     start: datetime
     end: datetime
     days: int
-    time_weighted_return: Decimal | None
-    cagr: Decimal | None
-    volatility: Decimal | None
-    sharpe: Decimal | None
-    sortino: Decimal | None
-    calmar: Decimal | None
+    time_weighted_return: float | None
+    cagr: float | None
+    volatility: float | None
+    sharpe: float | None
+    sortino: float | None
+    calmar: float | None
     max_drawdown: Drawdown | None
-    turnover: Decimal | None
-    exposure: Decimal | None
+    turnover: float | None
+    exposure: float | None
     charges: Decimal
 
 
@@ -42,8 +43,9 @@ def summarize_equity(
     """Return the statistics of a period: its start, its closes and flows, and the values that were traded."""
     snapshots = [start, *kept]
     points = [one.point for one in snapshots]
-    index = compute_growth_index(points)
-    returns = [day.value for day in compute_daily_returns(points) if day.value is not None]
+    steps = list_growth(points)
+    index = compute_growth_index(steps)
+    returns = [day.value for day in compute_daily_returns(points, steps) if day.value is not None]
     growth = None if index is None else index[-1]
     drawdown = None if index is None else find_max_drawdown([point.at for point in points], index)
     cagr = None if growth is None else compute_cagr(growth, points[-1].at - points[0].at)
@@ -51,30 +53,28 @@ def summarize_equity(
         start=points[0].at,
         end=points[-1].at,
         days=len(returns),
-        time_weighted_return=None if growth is None else growth - ONE,
+        time_weighted_return=None if growth is None else growth - 1.0,
         cagr=cagr,
         volatility=compute_volatility(returns, days_a_year),
         sharpe=compute_sharpe(returns, days_a_year),
         sortino=compute_sortino(returns, days_a_year),
         calmar=compute_calmar(cagr, None if drawdown is None else drawdown.share),
         max_drawdown=drawdown,
-        turnover=_turnover(points, traded),
-        exposure=_exposure(kept),
+        turnover=_compute_turnover(points, traded),
+        exposure=_compute_mean_exposure(kept),
         charges=snapshots[-1].charges - start.charges,
     )
 
 
-def _turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> Decimal | None:
+def _compute_turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> float | None:
     """Return the traded value per mean equity."""
-    mean = CONTEXT.divide(sum((point.equity for point in points), ZERO), len(points))
-    return CONTEXT.divide(sum(traded, ZERO), mean) if mean > 0 else None
+    mean = fsum(point.equity for point in points) / len(points)
+    return float(sum(traded, ZERO)) / mean if mean > 0 else None
 
 
-def _exposure(kept: Sequence[KeptSnapshot]) -> Decimal | None:
+def _compute_mean_exposure(kept: Sequence[KeptSnapshot]) -> float | None:
     """Return the mean gross exposure per equity, at the closes with equity."""
     shares = [
-        CONTEXT.divide(one.gross_exposure, one.point.equity)
-        for one in kept
-        if one.point.is_close and one.point.equity > 0
+        one.gross_exposure / one.point.equity for one in kept if one.point.is_close and one.point.equity > 0
     ]
-    return CONTEXT.divide(sum(shares, ZERO), len(shares)) if shares else None
+    return fsum(shares) / len(shares) if shares else None

@@ -1,42 +1,44 @@
 """Time-weighted returns: a flow of cash is neither a gain nor a loss."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from itertools import pairwise
 
-from app.performance.rules.values import CONTEXT, ONE, DailyReturn, EquityPoint
+from app.performance.rules.values import DailyReturn, EquityPoint
 
 
-def compute_growth(previous: EquityPoint, current: EquityPoint) -> Decimal | None:
-    """Return 1 + the return from one point to the next, flows in between removed at the later point.
+def compute_growth(previous: EquityPoint, current: EquityPoint) -> float | None:
+    """Return 1 plus the return between two points. Flows in between are removed at the later point.
 
     Return None if the equity at the start is zero or below.
     """
     if previous.equity <= 0:
         return None
     earned = current.equity - (current.flows - previous.flows)
-    return CONTEXT.divide(earned, previous.equity)
+    return earned / previous.equity
 
 
-def compute_growth_index(points: Sequence[EquityPoint]) -> list[Decimal] | None:
-    """Return the index of chained returns at each point, which starts at 1. None if a return is undefined."""
-    index = [ONE]
-    for previous, current in pairwise(points):
-        growth = compute_growth(previous, current)
-        if growth is None:
+def list_growth(points: Sequence[EquityPoint]) -> list[float | None]:
+    """Return the growth from each point to the next."""
+    return [compute_growth(previous, current) for previous, current in pairwise(points)]
+
+
+def compute_growth_index(growth: Iterable[float | None]) -> list[float] | None:
+    """Return the index of chained growth at each point, which starts at 1. None if one is undefined."""
+    index = [1.0]
+    for step in growth:
+        if step is None:
             return None
-        index.append(CONTEXT.multiply(index[-1], growth))
-    return index if points else []
+        index.append(index[-1] * step)
+    return index
 
 
-def compute_daily_returns(points: Iterable[EquityPoint]) -> list[DailyReturn]:
+def compute_daily_returns(points: Sequence[EquityPoint], growth: Iterable[float | None]) -> list[DailyReturn]:
     """Return the return of each day that ends at a close. The first point is the start of the first day."""
     returns: list[DailyReturn] = []
-    growth: Decimal | None = ONE
-    for previous, current in pairwise(points):
-        step = compute_growth(previous, current)
-        growth = None if growth is None or step is None else CONTEXT.multiply(growth, step)
+    chained: float | None = 1.0
+    for current, step in zip(points[1:], growth, strict=True):
+        chained = None if chained is None or step is None else chained * step
         if current.is_close:
-            returns.append(DailyReturn(current.at, None if growth is None else growth - ONE))
-            growth = ONE
+            returns.append(DailyReturn(current.at, None if chained is None else chained - 1.0))
+            chained = 1.0
     return returns

@@ -1,66 +1,57 @@
-"""Statistics of daily simple returns. The risk-free rate is 0."""
+"""Statistics of daily simple returns, in floats. The risk-free rate is 0."""
 
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
-
-from app.money import ZERO
-from app.performance.rules.values import CONTEXT, ONE
+from math import fsum, sqrt
 
 YEAR = timedelta(days=365.25)
-_UNIT = timedelta(microseconds=1)
 
 
-def compute_volatility(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual standard deviation (n - 1), or None for fewer than two returns."""
-    deviation = _deviation(returns)
-    return None if deviation is None else CONTEXT.multiply(deviation, _root(days_a_year))
+def compute_volatility(returns: Sequence[float], days_a_year: int) -> float | None:
+    """Return the annualised sample standard deviation (n - 1), or None for fewer than two returns."""
+    deviation = _standard_deviation(returns)
+    return None if deviation is None else deviation * sqrt(days_a_year)
 
 
-def compute_sharpe(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual Sharpe ratio, or None if the returns do not vary."""
-    return _annual_ratio(returns, _deviation(returns), days_a_year)
+def compute_sharpe(returns: Sequence[float], days_a_year: int) -> float | None:
+    """Return the annualised Sharpe ratio, or None if the returns do not vary."""
+    return _annualize_ratio(returns, _standard_deviation(returns), days_a_year)
 
 
-def compute_sortino(returns: Sequence[Decimal], days_a_year: int) -> Decimal | None:
-    """Return the annual Sortino ratio, or None without a loss. Losses are averaged over all returns."""
+def compute_sortino(returns: Sequence[float], days_a_year: int) -> float | None:
+    """Return the annualised Sortino ratio, or None without a loss. Losses are averaged over all returns."""
     if not returns:
         return None
-    squares = sum((CONTEXT.multiply(loss, loss) for loss in returns if loss < 0), ZERO)
-    return _annual_ratio(returns, CONTEXT.sqrt(CONTEXT.divide(squares, len(returns))), days_a_year)
+    squares = fsum(loss * loss for loss in returns if loss < 0)
+    return _annualize_ratio(returns, sqrt(squares / len(returns)), days_a_year)
 
 
-def compute_cagr(growth: Decimal, period: timedelta) -> Decimal | None:
-    """Return the compound annual growth rate. None under a year, or if everything was lost."""
+def compute_cagr(growth: float, period: timedelta) -> float | None:
+    """Return the compound annual growth rate. None for less than a year, or if everything was lost."""
     if period < YEAR or growth <= 0:
         return None
-    return CONTEXT.power(growth, CONTEXT.divide(Decimal(YEAR // _UNIT), Decimal(period // _UNIT))) - ONE
+    return float(growth ** (YEAR / period)) - 1.0
 
 
-def compute_calmar(cagr: Decimal | None, max_drawdown: Decimal | None) -> Decimal | None:
+def compute_calmar(cagr: float | None, max_drawdown: float | None) -> float | None:
     """Return the annual growth per maximum drawdown, or None without both."""
     if cagr is None or not max_drawdown:
         return None
-    return CONTEXT.divide(cagr, max_drawdown)
+    return cagr / max_drawdown
 
 
-def _annual_ratio(returns: Sequence[Decimal], risk: Decimal | None, days_a_year: int) -> Decimal | None:
-    if not risk:
-        return None
-    return CONTEXT.multiply(CONTEXT.divide(_mean(returns), risk), _root(days_a_year))
+def _annualize_ratio(returns: Sequence[float], risk: float | None, days_a_year: int) -> float | None:
+    return _mean(returns) / risk * sqrt(days_a_year) if risk else None
 
 
-def _deviation(returns: Sequence[Decimal]) -> Decimal | None:
+def _standard_deviation(returns: Sequence[float]) -> float | None:
     if len(returns) < 2:
         return None
+    if min(returns) == max(returns):  # the mean of equal floats may differ from them
+        return 0.0
     mean = _mean(returns)
-    squares = sum((CONTEXT.multiply(one - mean, one - mean) for one in returns), ZERO)
-    return CONTEXT.sqrt(CONTEXT.divide(squares, len(returns) - 1))
+    return sqrt(fsum((one - mean) ** 2 for one in returns) / (len(returns) - 1))
 
 
-def _mean(returns: Sequence[Decimal]) -> Decimal:
-    return CONTEXT.divide(sum(returns, ZERO), len(returns))
-
-
-def _root(days_a_year: int) -> Decimal:
-    return CONTEXT.sqrt(Decimal(days_a_year))
+def _mean(returns: Sequence[float]) -> float:
+    return fsum(returns) / len(returns)

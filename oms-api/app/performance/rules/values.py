@@ -15,11 +15,12 @@ class EquityPoint(NamedTuple):
 
     `flows` is the sum of deposits less withdrawals since the portfolio was opened. A flow at the instant
     itself is in both `equity` and `flows`. `is_close` is true at a close of the portfolio's P&L day.
+    Amounts are floats, because only ratios are computed from them, never money.
     """
 
     at: datetime
-    equity: Decimal
-    flows: Decimal
+    equity: float
+    flows: float
     is_close: bool
 
 
@@ -49,15 +50,15 @@ class KeptSnapshot(NamedTuple):
     """A close or a flow, with the gross exposure then and the charges paid so far."""
 
     point: EquityPoint
-    gross_exposure: Decimal
+    gross_exposure: float
     charges: Decimal
 
 
 class DailyReturn(NamedTuple):
-    """The simple return from one close to the next. None if the equity was zero or below in between."""
+    """The simple return from one close to the next, None if the equity was zero or below in between."""
 
     at: datetime
-    value: Decimal | None
+    value: float | None
 
 
 class Drawdown(NamedTuple):
@@ -66,7 +67,7 @@ class Drawdown(NamedTuple):
     `recovered_at` is the first instant at which the index is back at the peak, or None.
     """
 
-    share: Decimal
+    share: float
     peak_at: datetime
     trough_at: datetime
     recovered_at: datetime | None

@@ -8,17 +8,19 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.rules.values import Market as MarketCode
+from app.clock import iso
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
+from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
 from app.ledger.service.reading import Statement, charges_of
 from app.ledger.service.valuation import Valuer, value_statements
 from app.market_data.service import Market
-from app.money import ZERO
-from app.performance import queries
-from app.performance.queries import Owner
-from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
+from app.money import ZERO, fixed
+from app.performance.queries import reading as queries
+from app.performance.queries.reading import PortfolioTerms
+from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
@@ -29,31 +31,41 @@ from app.text import name_key
 
 MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000
-_INSTANT = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 CONFIDENCES = (Decimal("0.95"), Decimal("0.99"))
-# Returns what each round trip of a portfolio (tenant id, name key) earned that closed in [start, end).
+# Returns the net P&L of each round trip of a portfolio (tenant id, name key) that closed in [start, end).
 TripReader = Callable[[Connection, int, str, datetime, datetime], Sequence[Decimal]]
 
 
 class Curve(NamedTuple):
     """An equity curve with the drawdown at each point."""
 
-    owner: Owner
-    points: list[EquityPoint]
-    drawdowns: list[Decimal | None]
+    portfolio: PortfolioTerms
+    points: EquityCurve
+    drawdowns: list[float | None]
 
 
 class Report(NamedTuple):
-    """The performance of a portfolio. `trips` is None for too many trades; `risks` are by confidence."""
+    """The performance of a portfolio.
 
-    owner: Owner
+    `trips` is None if there are too many trades. `risks` has one item for each of CONFIDENCES.
+    """
+
+    portfolio: PortfolioTerms
     statistics: Statistics
     trips: TripStatistics | None
     risks: list[Risk | None]
 
 
+class Valuation(NamedTuple):
+    """The value of a portfolio now, and the charges paid so far."""
+
+    value: PortfolioValue
+    charges: Decimal
+
+
 class PerformanceReader:
-    """Reads curves and statistics. `read_trips` comes from the reports of round trips."""
+    """Reads curves and statistics. The reports package provides `read_trips`."""
 
     def __init__(self, market: Market, valuer: Valuer, read_trips: TripReader) -> None:
         self._market, self._valuer, self._read_trips = market, valuer, read_trips
@@ -64,74 +76,98 @@ class PerformanceReader:
         interval: CurveInterval, now: datetime,
     ) -> Curve:  # fmt: skip
         """Return the curve of the period until now. Raise NoSuchPortfolio."""
-        owner = _find_owner(connection, tenant_id, name)
-        start = owner.created_at if period.length is None else max(now - period.length, owner.created_at)
+        portfolio = _find_portfolio(connection, tenant_id, name)
+        start = portfolio.created_at
+        if period.length is not None:
+            start = max(now - period.length, start)
         closes = interval is CurveInterval.DAY
-        points = queries.list_equity(connection, tenant_id, owner.id, start, now, closes=closes)
-        if start == owner.created_at:
-            points.insert(0, _opening(owner).point)
-        points = thin_curve(points, interval)
-        points.append(self._value_now(connection, tenant_id, owner, now).point)
-        return Curve(owner, points, compute_drawdowns(points))
+        stored = queries.read_equity_curve(connection, tenant_id, portfolio.id, start, now, closes=closes)
+        if start == portfolio.created_at:
+            opening = _build_point(portfolio.created_at, portfolio.opening_cash, ZERO)
+            stored = EquityCurve._make(map(list.__add__, opening, stored))
+        value = self._value_now(connection, tenant_id, portfolio, now).value
+        current = _build_point(now, value.equity, value.flows)
+        points = EquityCurve._make(map(list.__add__, thin_curve(stored, interval), current))
+        equities, flows = (list(map(float, column)) for column in (points.equities, points.flows))
+        return Curve(portfolio, points, compute_drawdowns(equities, flows))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
         until: datetime | None, now: datetime,
     ) -> Report:  # fmt: skip
         """Return the statistics of a period, by default from the opening until now. Raise NoSuchPortfolio."""
-        owner, end = _find_owner(connection, tenant_id, name), min(until or now, now)
-        start = _opening(owner)
+        portfolio, end = _find_portfolio(connection, tenant_id, name), min(until or now, now)
+        start = _build_opening(portfolio)
         if since is not None:
-            start = queries.find_last_snapshot(connection, tenant_id, owner.id, since) or start
-        kept = queries.list_kept_snapshots(connection, tenant_id, owner.id, start.point.at, end)
+            start = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since) or start
+        kept = queries.list_kept_snapshots(connection, tenant_id, portfolio.id, start.point.at, end)
         if until is None or until >= now:
-            kept.append(self._value_now(connection, tenant_id, owner, now))
-        began = start.point.at
-        # The first trade opens its portfolio at its own instant; a close covers the trades of its instant.
-        first = began if began > owner.created_at else began - _INSTANT
-        traded = queries.list_traded_values(connection, tenant_id, owner.id, first, end)
+            kept.append(_build_snapshot(self._value_now(connection, tenant_id, portfolio, now), now))
+        started_at = start.point.at
+        # The first trade may create the portfolio at the same instant, so it is included. The trades at the
+        # instant of a close are part of that close.
+        first = started_at if started_at > portfolio.created_at else started_at - _MICROSECOND
+        traded = queries.list_traded_values(connection, tenant_id, portfolio.id, first, end)
         return Report(
-            owner,
-            summarize_equity(start, kept, traded, _days_a_year(owner)),
-            self._summarize_trips(connection, tenant_id, owner, since or began, end),
-            self._compute_risks(connection, tenant_id, owner, now),
+            portfolio,
+            summarize_equity(start, kept, traded, _days_a_year(portfolio)),
+            self._summarize_trips(connection, tenant_id, portfolio, since or started_at, end),
+            self._compute_risks(connection, tenant_id, portfolio, now),
         )
 
-    def _value_now(self, connection: Connection, tenant_id: int, owner: Owner, now: datetime) -> KeptSnapshot:
-        key = name_key(owner.name)
+    def _value_now(
+        self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
+    ) -> Valuation:
+        key = name_key(portfolio.name)
         statement = Statement(*find_books(connection, tenant_id, [key])[key])
-        value = value_statements(connection, self._valuer, tenant_id, {owner.id: statement}, now)[owner.id]
-        point = EquityPoint(now, value.equity, value.flows, is_close=False)
-        return KeptSnapshot(point, value.exposure.gross, charges_of(statement))
+        values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
+        return Valuation(values[portfolio.id], charges_of(statement))
 
     def _summarize_trips(
-        self, connection: Connection, tenant_id: int, owner: Owner, start: datetime, end: datetime
+        self,
+        connection: Connection,
+        tenant_id: int,
+        portfolio: PortfolioTerms,
+        start: datetime,
+        end: datetime,
     ) -> TripStatistics | None:
-        if owner.last_sequence > MAX_TRADES:
+        if portfolio.last_sequence > MAX_TRADES:
             return None
-        earned = self._read_trips(connection, tenant_id, name_key(owner.name), start, end)
+        earned = self._read_trips(connection, tenant_id, name_key(portfolio.name), start, end)
         return summarize_trips(earned)
 
     def _compute_risks(
-        self, connection: Connection, tenant_id: int, owner: Owner, now: datetime
+        self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> list[Risk | None]:
-        filters = PositionFilter(portfolio_key=name_key(owner.name))
+        filters = PositionFilter(portfolio_key=name_key(portfolio.name))
         held = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
         profits = list_daily_profits(connection, self._closes, tenant_id, held, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
 
 
-def _find_owner(connection: Connection, tenant_id: int, name: str) -> Owner:
-    owner = queries.find_owner(connection, tenant_id, name_key(name))
-    if owner is None:
+def _find_portfolio(connection: Connection, tenant_id: int, name: str) -> PortfolioTerms:
+    portfolio = queries.find_portfolio_terms(connection, tenant_id, name_key(name))
+    if portfolio is None:
         raise NoSuchPortfolio(name)
-    return owner
+    return portfolio
 
 
-def _days_a_year(owner: Owner) -> int:
-    is_continuous = owner.calendar in {None, MarketCode.CRYPTO}
+def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
+    """Return a curve of one point."""
+    return EquityCurve([iso(at)], [fixed(equity)], [fixed(flows)])
+
+
+def _build_snapshot(valuation: Valuation, at: datetime) -> KeptSnapshot:
+    value = valuation.value
+    point = EquityPoint(at, float(value.equity), float(value.flows), is_close=False)
+    return KeptSnapshot(point, float(value.exposure.gross), valuation.charges)
+
+
+def _days_a_year(portfolio: PortfolioTerms) -> int:
+    is_continuous = portfolio.calendar in {None, MarketCode.CRYPTO}
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 
 
-def _opening(owner: Owner) -> KeptSnapshot:
-    return KeptSnapshot(EquityPoint(owner.created_at, owner.opening_cash, ZERO, is_close=True), ZERO, ZERO)
+def _build_opening(portfolio: PortfolioTerms) -> KeptSnapshot:
+    point = EquityPoint(portfolio.created_at, float(portfolio.opening_cash), 0.0, is_close=True)
+    return KeptSnapshot(point, 0.0, ZERO)

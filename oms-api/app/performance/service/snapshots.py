@@ -1,7 +1,7 @@
 """Store snapshots of the equity of portfolios: at an interval, and at each close of their P&L day.
 
-A snapshot is valued as of its instant, also if it is taken later: by the rows of the ledger that were
-recorded by then, at the prices of then.
+A snapshot shows the state at its instant even if it is taken later: it uses the rows of the ledger that were
+recorded by that instant, at the prices of that instant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
 from app.money import ZERO
 from app.performance import queries
-from app.performance.queries import FlowInstant, PortfolioState
+from app.performance.queries import FlowInstant, PortfolioTotals
 from app.performance.rules.closes import get_last_close, list_missed_closes
 from app.performance.rules.values import Snapshot
 
 MAX_PORTFOLIOS = 500  # per transaction
 FLOW_OVERLAP = timedelta(minutes=1)
-SETTLE = timedelta(seconds=2)  # rows of an instant may reach the database that much later
+WRITE_DELAY = timedelta(seconds=2)  # rows of an instant may reach the database that much later
 
 
 class SnapshotService:
@@ -43,18 +43,18 @@ class SnapshotService:
     ) -> None:
         self._engine, self._read_quotes, self._calendars = engine, read_quotes, calendars
         self._interval, self._now = interval, now
-        self._last_closes: dict[str | None, datetime] = {}  # every portfolio has its snapshot of them
-        self._flows_until = EPOCH  # every flow up to this instant has its snapshot
+        self._last_closes: dict[str | None, datetime] = {}  # by calendar, with a snapshot of each portfolio
+        self._flows_until = EPOCH  # all flows up to this instant have a snapshot
 
     def take_interval_snapshots(self, lease: Lease) -> None:
         """Store the equity of each portfolio whose value may have changed in the last interval."""
-        at = get_slot(self._interval, self._now() - SETTLE)
+        at = get_slot(self._interval, self._now() - WRITE_DELAY)
         since, after = at - self._interval, None
         while True:
             with snapshot(self._engine) as connection:
                 set_all_tenants_scope(connection)
                 states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
-                taken = self._value(connection, states, at, "interval")
+                taken = self._build_snapshots(connection, states, at, "interval")
             self._store(taken)
             if len(states) < MAX_PORTFOLIOS:
                 return
@@ -63,7 +63,7 @@ class SnapshotService:
 
     def take_close_snapshots(self, lease: Lease) -> None:
         """Store the equity at the last close of each portfolio, and at the closes missed before it."""
-        at = self._now() - SETTLE
+        at = self._now() - WRITE_DELAY
         with self._engine.connect() as connection:
             self._calendars.refresh(connection)
         for code in (None, *MarketCode):
@@ -77,7 +77,7 @@ class SnapshotService:
 
     def take_flow_snapshots(self, lease: Lease) -> None:
         """Store the equity just after each deposit and withdrawal, so that returns can be chained there."""
-        until = self._now() - SETTLE
+        until = self._now() - WRITE_DELAY
         while flows := self._take_flows():
             if len(flows) < MAX_PORTFOLIOS:
                 break
@@ -90,20 +90,20 @@ class SnapshotService:
             set_all_tenants_scope(connection)
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
             for at, found in groupby(flows, lambda flow: flow.at):
-                states = queries.find_states(connection, [flow.portfolio_id for flow in found])
-                taken += self._value(connection, states, at, "flow")
+                states = queries.find_portfolio_totals(connection, [flow.portfolio_id for flow in found])
+                taken += self._build_snapshots(connection, states, at, "flow")
         self._store(taken)
         return flows
 
     def _take_closes(
         self, code: str | None, calendar: Calendar | None, last: datetime
-    ) -> list[PortfolioState]:
+    ) -> list[PortfolioTotals]:
         taken: list[Snapshot] = []
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
             states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
             for at, missing in _group_by_close(connection, states, calendar, last):
-                taken += self._value(connection, missing, at, "close")
+                taken += self._build_snapshots(connection, missing, at, "close")
         self._store(taken)
         return states
 
@@ -113,12 +113,12 @@ class SnapshotService:
                 set_all_tenants_scope(connection)
                 write(connection, queries.build_snapshot_insert(taken))
 
-    def _value(
-        self, connection: Connection, states: Sequence[PortfolioState], at: datetime, kind: str
+    def _build_snapshots(
+        self, connection: Connection, states: Sequence[PortfolioTotals], at: datetime, kind: str
     ) -> list[Snapshot]:
         """Return the snapshots of portfolios at an instant."""
-        current: list[PortfolioState] = []
-        earlier: list[PortfolioState] = []
+        current: list[PortfolioTotals] = []
+        earlier: list[PortfolioTotals] = []
         moved_later = queries.find_moved_later(connection, states, at) if states else set()
         for state in states:
             is_traded_later = state.last_created_at is not None and state.last_created_at > at
@@ -130,7 +130,7 @@ class SnapshotService:
             current.append(past)
             positions += held
         exposures = value_positions(connection, self._read_quotes, positions, at)
-        keys = [PortfolioKey(*state[:2]) for state in current]
+        keys = [PortfolioKey(state.tenant_id, state.id) for state in current]
         flows = sum_flows(connection, keys, at)
         return [
             build_snapshot(state, exposures.get(key, NO_EXPOSURE), flows.get(key, ZERO), at, kind)
@@ -139,9 +139,9 @@ class SnapshotService:
 
 
 def build_snapshot(
-    state: PortfolioState, exposure: Exposure, flows: Decimal, at: datetime, kind: str
+    state: PortfolioTotals, exposure: Exposure, flows: Decimal, at: datetime, kind: str
 ) -> Snapshot:
-    """Return the snapshot of a portfolio. Its charges are what is missing in its equity."""
+    """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
     equity = state.cash + exposure.net
     paid_in = state.opening_cash + state.moved_cash
     earned = state.realized_pnl + exposure.unrealized_pnl
@@ -162,18 +162,19 @@ def build_snapshot(
 
 
 def _group_by_close(
-    connection: Connection, states: Sequence[PortfolioState], calendar: Calendar | None, last: datetime
-) -> Iterator[tuple[datetime, list[PortfolioState]]]:
+    connection: Connection, states: Sequence[PortfolioTotals], calendar: Calendar | None, last: datetime
+) -> Iterator[tuple[datetime, list[PortfolioTotals]]]:
     """Yield each close that is missing, with its portfolios."""
-    stored = queries.find_last_closes(connection, [PortfolioKey(*state[:2]) for state in states])
-    missing: dict[datetime, list[PortfolioState]] = {}
-    for state in states:
-        for at in list_missed_closes(calendar, stored.get(PortfolioKey(*state[:2])), last):
+    keys = [PortfolioKey(state.tenant_id, state.id) for state in states]
+    stored = queries.find_last_closes(connection, keys)
+    missing: dict[datetime, list[PortfolioTotals]] = {}
+    for key, state in zip(keys, states, strict=True):
+        for at in list_missed_closes(calendar, stored.get(key), last):
             missing.setdefault(at, []).append(state)
     yield from sorted(missing.items())
 
 
-def _list_current_positions(connection: Connection, states: Sequence[PortfolioState]) -> list[OpenPosition]:
+def _list_current_positions(connection: Connection, states: Sequence[PortfolioTotals]) -> list[OpenPosition]:
     if not states:
         return []
     tenants = {state.tenant_id for state in states}
@@ -184,8 +185,8 @@ def _list_current_positions(connection: Connection, states: Sequence[PortfolioSt
 
 
 def _read_past(
-    connection: Connection, state: PortfolioState, at: datetime
-) -> tuple[PortfolioState, list[OpenPosition]]:
+    connection: Connection, state: PortfolioTotals, at: datetime
+) -> tuple[PortfolioTotals, list[OpenPosition]]:
     """Return a portfolio and its open positions as they were at an earlier instant."""
     book = find_book(connection, state.tenant_id, state.id)
     statement = get_statement_at_instant(connection, state.tenant_id, book, at)

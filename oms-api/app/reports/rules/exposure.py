@@ -46,7 +46,7 @@ class Exposure:
 
     @property
     def net_exposure(self) -> Decimal:
-        """Long less short."""
+        """Long and short values, the short ones counted as negative."""
         return self.long_value + self.short_value
 
     def add(self, value: Decimal) -> None:

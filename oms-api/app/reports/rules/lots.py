@@ -14,7 +14,7 @@ from app.reports.rules.values import BookedFill, BookKey, split_at_flat
 class Lot(NamedTuple):
     """What is left of an opening trade, in the portfolio's currency.
 
-    `charges` are its part of the trade's.
+    `charges` is its part of the trade's charges.
     """
 
     book: BookKey
@@ -35,7 +35,7 @@ class ClosedLot(NamedTuple):
     """A part of a lot that a later trade closed.
 
     `cost` is what was paid for the quantity (for a short: what it was bought back for), `proceeds` what it
-    was sold for. `charges` are the parts of both trades.
+    was sold for. `charges` adds up its parts of the charges of both trades.
     """
 
     book: BookKey
@@ -68,11 +68,11 @@ def match_lots(book: BookKey, fills: Iterable[BookedFill]) -> Lots:
     position: Position = FLAT
     held: deque[Lot] = deque()
     closed: list[ClosedLot] = []
-    for whole in fills:
-        for booked in split_at_flat(position, whole):
+    for trade in fills:
+        for booked in split_at_flat(position, trade):
             fill = booked.fill
             if held and fill.side is not held[0].side:
-                closed += _close(held, booked)
+                closed += _close_lots(held, booked)
             else:
                 held.append(
                     Lot(
@@ -85,7 +85,7 @@ def match_lots(book: BookKey, fills: Iterable[BookedFill]) -> Lots:
     return Lots(list(held), closed)
 
 
-def _close(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
+def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
     """Yield the parts of lots that the fill closes. They hold at least its quantity."""
     fill = booked.fill
     left, value, charges = fill.quantity, fill.value, booked.charges
@@ -95,15 +95,15 @@ def _close(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
         opened, kept = _split(lot, quantity)
         if kept is not None:
             held.appendleft(kept)
-        part = share(value, quantity, left)
-        fee = share(charges, quantity, left)
+        closing_value = share(value, quantity, left)
+        closing_charges = share(charges, quantity, left)
         is_long = lot.side is Side.BUY
-        cost, proceeds = (opened.value, part) if is_long else (part, opened.value)
+        cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
-            *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + fee),
+            *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + closing_charges),
             *(lot.opened_at, fill.at or "", lot.trade_id, booked.trade_id),
         )
-        left, value, charges = left - quantity, value - part, charges - fee
+        left, value, charges = left - quantity, value - closing_value, charges - closing_charges
 
 
 def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:

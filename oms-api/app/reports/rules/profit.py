@@ -24,7 +24,7 @@ class Grouping(StrEnum):
 class BookedRow(NamedTuple):
     """A row of the ledger. Amounts are in the portfolio's currency; `day` is that of its booking, in UTC.
 
-    A reversal has the opposite P&L and charges of what it undid.
+    A reversal has the P&L and the charges of the trade that it undid, with the opposite sign.
     """
 
     portfolio: str

@@ -1,4 +1,4 @@
-"""Round trips: what happened to a position from flat to flat."""
+"""Round trips: the course of a position from its opening until it is flat."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -75,9 +75,9 @@ class _OpenTrip:
         self.highest_price = max(self.highest_price, booked.price)
         self.lowest_price = min(self.lowest_price, booked.price)
         rate = ratio(fill.value, fill.local_value) if fill.local_value else None
-        self._value_at(booked.price, rate)
+        self._update_excursions(booked.price, rate)
 
-    def _value_at(self, price: Decimal, rate: Decimal | None) -> None:
+    def _update_excursions(self, price: Decimal, rate: Decimal | None) -> None:
         value = product(self.position.quantity, price)
         if rate is not None:
             value = product(value, rate)
@@ -110,8 +110,8 @@ class _OpenTrip:
 def list_round_trips(book: BookKey, fills: Iterable[BookedFill]) -> Iterator[RoundTrip]:
     """Yield the finished round trips of a position, in the order in which they closed."""
     trip: _OpenTrip | None = None
-    for whole in fills:
-        for booked in split_at_flat(FLAT if trip is None else trip.position, whole):
+    for trade in fills:
+        for booked in split_at_flat(FLAT if trip is None else trip.position, trade):
             at = booked.fill.at or ""
             if trip is None:
                 trip = _OpenTrip(booked.fill.side, at, booked.trade_id, booked.price, booked.price)

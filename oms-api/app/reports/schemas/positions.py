@@ -87,7 +87,7 @@ def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:
     return {
         "portfolio_name": trip.book.portfolio_name,
         "currency": trip.book.currency,
-        **_serialize_lot(trip),
+        **_serialize_position(trip),
         **money_fields(trip, ("entry_price", "exit_price", "realized_pnl", "charges", "net_pnl")),
         **money_fields(trip, ("highest_price", "lowest_price")),
         "opened_at": trip.opened_at,
@@ -104,7 +104,7 @@ def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:
 def serialize_open_lot(lot: Lot) -> dict[str, Any]:
     """Return the lot as `LotOut` describes it."""
     return {
-        **_serialize_lot(lot),
+        **_serialize_position(lot),
         **money_fields(lot, ("unit_cost", "value", "charges")),
         "opened_at": lot.opened_at,
         "trade_id": lot.trade_id,
@@ -114,7 +114,7 @@ def serialize_open_lot(lot: Lot) -> dict[str, Any]:
 def serialize_closed_lot(lot: ClosedLot) -> dict[str, Any]:
     """Return the lot as `ClosedLotOut` describes it."""
     return {
-        **_serialize_lot(lot),
+        **_serialize_position(lot),
         **money_fields(lot, ("cost", "proceeds", "realized_pnl", "charges")),
         "opened_at": lot.opened_at,
         "closed_at": lot.closed_at,
@@ -123,7 +123,7 @@ def serialize_closed_lot(lot: ClosedLot) -> dict[str, Any]:
     }
 
 
-def _serialize_lot(lot: Lot | ClosedLot | RoundTrip) -> dict[str, Any]:
+def _serialize_position(lot: Lot | ClosedLot | RoundTrip) -> dict[str, Any]:
     return {
         "symbol": lot.book.symbol,
         "product": lot.book.product or None,

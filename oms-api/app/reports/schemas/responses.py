@@ -45,11 +45,13 @@ class UsedRateOut(BaseModel):
 
 
 class ProfitTotalOut(BaseModel):
-    """All groups together in the tenant's currency, at the rates of now."""
+    """All groups together in the tenant's currency, at current rates."""
 
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
     realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
-    unrealized_pnl: str | None = Field(description="P&L of open positions, if told", examples=["50.00"])
+    unrealized_pnl: str | None = Field(
+        description="P&L of open positions; null where it is not computed", examples=["50.00"]
+    )
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
     net_pnl: str = Field(description="Realised and unrealised P&L less charges", examples=["348.00"])
     rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")
@@ -82,7 +84,7 @@ class ExposureOut(BaseModel):
 
 
 class ExposureReportOut(BaseModel):
-    """Exposure of open positions by group, at the marks and rates of now."""
+    """Exposure of open positions by group, at current marks and rates."""
 
     by: ExposureGrouping = Field(description="What the exposure is summed by", examples=["portfolio"])
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])

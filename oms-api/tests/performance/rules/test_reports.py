@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market
 from app.calendars.service import Calendars
+from app.clock import iso
 from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, list_missed_closes
-from app.performance.rules.curves import CurveInterval, CurvePeriod, thin_curve
+from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.value_at_risk import align_closes
 from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
@@ -20,11 +21,11 @@ DAY = timedelta(days=1)
 
 
 def kept(day, equity, gross=0, charges=0, flows=0, is_close=True):
-    point = EquityPoint(START + day * DAY, Decimal(equity), Decimal(flows), is_close)
-    return KeptSnapshot(point, Decimal(gross), Decimal(charges))
+    point = EquityPoint(START + day * DAY, float(equity), float(flows), is_close)
+    return KeptSnapshot(point, float(gross), Decimal(charges))
 
 
-def test_a_period_is_summarized():
+def test_equity_of_a_period_is_summarized():
     days = [
         kept(1, 101, gross=202, charges=3),
         kept(2, 90, charges=4),
@@ -32,7 +33,7 @@ def test_a_period_is_summarized():
     ]
     found = known(summarize_equity(kept(0, 100, charges=1), days, [Decimal(150), Decimal(45)], 252))
     assert (found.start, found.end, found.days) == (START, START + 3 * DAY, 2)
-    assert round(found.time_weighted_return, 12) == Decimal("-0.01")
+    assert round(found.time_weighted_return, 12) == -0.01
     assert (found.max_drawdown.peak_at, found.max_drawdown.trough_at) == (START + DAY, START + 2 * DAY)
     assert (found.turnover, found.exposure, found.charges) == (2, 1, 3)
     assert (found.cagr, found.calmar) == (None, None)
@@ -47,20 +48,21 @@ def test_a_period_without_equity_has_no_ratios():
 
 def test_two_years_have_a_growth_rate():
     found = known(summarize_equity(kept(0, 100), [kept(365, 80), kept(731, 121)], [], 365))
-    assert round(found.cagr, 3) == Decimal("0.100")
-    assert round(found.calmar, 2) == Decimal("0.50")
+    assert round(found.cagr, 3) == 0.1
+    assert round(found.calmar, 2) == 0.5
 
 
-@given(st.lists(st.integers(0, 10_000), max_size=60), st.sampled_from(CurveInterval))
+@given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
 def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
-    points = [
-        EquityPoint(START + timedelta(seconds=at), Decimal(at), Decimal(0), is_close=False)
-        for at in sorted(seconds)
-    ]
+    instants = [iso(START + timedelta(seconds=at)) for at in sorted(seconds)]
+    numbers = list(map(str, range(len(instants))))
     slots = {}
-    for point in points:
-        slots[int(point.at.timestamp() // interval.length.total_seconds())] = point
-    assert thin_curve(points, interval) == list(slots.values())
+    for place, instant in enumerate(instants):
+        at = datetime.fromisoformat(instant).timestamp()
+        slots[int(at // interval.length.total_seconds())] = place
+    thinned = thin_curve(EquityCurve(instants, numbers, numbers), interval)
+    assert thinned.equities == thinned.flows == list(map(str, slots.values()))
+    assert thinned.instants == [instants[place] for place in slots.values()]
 
 
 def test_curve_of_each_period_has_few_points():
@@ -80,7 +82,7 @@ def test_only_days_common_to_all_symbols_are_compared():
     assert align_closes({}) == {}
 
 
-def test_a_day_without_a_calendar_ends_at_midnight_utc():
+def test_day_without_a_calendar_ends_at_midnight_utc():
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_last_close(None, at) == datetime(2026, 11, 20, tzinfo=UTC)
     assert list_missed_closes(None, None, START) == [START]
@@ -88,7 +90,7 @@ def test_a_day_without_a_calendar_ends_at_midnight_utc():
     assert len(list_missed_closes(None, START, START + 99 * DAY)) == MAX_MISSED_CLOSES
 
 
-def test_a_day_of_a_market_ends_at_its_close_while_its_sessions_are_known():
+def test_market_day_ends_at_its_close_while_its_sessions_are_known():
     new_york = Calendars.load().get_calendar(Market.XNYS)
     monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)

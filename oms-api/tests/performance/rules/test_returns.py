@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.performance.rules.drawdowns import compute_drawdowns, find_max_drawdown
-from app.performance.rules.returns import compute_daily_returns, compute_growth_index
+from app.performance.rules.returns import compute_daily_returns, compute_growth_index, list_growth
 from app.performance.rules.statistics import (
     YEAR,
     compute_cagr,
@@ -23,101 +23,105 @@ from app.performance.rules.values import EquityPoint
 from tests.support.values import known
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-RETURNS = [Decimal(text) for text in ("0.01", "-0.005", "0.02", "-0.01")]
-RETURN_LISTS = st.lists(
-    st.integers(-3000, 3000).map(lambda number: Decimal(number) / 10_000), min_size=2, max_size=60
-)
+RETURNS = [0.01, -0.005, 0.02, -0.01]
+RETURN_LISTS = st.lists(st.integers(-3000, 3000).map(lambda number: number / 10_000), min_size=2, max_size=60)
 
 
 def points(*rows):
     """Return a point a day of rows (equity, flows so far, is a close)."""
     return [
-        EquityPoint(START + timedelta(days=day), Decimal(equity), Decimal(flows), is_close)
+        EquityPoint(START + timedelta(days=day), float(equity), float(flows), is_close)
         for day, (equity, flows, is_close) in enumerate(rows)
     ]
 
 
+def index_of(days):
+    return compute_growth_index(list_growth(days))
+
+
+def daily_returns_of(days):
+    return compute_daily_returns(days, list_growth(days))
+
+
+def drawdowns_of(days):
+    return compute_drawdowns([day.equity for day in days], [day.flows for day in days])
+
+
 def test_deposit_is_not_a_return():
     days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
-    index = known(compute_growth_index(days))
-    assert round(index[-1] - 1, 8) == Decimal("0.03006623")
-    [day] = compute_daily_returns(days)
+    index = known(index_of(days))
+    assert round(index[-1] - 1, 8) == 0.03006623
+    [day] = daily_returns_of(days)
     assert (day.at, day.value) == (days[-1].at, index[-1] - 1)
 
 
 def test_withdrawal_is_not_a_drawdown():
     days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
-    index = compute_growth_index(days)
+    index = index_of(days)
     found = known(find_max_drawdown([day.at for day in days], known(index)))
     assert (round(found.share, 12), found.peak_at, found.trough_at, found.recovered_at) == (
-        *(Decimal("0.05"), days[2].at, days[3].at, days[4].at),
+        *(0.05, days[2].at, days[3].at, days[4].at),
     )
-    assert [round(known(drawdown), 12) for drawdown in compute_drawdowns(days)] == [
-        0,
-        0,
-        0,
-        Decimal("0.05"),
-        0,
-    ]
+    assert [round(known(drawdown), 12) for drawdown in drawdowns_of(days)] == [0, 0, 0, 0.05, 0]
 
 
 def test_a_return_that_starts_without_equity_is_undefined():
     days = points((0, 0, True), (100, 100, True), (110, 100, True))
-    assert compute_growth_index(days) is None
-    assert [day.value for day in compute_daily_returns(days)] == [None, Decimal("0.1")]
+    assert index_of(days) is None
+    assert [day.value for day in daily_returns_of(days)] == [None, pytest.approx(0.1)]
     within = points((0, 0, True), (100, 100, False), (110, 100, True), (121, 100, True))
-    assert [day.value for day in compute_daily_returns(within)] == [None, Decimal("0.1")]
-    assert compute_growth_index([]) == []
+    assert [day.value for day in daily_returns_of(within)] == [None, pytest.approx(0.1)]
+    assert index_of([]) == [1]
 
 
 def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
     days = points(
         (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
     )
-    assert compute_drawdowns(days) == [None, None, 0, Decimal("0.1"), None, None]
+    assert drawdowns_of(days) == [None, None, 0, pytest.approx(0.1), None, None]
+    assert drawdowns_of([]) == []
 
 
 def test_an_index_that_never_falls_has_no_drawdown():
-    assert find_max_drawdown([START], [Decimal(1)]) is None
+    assert find_max_drawdown([START], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
 
 def test_maximum_drawdown_is_the_larger_of_two():
-    levels = [Decimal(text) for text in ("1", "0.9", "1.1", "0.8", "0.9")]
+    levels = [1.0, 0.9, 1.1, 0.8, 0.9]
     instants = [START + timedelta(days=day) for day in range(5)]
     found = known(find_max_drawdown(instants, levels))
     assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
-    levels = [*levels[:2], Decimal("0.7"), Decimal("0.95"), Decimal(1)]
+    levels = [*levels[:2], 0.7, 0.95, 1.0]
     deep = known(find_max_drawdown(instants, levels))
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
 
 
 def test_the_worked_example_of_sharpe_and_sortino():
-    assert round(known(compute_sharpe(RETURNS, 252)), 4) == Decimal("4.3235")
-    assert round(known(compute_sortino(RETURNS, 252)), 4) == Decimal("10.6489")
+    assert round(known(compute_sharpe(RETURNS, 252)), 4) == 4.3235
+    assert round(known(compute_sortino(RETURNS, 252)), 4) == 10.6489
 
 
 def test_undefined_statistics_are_none():
     assert compute_volatility(RETURNS[:1], 252) is None
-    assert compute_sharpe([Decimal(1)] * 3, 252) is None
+    assert compute_sharpe([0.1] * 3, 252) is None
     assert compute_sortino([], 252) is None
-    assert compute_sortino([Decimal("0.01")], 252) is None
-    assert compute_cagr(Decimal(2), YEAR - timedelta(seconds=1)) is None
-    assert compute_cagr(Decimal(0), YEAR) is None
-    assert compute_calmar(None, Decimal(1)) is None
-    assert compute_calmar(Decimal(1), None) is None
-    assert compute_calmar(Decimal(1), Decimal(0)) is None
+    assert compute_sortino([0.01], 252) is None
+    assert compute_cagr(2.0, YEAR - timedelta(seconds=1)) is None
+    assert compute_cagr(0.0, YEAR) is None
+    assert compute_calmar(None, 1.0) is None
+    assert compute_calmar(1.0, None) is None
+    assert compute_calmar(1.0, 0.0) is None
 
 
 def test_annual_growth_rate_is_computed():
-    assert round(known(compute_cagr(Decimal("1.21"), 2 * YEAR)), 12) == Decimal("0.1")
-    assert round(known(compute_calmar(Decimal("0.1"), Decimal("0.2"))), 12) == Decimal("0.5")
+    assert round(known(compute_cagr(1.21, 2 * YEAR)), 12) == 0.1
+    assert round(known(compute_calmar(0.1, 0.2)), 12) == 0.5
 
 
 @given(RETURN_LISTS, st.sampled_from([252, 365]))
 def test_statistics_equal_a_naive_computation(returns, days):
-    naive = [float(one) for one in returns]
-    mean, deviation = statistics.fmean(naive), statistics.stdev(naive)
+    mean, deviation = statistics.fmean(returns), statistics.stdev(returns)
     assert float(known(compute_volatility(returns, days))) == pytest.approx(
         deviation * math.sqrt(days), rel=1e-9
     )
@@ -126,7 +130,7 @@ def test_statistics_equal_a_naive_computation(returns, days):
         assert len(set(returns)) == 1
     else:
         assert float(sharpe) == pytest.approx(mean / deviation * math.sqrt(days), rel=1e-6, abs=1e-9)
-    losses = math.sqrt(sum(min(one, 0) ** 2 for one in naive) / len(naive))
+    losses = math.sqrt(sum(min(one, 0) ** 2 for one in returns) / len(returns))
     sortino = compute_sortino(returns, days)
     if sortino is None:
         assert losses == 0
@@ -153,12 +157,12 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
         equity = round(equity, 8)
         levels.append(level)
     drawn = points(*rows)
-    index = known(compute_growth_index(drawn))
+    index = known(index_of(drawn))
     assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
-    assert [float(known(one)) for one in compute_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
+    assert [float(known(one)) for one in drawdowns_of(drawn)] == pytest.approx(worst, abs=1e-6)
     found = find_max_drawdown([point.at for point in drawn], index)
     assert float(found.share if found else 0) == pytest.approx(max(worst), abs=1e-6)
-    chained = math.prod(1 + float(known(day.value)) for day in compute_daily_returns(drawn))
+    chained = math.prod(1 + float(known(day.value)) for day in daily_returns_of(drawn))
     last = max(place for place, row in enumerate(rows) if row[2])
     assert chained == pytest.approx(levels[last], rel=1e-6)
