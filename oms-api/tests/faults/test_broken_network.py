@@ -10,8 +10,8 @@ from tests.faults.journal import NOT_PLACED, UNKNOWN, Journal
 from tests.faults.load import (
     Connection,
     Sender,
-    a_trade,
     load,
+    make_trade,
     repeat,
     resolve,
     wait_for_more,
@@ -44,9 +44,9 @@ def send_into(break_: Break, oms: Oms, network: Network, journal: Journal) -> tu
     """Trade in peace, then break the network under a trade; return its status and the problem's type."""
     sender = Sender(journal, oms.port)
     with sender.connection:
-        sender.send(journal.intend("peace", "/api/v1/trade", a_trade(Random(0), ["Growth"])))
+        sender.send(journal.intend("peace", "/api/v1/trade", make_trade(Random(0), ["Growth"])))
         network.break_next(break_)
-        answer = sender.send(journal.intend("war", "/api/v1/trade", a_trade(Random(1), ["Growth"])))
+        answer = sender.send(journal.intend("war", "/api/v1/trade", make_trade(Random(1), ["Growth"])))
     assert network.broke.is_set(), "COMMIT was never seen"
     assert answer is not None, "the service hung up"
     return answer[0], answer[2].get("type", "")

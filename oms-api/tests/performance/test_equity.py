@@ -36,7 +36,7 @@ def last_price(api, price, symbol="AAPL"):
     api.quote(symbol, None, None, price)
 
 
-def test_the_worked_example_of_day_pnl(service, api):
+def test_documented_day_pnl_example_is_computed_exactly(service, api):
     created = api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"})
     assert created.status_code == 201, created.text
     days = [
@@ -92,7 +92,7 @@ def test_late_snapshot_excludes_later_cash_movements(service, api):
     assert (late.cash, late.flows, late.charges) == (998_999, 0, 1)
 
 
-def test_the_day_of_a_portfolio_ends_at_the_close_of_its_calendar(service, api):
+def test_portfolio_day_ends_at_the_close_of_its_calendar(service, api):
     created = api.post("/portfolios", {"name": "Growth", "calendar": "XNYS"})
     assert created.status_code == 201, created.text
     with service.engine.connect() as connection, connection.begin():
@@ -183,7 +183,7 @@ def test_snapshots_left_by_a_killed_process_are_completed_by_the_next(service, m
     assert [len(stored(api)) for api in apis] == [2, 2, 2]
 
 
-def test_a_portfolio_that_became_flat_has_one_more_snapshot(service, api):
+def test_portfolio_that_became_flat_has_one_more_snapshot(service, api):
     api.buy("10", "100")
     sold = api.sell("10", "110")
     at = datetime.fromisoformat(sold["created_at"]) + timedelta(minutes=1)
@@ -211,7 +211,7 @@ def test_other_currencies_are_converted_at_the_current_rate(service, api):
     assert stored(api)[-1].equity == 1_008_110
 
 
-def test_without_a_quote_the_mark_is_the_price_of_the_last_trade(serve):
+def test_mark_without_a_quote_is_the_last_trade_price(serve):
     with serve(price_source="manual") as service:
         api = service.api()
         api.buy("10", "100")

@@ -66,7 +66,7 @@ def test_profit_by_strategy_follows_the_order_of_a_fill(api):
     assert found["unrealized_pnl"] is None
 
 
-def test_a_period_counts_what_was_booked_in_it(traded):
+def test_period_counts_trades_booked_within_it(traded):
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert get(traded, "/pnl", from_=tomorrow, by="day")["items"] == []
     assert get(traded, "/daily-stats", from_=tomorrow) == []
@@ -81,13 +81,13 @@ def test_todays_profit_includes_open_positions(traded):
     assert (found["unrealized_pnl"], found["gross_pnl"]) == ("100.00", "300.00")
 
 
-def test_an_amount_without_a_rate_has_no_total(api):
+def test_amount_without_a_rate_has_no_total(api):
     api.post("/portfolios", {"name": "Far", "base_currency": "ISK"})
     api.report(portfolio_name="Far")
     assert get(api, "/pnl")["total"] is None
 
 
-def test_a_total_names_the_rates_that_it_used(api):
+def test_total_names_the_rates_it_used(api):
     api.quote("USD/INR", "80", "80", "80")
     api.post("/portfolios", {"name": "India", "base_currency": "INR"})
     api.report(portfolio_name="India", side="BUY", quantity="10", gmv="1000")

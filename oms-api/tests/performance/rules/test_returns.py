@@ -65,7 +65,7 @@ def test_withdrawal_is_not_a_drawdown():
     assert [round(known(drawdown), 12) for drawdown in drawdowns_of(days)] == [0, 0, 0, 0.05, 0]
 
 
-def test_a_return_that_starts_without_equity_is_undefined():
+def test_return_that_starts_without_equity_is_undefined():
     days = points((0, 0, True), (100, 100, True), (110, 100, True))
     assert index_of(days) is None
     assert [day.value for day in daily_returns_of(days)] == [None, pytest.approx(0.1)]
@@ -82,7 +82,7 @@ def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
     assert drawdowns_of([]) == []
 
 
-def test_an_index_that_never_falls_has_no_drawdown():
+def test_index_that_never_falls_has_no_drawdown():
     assert find_max_drawdown([START], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
@@ -97,7 +97,7 @@ def test_maximum_drawdown_is_the_larger_of_two():
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
 
 
-def test_the_worked_example_of_sharpe_and_sortino():
+def test_documented_sharpe_and_sortino_example_is_computed():
     assert round(known(compute_sharpe(RETURNS, 252)), 4) == 4.3235
     assert round(known(compute_sortino(RETURNS, 252)), 4) == 10.6489
 
