@@ -57,7 +57,7 @@ def test_unlisted_symbol_can_be_traded_in_the_finest_steps(api, symbol, asset_cl
     assert api.get("/instruments").json() == []
 
 
-def test_a_symbol_may_hold_a_slash(api):
+def test_symbol_may_contain_a_slash(api):
     api.put("/instruments/BTC/USD", {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"})
     assert api.get("/instruments/btc%2Fusd").json()["lot_size"] == "0.0001"
 

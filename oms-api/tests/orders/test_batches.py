@@ -172,7 +172,7 @@ def test_drill_rejects_with_its_reason(engine):
 @pytest.mark.parametrize(
     ("time_in_force", "status"), [("IOC", "CANCELED"), ("FOK", "CANCELED"), ("GTC", "ACCEPTED")]
 )
-def test_without_a_price_only_resting_order_types_wait(rig, time_in_force, status):
+def test_stop_without_a_price_waits_unless_it_is_immediate(rig, time_in_force, status):
     placed = rig.place(symbol="NEW", type="STOP", stop_price="50", time_in_force=time_in_force)
     assert placed.status == status
 

@@ -130,7 +130,7 @@ def test_intervals_thin_the_curve(growth):
 
 
 @pytest.mark.any_database
-def test_a_drawdown_is_unknown_while_the_peak_is_not_above_zero(growth):
+def test_drawdown_is_unknown_while_the_peak_is_not_positive(growth):
     store(growth, "100000", "100000", "100000", "-1.50", step=DAY / 2)
     points = history(growth, period="1D", interval="1h")["points"][-2:]
     assert [(point["equity"], point["drawdown"]) for point in points] == [

@@ -93,7 +93,7 @@ def test_holidays_and_weekends_have_no_session(calendar, day):
     assert hours(calendar, day) == []
 
 
-def test_the_last_date_may_be_a_weekend():
+def test_last_known_date_may_be_a_weekend():
     terms = MarketTerms(Market.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
     rows = parse_hours(
         "market,segment,phase,valid_from,open,close,source\nXNYS,shares,continuous,2024-01-01,09:30,16:00,x"

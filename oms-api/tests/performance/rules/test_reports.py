@@ -40,7 +40,7 @@ def test_equity_of_a_period_is_summarized():
     assert found.volatility > 0 > found.sharpe
 
 
-def test_a_period_without_equity_has_no_ratios():
+def test_period_without_equity_has_no_ratios():
     found = known(summarize_equity(kept(0, 0), [kept(1, -1)], [], 365))
     assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
     assert (found.exposure, found.days, found.charges) == (None, 0, 0)
