@@ -46,7 +46,7 @@ def in_a_turn(pipe, act):
     return asyncio.run(run_once())
 
 
-def test_head_and_body_leave_as_one(pipe):
+def test_head_and_body_are_sent_in_one_write(pipe):
     def answer(transport):
         transport.write(b"head ")
         transport.write(b"body")
@@ -55,12 +55,12 @@ def test_head_and_body_leave_as_one(pipe):
     assert pipe.sent == [b"head body"]
 
 
-def test_a_piece_that_stays_alone_leaves_at_the_end_of_the_turn(pipe):
+def test_single_piece_is_sent_at_the_end_of_the_loop_iteration(pipe):
     assert in_a_turn(pipe, lambda transport: transport.write(b"alone")) == []
     assert pipe.sent == [b"alone"]
 
 
-def test_what_waits_leaves_before_the_end(pipe):
+def test_buffered_data_is_sent_before_the_close(pipe):
     def cut(transport):
         transport.write(b"half")
         transport.close()
@@ -69,7 +69,7 @@ def test_what_waits_leaves_before_the_end(pipe):
     assert pipe.is_closing()
 
 
-def test_an_empty_body_keeps_nothing_waiting(pipe):
+def test_empty_body_leaves_nothing_in_the_buffer(pipe):
     def answer(transport):
         transport.write(b"head")
         transport.write(b"")
@@ -77,13 +77,13 @@ def test_an_empty_body_keeps_nothing_waiting(pipe):
     assert in_a_turn(pipe, answer) == [b"head"]
 
 
-def test_all_else_is_the_transports_own(pipe):
+def test_other_calls_are_passed_to_the_transport(pipe):
     in_a_turn(pipe, lambda transport: (transport.close(), pipe.sent.append(transport.is_closing())))
     assert pipe.sent == [True]
 
 
 @pytest.mark.parametrize("unread", [0, 100])
-def test_a_connection_that_closes_does_not_wait_for_ever_for_its_client(pipe, unread):
+def test_closing_connection_waits_a_limited_time_for_its_client(pipe, unread):
     async def write_and_close():
         pipe.unread = unread
         transport = BufferedTransport(pipe, asyncio.get_running_loop(), 0)

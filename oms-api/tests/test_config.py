@@ -36,7 +36,7 @@ def load(monkeypatch, tmp_path):
     return read
 
 
-def test_the_defaults_are_those_of_the_manual(load):
+def test_defaults_match_the_documentation(load):
     settings = load()
     assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 8001, "development")
     assert (settings.database_url, settings.rate_limit_per_minute) == ("sqlite:///./slackoms.db", 600)
@@ -45,13 +45,13 @@ def test_the_defaults_are_those_of_the_manual(load):
     assert settings.migrates_at_start
 
 
-def test_production_logs_json_and_leaves_migrations_to_a_step(load):
+def test_production_logs_json_and_does_not_migrate_at_start(load):
     settings = load(ENVIRONMENT="production", JWT_KEYS=JWT_KEYS)
     assert (settings.logs_as_json, settings.migrates_at_start) == (True, False)
     assert not load(LOG_FORMAT="console").logs_as_json
 
 
-def test_production_needs_keys_for_sessions_and_nothing_else_does(load):
+def test_only_production_requires_session_keys(load):
     with pytest.raises(ConfigurationError, match=r"^JWT_KEYS is not set, and production needs it"):
         load(ENVIRONMENT="production")
     with pytest.raises(ConfigurationError, match=r"^JWT_KEYS is not set"):
@@ -63,16 +63,16 @@ def test_production_needs_keys_for_sessions_and_nothing_else_does(load):
 @pytest.mark.parametrize(
     "keys", ["k" * 32, "a:" + "k" * 32, "a:" + "k" * 32 + ", b:" + "l" * 40, "A+/=" * 11]
 )
-def test_keys_of_sessions_are_secrets_with_names_or_without(load, keys):
+def test_session_keys_are_secrets_with_optional_names(load, keys):
     assert load(JWT_KEYS=keys).jwt_keys == keys
 
 
-def test_the_key_of_sessions_is_not_the_master_key(load):
+def test_session_key_must_differ_from_the_master_key(load):
     with pytest.raises(ConfigurationError, match="JWT_KEYS must not contain OMS_API_KEY"):
         load(JWT_KEYS=f"a:{BOOTSTRAP_KEY}")
 
 
-def test_an_empty_variable_is_one_that_is_not_set(load):
+def test_empty_variable_counts_as_unset(load):
     assert load(JWT_KEYS="", OMS_API_KEY_PREVIOUS="").oms_api_key_previous is None
 
 
@@ -124,7 +124,7 @@ def test_an_empty_variable_is_one_that_is_not_set(load):
         ("DATABASE_TIMEOUT_SECONDS", "0"),
     ],
 )
-def test_a_bad_value_is_told_by_its_variable_and_never_shown(load, name, value):
+def test_invalid_value_is_named_by_its_variable_and_never_shown(load, name, value):
     with pytest.raises(ConfigurationError) as refused:
         load(**{name: value})
     assert name in str(refused.value)
@@ -132,23 +132,23 @@ def test_a_bad_value_is_told_by_its_variable_and_never_shown(load, name, value):
     assert len(value) < 5 or value not in str(refused.value)
 
 
-def test_a_missing_key_is_told_with_what_to_do(load):
+def test_missing_key_is_reported_with_a_remedy(load):
     with pytest.raises(ConfigurationError, match=r"OMS_API_KEY is not set: run `python generate_api_key.py`"):
         load(OMS_API_KEY=None)
 
 
-def test_all_troubles_are_told_at_once(load):
+def test_all_invalid_settings_are_reported_at_once(load):
     with pytest.raises(ConfigurationError) as refused:
         load(OMS_API_KEY=None, PORT="x", MAX_GMV="-1")
     assert len(str(refused.value).splitlines()) == 3
 
 
-def test_settings_that_contradict_each_other_are_refused(load):
+def test_contradictory_settings_are_rejected(load):
     with pytest.raises(ConfigurationError, match="MIN_PRICE must not be above MAX_PRICE"):
         load(MIN_PRICE="2", MAX_PRICE="1")
 
 
-def test_rates_and_proxies_are_read_as_they_are_meant(load):
+def test_rates_and_proxies_are_parsed(load):
     settings = load()
     assert (settings.rate_limit_tenant_per_minute, settings.rate_limit_address_per_minute) == (None, None)
     assert (settings.redis_url, settings.trusted_proxies) == (None, ())
@@ -168,12 +168,12 @@ def test_rates_and_proxies_are_read_as_they_are_meant(load):
         "postgresql://h",
     ],
 )
-def test_a_database_that_forgets_or_has_no_name_is_refused(load, url):
+def test_in_memory_or_unnamed_database_is_rejected(load, url):
     with pytest.raises(ConfigurationError, match=r"^DATABASE_URL must name a database"):
         load(DATABASE_URL=url)
 
 
-def test_migrations_run_where_they_are_told_to_else_in_the_same_place():
+def test_migration_url_defaults_to_the_database_url():
     settings = settings_for("sqlite:///a.db")
     assert get_migration_url(settings) == "sqlite:///a.db"
     assert (
@@ -183,24 +183,24 @@ def test_migrations_run_where_they_are_told_to_else_in_the_same_place():
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_every_name_of_postgresql_means_psycopg2(scheme):
+def test_every_postgresql_url_scheme_uses_psycopg2(scheme):
     url = normalize_url(f"{scheme}://someone:p%40ss@db.internal:5433/oms?sslmode=require")
     assert (url.drivername, url.password, url.port) == ("postgresql+psycopg2", "p@ss", 5433)
     assert url.query == {"sslmode": "require"}
 
 
-def test_no_secret_stands_in_the_settings_own_text():
+def test_settings_repr_contains_no_secret():
     settings = settings_for("postgresql://user:canary@host/db")
     assert "canary" not in repr(settings)
     assert BOOTSTRAP_KEY not in repr(settings)
 
 
-def test_the_file_beside_the_service_is_where_settings_are_kept():
+def test_settings_file_is_beside_the_service():
     assert config._ENV_FILE == HOME / ".env"
 
 
 @pytest.mark.parametrize("module", ["app.main", "app.migrate"])
-def test_a_program_that_cannot_start_says_why_in_a_sentence(module, tmp_path):
+def test_program_that_cannot_start_prints_the_reason(module, tmp_path):
     given = environment(OMS_API_KEY="too-short", DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
     ended = subprocess.run(
         [sys.executable, "-m", module],
@@ -217,7 +217,7 @@ def test_a_program_that_cannot_start_says_why_in_a_sentence(module, tmp_path):
     assert "too-short" not in ended.stderr
 
 
-def test_the_paper_market_is_kind_unless_told_otherwise(load):
+def test_paper_market_defaults_have_no_faults(load):
     settings = load()
     assert (settings.price_source, settings.paper_slippage, settings.paper_participation) == (
         "simulated",
@@ -248,7 +248,7 @@ def test_the_paper_market_is_kind_unless_told_otherwise(load):
         ("PAPER_REJECT_SHARE", "2"),
     ],
 )
-def test_a_paper_market_that_makes_no_sense_is_refused(load, variable, value):
+def test_invalid_paper_market_settings_are_rejected(load, variable, value):
     with pytest.raises(ConfigurationError, match=variable):
         load(**{variable: value})
 
@@ -257,7 +257,7 @@ def test_a_paper_market_that_makes_no_sense_is_refused(load, variable, value):
     ("value", "expected"),
     [(None, "off"), ("", "off"), ("false", "off"), ("true", "hold"), ("HOLD", "hold"), ("deny", "deny")],
 )
-def test_sessions_are_enforced_as_the_environment_says(load, value, expected):
+def test_trading_sessions_are_enforced_by_the_environment_setting(load, value, expected):
     assert load(ENFORCE_SESSIONS=value).enforce_sessions == expected
     with pytest.raises(ConfigurationError, match=r"^ENFORCE_SESSIONS"):
         load(ENFORCE_SESSIONS="sometimes")

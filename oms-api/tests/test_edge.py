@@ -54,7 +54,7 @@ GOOD_FORM = "oms_000000000000_00000000000000000000000000000000000"
         ("GET", "/metrics"),
     ],
 )
-def test_without_a_good_key_nothing_is_told(service, method, path, key):
+def test_request_without_a_valid_key_is_rejected(service, method, path, key):
     given = {} if key is None else {"X-API-Key": key.encode()}
     answer = service.client.request(
         method, path, headers=given, content=b"not even JSON" if method == "POST" else None
@@ -65,7 +65,7 @@ def test_without_a_good_key_nothing_is_told(service, method, path, key):
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_reading_key_does_not_write(service, path):
+def test_read_only_key_cannot_write(service, path):
     api = service.api("read")
     answer = api.post(path, WRITES[path])
     assert answer.status_code == 403
@@ -74,17 +74,17 @@ def test_a_reading_key_does_not_write(service, path):
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "admin"])
 @pytest.mark.parametrize("path", READS)
-def test_every_scope_reads(service, path, scopes):
+def test_every_scope_can_read(service, path, scopes):
     assert service.api(scopes).get(path).status_code in {200, 404}
 
 
 @pytest.mark.parametrize("scopes", ["trade", "admin", "read trade"])
 @pytest.mark.parametrize("path", WRITES)
-def test_the_trading_scopes_write(service, path, scopes):
+def test_trading_scopes_can_write(service, path, scopes):
     assert service.api(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
 
 
-def test_the_bootstrap_key_trades_for_the_first_tenant(service):
+def test_bootstrap_key_trades_for_the_first_tenant(service):
     answer = call(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
     assert (answer.status_code, answer.json()["trade"]["source"]) == (201, "bootstrap")
 
@@ -93,7 +93,7 @@ def test_the_bootstrap_key_trades_for_the_first_tenant(service):
     "path",
     ["/api", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
 )
-def test_there_is_nothing_at_other_addresses(api, path):
+def test_unknown_path_is_not_found(api, path):
     answer = call(api.service, "GET", path, api.key)
     assert answer.status_code == 404
     assert problem_of(answer)["detail"] == "There is no resource at this address."
@@ -117,7 +117,7 @@ def test_other_methods_are_not_allowed(api, method, path):
 
 
 @pytest.mark.parametrize("method", ["FOO", "CONNECT", "PROPFIND"])
-def test_strange_methods_do_not_reach_the_metrics(api, method):
+def test_unknown_methods_are_not_metric_labels(api, method):
     answer = call(api.service, method, "/api/v1/trades", api.key)
     assert answer.status_code in {400, 405}
     metrics = call(api.service, "GET", "/metrics", BOOTSTRAP_KEY).text
@@ -125,14 +125,14 @@ def test_strange_methods_do_not_reach_the_metrics(api, method):
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_over_a_megabyte_is_refused(api, path):
+def test_body_over_one_megabyte_is_rejected(api, path):
     answer = api.post(path, b" " * 1_000_001)
     assert answer.status_code == 413
     problem_of(answer)
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_that_hides_its_length_is_cut_off(api, path):
+def test_oversized_chunked_body_is_rejected(api, path):
     sent = []
 
     def chunks():
@@ -145,11 +145,11 @@ def test_a_body_that_hides_its_length_is_cut_off(api, path):
     assert answer.status_code == 413
 
 
-def test_a_body_of_exactly_the_cap_is_read(api):
+def test_body_of_exactly_the_limit_is_accepted(api):
     assert api.post("/trade", SENT + b" " * (1_000_000 - len(SENT))).status_code == 201
 
 
-def test_a_chunked_body_is_read_whole(api):
+def test_chunked_body_is_read_completely(api):
     headers = {"X-API-Key": api.key, "Content-Type": "application/json"}
     answer = api.service.client.post(
         "/api/v1/trade", content=iter([SENT[:10], b"", SENT[10:]]), headers=headers
@@ -158,7 +158,7 @@ def test_a_chunked_body_is_read_whole(api):
 
 
 @pytest.mark.parametrize("name", [b"X-API-Key", b"Idempotency-Key", b"Content-Type", b"X-Request-ID"])
-def test_a_header_that_decides_something_stands_once(api, name):
+def test_repeated_security_header_is_rejected(api, name):
     headers = {
         b"X-API-Key": api.key.encode(),
         b"Content-Type": b"application/json",
@@ -171,20 +171,20 @@ def test_a_header_that_decides_something_stands_once(api, name):
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "symbol=A&limit=1&symbol=B", "limit=&limit="])
-def test_a_parameter_stands_once(api, query):
+def test_repeated_query_parameter_is_rejected(api, query):
     answer = api.get(f"/trades?{query}")
     assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_body_comes_as_it_is(api, path):
+def test_compressed_body_is_rejected(api, path):
     answer = api.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
     assert answer.status_code == 415
     assert api.post("/trade", SENT, {"Content-Encoding": "identity"}).status_code == 201
 
 
 @pytest.mark.parametrize("sent", ["a", "Abc-1.2_3:4", "x" * 100])
-def test_a_sane_request_id_is_taken(api, sent):
+def test_valid_request_id_is_kept(api, sent):
     for answer in (
         api.get("/portfolio/none", {"X-Request-ID": sent}),
         api.post("/trade", {}, {"X-Request-ID": sent}),
@@ -194,7 +194,7 @@ def test_a_sane_request_id_is_taken(api, sent):
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
-def test_any_other_request_id_is_replaced(api, sent):
+def test_invalid_request_id_is_replaced(api, sent):
     answer = api.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
     assert re.fullmatch("[0-9a-f]{20}", answer.headers["x-request-id"])
 
@@ -202,7 +202,7 @@ def test_any_other_request_id_is_replaced(api, sent):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/health"), ("GET", "/nothing"), ("POST", "/api/v1/trade"), ("GET", "/docs")]
 )
-def test_every_answer_carries_the_safe_headers(service, method, path):
+def test_every_answer_has_the_security_headers(service, method, path):
     headers = service.client.request(method, path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
@@ -212,7 +212,7 @@ def test_every_answer_carries_the_safe_headers(service, method, path):
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-def test_production_is_served_behind_tls_and_says_so(serve, environment):
+def test_production_answers_require_tls(serve, environment):
     with serve(environment=environment) as service:
         for path in ("/health", "/nothing", "/api/v1/portfolios", "/docs"):
             told = service.client.get(path).headers.get("strict-transport-security")
@@ -220,7 +220,7 @@ def test_production_is_served_behind_tls_and_says_so(serve, environment):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/trade", "/api/v1/portfolios", "/health", "/nothing"])
-def test_no_page_of_another_origin_is_let_in(api, path):
+def test_cross_origin_requests_are_not_allowed(api, path):
     origin = {"Origin": "https://elsewhere.example"}
     preflight = origin | {
         "Access-Control-Request-Method": "POST",
@@ -233,7 +233,7 @@ def test_no_page_of_another_origin_is_let_in(api, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trade", "/api/v1/portfolio/x", "/metrics"])
-def test_nothing_is_traced(api, path):
+def test_trace_method_is_rejected(api, path):
     answer = call(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
     assert answer.status_code in {404, 405}
     assert "canary" not in answer.text
@@ -244,7 +244,7 @@ def rate_of(answer):
     return answer.headers.get_list("ratelimit-policy"), answer.headers.get_list("ratelimit")
 
 
-def test_every_answer_of_a_limited_route_tells_what_is_left(serve):
+def test_answers_of_limited_routes_have_rate_limit_headers(serve):
     with serve(rate_limit_per_minute=60) as service:
         api, reader = service.api(), service.api("read")
         answers = [
@@ -268,7 +268,7 @@ def test_every_answer_of_a_limited_route_tells_what_is_left(serve):
 
 
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
-def test_a_refusal_tells_which_limit_and_when_there_is_more(serve, path):
+def test_rate_limit_error_names_the_limit_and_retry_time(serve, path):
     with serve(rate_limit_per_minute=5, rate_limit_tenant_per_minute=2) as service:
         api = service.api()
         for _ in range(2):
@@ -283,7 +283,7 @@ def test_a_refusal_tells_which_limit_and_when_there_is_more(serve, path):
 
 
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
-def test_who_guesses_keys_is_stopped_by_address_before_any_look_up(serve, monkeypatch, path):
+def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch, path):
     with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=5) as service:
         api, looked_up, find = service.api(), [], credentials.find_key
 
@@ -301,7 +301,7 @@ def test_who_guesses_keys_is_stopped_by_address_before_any_look_up(serve, monkey
         assert api.get(path).status_code == 429
 
 
-def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
+def test_rate_limit_applies_to_each_key_separately(serve):
     with serve(rate_limit_per_minute=3) as service:
         api, other = service.api(), service.api()
         statuses = [api.get("/portfolios").status_code for _ in range(3)]
@@ -314,7 +314,7 @@ def test_beyond_the_rate_a_key_waits_and_others_do_not(serve):
         assert call(service, "GET", "/health").status_code == 200
 
 
-def test_a_full_queue_is_told_and_nothing_recorded(serve):
+def test_full_queue_is_reported_and_records_nothing(serve):
     with serve(write_queue_limit=2) as service:
         api = service.api()
         answer = api.post("/trades:batch", {"trades": [trade_body()] * 3})
@@ -326,7 +326,7 @@ def test_a_full_queue_is_told_and_nothing_recorded(serve):
 
 
 @pytest.mark.parametrize("asked", ["", "?as_of=1"])
-def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked):
+def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
     with serve() as service:
         api = service.api()
 
@@ -341,7 +341,7 @@ def test_an_unexpected_error_tells_only_its_request_id(serve, monkeypatch, asked
         assert problem_of(answer)["detail"] == "The error was logged under this request id."
 
 
-def test_who_logs_in_or_refreshes_counts_for_the_address(serve):
+def test_login_and_refresh_count_towards_the_address_limit(serve):
     with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=3) as service:
         bodies = {
             "login": {"tenant": "none", "email": "a@example.com", "password": "wrong words"},

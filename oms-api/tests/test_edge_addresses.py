@@ -17,12 +17,12 @@ def resolve(peer, *entries, trusted=PROXIES):
 
 
 @pytest.mark.parametrize("entries", [[], ["203.0.113.9"], ["203.0.113.9, 10.0.0.1"]])
-def test_without_trusted_proxies_the_peer_counts_whatever_is_forwarded(entries):
+def test_forwarded_header_is_ignored_without_trusted_proxies(entries):
     assert resolve("198.51.100.1", *entries, trusted=()) == "198.51.100.1"
 
 
 @pytest.mark.parametrize("entries", [["203.0.113.9"], ["203.0.113.9", "10.0.0.1"]])
-def test_a_stranger_forges_nothing(entries):
+def test_forwarded_header_of_an_untrusted_peer_is_ignored(entries):
     assert resolve("198.51.100.1", *entries) == "198.51.100.1"
 
 
@@ -50,27 +50,27 @@ def test_a_stranger_forges_nothing(entries):
         (["8.8.8.8," + "10.0.0.2," * 10_000 + "10.0.0.2"], "10.0.0.2"),
     ],
 )
-def test_behind_proxies_the_right_most_untrusted_entry_counts(entries, address):
+def test_client_address_is_the_rightmost_untrusted_entry(entries, address):
     assert resolve("10.0.0.1", *entries) == address
 
 
-def test_an_ipv4_peer_on_an_ipv6_socket_counts_as_itself():
+def test_ipv4_mapped_peer_is_its_ipv4_address():
     assert resolve("::ffff:198.51.100.1", "203.0.113.9") == "198.51.100.1"
     assert resolve("::ffff:10.0.0.1", "203.0.113.9") == "203.0.113.9"
     assert resolve("::ffff:198.51.100.1", trusted=()) == "198.51.100.1"
 
 
-def test_a_socket_without_an_address_counts_as_nobody():
+def test_socket_without_an_address_has_an_empty_address():
     assert resolve(None, "203.0.113.9") == NOBODY
 
 
 @pytest.mark.parametrize("peer", ["testclient", "", "fe80::1%eth0"])
-def test_what_is_no_plain_address_stays_as_it_is(peer):
+def test_non_ip_address_is_unchanged(peer):
     assert resolve(peer, "203.0.113.9") == peer
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "everyone", "0.0.0.0/0", "::/0", "10.0.0.0/8 10.1.0.0/16"])
-def test_what_is_no_network_or_all_of_them_is_refused(text):
+def test_invalid_or_universal_proxy_network_is_rejected(text):
     with pytest.raises(ValueError, match=r".+"):
         parse_networks(text)
 
@@ -82,7 +82,7 @@ def statuses(service, *entries):
     return [answer.status_code for answer in sent]
 
 
-def test_a_forged_header_opens_no_second_bucket_and_a_proxys_does(new_database):
+def test_only_a_trusted_proxy_header_opens_another_rate_limit_bucket(new_database):
     settings = {
         "DATABASE_URL": new_database("sqlite"),
         "RATE_LIMIT_PER_MINUTE": "100",

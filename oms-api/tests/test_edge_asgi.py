@@ -84,37 +84,37 @@ async def never(scope, receive, send):
     raise AssertionError("must not be called")
 
 
-def test_a_body_in_pieces_is_put_together():
+def test_body_in_parts_is_joined():
     sent, _ = serve(echo, [b"ab", b"", b"c"])
     assert (sent[0]["status"], sent[1]["body"]) == (200, b"abc")
 
 
-def test_reading_stops_at_the_cap():
+def test_body_reading_stops_at_the_size_limit():
     sent, asked = serve(never, [b"x" * 300_000] * 60)
     assert sent[0]["status"] == 413
     assert asked == BODY_LIMIT // 300_000 + 1
 
 
 @pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])
-def test_a_declared_length_over_the_cap_is_refused_unread(length):
+def test_content_length_over_the_limit_is_rejected_without_reading(length):
     sent, asked = serve(never, [], headers=[(b"content-length", length)])
     assert (sent[0]["status"], asked) == (413, 0)
 
 
 @pytest.mark.parametrize("pieces", [[None], [b"a", None]])
-def test_a_client_that_leaves_is_not_served(pieces):
+def test_disconnected_client_is_not_served(pieces):
     assert serve(never, pieces)[0] == []
 
 
 @pytest.mark.parametrize("pieces", [[STALLED], [b"a", STALLED]])
-def test_a_body_that_does_not_arrive_in_time_is_refused_and_the_connection_closed(pieces):
+def test_late_body_is_rejected_and_the_connection_closed(pieces):
     sent, _ = serve(never, pieces, body_seconds=0.01)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert b"urn:slackoms:problem/too-slow" in sent[1]["body"]
 
 
-def test_a_fast_route_tells_the_rate_that_the_gate_noted_and_sees_the_address():
+def test_fast_route_has_rate_limit_headers_and_the_client_address():
     limiter = RateLimiter(Quotas(10))
 
     async def fast(request):
@@ -126,7 +126,7 @@ def test_a_fast_route_tells_the_rate_that_the_gate_noted_and_sees_the_address():
     assert dict(sent[0]["headers"])[b"ratelimit"] == b'"default";r=9;t=6'
 
 
-def test_a_fast_route_is_served_at_the_edge_and_its_errors_are_problems():
+def test_fast_route_is_served_by_the_middleware_with_problem_details():
     async def fast(request):
         if request.body == b"bad":
             raise Conflict("no")
@@ -140,7 +140,7 @@ def test_a_fast_route_is_served_at_the_edge_and_its_errors_are_problems():
     assert bad[0]["status"] == 409
 
 
-def test_an_answer_that_breaks_off_is_not_patched_up():
+def test_interrupted_answer_is_not_completed():
     async def half(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("half-way")
@@ -149,14 +149,14 @@ def test_an_answer_that_breaks_off_is_not_patched_up():
         serve(half, [b""])
 
 
-def test_other_protocols_pass_through():
+def test_other_protocols_are_passed_through():
     async def other(scope, receive, send):
         await send({"type": scope["type"]})
 
     assert serve(other, [], kind="lifespan")[0] == [{"type": "lifespan"}]
 
 
-def test_an_application_that_listens_for_the_client_gets_the_body_once_and_then_hears_it_leave():
+def test_application_receives_the_body_once_and_then_the_disconnect():
     heard = []
 
     async def listens(scope, receive, send):

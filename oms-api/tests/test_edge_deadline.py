@@ -16,7 +16,7 @@ async def next_turn(value):
     return value
 
 
-def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
+def test_operation_in_time_returns_and_leaves_no_timer():
     async def run_scenario():
         deadline = Deadline(0.01)
         assert await asyncio.gather(*(deadline.wait_for(next_turn(value)) for value in range(3))) == [0, 1, 2]
@@ -26,7 +26,7 @@ def test_who_is_in_time_gets_the_answer_and_leaves_no_watch_behind():
     asyncio.run(run_scenario())
 
 
-def test_who_is_late_is_told_no_sooner_than_promised():
+def test_late_operation_fails_not_before_its_deadline():
     async def run_scenario():
         deadline, loop = Deadline(0.05), asyncio.get_running_loop()
         began = loop.time()
@@ -38,7 +38,7 @@ def test_who_is_late_is_told_no_sooner_than_promised():
     asyncio.run(run_scenario())
 
 
-def test_each_has_its_own_time():
+def test_each_operation_has_its_own_deadline():
     async def run_scenario():
         deadline, told = Deadline(0.05), []
 
@@ -57,7 +57,7 @@ def test_each_has_its_own_time():
     asyncio.run(run_scenario())
 
 
-def test_another_reason_to_end_is_not_mistaken_for_lateness():
+def test_other_cancellation_is_not_reported_as_a_timeout():
     async def run_scenario():
         deadline = Deadline(60)
         task = asyncio.create_task(deadline.wait_for(never()))
@@ -74,7 +74,7 @@ def test_another_reason_to_end_is_not_mistaken_for_lateness():
     asyncio.run(run_scenario())
 
 
-def test_who_is_late_and_told_to_end_at_once_ends():
+def test_operation_that_is_late_and_cancelled_ends():
     async def run_scenario():
         deadline = Deadline(60)
         task = asyncio.create_task(deadline.wait_for(never()))

@@ -18,7 +18,7 @@ from tests.factories import NOON
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
-def test_the_service_says_who_it_is(service, path):
+def test_health_names_the_service(service, path):
     answer = service.client.get(path)
     body = answer.json()
     assert answer.status_code == 200
@@ -27,7 +27,7 @@ def test_the_service_says_who_it_is(service, path):
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
-def test_it_is_ready_when_all_is_there(service, prefix, backend):
+def test_service_is_ready_with_all_components(service, prefix, backend):
     answer = service.client.get(f"{prefix}/health/ready")
     assert answer.status_code == 200
     row_security = "enforced" if backend == "postgresql" else "none"
@@ -36,13 +36,13 @@ def test_it_is_ready_when_all_is_there(service, prefix, backend):
 
 
 @pytest.mark.parametrize(("per_minute", "told"), [(0, "off"), (1, "per process")])
-def test_it_says_how_limits_are_counted_and_is_ready_all_the_same(serve, per_minute, told):
+def test_readiness_shows_how_rate_limits_are_counted(serve, per_minute, told):
     with serve(rate_limit_per_minute=per_minute) as service:
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["rate_limits"]) == (200, told)
 
 
-def test_it_is_not_ready_without_its_migrations(serve):
+def test_service_is_not_ready_without_its_migrations(serve):
     with serve() as service:
         with unit_of_work(service.engine) as connection:
             connection.execute(text("DELETE FROM alembic_version"))
@@ -52,7 +52,7 @@ def test_it_is_not_ready_without_its_migrations(serve):
         assert "app.migrate" in answer.json()["detail"]
 
 
-def test_it_is_not_ready_without_its_writer(serve):
+def test_service_is_not_ready_without_its_writer(serve):
     with serve() as service:
         service.app.state.desk.writer.close()
         answer = service.client.get("/health/ready")
@@ -62,7 +62,7 @@ def test_it_is_not_ready_without_its_writer(serve):
         assert service.client.get("/health/live").status_code == 200
 
 
-def test_it_is_not_ready_without_its_database(serve, databases, backend):
+def test_service_is_not_ready_without_its_database(serve, databases, backend):
     if backend == "sqlite":
         return  # its database is a file that this process holds open
     with serve() as service:
@@ -80,7 +80,7 @@ def test_it_is_not_ready_without_its_database(serve, databases, backend):
         assert api.report().status_code == 201
 
 
-def test_it_says_that_its_file_was_moved_or_replaced(serve, backend):
+def test_moved_or_replaced_database_file_is_reported(serve, backend):
     if backend == "postgresql":
         return  # its files are the server's
     with serve() as service:
@@ -103,7 +103,7 @@ def test_it_says_that_its_file_was_moved_or_replaced(serve, backend):
         ({"statvfs": lambda _: SimpleNamespace(f_bavail=1, f_frsize=1)}, "full"),
     ],
 )
-def test_a_problem_of_the_database_file_is_a_sentence(monkeypatch, tmp_path, found, told):
+def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, found, told):
     file = tmp_path / "oms.db"
     file.touch()
     watched = DatabaseFile(str(file))
@@ -145,7 +145,7 @@ def test_metrics_count_requests_batches_and_the_queue(serve):
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
-def test_each_component_is_told(service, path):
+def test_every_component_is_reported(service, path):
     answer = service.client.get(path, headers={"X-API-Key": service.mint("read")})
     body = answer.json()
     assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
@@ -158,7 +158,7 @@ def test_each_component_is_told(service, path):
 
 
 @pytest.mark.any_database
-def test_duties_that_nobody_runs_are_told(serve):
+def test_duties_without_a_worker_are_reported(serve):
     with serve() as service:
         headers = {"X-API-Key": service.mint("read")}
 
@@ -182,7 +182,7 @@ def test_duties_that_nobody_runs_are_told(serve):
         assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."
 
 
-def test_the_state_of_components_is_derived():
+def test_service_state_is_derived_from_its_components():
     late = DutyReport(DutyState("closes", None, None, NOON, NOON, 5, None), 61.0)
     failed = DutyReport(DutyState("closes", None, None, NOON, None, 5, "no price"), 1.0)
     assert describe_duties([]) == ("ok", 0.0, None)

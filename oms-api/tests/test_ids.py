@@ -25,14 +25,14 @@ FIRST, LAST = datetime.fromisoformat("2001-09-09T02:00"), datetime.fromisoformat
 instants = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
-def test_an_id_is_t_and_thirteen_digits_of_milliseconds_and_a_suffix():
+def test_trade_id_is_t_with_13_digits_of_milliseconds_and_a_suffix():
     trade_id = TradeIds().next(1, NOON)
     assert re.fullmatch(r"T\d{13}[0-9a-f]{12}", trade_id)
     assert int(trade_id[1:14]) == milliseconds(NOON)
 
 
 @given(instants, st.lists(st.integers(0, MAX_AHEAD_MILLISECONDS), min_size=1, max_size=50))
-def test_ids_ascend_even_when_the_clock_does_not(start, steps):
+def test_ids_ascend_when_the_clock_goes_back(start, steps):
     ids = TradeIds()
     made = [ids.next(1, start + timedelta(milliseconds=step)) for step in steps]
     assert made == sorted(set(made))
@@ -45,7 +45,7 @@ def test_ids_are_never_far_ahead_of_the_clock(moments):
         assert int(ids.next(1, moment)[1:14]) <= milliseconds(moment) + MAX_AHEAD_MILLISECONDS
 
 
-def test_a_clock_that_jumped_forward_and_back_leaves_ids_at_its_time_and_is_logged(caplog):
+def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
     caplog.set_level(logging.WARNING, logger="app.ids")
     ids = TradeIds()
     jumped = ids.next(1, NOON + timedelta(days=1))
@@ -58,18 +58,18 @@ def test_a_clock_that_jumped_forward_and_back_leaves_ids_at_its_time_and_is_logg
 
 
 @given(instants, instants)
-def test_an_id_comes_after_the_one_that_it_must_follow(here, elsewhere):
+def test_id_is_later_than_the_given_previous_id(here, elsewhere):
     theirs = TradeIds().next(1, elsewhere)
     assert TradeIds().next(1, here, after=theirs) > theirs
 
 
 @given(instants, instants)
-def test_the_first_id_of_an_instant_parts_earlier_from_later(at, other):
+def test_first_id_of_an_instant_separates_earlier_from_later_ids(at, other):
     trade_id = TradeIds().next(1, other)
     assert (trade_id >= build_first_trade_id(at)) == (milliseconds(other) >= milliseconds(at))
 
 
-def test_the_counter_runs_over_into_the_next_millisecond():
+def test_id_counter_overflows_into_the_next_millisecond():
     ids = TradeIds()
     made = [ids.next(1, NOON) for _ in range(0x10000 + 2)]
     assert made == sorted(set(made))
@@ -83,16 +83,16 @@ def test_threads_never_get_the_same_id():
     assert len({trade_id[:18] for trade_id in made}) == 2000
 
 
-def test_processes_at_the_same_instant_differ_by_chance_alone():
+def test_ids_of_two_processes_at_one_instant_differ_randomly():
     assert len({TradeIds().next(1, NOON) for _ in range(1000)}) == 1000
 
 
-def test_request_ids_are_fresh():
+def test_request_ids_are_unique():
     assert len({new_request_id() for _ in range(1000)}) == 1000
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_instants_are_written_so_that_text_order_is_time_order(instant):
+def test_instants_sort_as_text(instant):
     assert datetime.fromisoformat(iso(instant)) == instant
     if instant > datetime.min.replace(tzinfo=UTC):
         assert iso(instant - timedelta(microseconds=1)) < iso(instant)
@@ -103,27 +103,27 @@ def test_milliseconds_are_rounded_down():
     assert milliseconds(EPOCH - timedelta(microseconds=1)) == -1
 
 
-def test_a_tenants_ids_tell_nothing_of_anothers():
+def test_ids_of_one_tenant_reveal_nothing_of_another():
     ids = TradeIds()
     for _ in range(5):
         ids.next(1, NOON)
     assert ids.next(2, NOON)[14:18] == "0000"
 
 
-def test_ids_of_rows_count_nothing_and_survive_json():
+def test_row_ids_reveal_no_count_and_are_exact_in_json():
     made = [new_row_id() for _ in range(1000)]
     assert len(set(made)) == 1000
     assert all(0 < one < 2**53 for one in made)
     assert all(0 < new_tenant_id() < 2**31 for _ in range(1000))
 
 
-def test_a_timed_id_is_later_than_those_of_earlier_milliseconds_for_centuries():
+def test_time_based_ids_ascend_by_millisecond_for_centuries():
     later = NOON + timedelta(milliseconds=1)
     assert max(new_timed_id(NOON) for _ in range(100)) < min(new_timed_id(later) for _ in range(100))
     assert new_timed_id(NOON + timedelta(days=365 * 12)) < 2**53
 
 
-def test_digits_that_are_drawn_in_advance_are_given_once():
+def test_prefetched_random_digits_are_used_once():
     drawn = RandomDigits()
     with ThreadPoolExecutor(4) as threads:
         given = list(threads.map(drawn.draw_hexadecimal, [8, 20] * 3000))

@@ -187,7 +187,7 @@ def faults(answers, *expected):
 
 
 @pytest.mark.parametrize("kind", whole_bodies(b'{"a":1}', b"a"))
-def test_what_is_no_object_of_json_is_refused(routes, send, kind):
+def test_body_that_is_not_a_json_object_is_rejected(routes, send, kind):
     answers = []
     for route in routes:
         if kind == "empty" and not route.operation["requestBody"]["required"]:
@@ -198,7 +198,7 @@ def test_what_is_no_object_of_json_is_refused(routes, send, kind):
 
 
 @pytest.mark.parametrize("field", MASS_ASSIGNED)
-def test_an_unknown_field_is_refused_not_ignored(routes, send, field):
+def test_unknown_field_is_rejected(routes, send, field):
     answers = [
         (route.name, send(route, route.with_field(field, "1")))
         for route in routes
@@ -209,7 +209,7 @@ def test_an_unknown_field_is_refused_not_ignored(routes, send, field):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_that_is_not_what_it_looks_like_is_refused_in_every_field(routes, send, text):
+def test_deceptive_text_is_rejected_in_every_field(routes, send, text):
     answers = [
         (f"{route.name} {name}", send(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in routes
@@ -219,7 +219,7 @@ def test_text_that_is_not_what_it_looks_like_is_refused_in_every_field(routes, s
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_secret_of_any_text_opens_nothing_and_breaks_nothing(routes, send, text):
+def test_arbitrary_secret_is_rejected_without_an_error(routes, send, text):
     answers = [
         (f"{route.name} {name}", send(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in routes
@@ -230,7 +230,7 @@ def test_a_secret_of_any_text_opens_nothing_and_breaks_nothing(routes, send, tex
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_strange_number_is_refused_in_every_field_that_is_not_told_to_take_it(routes, send, number):
+def test_unusual_number_is_rejected_in_every_field_unless_allowed(routes, send, number):
     raw = NUMBERS[number]
     answers = [
         (f"{route.name} {name}", send(route, route.with_field(name, raw)))
@@ -245,12 +245,12 @@ def test_a_strange_number_is_refused_in_every_field_that_is_not_told_to_take_it(
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/xml", "application/x-www-form-urlencoded"]
 )
-def test_another_content_type_is_refused(routes, send, content_type):
+def test_other_content_type_is_rejected(routes, send, content_type):
     answers = [(route.name, send(route, route.good, content_type)) for route in routes]
     assert faults(answers, 415) == {}
 
 
-def test_sixty_megabytes_are_refused_however_they_come(routes, send):
+def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send):
     def in_chunks():
         for _ in range(HUGE // 1_000_000):
             yield b" " * 1_000_000
@@ -264,7 +264,7 @@ def test_sixty_megabytes_are_refused_however_they_come(routes, send):
     assert faults(answers, 413) == {}
 
 
-def test_the_examples_themselves_are_not_refused_for_their_form(routes, send):
+def test_documented_examples_are_valid(routes, send):
     told = {route.name: send(route, route.good).status_code for route in routes}
     # 401, 403, 429: who logs in, refreshes, or claims a workspace is unknown here
     allowed = {200, 201, 204, 404, 409, 401, 403, 429}

@@ -24,7 +24,7 @@ def record(message="told", **facts):
     return made
 
 
-def test_a_json_line_holds_the_facts():
+def test_json_log_line_contains_the_fields():
     line = json.loads(JsonFormatter().format(record(items=3)))
     told = {
         "timestamp": "1970-01-01T00:00:00.000000Z",
@@ -36,13 +36,13 @@ def test_a_json_line_holds_the_facts():
     assert line == told
 
 
-def test_a_console_line_is_one_line_whatever_the_facts():
+def test_console_log_entry_is_always_one_line():
     line = ConsoleFormatter().format(record(path="/a\nb\x1b[31m"))
     assert line == "00:00:00.000 INFO    told logger=app.test path=/a\\nb\\x1b[31m"
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter()])
-def test_an_error_brings_its_traceback(formatter):
+def test_logged_error_contains_its_traceback(formatter):
     with pytest.raises(ValueError, match="why") as raised:
         int("why")
     line = formatter.format(record(exc_info=(raised.type, raised.value, raised.tb)))
@@ -50,7 +50,7 @@ def test_an_error_brings_its_traceback(formatter):
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_access_lines_are_gathered_and_written_in_one_go(as_json):
+def test_access_log_lines_are_written_in_batches(as_json):
     written: list[str] = []
     scheduled: list[tuple[Any, ...]] = []
     log = AccessLog(as_json, written.append)
@@ -71,7 +71,7 @@ def test_access_lines_are_gathered_and_written_in_one_go(as_json):
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_planted_canary_is_found_nowhere(log_format, new_database):
+def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
     with running(**settings) as service, httpx.Client(base_url=service.url) as client:
         good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"}

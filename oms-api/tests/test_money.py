@@ -35,7 +35,7 @@ def half_even(exact: Fraction) -> Decimal:
 
 
 @given(amounts)
-def test_canonical_text_reads_back_as_the_same_amount(amount):
+def test_canonical_text_round_trips(amount):
     text = fixed(amount)
     assert parse_plain(text) == amount
     assert fixed(Decimal(text)) == text
@@ -43,7 +43,7 @@ def test_canonical_text_reads_back_as_the_same_amount(amount):
 
 
 @given(amounts)
-def test_what_is_shown_reads_back_as_the_same_amount(amount):
+def test_displayed_amount_round_trips(amount):
     for shown in (money_text(fixed(amount)), quantity_text(fixed(amount))):
         assert parse_plain(shown) == amount
     assert 2 <= len(money_text(fixed(amount)).partition(".")[2]) <= 8
@@ -56,29 +56,29 @@ def test_every_storable_amount_fits(amount):
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_an_amount_fits_exactly_when_the_column_would_hold_it(amount):
+def test_amount_fits_exactly_if_the_column_can_store_it(amount):
     exact = Fraction(amount)
     assert fits(amount) == ((exact / UNIT).denominator == 1 and abs(exact) < 10**16)
 
 
 @given(moderate, moderate)
-def test_a_product_is_rounded_once_half_even(left, right):
+def test_product_is_rounded_once_half_even(left, right):
     assert product(left, right) == half_even(Fraction(left) * Fraction(right))
 
 
 @given(amounts, positive, positive)
-def test_a_share_is_rounded_once_half_even(amount, part, whole):
+def test_share_is_rounded_once_half_even(amount, part, whole):
     assume(part <= whole)
     assert share(amount, part, whole) == half_even(Fraction(amount) * Fraction(part) / Fraction(whole))
 
 
 @given(moderate, positive)
-def test_a_ratio_is_rounded_once_half_even(amount, divisor):
+def test_ratio_is_rounded_once_half_even(amount, divisor):
     assert ratio(amount, divisor) == half_even(Fraction(amount) / Fraction(divisor))
 
 
 @given(amounts, positive, positive)
-def test_the_parts_of_a_whole_add_up_within_a_unit(amount, part, whole):
+def test_parts_of_an_amount_sum_up_within_one_unit(amount, part, whole):
     assume(part <= whole)
     rest = amount - share(amount, part, whole)
     assert abs(Fraction(rest) - Fraction(amount) * (1 - Fraction(part) / Fraction(whole))) <= UNIT / 2
@@ -88,19 +88,19 @@ def test_the_parts_of_a_whole_add_up_within_a_unit(amount, part, whole):
     ("exact", "rounded"),
     [("0.000000005", "0"), ("0.000000015", "2E-8"), ("-0.000000005", "0"), ("0.0000000050000001", "1E-8")],
 )
-def test_ties_go_to_the_even_digit(exact, rounded):
+def test_ties_are_rounded_to_the_even_digit(exact, rounded):
     assert to_places(Decimal(exact)) == Decimal(rounded)
 
 
 @pytest.mark.parametrize(
     ("exact", "cents"), [("0.005", "0.01"), ("-0.005", "-0.01"), ("0.0049", "0"), ("2.675", "2.68")]
 )
-def test_cents_for_people_are_rounded_half_up(exact, cents):
+def test_displayed_cents_are_rounded_half_up(exact, cents):
     assert to_cents(Decimal(exact)) == Decimal(cents)
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.00000000", "0", "0E-8", "-0E-8"])
-def test_there_is_no_minus_zero(text):
+def test_negative_zero_is_formatted_as_zero(text):
     assert fixed(Decimal(text)) == "0.00000000"
 
 
@@ -125,7 +125,7 @@ def test_quantities_have_no_trailing_zeros(text, shown):
 
 
 @pytest.mark.parametrize("text", ["1", "0.25", "-3", "007", "9" * 24])
-def test_plain_text_is_read(text):
+def test_plain_number_text_is_parsed(text):
     assert parse_plain(text) == Decimal(text)
 
 
@@ -133,12 +133,12 @@ def test_plain_text_is_read(text):
     "text",
     ["", "+1", " 1", "1 ", "1e5", "1_0", ".5", "5.", "١", "NaN", "1\n", "9" * 25, "0." + "1" * 25, "--1"],
 )
-def test_anything_else_is_not(text):
+def test_other_number_text_is_rejected(text):
     assert parse_plain(text) is None
 
 
 @given(st.text(max_size=30))
-def test_no_text_at_all_breaks_the_reading(text):
+def test_amount_parser_handles_any_text(text):
     read = parse_plain(text)
     assert read is None or fixed(read)
 
@@ -160,7 +160,7 @@ LARGEST = "9999999999999999.99999999"
         (LARGEST, "0.00000003", LARGEST, LARGEST, LARGEST),
     ],
 )
-def test_amounts_go_in_steps(amount, step, floor, ceiling, nearest):
+def test_amounts_are_rounded_down_up_and_to_the_nearest_step(amount, step, floor, ceiling, nearest):
     given, unit = Decimal(amount), Decimal(step)
     assert (round_down_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
         map(Decimal, (floor, ceiling, nearest))

@@ -62,7 +62,7 @@ def resolved(document, schema):
     return schema
 
 
-def test_it_is_a_valid_document(document):
+def test_openapi_document_is_valid(document):
     assert document["openapi"].startswith("3.1")
     assert list(from_dict(document).get_all_operations())
     for name, schema in document["components"]["schemas"].items():
@@ -70,7 +70,7 @@ def test_it_is_a_valid_document(document):
         assert schema.get("type") == "object" or "enum" in schema, name
 
 
-def test_every_endpoint_of_the_contract_is_there(document):
+def test_every_endpoint_of_the_contract_is_documented(document):
     assert set(operations(document)) >= {
         ("POST", "/api/v1/trade"),
         ("POST", "/api/v1/trades:batch"),
@@ -122,7 +122,7 @@ def test_every_endpoint_of_the_contract_is_there(document):
     }
 
 
-def test_every_operation_but_health_asks_for_the_key(document):
+def test_every_operation_except_health_requires_the_key(document):
     assert document["components"]["securitySchemes"]["ApiKey"] == {
         "type": "apiKey",
         "in": "header",
@@ -134,7 +134,7 @@ def test_every_operation_but_health_asks_for_the_key(document):
         assert ("security" in operation) == (name in guarded(document)), name
 
 
-def test_every_operation_describes_its_problems_with_an_example(document):
+def test_every_operation_has_examples_of_its_problems(document):
     for name, operation in guarded(document).items():
         told = operation["responses"]
         wanted = (
@@ -153,11 +153,11 @@ def test_every_operation_describes_its_problems_with_an_example(document):
             assert "Retry-After" in told[status]["headers"], name
 
 
-def test_nothing_of_the_frameworks_own_errors_is_promised(document):
+def test_framework_error_schemas_are_not_documented(document):
     assert "HTTPValidationError" not in str(document)
 
 
-def test_every_body_has_a_schema_and_an_example_that_fits(document):
+def test_every_body_has_a_schema_and_a_valid_example(document):
     store = {"components": document["components"]}
     for operation in writing(document).values():
         media = operation["requestBody"]["content"]["application/json"]
@@ -166,7 +166,7 @@ def test_every_body_has_a_schema_and_an_example_that_fits(document):
         assert resolved(document, media["schema"])["additionalProperties"] is False
 
 
-def test_the_examples_are_taken_as_they_are(document, api):
+def test_documented_examples_are_accepted(document, api):
     for (method, path), operation in operations(document).items():
         needs_person = operation.get("x-operation") in {"decide_approval", "request_override"}
         if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_person:
@@ -187,7 +187,7 @@ def sent(api, method, path, body):
     return {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method](path.format(**here), body)
 
 
-def test_answers_are_as_described(document, api):
+def test_answers_match_their_schemas(document, api):
     trade = api.trade()
     order = api.order(type="LIMIT", limit_price="1")
     ticket = ticket_body(type="LIMIT", limit_price="1")
@@ -235,7 +235,7 @@ def test_idempotency_and_paging_are_described(document):
         assert {"limit", "cursor"} <= {parameter["name"] for parameter in told["parameters"]}
 
 
-def test_operations_have_names_and_words_of_their_own(document):
+def test_operations_have_unique_ids_and_descriptions(document):
     named = [operation["operationId"] for operation in operations(document).values()]
     assert len(named) == len(set(named))
     assert all(operation["description"] for operation in operations(document).values())
@@ -274,7 +274,7 @@ VERBS = {
 }
 
 
-def test_summaries_are_a_verb_and_its_object_in_plain_words(document):
+def test_summaries_are_a_verb_and_its_object(document):
     for name, operation in operations(document).items():
         verb, *rest = operation["summary"].split(" ")
         assert verb in VERBS, name
@@ -282,7 +282,7 @@ def test_summaries_are_a_verb_and_its_object_in_plain_words(document):
         assert all(word[0].islower() or not word.istitle() for word in rest), name  # no "Make Key"
 
 
-def test_tags_are_described_in_reading_order_and_each_is_used(document):
+def test_tags_are_described_in_reading_order_and_used(document):
     told = [tag["name"] for tag in document["tags"]]
     used = {tag for operation in operations(document).values() for tag in operation["tags"]}
     assert set(told) == used
@@ -290,7 +290,7 @@ def test_tags_are_described_in_reading_order_and_each_is_used(document):
     assert all(tag["description"].endswith(".") for tag in document["tags"])
 
 
-def test_every_field_is_described_with_an_example_that_fits(document):
+def test_every_field_has_a_description_and_a_valid_example(document):
     for model, schema in document["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():
             assert field.get("description"), f"{model}.{name}"
@@ -305,7 +305,7 @@ def is_nested(field):
     return any("$ref" in one for one in inner)
 
 
-def test_every_answer_has_an_example_that_fits(document):
+def test_every_answer_has_a_valid_example(document):
     for name, operation in operations(document).items():
         for status, answer in operation["responses"].items():
             media = answer.get("content", {}).get("application/json")
@@ -326,7 +326,7 @@ def test_models_have_names_without_their_modules(document):
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_the_pages_load_nothing_from_elsewhere(service, path):
+def test_documentation_pages_load_nothing_from_other_hosts(service, path):
     page = service.client.get(path)
     assert page.status_code == 200
     for address in re.findall(r"""(?:src|href)=["']([^"']+)""", page.text):
@@ -336,7 +336,7 @@ def test_the_pages_load_nothing_from_elsewhere(service, path):
     assert service.client.get("/openapi.json").json()["info"]["title"] == "SlackOMS OMS API"
 
 
-def test_the_pages_can_be_switched_off(serve):
+def test_documentation_pages_can_be_disabled(serve):
     with serve(docs_enabled=False) as service:
         for path in ("/docs", "/redoc", "/openapi.json"):
             assert service.client.get(path).status_code == 404

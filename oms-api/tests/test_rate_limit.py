@@ -40,12 +40,12 @@ def refusal(limiter, *who):
     return refused.value
 
 
-def test_a_minutes_worth_passes_at_once_and_no_more(clock):
+def test_burst_of_one_minute_passes_and_no_more(clock):
     limiter = limiter_of(clock, 60)
     assert [passes(limiter) for _ in range(62)] == [True] * 60 + [False] * 2
 
 
-def test_then_one_passes_for_each_share_of_a_minute(clock):
+def test_tokens_refill_at_a_steady_rate(clock):
     limiter = limiter_of(clock, 60)
     while passes(limiter):
         pass
@@ -54,7 +54,7 @@ def test_then_one_passes_for_each_share_of_a_minute(clock):
         assert [passes(limiter), passes(limiter)] == [True, False]
 
 
-def test_it_tells_how_long_to_wait_and_that_is_enough(clock):
+def test_retry_after_is_sufficient(clock):
     limiter = limiter_of(clock, 2)
     assert passes(limiter)
     assert passes(limiter)
@@ -63,7 +63,7 @@ def test_it_tells_how_long_to_wait_and_that_is_enough(clock):
     assert passes(limiter)
 
 
-def test_a_refusal_costs_nothing(clock):
+def test_rejected_request_uses_no_token(clock):
     limiter = limiter_of(clock, 1)
     assert passes(limiter)
     for _ in range(100):
@@ -72,12 +72,12 @@ def test_a_refusal_costs_nothing(clock):
     assert passes(limiter)
 
 
-def test_callers_do_not_share(clock):
+def test_callers_have_separate_buckets(clock):
     limiter = limiter_of(clock, 1)
     assert [passes(limiter, caller) for caller in "aabb"] == [True, False, True, False]
 
 
-def test_zero_means_no_limit_at_all(clock):
+def test_limit_of_zero_means_unlimited(clock):
     limiter = limiter_of(clock, 0, 1, 1)
     assert not limiter.is_on
     assert [limiter.take("a", 1, "b") for _ in range(10_000)] == [None] * 10_000
@@ -85,14 +85,14 @@ def test_zero_means_no_limit_at_all(clock):
     limiter.check_address("b")
 
 
-def test_idle_time_earns_no_more_than_a_minutes_worth(clock):
+def test_idle_bucket_is_capped_at_one_minute(clock):
     limiter = limiter_of(clock, 3)
     assert passes(limiter)
     clock.now += 86_400
     assert [passes(limiter) for _ in range(4)] == [True] * 3 + [False]
 
 
-def test_a_tenants_callers_share_its_limit(clock):
+def test_callers_of_a_tenant_share_its_limit(clock):
     limiter = limiter_of(clock, 10, tenant=3)
     assert [passes(limiter, caller) for caller in "abcd"] == [True] * 3 + [False]
     assert passes(limiter, "e", tenant_id=2)
@@ -104,14 +104,14 @@ def test_callers_at_one_address_share_its_limit(clock):
     assert passes(limiter, "e", 9, "192.0.2.2")
 
 
-def test_tenants_and_addresses_have_ten_and_twenty_times_as_much_unless_told(clock):
+def test_tenant_and_address_limits_default_to_10_and_20_times(clock):
     limiter = RateLimiter(Quotas(1), clock)
     assert [passes(limiter, str(one)) for one in range(11)] == [True] * 10 + [False]
     others = [passes(limiter, str(one), tenant_id=one) for one in range(100, 111)]
     assert others == [True] * 10 + [False]  # twenty from this address
 
 
-def test_a_refusal_by_one_limit_takes_from_none(clock):
+def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
     limiter = limiter_of(clock, 2, tenant=10, address=10)
     for _ in range(100):
         passes(limiter)
@@ -127,7 +127,7 @@ def test_a_refusal_by_one_limit_takes_from_none(clock):
         ((2, 1, 2), "tenant", "this tenant"),
     ],
 )
-def test_the_refusal_names_the_limit(clock, quotas, name, words):
+def test_rejection_names_the_limit(clock, quotas, name, words):
     limiter = RateLimiter(Quotas(*quotas), clock)
     assert passes(limiter)
     refused = refusal(limiter)
@@ -137,7 +137,7 @@ def test_the_refusal_names_the_limit(clock, quotas, name, words):
     assert refused.retry_after_seconds == 60
 
 
-def test_of_several_limits_the_refusal_names_the_longest(clock):
+def test_rejection_by_several_limits_names_the_longest_wait(clock):
     limiter = limiter_of(clock, 60, tenant=1)
     assert passes(limiter)
     while passes(limiter, tenant_id=2):
@@ -145,7 +145,7 @@ def test_of_several_limits_the_refusal_names_the_longest(clock):
     assert "tenant" in refusal(limiter).detail
 
 
-def test_the_header_tells_what_is_left_and_when_there_is_more(clock):
+def test_header_shows_remaining_requests_and_reset_time(clock):
     limiter = RateLimiter(Quotas(600), clock)
     rate = limiter.take("a", 1, "192.0.2.1")
     assert rate is not None
@@ -155,13 +155,13 @@ def test_the_header_tells_what_is_left_and_when_there_is_more(clock):
     )
 
 
-def test_the_header_tells_of_the_tenant_where_that_allows_less(clock):
+def test_header_shows_the_tenant_limit_if_it_is_smaller(clock):
     limiter = limiter_of(clock, 10, tenant=12)
     told = [dict(limiter.take(caller, 1, "192.0.2.1").headers)[b"ratelimit"] for caller in "aaab"]
     assert told[2:] == [b'"default";r=7;t=6', b'"tenant";r=8;t=5']
 
 
-def test_what_others_do_at_the_same_address_is_not_told(clock):
+def test_header_does_not_reveal_other_callers_at_the_address(clock):
     limiter = limiter_of(clock, 10, tenant=20, address=11)
     for _ in range(9):
         limiter.take("a", 1, "192.0.2.1")
@@ -171,7 +171,7 @@ def test_what_others_do_at_the_same_address_is_not_told(clock):
     }
 
 
-def test_failures_to_authenticate_count_for_the_address(clock):
+def test_failed_authentications_count_towards_the_address_limit(clock):
     limiter = limiter_of(clock, 10, address=3)
     for _ in range(3):
         limiter.check_address("192.0.2.1")
@@ -185,7 +185,7 @@ def test_failures_to_authenticate_count_for_the_address(clock):
     limiter.check_address("192.0.2.1")
 
 
-def test_failures_under_way_at_once_are_paid_back_and_the_debt_is_bounded(clock):
+def test_concurrent_failures_make_a_bounded_debt(clock):
     limiter = limiter_of(clock, 10, address=3)
     for _ in range(1000):
         limiter.charge_address("192.0.2.1")
@@ -197,7 +197,7 @@ def test_failures_under_way_at_once_are_paid_back_and_the_debt_is_bounded(clock)
     limiter.check_address("192.0.2.1")
 
 
-def test_an_ipv6_site_counts_as_one_address(clock):
+def test_ipv6_site_counts_as_one_address(clock):
     limiter = limiter_of(clock, 10, address=2)
     sent = [passes(limiter, "a", 1, f"2001:db8:0:1::{one:x}") for one in range(3)]
     assert sent == [True, True, False]
@@ -205,7 +205,7 @@ def test_an_ipv6_site_counts_as_one_address(clock):
     assert passes(limiter, "a", 1, "not:an:address")
 
 
-def test_callers_beyond_count_neither_fill_the_memory_nor_free_the_busy(clock, monkeypatch):
+def test_many_callers_neither_exhaust_memory_nor_reset_active_buckets(clock, monkeypatch):
     monkeypatch.setattr(buckets_module, "MAX_BUCKETS", 10)
     limiter = limiter_of(clock, 1)
     assert passes(limiter, "busy")
@@ -222,7 +222,7 @@ def test_callers_beyond_count_neither_fill_the_memory_nor_free_the_busy(clock, m
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 10), max_size=200))
-def test_never_more_pass_than_the_capacity_and_the_time_allow(per_minute, pauses):
+def test_passed_requests_never_exceed_capacity_and_refill(per_minute, pauses):
     clock = Clock()
     limiter = limiter_of(clock, per_minute)
     began, passed = clock.now, 0
@@ -233,7 +233,7 @@ def test_never_more_pass_than_the_capacity_and_the_time_allow(per_minute, pauses
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 10), min_size=1, max_size=50))
-def test_what_is_told_to_be_left_does_pass_and_more_after_the_time_told(per_minute, pauses):
+def test_reported_remaining_requests_pass_and_more_after_the_reset(per_minute, pauses):
     clock = Clock()
     limiter = limiter_of(clock, per_minute)
     for pause in pauses:
@@ -246,7 +246,7 @@ def test_what_is_told_to_be_left_does_pass_and_more_after_the_time_told(per_minu
     assert passes(limiter)
 
 
-def test_one_limit_by_itself_counts_each_key_apart():
+def test_single_limit_counts_each_key_separately():
     limit = Limit("newcomers", "Too many are new.", 2)
     for _ in range(2):
         limit.take("one", 0.0)

@@ -108,7 +108,7 @@ def play(run_scenario):
 
 
 @play
-async def test_what_passed_in_one_process_is_gone_in_the_others(redis_server):
+async def test_consumption_of_one_process_reduces_the_others(redis_server):
     async with peers_at(redis_server, 2, 20) as (one, two):
         assert one.burst() == 20
         await one.sharing.exchange()
@@ -118,7 +118,7 @@ async def test_what_passed_in_one_process_is_gone_in_the_others(redis_server):
 
 
 @play
-async def test_what_passes_before_processes_hear_of_each_other_is_paid_back(redis_server):
+async def test_excess_before_synchronization_is_paid_back(redis_server):
     async with peers_at(redis_server, 3, 60) as peers:
         assert [peer.burst() for peer in peers] == [60] * 3
         for peer in peers:
@@ -129,7 +129,7 @@ async def test_what_passes_before_processes_hear_of_each_other_is_paid_back(redi
 
 
 @play
-async def test_a_tenants_limit_is_shared(redis_server):
+async def test_tenant_limit_is_shared(redis_server):
     async with peers_at(redis_server, 2, 100, tenant=5) as (one, two):
         assert [one.passes(caller) for caller in "abcdef"] == [True] * 5 + [False]
         await one.sharing.exchange()
@@ -139,7 +139,7 @@ async def test_a_tenants_limit_is_shared(redis_server):
 
 
 @play
-async def test_failures_to_authenticate_are_shared(redis_server):
+async def test_failed_authentications_are_shared(redis_server):
     async with peers_at(redis_server, 2, 100, address=5) as (one, two):
         for _ in range(5):
             one.limiter.charge_address(ADDRESS)
@@ -151,7 +151,7 @@ async def test_failures_to_authenticate_are_shared(redis_server):
 
 
 @play
-async def test_a_thousand_buckets_are_exchanged_and_none_stays_in_redis_for_long(redis_server):
+async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_server):
     async with peers_at(redis_server, 2, 2) as (one, two):
         for number in range(1000):
             assert one.passes(str(number))
@@ -166,7 +166,7 @@ async def test_a_thousand_buckets_are_exchanged_and_none_stays_in_redis_for_long
 
 
 @play
-async def test_what_is_taken_during_an_exchange_is_told_by_the_next(redis_server):
+async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redis_server):
     async with peers_at(redis_server, 2, 10) as (one, two):
         assert [two.passes() for _ in range(5)] == [True] * 5
         await two.sharing.exchange()
@@ -183,7 +183,7 @@ async def test_what_is_taken_during_an_exchange_is_told_by_the_next(redis_server
 
 
 @play
-async def test_what_redis_forgot_the_process_did_not(redis_server):
+async def test_process_keeps_consumption_that_redis_lost(redis_server):
     async with peers_at(redis_server, 1, 600) as (one,):
         assert one.burst() >= 600
         await one.sharing.exchange()
@@ -195,7 +195,7 @@ async def test_what_redis_forgot_the_process_did_not(redis_server):
 
 
 @play
-async def test_time_refills_what_is_shared(redis_server):
+async def test_shared_buckets_refill_over_time(redis_server):
     async with peers_at(redis_server, 2, 6000) as (one, two):
         assert one.burst() >= 6000
         await one.sharing.exchange()
@@ -207,7 +207,7 @@ async def test_time_refills_what_is_shared(redis_server):
         assert 2000 < two.burst() < 5000  # 3,000, and what the time of the bursts themselves refills
 
 
-def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(killable_redis, caplog):
+def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
@@ -227,7 +227,7 @@ def test_a_redis_that_dies_and_comes_back_is_told_and_costs_nobody_a_thing(killa
     assert told.count("rate limits are shared") == 4
 
 
-def test_a_redis_that_freezes_keeps_nobody_waiting(killable_redis):
+def test_frozen_redis_delays_no_request(killable_redis):
     async def run_scenario():
         async with started_peers(killable_redis.url, 2) as (one, two):
             await until(lambda: one.sharing.is_shared)
@@ -247,7 +247,7 @@ def test_a_redis_that_freezes_keeps_nobody_waiting(killable_redis):
     asyncio.run(run_scenario())
 
 
-def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(killable_redis):
+def test_redis_missing_at_start_is_retried_in_the_background(killable_redis):
     killable_redis.kill()
 
     async def run_scenario():
@@ -259,7 +259,7 @@ def test_a_redis_that_is_not_there_at_the_start_is_waited_for_in_the_background(
     asyncio.run(run_scenario())
 
 
-def test_a_redis_that_refuses_is_told_without_its_password(killable_redis, caplog):
+def test_redis_authentication_error_is_reported_without_the_password(killable_redis, caplog):
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
@@ -293,7 +293,7 @@ def wait_for(service, state):
     assert found["status"] == "ready"
 
 
-def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_database, killable_redis):
+def test_two_processes_share_one_limit_across_a_redis_restart(new_database, killable_redis):
     settings = {
         "DATABASE_URL": new_database("sqlite"),
         "LOG_LEVEL": "WARNING",
@@ -322,14 +322,14 @@ def test_two_processes_share_one_limit_through_death_and_return_of_redis(new_dat
         assert "redis://" not in one.log() + two.log()
 
 
-def test_without_redis_limits_are_told_to_be_per_process(new_database):
+def test_limits_without_redis_are_reported_as_per_process(new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "RATE_LIMIT_PER_MINUTE": "30"}
     with running(**settings) as service:
         assert readiness(service)["rate_limits"] == "per process"
 
 
 @play
-async def test_failed_log_ins_are_slowed_down_by_all_processes_together(redis_server):
+async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
     sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]
     try:

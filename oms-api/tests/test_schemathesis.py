@@ -33,7 +33,7 @@ def address(request, new_database):
 
 
 @pytest.mark.parametrize("phase", EXAMPLES)
-def test_no_generated_request_finds_a_fault(address, phase, tmp_path):
+def test_generated_requests_get_only_documented_answers(address, phase, tmp_path):
     examples = str(500 if os.environ.get("LONG_TESTS") else EXAMPLES[phase])
     program = Path(sys.executable).with_name("schemathesis")
     # It would make itself a user and test by a session of theirs; the key is what opens most here.

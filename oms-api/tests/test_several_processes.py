@@ -66,7 +66,7 @@ async def everything(url):
     return trades, [{name: book[name] for name in book if name not in VALUES} for book in found]
 
 
-def test_the_books_stay_whole_under_load_from_two_processes(apis):
+def test_books_stay_consistent_under_load_from_two_processes(apis):
     pairs = asyncio.run(load(apis))
     assert Counter(answer.status_code for pair in pairs for answer in pair) == {201: 2 * CLIENTS * ROUNDS}
     for one, two in pairs:
@@ -97,7 +97,7 @@ def assert_positions_are_the_replay(book, trades):
         assert told == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
-def test_one_key_with_two_bodies_binds_once_across_processes(apis):
+def test_idempotency_key_with_two_bodies_binds_once_across_processes(apis):
     async def race():
         async with httpx.AsyncClient(timeout=30, headers=KEY | {"Idempotency-Key": "contested"}) as client:
             bodies = [
@@ -117,7 +117,7 @@ def test_one_key_with_two_bodies_binds_once_across_processes(apis):
     assert {answer.status_code for answer in answers} <= {201, 409, 503}
 
 
-def test_a_cursor_of_one_process_is_good_in_the_other(apis):
+def test_cursor_of_one_process_is_valid_in_another(apis):
     first = httpx.get(f"{apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
     if "link" in first.headers:
         address = first.headers["link"].split(">")[0][1:]
@@ -125,7 +125,7 @@ def test_a_cursor_of_one_process_is_good_in_the_other(apis):
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_web_concurrency_starts_so_many_processes(new_database, backend):
+def test_web_concurrency_sets_the_number_of_processes(new_database, backend):
     with running(DATABASE_URL=new_database(backend), WEB_CONCURRENCY="2") as service:
         pid = service.process.pid
         with httpx.Client(base_url=service.url, headers=KEY, timeout=30) as client:
@@ -158,7 +158,7 @@ async def race_for_one_key(urls, races):
 
 
 @pytest.mark.parametrize("races", [32, pytest.param(10_000, marks=pytest.mark.long)])
-def test_one_key_for_two_portfolios_in_two_processes_records_one_trade(apis, races):
+def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(apis, races):
     found = asyncio.run(race_for_one_key(apis, races))
     assert Counter(map(tuple, found)) == {(201, 409): races}
     for key in ("race-0", f"race-{races - 1}"):
@@ -193,7 +193,7 @@ def resting_ticket(name):
 
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(500, marks=pytest.mark.long)])
-def test_the_last_unit_of_a_firm_limit_is_taken_by_one_of_two_processes(apis, rounds):
+def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(apis, rounds):
     tenant = {"name": "A desk", "slug": f"desk-{secrets.token_hex(4)}"}
     key = httpx.post(f"{apis[0]}/api/v1/tenants", json=tenant, headers=KEY).json()["api_key"]
     with httpx.Client(base_url=f"{apis[0]}/api/v1", headers={"X-API-Key": key}, timeout=60) as client:

@@ -23,19 +23,19 @@ def empty_url(backend, new_database):
     return new_database(backend, migrated=False)
 
 
-def test_development_makes_its_tables_at_start(empty_url):
+def test_development_migrates_at_start(empty_url):
     with serving(empty_url, environment="development") as service:
         assert service.client.get("/health/ready").status_code == 200
         assert service.api().report().status_code == 201
 
 
-def test_production_leaves_them_to_a_step_of_its_own(empty_url):
+def test_production_does_not_migrate_at_start(empty_url):
     with serving(empty_url) as service:
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["migrations"]) == (503, "failed")
 
 
-def test_several_processes_may_start_at_once_on_an_empty_database(empty_url):
+def test_several_processes_can_start_concurrently_on_an_empty_database(empty_url):
     with ExitStack() as stack, ThreadPoolExecutor(2) as starters:
         contexts = [running(DATABASE_URL=empty_url) for _ in range(2)]
         services = list(starters.map(stack.enter_context, contexts))
@@ -46,7 +46,7 @@ def test_several_processes_may_start_at_once_on_an_empty_database(empty_url):
     assert [answer.json()["trade"]["sequence"] for answer in answers] == [1, 2]
 
 
-def test_a_database_that_is_away_is_told_in_a_sentence_without_its_password():
+def test_unavailable_database_is_reported_without_its_password():
     url = "postgresql://someone:canary@127.0.0.1:1/oms"
     refusal = pytest.raises(CannotStart, match=r"The database cannot be used: .*Check DATABASE_URL\.")
     with refusal as refused, serving(url, environment="development"):
@@ -56,7 +56,7 @@ def test_a_database_that_is_away_is_told_in_a_sentence_without_its_password():
 
 @pytest.mark.parametrize("environment", ["development", "production"])
 @pytest.mark.parametrize("place", ["folder", "text", "text/oms.db", "read-only"])
-def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path, monkeypatch, environment, place):
+def test_invalid_database_file_is_reported_in_a_sentence(tmp_path, monkeypatch, environment, place):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("This is no database. " * 10)
     if place == "read-only":
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path, monkeypatch,
     [["-m", "app.main"], ["-m", "uvicorn", "app.main:app", "--port", "1"]],
     ids=["python", "uvicorn"],
 )
-def test_whoever_starts_it_reads_the_sentence_alone(program):
+def test_start_error_prints_only_the_message(program):
     given = environment(DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/oms", PORT="1")
     ended = subprocess.run(
         [sys.executable, *program],
@@ -90,7 +90,7 @@ def test_whoever_starts_it_reads_the_sentence_alone(program):
     assert "Traceback" not in told
 
 
-def test_whoever_starts_uvicorn_with_a_bad_setting_reads_the_sentence_alone():
+def test_uvicorn_start_with_an_invalid_setting_prints_only_the_message():
     program = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "1"]
     given = environment(OMS_API_KEY="too-short")
     ended = subprocess.run(
@@ -102,7 +102,7 @@ def test_whoever_starts_uvicorn_with_a_bad_setting_reads_the_sentence_alone():
     assert "too-short" not in ended.stderr
 
 
-def test_what_was_taken_before_the_end_is_answered(new_database):
+def test_requests_accepted_before_shutdown_are_answered(new_database):
     url = new_database("sqlite")
     with running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service, ThreadPoolExecutor(8) as senders:
 
@@ -131,7 +131,7 @@ def test_what_was_taken_before_the_end_is_answered(new_database):
     assert acknowledged <= len(recorded) <= acknowledged + statuses.count(None)
 
 
-def test_processes_of_a_slow_machine_have_a_minute_to_start(monkeypatch):
+def test_worker_processes_have_one_minute_to_start(monkeypatch):
     started = {}
     monkeypatch.setattr(uvicorn, "run", lambda _, **options: started.update(options))
     monkeypatch.setattr(startup, "raise_file_limit", lambda: None)

@@ -61,14 +61,14 @@ def recorded(server) -> int:
 
 @pytest.mark.parametrize("stray", [b" ", b"\0", b"}", b"\r\n}", b"GARBAGE\r\n\r\n"])
 @pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.1])
-def test_a_whole_request_is_answered_whatever_follows(server, stray, pause):
+def test_complete_request_is_answered_whatever_follows(server, stray, pause):
     before = recorded(server)
     pieces = [TRADE + stray] if pause is None else [TRADE, stray]
     assert statuses(server, *pieces, pause=pause or 0.0) == [201]
     assert recorded(server) == before + 1
 
 
-def test_every_whole_request_of_a_pipeline_is_answered(server):
+def test_every_complete_pipelined_request_is_answered(server):
     before = recorded(server)
     assert statuses(server, TRADE + TRADE + b"}") == [201, 201]
     assert statuses(server, TRADE + BROKEN_CHUNK) == [201]
@@ -76,7 +76,7 @@ def test_every_whole_request_of_a_pipeline_is_answered(server):
     assert recorded(server) == before + 4
 
 
-def test_a_request_that_is_not_whole_is_refused_and_not_recorded(server):
+def test_incomplete_request_is_rejected_and_not_recorded(server):
     before = recorded(server)
     assert statuses(server, BROKEN_CHUNK) == [400]
     assert statuses(server, TRADE.replace(b"HTTP/1.1", b"HTTX/1.1")) == [400]
@@ -85,7 +85,7 @@ def test_a_request_that_is_not_whole_is_refused_and_not_recorded(server):
 
 
 @pytest.mark.parametrize("piece", [1024, 65_000, 10**6])
-def test_a_head_that_is_too_long_is_refused_however_it_arrives(server, piece):
+def test_oversized_head_is_rejected_however_it_arrives(server, piece):
     head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (HEAD_LIMIT + 1000) + b"\r\n\r\n"
     pieces = [head[at : at + piece] for at in range(0, len(head), piece)]
     assert statuses(server, *pieces) in ([431], [])  # a reset may overtake the answer
@@ -94,12 +94,12 @@ def test_a_head_that_is_too_long_is_refused_however_it_arrives(server, piece):
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a\r\nhost: b\r\n"])
-def test_the_host_stands_once(server, hosts):
+def test_repeated_host_header_is_rejected(server, hosts):
     assert statuses(server, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n") == [400]
     assert statuses(server, b"GET /health/live HTTP/1.0\r\n\r\n") == [200]
 
 
-def test_a_uvicorn_that_is_started_by_itself_has_the_same_bounds(monkeypatch):
+def test_uvicorn_started_directly_has_the_same_limits(monkeypatch):
     """It chooses its protocol before it loads the application; whoever then makes one gets ours."""
     config = uvicorn.Config(lambda: None, http="auto")
     config.load()

@@ -23,7 +23,7 @@ def read(text, secret=STATEMENT_SECRET):
 
 
 @pytest.mark.parametrize("seconds", [-300, 0, 300])
-def test_a_statement_is_valid_for_five_minutes(seconds):
+def test_statement_is_valid_for_five_minutes(seconds):
     said = read(statement(at=NOON.timestamp() + seconds, nonce=NONCE))
     assert said == ("T1", KEY_ID, NONCE)
 

@@ -44,14 +44,14 @@ def cut(export, keep):
     export.write_bytes(b"".join(lines(ROWS)[:keep]))
 
 
-def test_a_clean_export_ends_with_0_and_says_what_it_does_not_prove(export, capsys):
+def test_intact_export_exits_with_0_and_states_what_is_not_proven(export, capsys):
     assert command.main(["--audit", str(export)]) == command.CLEAN
     out = capsys.readouterr().out
     assert "Clean: 12 entries of the audit trail, 1 unbroken chain." in out
     assert "does not show whether lines are missing at the end" in out
 
 
-def test_with_its_head_the_end_is_proven_too(export, head, capsys):
+def test_head_verifies_the_end_of_the_export(export, head, capsys):
     assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
     assert capsys.readouterr().out == "Clean: 12 entries of the audit trail, 1 unbroken chain.\n"
 
@@ -62,26 +62,26 @@ def test_lines_past_an_earlier_head_are_counted(export, head, capsys):
     assert "No head covers 5 of the lines" in capsys.readouterr().out
 
 
-def test_the_first_bad_line_is_named_and_the_status_is_1(export, capsys):
+def test_first_invalid_line_is_named_with_exit_status_1(export, capsys):
     export.write_bytes(export.read_bytes().replace(b"user 4", b"user 5"))
     assert command.main(["--audit", str(export)]) == command.LIES
     assert capsys.readouterr().out.startswith("The first bad line is 5: hash is ")
 
 
-def test_a_cut_export_is_told_by_the_head(export, head, capsys):
+def test_truncated_export_is_reported_by_the_head(export, head, capsys):
     cut(export, 7)
     assert command.main(["--audit", str(export), "--head", str(head)]) == command.LIES
     assert capsys.readouterr().out.startswith("The first bad line is 8: sequence 8 is missing")
 
 
-def test_a_line_without_end_is_read_in_bounded_memory(export, capsys):
+def test_endless_line_is_read_in_bounded_memory(export, capsys):
     with export.open("ab") as file:
         file.write(b"x" * 3_000_000)
     assert command.main(["--audit", str(export)]) == command.LIES
     assert "The first bad line is 13: the line does not end" in capsys.readouterr().out
 
 
-def test_an_empty_export_is_told_as_such(export, capsys):
+def test_empty_export_is_reported(export, capsys):
     cut(export, 0)
     assert command.main(["--audit", str(export)]) == command.CLEAN
     assert "Clean: 0 lines, 0 unbroken chains." in capsys.readouterr().out
@@ -99,27 +99,27 @@ def test_an_empty_export_is_told_as_such(export, capsys):
         (b'{"tenant":1,"sequence":2.5,"hash":"x"}', "whole numbers"),
     ],
 )
-def test_a_head_that_is_none_is_told_and_the_status_is_2(export, head, text, told, capsys):
+def test_malformed_head_exits_with_2(export, head, text, told, capsys):
     head.write_bytes(text)
     assert command.main(["--audit", str(export), "--head", str(head)]) == command.CANNOT
     assert told in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_told_and_the_status_is_2(export, tmp_path, capsys):
+def test_missing_file_exits_with_2(export, tmp_path, capsys):
     missing = str(tmp_path / "missing")
     assert command.main(["--audit", missing]) == command.CANNOT
     assert command.main(["--audit", str(export), "--head", missing]) == command.CANNOT
     assert capsys.readouterr().err.count("missing cannot be read: No such file or directory.") == 2
 
 
-def test_a_head_alone_is_no_question(head, capsys):
+def test_head_without_an_export_is_rejected(head, capsys):
     with pytest.raises(SystemExit) as caught:
         command.main(["--head", str(head)])
     assert caught.value.code == command.CANNOT
     assert "--head needs --audit" in capsys.readouterr().err
 
 
-def test_the_command_needs_no_environment(export, head, tmp_path):
+def test_command_needs_no_environment(export, head, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "app.verify", "--audit", str(export), "--head", str(head)],
         cwd=HOME,

@@ -22,7 +22,7 @@ def written(engine, *entries):
         record(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
 
 
-def test_an_act_is_told_as_it_was(trail_engine):
+def test_entry_contains_the_action(trail_engine):
     written(trail_engine, entry())
     (row,), head = trail_of(trail_engine)
     assert row[:-2] == (
@@ -41,14 +41,14 @@ def test_an_act_is_told_as_it_was(trail_engine):
     assert head == Head(1, row.hash)
 
 
-def test_what_is_not_known_is_not_told(trail_engine):
+def test_unknown_values_are_null(trail_engine):
     written(trail_engine, entry(address=None, request_id=None, before=None, after=None))
     (row,), head = trail_of(trail_engine)
     assert (row.address, row.request_id, row.before, row.after) == (None, None, None, None)
     assert_unbroken([row], head)
 
 
-def test_acts_of_several_transactions_make_one_chain(trail_engine):
+def test_entries_of_several_transactions_make_one_chain(trail_engine):
     for number in range(3):
         written(trail_engine, entry(target=f"user {number}"), entry(target=f"key {number}"))
     rows, head = trail_of(trail_engine)
@@ -56,14 +56,14 @@ def test_acts_of_several_transactions_make_one_chain(trail_engine):
     assert_unbroken(rows, head)
 
 
-def test_tenants_have_chains_of_their_own(trail_engine):
+def test_tenants_have_separate_chains(trail_engine):
     written(trail_engine, *(entry(tenant_id=tenant_id) for tenant_id in (3, 1, 2, 3)))
     assert [len(trail_of(trail_engine, tenant_id)[0]) for tenant_id in (1, 2, 3)] == [1, 1, 2]
     for tenant_id in (1, 2, 3):
         assert_unbroken(*trail_of(trail_engine, tenant_id))
 
 
-def test_an_empty_trail_ends_at_zero(trail_engine):
+def test_empty_audit_log_has_sequence_zero(trail_engine):
     assert trail_of(trail_engine) == ([], START)
     written(trail_engine)
     assert trail_of(trail_engine) == ([], START)
@@ -75,7 +75,7 @@ def change_and_fail(engine):
         connection.execute(text("SELECT nothing FROM nowhere"))
 
 
-def test_an_act_whose_change_fails_is_not_told(trail_engine):
+def test_entry_of_a_failed_change_is_rolled_back(trail_engine):
     with pytest.raises(DBAPIError):
         change_and_fail(trail_engine)
     assert trail_of(trail_engine) == ([], START)
@@ -83,7 +83,7 @@ def test_an_act_whose_change_fails_is_not_told(trail_engine):
     assert_unbroken(*trail_of(trail_engine))
 
 
-def test_words_that_are_too_long_or_cannot_be_shown_are_told_all_the_same(trail_engine):
+def test_long_or_unprintable_text_is_recorded_after_cleaning(trail_engine):
     long = "\0" + "é" * 1000
     written(
         trail_engine, entry(actor=long, via=long, action=long, target=long, address=long, request_id=long)
@@ -91,7 +91,7 @@ def test_words_that_are_too_long_or_cannot_be_shown_are_told_all_the_same(trail_
     assert_unbroken(*trail_of(trail_engine))
 
 
-def test_without_a_declaration_a_trail_is_not_to_be_seen_nor_written(trail_engine, backend):
+def test_audit_log_requires_a_tenant_scope_to_read_and_write(trail_engine, backend):
     if backend == "sqlite":
         return  # it has no second wall
     written(trail_engine, entry())
@@ -116,7 +116,7 @@ def test_without_a_declaration_a_trail_is_not_to_be_seen_nor_written(trail_engin
         " ON CONFLICT (tenant_id, sequence) DO UPDATE SET actor = 'nobody'",
     ],
 )
-def test_the_trail_is_append_only_even_to_the_databases_owner(trail_engine, engine, backend, statement):
+def test_audit_log_is_append_only_even_for_the_database_owner(trail_engine, engine, backend, statement):
     if statement.startswith("TRUNCATE" if backend == "sqlite" else "REPLACE"):
         statement = "DELETE FROM audit_log"  # the other database has no such statement
     written(trail_engine, entry(), entry())
@@ -126,7 +126,7 @@ def test_the_trail_is_append_only_even_to_the_databases_owner(trail_engine, engi
     assert trail_of(trail_engine) == before
 
 
-def test_writers_in_parallel_make_one_chain_without_gaps(trail_engine):
+def test_parallel_writers_make_one_chain_without_gaps(trail_engine):
     failures = run_together(
         *[lambda: written(trail_engine, entry(), entry(target="user 8")) for _ in range(4)], times=25
     )
@@ -136,7 +136,7 @@ def test_writers_in_parallel_make_one_chain_without_gaps(trail_engine):
     assert_unbroken(rows, head)
 
 
-def test_writers_of_several_trails_in_any_order_never_wait_for_each_other_in_a_circle(trail_engine):
+def test_writers_of_several_audit_logs_do_not_deadlock(trail_engine):
     orders = [(1, 2, 3), (3, 2, 1), (2, 3, 1)]
     failures = run_together(
         *[
@@ -152,7 +152,7 @@ def test_writers_of_several_trails_in_any_order_never_wait_for_each_other_in_a_c
         assert_unbroken(rows, head)
 
 
-def test_heads_are_made_in_one_order_too(new_database):
+def test_audit_heads_are_created_in_tenant_sequence_without_deadlock(new_database):
     url = new_database("postgresql")
     with ready(url) as engine:
         second = threading.Thread(target=written, args=(engine, entry(tenant_id=3), entry(tenant_id=2)))

@@ -67,13 +67,13 @@ def assert_proven(lines, heads):
     ("scopes", "status"),
     [("read", 403), ("trade read", 403), ("approve", 403), ("risk", 200), ("admin", 200)],
 )
-def test_the_trail_is_for_risk_and_admins(api, path, scopes, status):
+def test_audit_log_requires_the_risk_or_admin_role(api, path, scopes, status):
     other = ApiClient(api.service, api.tenant_id, api.service.mint(scopes, api.tenant_id))
     assert other.get(path).status_code == status
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nobody_reads_it_without_a_key(service, path):
+def test_audit_log_requires_a_key(service, path):
     assert service.client.get(f"/api/v1{path}").status_code == 401
 
 
@@ -110,7 +110,7 @@ def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
         ({"action": "nothing"}, []),
     ],
 )
-def test_entries_are_found_by_what_they_tell(api_with_entries, params, found):
+def test_entries_are_filtered_by_their_fields(api_with_entries, params, found):
     assert listed(api_with_entries, **params) == found
 
 
@@ -130,12 +130,12 @@ def test_entries_are_found_by_what_they_tell(api_with_entries, params, found):
         {"cursor": "AAAA"},
     ],
 )
-def test_a_question_that_is_none_is_refused(api_with_entries, params):
+def test_invalid_query_is_rejected(api_with_entries, params):
     answer = api_with_entries.get("/audit", **params)
     assert (answer.status_code, answer.json()["status"]) == (422, 422)
 
 
-def test_pages_follow_on_each_other_and_keep_the_question(api_with_entries):
+def test_pages_are_contiguous_and_keep_the_filter(api_with_entries):
     answer = api_with_entries.get("/audit?limit=2&action=user.changed")
     found = [one["target"] for one in answer.json()]
     while "next" in answer.links:
@@ -144,7 +144,7 @@ def test_pages_follow_on_each_other_and_keep_the_question(api_with_entries):
     assert found == ["user 2", "user 1", "user 0"]
 
 
-def test_a_cursor_leads_nowhere_in_another_list_or_for_another_tenant(api_with_entries):
+def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
     api_with_entries.trade()
     api_with_entries.trade()
     other = api_with_entries.service.api()
@@ -155,7 +155,7 @@ def test_a_cursor_leads_nowhere_in_another_list_or_for_another_tenant(api_with_e
     assert api_with_entries.get("/audit", cursor=theirs).status_code == 422
 
 
-def test_another_tenant_sees_nothing_of_it(api_with_entries):
+def test_audit_log_of_another_tenant_is_hidden(api_with_entries):
     other = api_with_entries.service.api()
     api_with_entries.trade()
     assert listed(other) == []
@@ -166,7 +166,7 @@ def test_another_tenant_sees_nothing_of_it(api_with_entries):
     assert (head["tenant"], head["sequence"], head["hash"]) == (other.tenant_id, 0, GENESIS)
 
 
-def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(api_with_entries):
+def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
     head, export = api_with_entries.get("/audit/head").json(), api_with_entries.get("/audit/export")
     lines = lines_of(export)
     assert [orjson.loads(line)["target"] for line in lines] == [f"user {number}" for number in range(5)]
@@ -176,12 +176,12 @@ def test_an_export_is_the_trail_oldest_first_and_proven_by_its_head(api_with_ent
     assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
-def test_a_head_says_when_it_was_asked_for(api_with_entries):
+def test_head_contains_its_request_time(api_with_entries):
     before = iso(utc_now())
     assert before <= api_with_entries.get("/audit/head").json()["at"] <= iso(utc_now())
 
 
-def test_an_export_larger_than_a_piece_is_whole(api):
+def test_export_larger_than_a_chunk_is_complete(api):
     record_entries(
         api, *(entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345))
     )
@@ -196,7 +196,7 @@ def heads_of(api):
     return {Chain(one["tenant"], one["portfolio"]): Head(one["sequence"], one["hash"]) for one in stated}
 
 
-def test_the_ledger_is_exported_portfolio_by_portfolio_and_proven_by_its_heads(api):
+def test_ledger_export_is_by_portfolio_and_verified_by_its_heads(api):
     for number in range(3):
         for name in ("Growth", "Income"):
             api.trade(portfolio_name=name, user_id=f"U{number}")
@@ -211,7 +211,7 @@ def test_the_ledger_is_exported_portfolio_by_portfolio_and_proven_by_its_heads(a
     assert_proven(lines_of(export), heads_of(api))
 
 
-def test_a_ledger_larger_than_a_piece_is_whole(api):
+def test_ledger_export_larger_than_a_chunk_is_complete(api):
     for name in ("Growth", "Income", "Crypto"):
         trades = [{"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": name}]
         assert api.post("/trades:batch", {"trades": trades * 700}).status_code == 200
@@ -220,7 +220,7 @@ def test_a_ledger_larger_than_a_piece_is_whole(api):
     assert_proven(lines, heads_of(api))
 
 
-def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(api):
+def test_trade_can_be_traced_offline_from_message_to_row(api):
     answer = api.post(
         "/trade",
         {"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": "Growth"},
@@ -235,7 +235,7 @@ def test_a_trade_can_be_followed_from_the_message_to_its_row_offline(api):
     assert row["hash"] == trade["hash"]
 
 
-def test_what_is_recorded_while_an_export_is_read_is_not_in_it(api):
+def test_entries_recorded_during_an_export_are_not_in_it(api):
     record_entries(api, *(entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
@@ -249,7 +249,7 @@ def test_what_is_recorded_while_an_export_is_read_is_not_in_it(api):
     assert [piece.count(b"\n") for piece in pieces] == [2, 2, 1, 0]
 
 
-def test_a_denial_stands_in_the_trail(api):
+def test_denial_is_audited(api):
     reader = ApiClient(api.service, api.tenant_id, api.service.mint("read", api.tenant_id))
     refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):

@@ -58,7 +58,7 @@ def noted(trail_engine):
     return Noted(trail_engine)
 
 
-def test_acts_alike_become_one_row_at_once_and_one_when_the_minute_is_over(noted):
+def test_similar_actions_make_one_row_at_once_and_one_after_the_minute(noted):
     noted.note()
     noted.flush()
     for _ in range(998):
@@ -71,14 +71,14 @@ def test_acts_alike_become_one_row_at_once_and_one_when_the_minute_is_over(noted
     assert noted.counts() == [1, 998]
 
 
-def test_each_tenant_has_its_own_trail(noted):
+def test_each_tenant_has_its_own_audit_log(noted):
     for tenant_id in (1, 2, 3, 2):
         noted.note(tenant_id=tenant_id)
     noted.flush()
     assert [noted.counts(tenant_id) for tenant_id in (1, 2, 3)] == [[1], [2], [1]]
 
 
-def test_a_flood_of_100_000_acts_is_few_rows(noted):
+def test_flood_of_100_000_actions_makes_few_rows(noted):
     noted.note()
     noted.flush()
     for number in range(100_000):
@@ -99,7 +99,7 @@ def fail(engine):
     return lambda: event.remove(engine, "before_cursor_execute", away)
 
 
-def test_while_the_database_is_away_acts_wait_and_none_is_lost(noted):
+def test_actions_wait_for_an_unavailable_database_without_loss(noted):
     come_back = fail(noted.engine)
     for tenant_id in (1, 2):
         noted.note(tenant_id=tenant_id)
@@ -113,7 +113,7 @@ def test_while_the_database_is_away_acts_wait_and_none_is_lost(noted):
     assert noted.drops == []
 
 
-def test_what_finds_no_room_is_told_as_dropped_and_room_comes_back(trail_engine):
+def test_overflow_is_reported_as_dropped_until_space_is_free(trail_engine):
     noted = Noted(trail_engine, most_held=3)
     come_back = fail(trail_engine)
     for _ in range(10):
@@ -131,7 +131,7 @@ def test_what_finds_no_room_is_told_as_dropped_and_room_comes_back(trail_engine)
     assert sum(noted.drops) == 17
 
 
-def test_acts_that_can_never_be_written_stand_in_nobodys_way(noted):
+def test_unwritable_action_does_not_block_others(noted):
     noted.note(tenant_id=99)  # there is no such tenant
     noted.note(tenant_id=1)
     noted.note(tenant_id=2)
@@ -141,7 +141,7 @@ def test_acts_that_can_never_be_written_stand_in_nobodys_way(noted):
     assert noted.drops == [1]
 
 
-def test_a_note_does_not_wait_for_a_flush_that_hangs(trail_engine):
+def test_recording_does_not_wait_for_a_hanging_flush(trail_engine):
     noted, reached, go_on = Noted(trail_engine), threading.Event(), threading.Event()
 
     def hang(*_):
@@ -161,7 +161,7 @@ def test_a_note_does_not_wait_for_a_flush_that_hangs(trail_engine):
     assert noted.counts() == [1, 1]
 
 
-def test_the_thread_writes_by_itself_and_the_end_writes_all_there_is(noted):
+def test_thread_writes_periodically_and_shutdown_writes_the_rest(noted):
     committed = threading.Event()
     event.listen(noted.engine, "commit", lambda _: committed.set())
     noted.trail.start()
@@ -174,7 +174,7 @@ def test_the_thread_writes_by_itself_and_the_end_writes_all_there_is(noted):
     assert not noted.trail.is_running
 
 
-def test_what_cannot_be_written_at_the_end_is_told_as_dropped(noted):
+def test_entries_not_written_at_shutdown_are_reported_as_dropped(noted):
     come_back = fail(noted.engine)
     noted.trail.start()
     for number in range(3):
@@ -184,7 +184,7 @@ def test_what_cannot_be_written_at_the_end_is_told_as_dropped(noted):
     assert (noted.counts(), sum(noted.drops)) == ([], 3)
 
 
-def test_the_end_does_not_wait_for_ever_for_a_database_that_hangs(trail_engine, monkeypatch):
+def test_shutdown_waits_a_limited_time_for_a_hanging_database(trail_engine, monkeypatch):
     noted, reached, go_on = Noted(trail_engine), threading.Event(), threading.Event()
 
     def hang(*_):
@@ -205,13 +205,13 @@ def test_the_end_does_not_wait_for_ever_for_a_database_that_hangs(trail_engine, 
     assert not noted.trail.is_running
 
 
-def test_a_trail_that_never_began_can_end(noted):
+def test_recorder_that_never_started_can_be_closed(noted):
     noted.note()
     noted.trail.close()
     assert noted.counts() == [1]
 
 
-def test_two_processes_that_flush_at_once_make_one_chain(trail_engine):
+def test_concurrent_flushes_of_two_processes_make_one_chain(trail_engine):
     processes = [Noted(trail_engine) for _ in range(3)]
     for process in processes:
         for number in range(10):
@@ -224,7 +224,7 @@ def test_two_processes_that_flush_at_once_make_one_chain(trail_engine):
     assert processes[0].counts() == [1] * 30
 
 
-def test_a_lock_that_another_holds_costs_time_and_no_act(noted, engine, backend):
+def test_lock_of_another_session_delays_but_loses_no_action(noted, engine, backend):
     noted.note()
     noted.flush()
     noted.note(1)

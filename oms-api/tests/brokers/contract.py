@@ -44,11 +44,11 @@ class BrokerContract:
     def stage(self) -> Stage:
         raise NotImplementedError
 
-    def test_it_has_a_name_that_fits_the_books(self, stage):
+    def test_broker_name_fits_its_column(self, stage):
         assert 0 < len(stage.broker.name) <= 20
         assert isinstance(stage.broker.is_in_process, bool)
 
-    def test_an_order_is_accepted_and_works(self, stage):
+    def test_order_is_accepted_and_works(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         assert event_kinds(stage, stage.resting.id) == [Accepted]
         assert [order.id for order in stage.broker.open_orders()] == [stage.resting.id]
@@ -57,16 +57,16 @@ class BrokerContract:
         assert found.is_open
         assert found.order.leaves == stage.resting.quantity
 
-    def test_an_order_it_never_got_is_not_found(self, stage):
+    def test_unknown_order_is_not_found(self, stage):
         assert stage.broker.find("never sent") is None
 
-    def test_the_same_id_is_the_same_order(self, stage):
+    def test_repeated_order_id_is_the_same_order(self, stage):
         for _ in range(2):
             stage.broker.submit(stage.filling, stage.now)
         assert event_kinds(stage, stage.filling.id).count(Accepted) == 1
         assert len(stage.broker.executions(stage.filling.id)) == 1
 
-    def test_a_fill_is_told_counted_and_held(self, stage):
+    def test_fill_is_reported_and_changes_order_and_position(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         (fill,) = stage.broker.executions(stage.filling.id)
         assert event_kinds(stage, stage.filling.id) == [Accepted, Executed]
@@ -77,20 +77,20 @@ class BrokerContract:
         assert held.quantity == stage.filling.side.sign * fill.quantity
         assert held.cost == stage.filling.side.sign * fill.value
 
-    def test_a_fill_moves_the_cash(self, stage):
+    def test_fill_changes_the_cash(self, stage):
         before = stage.broker.account().cash
         stage.broker.submit(stage.filling, stage.now)
         (fill,) = stage.broker.executions()
         assert stage.broker.account().cash == before - stage.filling.side.sign * fill.value
 
-    def test_execution_ids_are_never_used_twice(self, stage):
+    def test_execution_ids_are_unique(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         stage.broker.submit(stage.resting, stage.now)
         stage.fill(stage.resting)
         ids = [fill.execution_id for fill in stage.broker.executions()]
         assert len(ids) == len(set(ids)) == 2
 
-    def test_a_cancelled_order_fills_no_more(self, stage):
+    def test_cancelled_order_does_not_fill(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         stage.broker.cancel(stage.resting.id, stage.now)
         stage.fill(stage.resting)
@@ -100,13 +100,13 @@ class BrokerContract:
         assert not found.is_open
 
     @pytest.mark.parametrize("which", ["unknown", "filled"])
-    def test_what_does_not_work_is_not_cancelled(self, stage, which):
+    def test_order_that_is_not_working_cannot_be_cancelled(self, stage, which):
         stage.broker.submit(stage.filling, stage.now)
         order_id = stage.filling.id if which == "filled" else "unknown"
         stage.broker.cancel(order_id, stage.now)
         assert event_kinds(stage, order_id)[-1] is Refused
 
-    def test_a_replacement_takes_the_orders_place(self, stage):
+    def test_replacement_replaces_the_original_order(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         successor = stage.resting._replace(id="successor", quantity=stage.resting.quantity * 2)
         stage.broker.replace(stage.resting.id, successor, stage.now)
@@ -116,14 +116,14 @@ class BrokerContract:
         (fill,) = stage.broker.executions()
         assert (fill.order_id, fill.quantity) == ("successor", stage.resting.quantity * 2)
 
-    def test_what_does_not_work_is_not_replaced(self, stage):
+    def test_order_that_is_not_working_cannot_be_replaced(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         successor = stage.filling._replace(id="successor")
         stage.broker.replace(stage.filling.id, successor, stage.now)
         assert event_kinds(stage, stage.filling.id)[-1] is Refused
         assert stage.broker.find("successor") is None
 
-    def test_the_stream_goes_on_where_it_was_left(self, stage):
+    def test_event_stream_resumes_where_it_stopped(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         first = stage.broker.events()
         stage.broker.submit(stage.filling, stage.now)
@@ -132,7 +132,7 @@ class BrokerContract:
         assert {told.event.order_id for told in rest} == {stage.filling.id}
         assert stage.broker.events(rest[-1].cursor) == []
 
-    def test_what_calls_return_stands_in_the_stream(self, stage):
+    def test_events_returned_by_calls_are_in_the_stream(self, stage):
         returned = list(stage.broker.submit(stage.filling, stage.now))
         told = [one.event for one in stage.broker.events()]
         assert all(event in told for event in returned)

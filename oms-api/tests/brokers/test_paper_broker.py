@@ -39,24 +39,24 @@ def broker():
     return broker
 
 
-def test_it_says_that_it_answers_within_a_transaction(broker):
+def test_paper_broker_declares_answers_within_the_transaction(broker):
     assert (broker.name, broker.is_in_process) == ("paper", True)
 
 
-def test_an_order_rests_until_a_quote_reaches_it(broker):
+def test_order_rests_until_a_quote_reaches_it(broker):
     assert format_events(broker.submit(order("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
     assert format_events(broker.quote(quote("47", "48.01"), LATER)) == []
     assert format_events(broker.quote(quote("47", "48"), LATER)) == ["A 10 @ 48"]
 
 
-def test_a_size_is_used_up_by_all_orders_that_meet_the_same_quote(broker):
+def test_quoted_size_is_shared_by_all_orders_at_the_same_quote(broker):
     broker.quote(quote("49", "50", ask_size="15"), NOON)
     assert format_events(broker.submit(order("BUY 10 MARKET", "A"), NOON)) == ["A accepted", "A 10 @ 50"]
     assert format_events(broker.submit(order("BUY 10 MARKET", "B"), NOON)) == ["B accepted", "B 5 @ 50"]
     assert format_events(broker.quote(quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
 
 
-def test_the_bracket_of_the_trading_rules():
+def test_documented_bracket_example_is_matched():
     """100 @ 50, target 55, stop 48: fills 40, 20; the target fills 25; the stop has 35 left, and fills."""
     broker = PaperBroker()
     broker.quote(quote("49", "50", ask_size="40"), NOON)
@@ -79,7 +79,7 @@ def test_the_bracket_of_the_trading_rules():
     assert broker.account().cash - 1_000_000 == Decimal("125.83333333") - Decimal("86.33333333")
 
 
-def test_a_replacement_keeps_what_was_filled(broker):
+def test_replacement_keeps_the_filled_quantity(broker):
     broker.quote(quote("49", "50", ask_size="4"), NOON)
     broker.submit(order("BUY 10 LIMIT limit 50"), NOON)
     larger = order("BUY 12 LIMIT limit 50", "B")
@@ -90,14 +90,14 @@ def test_a_replacement_keeps_what_was_filled(broker):
     assert broker.find("C").order.leaves == 0
 
 
-def test_a_trail_begins_at_the_price_there_is(broker):
+def test_trailing_stop_starts_at_the_current_price(broker):
     said = broker.submit(order("SELL 10 TRAILING_STOP trail 2"), NOON)
     assert format_events(said) == ["A accepted", "A trails at 47"]
     assert format_events(broker.quote(quote("53", "54"), LATER)) == ["A trails at 51"]
     assert format_events(broker.quote(quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
 
 
-def test_ioc_that_finds_nothing_lapses(broker):
+def test_ioc_without_a_match_lapses(broker):
     assert format_events(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
         "A accepted",
         "A lapsed",
@@ -107,20 +107,20 @@ def test_ioc_that_finds_nothing_lapses(broker):
     assert not found.is_open
 
 
-def test_orders_that_worked_before_a_restart_work_on():
+def test_working_orders_survive_a_restart():
     broker = PaperBroker(orders=[order("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
     assert format_events(broker.quote(quote("49", "50"), LATER)) == ["A 6 @ 50"]
 
 
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
-def test_the_drill_rejects_its_share_and_always_the_same(share, rejected):
+def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, rejected):
     how = PaperSettings(reject_share=Decimal(share), seed="drill")
     reasons = [find_rejection(how, f"O{number}") for number in range(1000)]
     assert sum(reason is not None for reason in reasons) == rejected
     assert reasons == [find_rejection(how, f"O{number}") for number in range(1000)]
 
 
-def test_a_rejected_order_never_works():
+def test_rejected_order_never_becomes_working():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
     broker.quote(quote("49", "50"), NOON)
     assert format_events(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
@@ -130,12 +130,12 @@ def test_a_rejected_order_never_works():
     assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
 
 
-def test_the_book_takes_nothing_from_the_market_but_what_is_the_markets():
+def test_paper_book_rejects_events_that_the_market_does_not_create():
     with pytest.raises(ValueError, match="Accepted is not the market's to say"):
         Book([order("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 
 
-def test_a_replay_fills_from_the_next_bar_on_and_trails_from_the_close():
+def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
     broker = PaperBroker()
     minute = timedelta(minutes=1)
     bars = [
@@ -164,7 +164,7 @@ def test_a_replay_fills_from_the_next_bar_on_and_trails_from_the_close():
     assert broker.account().cash == 1_000_000
 
 
-def test_the_environment_sets_how_kind_the_market_is():
+def test_environment_configures_the_paper_market():
     settings = settings_for(
         "sqlite:///x.db",
         paper_spread="0.02",

@@ -42,7 +42,7 @@ def sessions(api, day, market="XNYS"):
     return found["kind"], [(one["open"][11:16], one["close"][11:16]) for one in found["sessions"]]
 
 
-def test_a_date_is_set_for_every_tenant_and_audited(operator, tenant):
+def test_date_override_applies_to_every_tenant_and_is_audited(operator, tenant):
     answer = operator.put("/calendar/xnys/2027-03-05", JUBILEE)
     assert answer.status_code == 200, answer.text
     assert answer.json()["name"] == "Jubilee"
@@ -57,7 +57,7 @@ def test_a_date_is_set_for_every_tenant_and_audited(operator, tenant):
     )
 
 
-def test_a_table_can_be_extended_without_a_release(operator, tenant):
+def test_table_can_be_extended_by_overrides(operator, tenant):
     assert tenant.get("/calendar", market="XNSE", from_="2027-01-04", to="2027-01-04").status_code == 422
     for day in ("2027-01-01", "2027-01-04"):
         assert operator.put(f"/calendar/XNSE/{day}", {"kind": "regular", "source": "c"}).status_code == 200
@@ -65,7 +65,7 @@ def test_a_table_can_be_extended_without_a_release(operator, tenant):
     assert tenant.get("/clock", market="XNSE").json()["known_until"] == "2027-01-04"
 
 
-def test_only_the_operator_sets_a_date(operator, tenant):
+def test_only_the_operator_sets_a_date_override(operator, tenant):
     assert tenant.put("/calendar/XNYS/2027-03-05", JUBILEE).status_code == 403
 
 
@@ -86,13 +86,13 @@ def test_only_the_operator_sets_a_date(operator, tenant):
     ],
 )
 @pytest.mark.any_database
-def test_what_cannot_be_is_refused_by_field(operator, path, change, field):
+def test_invalid_override_is_rejected_by_field(operator, path, change, field):
     answer = operator.put(f"/calendar/{path}", JUBILEE | change)
     assert answer.status_code == 422, answer.text
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-def test_another_process_follows_at_its_next_order(operator, own_service):
+def test_other_process_uses_an_override_at_its_next_order(operator, own_service):
     rig = Rig(own_service.engine)
     rig.quote("99", "101", "100")
     rig.list_instrument()
@@ -103,7 +103,7 @@ def test_another_process_follows_at_its_next_order(operator, own_service):
     assert rig.place().status is Status.DENIED
 
 
-def test_processes_that_follow_have_the_same_calendars(operator, own_service):
+def test_processes_have_the_same_calendars_after_overrides(operator, own_service):
     calendars = Calendars.load()
     operator.put("/calendar/XNYS/2027-03-05", JUBILEE)
     with own_service.engine.connect() as connection:
@@ -113,7 +113,7 @@ def test_processes_that_follow_have_the_same_calendars(operator, own_service):
     assert not calendars.may_be_open("NYSE", "equity", instant.replace(hour=17))
 
 
-def test_what_the_operator_set_is_verified(operator, own_service):
+def test_overrides_pass_verification(operator, own_service):
     operator.put("/calendar/XNYS/2027-03-05", JUBILEE)
     with unit_of_work(own_service.engine) as connection:
         assert list(verify_calendars(connection)) == []

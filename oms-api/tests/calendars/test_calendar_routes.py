@@ -17,7 +17,7 @@ def refused_fields(answer):
     return [error["field"] for error in answer.json()["errors"]]
 
 
-def test_a_week_has_its_sessions_and_its_holiday(api):
+def test_week_lists_its_sessions_and_holiday(api):
     days = api.get("/calendar", market="XNYS", from_="2026-11-25", to="2026-11-29").json()
     assert [(day["date"], day["kind"]) for day in days] == [
         ("2026-11-25", "regular"),
@@ -32,7 +32,7 @@ def test_a_week_has_its_sessions_and_its_holiday(api):
     assert all(day["source"] for day in days)
 
 
-def test_names_are_taken_in_any_case_and_a_segment_has_its_own_hours(api):
+def test_market_names_are_case_insensitive_and_segments_have_own_hours(api):
     asked = {"market": "xnse", "segment": "Shares_With_Derivatives"}
     (day,) = api.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
     assert [(phase["name"], phase["open"][11:16]) for phase in day["sessions"][0]["phases"]] == [
@@ -41,7 +41,7 @@ def test_names_are_taken_in_any_case_and_a_segment_has_its_own_hours(api):
     ]
 
 
-def test_the_clock_tells_now(api):
+def test_clock_shows_the_current_session_state(api):
     before = utc_now()
     clock = api.get("/clock", market="CRYPTO").json()
     assert clock["is_open"] is True
@@ -64,7 +64,7 @@ def test_the_clock_tells_now(api):
     ],
 )
 @pytest.mark.parametrize("path", ["/calendar", "/clock"])
-def test_what_there_is_not_is_refused_by_field(api, path, asked, field):
+def test_unknown_market_or_segment_is_rejected_by_field(api, path, asked, field):
     dates = {"from_": "2026-11-25", "to": "2026-11-29"} if path == "/calendar" else {}
     assert refused_fields(api.get(path, **asked, **dates)) == [field]
 
@@ -81,11 +81,11 @@ def test_what_there_is_not_is_refused_by_field(api, path, asked, field):
         ("2026-01-01", "1767225600", "to"),
     ],
 )
-def test_dates_are_checked(api, start, end, field):
+def test_invalid_dates_are_rejected(api, start, end, field):
     assert refused_fields(api.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
 
 
-def test_dates_past_what_is_known_are_a_problem_of_their_own(api):
+def test_dates_past_the_table_have_their_own_problem_type(api):
     answer = api.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
     assert refused_fields(answer) == ["to"]
     problem = answer.json()
@@ -93,12 +93,12 @@ def test_dates_past_what_is_known_are_a_problem_of_their_own(api):
     assert "known from 2024-01-01 to 2026-12-31" in problem["detail"]
 
 
-def test_a_year_may_be_asked_for_at_once(api):
+def test_one_year_may_be_requested_at_once(api):
     answer = api.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
     assert len(answer.json()) == 366
 
 
-def test_the_last_dates_that_can_be_written_are_no_defect(api):
+def test_last_representable_dates_cause_no_server_error(api):
     for market in Market:
         answer = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
         assert answer.status_code == 422, market
@@ -114,14 +114,14 @@ def test_the_last_dates_that_can_be_written_are_no_defect(api):
         ("XNSE", "2026-11-08T05:00Z", (None, None, None)),
     ],
 )
-def test_the_clock_shows_what_it_does_not_know_as_unknown(market, instant, told):
+def test_clock_shows_unknown_values_as_unknown(market, instant, told):
     clock = Calendars.load().read_clock(Market(market), Segment.SHARES, datetime.fromisoformat(instant))
     closes = None if told[2] is None else datetime.fromisoformat(told[2])
     assert (clock.is_open, clock.next_open, clock.next_close) == (*told[:2], closes)
     assert clock.timestamp == datetime.fromisoformat(instant)
 
 
-def test_a_service_asks_by_market_and_segment():
+def test_calendars_are_found_by_market_and_segment():
     calendars = Calendars.load()
     assert calendars.get_calendar(Market.XNYS).known_until == date(2027, 12, 31)
     with pytest.raises(UnknownSegment):

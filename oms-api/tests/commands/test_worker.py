@@ -11,7 +11,7 @@ from tests.support.service import settings_for
 pytestmark = pytest.mark.any_database
 
 
-def test_worker_runs_due_jobs_and_stops(database_url, engine):
+def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
     Timer(1.5, stop.set).start()
     run(settings_for(database_url), stop)

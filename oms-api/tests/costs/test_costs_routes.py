@@ -39,7 +39,7 @@ def refused(api, **changes):
     return answer.json()["errors"]
 
 
-def test_charges_are_told_by_component_with_the_rates_and_their_sources(api):
+def test_estimate_lists_components_with_rates_and_sources(api):
     told = estimate(api, INTRADAY)
     rates = {rate["component"]: rate for rate in told.pop("rates")}
     assert told == {
@@ -81,14 +81,14 @@ def test_charges_are_told_by_component_with_the_rates_and_their_sources(api):
     assert all(rate["source"] for rate in rates.values())
 
 
-def test_the_depository_charge_of_a_delivery_sale_stands_beside_the_total(api):
+def test_depository_charge_of_a_delivery_sale_is_separate_from_the_total(api):
     told = estimate(api, INTRADAY, product="CNC", quantity="400")
     assert (told["total"], told["dp_charge"]) == ("456.46", "15.34")
     told = estimate(api, INTRADAY, product="CNC", date="2023-06-01")
     assert told["dp_charge"] is None  # unknown on that date
 
 
-def test_american_orders_are_charged_in_dollars(api):
+def test_us_orders_are_charged_in_usd(api):
     told = estimate(api, AMERICAN)
     assert (told["market"], told["currency"], told["product"]) == ("US", "USD", None)
     assert told["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
@@ -101,24 +101,24 @@ def test_american_orders_are_charged_in_dollars(api):
     }
 
 
-def test_no_schedule_charges_nothing(api):
+def test_missing_schedule_charges_nothing(api):
     told = estimate(api, INTRADAY, schedule="none")
     assert (told["charges"], told["not_covered"], told["rates"]) == ({"total": "0.00"}, False, [])
 
 
 @pytest.mark.parametrize("changes", [{"exchange": "NYSE"}, {"product": "NRML"}, {"schedule": "us_equity"}])
-def test_what_a_schedule_does_not_cover_says_so(api, changes):
+def test_estimate_states_that_the_schedule_does_not_cover_the_market(api, changes):
     told = estimate(api, INTRADAY, **changes)
     assert told["not_covered"] is True
     assert (told["total"], told["rates"]) == ("0.00", [])
 
 
-def test_words_are_taken_in_any_case(api):
+def test_enumerated_values_are_case_insensitive(api):
     changes = {"schedule": "Zerodha", "exchange": "nse", "product": "mis", "side": "sell"}
     assert estimate(api, INTRADAY, **changes) == estimate(api, INTRADAY)
 
 
-def test_the_date_is_that_of_the_exchange_now_unless_given(api):
+def test_date_defaults_to_the_current_exchange_date(api):
     told = estimate(api, AMERICAN, date=None)
     assert abs((date.fromisoformat(told["date"]) - datetime.now(UTC).date()).days) <= 1
     late = datetime(2026, 11, 20, 20, tzinfo=UTC)
@@ -146,24 +146,24 @@ def test_the_date_is_that_of_the_exchange_now_unless_given(api):
         ("qty", "1"),
     ],
 )
-def test_a_bad_field_is_named(api, field, value):
+def test_invalid_field_is_named(api, field, value):
     assert [error["field"] for error in refused(api, **{field: value})] == [field]
 
 
-def test_all_bad_fields_are_named_at_once(api):
+def test_all_invalid_fields_are_reported_at_once(api):
     errors = refused(api, schedule="other", exchange="nowhere")
     assert [error["field"] for error in errors] == ["schedule", "exchange"]
     assert "'zerodha'" in errors[0]["message"]
 
 
-def test_a_value_that_cannot_be_stored_is_refused(api):
+def test_value_that_cannot_be_stored_is_rejected(api):
     errors = refused(api, quantity="9999999999999999", price="9999999999999999")
     assert errors[0]["field"] == "quantity"
 
 
-def test_other_names_of_fields_are_answered_with_the_right_one(api):
+def test_foreign_field_name_gets_our_name_as_a_suggestion(api):
     assert "`exchange`" in refused(api, market="IN")[0]["message"]
 
 
-def test_a_key_that_may_read_may_ask(service):
+def test_read_only_key_may_request_an_estimate(service):
     assert estimate(service.api("read"), AMERICAN)["total"] == "1.07"

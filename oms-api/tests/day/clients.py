@@ -11,7 +11,16 @@ from typing import Any
 
 from typing_extensions import override
 
-from tests.day.random_requests import PAIRS, PORTFOLIOS, SYMBOLS, Prices, a_change, a_pair, a_quote, a_ticket
+from tests.day.random_requests import (
+    PAIRS,
+    PORTFOLIOS,
+    SYMBOLS,
+    Prices,
+    make_change,
+    make_pair,
+    make_quote,
+    make_ticket,
+)
 from tests.faults.load import Connection
 
 PATIENCE_SECONDS = 60.0
@@ -182,7 +191,7 @@ class Trader(Actor):
             self._send("cancel", "POST", f"/orders/{order['id']}/cancel", {"reason": "Drawn"}, name)
         elif draw < 0.18 and self._resting:
             order = self._resting.pop()
-            self._send("replace", "PATCH", f"/orders/{order['id']}", a_change(self.random, order), name)
+            self._send("replace", "PATCH", f"/orders/{order['id']}", make_change(self.random, order), name)
         elif draw < 0.20:
             place = {"portfolio_name": self.random.choice(PORTFOLIOS), "symbol": self.random.choice(SYMBOLS)}
             self._send("close", "POST", "/positions:close", place, name)
@@ -196,10 +205,10 @@ class Trader(Actor):
                 return
             self.client.journal.counts["tickets"] += 2 if is_pair else 1
         if is_pair:
-            self._send("pair", "POST", "/orders:group", a_pair(self.random, self._prices, name), name)
+            self._send("pair", "POST", "/orders:group", make_pair(self.random, self._prices, name), name)
         else:
             key = name if self.random.random() < 0.5 else None  # else the client order id alone
-            self._send("order", "POST", "/orders", a_ticket(self.random, self._prices, name), key)
+            self._send("order", "POST", "/orders", make_ticket(self.random, self._prices, name), key)
 
     def _send(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
         intent = self.client.send(kind, method, f"/api/v1{path}", body, key)
@@ -218,7 +227,7 @@ class Quoter(Actor):
     @override
     def act(self) -> None:
         symbol = self.random.choice(list(self._prices))
-        self.client.quote(symbol, a_quote(self.random, self._prices, symbol))
+        self.client.quote(symbol, make_quote(self.random, self._prices, symbol))
         self.stop.wait(self.random.uniform(0, 0.03))
 
 

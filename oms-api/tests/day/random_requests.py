@@ -43,7 +43,7 @@ def terms_of(currency: str) -> Body:
     return {"tick_size": "0.01", "lot_size": "0.5", "currency": currency}
 
 
-def a_quote(random: Random, prices: Prices, symbol: str) -> Body:
+def make_quote(random: Random, prices: Prices, symbol: str) -> Body:
     """Move a symbol by up to half a percent and return its new quote, some with sizes."""
     last = prices[symbol] = max(1_000, round(prices[symbol] * random.uniform(0.995, 1.005)))
     sizes = [str(random.randint(1, 30)) if random.random() < 0.2 else None for _ in range(2)]
@@ -55,7 +55,7 @@ def jumped_quote(price: int, percent: int) -> Body:
     return _quoted(price * (100 + percent) // 100, None, None)
 
 
-def a_ticket(random: Random, prices: Prices, name: str) -> Body:
+def make_ticket(random: Random, prices: Prices, name: str) -> Body:
     """Return a ticket; `name` is its client order id."""
     kind, symbol = random.choice(TYPES), random.choice(SYMBOLS)
     side, price = random.choice(("BUY", "SELL")), prices[symbol]
@@ -71,7 +71,7 @@ def a_ticket(random: Random, prices: Prices, name: str) -> Body:
     return body
 
 
-def a_pair(random: Random, prices: Prices, name: str) -> Body:
+def make_pair(random: Random, prices: Prices, name: str) -> Body:
     """Return two joined orders: an exit at a profit or a loss (OCO), or an order and its follower (OTO)."""
     base = {"portfolio_name": random.choice(PORTFOLIOS), "symbol": random.choice(SYMBOLS), "quantity": "2"}
     price = prices[base["symbol"]]
@@ -86,7 +86,7 @@ def a_pair(random: Random, prices: Prices, name: str) -> Body:
     return {"kind": kind, "orders": [order | {"time_in_force": "GTC"} for order in named]}
 
 
-def a_change(random: Random, order: Body) -> Body:
+def make_change(random: Random, order: Body) -> Body:
     """Return what replaces an order: another quantity, and where it has one another limit."""
     changes: Body = {"quantity": random.choice(("1", "3", "7"))}
     if order.get("limit_price") and random.random() < 0.7:

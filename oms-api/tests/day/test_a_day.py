@@ -9,7 +9,7 @@ from tests.day.simulation import simulate
 
 
 @pytest.mark.timeout(180)
-def test_a_short_day_adds_up(database_url, tmp_path):
+def test_short_simulated_day_keeps_the_books_consistent(database_url, tmp_path):
     day = simulate(database_url, tmp_path, tickets=1_500, seed=1, kills=2, seconds=90)
     print(day)
     assert not day.faults, "\n".join(day.faults[:20])
@@ -19,7 +19,7 @@ def test_a_short_day_adds_up(database_url, tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [11])
-def test_a_whole_day_adds_up(new_database, tmp_path, seed):
+def test_whole_simulated_day_keeps_the_books_consistent(new_database, tmp_path, seed):
     day = simulate(new_database("postgresql"), tmp_path, tickets=100_000, seed=seed, kills=8, seconds=1200)
     print(day)
     assert not day.faults, "\n".join(day.faults[:20])
@@ -31,7 +31,7 @@ def trade(sequence, side, quantity, gmv):
     return facts | {"quantity": quantity, "gmv": gmv}
 
 
-def test_the_judge_works_a_position_out_through_zero():
+def test_judge_computes_a_position_through_zero():
     rows = [
         trade(2, "BUY", "100", "1200"),
         trade(1, "BUY", "100", "1000"),
@@ -42,7 +42,7 @@ def test_the_judge_works_a_position_out_through_zero():
     assert cash["Growth"] == Decimal(1050)
 
 
-def test_the_judge_works_both_costs_out():
+def test_judge_computes_the_cost_in_both_currencies():
     rows = [
         trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
         trade(2, "SELL", "4", "840") | {"fx_rate": "84"},

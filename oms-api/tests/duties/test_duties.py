@@ -57,7 +57,7 @@ def test_two_processes_run_a_duty_once_in_a_slot(process, clock):
     assert runs == ["one", "other"]
 
 
-def test_a_duty_that_runs_is_not_started_by_another_process(process, clock):
+def test_running_duty_is_not_started_by_another_process(process, clock):
     def work(_):
         clock.at += MINUTE - SECOND
         assert other.run_due() == []
@@ -66,7 +66,7 @@ def test_a_duty_that_runs_is_not_started_by_another_process(process, clock):
     assert process(work).run_due() == ["count"]
 
 
-def test_another_process_runs_the_duty_of_one_that_died(process, engine, clock):
+def test_duty_of_a_killed_process_is_run_by_another(process, engine, clock):
     def die(_):
         raise KeyboardInterrupt  # as a kill: nothing of the runner follows
 
@@ -82,7 +82,7 @@ def test_another_process_runs_the_duty_of_one_that_died(process, engine, clock):
     assert report_of(other, engine).state.leased_until is None
 
 
-def test_a_process_that_is_too_slow_loses_its_lease_and_changes_nothing_more(process, engine, clock):
+def test_process_with_an_expired_lease_changes_nothing_more(process, engine, clock):
     def take_over_and_renew(lease):
         lease.renew()
         clock.at += LEASE
@@ -106,7 +106,7 @@ def test_a_process_that_is_too_slow_loses_its_lease_and_changes_nothing_more(pro
         (ValueError("no price"), "ValueError: no price"),
     ],
 )
-def test_a_failure_is_recorded_and_the_next_slot_runs_again(process, engine, clock, failure, told):
+def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(process, engine, clock, failure, told):
     def fail(_):
         raise failure
 
@@ -122,7 +122,7 @@ def test_a_failure_is_recorded_and_the_next_slot_runs_again(process, engine, clo
     assert report_of(healed, engine).lag_seconds == 0
 
 
-def test_a_failing_statement_is_told_without_its_parameters(process, engine):
+def test_database_error_is_reported_without_parameters(process, engine):
     def fail(_):
         with unit_of_work(engine) as connection:
             connection.execute(text("SELECT 1 FROM nowhere WHERE 'canary' = :value"), {"value": "canary"})
@@ -134,7 +134,7 @@ def test_a_failing_statement_is_told_without_its_parameters(process, engine):
     assert "canary" not in error
 
 
-def test_without_a_database_nothing_runs(process, engine):
+def test_duties_do_not_run_without_a_database(process, engine):
     runner = process(pytest.fail)
     with unit_of_work(engine) as connection:
         connection.execute(text("ALTER TABLE duties RENAME TO elsewhere"))

@@ -134,7 +134,7 @@ class _Worker(threading.Thread):
         journal = self._sender.journal
         if choice < 0.1:
             size = self._random.randint(2, 20)
-            bodies = [a_trade(self._random, self._portfolios) for _ in range(size)]
+            bodies = [make_trade(self._random, self._portfolios) for _ in range(size)]
             items = [journal.intend(f"{key}:{n}", "/api/v1/trade", body) for n, body in enumerate(bodies)]
             self._sender.send_batch(key, items)
             return not items[0].unresolved
@@ -142,11 +142,11 @@ class _Worker(threading.Thread):
         if trade_id:
             intent = journal.intend(key, f"/api/v1/trades/{trade_id}:reverse", {"reason": f"Key {key}"})
         else:
-            intent = journal.intend(key, "/api/v1/trade", a_trade(self._random, self._portfolios))
+            intent = journal.intend(key, "/api/v1/trade", make_trade(self._random, self._portfolios))
         return self._sender.send(intent) is not None
 
 
-def a_trade(random: Random, portfolios: Sequence[str] = PORTFOLIOS) -> dict[str, Any]:
+def make_trade(random: Random, portfolios: Sequence[str] = PORTFOLIOS) -> dict[str, Any]:
     """Return the body of some trade."""
     quantity = Decimal(random.randint(1, 100_000_000)).scaleb(-random.choice((2, 5)))
     gmv = (quantity * random.randint(1, 500) * Decimal("1.01")).quantize(Decimal("0.00000001"))

@@ -10,8 +10,8 @@ from tests.faults.journal import NOT_PLACED, UNKNOWN, Journal
 from tests.faults.load import (
     Connection,
     Sender,
-    a_trade,
     load,
+    make_trade,
     repeat,
     resolve,
     wait_for_more,
@@ -41,12 +41,14 @@ def oms(postgres_stage: Stage, network: Network) -> Iterator[Oms]:
 
 
 def send_into(break_: Break, oms: Oms, network: Network, journal: Journal) -> tuple[int, str]:
-    """Trade in peace, then break the network under a trade; return its status and the problem's type."""
+    """Trade once, then break the network during a second trade; return its status and the problem's type."""
     sender = Sender(journal, oms.port)
     with sender.connection:
-        sender.send(journal.intend("peace", "/api/v1/trade", a_trade(Random(0), ["Growth"])))
+        sender.send(journal.intend("before-fault", "/api/v1/trade", make_trade(Random(0), ["Growth"])))
         network.break_next(break_)
-        answer = sender.send(journal.intend("war", "/api/v1/trade", a_trade(Random(1), ["Growth"])))
+        answer = sender.send(
+            journal.intend("during-fault", "/api/v1/trade", make_trade(Random(1), ["Growth"]))
+        )
     assert network.broke.is_set(), "COMMIT was never seen"
     assert answer is not None, "the service hung up"
     return answer[0], answer[2].get("type", "")
@@ -75,7 +77,7 @@ def test_undecidable_commit_is_reported_as_unknown_and_resolves_by_its_key(
     status, kind = send_into(Break.COMMIT_VANISHES, oms, network, journal)
     assert (status, kind[-len(UNKNOWN) :]) == (503, UNKNOWN)
     with Connection(oms.port) as connection:
-        assert connection.call("GET", "/api/v1/trades?idempotency_key=war")[2] == []
+        assert connection.call("GET", "/api/v1/trades?idempotency_key=during-fault")[2] == []
     network.mend()
     resolve(journal, oms.port)
     postgres_stage.assert_books_consistent(journal)

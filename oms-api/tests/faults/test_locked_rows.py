@@ -9,8 +9,8 @@ from app.group_commit import GroupCommit
 from tests.group_commit.rig import outcomes_of
 
 
-class Doors:
-    """Handler: each work names a row, and locks it."""
+class RowLockHandler:
+    """A handler that locks the row that each command names."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -44,7 +44,7 @@ def impatient(new_database):
 @pytest.fixture
 def writer(impatient):
     """Provide a writer that locks works in one group when they begin with the same letter."""
-    writer = GroupCommit[str, str](impatient, Doors(), 100, 100, lock_group=lambda work: work[0])
+    writer = GroupCommit[str, str](impatient, RowLockHandler(), 100, 100, lock_group=lambda work: work[0])
     writer.start()
     yield writer
     writer.close()

@@ -8,7 +8,7 @@ from tests.factories import BOOTSTRAP_KEY
 from tests.faults.conftest import Stage
 from tests.faults.journal import Intent, Journal
 from tests.faults.judge import judge
-from tests.faults.load import a_trade, load, resolve, wait_for_more
+from tests.faults.load import load, make_trade, resolve, wait_for_more
 from tests.faults.process_control import Oms, running
 
 GRACE_SECONDS = 20.0
@@ -48,7 +48,7 @@ def test_client_disconnect_during_a_request_leaves_no_partial_trade(stage: Stage
     with running(oms):
         with load(journal, [oms.port], "others", connections=2):
             for number in range(40):
-                intent = journal.intend(f"left-{number}", "/api/v1/trade", a_trade(random))
+                intent = journal.intend(f"left-{number}", "/api/v1/trade", make_trade(random))
                 request = raw_request(intent)
                 is_whole = number % 2 == 0
                 intent.refused = not is_whole

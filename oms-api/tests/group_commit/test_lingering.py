@@ -42,7 +42,7 @@ async def until_taken_up(writer, count):
         await asyncio.sleep(0.001)
 
 
-def test_a_crowd_that_comes_back_in_two_parts_is_written_as_one(engine, patient):
+def test_returning_callers_in_two_parts_share_one_batch(engine, patient):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
         early = wave(writer, "early", 5)
@@ -52,7 +52,7 @@ def test_a_crowd_that_comes_back_in_two_parts_is_written_as_one(engine, patient)
     assert serve(engine, callers) == [8, 8]
 
 
-def test_a_lone_caller_waits_for_nobody_though_there_was_a_crowd(engine, patient):
+def test_single_caller_does_not_wait_after_many_callers(engine, patient):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
         for number in range(3):
@@ -61,7 +61,7 @@ def test_a_lone_caller_waits_for_nobody_though_there_was_a_crowd(engine, patient
     assert serve(engine, callers) == [8, 1, 1, 1]
 
 
-def test_who_stays_away_is_waited_for_but_for_a_moment(engine, monkeypatch):
+def test_missing_callers_are_waited_for_only_briefly(engine, monkeypatch):
     monkeypatch.setattr(queue, "LINGER_SHARE", 1e9)  # MAX_LINGER_SECONDS is the bound
 
     async def callers(writer):
@@ -71,14 +71,14 @@ def test_who_stays_away_is_waited_for_but_for_a_moment(engine, monkeypatch):
     assert serve(engine, callers) == [8, 2]
 
 
-def test_a_full_batch_waits_for_no_more(engine, patient):
+def test_full_batch_does_not_wait(engine, patient):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([str(number) for number in range(20)]))
 
     assert serve(engine, callers, batch_limit=10) == [10, 10]
 
 
-def test_closing_ends_the_wait(engine, patient):
+def test_close_ends_the_wait(engine, patient):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
         left = writer.submit_all(["second", "third"])

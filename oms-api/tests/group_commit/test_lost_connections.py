@@ -42,7 +42,7 @@ def commits(engine, monkeypatch, first_commits: bool):
 
 
 @pytest.mark.parametrize("committed", [True, False])
-def test_what_became_of_a_lost_commit_is_told(engine, monkeypatch, committed):
+def test_outcome_of_a_lost_commit_is_reported(engine, monkeypatch, committed):
     handler = Notes()
     with writing(engine, handler) as writer, commits(engine, monkeypatch, committed):
         outcomes = outcomes_of(writer, ["a"])
@@ -56,7 +56,7 @@ def test_what_became_of_a_lost_commit_is_told(engine, monkeypatch, committed):
         assert notes_in(engine) == ["after"]
 
 
-def test_looking_is_tried_again_until_the_database_is_back(engine, monkeypatch):
+def test_outcome_lookup_is_retried_until_the_database_returns(engine, monkeypatch):
     monkeypatch.setattr("app.group_commit.writing._RECOVERY_PAUSE_SECONDS", 0)
     handler = Notes()
     handler.recover_fails = 3
@@ -66,7 +66,7 @@ def test_looking_is_tried_again_until_the_database_is_back(engine, monkeypatch):
     assert len(handler.recovered) == 4
 
 
-def test_what_cannot_be_found_out_in_time_is_not_claimed(engine, monkeypatch):
+def test_undecided_outcome_is_reported_as_unknown(engine, monkeypatch):
     handler = Notes()
     with writing(engine, handler) as writer, commits(engine, monkeypatch, True):
         monkeypatch.setattr("app.group_commit.writing.RECOVERY_SECONDS", 0)
@@ -76,7 +76,7 @@ def test_what_cannot_be_found_out_in_time_is_not_claimed(engine, monkeypatch):
     assert outcomes[0].retry_after_seconds == 1
 
 
-def test_a_connection_lost_before_commit_recorded_nothing(engine):
+def test_connection_lost_before_commit_records_nothing(engine):
     handler = Notes()
     with writing(engine, handler) as writer:
 
@@ -92,7 +92,7 @@ def test_a_connection_lost_before_commit_recorded_nothing(engine):
     assert "lose" not in notes_in(engine)
 
 
-def test_a_commit_that_the_database_refuses_is_no_lost_one(engine, monkeypatch):
+def test_commit_rejected_by_the_database_is_not_a_lost_commit(engine, monkeypatch):
     """A deferred constraint or a full disk fails COMMIT with an answer: nothing stands."""
     handler = Notes()
     commit = engine.dialect.do_commit
@@ -113,7 +113,7 @@ def test_a_commit_that_the_database_refuses_is_no_lost_one(engine, monkeypatch):
     assert notes_in(engine) == ["after"]
 
 
-def test_a_server_that_cuts_the_writers_connection_loses_nothing(engine, databases, backend):
+def test_connection_closed_by_the_server_loses_nothing(engine, databases, backend):
     if backend == "sqlite":
         return  # there is no server to cut
     with writing(engine, Notes()) as writer:

@@ -9,7 +9,7 @@ from app.group_commit import GroupCommit
 from tests.group_commit.rig import Notes, Sizes, notes_in, outcomes_of, writing
 
 
-def test_what_waits_together_is_written_together_in_order(engine):
+def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
     handler, gauges = Notes(), Sizes()
     handler.gate.clear()
     works = ["wait", *map(str, range(50))]
@@ -33,7 +33,7 @@ def test_what_waits_together_is_written_together_in_order(engine):
     assert gauges.sizes == [1, 50]
 
 
-def test_a_batch_has_a_limit(engine):
+def test_batch_size_is_limited(engine):
     handler = Notes()
     handler.gate.clear()
     with writing(engine, handler, batch_limit=10) as writer:
@@ -50,7 +50,7 @@ def test_a_batch_has_a_limit(engine):
     assert notes_in(engine) == ["wait", *map(str, range(25))]
 
 
-def test_it_is_committed_when_it_is_answered(engine):
+def test_answer_follows_the_commit(engine):
     with writing(engine, Notes()) as writer:
 
         async def run():
@@ -60,7 +60,7 @@ def test_it_is_committed_when_it_is_answered(engine):
         assert asyncio.run(run()) == ["a"]
 
 
-def test_a_refusal_is_its_own_items_alone(engine):
+def test_rejection_affects_only_its_own_command(engine):
     with writing(engine, Notes()) as writer:
         outcomes = outcomes_of(writer, ["a", "conflict", "b"])
     assert (outcomes[0], outcomes[2]) == ("wrote a", "wrote b")
@@ -69,7 +69,7 @@ def test_a_refusal_is_its_own_items_alone(engine):
 
 
 @pytest.mark.parametrize(("bad", "kind"), [("null", "not-placed"), ("defect", "internal")])
-def test_an_item_that_breaks_its_transaction_harms_no_other(engine, bad, kind):
+def test_command_that_breaks_its_transaction_does_not_affect_others(engine, bad, kind):
     with writing(engine, Notes()) as writer:
 
         async def run():
@@ -84,7 +84,7 @@ def test_an_item_that_breaks_its_transaction_harms_no_other(engine, bad, kind):
 
 
 @pytest.mark.parametrize("bad", ["null", "defect"])
-def test_one_bad_item_among_many_costs_a_logarithm_of_transactions(engine, bad):
+def test_one_failing_command_costs_a_logarithmic_number_of_transactions(engine, bad):
     """250 items: the batch, the batch again, and two transactions for each of eight halvings."""
     handler = Notes()
     good = [str(number) for number in range(249)]
@@ -101,7 +101,7 @@ def test_one_bad_item_among_many_costs_a_logarithm_of_transactions(engine, bad):
     assert len(handler.batches) <= 2 + 2 * 8
 
 
-def test_what_passes_when_it_is_tried_again_costs_one_more_transaction(engine):
+def test_transient_failure_costs_one_more_transaction(engine):
     """Another process bound a key meanwhile: the second look finds it."""
     handler = Notes()
     works = ["once", *map(str, range(100))]
@@ -115,7 +115,7 @@ def test_what_passes_when_it_is_tried_again_costs_one_more_transaction(engine):
     assert handler.released == [works]
 
 
-def test_trying_again_has_a_deadline(engine, monkeypatch):
+def test_retries_have_a_deadline(engine, monkeypatch):
     monkeypatch.setattr("app.group_commit.writing.RETRY_SECONDS", -1.0)
     with writing(engine, Notes()) as writer:
 
@@ -127,7 +127,7 @@ def test_trying_again_has_a_deadline(engine, monkeypatch):
     assert notes_in(engine) == []
 
 
-def test_a_full_queue_refuses_all_or_takes_all(engine):
+def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
     handler = Notes()
     handler.gate.clear()
     with writing(engine, handler, queue_limit=3) as writer:
@@ -149,7 +149,7 @@ def test_a_full_queue_refuses_all_or_takes_all(engine):
     assert notes_in(engine) == ["wait", "a", "b", "e"]
 
 
-def test_closing_writes_what_was_taken_and_takes_no_more(engine):
+def test_close_writes_accepted_commands_and_accepts_no_more(engine):
     handler = Notes()
     handler.gate.clear()
     with writing(engine, handler) as writer:
@@ -172,7 +172,7 @@ def test_closing_writes_what_was_taken_and_takes_no_more(engine):
     assert notes_in(engine) == ["wait", "a", "b"]
 
 
-def test_closing_refuses_what_it_cannot_get_to(engine):
+def test_close_rejects_commands_it_cannot_write(engine):
     handler = Notes()
     handler.gate.clear()
     with writing(engine, handler) as writer:
@@ -192,7 +192,7 @@ def test_closing_refuses_what_it_cannot_get_to(engine):
     assert notes_in(engine) == ["wait"]
 
 
-def test_a_client_that_went_away_disturbs_nobody(engine):
+def test_disconnected_client_does_not_affect_others(engine):
     handler = Notes()
     handler.gate.clear()
     with writing(engine, handler) as writer:
@@ -208,7 +208,7 @@ def test_a_client_that_went_away_disturbs_nobody(engine):
     assert notes_in(engine) == ["wait", "b"]
 
 
-def test_it_lives_between_start_and_close(engine):
+def test_writer_accepts_commands_only_between_start_and_close(engine):
     writer = GroupCommit[str, str](engine, Notes(), 1, 1)
     alive = [writer.alive]
     writer.start()

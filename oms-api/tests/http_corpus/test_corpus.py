@@ -155,7 +155,7 @@ def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
     return answers_of(*serving_port)
 
 
-def test_every_exchange_is_answered_as_recorded(answers):
+def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
         kept = without_sentences(answers)
         lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items()]
@@ -165,13 +165,13 @@ def test_every_exchange_is_answered_as_recorded(answers):
     assert {name: told for name, told in answers.items() if not contains(told, recorded[name])} == {}
 
 
-def test_the_generic_routes_answer_alike(serving_port, answers, monkeypatch):
+def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
     monkeypatch.setattr(serving_port[0].app.edge, "hot", {})
     generic = answers_of(*serving_port)
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
 
-def test_good_requests_take_the_hot_routes(serving_port, monkeypatch):
+def test_valid_requests_use_the_hot_routes(serving_port, monkeypatch):
     service, port = serving_port
     edge, taken = service.app.edge, []
 

@@ -237,11 +237,11 @@ def test_hashing_runs_outside_the_event_loop(passwords, monkeypatch):
     assert where[0] is not threading.main_thread()
 
 
-# The line
+# The queue
 
 
-class Door:
-    """Work that waits for the door to open, and counts who is inside."""
+class BlockedWork:
+    """Work that blocks until it is released, and counts how many calls run at once."""
 
     def __init__(self) -> None:
         self.opened, self.entered = threading.Event(), threading.Event()
@@ -260,7 +260,7 @@ class Door:
 
 
 def test_two_hashes_run_at_once_and_a_full_queue_returns_503():
-    door, threads = Door(), BoundedThreadPool(2, 3, "test", "too many")
+    door, threads = BlockedWork(), BoundedThreadPool(2, 3, "test", "too many")
 
     async def run():
         tasks = [asyncio.create_task(threads.run(door.work)) for _ in range(9)]
@@ -278,7 +278,7 @@ def test_two_hashes_run_at_once_and_a_full_queue_returns_503():
 
 
 def test_cancelled_waiter_frees_no_slot_before_its_work_ends():
-    door, threads = Door(), BoundedThreadPool(1, 0, "test", "too many")
+    door, threads = BlockedWork(), BoundedThreadPool(1, 0, "test", "too many")
 
     async def run():
         task = asyncio.create_task(threads.run(door.work))

@@ -33,7 +33,7 @@ COINS = {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"}
         (Instrument("ETHUSDT", currency="INR"), ("ETH-USDT", "ETH/USDT")),
     ],
 )
-def test_class_shares_and_coins_have_their_usual_aliases(instrument, aliases):
+def test_share_classes_and_crypto_have_their_usual_aliases(instrument, aliases):
     assert list_default_aliases(instrument) == aliases
 
 
@@ -58,7 +58,7 @@ def test_trades_and_orders_under_an_alias_make_one_position(class_shares):
     assert class_shares.get("/positions/Growth/BRK-B").json()["quantity"] == "0"
 
 
-def test_lists_quotes_and_bars_are_found_by_an_alias(class_shares):
+def test_lists_quotes_and_bars_accept_an_alias(class_shares):
     class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")
     class_shares.order(symbol="BRK.B", quantity="1")
     for listing in ("/trades", "/orders", "/positions"):
@@ -70,7 +70,7 @@ def test_lists_quotes_and_bars_are_found_by_an_alias(class_shares):
     assert [one["symbol"] for one in class_shares.get("/instruments", q="brk-").json()] == ["BRK.B"]
 
 
-def test_a_batch_of_trades_names_the_alias_and_the_symbol(class_shares):
+def test_batch_of_trades_shows_the_alias_and_the_symbol(class_shares):
     trades = [
         {"symbol": symbol, "quantity": "1", "price": "100", "side": "BUY", "portfolio_name": "Growth"}
         for symbol in ("BRK-B", "BRK.B", "AAPL", "BRK-B")
@@ -80,7 +80,7 @@ def test_a_batch_of_trades_names_the_alias_and_the_symbol(class_shares):
     assert class_shares.get("/positions/Growth/BRK.B").json()["quantity"] == "3"
 
 
-def test_a_group_a_preview_and_a_cancel_take_an_alias(class_shares):
+def test_order_groups_previews_and_cancels_accept_an_alias(class_shares):
     limit = {"symbol": "BRK-B", "quantity": "1", "type": "LIMIT", "time_in_force": "GTC"}
     class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")
     first = {**limit, "portfolio_name": "Growth", "side": "SELL", "limit_price": "120"}
@@ -96,7 +96,7 @@ def test_a_group_a_preview_and_a_cancel_take_an_alias(class_shares):
     assert class_shares.get("/orders", open="true").json() == []
 
 
-def test_limits_under_an_alias_hold_for_the_instrument(class_shares):
+def test_limits_under_an_alias_apply_to_the_instrument(class_shares):
     limit = {"scope": "instrument", "name": "BRK-B", "code": "MAX_ORDER_QUANTITY", "value": "2"}
     assert class_shares.put("/limits", limit).json()["name"] == "BRK.B"
     assert class_shares.place(symbol="BRK.B", quantity="3").json()["denial"]["code"] == "MAX_ORDER_QUANTITY"
@@ -105,7 +105,7 @@ def test_limits_under_an_alias_hold_for_the_instrument(class_shares):
     assert class_shares.place(symbol="BRK-B", quantity="1").status_code == 201
 
 
-def test_a_repeat_gets_the_first_answer_also_after_the_alias_is_removed(class_shares):
+def test_repeated_request_gets_the_first_answer_after_the_alias_is_removed(class_shares):
     first = class_shares.trade("once", symbol="BRK-B", quantity="2", gmv="200")
     assert class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": []}).json()["aliases"] == []
     assert class_shares.trade("once", symbol="BRK-B", quantity="2", gmv="200") == first
@@ -113,7 +113,7 @@ def test_a_repeat_gets_the_first_answer_also_after_the_alias_is_removed(class_sh
     assert class_shares.trade(symbol="BRK-B", quantity="1", gmv="100")["symbol"] == "BRK-B"
 
 
-def test_the_terms_are_set_under_an_alias_and_aliases_stay_unless_sent(class_shares):
+def test_terms_can_be_set_under_an_alias_and_aliases_stay_unless_sent(class_shares):
     named = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": [" brk/b ", "BRK-B", "BRK-B"]})
     assert named.json()["aliases"] == ["BRK-B", "BRK/B"]
     renamed = class_shares.put("/instruments/BRK%2FB", {**TERMS, "lot_size": "5"}).json()
@@ -123,7 +123,7 @@ def test_the_terms_are_set_under_an_alias_and_aliases_stay_unless_sent(class_sha
     assert (newest["target"], newest["after"]["aliases"]) == ("BRK.B", ["BRK-B", "BRK/B"])
 
 
-def test_an_alias_names_no_other_instrument(class_shares):
+def test_alias_must_not_name_another_instrument(class_shares):
     class_shares.put("/instruments/AAPL", {**TERMS, "aliases": ["APPLE"]})
     for aliases, number, sentence in (
         (["MINE", "BRK.B"], 1, "BRK.B is an instrument itself; leave it out."),
@@ -138,11 +138,11 @@ def test_an_alias_names_no_other_instrument(class_shares):
 
 
 @pytest.mark.parametrize("aliases", [["A B"], [f"A{number}" for number in range(11)], "BRK-B"])
-def test_aliases_are_a_short_list_of_symbols(api, aliases):
+def test_number_and_format_of_aliases_are_limited(api, aliases):
     assert api.put("/instruments/BRK.B", {**TERMS, "aliases": aliases}).status_code == 422
 
 
-def test_a_name_that_is_in_use_becomes_no_alias(api):
+def test_name_in_use_cannot_become_an_alias(api):
     api.trade(symbol="BRK-B", quantity="2", gmv="200")
     assert api.put("/instruments/BRK.B", TERMS).json()["aliases"] == []
     refused = api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
@@ -156,20 +156,20 @@ def test_a_name_that_is_in_use_becomes_no_alias(api):
     assert {one["symbol"] for one in api.get("/trades").json()} == {"BRK-B"}  # history stays as it is
 
 
-def test_a_coin_pair_is_one_instrument(api):
+def test_crypto_pair_is_one_instrument(api):
     api.put("/instruments/BTC/USD", COINS)
     for symbol in ("BTC-USD", "BTCUSD", "BTC/USD"):
         assert api.trade(symbol=symbol, quantity="0.1", gmv="6000")["symbol"] == "BTC/USD"
     assert api.get("/positions/Growth/BTC/USD").json()["quantity"] == "0.3"
 
 
-def test_a_trade_under_an_alias_is_in_the_currency_of_the_instrument(api):
+def test_trade_under_an_alias_is_in_the_instrument_currency(api):
     api.put("/instruments/INFY", {**TERMS, "currency": "INR", "aliases": ["INFY.NS"]})
     trade = api.trade(symbol="INFY.NS", quantity="1", gmv="1500")
     assert (trade["symbol"], trade["currency"]) == ("INFY", "INR")
 
 
-def test_two_that_list_one_instrument_at_once_list_one(service, api):
+def test_concurrent_listings_create_one_instrument(service, api):
     def list_instrument(symbol):
         with unit_of_work(service.engine) as connection:
             set_tenant_scope(connection, [api.tenant_id])
@@ -187,7 +187,7 @@ def test_two_that_list_one_instrument_at_once_list_one(service, api):
     assert [one["symbol"] for one in api.get("/instruments").json()] == [first]
 
 
-def test_a_name_becomes_an_alias_once_what_is_under_way_is_recorded(service, api):
+def test_name_becomes_an_alias_after_running_trades_are_recorded(service, api):
     api.trade(symbol="AAPL", quantity="1", gmv="100")
     lock = text("UPDATE portfolios SET cash = cash WHERE tenant_id = :tenant_id")
     with ThreadPoolExecutor(1) as thread:
@@ -205,7 +205,7 @@ def test_each_tenant_has_its_own_aliases(service, class_shares):
     assert other.trade(symbol="BRK-B")["symbol"] == "BRK-B"
 
 
-def test_a_batch_of_trades_asks_once_more_only_where_it_names_an_alias(service, class_shares):
+def test_batch_of_trades_makes_one_extra_query_only_for_an_alias(service, class_shares):
     statements: list[str] = []
     with service.reading() as connection:
         set_tenant_scope(connection, [class_shares.tenant_id])
@@ -223,7 +223,7 @@ _LIST_BEFORE = text(
 ).bindparams(bindparam("at", type_=Instant))
 
 
-def test_instruments_that_were_listed_before_get_their_usual_aliases(engine):
+def test_migration_gives_listed_instruments_their_usual_aliases(engine):
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         command.downgrade(alembic_config(connection), "0012")
         for symbol in ("BRK.B", "BF.A", "BF-A", "BTC/USD"):

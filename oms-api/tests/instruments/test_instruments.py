@@ -48,7 +48,7 @@ def test_terms_are_replaced_as_a_whole(api):
 
 
 @pytest.mark.parametrize(("symbol", "asset_class"), [("NOBODY", "equity"), ("BTC/EUR", "crypto")])
-def test_a_symbol_that_nobody_described_may_be_traded_in_the_finest_steps(api, symbol, asset_class):
+def test_unlisted_symbol_can_be_traded_in_the_finest_steps(api, symbol, asset_class):
     told = api.get(f"/instruments/{symbol}").json()
     assert told["listed"] is False
     assert told["tradable"] is True
@@ -57,12 +57,12 @@ def test_a_symbol_that_nobody_described_may_be_traded_in_the_finest_steps(api, s
     assert api.get("/instruments").json() == []
 
 
-def test_a_symbol_may_hold_a_slash(api):
+def test_symbol_may_contain_a_slash(api):
     api.put("/instruments/BTC/USD", {"asset_class": "crypto", "tick_size": "0.01", "lot_size": "0.0001"})
     assert api.get("/instruments/btc%2Fusd").json()["lot_size"] == "0.0001"
 
 
-def test_the_list_is_in_the_order_of_symbols_and_paged(api):
+def test_instruments_are_listed_by_symbol_in_pages(api):
     for symbol in ("TCS", "INFY", "RELIANCE"):
         api.put(f"/instruments/{symbol}", RELIANCE | {"name": ""})
     first = api.get("/instruments", limit=2)
@@ -110,18 +110,18 @@ def test_instruments_are_found_by_symbol_and_by_name(api):
         ({"tenant_id": 1}, "tenant_id"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_field(api, change, field):
+def test_invalid_terms_are_rejected_by_field(api, change, field):
     answer = api.put("/instruments/RELIANCE", RELIANCE | change)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
-def test_what_is_no_symbol_is_refused(api):
+def test_invalid_symbol_is_rejected(api):
     assert api.put("/instruments/-", RELIANCE).status_code == 422
     assert api.get("/instruments/%D9%A1").status_code == 422
 
 
-def test_only_an_admins_key_sets_terms(service):
+def test_only_an_admin_key_sets_terms(service):
     trader = service.api("trade")
     assert trader.put("/instruments/RELIANCE", RELIANCE).status_code == 403
     assert trader.get("/instruments/RELIANCE").status_code == 200
@@ -134,7 +134,7 @@ def test_each_tenant_has_its_own_terms(service):
     assert second.get("/instruments/RELIANCE").json()["listed"] is False
 
 
-def test_many_are_looked_up_at_once(service, api):
+def test_instruments_of_several_tenants_are_found_together(service, api):
     api.put("/instruments/RELIANCE", RELIANCE)
     keys = [(api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE")]
     with service.reading() as connection:
@@ -153,7 +153,7 @@ def test_many_are_looked_up_at_once(service, api):
     assert list(found.values()) == [listed, get_unlisted_terms("AAPL"), get_unlisted_terms("RELIANCE")]
 
 
-def test_who_sets_terms_stands_in_the_trail_with_what_they_were(api):
+def test_change_of_terms_is_audited_with_previous_values(api):
     api.put("/instruments/RELIANCE", RELIANCE)
     api.put("/instruments/RELIANCE", {**RELIANCE, "restricted": True})
     newest, first = api.get("/audit", action="instrument.set").json()
@@ -175,5 +175,5 @@ def test_who_sets_terms_stands_in_the_trail_with_what_they_were(api):
         ],
     ],
 )
-def test_a_known_coin_against_money_is_crypto_without_a_listing(symbol, asset_class):
+def test_known_crypto_pair_is_crypto_without_a_listing(symbol, asset_class):
     assert get_unlisted_terms(symbol).asset_class == asset_class

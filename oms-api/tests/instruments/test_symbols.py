@@ -14,7 +14,7 @@ SYMBOLS = ("BANKNIFTY24DEC53000CE", "AAPL261218C00250000", "M&M", "BTC/USD", "A"
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_a_symbol_is_traded_listed_quoted_and_found(api, symbol):
+def test_symbol_is_traded_listed_quoted_and_found(api, symbol):
     path = quote(symbol, safe="")
     assert api.put(f"/instruments/{path}", TERMS).json()["symbol"] == symbol
     assert api.put(f"/quotes/{path}", {"bid": "99", "ask": "100", "last": "100"}).status_code == 200
@@ -32,7 +32,7 @@ def test_a_symbol_is_traded_listed_quoted_and_found(api, symbol):
     assert api.place(symbol=symbol, quantity="3").json()["denial"]["code"] == "MAX_ORDER_QUANTITY"
 
 
-def test_the_rule_is_stated_in_plain_words(api):
+def test_symbol_error_states_the_rule(api):
     told = api.report(symbol="A" * (MAX_SYMBOL_CHARACTERS + 1)).json()["errors"][0]
     assert told["message"] == (
         "A symbol has 1 to 40 characters: the letters A to Z, digits and . & / _ - "

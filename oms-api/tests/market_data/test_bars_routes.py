@@ -13,7 +13,7 @@ def starts(answer):
     return [datetime.fromisoformat(one["start"]) for one in answer.json()]
 
 
-def test_quotes_that_are_given_make_the_bars(api):
+def test_bars_are_built_from_given_quotes(api):
     for last in ("100", "103", "98", "101"):
         api.put("/quotes/AAPL", {"last": last})
     told = api.get("/bars/AAPL", interval="1d").json()
@@ -41,14 +41,14 @@ def test_each_interval_has_its_length(api, interval, minutes):
     assert later - earlier == timedelta(minutes=minutes)
 
 
-def test_from_and_to_bound_the_starts(api):
+def test_from_and_to_limit_the_bar_start_times(api):
     asked = {"from_": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:05:00Z"}
     found = starts(api.get("/bars/MSFT", **asked))
     if utc_now() > datetime.fromisoformat("2026-11-20T12:05:00Z"):
         assert [one.minute for one in found] == [4, 3, 2, 1, 0]
 
 
-def test_pages_go_on_where_the_one_before_ended(api):
+def test_pages_are_contiguous(api):
     bounds = {"from_": "2026-01-05T12:00:00Z", "to": "2026-01-05T12:07:00Z"}
     first = api.get("/bars/MSFT", limit=3, **bounds)
     minutes = [one.minute for one in starts(first)]
@@ -60,17 +60,17 @@ def test_pages_go_on_where_the_one_before_ended(api):
     assert minutes == [6, 5, 4, 3, 2, 1, 0]
 
 
-def test_a_cursor_is_good_for_its_own_symbol_and_interval(api):
+def test_cursor_is_valid_only_for_its_symbol_and_interval(api):
     path = api.get("/bars/MSFT", limit=1).links["next"]["url"].removeprefix("/api/v1")
     assert api.get(path.replace("MSFT", "AAPL")).status_code == 422
 
 
 @pytest.mark.parametrize("asked", [{"interval": "2m"}, {"limit": 0}, {"from_": "yesterday"}, {"sort": "asc"}])
-def test_what_cannot_be_asked_is_refused(api, asked):
+def test_invalid_query_is_rejected(api, asked):
     assert api.get("/bars/MSFT", **asked).status_code == 422
 
 
-def test_the_dawn_of_time_is_no_trouble(api):
+def test_earliest_instant_causes_no_server_error(api):
     assert starts(api.get("/bars/MSFT", from_="0001-01-01T00:00:00Z", to="1970-01-01T00:02:00Z")) == [
         datetime.fromisoformat("1970-01-01T00:01:00Z"),
         datetime.fromisoformat("1970-01-01T00:00:00Z"),

@@ -49,7 +49,7 @@ def market(engine, source):
     readers.close()
 
 
-def test_a_given_quote_wins_over_the_source(engine, market, source):
+def test_given_quote_takes_precedence_over_the_source(engine, market, source):
     store(engine, given("5"))
     keys = [(1, "AAPL"), (1, "MSFT")]
     with engine.connect() as connection:
@@ -57,7 +57,7 @@ def test_a_given_quote_wins_over_the_source(engine, market, source):
     assert found == {(1, "AAPL"): given("5"), (1, "MSFT"): source.quote("MSFT", NOON)}
 
 
-def test_what_was_seen_last_is_kept(engine, market):
+def test_latest_quote_is_kept(engine, market):
     assert market.last(1, "AAPL") is None
     with engine.connect() as connection:
         market.quotes_for(connection, [(1, "AAPL")], NOON)
@@ -67,14 +67,14 @@ def test_what_was_seen_last_is_kept(engine, market):
     assert market.last(2, "AAPL") is None
 
 
-def test_what_is_kept_is_bounded(engine, market, monkeypatch):
+def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     for symbol in ("A", "B", "C"):
         market.arrived(1, given("7", symbol=symbol))
     assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
 
 
-def test_who_subscribes_is_told_of_every_new_quote_once(engine, market, source):
+def test_subscriber_receives_every_new_quote_once(engine, market, source):
     told = []
     end = market.subscribe([(1, "AAPL")], lambda tenant_id, quote: told.append((tenant_id, quote)))
     with engine.connect() as connection:
@@ -94,7 +94,7 @@ def test_who_subscribes_is_told_of_every_new_quote_once(engine, market, source):
     ]
 
 
-def test_the_source_follows_what_anybody_subscribes_to(market, source):
+def test_source_polls_subscribed_symbols(market, source):
     first = market.subscribe([(1, "AAPL"), (2, "AAPL")], lambda *_: None)
     second = market.subscribe([(1, "MSFT")], lambda *_: None)
     first()
@@ -102,7 +102,7 @@ def test_the_source_follows_what_anybody_subscribes_to(market, source):
     assert source.followed == [["AAPL"], ["AAPL", "MSFT"], ["MSFT"], []]
 
 
-def test_the_source_follows_what_was_asked_for_until_nobody_asks_any_more(engine, market, source):
+def test_source_polls_requested_symbols_until_requests_stop(engine, market, source):
     store(engine, given("5"))
     with engine.connect() as connection:
         market.quotes_for(connection, [(1, "AAPL"), (1, "MSFT"), (2, "MSFT")], NOON)  # AAPL is given
@@ -115,7 +115,7 @@ def test_the_source_follows_what_was_asked_for_until_nobody_asks_any_more(engine
     assert source.followed == [["MSFT"], ["AAPL", "MSFT"], ["AAPL"], []]
 
 
-def test_what_the_source_follows_is_bounded(engine, market, source, monkeypatch):
+def test_number_of_polled_symbols_is_bounded(engine, market, source, monkeypatch):
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
@@ -124,7 +124,7 @@ def test_what_the_source_follows_is_bounded(engine, market, source, monkeypatch)
     assert source.followed == [["C"]]
 
 
-def test_the_quotes_of_a_batch_are_stored_in_their_order(engine):
+def test_quotes_of_a_batch_are_stored_in_sequence(engine):
     path = [given("100"), given("103", NOON + SECOND), given("98", NOON + 2 * SECOND)]
     store(engine, *path, given("50", symbol="MSFT"))
     store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))

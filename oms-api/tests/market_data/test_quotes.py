@@ -13,7 +13,7 @@ from tests.support.service import settings_for
 AAPL = {"bid": "99", "ask": "101", "last": "100", "bid_size": "5", "ask_size": None}
 
 
-def test_a_quote_that_was_given_is_read_back_with_its_age(api):
+def test_given_quote_is_returned_with_its_age(api):
     given = api.put("/quotes/AAPL", AAPL)
     assert given.status_code == 200
     told = api.get("/quotes/aapl").json()
@@ -32,21 +32,21 @@ def test_a_quote_that_was_given_is_read_back_with_its_age(api):
     }
 
 
-def test_the_newest_quote_stands(api):
+def test_newest_quote_replaces_earlier_ones(api):
     api.put("/quotes/AAPL", AAPL)
     api.put("/quotes/AAPL", {"last": "105.5"})
     told = api.get("/quotes/AAPL").json()
     assert (told["bid"], told["ask"], told["last"], told["mid"]) == (None, None, "105.50", None)
 
 
-def test_any_other_symbol_has_the_sources_quote(api):
+def test_symbol_without_a_given_quote_has_the_source_quote(api):
     told = api.get("/quotes/BTC/USD").json()
     assert told["source"] == "simulated"
     assert told["age_seconds"] < 60
     assert api.get("/quotes/BTC%2FUSD").status_code == 200
 
 
-def test_a_manual_market_has_only_what_was_given(serve):
+def test_manual_source_has_only_given_quotes(serve):
     with serve(price_source="manual") as service:
         api = service.api()
         answer = api.get("/quotes/AAPL")
@@ -57,7 +57,7 @@ def test_a_manual_market_has_only_what_was_given(serve):
         assert api.get("/bars/MSFT").json() == []
 
 
-def test_what_one_tenant_gives_is_not_what_another_sees(service):
+def test_given_quotes_are_separate_for_each_tenant(service):
     first, second = service.api(), service.api()
     first.put("/quotes/AAPL", AAPL)
     assert second.get("/quotes/AAPL").json()["source"] == "simulated"
@@ -76,28 +76,28 @@ def test_what_one_tenant_gives_is_not_what_another_sees(service):
         ({"at": "2026-01-01T00:00:00Z"}, "at"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_field(api, change, field):
+def test_invalid_quote_is_rejected_by_field(api, change, field):
     answer = api.put("/quotes/AAPL", AAPL | change)
     assert answer.status_code == 422
     assert [bad["field"] for bad in answer.json()["errors"]] == [field]
 
 
-def test_a_size_of_nothing_is_a_size(api):
+def test_quoted_size_may_be_zero(api):
     assert api.put("/quotes/AAPL", AAPL | {"bid_size": "0"}).json()["bid_size"] == "0"
 
 
-def test_a_body_that_is_no_json_is_refused(api):
+def test_malformed_json_is_rejected(api):
     sent = {"X-API-Key": api.key, "Content-Type": "text/plain"}
     put = api.service.client.put
     assert put("/api/v1/quotes/AAPL", content=json.dumps(AAPL).encode(), headers=sent).status_code == 415
 
 
-def test_only_an_admins_key_gives_quotes(service):
+def test_only_an_admin_key_sets_quotes(service):
     trader = service.api("trade")
     assert trader.put("/quotes/AAPL", AAPL).status_code == 403
     assert trader.get("/quotes/AAPL").status_code == 200
 
 
-def test_an_unknown_source_of_prices_is_named(database_url):
+def test_unknown_price_source_is_reported(database_url):
     with pytest.raises(ConfigurationError, match="PRICE_SOURCE must be one of manual, simulated"):
         create_app(settings_for(database_url, price_source="x"))

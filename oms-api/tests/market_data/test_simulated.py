@@ -27,7 +27,7 @@ def source():
     return SimulatedSource("seed")
 
 
-def test_another_process_sees_the_same_price(source):
+def test_another_process_has_the_same_price(source):
     program = [sys.executable, "-c", ASK_ELSEWHERE]
     elsewhere = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
     assert elsewhere.stdout.strip() == str(source.quote("AAPL", NOON))
@@ -38,7 +38,7 @@ def test_another_seed_gives_other_prices(source):
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD", "RELIANCE", "DOGE/USD", "NOBODY", "M&M"])
-def test_any_symbol_has_a_sane_quote(source, symbol):
+def test_any_symbol_has_a_valid_quote(source, symbol):
     for hour in range(48):
         quote = source.quote(symbol, NOON + timedelta(hours=hour))
         assert 0 < quote.bid < quote.last < quote.ask
@@ -61,15 +61,15 @@ def test_well_known_symbols_stay_around_their_levels(source):
         ("SOL/USDC", "SOL/USD"),
     ],
 )
-def test_every_form_of_a_symbol_has_one_price(source, symbol, known):
+def test_every_spelling_of_a_symbol_has_one_price(source, symbol, known):
     assert source.quote(symbol, NOON)._replace(symbol=known) == source.quote(known, NOON)
 
 
-def test_a_form_that_nobody_knows_has_a_price_of_its_own(source):
+def test_unknown_spelling_has_its_own_price(source):
     assert source.quote("XYZ-B", NOON).last != source.quote("XYZ.B", NOON).last
 
 
-def test_a_quote_stands_for_its_second(source):
+def test_quote_is_constant_within_its_second(source):
     within = source.quote("AAPL", NOON + timedelta(milliseconds=999))
     assert within == source.quote("AAPL", NOON)
     assert within.at == NOON
@@ -78,7 +78,7 @@ def test_a_quote_stands_for_its_second(source):
 
 
 @pytest.mark.parametrize("interval", Interval)
-def test_bars_hold_what_the_walk_did(source, interval):
+def test_bars_match_the_walk(source, interval):
     bars = source.bars("AAPL", interval, NOON - 3 * interval.length, NOON + timedelta(hours=12))
     assert bars[0].start == NOON - 3 * interval.length or interval is Interval.DAY
     for one in bars:
@@ -87,13 +87,13 @@ def test_bars_hold_what_the_walk_did(source, interval):
         assert one.volume > 0
 
 
-def test_a_minutes_bar_has_every_price_of_its_seconds(source):
+def test_minute_bar_covers_the_prices_of_its_seconds(source):
     (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
     lasts = [source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
     assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
 
 
-def test_longer_bars_see_what_shorter_ones_do_and_end_as_they_do(source):
+def test_longer_bars_match_the_shorter_bars_within(source):
     since, until = NOON - timedelta(days=3, hours=12), NOON - timedelta(days=1, hours=11, seconds=17)
     lasting = [source.bars("AAPL", interval, since, until) for interval in Interval]
     for shorter, longer in pairwise(lasting):
@@ -106,7 +106,7 @@ def test_longer_bars_see_what_shorter_ones_do_and_end_as_they_do(source):
 
 
 @pytest.mark.parametrize("interval", Interval)
-def test_a_page_of_bars_costs_much_the_same_whatever_their_length(source, interval, monkeypatch):
+def test_cost_of_a_page_of_bars_is_independent_of_their_length(source, interval, monkeypatch):
     drawn: list[int] = []
 
     def draw(_: bytes, at: int) -> int:
@@ -118,33 +118,33 @@ def test_a_page_of_bars_costs_much_the_same_whatever_their_length(source, interv
     assert len(drawn) < 160 * 100
 
 
-def test_the_newest_bar_grows(source):
+def test_newest_bar_is_updated_until_its_end(source):
     (young,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(minutes=5))
     (whole,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(hours=1))
     assert (young.start, young.open) == (whole.start, whole.open)
     assert young.high <= whole.high
 
 
-def test_a_bar_is_there_from_its_first_instant_on(source):
+def test_bar_exists_from_its_first_instant(source):
     (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
     assert one.open == one.high == one.low == one.close == source.quote("AAPL", NOON).last
     assert source.bars("AAPL", Interval.MINUTE, NOON, NOON) == []
 
 
-def test_no_bar_goes_past_its_end_or_before_time(source):
+def test_bars_do_not_exceed_their_end_or_the_first_instant(source):
     assert source.bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     early = source.bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
     assert [one.start for one in early] == [epoch, epoch + timedelta(minutes=1)]
 
 
-def test_only_so_many_symbols_are_remembered(source, monkeypatch):
+def test_symbol_cache_size_is_bounded(source, monkeypatch):
     monkeypatch.setattr("app.market_data.sources.simulated._MAX_CACHED_SYMBOLS", 1)
     first = [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")]
     assert [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
 
 
-def test_a_pair_of_currencies_that_nobody_knows_has_no_price(source):
+def test_unknown_currency_pair_has_no_price(source):
     assert source.quote("USD/INR", NOON) is not None
     assert source.quote("LINK/USD", NOON) is not None  # no currency: as any other symbol
     for _ in range(2):
@@ -152,14 +152,14 @@ def test_a_pair_of_currencies_that_nobody_knows_has_no_price(source):
     assert source.bars("EUR/INR", Interval.DAY, NOON, NOON + timedelta(days=1)) is None
 
 
-def test_sources_are_found_by_the_names_they_bear():
+def test_sources_are_found_by_name():
     for name, make in SOURCES.items():
         source = make("seed")
         assert source.name == name
         source.follow(frozenset({"AAPL"}))
 
 
-def test_the_manual_source_knows_nothing_by_itself():
+def test_manual_source_has_no_prices_by_itself():
     source = ManualSource()
     assert source.quote("AAPL", NOON) is None
     assert source.bars("AAPL", Interval.DAY, NOON, NOON) is None

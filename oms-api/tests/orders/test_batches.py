@@ -33,15 +33,15 @@ from tests.orders.rig import Rig, ticket
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
-def plain(rig):
-    """Who asks without a key."""
+def origin_without_key(rig):
+    """Return the origin of a request without an idempotency key."""
     return rig.origin()._replace(request_hash=None)
 
 
 def trade(rig, side="BUY", quantity="10"):
     size = Decimal(quantity)
     valued = Valued(size, size * 100, Decimal(100))
-    return RecordTrade(plain(rig), "AAPL", "", Side(side), valued, "Growth", "growth", None)
+    return RecordTrade(origin_without_key(rig), "AAPL", "", Side(side), valued, "Growth", "growth", None)
 
 
 def order(rig, **changes):
@@ -62,9 +62,9 @@ def test_batch_applies_trades_and_orders_in_sequence(rig):
     assert isinstance(bought, Recorded)
     assert sold.orders[0].order.status is Status.FILLED
     assert reversed_.row.position_quantity == "-5.00000000"
-    (undone,) = rig.run(ReverseTrade(plain(rig), bought.row.trade_id, "Twice"))
+    (undone,) = rig.run(ReverseTrade(origin_without_key(rig), bought.row.trade_id, "Twice"))
     assert undone.row.position_quantity == "-15.00000000"
-    both = rig.run(ReverseTrade(plain(rig), reversed_.row.trade_id, "Twice"), order(rig))
+    both = rig.run(ReverseTrade(origin_without_key(rig), reversed_.row.trade_id, "Twice"), order(rig))
     assert [one.row.position_quantity for one in both[:1]] == ["-10.00000000"]
     assert both[1].orders[0].order.filled_quantity == 10
 
@@ -149,7 +149,8 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(rig):
 def test_paper_market_rejects_amounts_that_cannot_be_stored(rig):
     rig.run(
         RecordTrade(
-            plain(rig), "AAPL", "", Side.SELL, Valued(Decimal(1), Decimal(999999998999950), Decimal(1)),
+            origin_without_key(rig), "AAPL", "", Side.SELL,
+            Valued(Decimal(1), Decimal(999999998999950), Decimal(1)),
             "Growth", "growth", None,
         )
     )  # fmt: skip
@@ -171,7 +172,7 @@ def test_drill_rejects_with_its_reason(engine):
 @pytest.mark.parametrize(
     ("time_in_force", "status"), [("IOC", "CANCELED"), ("FOK", "CANCELED"), ("GTC", "ACCEPTED")]
 )
-def test_without_a_price_only_resting_order_types_wait(rig, time_in_force, status):
+def test_stop_without_a_price_waits_unless_it_is_immediate(rig, time_in_force, status):
     placed = rig.place(symbol="NEW", type="STOP", stop_price="50", time_in_force=time_in_force)
     assert placed.status == status
 

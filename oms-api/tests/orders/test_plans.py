@@ -54,7 +54,7 @@ _NUMBERS = {
 
 
 @pytest.fixture(scope="module")
-def many(backend, new_database):
+def many_orders(backend, new_database):
     """Provide a database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
     exact = _exact(engine)
@@ -127,15 +127,15 @@ def plan_of(connection, wanted):
         (OrderFilter(portfolios=frozenset({"rare"})), 10, "ix_orders_tenant_id_portfolio_id_id"),
     ],
 )
-def test_selective_order_lists_use_an_index(many, wanted, count, index):
-    with many.connect() as connection:
+def test_selective_order_lists_use_an_index(many_orders, wanted, count, index):
+    with many_orders.connect() as connection:
         found, plan = plan_of(connection, wanted)
     assert len(found) == count
     assert index in plan, plan
 
 
-def test_client_order_id_and_time_filters_use_an_index(many):
-    with many.connect() as connection:
+def test_client_order_id_and_time_filters_use_an_index(many_orders):
+    with many_orders.connect() as connection:
         found, plan = plan_of(connection, OrderFilter(client_order_id="c77"))
         assert len(found) == 1
         assert "Seq Scan on orders" not in plan
@@ -144,8 +144,8 @@ def test_client_order_id_and_time_filters_use_an_index(many):
         assert "id>" in plan or "(id)::text >=" in plan, plan
 
 
-def test_user_filter_uses_an_index_for_placed_and_named_orders(many):
-    with many.connect() as connection:
+def test_user_filter_uses_an_index_for_placed_and_named_orders(many_orders):
+    with many_orders.connect() as connection:
         found, _ = plan_of(
             connection, OrderFilter(user="rare", portfolio_key="rare", statuses=(Status.CANCELED,))
         )

@@ -52,8 +52,8 @@ class Writer:
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Let two orders be too many for one transaction."""
+def small_portions(monkeypatch):
+    """Match at most two orders of a quote in one transaction."""
     monkeypatch.setattr(plan, "MAX_MATCHES", 2)
     monkeypatch.setattr(quote_matcher, "MAX_MATCHES", 2)
 
@@ -90,7 +90,7 @@ def statuses(rig, orders):
     return {rig.order(order).status for order in orders}
 
 
-def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(rig, few, readers):
+def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(rig, small_portions, readers):
     orders, writer = rest_orders(rig), Writer(rig)
     asyncio.run(matcher(rig, readers, writer).publish(rig.tenant, arrived(rig).quote))
     portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
@@ -101,7 +101,7 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(rig, few, read
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4])
-def test_unmatched_portions_of_a_killed_process_are_matched_by_another(rig, few, readers, left):
+def test_unmatched_portions_of_a_killed_process_are_matched_by_another(rig, small_portions, readers, left):
     orders = rest_orders(rig)
     with pytest.raises(ConnectionError):
         asyncio.run(matcher(rig, readers, Writer(rig, left)).publish(rig.tenant, arrived(rig).quote))
@@ -116,7 +116,7 @@ def test_unmatched_portions_of_a_killed_process_are_matched_by_another(rig, few,
     assert verify_database(rig.engine).clean
 
 
-def test_quote_waits_until_the_previous_quote_is_matched(rig, few, readers):
+def test_quote_waits_until_the_previous_quote_is_matched(rig, small_portions, readers):
     orders = rest_orders(rig)
     assert rig.run(arrived(rig)) == [QuoteStored()]
     (refused,) = rig.run(arrived(rig, "99", "100"))
@@ -125,7 +125,7 @@ def test_quote_waits_until_the_previous_quote_is_matched(rig, few, readers):
     assert statuses(rig, orders) == {Status.FILLED}
 
 
-def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, few):
+def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, small_portions):
     orders = rest_orders(rig)
     rig.run(arrived(rig))
     rig.cancel(orders[0])
@@ -133,7 +133,7 @@ def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, few):
 
 
 @pytest.fixture(scope="module")
-def lives(new_database):
+def replayed_engine(new_database):
     engine = connect_engine(new_database("sqlite"))
     yield engine, count()
     engine.dispose()
@@ -152,15 +152,15 @@ STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
     st.lists(STEP, max_size=8),
     st.booleans(),
 )
-def test_portion_sequence_does_not_change_the_result(lives, resting, books, steps, has_sizes):
+def test_portion_sequence_does_not_change_the_result(replayed_engine, resting, books, steps, has_sizes):
     """Commands in between see their portfolio as if the quote had met all orders when it was stored."""
-    engine, numbers = lives
-    found = [live(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
+    engine, numbers = replayed_engine
+    found = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
     assert found[0] == found[1]
     assert verify_database(engine).clean
 
 
-def live(engine, number, resting, books, steps, has_sizes, most):
+def run_steps(engine, number, resting, books, steps, has_sizes, most):
     """Return the orders and positions after the orders rest, the quote comes, and the steps are taken."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "MAX_MATCHES", most)

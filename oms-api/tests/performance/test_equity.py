@@ -36,7 +36,7 @@ def last_price(api, price, symbol="AAPL"):
     api.quote(symbol, None, None, price)
 
 
-def test_the_worked_example_of_day_pnl(service, api):
+def test_documented_day_pnl_example_is_computed_exactly(service, api):
     created = api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"})
     assert created.status_code == 201, created.text
     days = [
@@ -58,7 +58,7 @@ def test_the_worked_example_of_day_pnl(service, api):
     assert (last.realized_pnl, last.charges, last.unrealized_pnl) == (200, 3, 0)
 
 
-def test_a_deposit_is_neither_day_pnl_nor_return(service, api):
+def test_deposit_is_not_day_pnl_or_return(service, api):
     """100,000; at 101,000 deposit 50,000; close 154,000: day P&L 4,000, return 3.006623%."""
     assert api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"}).status_code == 201
     api.buy("1000", "50")
@@ -81,7 +81,7 @@ def test_a_deposit_is_neither_day_pnl_nor_return(service, api):
     assert api.portfolio()["day_pnl"] == "0.00"
 
 
-def test_a_late_snapshot_leaves_out_cash_that_was_moved_later(service, api):
+def test_late_snapshot_excludes_later_cash_movements(service, api):
     first = api.buy("10", "100", symbol="EURXYZ", charges="1")
     at = datetime.fromisoformat(first["created_at"])
     deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
@@ -92,7 +92,7 @@ def test_a_late_snapshot_leaves_out_cash_that_was_moved_later(service, api):
     assert (late.cash, late.flows, late.charges) == (998_999, 0, 1)
 
 
-def test_the_day_of_a_portfolio_ends_at_the_close_of_its_calendar(service, api):
+def test_portfolio_day_ends_at_the_close_of_its_calendar(service, api):
     created = api.post("/portfolios", {"name": "Growth", "calendar": "XNYS"})
     assert created.status_code == 201, created.text
     with service.engine.connect() as connection, connection.begin():
@@ -141,7 +141,7 @@ def test_random_days_equal_a_naive_computation(service, seed):
         last_close = equity
 
 
-def test_a_late_snapshot_is_valued_as_of_its_instant(service, api):
+def test_late_snapshot_is_valued_at_its_instant(service, api):
     first = api.buy("10", "100", symbol="EURXYZ", charges="1")
     at = datetime.fromisoformat(first["created_at"])
     api.buy("10", "110", symbol="EURXYZ")
@@ -153,7 +153,7 @@ def test_a_late_snapshot_is_valued_as_of_its_instant(service, api):
     assert (late.market_value, late.unrealized_pnl) == (1000, 0)  # at the trade's price: no quote was there
 
 
-def test_missed_closes_are_made_up_for(service, api):
+def test_missed_closes_are_recorded_later(service, api):
     api.buy("10", "100")
     last_price(api, "110")
     take_snapshots(service, TOMORROW)
@@ -163,7 +163,7 @@ def test_missed_closes_are_made_up_for(service, api):
     assert len(stored(api)) == 4 + MAX_MISSED_CLOSES
 
 
-def test_a_process_that_dies_in_the_middle_leaves_the_rest_to_the_next(service, monkeypatch):
+def test_snapshots_left_by_a_killed_process_are_completed_by_the_next(service, monkeypatch):
     apis = [service.api() for _ in range(3)]
     for api in apis:
         api.buy("10", "100")
@@ -183,7 +183,7 @@ def test_a_process_that_dies_in_the_middle_leaves_the_rest_to_the_next(service, 
     assert [len(stored(api)) for api in apis] == [2, 2, 2]
 
 
-def test_a_portfolio_that_became_flat_has_one_more_snapshot(service, api):
+def test_portfolio_that_became_flat_has_one_more_snapshot(service, api):
     api.buy("10", "100")
     sold = api.sell("10", "110")
     at = datetime.fromisoformat(sold["created_at"]) + timedelta(minutes=1)
@@ -211,7 +211,7 @@ def test_other_currencies_are_converted_at_the_current_rate(service, api):
     assert stored(api)[-1].equity == 1_008_110
 
 
-def test_without_a_quote_the_mark_is_the_price_of_the_last_trade(serve):
+def test_mark_without_a_quote_is_the_last_trade_price(serve):
     with serve(price_source="manual") as service:
         api = service.api()
         api.buy("10", "100")
@@ -219,7 +219,7 @@ def test_without_a_quote_the_mark_is_the_price_of_the_last_trade(serve):
         assert api.portfolio()["unrealized_pnl"] == "100.00"
 
 
-def test_as_of_an_earlier_time_nothing_is_valued(api):
+def test_portfolio_at_an_earlier_time_has_no_valuation(api):
     api.buy("10", "100")
     assert api.portfolio(as_of="1")["equity"] is None
     assert api.portfolio(as_of="1")["day_pnl"] is None

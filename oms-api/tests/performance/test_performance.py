@@ -73,7 +73,7 @@ def test_returns_drawdown_and_ratios_of_closes(growth):
     assert (since["cagr"], since["turnover"], since["charges"]) == (None, "0.00000000", "0.00")
 
 
-def test_a_deposit_between_closes_is_no_return(growth):
+def test_deposit_between_closes_is_not_a_return(growth):
     [_, _, last] = store(growth, "100000", ("154000", "50000"), ("154000", "50000"))
     found = performance(growth, to=iso(last))
     assert found["time_weighted_return"] == "0.04000000"
@@ -96,7 +96,7 @@ def test_round_trips_are_counted_net_of_charges(api):
     assert Decimal(found["turnover"]) == round(Decimal(5000 + 7950 + 2750) / Decimal("1000097.5"), 8)
 
 
-def test_the_risk_of_open_positions_is_that_of_their_symbols(api):
+def test_value_at_risk_of_open_positions_uses_their_symbols(api):
     api.buy("10", "100")
     once = performance(api)
     api.buy("10", "100")
@@ -107,7 +107,7 @@ def test_the_risk_of_open_positions_is_that_of_their_symbols(api):
     assert Decimal(once["value_at_risk_95"]) <= Decimal(once["expected_shortfall_95"])
 
 
-def test_the_curve_ends_now_and_begins_with_the_opening(growth):
+def test_equity_curve_runs_from_the_opening_to_now(growth):
     first, second = store(growth, "101000", "99990")
     found = history(growth, period="all")
     assert (found["interval"], found["base_currency"]) == ("1d", "USD")
@@ -130,7 +130,7 @@ def test_intervals_thin_the_curve(growth):
 
 
 @pytest.mark.any_database
-def test_a_drawdown_is_unknown_while_the_peak_is_not_above_zero(growth):
+def test_drawdown_is_unknown_while_the_peak_is_not_positive(growth):
     store(growth, "100000", "100000", "100000", "-1.50", step=DAY / 2)
     points = history(growth, period="1D", interval="1h")["points"][-2:]
     assert [(point["equity"], point["drawdown"]) for point in points] == [
@@ -166,7 +166,7 @@ def test_only_old_interval_snapshots_are_deleted(service, growth):
 
 
 @pytest.mark.parametrize("path", ["history", "performance"])
-def test_a_portfolio_that_is_not_there_is_not_found(service, growth, path):
+def test_unknown_portfolio_is_not_found(service, growth, path):
     assert growth.get(f"/portfolio/Nobody/{path}").status_code == 404
     assert service.api().get(f"/portfolio/Growth/{path}").status_code == 404
 
@@ -182,6 +182,6 @@ def test_a_portfolio_that_is_not_there_is_not_found(service, growth, path):
         ("performance", "period", "1D"),
     ],
 )
-def test_a_bad_query_is_refused_by_name(growth, path, name, value):
+def test_invalid_query_parameter_is_rejected_by_name(growth, path, name, value):
     answer = growth.get(f"/portfolio/Growth/{path}", **{name: value})
     assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])

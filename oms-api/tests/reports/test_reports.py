@@ -50,7 +50,7 @@ def test_profit_by_portfolio_is_gross_and_net(traded):
         ("day", {datetime.now(UTC).date().isoformat(): "200.00"}),
     ],
 )
-def test_profit_is_summed_by(traded, by, sums):
+def test_profit_is_summed_by_each_grouping(traded, by, sums):
     items = get(traded, "/pnl", by=by)["items"]
     assert {item["key"]: item["realized_pnl"] for item in items}.keys() >= sums.keys()
     assert sum(Decimal(item["realized_pnl"]) for item in items) == 200
@@ -66,7 +66,7 @@ def test_profit_by_strategy_follows_the_order_of_a_fill(api):
     assert found["unrealized_pnl"] is None
 
 
-def test_a_period_counts_what_was_booked_in_it(traded):
+def test_period_counts_trades_booked_within_it(traded):
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert get(traded, "/pnl", from_=tomorrow, by="day")["items"] == []
     assert get(traded, "/daily-stats", from_=tomorrow) == []
@@ -76,18 +76,18 @@ def test_a_period_counts_what_was_booked_in_it(traded):
     assert before is None
 
 
-def test_todays_profit_has_what_is_open_now(traded):
+def test_todays_profit_includes_open_positions(traded):
     (found,) = get(traded, "/pnl/today", portfolio=portfolio_of(traded))["items"]
     assert (found["unrealized_pnl"], found["gross_pnl"]) == ("100.00", "300.00")
 
 
-def test_an_amount_without_a_rate_has_no_total(api):
+def test_amount_without_a_rate_has_no_total(api):
     api.post("/portfolios", {"name": "Far", "base_currency": "ISK"})
     api.report(portfolio_name="Far")
     assert get(api, "/pnl")["total"] is None
 
 
-def test_a_total_names_the_rates_that_it_used(api):
+def test_total_names_the_rates_it_used(api):
     api.quote("USD/INR", "80", "80", "80")
     api.post("/portfolios", {"name": "India", "base_currency": "INR"})
     api.report(portfolio_name="India", side="BUY", quantity="10", gmv="1000")
@@ -97,14 +97,14 @@ def test_a_total_names_the_rates_that_it_used(api):
     assert [(one["currency"], one["rate"]) for one in total["rates"]] == [("INR", "0.0125")]
 
 
-def test_a_day_is_told_once_for_each_portfolio(traded):
+def test_daily_stats_have_one_row_per_portfolio_and_day(traded):
     (day,) = get(traded, "/daily-stats")
     assert (day["trades"], day["wins"], day["losses"]) == (4, 1, 1)
     assert (day["realized_pnl"], day["charges"], day["net_pnl"]) == ("200.00", "4.00", "196.00")
     assert Decimal(day["max_drawdown"]) == 994  # the mistake lost 990, and its charges and those before it
 
 
-def test_round_trips_leave_out_what_was_reversed(traded):
+def test_round_trips_exclude_reversed_trades(traded):
     (trip,) = get(traded, "/round-trips")
     assert (trip["symbol"], trip["side"], trip["quantity"]) == ("AAPL", "LONG", "200")
     assert (trip["entry_price"], trip["exit_price"]) == ("11.00", "12.00")
@@ -128,7 +128,7 @@ def test_lots_are_those_of_one_portfolio(traded):
 
 
 @pytest.mark.parametrize("path", ["/pnl", "/pnl/today", "/daily-stats", "/round-trips"])
-def test_another_tenant_sees_nothing(traded, service, path):
+def test_reports_of_another_tenant_are_empty(traded, service, path):
     assert not get(service.api(), path).get("items") if "pnl" in path else get(service.api(), path) == []
 
 

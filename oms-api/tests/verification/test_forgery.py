@@ -106,7 +106,7 @@ def forged(backend, new_database) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_column_and_row_of_a_table_is_proven_or_listed(forged, name):
+def test_forged_column_or_row_of_every_table_is_detected_or_listed(forged, name):
     if forged.dialect.name != "sqlite" and name not in _CORE:
         pytest.skip("a long test; see below")
     first = _KINDS.get(name, [""])[:1]
@@ -115,11 +115,11 @@ def test_every_column_and_row_of_a_table_is_proven_or_listed(forged, name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", TABLES)
-def test_every_column_of_every_kind_of_row_is_proven_or_listed(forged, name):
+def test_forged_column_of_every_row_kind_is_detected_or_listed(forged, name):
     assert unnoticed(forged, TABLES[name], _KINDS.get(name, [""])) == UNPROVEN.get(name, set())
 
 
-def test_the_document_lists_what_cannot_be_proven():
+def test_runbook_lists_the_unprovable_columns():
     section = DOCUMENT.read_text().partition("### What cannot be proven")[2].partition("\n## ")[0]
     listed = {}
     for table, columns in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", section, re.MULTILINE):

@@ -52,7 +52,7 @@ def test_events_of_an_earlier_version_have_no_terms():
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
 
-def test_a_denial_of_an_earlier_version_has_no_numbers():
+def test_denials_of_an_earlier_version_have_no_numbers():
     denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
     first, move = order(), Move(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
     events = [event_of(first), event_of(denied, move)]
@@ -68,7 +68,7 @@ def test_a_denial_of_an_earlier_version_has_no_numbers():
     assert fields(find_event_differences(broken, [FIRST, move], events, {})) == ["risk.denied"]
 
 
-def test_a_trail_only_comes_closer():
+def test_trailing_stop_price_only_moves_closer():
     event = event_of(order(trail_level=Decimal(90)))
     assert find_event_differences(order(trail_level=Decimal(91)), [FIRST], [event], {}) == []
     for level in (Decimal(89), None):
@@ -78,7 +78,7 @@ def test_a_trail_only_comes_closer():
     assert find_event_differences(buy, [FIRST], [event_of(buy._replace(trail_level=Decimal(90)))], {}) == []
 
 
-def test_an_amount_that_is_none_is_named():
+def test_invalid_amount_is_reported():
     one = order(limit_price=Decimal(4))
     for value in ("many", "NaN", 4):
         event = event_of(one, limit_price=value)
@@ -90,18 +90,18 @@ def execution(note: str | None = None) -> ExecutionRow:
     return ExecutionRow(1, "paper", "E1", "O1", 7, "AAPL", "SELL", *amounts, "T1", note, AT)
 
 
-def test_an_execution_beyond_its_order_is_told_as_an_issue():
+def test_execution_beyond_its_order_is_expected_as_an_issue():
     facts = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
     event = OrderEventRow(1, 1, "O1", ISSUE, facts, AT)
     assert list(find_issue_differences([execution("over")], [event])) == []
     assert fields(find_issue_differences([execution()], [event])) == [ISSUE]
 
 
-def test_an_execution_without_a_trade_is_named():
+def test_execution_without_a_trade_is_reported():
     assert fields(find_trade_differences(order(), execution(), None)) == ["trade_id of execution E1"]
 
 
-def test_an_execution_is_of_the_terms_of_its_order():
+def test_execution_must_match_the_terms_of_its_order():
     row = execution()
     amounts = (row.quantity, row.price, row.value, "0.00000000")
     booked = BookedTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
@@ -141,7 +141,7 @@ CREATED = act(
 LOGIN = act("login.succeeded", "session:S1", at=AT)
 
 
-def test_who_is_disabled_or_has_another_password_is_logged_out():
+def test_disabled_user_or_changed_password_requires_ended_sessions():
     disabled = act("user.changed", "user:alice@example.com", {}, {"status": "disabled"})
     password = act("user.password_changed", "user:alice@example.com")
     for entry, because in ((disabled, "user disabled"), (password, "password changed")):
@@ -152,7 +152,7 @@ def test_who_is_disabled_or_has_another_password_is_logged_out():
     assert expected_after(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
 
 
-def test_what_the_audit_log_says_otherwise_expects_nothing():
+def test_unrelated_audit_entries_expect_no_rows():
     seen = act("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
     foreign = act("tenant.created", "tenant:acme", None, {"slug": "acme"})
     odd = act("user.changed", "user 7", {}, {"role": "trader"})
@@ -161,13 +161,13 @@ def test_what_the_audit_log_says_otherwise_expects_nothing():
     assert rows.tenants == {}
 
 
-def test_a_workspace_belongs_to_the_tenant_whose_own_entry_says_so():
+def test_workspace_belongs_to_the_tenant_that_audited_its_claim():
     facts = {"team_id": "T1", "tenant": "acme"}
     copies = [act(f"workspace.{verb}", "workspace:T1", facts, facts) for verb in ("bound", "released")]
     assert expected_after(*copies).workspaces == {}
 
 
-def test_a_workspace_that_changed_hands_belongs_to_the_tenant_of_the_newest_entry():
+def test_reclaimed_workspace_belongs_to_the_tenant_of_the_newest_entry():
     bound = act("workspace.bound", "workspace:T1", None, {"team_id": "T1", "tenant": "default"})
     released = act("workspace.released", "workspace:T1", {"team_id": "T1", "tenant": "default"}, at=AT)
     assert expected_after(bound, released).workspaces == {"T1": {"tenant_id": 1, "bound_at": LATER}}
@@ -182,7 +182,7 @@ def renamed(before: str, after: str) -> RiskEvent:
     return RiskEvent(1, LATER, RENAMED, {"before": before, "after": after})
 
 
-def test_of_two_switches_of_a_renamed_portfolio_the_stricter_stays():
+def test_renamed_portfolio_keeps_the_stricter_of_two_switches():
     halted, reducing = switch("HALTED", "Growth"), switch("REDUCING", "Income")
     for events in ([halted, reducing], [switch("REDUCING", "Growth"), switch("HALTED", "Income")]):
         due = build_expected_switches([*events, renamed("Growth", "Income")])
@@ -192,7 +192,7 @@ def test_of_two_switches_of_a_renamed_portfolio_the_stricter_stays():
     assert build_expected_switches([renamed("Growth", "Income")]) == {}
 
 
-def test_a_limit_that_was_another_before_than_its_event_says_is_named():
+def test_limit_with_another_previous_value_than_its_event_is_reported():
     after = {"value": "5.00000000", "until": None}
     said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
     event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})

@@ -31,7 +31,7 @@ def written(gathering, now, **how):
     return [(counted.entry, counted.count) for counted in taken.values()]
 
 
-def test_the_first_act_is_told_at_once_and_the_others_when_the_minute_is_over():
+def test_first_action_is_recorded_at_once_and_repeats_at_the_end_of_the_minute():
     gathering = Aggregator()
     first, second = denial(request_id="first"), denial(request_id="second", at=NOON + 2 * SECOND)
     gathering.add(first)
@@ -43,7 +43,7 @@ def test_the_first_act_is_told_at_once_and_the_others_when_the_minute_is_over():
     assert written(gathering, NOON + MINUTE + SECOND) == []
 
 
-def test_the_next_minute_is_told_anew():
+def test_next_minute_starts_a_new_count():
     gathering = Aggregator()
     gathering.add(denial())
     written(gathering, NOON)
@@ -55,14 +55,14 @@ def test_the_next_minute_is_told_anew():
 @pytest.mark.parametrize(
     "change", [{"actor": "slack:T1:U2"}, {"tenant_id": 2}, {"action": "login.failed"}, {"number": 1}]
 )
-def test_acts_that_differ_are_told_apart(change):
+def test_different_actions_are_counted_separately(change):
     gathering = Aggregator()
     gathering.add(denial())
     gathering.add(denial(**({"number": 0} | change)) if "action" not in change else entry(**change))
     assert [count for _, count in written(gathering, NOON)] == [1, 1]
 
 
-def test_all_there_is_can_be_taken_at_the_end():
+def test_shutdown_drains_all_counts():
     gathering = Aggregator()
     gathering.add(denial())
     written(gathering, NOON)
@@ -70,7 +70,7 @@ def test_all_there_is_can_be_taken_at_the_end():
     assert [count for _, count in written(gathering, NOON, everything=True)] == [1]
 
 
-def test_past_the_most_distinct_acts_of_a_minute_the_rest_are_counted_together():
+def test_actions_beyond_the_distinct_limit_are_counted_together():
     gathering = Aggregator()
     for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
@@ -81,7 +81,7 @@ def test_past_the_most_distinct_acts_of_a_minute_the_rest_are_counted_together()
     assert others.action == "denied"
 
 
-def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another():
+def test_distinct_limits_are_separate_for_each_kind_and_tenant():
     gathering = Aggregator()
     for number in range(MAX_DISTINCT + 500):
         gathering.add(denial(number))
@@ -90,7 +90,7 @@ def test_one_kind_of_act_takes_no_room_from_another_nor_one_tenant_from_another(
         assert (lone, 1) in written(gathering, NOON)
 
 
-def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
+def test_failed_write_is_retried_with_later_actions():
     gathering = Aggregator()
     first = denial(request_id="first")
     gathering.add(first)
@@ -102,7 +102,7 @@ def test_what_was_not_written_is_due_again_with_what_came_meanwhile():
     assert gathering.waiting() == 0
 
 
-def test_what_is_being_written_is_not_taken_twice():
+def test_count_being_written_is_not_taken_twice():
     gathering = Aggregator()
     gathering.add(denial())
     assert len(gathering.take(NOON)) == 1
@@ -110,7 +110,7 @@ def test_what_is_being_written_is_not_taken_twice():
     assert gathering.waiting() == 1
 
 
-def test_what_finds_no_room_is_refused_and_room_comes_back_with_time():
+def test_full_aggregator_rejects_actions_until_space_is_free():
     gathering = Aggregator(most_held=2)
     assert gathering.add(denial(1))
     assert gathering.add(denial(2))
@@ -123,7 +123,7 @@ def test_what_finds_no_room_is_refused_and_room_comes_back_with_time():
     assert gathering.add(denial(3, at=NOON + MINUTE))
 
 
-def test_texts_without_end_take_bounded_memory():
+def test_long_texts_use_bounded_memory():
     gathering = Aggregator()
     gathering.add(denial(actor="x" * 100_000))
     gathering.add(denial(actor="x" * 100_001))
@@ -131,7 +131,7 @@ def test_texts_without_end_take_bounded_memory():
     assert (len(told.actor), count) == (300, 2)
 
 
-def test_a_flood_of_100_000_acts_in_a_minute_makes_few_rows_and_takes_little_memory():
+def test_flood_of_100_000_actions_makes_few_rows_in_little_memory():
     acts = [denial(number) for number in range(500)]
     tracemalloc.start()
     gathering = Aggregator()
@@ -149,7 +149,7 @@ def test_a_flood_of_100_000_acts_in_a_minute_makes_few_rows_and_takes_little_mem
     assert sum(count for _, count in rows) == 100_000
 
 
-def test_minutes_that_are_over_leave_nothing_behind():
+def test_finished_minutes_leave_no_memory():
     tracemalloc.start()
     gathering = Aggregator()
     for minute in range(5_000):
@@ -173,7 +173,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_every_act_is_counted_once_whatever_fails_on_the_way(steps):
+def test_every_action_is_counted_once_despite_failures(steps):
     gathering, now = Aggregator(most_held=30), NOON
     told: Counter[int] = Counter()
     noted: Counter[int] = Counter()

@@ -10,13 +10,13 @@ from app.audit.rules.chain import COLUMNS, GENESIS, START, EntryContent, Head, c
 from tests.audit.entries import chained
 
 
-def test_a_hash_is_over_the_predecessor_and_the_row_as_a_json_array():
+def test_hash_covers_the_previous_hash_and_the_row_as_a_json_array():
     first, second = chained(2)
     text = json.dumps(second[:-1], separators=(",", ":"), ensure_ascii=False)
     assert second.hash == hashlib.sha256((first.hash + text).encode()).hexdigest()
 
 
-def test_a_chain_begins_at_one_after_zeros():
+def test_chain_starts_at_sequence_one_after_a_hash_of_zeros():
     (first,) = chained(1)
     assert (first.sequence, START) == (1, Head(0, GENESIS))
     assert first.hash == compute_hash(first[:-1], "0" * 64)
@@ -30,7 +30,7 @@ def test_any_changed_field_changes_the_hash(field):
     assert compute_hash(row._replace(**change)[:-1], GENESIS) != row.hash
 
 
-def test_the_same_words_of_two_tenants_have_different_hashes():
+def test_equal_entries_of_two_tenants_have_different_hashes():
     mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
     assert mine.hash != theirs.hash
     assert chain_entry(START, 1, _facts(mine)) == mine

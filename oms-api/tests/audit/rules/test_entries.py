@@ -9,14 +9,14 @@ from app.audit.rules.entries import MAX_FACTS, InvalidFacts, serialize_facts, tr
 from tests.audit.entries import entry
 
 
-def test_facts_are_written_with_sorted_names_and_no_blanks():
+def test_facts_are_canonical_json():
     facts = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
     assert serialize_facts(facts) == written
     assert serialize_facts(dict(reversed(facts.items()))) == written
 
 
-def test_no_facts_are_no_text():
+def test_missing_facts_are_stored_as_null():
     assert serialize_facts(None) is None
 
 
@@ -29,7 +29,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("side", ["before", "after"])
-def test_what_is_named_like_a_secret_is_refused(name, side):
+def test_fact_with_a_secret_like_name_is_rejected(name, side):
     with pytest.raises(InvalidFacts, match=name):
         entry(**{side: {name: "x"}})
 
@@ -45,7 +45,7 @@ def test_secrets_are_found_at_any_depth(facts):
 @pytest.mark.parametrize(
     "name", ["key_id", "password_changed_at", "keyId", "token_name", "role", "scopes", "expires_at", "7", ""]
 )
-def test_what_tells_of_a_secret_without_giving_it_away_is_welcome(name):
+def test_fact_about_a_secret_without_its_value_is_accepted(name):
     assert entry(after={name: "x"}).after == {name: "x"}
 
 
@@ -59,7 +59,7 @@ def test_what_tells_of_a_secret_without_giving_it_away_is_welcome(name):
         "-----BEGIN PRIVATE" + " KEY-----",
     ],
 )
-def test_what_reads_like_a_secret_is_refused_under_any_name(value):
+def test_secret_like_value_is_rejected_under_any_name(value):
     with pytest.raises(InvalidFacts, match="note"):
         entry(after={"note": value})
 
@@ -67,23 +67,23 @@ def test_what_reads_like_a_secret_is_refused_under_any_name(value):
 @pytest.mark.parametrize(
     "value", [1.5, Decimal(1), datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, b"x", float("nan"), 2**64, "\ud800"]
 )
-def test_values_that_have_no_one_spelling_are_refused(value):
+def test_values_without_a_canonical_form_are_rejected(value):
     with pytest.raises(InvalidFacts):
         entry(before={"value": value})
 
 
-def test_names_are_text():
+def test_fact_names_must_be_text():
     with pytest.raises(InvalidFacts, match="1 is no name"):
         entry(before={1: "x"})
 
 
-def test_facts_have_a_size():
+def test_size_of_facts_is_limited():
     entry(after={"note": "x" * (MAX_FACTS - len('{"note":""}'))})
     with pytest.raises(InvalidFacts, match="more than"):
         entry(after={"note": "x" * MAX_FACTS})
 
 
-def test_texts_are_cut_with_a_sign_where_they_are_too_long():
+def test_long_text_is_truncated_with_a_mark():
     long = "x" * 500
     cut = truncate_entry(entry(actor=long, via=long, action=long, target=long, address=long, request_id=long))
     lengths = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
@@ -93,7 +93,7 @@ def test_texts_are_cut_with_a_sign_where_they_are_too_long():
     assert truncate_entry(fits) is fits
 
 
-def test_characters_that_no_screen_shows_are_replaced():
+def test_control_characters_are_replaced():
     odd = truncate_entry(entry(target="a\0b\u202ec\nd\ud800e", address=None))
     assert odd.target == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c" + (
         "\N{REPLACEMENT CHARACTER}d\N{REPLACEMENT CHARACTER}e"

@@ -40,23 +40,23 @@ def read(export, heads=None):
     return proof
 
 
-def test_a_trail_in_order_is_clean_with_and_without_its_head():
+def test_intact_export_passes_with_and_without_its_head():
     assert (read(LINES).lines, read(LINES).chains) == (12, 1)
     assert read(LINES, HEAD).unproven == 0
 
 
-def test_nothing_is_clean_and_proves_nothing():
+def test_empty_export_passes_and_proves_nothing():
     assert (read([]).lines, read([], {Chain(1): START}).lines) == (0, 0)
 
 
-def test_a_head_taken_earlier_proves_the_lines_up_to_it():
+def test_earlier_head_verifies_the_lines_before_it():
     earlier = {Chain(1): Head(5, ROWS[4].hash)}
     assert read(LINES, earlier).unproven == 7
     assert find_first_problem(LINES[:5], earlier) is None
 
 
 @given(places, st.data())
-def test_any_changed_byte_is_found_at_its_line(place, data):
+def test_any_changed_byte_is_reported_at_its_line(place, data):
     line = LINES[place]
     at = data.draw(st.integers(0, len(line) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != line[at]))
@@ -68,7 +68,7 @@ def test_any_changed_byte_is_found_at_its_line(place, data):
 
 
 @given(places, st.data())
-def test_any_missing_or_added_byte_is_found_at_its_line(place, data):
+def test_any_missing_or_added_byte_is_reported_at_its_line(place, data):
     line = LINES[place]
     at = data.draw(st.integers(0, len(line) - 1))
     added = data.draw(st.binary(max_size=3))
@@ -79,21 +79,21 @@ def test_any_missing_or_added_byte_is_found_at_its_line(place, data):
 
 
 @given(st.integers(0, len(LINES) - 2))
-def test_a_line_that_is_missing_is_found_where_it_stood(place):
+def test_missing_line_is_reported_at_its_position(place):
     finding = find_first_problem([*LINES[:place], *LINES[place + 1 :]])
     assert finding is not None
     assert (finding.line, finding.what.split(",")[0]) == (place + 1, f"sequence is {place + 2}")
 
 
 @given(places, places)
-def test_a_line_that_was_inserted_is_found(place, copied):
+def test_inserted_line_is_reported(place, copied):
     finding = find_first_problem([*LINES[:place], LINES[copied], *LINES[place:]])
     assert finding is not None
     assert finding.line in {place + 1, place + 2}
 
 
 @given(st.tuples(places, places).filter(lambda pair: pair[0] < pair[1]))
-def test_two_lines_that_changed_places_are_found_at_the_first(pair):
+def test_swapped_lines_are_reported_at_the_first(pair):
     one, other = pair
     swapped = list(LINES)
     swapped[one], swapped[other] = swapped[other], swapped[one]
@@ -103,7 +103,7 @@ def test_two_lines_that_changed_places_are_found_at_the_first(pair):
 
 
 @given(st.integers(0, len(LINES) - 1))
-def test_lines_cut_off_the_end_are_found_with_the_head_alone(kept):
+def test_truncated_export_is_detected_only_with_the_head(kept):
     assert find_first_problem(LINES[:kept]) is None
     finding = find_first_problem(LINES[:kept], HEAD)
     assert finding is not None
@@ -113,7 +113,7 @@ def test_lines_cut_off_the_end_are_found_with_the_head_alone(kept):
 
 
 @given(places, st.sampled_from([name for name in COLUMNS if name not in FIXED]))
-def test_a_forger_who_mends_every_hash_is_found_with_the_head_alone(place, field):
+def test_export_with_recomputed_hashes_is_detected_only_with_the_head(place, field):
     rows, last = [*ROWS[:place]], ROWS[place - 1].hash if place else START.hash
     for index, row in enumerate(ROWS[place:]):
         forged = ChainedEntry(**(row._asdict() | {field: "forged"})) if index == 0 else row
@@ -149,19 +149,19 @@ def rehashed(row):
         (LINES[0].replace(b'"action":"user.changed"', b'"action":"user.chanted"'), "must be"),
     ],
 )
-def test_a_line_that_is_none_is_told_why(line, told):
+def test_malformed_line_is_reported_with_the_reason(line, told):
     finding = find_first_problem([line])
     assert finding is not None
     assert finding.line == 1
     assert told in finding.what
 
 
-def test_another_tenants_trail_cannot_follow():
+def test_lines_of_another_tenant_are_rejected():
     finding = find_first_problem([*LINES, *lines(chained(3, tenant_id=2))])
     assert finding == (13, "tenant 2 cannot follow on tenant 1")
 
 
-def test_another_kind_of_line_cannot_follow():
+def test_lines_of_another_kind_are_rejected():
     finding = find_first_problem([*LINES, *BOOKS])
     assert finding is not None
     assert finding.line == 13
@@ -188,19 +188,19 @@ def head_of(line):
     return {Chain(row["tenant_id"], row["portfolio_id"]): Head(row["sequence"], row["hash"])}
 
 
-def test_ledgers_are_proven_portfolio_by_portfolio():
+def test_ledgers_are_verified_portfolio_by_portfolio():
     proof = read(BOOKS, head_of(BOOKS[2]) | head_of(BOOKS[4]))
     assert (proof.lines, proof.chains, proof.unproven) == (5, 2, 0)
     assert read(BOOKS, head_of(BOOKS[2])).unproven == 2
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_rows_of_an_older_hash_version_are_proven_too(version):
+def test_rows_of_an_older_hash_version_are_verified(version):
     assert read(books((7, 3), version=version)).lines == 3
 
 
 @pytest.mark.parametrize("change", [{"actor": "alice@desk.example"}, {"request_id": "r1"}])
-def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change):
+def test_field_not_covered_by_an_older_hash_version_is_rejected(change):
     (line,) = books((7, 1), version=1)
     finding = find_first_problem(
         [serialize_line(ledger.COLUMNS, list((orjson.loads(line) | change).values()))]
@@ -209,7 +209,7 @@ def test_what_the_older_version_did_not_cover_cannot_be_added_to_its_rows(change
     assert finding == (1, f"{name} must be null: a hash of version 1 does not cover it")
 
 
-def test_a_hash_version_to_come_is_told():
+def test_future_hash_version_is_reported():
     finding = find_first_problem(books((7, 1), version=5))
     assert finding == (1, "hash_version is 5, must be 1 to 4")
 
@@ -221,7 +221,7 @@ def as_exported_before(line):
     return serialize_line(tuple(row), list(row.values()))
 
 
-def test_an_export_of_the_release_before_is_proven():
+def test_export_of_the_previous_release_is_verified():
     lines = [as_exported_before(line) for line in books((7, 3), version=3)]
     assert read(lines, head_of(lines[2])).unproven == 0
     forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
@@ -242,7 +242,7 @@ def test_an_export_of_the_release_before_is_proven():
         (BOOKS[:2] + BOOKS[3:4] + BOOKS[2:3] + BOOKS[4:], 3, "sequence 3 is missing here"),
     ],
 )
-def test_what_is_missing_of_a_ledger_is_told_by_the_heads(export, line, told):
+def test_missing_ledger_rows_are_reported_by_the_heads(export, line, told):
     finding = find_first_problem(export, head_of(BOOKS[2]) | head_of(BOOKS[4]))
     assert finding is not None
     assert finding.line == line

@@ -26,7 +26,7 @@ from tests.brokers.market import NOON, format_events, order, quote
         ("SELL 10 LIMIT limit 90", ("99", "101"), ["A 10 @ 99"]),
     ],
 )
-def test_market_and_limit_orders_take_the_other_side(ticket, prices, fills):
+def test_market_and_limit_orders_fill_at_the_opposite_side(ticket, prices, fills):
     assert format_events(match_quote([order(ticket)], quote(*prices), NOON)) == fills
 
 
@@ -39,7 +39,7 @@ def test_market_and_limit_orders_take_the_other_side(ticket, prices, fills):
         ("BUY 10 LIMIT limit 100.05", ["A 10 @ 100.05"]),
     ],
 )
-def test_where_only_a_last_price_is_known_half_the_spread_set_lies_around_it(ticket, fills):
+def test_last_price_alone_is_widened_by_half_the_configured_spread(ticket, fills):
     settings = PaperSettings(spread=Decimal("0.10"))
     assert format_events(match_quote([order(ticket)], quote(None, None, "100"), NOON, settings)) == fills
 
@@ -65,7 +65,7 @@ def test_where_only_a_last_price_is_known_half_the_spread_set_lies_around_it(tic
         ("SELL 10 STOP_LIMIT stop 95 limit 94", ("94", "96", "95"), ["A triggered", "A 10 @ 94"]),
     ],
 )
-def test_stops_watch_the_last_price_else_their_own_side_and_fill_at_bid_or_ask(ticket, prices, events):
+def test_stops_trigger_on_last_price_or_own_side_and_fill_at_bid_or_ask(ticket, prices, events):
     assert format_events(match_quote([order(ticket)], quote(*prices), NOON)) == events
 
 
@@ -80,7 +80,7 @@ def following(trail, lasts):
     return said
 
 
-def test_a_sell_trail_ratchets_up_with_the_price_and_fires_when_it_is_touched():
+def test_sell_trailing_stop_moves_up_and_triggers_when_touched():
     said = following(
         order("SELL 10 TRAILING_STOP trail 2"), ["100", "101", "100.5", "103.25", "101.30", "101.25"]
     )
@@ -94,7 +94,7 @@ def test_a_sell_trail_ratchets_up_with_the_price_and_fires_when_it_is_touched():
     ]
 
 
-def test_a_buy_trail_ratchets_down():
+def test_buy_trailing_stop_moves_down():
     said = following(order("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
     assert said == [["A trails at 102"], ["A trails at 101"], [], ["A triggered", "A 10 @ 101"]]
 
@@ -107,11 +107,11 @@ def test_a_buy_trail_ratchets_down():
         ("BUY 10 TRAILING_STOP percent 1", "103.5", "104.54"),  # 104.535
     ],
 )
-def test_a_trail_in_percent_is_rounded_half_up_to_the_tick(ticket, last, level):
+def test_percent_trail_is_rounded_half_up_to_the_tick(ticket, last, level):
     assert following(order(ticket), [last]) == [[f"A trails at {level}"]]
 
 
-def test_a_trail_wider_than_the_price_has_no_level_yet():
+def test_trail_wider_than_the_price_has_no_stop_price():
     assert following(order("SELL 10 TRAILING_STOP trail 200"), ["100", "250"]) == [[], ["A trails at 50"]]
 
 
@@ -132,11 +132,11 @@ def test_a_trail_wider_than_the_price_has_no_level_yet():
         ("BUY 10 MARKET CLS", []),
     ],
 )
-def test_a_size_is_what_may_fill_and_the_time_in_force_decides_on_the_rest(ticket, events):
+def test_quoted_size_limits_the_fill_and_time_in_force_decides_on_the_rest(ticket, events):
     assert format_events(match_quote([order(ticket)], quote("99", "101", ask_size="30"), NOON)) == events
 
 
-def test_a_size_is_used_up_in_the_order_of_price_then_time():
+def test_quoted_size_is_allocated_by_price_then_time():
     orders = [
         order("BUY 40 LIMIT limit 102", "B", accepted_at=NOON),
         order("BUY 40 LIMIT limit 102", "C", accepted_at=NOON - timedelta(seconds=1)),
@@ -147,7 +147,7 @@ def test_a_size_is_used_up_in_the_order_of_price_then_time():
     assert format_events(events) == ["market 40 @ 101", "dearer 40 @ 101", "C 40 @ 101", "B 10 @ 101"]
 
 
-def test_each_portfolio_and_side_has_a_budget_of_its_own():
+def test_each_portfolio_and_side_has_its_own_size_budget():
     orders = [
         order("BUY 40 MARKET", "A"),
         order("BUY 40 MARKET", "B", portfolio_id=2),
@@ -157,7 +157,7 @@ def test_each_portfolio_and_side_has_a_budget_of_its_own():
     assert format_events(events) == ["A 30 @ 101", "B 30 @ 101", "C 20 @ 99"]
 
 
-def test_what_was_taken_of_a_quote_before_is_gone():
+def test_size_consumed_earlier_at_a_quote_is_not_available():
     used = {(1, Side.BUY): Decimal(25)}
     sized = quote("99", "101", ask_size="30")
     assert format_events(match_quote([order("BUY 40 MARKET")], sized, NOON, used=used)) == ["A 5 @ 101"]
@@ -167,7 +167,7 @@ def test_what_was_taken_of_a_quote_before_is_gone():
     )
 
 
-def test_participation_takes_a_share_of_the_size_floored_to_the_lot():
+def test_participation_share_of_the_size_is_rounded_down_to_the_lot():
     settings = PaperSettings(participation=Decimal("0.25"))
     sized = quote("99", "101", ask_size="130")
     assert format_events(match_quote([order("BUY 100 MARKET")], sized, NOON, settings)) == ["A 32 @ 101"]
@@ -175,7 +175,7 @@ def test_participation_takes_a_share_of_the_size_floored_to_the_lot():
     assert format_events(match_quote([lots], sized, NOON, settings)) == ["A 30 @ 101"]
 
 
-def test_legs_of_one_group_share_their_quantity_and_the_worse_comes_first():
+def test_legs_of_a_group_share_quantity_and_the_worse_price_fills_first():
     """The last price is past the target while the bid is at the stop."""
     legs = [
         order("SELL 60 LIMIT limit 48", "target", group="G"),
@@ -187,7 +187,7 @@ def test_legs_of_one_group_share_their_quantity_and_the_worse_comes_first():
     ]
 
 
-def test_what_one_leg_leaves_the_other_may_fill():
+def test_quantity_left_by_one_leg_may_fill_the_other():
     legs = [
         order("SELL 60 LIMIT limit 48", "target", group="G"),
         order("SELL 20 LIMIT limit 47", "other", group="G"),
@@ -195,7 +195,7 @@ def test_what_one_leg_leaves_the_other_may_fill():
     assert format_events(match_quote(legs, quote("48", "49"), NOON)) == ["other 20 @ 48", "target 40 @ 48"]
 
 
-def test_a_fill_of_a_leg_ends_what_is_left_of_the_parent():
+def test_leg_fill_cancels_the_rest_of_the_parent():
     orders = [
         order("BUY 40 LIMIT limit 50", "parent"),
         order("SELL 60 STOP stop 50", "leg", parent_id="parent"),
@@ -206,7 +206,7 @@ def test_a_fill_of_a_leg_ends_what_is_left_of_the_parent():
     ]
 
 
-def test_nothing_matches_before_the_latency_is_over():
+def test_order_does_not_match_before_its_latency():
     settings = PaperSettings(latency=timedelta(seconds=1))
     waiting = [order("BUY 10 MARKET")]
     assert match_quote(waiting, quote("99", "101"), NOON + timedelta(milliseconds=999), settings) == []
@@ -234,25 +234,25 @@ VOLUME_SHARE = PaperSettings(slippage=Slippage.VOLUME_SHARE)
         (VOLUME_SHARE, "SELL 50 MARKET", "A 50 @ 99"),  # no size, no share
     ],
 )
-def test_slippage_worsens_market_orders_and_stops_to_the_next_tick_but_never_limits(settings, ticket, fill):
+def test_slippage_applies_to_market_orders_and_stops_but_not_limits(settings, ticket, fill):
     assert format_events(
         match_quote([order(ticket)], quote("99", "101", ask_size="100"), NOON, settings)
     ) == [fill]
 
 
-def test_half_the_spread_set_is_the_slippage_where_a_side_is_missing():
+def test_half_the_configured_spread_is_the_slippage_without_a_quote_side():
     settings = PaperSettings(slippage=Slippage.HALF_SPREAD, spread=Decimal("0.5"))
     assert format_events(match_quote([order("BUY 10 MARKET")], quote(None, "101"), NOON, settings)) == [
         "A 10 @ 101.25"
     ]
 
 
-def test_what_is_worth_less_than_the_books_can_hold_is_not_filled():
+def test_fill_below_the_smallest_storable_value_is_skipped():
     dust = order("BUY 1 MARKET", quantity=Decimal("0.00000001"), leaves=Decimal("0.00000001"))
     assert match_quote([dust], quote(None, "0.01"), NOON) == []
 
 
-def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_again():
+def test_fill_has_its_value_and_a_deterministic_id():
     partly = order("BUY 3 MARKET", leaves=Decimal(2))
     (fill,) = match_quote([partly], quote(None, "33.33333333"), NOON)
     assert isinstance(fill, Executed)
@@ -260,12 +260,12 @@ def test_a_fill_says_its_value_and_an_id_that_is_the_same_when_it_is_matched_aga
     assert match_quote([partly], quote(None, "33.33333333"), NOON) == [fill]
 
 
-def test_without_any_price_ioc_and_fok_lapse_and_others_wait():
+def test_ioc_and_fok_lapse_without_a_price_and_others_wait():
     orders = [order(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
     assert format_events(match_without_quote(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])
-def test_an_order_without_the_price_that_its_type_needs_is_a_defect(kind, missing):
+def test_order_without_a_required_price_raises_an_error(kind, missing):
     with pytest.raises(ValueError, match=f"no {missing} price"):
         match_quote([order(f"BUY 1 {kind}")], quote("99", "101"), NOON)

@@ -49,7 +49,7 @@ from tests.brokers.market import LATER, bar, format_events, order
         ("BUY 10 STOP_LIMIT stop 110 limit 111", "100/105/95/102", []),
     ],
 )
-def test_each_type_on_one_bar(ticket, prices, events):
+def test_each_order_type_matches_on_one_bar(ticket, prices, events):
     assert format_events(match_bar([order(ticket)], bar(prices))) == events
 
 
@@ -67,11 +67,11 @@ def test_each_type_on_one_bar(ticket, prices, events):
         ("SELL 10 TRAILING_STOP trail 2 level 102 triggered", "103/105/101.5/104", ["A 10 @ 103"]),
     ],
 )
-def test_a_trail_is_tested_at_its_old_level_and_then_ratcheted(ticket, prices, events):
+def test_trailing_stop_is_tested_at_its_previous_level_then_moved(ticket, prices, events):
     assert format_events(match_bar([order(ticket)], bar(prices))) == events
 
 
-def test_stop_and_target_in_one_bar_the_worse_comes_first():
+def test_stop_fills_before_the_target_within_one_bar():
     legs = [
         order("SELL 100 LIMIT limit 104", "target", group="G"),
         order("SELL 100 STOP stop 96", "stop", group="G"),
@@ -79,7 +79,7 @@ def test_stop_and_target_in_one_bar_the_worse_comes_first():
     assert format_events(match_bar(legs, bar("100/105/95/102"))) == ["stop triggered", "stop 100 @ 96"]
 
 
-def test_a_stop_half_filled_by_volume_leaves_its_target_the_other_half():
+def test_stop_partially_filled_by_volume_leaves_the_rest_to_the_target():
     settings = PaperSettings(participation=Decimal("0.1"))
     legs = [
         order("SELL 100 LIMIT limit 104", "target", group="G"),
@@ -89,7 +89,7 @@ def test_a_stop_half_filled_by_volume_leaves_its_target_the_other_half():
     assert format_events(events) == ["stop triggered", "stop 50 @ 96"]
 
 
-def test_both_sides_of_a_portfolio_draw_on_one_budget():
+def test_both_sides_of_a_portfolio_share_one_volume_budget():
     settings = PaperSettings(participation=Decimal("0.1"))
     orders = [
         order("BUY 40 MARKET", "A"),
@@ -100,7 +100,7 @@ def test_both_sides_of_a_portfolio_draw_on_one_budget():
     assert format_events(events) == ["A 40 @ 100", "B 10 @ 100", "C 40 @ 100"]
 
 
-def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
+def test_stops_fill_in_trigger_sequence_and_limits_best_price_first():
     settings = PaperSettings(participation=Decimal("0.1"))
     orders = [
         order("BUY 10 LIMIT limit 97", "low"),
@@ -119,21 +119,21 @@ def test_stops_are_served_as_the_price_reaches_them_and_limits_best_first():
     ]
 
 
-def test_without_a_volume_there_is_nothing_to_take_a_share_of():
+def test_participation_is_unlimited_without_a_volume():
     settings = PaperSettings(participation=Decimal("0.1"))
     assert format_events(match_bar([order("BUY 40 MARKET")], bar("100/105/95/102"), settings)) == [
         "A 40 @ 100"
     ]
 
 
-def test_an_order_matches_from_the_next_bar_on():
+def test_order_matches_from_the_next_bar():
     late = order("BUY 10 MARKET", accepted_at=LATER + timedelta(microseconds=1))
     assert match_bar([late], bar("100/105/95/102")) == []
     just = order("BUY 10 MARKET", accepted_at=LATER)
     assert format_events(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
 
 
-def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
+def test_order_does_not_match_on_a_bar_begun_before_its_latency():
     settings = PaperSettings(latency=timedelta(minutes=1, microseconds=1))
     assert match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings) == []
     events = match_bar(
@@ -152,11 +152,11 @@ def test_nothing_matches_on_a_bar_that_began_before_the_latency_was_over():
         ("BUY 10 MARKET OPG", []),
     ],
 )
-def test_ioc_and_fok_live_for_one_bar(ticket, events):
+def test_ioc_and_fok_last_for_one_bar(ticket, events):
     assert format_events(match_bar([order(ticket)], bar("100/105/95/102"))) == events
 
 
-def test_a_market_order_pays_half_the_spread_on_a_tick_that_is_no_better():
+def test_market_order_pays_half_the_spread_rounded_to_a_worse_tick():
     settings = PaperSettings(spread=Decimal("0.05"))
     assert format_events(match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings)) == [
         "A 10 @ 100.03"
@@ -166,7 +166,7 @@ def test_a_market_order_pays_half_the_spread_on_a_tick_that_is_no_better():
     ]
 
 
-def test_slippage_follows_the_share_of_the_bars_volume():
+def test_slippage_depends_on_the_share_of_the_bar_volume():
     settings = PaperSettings(slippage=Slippage.VOLUME_SHARE, impact=Decimal(1))
     events = match_bar([order("BUY 10 MARKET")], bar("100/105/95/102", volume="100"), settings)
     assert format_events(events) == ["A 10 @ 101"]

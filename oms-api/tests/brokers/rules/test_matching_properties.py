@@ -74,7 +74,7 @@ def fills(events):
 
 
 @given(books, quotes, settings)
-def test_no_order_fills_beyond_what_it_has_left_nor_beyond_its_limit(book, quote, how):
+def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
     by_id = {order.id: order for order in book}
     for fill in fills(match_quote(book, quote, NOON, how)):
         order = by_id[fill.order_id]
@@ -85,7 +85,7 @@ def test_no_order_fills_beyond_what_it_has_left_nor_beyond_its_limit(book, quote
 
 
 @given(books, quotes, settings)
-def test_an_order_fills_once_at_a_quote_and_a_group_no_more_than_one_of_it(book, quote, how):
+def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, how):
     filled = fills(match_quote(book, quote, NOON, how))
     assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
     members = {order.id: order for order in book if order.group}
@@ -94,7 +94,7 @@ def test_an_order_fills_once_at_a_quote_and_a_group_no_more_than_one_of_it(book,
 
 
 @given(books, quotes, settings)
-def test_a_portfolio_takes_no_more_than_the_size_of_a_side(book, quote, how):
+def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
     by_id = {order.id: order for order in book}
     taken: Counter[tuple[int, Side]] = Counter()
     for fill in fills(match_quote(book, quote, NOON, how)):
@@ -107,20 +107,20 @@ def test_a_portfolio_takes_no_more_than_the_size_of_a_side(book, quote, how):
 
 
 @given(books, quotes, settings, st.randoms(use_true_random=False))
-def test_the_order_in_which_orders_are_handed_in_does_not_matter(book, quote, how, random):
+def test_input_sequence_of_orders_does_not_change_the_result(book, quote, how, random):
     shuffled = random.sample(book, len(book))
     assert set(match_quote(book, quote, NOON, how)) == set(match_quote(shuffled, quote, NOON, how))
 
 
 @given(books, bars, settings)
-def test_on_a_bar_nothing_fills_outside_its_range_but_by_spread_and_slippage(book, bar, how):
+def test_bar_fills_are_within_its_range_except_spread_and_slippage(book, bar, how):
     plain = how._replace(spread=Decimal(0), slippage=Slippage.NONE)
     for fill in fills(match_bar(book, bar, plain)):
         assert bar.low <= fill.price <= bar.high
 
 
 @given(books, bars, settings)
-def test_on_a_bar_a_portfolio_takes_no_more_than_its_share_of_the_volume(book, bar, how):
+def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
     if bar.volume is None or how.participation is None:
         return
     by_id = {order.id: order for order in book}
@@ -131,7 +131,7 @@ def test_on_a_bar_a_portfolio_takes_no_more_than_its_share_of_the_volume(book, b
 
 
 @given(books, quotes, settings)
-def test_slippage_is_never_a_gift(book, quote, how):
+def test_slippage_never_improves_the_price(book, quote, how):
     by_id = {order.id: order for order in book}
     straight = how._replace(slippage=Slippage.NONE)
     unslipped = {fill.order_id: fill for fill in fills(match_quote(book, quote, NOON, straight))}
@@ -141,7 +141,7 @@ def test_slippage_is_never_a_gift(book, quote, how):
 
 
 @given(books, quotes)
-def test_what_is_left_of_ioc_and_fok_never_outlives_the_quote(book, quote):
+def test_ioc_and_fok_never_outlive_the_quote(book, quote):
     events = match_quote([order._replace(group=None) for order in book], quote, NOON)
     told_of = {(type(event).__name__, event.order_id): event for event in events}
     for order in book:

@@ -22,7 +22,7 @@ TICK = Decimal("0.01")
         ("SELL", None, {"amount": 1}, {"amount": 3}, None),
     ],
 )
-def test_the_level_is_computed_from_the_extreme(side, level, before, after, moved):
+def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, moved):
     old, new = (Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after))
     given = None if level is None else Decimal(level)
     expected = None if moved is None else Decimal(moved)

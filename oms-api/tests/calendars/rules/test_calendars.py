@@ -63,12 +63,12 @@ def hours(calendar, day):
         (CRYPTO, "2026-08-02", "2026-08-02T00:00Z", "2026-08-03T00:00Z"),
     ],
 )
-def test_a_date_has_its_session(calendar, day, opens, closes):
+def test_date_has_its_session(calendar, day, opens, closes):
     assert hours(calendar, day) == [(at(opens), at(closes))]
 
 
 @pytest.mark.parametrize("day", ["2024-03-02", "2024-05-18"])
-def test_a_date_may_have_two_sessions(day):
+def test_date_may_have_two_sessions(day):
     first, second = hours(XNSE, day)
     assert (first[1] - first[0], second[0] - first[1], second[1] - second[0]) == (
         timedelta(minutes=45),
@@ -93,7 +93,7 @@ def test_holidays_and_weekends_have_no_session(calendar, day):
     assert hours(calendar, day) == []
 
 
-def test_the_last_date_may_be_a_weekend():
+def test_last_known_date_may_be_a_weekend():
     terms = MarketTerms(Market.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
     rows = parse_hours(
         "market,segment,phase,valid_from,open,close,source\nXNYS,shares,continuous,2024-01-01,09:30,16:00,x"
@@ -103,7 +103,7 @@ def test_the_last_date_may_be_a_weekend():
     assert calendar.session_at(at("2026-11-27T06:00Z")) is None
 
 
-def test_a_session_is_open_at_its_open_and_closed_at_its_close():
+def test_session_includes_its_open_and_excludes_its_close():
     opens, closes = at("2026-11-27T14:30Z"), at("2026-11-27T18:00Z")
     assert not is_open(XNYS, opens - MICROSECOND)
     assert is_open(XNYS, opens)
@@ -159,12 +159,12 @@ def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(in
         lambda: XNYS.session_until(at("2024-01-02T14:29Z")),
     ],
 )
-def test_what_is_not_known_is_refused(ask):
+def test_unknown_date_is_rejected(ask):
     with pytest.raises(SessionsUnknown):
         ask()
 
 
-def test_what_does_not_depend_on_the_unknown_is_answered():
+def test_answer_independent_of_unknown_dates_is_given():
     assert XNYS.next_close(at("2027-12-31T15:00Z")) == at("2027-12-31T21:00Z")
     assert XNSE.previous_close(at("2026-11-07T12:30Z")) == at("2026-11-06T10:00Z")
     assert XNSE.next_open(at("2026-11-08T18:30Z")) == at("2026-11-09T03:45Z")
@@ -185,7 +185,7 @@ def test_days_are_listed_with_holidays_and_unknown_hours():
     assert len(CRYPTO.list_days(date(2026, 11, 1), date(2026, 11, 30))) == 30
 
 
-def test_the_number_of_sessions_of_a_year_is_the_exchanges_own():
+def test_yearly_session_count_matches_the_exchange():
     def sessions(year):
         return sum(len(day.sessions) for day in XNYS.list_days(date(year, 1, 1), date(year, 12, 31)))
 
@@ -205,7 +205,7 @@ def test_sessions_are_ordered_and_disjoint(calendar, start, length):
 
 
 @given(calendars, instants)
-def test_the_next_open_and_close_are_later_and_the_previous_close_is_not(calendar, instant):
+def test_next_open_and_close_are_later_and_previous_close_is_not(calendar, instant):
     for ask in (calendar.next_open, calendar.next_close):
         with contextlib.suppress(SessionsUnknown):
             assert ask(instant) > instant

@@ -31,7 +31,7 @@ NSE_SHARES = CalendarKey(Market.XNSE)
         ("", "equity", None),
     ],
 )
-def test_an_instrument_has_the_calendar_of_its_market(exchange, asset_class, key):
+def test_instrument_has_the_calendar_of_its_market(exchange, asset_class, key):
     assert find_calendar_key(exchange, asset_class) == key
     if key is not None:
         assert CALENDARS.find_calendar(exchange, asset_class) is CALENDARS.get_calendar(*key)
@@ -53,7 +53,7 @@ def test_only_new_york_has_extended_hours():
         ("LSE", "2026-11-22T15:00Z", True),
     ],
 )
-def test_an_instrument_may_trade_in_extended_hours_or_an_unknown_market(exchange, instant, is_open):
+def test_instrument_may_trade_in_extended_hours_or_an_unknown_market(exchange, instant, is_open):
     assert CALENDARS.may_be_open(exchange, "equity", datetime.fromisoformat(instant)) is is_open
 
 
@@ -75,7 +75,7 @@ def test_intraday_positions_are_closed_before_continuous_trading_ends(segment, d
     assert find_square_off(key, session, RULES) == expected
 
 
-def test_new_york_closes_nothing_and_a_short_session_closes_at_its_open():
+def test_new_york_has_no_square_off_and_a_short_session_squares_off_at_its_open():
     (session,) = CALENDARS.get_calendar(Market.XNYS).sessions_of(date(2026, 11, 20))
     assert find_square_off(CalendarKey(Market.XNYS), session, RULES) is None
     (phase,) = session.phases
@@ -94,12 +94,12 @@ def test_new_york_closes_nothing_and_a_short_session_closes_at_its_open():
         ("2024-01-01T10:00+05:30", None),  # the first session of the table
     ],
 )
-def test_the_last_square_off_is_that_of_today_or_of_an_earlier_session(instant, expected):
+def test_last_square_off_is_of_today_or_an_earlier_session(instant, expected):
     found = CALENDARS.find_last_square_off("NSE", "equity", datetime.fromisoformat(instant))
     assert found == (expected and datetime.fromisoformat(expected))
 
 
-def test_a_market_that_closes_nothing_has_no_square_off_and_the_latest_is_that_of_any_segment():
+def test_market_square_off_is_the_latest_of_its_segments_or_none():
     instant = datetime.fromisoformat("2026-11-20T15:36+05:30")
     assert CALENDARS.find_last_square_off("NYSE", "equity", instant) is None
     assert CALENDARS.find_last_square_off("", "equity", instant) is None

@@ -36,18 +36,18 @@ def days(*overrides):
     ]
 
 
-def test_without_overrides_the_table_stays():
+def test_table_without_overrides_is_unchanged():
     known_until, found = days(override("2027-06-01", market=Market.XNYS))
     assert known_until == "2026-12-31"
     assert found[2] == ("12-30", "holiday", 0, "table")
 
 
-def test_an_override_replaces_the_row_of_its_date():
+def test_override_replaces_the_row_of_its_date():
     _, found = days(override("2026-12-30"), override("2026-12-31", DayKind.SPECIAL, EVENING * 1))
     assert found[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
 
 
-def test_dates_past_the_table_extend_it_and_those_that_nobody_set_are_unknown():
+def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
     known_until, found = days(override("2027-01-05"), override("2027-01-02"), override("2027-01-06"))
     assert known_until == "2027-01-06"
     assert found[4:] == [
@@ -59,7 +59,7 @@ def test_dates_past_the_table_extend_it_and_those_that_nobody_set_are_unknown():
     ]
 
 
-def test_a_date_may_have_two_sessions_or_none():
+def test_override_may_have_two_sessions_or_none():
     drill = (LocalHours(time(9, 15), time(10)), LocalHours(time(11, 30), time(12, 30)))
     _, found = days(
         override("2026-12-28", DayKind.SPECIAL, drill),
@@ -88,5 +88,5 @@ def test_a_date_may_have_two_sessions_or_none():
         ("special", EVENING + EVENING, False),
     ],
 )
-def test_the_sessions_fit_the_kind_and_follow_each_other(kind, sessions, is_right):
+def test_override_sessions_must_fit_the_kind_and_not_overlap(kind, sessions, is_right):
     assert (find_hours_error(DayKind(kind), sessions) is None) is is_right

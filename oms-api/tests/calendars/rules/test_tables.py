@@ -17,7 +17,7 @@ def table(name):
     return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")
 
 
-def test_every_market_but_crypto_has_a_table_and_hours():
+def test_every_market_except_crypto_has_a_table_and_hours():
     markets = parse_markets(table("markets"))
     assert {terms.market for terms in markets} == set(Market) - {Market.CRYPTO}
     for terms in markets:
@@ -57,12 +57,12 @@ def test_times_must_fit_the_kind(rows):
         parse_exceptional_days(HEADER + rows)
 
 
-def test_rows_must_be_in_the_order_of_time():
+def test_rows_must_be_sorted_by_date():
     rows = "2024-03-02,special,11:30,12:30,b,x\n2024-03-02,special,09:15,10:00,a,x"
     with pytest.raises(ValueError, match="order"):
         parse_exceptional_days(HEADER + rows)
 
 
-def test_a_row_is_parsed_whole():
+def test_quoted_field_with_a_comma_is_parsed_whole():
     (day,) = parse_exceptional_days(HEADER + '2026-12-25,holiday,,,Christmas,"a, b"')
     assert day == (date(2026, 12, 25), DayKind.HOLIDAY, None, None, "Christmas", "a, b")

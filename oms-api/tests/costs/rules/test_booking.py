@@ -42,7 +42,7 @@ def booked(one, fee_totals=None, filled=NOTHING_FILLED):
     return compute_booked_charges(one, filled, fee_totals, TABLE)
 
 
-def test_us_fees_add_up_over_the_day_of_a_portfolio():
+def test_us_fees_accumulate_over_the_day_of_a_portfolio():
     totals, charged = None, []
     for quantity, at in (("3", NOON), ("3", NOON), ("4", EVENING)):
         charges = booked(trade(quantity, at=at), totals)
@@ -54,19 +54,19 @@ def test_us_fees_add_up_over_the_day_of_a_portfolio():
     assert booked(trade("3", at=next_day), totals).total == Decimal("0.02")
 
 
-def test_a_trade_of_an_earlier_day_leaves_the_totals_of_the_last_day():
+def test_trade_of_an_earlier_day_keeps_the_totals_of_the_latest_day():
     totals = booked(trade()).fee_totals
     late = booked(trade(at=datetime(2026, 11, 19, 15, tzinfo=UTC)), totals)
     assert (late.total, late.fee_totals) == (Decimal("0.02"), None)
 
 
-def test_components_are_converted_one_by_one_and_the_total_is_their_sum():
+def test_components_are_converted_separately_and_the_total_is_their_sum():
     charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY", rate=Decimal("83.50")))
     assert dict(charges.components) == {"commission": Decimal("83.5"), "regulatory": Decimal("0.835")}
     assert charges.total == Decimal("84.335")
 
 
-def test_an_indian_trade_leaves_the_us_totals():
+def test_indian_trade_keeps_the_us_fee_totals():
     one = trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
     charges = booked(one, booked(trade()).fee_totals)
     assert (charges.total, charges.fee_totals) == (Decimal("28.22"), None)
@@ -87,11 +87,11 @@ def test_an_indian_trade_leaves_the_us_totals():
         {"product": "NRML"},
     ],
 )
-def test_what_a_schedule_does_not_cover_has_no_charges(changes):
+def test_market_not_covered_by_the_schedule_has_no_charges(changes):
     assert booked(trade(**changes)) == NO_CHARGES
 
 
-def test_components_are_stored_as_text_and_read_again():
+def test_charge_components_round_trip_through_text():
     charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY"))
     text = format_components(charges)
     assert text == '{"commission":"1.00000000","regulatory":"0.01000000"}'
@@ -102,7 +102,7 @@ def test_components_are_stored_as_text_and_read_again():
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"stt":1}', '{"stt":null}', '{"stt":"1e3"}'])
-def test_other_text_is_not_read(text):
+def test_invalid_charge_text_is_rejected(text):
     assert not has_components(text)
     with pytest.raises(InvalidCharges):
         parse_components(text)

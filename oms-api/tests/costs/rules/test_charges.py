@@ -64,7 +64,7 @@ def test_zerodha_intraday_buy_and_sell():
     assert charges.total == Decimal("200.62")
 
 
-def test_zerodha_delivery_buy_and_sell_and_the_depository_charge_beside_it():
+def test_zerodha_delivery_buy_and_sell_with_separate_depository_charge():
     charges = round_trip("CNC", 1000, 1100, 400)
     assert charges.total == Decimal("931.42")
     assert charges.brokerage == 0
@@ -94,7 +94,7 @@ def test_gst_is_computed_on_rounded_components():
     ]
 
 
-def test_the_brokerage_cap_counts_once_per_order():
+def test_brokerage_cap_applies_once_per_order():
     order = terms(side="BUY", product="MIS")
     assert [one.brokerage for one in fill(order, executions(1000, 40, 40, 400))[0]] == [12, 8, 0]
 
@@ -114,11 +114,11 @@ def test_bse_has_its_own_exchange_charge():
         (date(2024, 10, 1), "30.70"),
     ],
 )
-def test_the_nse_exchange_charge_is_that_of_the_day(on, exchange):
+def test_nse_exchange_charge_is_the_rate_of_the_day(on, exchange):
     assert charge(terms(on=on, product="CNC"), 1000, 1000).exchange == Decimal(exchange)
 
 
-def test_a_square_off_costs_50_for_each_child_order_with_its_first_fill_and_gst():
+def test_square_off_costs_50_plus_gst_per_child_order_at_its_first_fill():
     order = terms(side="SELL", product="MIS", is_square_off=True)
     charges = fill(order, executions(1, 10_000, 20_000, 1, 5_000))[0]
     assert [one.square_off for one in charges] == [50, 0, 50, 0]
@@ -126,7 +126,7 @@ def test_a_square_off_costs_50_for_each_child_order_with_its_first_fill_and_gst(
     assert charge(terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
 
 
-def test_an_order_without_a_product_is_charged_as_delivery():
+def test_order_without_a_product_is_charged_as_delivery():
     assert charge(terms(product=None), 1000, 400) == charge(terms(product="CNC"), 1000, 400)
 
 
@@ -141,11 +141,11 @@ def test_an_order_without_a_product_is_charged_as_delivery():
         (terms(exchange="NASDAQ", side="SELL"), "0"),
     ],
 )
-def test_the_depository_charge_is_for_delivery_sales(order, dp_charge):
+def test_depository_charge_applies_to_delivery_sales(order, dp_charge):
     assert find_dp_charge(order, TABLE) == Decimal(dp_charge)
 
 
-def test_us_fees_of_a_day_are_each_rounded_up_to_the_cent_over_its_fills():
+def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
     assert totals_of(us(), 100, 3, 3, 4) == ["0.02", "0.01", "0.01"]
 
 
@@ -157,7 +157,7 @@ def test_us_fees_accumulate_over_the_orders_of_a_day():
     assert found == ["0.02", "0.01", "0.01"]
 
 
-def test_a_us_purchase_pays_the_cat_fee_alone_and_counts_towards_it():
+def test_us_purchase_pays_only_the_cat_fee_which_counts_for_the_day():
     charges, totals = fill(us("BUY"), executions(100, 3000))
     assert charges[0] == Charges(regulatory=Decimal("0.01"))
     later, _ = fill(us("SELL"), executions(100, 3), totals)
@@ -180,11 +180,11 @@ def test_a_us_purchase_pays_the_cat_fee_alone_and_counts_towards_it():
         (date(2027, 1, 1), "22.57"),  # CAT 0.02
     ],
 )
-def test_us_fees_are_those_of_the_day(on, fees):
+def test_us_fees_use_the_rates_of_the_day(on, fees):
     assert charge(us(on=on), 100, 10_000).total == Decimal(fees)
 
 
-def test_the_trading_activity_fee_is_capped_per_execution():
+def test_trading_activity_fee_is_capped_per_execution():
     on = date(2026, 1, 2)  # no SEC fee, no CAT
     assert charge(us(on=on), 1, 1_000_000).total == Decimal("9.79")
     assert sum(map(Decimal, totals_of(us(on=on), 1, 1_000_000, 1_000_000))) == Decimal("19.58")
@@ -194,11 +194,11 @@ def test_the_trading_activity_fee_is_capped_per_execution():
     ("price", "quantity", "commission"),
     [("25", 100, "1.00"), ("25", 1000, "5.00"), ("0.25", 1000, "2.50"), ("0.25", 10, "0.03")],
 )
-def test_ibkr_commission(price, quantity, commission):
+def test_ibkr_commission_is_per_share_with_bounds(price, quantity, commission):
     assert charge(us("BUY", "ibkr_fixed"), price, quantity).commission == Decimal(commission)
 
 
-def test_ibkr_minimum_counts_once_per_order():
+def test_ibkr_minimum_applies_once_per_order():
     charges = fill(us("BUY", "ibkr_fixed"), executions(25, 100, 300, 600))[0]
     assert [one.commission for one in charges] == [1, 1, 3]
 
@@ -223,14 +223,14 @@ def test_ibkr_charges_the_us_fees_too():
         terms("zerodha", product="NRML"),
     ],
 )
-def test_no_schedule_and_a_market_that_is_not_covered_charge_nothing(order):
+def test_missing_schedule_or_uncovered_market_charges_nothing(order):
     charges, totals = fill(order, executions(1000, 400))
     assert charges == [Charges()]
     assert charges[0].total == 0
     assert totals.day == Totals().day
 
 
-def test_charges_of_a_day_before_the_table_begins_are_refused():
+def test_charges_before_the_first_rate_date_are_rejected():
     with pytest.raises(RateUnknown) as refused:
         find_rates(us(on=date(2024, 12, 31)), TABLE)
     assert refused.value.errors[0].field == "date"
@@ -277,7 +277,7 @@ def test_no_fill_has_a_negative_charge(order, on, fills):
 
 
 @given(FILLS)
-def test_caps_and_minimums_hold_for_the_whole_order(fills):
+def test_caps_and_minimums_apply_to_the_whole_order(fills):
     value, quantity = sum(one.value for one in fills), sum(one.quantity for one in fills)
     intraday = sum(fill(terms(side="BUY", product="MIS"), fills)[0], Charges())
     assert intraday.brokerage <= 20
@@ -288,7 +288,7 @@ def test_caps_and_minimums_hold_for_the_whole_order(fills):
 
 
 @given(ORDERS, DAYS, FILLS)
-def test_charges_are_whole_steps(order, on, fills):
+def test_charges_are_multiples_of_their_rounding_step(order, on, fills):
     for one in fill(order._replace(on=on), fills)[0]:
         assert one.total == one.total.quantize(Decimal("0.01"))
         assert one.stt == one.stt.to_integral_value()

@@ -24,25 +24,25 @@ def find(rates, on, exchange="NSE"):
     return rates.find(Schedule.ZERODHA, "stt", on, exchange, "CNC", "BUY")
 
 
-def test_a_rate_is_in_force_from_its_date_until_the_next():
+def test_rate_applies_from_its_date_until_the_next():
     rates = table(SECOND, FIRST)
     assert find(rates, date(2025, 1, 1)).rate == Decimal("0.1")
     assert find(rates, date(2025, 12, 31)).rate == Decimal("0.1")
     assert find(rates, date(2026, 1, 1)).rate == Decimal("0.2")
 
 
-def test_of_two_rates_of_one_date_the_more_specific_holds():
+def test_more_specific_rate_of_one_date_applies():
     for lines in ((SECOND, SPECIFIC), (SPECIFIC, SECOND)):
         assert find(table(*lines), date(2026, 1, 1)).rate == Decimal("0.3")
         assert find(table(*lines), date(2026, 1, 1), "BSE").rate == Decimal("0.2")
 
 
-def test_before_the_first_date_a_rate_is_unknown():
+def test_rate_before_the_first_date_is_unknown():
     with pytest.raises(RateUnknown):
         find(table(FIRST), date(2024, 12, 31))
 
 
-def test_what_no_row_is_about_is_not_charged():
+def test_component_without_a_row_is_not_charged():
     assert table(FIRST).find(Schedule.ZERODHA, "brokerage", date(2026, 1, 1)) is None
     assert find(table(SPECIFIC), date(2020, 1, 1), "BSE") is None
 
@@ -68,19 +68,19 @@ def test_what_no_row_is_about_is_not_charged():
         ([FIRST.replace("a circular", "")], "Line 2: `source` is empty."),
     ],
 )
-def test_a_bad_line_is_named(lines, message):
+def test_invalid_line_is_reported(lines, message):
     with pytest.raises(InvalidRates) as refused:
         table(*lines)
     assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("text", ["", "schedule,component", FIRST])
-def test_a_table_has_its_header(text):
+def test_table_requires_its_header(text):
     with pytest.raises(InvalidRates, match="Line 1 must be: schedule,component"):
         parse_rates(text)
 
 
-def test_every_rate_that_ships_has_a_source():
+def test_every_shipped_rate_has_a_source():
     rates = read_rates()
     assert len(rates) > 20
     assert all(len(rate.source) > 10 for rate in rates)

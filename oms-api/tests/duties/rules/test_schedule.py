@@ -27,11 +27,11 @@ def test_slots_are_multiples_of_the_period():
         (NEVER._replace(started_at=NOON - MINUTE, leased_until=NOON + SECOND), True),
     ],
 )
-def test_a_duty_is_due_once_in_a_slot_unless_it_is_leased(state, expected):
+def test_duty_is_due_once_in_a_slot_unless_leased(state, expected):
     assert is_due(state, MINUTE, NOON + SECOND) is expected
 
 
-def test_the_lag_is_counted_from_the_last_success():
+def test_lag_is_measured_from_the_last_success():
     assert compute_lag(NEVER, MINUTE, NOON) == timedelta(0)
     assert compute_lag(NEVER._replace(started_at=NOON), MINUTE, NOON + SECOND) == SECOND
     done = NEVER._replace(started_at=NOON, finished_at=NOON)

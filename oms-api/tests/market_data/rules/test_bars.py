@@ -34,13 +34,13 @@ def bar(prices, minute=0, volume=None):
         (Interval.DAY, "2026-11-20T00:00:00Z"),
     ],
 )
-def test_bars_begin_at_multiples_of_their_length(interval, start):
+def test_bars_start_at_multiples_of_their_length(interval, start):
     within = datetime(2026, 11, 20, 13, 47, 59, 999_999, tzinfo=UTC)
     assert get_bar_start(within, interval) == datetime.fromisoformat(start)
     assert get_bar_start(get_bar_start(within, interval), interval) == datetime.fromisoformat(start)
 
 
-def test_quotes_make_a_bar():
+def test_bar_is_built_from_quotes():
     made = None
     for second, last in enumerate(("100", "103", "98", "101")):
         made = extend_bar(made, quote(last, NOON + timedelta(seconds=second)))
@@ -56,16 +56,16 @@ def test_quotes_make_a_bar():
         (quote(None, ask="91"), "91"),
     ],
 )
-def test_a_bar_takes_the_last_price_else_the_mid_else_the_side_there_is(said, price):
+def test_bar_price_is_the_last_price_then_midpoint_then_single_side(said, price):
     assert get_traded_price(said) == Decimal(price)
 
 
-def test_a_quote_without_a_price_is_a_defect():
+def test_quote_without_a_price_raises_an_error():
     with pytest.raises(ValueError, match="at least one price"):
         get_traded_price(quote(None))
 
 
-def test_minutes_join_to_longer_bars_and_gaps_stay_gaps():
+def test_minute_bars_are_merged_into_longer_bars_and_gaps_remain():
     minutes = [bar("100/103/99/101", 0, "5"), bar("101/102/97/98", 4), bar("98/99/98/99", 15, "7")]
     assert combine_bars(minutes, Interval.FIVE_MINUTES) == [
         bar("100/103/97/98", 0, "5"),
@@ -73,7 +73,7 @@ def test_minutes_join_to_longer_bars_and_gaps_stay_gaps():
     ]
 
 
-def test_a_volume_that_nobody_knows_stays_unknown():
+def test_unknown_volume_stays_unknown():
     assert combine_bars([bar("1/1/1/1"), bar("1/1/1/1", 1)], Interval.HOUR) == [bar("1/1/1/1")]
 
 
@@ -81,7 +81,7 @@ paths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 
 
 @given(paths)
-def test_joining_keeps_the_ends_the_extremes_and_the_volume(path):
+def test_merging_keeps_open_close_high_low_and_volume(path):
     minutes = [bar(f"{price}/{price + 1}/{price}/{price + 1}", at, "2") for at, price in enumerate(path)]
     hours = combine_bars(minutes, Interval.HOUR)
     assert (hours[0].open, hours[-1].close) == (minutes[0].open, minutes[-1].close)
@@ -91,7 +91,7 @@ def test_joining_keeps_the_ends_the_extremes_and_the_volume(path):
 
 
 @given(paths)
-def test_joining_by_steps_is_joining_at_once(path):
+def test_merging_in_steps_equals_merging_at_once(path):
     minutes = [bar(f"{price}/{price}/{price}/{price}", at) for at, price in enumerate(path)]
     assert combine_bars(combine_bars(minutes, Interval.QUARTER), Interval.HOUR) == combine_bars(
         minutes, Interval.HOUR

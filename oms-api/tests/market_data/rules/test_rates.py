@@ -39,29 +39,29 @@ def last(**prices):
         ("USD/INR", last(USD_INR="83.123456785"), "83.12345678"),  # half-even
     ],
 )
-def test_a_rate_is_that_of_the_pair_else_the_inverse_else_by_way_of_dollars(pair, quotes, rate):
+def test_rate_is_from_the_pair_then_its_inverse_then_through_usd(pair, quotes, rate):
     currency, _, base = pair.partition("/")
     assert find_rate(currency, base, quotes) == (None if rate is None else Decimal(rate))
 
 
-def test_the_middle_of_a_quote_goes_before_its_last_price():
+def test_quote_midpoint_is_preferred_to_its_last_price():
     quote = Quote("USD/INR", Decimal(83), Decimal(84), Decimal(90), None, None, NOON, "manual")
     assert find_rate("USD", "INR", {"USD/INR": quote}) == Decimal("83.5")
     assert find_rate("USD", "INR", {"USD/INR": quote._replace(ask=None)}) == 90
     assert find_rate("USD", "INR", {"USD/INR": quote._replace(ask=None, last=None)}) is None
 
 
-def test_a_rate_that_no_column_holds_is_none():
+def test_rate_that_cannot_be_stored_is_none():
     assert find_rate("EUR", "INR", last(EUR_USD="1e15", USD_INR="1e15")) is None
 
 
-def test_the_pairs_that_may_tell():
+def test_pairs_that_give_a_rate_are_listed_by_preference():
     assert list_pairs("USD", "INR") == ("USD/INR", "INR/USD")
     assert list_pairs("EUR", "INR") == ("EUR/INR", "INR/EUR", "EUR/USD", "USD/EUR", "USD/INR", "INR/USD")
 
 
 @given(st.decimals(Decimal("0.001"), Decimal(1000), places=8))
-def test_there_and_back_is_where_one_was(price):
+def test_rate_and_inverse_rate_multiply_to_one(price):
     quotes = last(EUR_USD=price)
     there, back = find_rate("EUR", "USD", quotes), find_rate("USD", "EUR", quotes)
     assert there is not None

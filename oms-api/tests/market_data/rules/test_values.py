@@ -27,12 +27,12 @@ def quote(bid, ask, last):
         (("0.00000002", "0.00000003", None), "0.00000002", "0.00000002"),
     ],
 )
-def test_a_position_is_marked_at_the_mid_else_the_last(prices, middle, marked):
+def test_mark_is_the_midpoint_or_else_the_last_price(prices, middle, marked):
     assert mid(quote(*prices)) == (None if middle is None else Decimal(middle))
     assert mark(quote(*prices)) == (None if marked is None else Decimal(marked))
 
 
-def test_a_quote_grows_old_and_is_never_younger_than_now():
+def test_quote_age_increases_and_is_never_negative():
     said = quote("99", "102", None)
     assert age(said, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
     assert age(said, NOON - timedelta(seconds=3)) == timedelta(0)

@@ -15,13 +15,13 @@ seconds = st.integers(0, 4_000_000_000)
 PINNED = [-15_995_983, -16_063_220, -852_571]
 
 
-def test_the_walk_is_what_it_always_was():
+def test_walk_matches_recorded_values():
     """A change here changes every simulated price that anybody has seen."""
     assert [compute_deviation(KEY, second) for second in (0, 1, 1_790_000_000)] == PINNED
 
 
 @given(seconds, st.sampled_from([1, 4, 16, 128]), st.integers(1, 300))
-def test_a_range_holds_what_single_looks_find(second, step, count):
+def test_range_extremes_match_single_prices(second, step, count):
     start = second // step * step
     end = start + count * step
     assert compute_deviations(KEY, start, end, step) == [
@@ -30,23 +30,23 @@ def test_a_range_holds_what_single_looks_find(second, step, count):
 
 
 @given(seconds, st.integers(1, 1000))
-def test_a_range_may_end_between_two_points(second, length):
+def test_range_may_end_between_two_points(second, length):
     start = second // 16 * 16
     assert len(compute_deviations(KEY, start, start + length, 16)) == -(-length // 16)
 
 
-def test_a_range_may_cross_anchors():
+def test_range_may_cross_anchors():
     start = 3 * SPAN_SECONDS - 256
     found = compute_deviations(KEY, start, start + 512, 128)
     assert found == [compute_deviation(KEY, start + step * 128) for step in range(4)]
 
 
 @given(seconds)
-def test_prices_stay_above_zero_however_lively(second):
+def test_prices_stay_positive_at_any_volatility(second):
     assert abs(compute_deviation(KEY, second)) * 3 < UNIT
 
 
-def test_steps_grow_with_the_root_of_time():
+def test_steps_scale_with_the_square_root_of_time():
     """Over a second about 0.0055% (2% in a span), over a minute some eight times that."""
     path = compute_deviations(KEY, 1_790_001_152, 1_790_001_152 + 60_000, 1)
     second = pstdev(later - now for now, later in pairwise(path))
@@ -55,17 +55,17 @@ def test_steps_grow_with_the_root_of_time():
     assert 4 < minute / second < 12
 
 
-def test_there_is_no_drift():
+def test_walk_has_no_drift():
     anchors = [compute_deviation(KEY, number * SPAN_SECONDS) for number in range(2_000)]
     assert abs(mean(anchors)) < UNIT // 500
 
 
-def test_other_keys_walk_elsewhere():
+def test_other_keys_give_another_walk():
     assert compute_deviation(b"one", 1_790_000_000) != compute_deviation(b"two", 1_790_000_000)
 
 
 @pytest.mark.parametrize("draw", [0, 1, 49_000, 2**64 - 1])
-def test_a_symbol_that_nobody_knows_has_a_level_too(draw):
+def test_unknown_symbol_has_a_price_level(draw):
     made = find_level("NOBODY", draw)
     assert made is not None
     assert 10 <= made.price < 500

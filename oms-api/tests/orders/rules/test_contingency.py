@@ -25,7 +25,7 @@ def order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", produc
     return new_order(name, HOME, ticket, Decimal(quantity), OrderLinks(None, group, GroupKind.BRACKET, role))
 
 
-def yielded(found):
+def reductions(found):
     return [(one.id, keeps) for one, keeps in found]
 
 
@@ -37,17 +37,17 @@ def test_orders_within_the_position_are_not_reduced():
 def test_sibling_orders_with_a_shared_quantity_count_once():
     pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
     assert plan_reductions(pair, Decimal(6)) == []
-    assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+    assert reductions(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
 
 
 def test_only_the_oversized_sibling_is_reduced():
     pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
-    assert yielded(plan_reductions(pair, Decimal(4))) == [("a", 4)]
+    assert reductions(plan_reductions(pair, Decimal(4))) == [("a", 4)]
 
 
 def test_orders_are_reduced_in_the_given_sequence():
     three = [order(name, 5, group=name) for name in "abc"]
-    assert yielded(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
+    assert reductions(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))

@@ -25,7 +25,7 @@ def kept(day, equity, gross=0, charges=0, flows=0, is_close=True):
     return KeptSnapshot(point, float(gross), Decimal(charges))
 
 
-def test_a_period_is_summarized():
+def test_equity_of_a_period_is_summarized():
     days = [
         kept(1, 101, gross=202, charges=3),
         kept(2, 90, charges=4),
@@ -40,7 +40,7 @@ def test_a_period_is_summarized():
     assert found.volatility > 0 > found.sharpe
 
 
-def test_a_period_without_equity_has_no_ratios():
+def test_period_without_equity_has_no_ratios():
     found = known(summarize_equity(kept(0, 0), [kept(1, -1)], [], 365))
     assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
     assert (found.exposure, found.days, found.charges) == (None, 0, 0)
@@ -53,7 +53,7 @@ def test_two_years_have_a_growth_rate():
 
 
 @given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
-def test_of_each_interval_the_last_point_is_shown(seconds, interval):
+def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
     instants = [iso(START + timedelta(seconds=at)) for at in sorted(seconds)]
     numbers = list(map(str, range(len(instants))))
     slots = {}
@@ -65,14 +65,14 @@ def test_of_each_interval_the_last_point_is_shown(seconds, interval):
     assert thinned.instants == [instants[place] for place in slots.values()]
 
 
-def test_each_period_is_shown_in_few_points():
+def test_curve_of_each_period_has_few_points():
     for period in CurvePeriod:
         if period.length is not None:
             assert period.length / period.interval.length <= 1500
     assert CurvePeriod.ALL.length is None
 
 
-def test_only_days_that_all_symbols_have_are_compared():
+def test_only_days_common_to_all_symbols_are_compared():
     first, second, third = (date(2026, 1, day) for day in (1, 2, 3))
     closes = {
         "A": {first: Decimal(1), third: Decimal(3), second: Decimal(2)},
@@ -82,7 +82,7 @@ def test_only_days_that_all_symbols_have_are_compared():
     assert align_closes({}) == {}
 
 
-def test_a_day_without_a_calendar_ends_at_midnight_utc():
+def test_day_without_a_calendar_ends_at_midnight_utc():
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_last_close(None, at) == datetime(2026, 11, 20, tzinfo=UTC)
     assert list_missed_closes(None, None, START) == [START]
@@ -90,7 +90,7 @@ def test_a_day_without_a_calendar_ends_at_midnight_utc():
     assert len(list_missed_closes(None, START, START + 99 * DAY)) == MAX_MISSED_CLOSES
 
 
-def test_a_day_of_a_market_ends_at_its_close_while_its_sessions_are_known():
+def test_market_day_ends_at_its_close_while_its_sessions_are_known():
     new_york = Calendars.load().get_calendar(Market.XNYS)
     monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)

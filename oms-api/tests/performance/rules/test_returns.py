@@ -47,7 +47,7 @@ def drawdowns_of(days):
     return compute_drawdowns([day.equity for day in days], [day.flows for day in days])
 
 
-def test_a_deposit_is_no_return():
+def test_deposit_is_not_a_return():
     days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
     index = known(index_of(days))
     assert round(index[-1] - 1, 8) == 0.03006623
@@ -55,7 +55,7 @@ def test_a_deposit_is_no_return():
     assert (day.at, day.value) == (days[-1].at, index[-1] - 1)
 
 
-def test_a_withdrawal_is_no_drawdown():
+def test_withdrawal_is_not_a_drawdown():
     days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
     index = index_of(days)
     found = known(find_max_drawdown([day.at for day in days], known(index)))
@@ -65,7 +65,7 @@ def test_a_withdrawal_is_no_drawdown():
     assert [round(known(drawdown), 12) for drawdown in drawdowns_of(days)] == [0, 0, 0, 0.05, 0]
 
 
-def test_a_return_that_starts_without_equity_is_undefined():
+def test_return_that_starts_without_equity_is_undefined():
     days = points((0, 0, True), (100, 100, True), (110, 100, True))
     assert index_of(days) is None
     assert [day.value for day in daily_returns_of(days)] == [None, pytest.approx(0.1)]
@@ -74,7 +74,7 @@ def test_a_return_that_starts_without_equity_is_undefined():
     assert index_of([]) == [1]
 
 
-def test_a_peak_starts_anew_when_a_flow_arrives_without_equity():
+def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
     days = points(
         (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
     )
@@ -82,12 +82,12 @@ def test_a_peak_starts_anew_when_a_flow_arrives_without_equity():
     assert drawdowns_of([]) == []
 
 
-def test_an_index_that_never_falls_has_no_drawdown():
+def test_index_that_never_falls_has_no_drawdown():
     assert find_max_drawdown([START], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
 
-def test_of_two_drawdowns_the_larger_is_told():
+def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
     instants = [START + timedelta(days=day) for day in range(5)]
     found = known(find_max_drawdown(instants, levels))
@@ -97,12 +97,12 @@ def test_of_two_drawdowns_the_larger_is_told():
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
 
 
-def test_the_worked_example_of_sharpe_and_sortino():
+def test_documented_sharpe_and_sortino_example_is_computed():
     assert round(known(compute_sharpe(RETURNS, 252)), 4) == 4.3235
     assert round(known(compute_sortino(RETURNS, 252)), 4) == 10.6489
 
 
-def test_statistics_that_are_undefined():
+def test_undefined_statistics_are_none():
     assert compute_volatility(RETURNS[:1], 252) is None
     assert compute_sharpe([0.1] * 3, 252) is None
     assert compute_sortino([], 252) is None
@@ -114,7 +114,7 @@ def test_statistics_that_are_undefined():
     assert compute_calmar(1.0, 0.0) is None
 
 
-def test_growth_a_year():
+def test_annual_growth_rate_is_computed():
     assert round(known(compute_cagr(1.21, 2 * YEAR)), 12) == 0.1
     assert round(known(compute_calmar(0.1, 0.2)), 12) == 0.5
 

@@ -12,18 +12,18 @@ from app.performance.rules.value_at_risk import compute_daily_profits, compute_r
 from tests.support.values import known
 
 
-def test_round_trips_are_counted_by_what_they_earned():
+def test_round_trips_are_counted_by_profit_and_loss():
     found = summarize_trips([Decimal(297), Decimal(-102), Decimal(0)])
     assert (found.round_trips, round(known(found.win_rate), 8)) == (3, Decimal("0.33333333"))
     assert (known(found.expectancy), known(found.average_win), known(found.average_loss)) == (65, 297, -102)
     assert round(known(found.profit_factor), 8) == Decimal("2.91176471")
 
 
-def test_without_round_trips_nothing_is_told():
+def test_trip_statistics_are_none_without_round_trips():
     assert summarize_trips([]) == (0, None, None, None, None, None)
 
 
-def test_the_loss_is_counted():
+def test_value_at_risk_is_the_counted_loss_without_interpolation():
     profits = [Decimal(day) for day in range(-125, 125)]
     at_95, at_99 = (known(compute_risk(profits, Decimal(level))) for level in ("0.95", "0.99"))
     assert (at_95.value_at_risk, at_99.value_at_risk) == (113, 123)  # the 13th and the 3rd largest
@@ -31,7 +31,7 @@ def test_the_loss_is_counted():
     assert compute_risk(profits[:99], Decimal("0.95")) is None
 
 
-def test_profits_of_a_day_are_those_of_all_positions():
+def test_daily_profit_is_the_sum_of_all_positions():
     closes = {
         "A": [Decimal(100), Decimal(110), Decimal(99)],
         "B": [Decimal(5), Decimal(10), Decimal(10), Decimal(5)],
@@ -43,7 +43,7 @@ def test_profits_of_a_day_are_those_of_all_positions():
 
 
 @given(st.integers(0, 2**32), st.integers(1, 2))
-def test_only_the_last_days_count(seed, symbols):
+def test_value_at_risk_uses_only_the_latest_days(seed, symbols):
     draw = Random(seed)
     closes = {str(number): [Decimal(draw.randint(1, 50)) for _ in range(300)] for number in range(symbols)}
     naive: dict[int, Decimal] = defaultdict(Decimal)

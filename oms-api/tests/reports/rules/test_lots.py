@@ -14,7 +14,7 @@ def lots(*trades):
     return match_lots(BOOK, book(*trades))
 
 
-def test_the_oldest_lot_is_closed_first():
+def test_oldest_lot_is_closed_first():
     found = lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
     (left,) = found.open
     assert (left.quantity, left.value, left.charges, left.trade_id) == (50, 1000, 1, "T1")
@@ -31,12 +31,12 @@ def test_the_oldest_lot_is_closed_first():
     ]
 
 
-def test_a_short_lot_is_closed_by_buying_back():
+def test_short_lot_is_closed_by_buying_back():
     (closed,) = lots(("SELL", 10, 100, 1), ("BUY", 10, 90, 1)).closed
     assert (closed.side, closed.cost, closed.proceeds, closed.realized_pnl) == (Side.SELL, 900, 1000, 100)
 
 
-def test_a_trade_through_zero_closes_lots_and_opens_one():
+def test_trade_through_zero_closes_lots_and_opens_one():
     found = lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
     (opened,) = found.open
     assert (opened.side, opened.quantity, opened.value, opened.charges) == (Side.SELL, 50, 450, 1)
@@ -44,7 +44,7 @@ def test_a_trade_through_zero_closes_lots_and_opens_one():
 
 
 @given(TRADES)
-def test_lots_add_up(trades):
+def test_lots_sum_up_to_position_values_and_charges(trades):
     fills = book(*trades)
     found = match_lots(BOOK, fills)
     position = replay(one.fill for one in fills)
@@ -60,7 +60,7 @@ def test_lots_add_up(trades):
 
 
 @given(TRADES)
-def test_a_split_fill_changes_the_position_like_the_whole(trades):
+def test_split_fill_changes_the_position_like_the_whole_fill(trades):
     position = replay(())
     for whole in book(*trades):
         parts = list(split_at_flat(position, whole))

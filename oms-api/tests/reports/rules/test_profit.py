@@ -60,12 +60,12 @@ def test_rows_are_summed_by_group_and_currency(grouping, sums):
     assert {tuple(key): totals.realized_pnl for key, totals in found.items()} == sums
 
 
-def test_a_reversal_returns_p_and_l_and_charges_and_is_no_trade():
+def test_reversal_returns_pnl_and_charges_and_is_not_a_trade():
     totals = sum_by(Grouping.SYMBOL, [row(100, 1), row(-100, -1, is_trade=False)])[GroupKey("AAPL", "USD")]
     assert (totals.trades, totals.realized_pnl, totals.charges, totals.volume) == amounts(1, 0, 0, 100)
 
 
-def test_a_day_counts_wins_losses_and_its_largest_fall():
+def test_day_counts_wins_losses_and_its_drawdown():
     days = sum_days([row(50, 1), row(-20, 1), row(-20, 1), row(30, 1), row(0, 1)])
     totals = days[DayKey(date(2026, 11, 20), "Growth", "USD")]
     assert (totals.trades, totals.wins, totals.losses, totals.volume) == amounts(5, 2, 2, 500)
@@ -73,7 +73,7 @@ def test_a_day_counts_wins_losses_and_its_largest_fall():
     assert totals.max_drawdown == 42  # from 49 to 7
 
 
-def test_a_day_that_only_loses_falls_from_zero():
+def test_drawdown_of_a_losing_day_starts_at_zero():
     totals = Totals()
     totals.add(row(-10, 1))
     assert totals.max_drawdown == 11

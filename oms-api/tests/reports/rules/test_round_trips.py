@@ -23,7 +23,7 @@ def dollars(trade_id, side, price, rate):
     )
 
 
-def test_a_trip_averages_its_entries_and_exits():
+def test_round_trip_averages_its_entries_and_exits():
     (trip,) = trips(("BUY", 100, 10, 1), ("BUY", 100, 12, 1), ("SELL", 50, 14, 1), ("SELL", 150, 11, 1))
     assert (trip.side, trip.quantity, trip.entry_price, trip.exit_price) == (
         Side.BUY,
@@ -36,7 +36,7 @@ def test_a_trip_averages_its_entries_and_exits():
     assert (trip.opening_trade_id, trip.closing_trade_id, trip.trades) == ("T0", "T3", 4)
 
 
-def test_a_trade_through_zero_ends_one_trip_and_starts_the_next():
+def test_trade_through_zero_ends_one_round_trip_and_starts_the_next():
     first, second = trips(("BUY", 50, 11, 2), ("SELL", 150, 9, 3), ("BUY", 100, 8, 1))
     assert (first.side, first.quantity, first.realized_pnl, first.charges) == (Side.BUY, 50, -100, 3)
     assert (second.side, second.quantity, second.realized_pnl, second.charges) == (Side.SELL, 100, 100, 3)
@@ -50,13 +50,13 @@ def test_extremes_are_those_of_the_prices_traded_while_it_was_open():
     assert (trip.max_adverse, trip.max_favorable) == amounts(200, 800)
 
 
-def test_a_short_gains_when_the_price_falls():
+def test_short_round_trip_gains_when_the_price_falls():
     (trip,) = trips(("SELL", 10, 100), ("SELL", 10, 110), ("BUY", 20, 90))
     assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == amounts(105, 90, 300)
     assert (trip.max_adverse, trip.max_favorable) == amounts(100, 300)
 
 
-def test_what_is_open_is_no_trip():
+def test_open_position_is_not_a_round_trip():
     assert trips(("BUY", 100, 10), ("SELL", 99, 12)) == []
 
 
@@ -71,7 +71,7 @@ def test_prices_are_in_the_instruments_currency_and_amounts_in_the_portfolios():
 
 
 @given(TRADES)
-def test_trips_realise_what_the_position_did_and_keep_every_charge(trades):
+def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     fills = book(*trades)
     flat_at = [
         count for count in range(1, len(fills) + 1) if not replay(one.fill for one in fills[:count]).quantity
