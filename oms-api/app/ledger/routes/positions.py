@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import Connection
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
@@ -24,6 +25,15 @@ from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
 
 router = APIRouter(tags=["positions"])
+
+
+class _PositionSymbolConvertor(PathConvertor):
+    """Matches a symbol, which may have slashes, but not the path of the position's exits."""
+
+    regex = "(?!.*/exits$).*"
+
+
+register_url_convertor("position_symbol", _PositionSymbolConvertor())
 
 _LISTED = "positions"
 _SEPARATOR = "\n"  # between the parts of a cursor; no name, symbol or product contains it
@@ -84,7 +94,7 @@ async def list_positions(
 
 
 @router.get(
-    "/positions/{portfolio}/{symbol:path}",
+    "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
     responses=responses(200, {"model": HeldPositionOut}, 404),
 )

@@ -59,7 +59,7 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(
@@ -77,7 +77,7 @@ async def place_order(
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=responses(201, {"model": OrdersOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrdersOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _PAIR),
 )
 async def place_group(
@@ -105,7 +105,7 @@ async def place_group(
     "/orders:preview",
     summary="Preview an order",
     status_code=200,
-    responses=responses(200, {"model": PreviewOut}, 413, 415),
+    responses=responses(200, {"model": PreviewOut}, 404, 413, 415),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
