@@ -145,7 +145,7 @@ ORDER = st.tuples(
 STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     st.lists(ORDER, min_size=4, max_size=10),
     st.permutations(BOOKS),

@@ -260,6 +260,6 @@ class Lives(RuleBasedStateMachine):
 def test_random_order_activity_keeps_books_and_histories_consistent(engine):
     Lives.engine = engine
     given = settings(
-        max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(Lives, settings=given)
