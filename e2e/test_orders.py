@@ -73,7 +73,7 @@ def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, port
     expect(positions).to_contain_text(f"{portfolio} · unrealised +0.50 USD")
     portfolios = slack.page.get_by_test_id("desk-portfolios")
     cash = portfolios.get_by_role("row").filter(has_text=portfolio)
-    expect(cash).to_contain_text(f"{portfolio}999,990.0010.50+0.501,000,000.50")
+    expect(cash).to_contain_text(f"{portfolio}999,990.0010.50+0.50+0.501,000,000.50")
     expect(slack.page.get_by_test_id("desk-age")).to_have_text(AGE)
     assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390
     slack.page.keyboard.press("Escape")

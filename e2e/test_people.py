@@ -163,7 +163,7 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
         slack.choose_portfolio("Open to Ava")
         slack.place_and_confirm()
         expect(slack.field_errors).to_have_count(1)
-        expect(slack.field_errors).to_contain_text("not one of the portfolios that you may trade")
+        expect(slack.field_errors).to_contain_text("You have no access to this portfolio")
         assert len(deployment.trades(portfolio="Open to Ava")) == 1
         slack.choose_portfolio("Open to Ben")
         slack.place()
