@@ -14,7 +14,7 @@ _DELETED_BY: Mapping[str, str] = {
     "/trades": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
     "/trades/{trade_id}": "Reverse a trade with POST {api}/trades/{{trade_id}}:reverse.",
     "/positions": "Close positions with POST {api}/positions:close.",
-    "/positions/{portfolio}/{symbol:path}": "Close a position with POST {api}/positions:close.",
+    "/positions/{portfolio}/{symbol:position_symbol}": "Close a position with POST {api}/positions:close.",
     "/portfolio/{name}": "A portfolio is kept for good. Rename it with PATCH {api}/portfolios/{{name}}.",
     "/portfolios/{name}": "A portfolio is kept for good. Rename it with PATCH {api}/portfolios/{{name}}.",
     "/limits": "Remove a limit with PUT {api}/limits and `value` null.",

@@ -115,7 +115,8 @@ async def change_tenant(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
     status_code=201,
-    responses=responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def claim_workspace(

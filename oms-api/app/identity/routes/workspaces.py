@@ -29,7 +29,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
     status_code=201,
-    responses=responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
 )
 async def claim_own_workspace(
