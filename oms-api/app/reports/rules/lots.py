@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
-from app.money import ZERO, ratio, share
+from app.money import ratio, share
 from app.reports.rules.values import BookedFill, BookKey, split_at_flat
 
 
@@ -116,8 +116,3 @@ def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
         quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges
     )
     return taken, rest
-
-
-def total_quantity(lots: Iterable[Lot]) -> Decimal:
-    """Return the signed quantity of the lots, which is that of the position."""
-    return sum((lot.side.sign * lot.quantity for lot in lots), ZERO)

@@ -1,0 +1,33 @@
+"""Exposure of positions in other currencies: at the current rate, else at the rate of their cost."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.ledger.rules.equity import OpenPosition, PortfolioKey, value_exposures
+
+BOOK = PortfolioKey(1, 7)
+
+
+def position(local_cost):
+    """Return 10 units bought at 200 USD for 167,000 INR."""
+    cost = Decimal(167_000)
+    return OpenPosition(BOOK, "AAPL", "", Decimal(10), cost, "USD", local_cost, 3, "INR")
+
+
+@pytest.mark.parametrize(
+    ("rates", "local_cost", "net"),
+    [
+        ({(1, "USD", "INR"): Decimal(85)}, Decimal(2_000), 178_500),
+        ({}, Decimal(2_000), 175_350),  # at 83.50, the rate of the cost
+        ({}, None, 2_100),  # without any rate
+    ],
+)
+def test_position_in_another_currency_is_converted_at_the_best_known_rate(rates, local_cost, net):
+    found = value_exposures([position(local_cost)], {(1, "AAPL"): Decimal(210)}, {}, rates)[BOOK]
+    assert (found.gross, found.net, found.unrealized_pnl) == (net, net, net - 167_000)
+
+
+def test_position_without_a_quote_is_valued_at_its_last_trade():
+    found = value_exposures([position(Decimal(2_000))], {}, {(BOOK, 3): Decimal(100)}, {})[BOOK]
+    assert found.net == 83_500
