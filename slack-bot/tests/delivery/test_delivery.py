@@ -182,7 +182,7 @@ def test_a_full_outbox_refuses_and_the_postman_notes_it(slack, caplog):
     with pytest.raises(Saturated):
         outbox.put("lane", Job(lambda: None, lambda: None))
     MessageSender(SlackApi(factories.settings(slack.api_url)), outbox, ResponseUrls()).confirm(TO, MESSAGE)
-    assert "Not delivered" in caplog.text
+    assert "Message not delivered" in caplog.text
 
 
 def test_closing_sends_what_waits(post, slack):
