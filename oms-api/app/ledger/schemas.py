@@ -169,7 +169,7 @@ class TradeOut(BaseModel):
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
     sequence: int = Field(examples=[1], description="Place in its portfolio's ledger, from 1, without gaps")
-    kind: Literal["trade", "reversal"]
+    kind: Literal["trade", "reversal", "split", "transfer"]
     symbol: str = Field(examples=["AAPL"])
     side: Literal["BUY", "SELL"]
     quantity: str = Field(examples=["100"])

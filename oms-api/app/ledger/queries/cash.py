@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, or_, select
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.ledger.rules.corporate_actions import ACTION_ROWS
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
 _TRADE_COLUMNS = (
@@ -95,6 +96,7 @@ def list_trades_before(
     statement = (
         select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.kind.not_in(ACTION_ROWS))  # they move no cash
         .order_by(Trade.sequence.desc())
         .limit(limit)
     )
