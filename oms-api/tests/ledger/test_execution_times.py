@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.clock import iso, utc_now
+from app.clock import utc_now
+from app.timestamps import iso
 from app.verify import verify_database
 from tests.factories import trade_body
 
