@@ -6,7 +6,6 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.corporate_actions import queries
 from app.corporate_actions.dependencies import TheCorporateActions
 from app.corporate_actions.queries import ActionRecord
@@ -27,6 +26,7 @@ from app.identity.routes.request_context import TheAdministration, TheRequestCon
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import TheMarket
+from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors, TheReaders

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.calendars.schemas import LocalDate
-from app.clock import iso
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft
 from app.corporate_actions.rules.values import ActionPreview, OrderChange, PositionChange
@@ -14,6 +13,7 @@ from app.ledger.routes.portfolio_settings import Currency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
 from app.money import fixed, money_text, quantity_text
+from app.timestamps import iso
 from app.wire.fields import PositiveAmount, lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT

@@ -28,6 +28,7 @@ from app.money import ratio
 from app.orders.models import OrderRecord
 from app.reports.rules.profit import BookedRow
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
+from app.timestamps import BEFORE_ALL
 
 _CHUNK = 2_000
 
@@ -108,7 +109,7 @@ def _order_steps(rows: Iterable[Any], actions: dict[str, Action]) -> Iterator[Bo
 
 def _read_step(row: Any, actions: dict[str, Action]) -> Step:
     fill = fill_of(row[9:])
-    at = fill.at or ""
+    at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
         return Split(at, actions[action_of_key(row.idempotency_key) or ""].ratio)
     return TransferIn(at, fill) if row.kind == TRANSFER else fill

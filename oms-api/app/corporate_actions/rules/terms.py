@@ -10,6 +10,7 @@ from app.calendars.rules.market_lookup import find_calendar_key
 from app.calendars.rules.values import Market
 from app.errors import FieldError
 from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.timestamps import Timestamp
 
 _INDIA, _NEW_YORK = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/New_York")
 _ZONES = {Market.XNYS: _NEW_YORK, Market.XNSE: _INDIA, Market.XBOM: _INDIA}
@@ -46,7 +47,7 @@ class Draft(NamedTuple):
     currency: str | None = None
     pay_date: date | None = None
 
-    def build(self, tenant_id: int, action_id: str, effective_at: str) -> Action:
+    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> Action:
         """Return the action under an id."""
         return Action(
             *(tenant_id, action_id, self.kind, self.symbol, effective_at, self.ex_date.isoformat()),

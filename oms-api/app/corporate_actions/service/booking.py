@@ -7,7 +7,7 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from app.clock import Now, iso
+from app.clock import Now
 from app.corporate_actions import queries
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.service.changes import BOOKED_BY, note_booking
@@ -17,6 +17,7 @@ from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
 from app.orders.service.commands import Applied, ApplyCorporateAction, Command, Outcome
+from app.timestamps import iso
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
 _PORTFOLIOS_AT_ONCE = 200

@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.clock import iso
 from app.corporate_actions import queries
 from app.corporate_actions.errors import (
     CorporateActionReversed,
@@ -21,6 +20,7 @@ from app.ids import TradeIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.ledger.rules.corporate_actions import Action
 from app.money import fixed
+from app.timestamps import iso
 
 IDS = TradeIds("C")
 BOOKED_BY = "corporate action"

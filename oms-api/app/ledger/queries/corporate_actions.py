@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, literal, select
 from sqlalchemy.orm import aliased
 
-from app.clock import iso
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
 from app.ledger.queries.books import FILL, PositionKey, fill_of, iterate_unreversed_fills
@@ -27,6 +26,7 @@ from app.ledger.rules.corporate_actions import (
     action_of_key,
     replay_steps,
 )
+from app.timestamps import BEFORE_ALL, iso
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
 _ACTION = (
@@ -159,7 +159,7 @@ def _read_steps(
             yield fill_of(values)
             continue
         fill = fill_of(values)
-        at = fill.at or ""
+        at = fill.at or BEFORE_ALL
         if kind == SPLIT:
             yield Split(at, actions[action_of_key(row_key) or ""].ratio)
         elif row_key.endswith(OUTGOING):

@@ -14,7 +14,7 @@ def check_action_row(row: TradeRow, action: Action | None) -> list[Finding]:
         due = "the key of a corporate action"
         is_booked = row.kind in ACTION_ROWS
         return [Finding(Check.ACTION, "idempotency_key", row.idempotency_key, due)] if is_booked else []
-    pairs = [("executed_at", row.executed_at, action.effective_at)]
+    pairs: list[tuple[str, str, str]] = [("executed_at", row.executed_at, action.effective_at)]
     if row.kind in ACTION_ROWS:
         due_kind = ActionKind.SPLIT if row.kind == SPLIT else ActionKind.SYMBOL_CHANGE
         pairs.append(("kind", due_kind, action.kind))

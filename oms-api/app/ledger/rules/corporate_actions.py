@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill, later_of
 from app.money import ZERO, product, share
+from app.timestamps import BEFORE_ALL, Timestamp
 
 KEY_PREFIX = "§corporate-action:"  # no request can send a key that is not ASCII
 SPLIT, TRANSFER = "split", "transfer"
@@ -41,7 +42,7 @@ class Action(NamedTuple):
     id: str
     kind: ActionKind
     symbol: str
-    effective_at: str
+    effective_at: Timestamp
     ex_date: str
     new_symbol: str | None = None
     new_units: Decimal | None = None
@@ -67,20 +68,20 @@ class Ratio(NamedTuple):
 class Split(NamedTuple):
     """A split at an instant."""
 
-    at: str
+    at: Timestamp
     ratio: Ratio
 
 
 class TransferOut(NamedTuple):
     """The end of a symbol: the position continues under another one."""
 
-    at: str
+    at: Timestamp
 
 
 class TransferIn(NamedTuple):
     """The beginning of a symbol: the position under the previous one, as a fill at its cost."""
 
-    at: str
+    at: Timestamp
     fill: Fill
 
 
@@ -123,7 +124,7 @@ def apply_split(position: Position, split: Split) -> Position:
     return position._replace(quantity=quantity, last_executed_at=last)
 
 
-def _close_position(position: Position, at: str) -> Position:
+def _close_position(position: Position, at: Timestamp) -> Position:
     last = later_of(position.last_executed_at, at)
     return Position(ZERO, ZERO, position.realized_pnl, closed_at=at, last_executed_at=last)
 
@@ -151,9 +152,9 @@ def order_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> l
     return ordered
 
 
-def _precedes(step: Step, at: str) -> bool:
+def _precedes(step: Step, at: Timestamp) -> bool:
     """Return whether a step takes effect before an adjustment at `at`. Of two adjustments the earlier row."""
-    return (step.at or "") < at if isinstance(step, Fill) else step.at <= at
+    return (step.at or BEFORE_ALL) < at if isinstance(step, Fill) else step.at <= at
 
 
 def replay_steps(steps: Iterable[Step]) -> Position:
@@ -164,7 +165,7 @@ def replay_steps(steps: Iterable[Step]) -> Position:
     return position
 
 
-def position_before(steps: Iterable[Step], at: str) -> Position:
+def position_before(steps: Iterable[Step], at: Timestamp) -> Position:
     """Return the position on which a new action at `at` acts."""
     position = FLAT
     for step in order_steps(steps):

@@ -8,6 +8,7 @@ from app.ledger.rules.amounts import Amounts
 from app.ledger.rules.cash import CashRow, moved_amount
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.money import ZERO
+from app.timestamps import BEFORE_ALL, Timestamp
 
 HoldingKey = tuple[str, str]  # symbol, product
 TRADE, REVERSAL = "trade", "reversal"
@@ -36,7 +37,7 @@ class LedgerState:
     sequence: int = 0
     hash: str = GENESIS
     trade_id: str = ""
-    created_at: str = ""
+    created_at: Timestamp = BEFORE_ALL
     realized_pnl: Decimal = ZERO
     trades: int = 0
     buys: int = 0

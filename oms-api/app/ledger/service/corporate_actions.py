@@ -32,6 +32,7 @@ from app.ledger.service.books import CashEntry, Entry, PortfolioState, PositionK
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, fixed, product, quantity_text, ratio, share
+from app.timestamps import BEFORE_ALL
 
 SMALLEST = Decimal("0.00000001")
 FindRate = Callable[[str], Decimal]
@@ -220,7 +221,7 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
 
 def require_no_later_fill(action: Action, steps: list[Step], portfolio_name: str) -> None:
     """Raise TradedAfterSymbolChange where the old symbol was traded after the change took effect."""
-    if any(isinstance(step, Fill) and (step.at or "") >= action.effective_at for step in steps):
+    if any(isinstance(step, Fill) and (step.at or BEFORE_ALL) >= action.effective_at for step in steps):
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
 
 

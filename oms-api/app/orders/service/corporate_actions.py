@@ -4,7 +4,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from app.clock import iso
 from app.database.bulk import Write
 from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
@@ -19,6 +18,7 @@ from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import Applied, ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
 from app.orders.service.groups import cancel
+from app.timestamps import Timestamp, iso
 
 ACTOR = "corporate action"
 _REVERSED = "Reversed: "
@@ -60,7 +60,7 @@ def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: 
         _cancel(context, known, iso(command.origin.at), reason)
 
 
-def _cancel(context: BatchContext, known: Order, at: str, reason: str) -> None:
+def _cancel(context: BatchContext, known: Order, at: Timestamp, reason: str) -> None:
     order = context.order_store.now(known)  # its group may have cancelled it
     if order.status not in FINAL:
         cancel(context, order, at, ACTOR, reason=reason)
@@ -106,7 +106,7 @@ def _build_mark(action: Action) -> str:
     return f"Corporate action {action.id}"
 
 
-def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: str, mark: str) -> None:
+def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str) -> None:
     """Change the order in place. A trailing stop gets a successor, because its trail never widens.
 
     The order matches from the next quote on.
@@ -124,7 +124,7 @@ def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: s
 
 
 def _replace_trailing_stop(
-    context: BatchContext, order: Order, restated: RestatedOrder, at: str, mark: str
+    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
 ) -> None:
     store = context.order_store
     order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)

@@ -10,6 +10,7 @@ from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import ratio, share
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class Lot(NamedTuple):
@@ -23,7 +24,7 @@ class Lot(NamedTuple):
     quantity: Decimal
     value: Decimal
     charges: Decimal
-    opened_at: str
+    opened_at: Timestamp
     trade_id: str
 
     @property
@@ -45,8 +46,8 @@ class ClosedLot(NamedTuple):
     cost: Decimal
     proceeds: Decimal
     charges: Decimal
-    opened_at: str
-    closed_at: str
+    opened_at: Timestamp
+    closed_at: Timestamp
     opening_trade_id: str
     closing_trade_id: str
 
@@ -82,7 +83,7 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
                 held.append(
                     Lot(
                         *(book, fill.side, fill.quantity, fill.value, booked.charges),
-                        fill.at or "",
+                        fill.at or BEFORE_ALL,
                         booked.trade_id,
                     )
                 )
@@ -106,7 +107,7 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
         cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
             *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + closing_charges),
-            *(lot.opened_at, fill.at or "", lot.trade_id, booked.trade_id),
+            *(lot.opened_at, fill.at or BEFORE_ALL, lot.trade_id, booked.trade_id),
         )
         left, value, charges = left - quantity, value - closing_value, charges - closing_charges
 

@@ -9,6 +9,7 @@ from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import ZERO, product, ratio, share
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class RoundTrip(NamedTuple):
@@ -25,8 +26,8 @@ class RoundTrip(NamedTuple):
     quantity: Decimal
     entry_price: Decimal
     exit_price: Decimal
-    opened_at: str
-    closed_at: str
+    opened_at: Timestamp
+    closed_at: Timestamp
     realized_pnl: Decimal
     charges: Decimal
     highest_price: Decimal
@@ -48,7 +49,7 @@ class _OpenTrip:
     """A round trip that is not finished. Values are unsigned and in the instrument's currency."""
 
     side: Side
-    opened_at: str
+    opened_at: Timestamp
     opening_trade_id: str
     highest_price: Decimal
     lowest_price: Decimal
@@ -94,7 +95,7 @@ class _OpenTrip:
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
 
-    def finish(self, book: BookKey, closed_at: str) -> RoundTrip:
+    def finish(self, book: BookKey, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
             book,
@@ -128,7 +129,7 @@ def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[Rou
                 trip.split(trade.split)
             continue
         for booked in split_at_flat(FLAT if trip is None else trip.position, trade):
-            at = booked.fill.at or ""
+            at = booked.fill.at or BEFORE_ALL
             if trip is None:
                 trip = _OpenTrip(booked.fill.side, at, booked.trade_id, booked.price, booked.price)
             trip.add(booked)

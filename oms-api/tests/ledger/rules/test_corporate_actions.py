@@ -27,11 +27,12 @@ from app.ledger.rules.corporate_actions import (
     position_before,
     replay_steps,
 )
+from app.timestamps import Timestamp
 from tests.factories import trade_row
 
 ZERO = Decimal(0)
 TWO_FOR_ONE = Ratio(Decimal(2), Decimal(1))
-MIDDLE = "2026-11-20T12"
+MIDDLE = Timestamp("2026-11-20T12")
 
 sizes = st.integers(1, 10_000).map(lambda units: units * Decimal("0.01"))
 sides = st.sampled_from(Side)
@@ -43,7 +44,7 @@ def fills_at(instant):
     return st.lists(one, max_size=8)
 
 
-earlier, later = fills_at("2026-11-20T11"), fills_at("2026-11-20T13")
+earlier, later = fills_at(Timestamp("2026-11-20T11")), fills_at(Timestamp("2026-11-20T13"))
 units = st.integers(1, 20).map(Decimal)
 ratios = st.tuples(units, units).map(Ratio._make)
 
@@ -113,7 +114,7 @@ def test_position_before_an_action_leaves_out_later_fills():
         split(at="2026-11-20T10"),
     ]
     assert position_before(steps, MIDDLE).quantity == 10
-    assert position_before(steps, "2026-11-20T12:30").quantity == 15
+    assert position_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
 
 
 def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
@@ -126,7 +127,7 @@ def test_split_of_a_flat_position_changes_nothing():
 
 
 def test_split_that_leaves_nothing_realizes_the_cost():
-    held = Position(Decimal("0.00000001"), Decimal(5), opened_at="2026-11-19")
+    held = Position(Decimal("0.00000001"), Decimal(5), opened_at=Timestamp("2026-11-19"))
     after = apply_split(held, split(Ratio(Decimal(1), Decimal(10))))
     assert (after.quantity, after.cost, after.realized_pnl) == (ZERO, ZERO, Decimal(-5))
     assert (after.opened_at, after.closed_at) == (None, MIDDLE)

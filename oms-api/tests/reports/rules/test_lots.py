@@ -8,6 +8,7 @@ from app.ledger.rules.accounting import Side, replay
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.lots import match_lots
 from app.reports.rules.values import BookedSplit, split_at_flat
+from app.timestamps import Timestamp
 from tests.reports.fills import BOOK, TRADES, amounts, book
 
 
@@ -71,7 +72,7 @@ def test_split_fill_changes_the_position_like_the_whole_fill(trades):
 
 def test_split_multiplies_the_lots_and_keeps_their_values():
     ratio = Ratio(Decimal(1), Decimal(3))
-    split = BookedSplit(Split("2026-11-21T00:00:00.000000Z", ratio))
+    split = BookedSplit(Split(Timestamp("2026-11-21T00:00:00.000000Z"), ratio))
     bought = book(("BUY", 10, 6, 0), ("BUY", 10, 9, 0))
     first, second = match_lots(BOOK, [*bought, split]).open
     assert (first.quantity, first.value) == amounts("3.33333333", 60)

@@ -8,6 +8,7 @@ from app.ledger.rules.accounting import Fill, Side, replay
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.round_trips import list_round_trips
 from app.reports.rules.values import BookedFill, BookedSplit
+from app.timestamps import Timestamp
 from tests.reports.fills import BOOK, TRADES, amounts, book
 
 
@@ -18,7 +19,7 @@ def trips(*trades):
 def dollars(trade_id, side, price, rate):
     """Return a fill of 10 units in USD for a portfolio in another currency."""
     value = 10 * Decimal(price)
-    at = f"2026-11-20T1{'AB'.index(trade_id)}:00:00.000000Z"
+    at = Timestamp(f"2026-11-20T1{'AB'.index(trade_id)}:00:00.000000Z")
     return BookedFill(
         trade_id, Fill(side, Decimal(10), value * Decimal(rate), value, "USD", at), Decimal(price), Decimal(0)
     )
@@ -87,7 +88,7 @@ def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
 
 
 def test_split_restates_a_round_trip_in_the_units_after_it():
-    split = BookedSplit(Split("2026-11-20T15:00:30.000000Z", Ratio(Decimal(2), Decimal(1))))
+    split = BookedSplit(Split(Timestamp("2026-11-20T15:00:30.000000Z"), Ratio(Decimal(2), Decimal(1))))
     bought, sold = book(("BUY", 100, 10, 0), ("SELL", 200, 6, 0))
     (trip,) = list_round_trips(BOOK, [split, bought, split, sold])
     found = (trip.quantity, trip.entry_price, trip.exit_price, trip.realized_pnl)
