@@ -56,6 +56,7 @@ _KINDS = {
             )
         ),
     ],
+    "executions": ["note IS NULL", "note = 'bust'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "limits": ["is_temporary = 1", "words IS NOT NULL", "code = 'REPEATED_EXECUTIONS'"],

@@ -160,7 +160,9 @@ def _set_kill_switches(api: ApiClient) -> None:
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
     api.order(**income, quantity="4", limit_price="90", **exits)
-    api.order(**income, quantity="8", limit_price="98")  # five fill
+    filled = api.found(api.order(**income, quantity="8", limit_price="98")["id"])  # five fill
+    bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}
+    _ok(api.post(f"/orders/{filled['id']}/bust", bust))
 
 
 def _book_corporate_actions(api: ApiClient) -> None:
