@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from app.column_values import format_instant
+
 Now = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+iso = format_instant
 MAX_JUMP = timedelta(seconds=5)
 JUMP_HOLD_SECONDS = 60.0
 _MAX_JUMP_SECONDS = MAX_JUMP.total_seconds()
@@ -25,11 +28,6 @@ def utc_now() -> datetime:
 def milliseconds(instant: datetime) -> int:
     """Return whole milliseconds since 1970-01-01T00:00Z, rounded down."""
     return (instant - EPOCH) // MILLISECOND
-
-
-def iso(instant: datetime) -> str:
-    """Return `instant` (UTC) as RFC 3339 text with six decimals and a final Z."""
-    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def monotonic_seconds() -> float:

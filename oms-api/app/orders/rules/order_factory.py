@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.column_values import format_instant
 from app.orders.rules.values import (
     GroupKind,
     Order,
@@ -12,7 +13,6 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
-    format_instant,
 )
 
 PAPER = "paper"

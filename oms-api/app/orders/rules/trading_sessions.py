@@ -7,8 +7,9 @@ from typing import NamedTuple
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
 from app.calendars.rules.values import Session
+from app.column_values import format_instant
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce, format_instant
+from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 
 # An OPG order takes the first price that arrives within this time after the open.
 OPENING = timedelta(minutes=5)

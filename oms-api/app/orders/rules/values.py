@@ -3,7 +3,6 @@
 Amounts are decimals. Instants are canonical text (`clock.iso`), which sorts by time.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -26,7 +25,6 @@ __all__ = [
     "Ticket",
     "TimeInForce",
     "changed",
-    "format_instant",
 ]
 
 
@@ -175,11 +173,6 @@ class Order(NamedTuple):
         if self.status in FINAL:
             return ZERO
         return max(self.quantity - self.filled_quantity, ZERO)
-
-
-def format_instant(instant: datetime) -> str:
-    """Return the instant (UTC) as canonical text, as `clock.iso` does."""
-    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _INDEXES = {name: index for index, name in enumerate(Order._fields)}

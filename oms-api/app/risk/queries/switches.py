@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Select, Table, case, func, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.database.locks import set_short_lock_timeout
@@ -187,5 +187,5 @@ def update_trading_states(
 
 def _change(row: Sequence[Any]) -> SwitchChange:
     scope, key, name, state, reason, set_by, set_at, *binding = row
-    at = iso(set_at) if isinstance(set_at, datetime) else set_at
+    at = convert_instant(set_at)
     return SwitchChange(SwitchScope(scope), key, name, TradingState(state), reason, set_by, at, *binding)
