@@ -34,7 +34,8 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
 def released_at(connection: Connection, tenant_id: int, holder: Holder) -> str | None:
     """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
-    return convert_instant(connection.execute(statement).scalar_one())
+    released: str | None = convert_instant(connection.execute(statement).scalar_one())
+    return released
 
 
 def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
