@@ -61,7 +61,12 @@ from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
-from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
+from app.orders.service.quote_processing import (
+    find_portfolios_to_match,
+    match_before_trades,
+    match_unmatched_quotes,
+    process_quote,
+)
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
 from app.orders.service.square_off import square_off
@@ -96,6 +101,7 @@ class OrderBatchHandler:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._recording.batch(connection, commands)
         batch.load()
+        match_before_trades(self._services, batch, max(map(_get_time, commands)))
         result = record_all(batch, commands)
         apply_trades_to_orders(self._services, batch, result.outcomes)
         return result
@@ -137,6 +143,8 @@ class OrderBatchHandler:
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
         context = BatchContext(batch, self._services, max(map(_get_time, commands)), messages)
         plan.portfolio_keys |= batch.places_named()
+        if ledger:
+            plan.portfolio_keys |= find_portfolios_to_match(batch)
         context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
         context.index_request_keys(plan.recorded_orders)
@@ -173,7 +181,9 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
         recorded = outcome_of(context.batch, command)
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
-            context.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
+            row = recorded.row
+            portfolio_key = (row.tenant_id, row.portfolio_id)
+            context.order_store.dirty.setdefault(portfolio_key, set()).add((row.symbol, row.product))
         return recorded
     try:
         return _done(context, plan, command)
