@@ -6,13 +6,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from app.column_values import format_instant
-
 Now = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-iso = format_instant
 MAX_JUMP = timedelta(seconds=5)
 JUMP_HOLD_SECONDS = 60.0
 _MAX_JUMP_SECONDS = MAX_JUMP.total_seconds()

@@ -5,16 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from app.money import fixed
-
-
-def format_instant(instant: datetime) -> str:
-    """Return an instant (UTC) as RFC 3339 text with six decimals and a final Z."""
-    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+from app.timestamps import iso
 
 
 def convert_instant(value: Any) -> Any:  # the value of any column
     """Return the canonical text of an instant, other values unchanged."""
-    return format_instant(value) if isinstance(value, datetime) else value
+    return iso(value) if isinstance(value, datetime) else value
 
 
 def to_canonical(value: Any) -> Any:  # the value of any column

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
 from app.column_values import convert_instant, parse_decimal, parse_instant
 from app.database import build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
@@ -15,6 +14,7 @@ from app.market_data.models import BarRow, QuoteRow
 from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
+from app.timestamps import Timestamp, iso
 
 _QUOTES = cast("Table", QuoteRow.__table__)
 _BARS = cast("Table", BarRow.__table__)
@@ -31,7 +31,7 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Timestamp]:
     """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
     found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {(row[0], row[1]): convert_instant(row[2]) for row in found if row[2] is not None}

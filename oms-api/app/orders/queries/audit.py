@@ -13,6 +13,7 @@ from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.orders.rules.event_verification import NON_MOVE_EVENTS
 from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
 from app.orders.rules.values import Order
+from app.timestamps import Timestamp
 
 _ORDERS = cast("Table", OrderRecord.__table__)
 _MOVES = cast("Table", OrderEvent.__table__)
@@ -36,7 +37,7 @@ class BookedTrade(NamedTuple):
     price: str
     gmv: str
     charges: str
-    executed_at: str
+    executed_at: Timestamp
     source: str
     user_id: str | None
     actor: str | None
@@ -83,7 +84,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
+def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
     They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
@@ -95,7 +96,7 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
     types = ("order.*", *sorted(NON_MOVE_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
-        yield event_id, tenant_id, kind, payload, str(to_canonical(at))
+        yield event_id, tenant_id, kind, payload, Timestamp(to_canonical(at))
 
 
 def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:

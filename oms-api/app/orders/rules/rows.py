@@ -19,6 +19,7 @@ from app.orders.rules.values import (
     Status,
     TimeInForce,
 )
+from app.timestamps import Timestamp
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
@@ -61,7 +62,7 @@ class Move(NamedTuple):
     sequence: int
     from_status: str | None
     to_status: str
-    at: str
+    at: Timestamp
     actor: str
     reason: str | None = None
     broker_words: str | None = None
@@ -124,7 +125,7 @@ class ExecutionRow(NamedTuple):
     value: str
     trade_id: str
     note: str | None
-    executed_at: str
+    executed_at: Timestamp
     charges: str | None = None
 
 

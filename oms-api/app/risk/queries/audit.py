@@ -13,6 +13,7 @@ from app.events.queries import iterate_events
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.risk.rules.verification import RENAMED, RiskEvent
+from app.timestamps import Timestamp
 
 _EVENTS = cast("Table", Event.__table__)
 
@@ -30,7 +31,7 @@ def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     The facts of a payload that is not an object are empty.
     """
     return [
-        RiskEvent(tenant_id, str(convert_instant(at)), kind, _facts(payload))
+        RiskEvent(tenant_id, Timestamp(convert_instant(at)), kind, _facts(payload))
         for _, tenant_id, kind, payload, at in iterate_events(connection, [f"{prefix}*"], [_EVENTS.c.id])
     ]
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.column_values import convert_instant
 from app.risk.models import IS_ACTIVE, LatchRow
 from app.risk.rules.latches import Holder, Latch, LatchScope
+from app.timestamps import Timestamp
 
 LATCHES = cast("Table", LatchRow.__table__)
 _COLUMNS = (
@@ -31,10 +32,10 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
     return found
 
 
-def released_at(connection: Connection, tenant_id: int, holder: Holder) -> str | None:
+def released_at(connection: Connection, tenant_id: int, holder: Holder) -> Timestamp | None:
     """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
-    released: str | None = convert_instant(connection.execute(statement).scalar_one())
+    released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
     return released
 
 

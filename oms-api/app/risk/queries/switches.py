@@ -15,6 +15,7 @@ from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
 from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
 
 SWITCHES = cast("Table", KillSwitchRow.__table__)
 CHANGES = cast("Table", KillSwitchChangeRow.__table__)
@@ -40,7 +41,7 @@ class SwitchChange(NamedTuple):
     state: TradingState
     reason: str | None
     set_by: str
-    set_at: str
+    set_at: Timestamp
     idempotency_key: str | None = None
     request_hash: str | None = None
 
