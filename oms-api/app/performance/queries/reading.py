@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Text, func, select
 from sqlalchemy import cast as cast_column
-from sqlalchemy.orm import aliased
 
 from app.ledger.models import Portfolio, Trade
+from app.ledger.queries.reversals import is_unreversed
 from app.money import product
 from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
@@ -107,17 +107,10 @@ def list_traded_values(
     connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
 ) -> list[Decimal]:
     """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
-    reversal = aliased(Trade)
-    is_undone = (
-        select(reversal.trade_id)
-        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
     statement = (
         select(Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(Trade.kind == "trade", Trade.created_at > start, Trade.created_at <= end, ~is_undone)
+        .where(is_unreversed(), Trade.created_at > start, Trade.created_at <= end)
     )
     return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
 
