@@ -12,6 +12,7 @@ from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
+from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
@@ -101,6 +102,7 @@ class Components:
     valuer: Valuer
     duty_runner: DutyRunner
     cash_reader: CashReader
+    corporate_actions: CorporateActions
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -117,7 +119,10 @@ class Components:
                 self.changes.close,
             ),
             sharing=self.sharing,
-            background_tasks=(market_watcher.run, *([self.duty_runner.run] if is_embedded else [])),
+            background_tasks=(
+                *(market_watcher.run, self.corporate_actions.run),
+                *([self.duty_runner.run] if is_embedded else []),
+            ),
         )
 
     def state(self) -> dict[str, Any]:
@@ -135,6 +140,7 @@ class Components:
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
+            "corporate_actions": self.corporate_actions,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -196,7 +202,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle = Throttle()
+    throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return Components(
         settings=settings,
@@ -207,7 +213,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
-        changes=Changes(engine),
+        changes=changes,
         trail=trail,
         market=market,
         calendars=calendars,
@@ -228,6 +234,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         valuer=Valuer(market.quotes_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
+        corporate_actions=CorporateActions(writer, readers, changes, now),
     )
 
 
