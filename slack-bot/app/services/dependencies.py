@@ -25,7 +25,7 @@ class Waits:
     lookup_every: float = 1.0
     lookup_for: float = 30.0
     recovery_every: float = 5.0
-    claim_every: float = 10.0
+    claim_every: float = 1.0  # both services often start together
     register_every: float = 600.0  # for the events of the OMS
     register_again: float = 5.0  # after a failure
 
