@@ -97,6 +97,7 @@ class Operation(StrEnum):
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
     SET_CALENDAR = "set_calendar"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,8 @@ TABLE: dict[Operation, Rule] = {
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
+    # admin, and the bot's key for its own: events cover all portfolios
+    Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip
