@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from app.timestamps import Timestamp
+
 MAX_EVENTS_IN_ROW = 16
 EVENT_ID_KIND = "event.number"  # the kind of the encrypted ids of events
 # The types that share rows. The verification of the ledger, the orders or the risk controls checks each.
@@ -22,7 +24,7 @@ class NewEvent(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
     subject: str
 
 
@@ -35,7 +37,7 @@ class PackedEvents(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
     following: str | None
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, cast
 import orjson
 from sqlalchemy import Connection, Table, select, update
 
-from app.clock import iso
 from app.database import build_update, write
 from app.database.bulk import Write
 from app.events.service.outbox import build_event_insert
 from app.identity.models import Tenant
+from app.timestamps import Timestamp, iso
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 from app.webhooks.rules.attempts import DeliveryStatus
 from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
@@ -37,8 +37,8 @@ class DeliveryUpdate(NamedTuple):
     latency_ms: int | None
     error: str | None
     attempts: str
-    next_attempt_at: str | None
-    completed_at: str | None
+    next_attempt_at: Timestamp | None
+    completed_at: Timestamp | None
     id: int
 
 

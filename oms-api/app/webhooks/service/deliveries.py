@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.database import write
 from app.events.queries import find_last_number
 from app.events.rules import EVENT_ID_KIND
 from app.events.service.outbox import build_event_insert
 from app.identity.rules.access import Caller
+from app.timestamps import iso
 from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
 from app.webhooks.queries import deliveries as queries
 from app.webhooks.queries import webhooks as webhook_queries

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, text
 
-from app.clock import iso
 from app.database import set_tenant_scope, unit_of_work, write
 from app.events.queries import (
     EventFilter,
@@ -20,6 +19,7 @@ from app.events.queries import (
 )
 from app.events.rules import EVENT_ID_KIND, Sighting
 from app.events.schemas import serialize_event
+from app.timestamps import iso
 from app.webhooks.queries import dispatching
 from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling

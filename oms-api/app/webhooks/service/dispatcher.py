@@ -14,10 +14,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from app.clock import Now, iso, monotonic_seconds
+from app.clock import Now, monotonic_seconds
 from app.encryption import DecryptionFailed, KeyRing
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
+from app.timestamps import iso
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
 from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide
 from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
-from app.clock import iso
 from app.encryption import KeyRing
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.idempotent_operations import Change, OperationContext
+from app.timestamps import iso
 from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
 from app.webhooks.queries import deliveries
 from app.webhooks.queries import webhooks as queries
