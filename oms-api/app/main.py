@@ -33,6 +33,7 @@ from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
+from app.webhooks import routes as webhook_routes
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
@@ -51,6 +52,7 @@ ROUTERS = (
     ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
+    webhook_routes.router,
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router),
     *(
         tenants.router,

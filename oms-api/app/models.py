@@ -20,6 +20,7 @@ from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdminRequest",
@@ -52,4 +53,6 @@ __all__ = [
     "Tenant",
     "Trade",
     "User",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, union, update
 
+from app.column_values import to_canonical
 from app.corporate_actions.rules.values import NamedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
-from app.ledger.queries.canonical import canonical
 from app.ledger.queries.corporate_actions import action_of
 from app.ledger.rules.corporate_actions import Action
 from app.orders.models import IS_OPEN, OrderRecord
@@ -75,7 +75,7 @@ def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield all columns of all actions, as canonical text, for the verification."""
     columns = [getattr(CorporateAction, name) for name in COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
-        yield dict(zip(COLUMNS, map(canonical, row), strict=True))
+        yield dict(zip(COLUMNS, map(to_canonical, row), strict=True))
 
 
 def mark_booked(connection: Connection, action: Action, at: datetime) -> bool:

@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, null, select
-from sqlalchemy.orm import aliased
 
 from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.corporate_actions import (
     SPLIT,
     TRANSFER,
@@ -77,20 +77,13 @@ def unreversed_steps(
     A symbol change is a trade at the average cost. The period of the filter does not apply. The caller must
     read the steps of a position before it asks for the next one.
     """
-    reversal = aliased(Trade)
-    is_undone = (
-        select(reversal.trade_id)
-        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
     columns: tuple[Any, ...] = (
         *(Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency),
         *(Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL),
     )
     statement = (
         _in_portfolios(select(*columns), tenant_id, filters)
-        .where(Trade.kind != "reversal", ~is_undone)
+        .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = find_all_actions(connection, tenant_id)

@@ -25,6 +25,7 @@ TAGS = {  # in reading order
     "calendars": "List the sessions and holidays of a market, and check whether it is open.",
     "risk": "Set risk limits and kill switches, and release execution latches.",
     "events": "List or stream what changed.",
+    "webhooks": "Register endpoints that receive events, and see what was delivered.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",
     "users and roles": "Create users, and grant them roles for all or some portfolios.",

@@ -26,7 +26,10 @@ def fill_tables(service: Service) -> None:
     _request_overrides(api)
     _set_kill_switches(api)
     _book_corporate_actions(api)
+    webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
+    _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties += ["prune webhook deliveries", "encrypt webhook secrets again"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
 

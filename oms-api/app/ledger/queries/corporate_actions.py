@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, literal, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Connection, select
 
+from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
 from app.ledger.queries.books import FILL, PositionKey, fill_of, iterate_unreversed_fills
-from app.ledger.queries.canonical import canonical, canonical_trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
@@ -87,7 +88,7 @@ def list_steps(
     statement = (
         select(Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
         .where(*_in_position(key, until), Trade.kind != "reversal")
-        .where(Trade.trade_id != without, ~_is_undone(until))
+        .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
@@ -101,7 +102,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_in_position(key, None), Trade.kind.in_(ACTION_ROWS), ~_is_undone(None))
+        .where(*_in_position(key, None), Trade.kind.in_(ACTION_ROWS), ~is_undone())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
@@ -117,7 +118,7 @@ def list_action_trades(
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(keys, ~_is_undone(None))
+        .where(keys, ~is_undone())
         .order_by(Trade.sequence.desc())
     )
     return [canonical_trade(row) for row in connection.execute(statement)]
@@ -134,7 +135,7 @@ def list_action_movements(
     if portfolio_id is not None:
         statement = statement.where(CashMovement.portfolio_id == portfolio_id)
     found = connection.execute(statement.order_by(CashMovement.portfolio_id, CashMovement.sequence))
-    return [CashRow._make(map(canonical, row)) for row in found]
+    return [CashRow._make(map(to_canonical, row)) for row in found]
 
 
 def find_booking_action(connection: Connection, row: TradeRow) -> Action | None:
@@ -186,14 +187,3 @@ def _in_position(key: PositionKey, until: int | None) -> list[ColumnElement[bool
         *(Trade.symbol == symbol, Trade.product == product),
     ]
     return conditions if until is None else [*conditions, Trade.sequence <= until]
-
-
-def _is_undone(until: int | None) -> ColumnElement[bool]:
-    reversal = aliased(Trade)
-    is_counted = literal(value=True) if until is None else reversal.sequence <= until
-    return (
-        select(reversal.trade_id)
-        .where(and_(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id), is_counted)
-        .correlate(Trade)
-        .exists()
-    )
