@@ -112,6 +112,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/exposure"),
         ("GET", "/api/v1/round-trips"),
         ("GET", "/api/v1/lots"),
+        ("GET", "/api/v1/exports/{table}"),
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),

@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
+from app.wire.csv_lists import describe_lists
 from app.wire.openapi_examples import complete_document
 from app.wire.problems import Problem
 
@@ -18,6 +19,7 @@ TAGS = {  # in reading order
     "positions": "Read and close positions, valued at the current market price.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",
+    "exports": "Download trades, orders, positions, P&L, cash and charges as CSV or XLSX.",
     "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",
     "market data": "Read and publish quotes, and read price bars.",
     "costs": "Estimate the charges of an execution by a schedule of dated fees.",
@@ -54,6 +56,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
         complete_document(document)
+        describe_lists(document)
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -75,7 +75,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date"}
+    shared = {"symbol", "market", "date", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 

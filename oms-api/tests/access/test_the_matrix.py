@@ -30,6 +30,7 @@ EXPECTED = {
     "GET /daily-stats": EVERYBODY,
     "GET /exposure": EVERYBODY,
     "GET /round-trips": EVERYBODY,
+    "GET /exports/{table}": EVERYBODY,
     "GET /lots": EVERYBODY,
     "GET /roles": EVERYBODY,
     "GET /positions": EVERYBODY,
