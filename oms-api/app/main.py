@@ -29,6 +29,7 @@ from app.market_data import routes as market_data_routes
 from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
+from app.preferences import routes as preference_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
@@ -53,6 +54,7 @@ ROUTERS = (
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router, export_routes.router),
+    preference_routes.router,
     *(
         tenants.router,
         workspaces.router,

@@ -19,6 +19,7 @@ from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
+from app.preferences.models import PreferencesRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Portfolio",
     "PortfolioGrant",
     "PositionRow",
+    "PreferencesRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",

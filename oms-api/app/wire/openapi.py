@@ -25,6 +25,7 @@ TAGS = {  # in reading order
     "costs": "Estimate the charges of an execution by a schedule of dated fees.",
     "calendars": "List the sessions and holidays of a market, and check whether it is open.",
     "risk": "Set risk limits and kill switches, and release execution latches.",
+    "preferences": "Read and set your own defaults, formats, quiet hours, notifications and watchlists.",
     "events": "List or stream what changed.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",

@@ -33,6 +33,7 @@ UNPROVEN: dict[str, set[str]] = {
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
     "portfolios": {"fee_totals", "orders_stamp"},
+    "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "users": {"id", "updated_at"},

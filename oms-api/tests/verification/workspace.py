@@ -25,6 +25,7 @@ def fill_tables(service: Service) -> None:
     _set_limits(api)
     _request_overrides(api)
     _set_kill_switches(api)
+    _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
