@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from sqlalchemy import Engine
 
+from app.alerts.service.portfolio_alerts import PortfolioAlerts
+from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.paper.environment import load_paper_settings
@@ -70,6 +72,7 @@ from app.wire.pages import Cursors
 
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
+ALERT_PERIOD = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Components:
     valuer: Valuer
     duty_runner: DutyRunner
     cash_reader: CashReader
+    price_alerts: PriceAlerts
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -117,7 +121,10 @@ class Components:
                 self.changes.close,
             ),
             sharing=self.sharing,
-            background_tasks=(market_watcher.run, *([self.duty_runner.run] if is_embedded else [])),
+            background_tasks=(
+                *(market_watcher.run, self.price_alerts.run),
+                *([self.duty_runner.run] if is_embedded else []),
+            ),
         )
 
     def state(self) -> dict[str, Any]:
@@ -135,6 +142,7 @@ class Components:
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
+            "price_alerts": self.price_alerts,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -228,6 +236,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         valuer=Valuer(market.quotes_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
+        price_alerts=PriceAlerts(readers, transactions, market, now),
     )
 
 
@@ -237,12 +246,14 @@ def create_duty_runner(
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    alerts = PortfolioAlerts(engine, Valuer(market.quotes_for, find_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
     ]
     return DutyRunner(engine, duties, now)
 

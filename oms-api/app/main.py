@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from app import __version__
 from app.addresses import AddressResolver
+from app.alerts import routes as alert_routes
 from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
@@ -54,7 +55,7 @@ ROUTERS = (
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     *(calendar_routes.router, report_routes.router, export_routes.router),
-    preference_routes.router,
+    *(preference_routes.router, alert_routes.router),
     *(
         tenants.router,
         workspaces.router,

@@ -1,5 +1,6 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
+from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
 from app.duties.models import DutyRow
@@ -24,6 +25,7 @@ from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitR
 
 __all__ = [
     "AdminRequest",
+    "AlertRow",
     "ApiKey",
     "AuditHead",
     "AuditRow",

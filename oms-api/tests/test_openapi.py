@@ -19,7 +19,7 @@ TRADING = tuple(
     f"/api/v1/{name}"
     for name in (
         *("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs"),
-        "preferences",
+        *("preferences", "alerts"),
     )
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
@@ -117,6 +117,9 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/lots"),
         ("GET", "/api/v1/exports/{table}"),
         ("GET", "/api/v1/preferences"),
+        ("GET", "/api/v1/alerts"),
+        ("POST", "/api/v1/alerts"),
+        ("DELETE", "/api/v1/alerts/{alert_id}"),
         ("PUT", "/api/v1/preferences"),
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
@@ -254,6 +257,7 @@ VERBS = {
     "Claim",
     "Close",
     "Create",
+    "Delete",
     "Estimate",
     "Export",
     "Get",

@@ -5,13 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
-from app.errors import FieldError, Invalid
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.queries.reading import find_books
+from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
 from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
-from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheReaders
@@ -48,23 +46,10 @@ async def put_preferences(
 
     def write(connection: Connection) -> dict[str, Any]:
         if fields.get("default_portfolio") is not None:
-            fields["default_portfolio"] = _find_portfolio_name(
-                connection, caller, fields["default_portfolio"]
-            )
+            book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
+            fields["default_portfolio"] = book.name
         stored = queries.find_preferences(connection, tenant_id, owner, for_update=True)
         queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
         return {**stored, **fields}
 
     return answer({**DEFAULTS, **await changes.run(write, tenant_id)})
-
-
-def _find_portfolio_name(connection: Connection, caller: Caller, name: str) -> str:
-    """Return the name as the portfolio spells it. Raise Invalid if the caller sees no such portfolio."""
-    key = name_key(name)
-    found = find_books(connection, caller.tenant_id, [key])
-    if key not in found or not caller.sees(key):
-        message = "There is no such portfolio."
-        raise Invalid(
-            "1 field is not valid; see `errors`.", [FieldError("default_portfolio", message, "unknown")]
-        )
-    return found[key][0].name

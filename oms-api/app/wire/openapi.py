@@ -26,6 +26,7 @@ TAGS = {  # in reading order
     "calendars": "List the sessions and holidays of a market, and check whether it is open.",
     "risk": "Set risk limits and kill switches, and release execution latches.",
     "preferences": "Read and set your own defaults, formats, quiet hours, notifications and watchlists.",
+    "alerts": "Create, list and delete your own alerts on prices, P&L, drawdowns and limits.",
     "events": "List or stream what changed.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",

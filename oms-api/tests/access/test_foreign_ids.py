@@ -17,6 +17,7 @@ NEVER = {
     "slug": "never-heard-of",
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
+    "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
 }
@@ -42,6 +43,8 @@ BODIES = {
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
 }
+# Not of a price, which would be watched in the background.
+SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9"}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,7 @@ def stage(service):
         "slug": f"desk-{other.api.tenant_id}",
         "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
         "latch_id": latched(other.api),
+        "alert_id": other.api.post("/alerts", SECRET_ALERT).json()["id"],
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",

@@ -25,9 +25,10 @@ def fill_tables(service: Service) -> None:
     _set_limits(api)
     _request_overrides(api)
     _set_kill_switches(api)
+    _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
-    duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
-    assert service.app.state.duty_runner.run_due() == duties
+    snapshots = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    assert service.app.state.duty_runner.run_due() == [*snapshots, "portfolio alerts"]
     take_snapshots(service, _TOMORROW)
 
 
