@@ -67,7 +67,7 @@ def _run(
 ) -> float:
     """Return the processor time in which the market takes the quotes."""
 
-    async def give() -> None:
+    async def publish_quotes() -> None:
         for second in quotes:
             for quote in second:
                 market.arrived(1, quote)
@@ -76,7 +76,7 @@ def _run(
                 await watch[0].check()
 
     started = process_time()
-    asyncio.run(give())
+    asyncio.run(publish_quotes())
     return process_time() - started
 
 

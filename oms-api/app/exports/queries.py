@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, null, select, type_coerce
 from sqlalchemy.orm import aliased
 
 from app.database import presorted
@@ -18,6 +18,7 @@ from app.money import ZERO
 from app.orders.models import Execution
 
 _INSTANT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+_NAME, _CURRENCY, _BASE_CURRENCY = 3, 10, 14  # columns that are read with the portfolios
 _CHARGE_KINDS = ("charges", "dp_charges")
 
 
@@ -50,7 +51,8 @@ def list_trades(
     if only_charged:
         conditions.append(Trade.charges != ZERO)
     with presorted(connection):
-        return connection.execute(_select_page(connection, filters, conditions, limit, after)).fetchall()
+        rows = connection.execute(_select_page(connection, filters, conditions, limit, after)).fetchall()
+    return _add_portfolios(connection, filters.tenant_id, rows)
 
 
 def list_charge_movements(
@@ -120,17 +122,36 @@ def _select_page(
     return select(*_build_columns(connection, trade)).order_by(trade.trade_id.desc())
 
 
+def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any]) -> Sequence[Any]:
+    """Replace the ids of portfolios by their names and currencies.
+
+    An instrument without a currency of its own has the portfolio's. One query for a page costs less than two
+    look-ups for each row.
+    """
+    if not rows:
+        return rows
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    ids, currencies = columns[_NAME], columns[_CURRENCY]
+    statement = select(Portfolio.id, Portfolio.name, Portfolio.base_currency).where(
+        Portfolio.tenant_id == tenant_id, Portfolio.id.in_(set(ids))
+    )
+    found = {row.id: row for row in connection.execute(statement)}
+    names, bases = ({key: row[index] for key, row in found.items()} for index in (1, 2))
+    columns[_NAME] = [names[key] for key in ids]
+    columns[_BASE_CURRENCY] = [bases[key] for key in ids]
+    columns[_CURRENCY] = [currency or bases[key] for currency, key in zip(currencies, ids, strict=True)]
+    return list(zip(*columns, strict=True))
+
+
 def _build_columns(connection: Connection, trade: Any) -> list[Any]:
-    home = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
-    base_currency = select(Portfolio.base_currency).where(home).scalar_subquery()
     reversal = aliased(Trade)
     undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     texts = {name: cast(trade[name], Text) for name in ("quantity", "price", "gmv", "charges")}
     return [
         *(trade.trade_id, trade.sequence, trade.kind),
-        *(select(Portfolio.name).where(home).scalar_subquery(), trade.symbol, trade.product, trade.side),
-        *(texts["quantity"], texts["price"], texts["gmv"], func.coalesce(trade.currency, base_currency)),
-        *(cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), base_currency),
+        *(trade.portfolio_id, trade.symbol, trade.product, trade.side),
+        *(texts["quantity"], texts["price"], texts["gmv"], trade.currency),
+        *(cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), null()),
         _format_instant(connection, trade.executed_at),
         _format_instant(connection, trade.created_at),
         *(trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key),
