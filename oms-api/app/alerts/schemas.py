@@ -19,10 +19,10 @@ from pydantic_core import PydanticCustomError
 from app.alerts.queries import ListedAlert
 from app.alerts.rules.conditions import AlertKind, Direction
 from app.alerts.rules.event_payloads import serialize_threshold
-from app.clock import iso
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 from app.money import fits, fixed, money_text
+from app.timestamps import iso
 from app.wire.fields import exact_amount, lower_case
 from app.wire.json import JsonNumber
 

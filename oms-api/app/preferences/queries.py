@@ -6,9 +6,9 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
 from app.database import build_upsert, write
 from app.preferences.models import PreferencesRow
+from app.timestamps import iso
 
 _TABLE = cast("Table", PreferencesRow.__table__)
 _KEY = ("tenant_id", "owner")

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.alerts.rules.conditions import Alert, Direction
 from app.money import fixed, money_text
-from app.orders.rules.values import format_instant
+from app.timestamps import iso
 
 
 def serialize_threshold(alert: Alert) -> dict[str, str | None]:
@@ -20,7 +20,7 @@ def build_firing_payload(alert: Alert, portfolio_name: str | None) -> dict[str, 
         "alert_id": alert.id,
         "firing": alert.firing,
         "value": None if alert.value is None else money_text(fixed(alert.value)),
-        "at": None if alert.fired_at is None else format_instant(alert.fired_at),
+        "at": None if alert.fired_at is None else iso(alert.fired_at),
         "kind": alert.kind,
         "symbol": alert.symbol,
         "portfolio_name": portfolio_name,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.exports import queries
 from app.exports.queries import ExportFilter
 from app.exports.rules.columns import (
@@ -31,6 +30,7 @@ from app.reports.queries import ReportFilter
 from app.reports.schemas.responses import serialize_days
 from app.reports.service import report_days
 from app.text import name_key
+from app.timestamps import iso
 
 
 def build_trades(context: ExportContext) -> Source:

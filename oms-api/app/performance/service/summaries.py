@@ -6,7 +6,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy import Connection
 
-from app.clock import EPOCH, iso
+from app.clock import EPOCH
 from app.database.bulk import Row
 from app.ledger.rules.equity import Baseline, PortfolioKey
 from app.money import ZERO
@@ -15,6 +15,7 @@ from app.performance.queries import PortfolioTotals
 from app.performance.queries.summaries import find_portfolio_names, iterate_day_rows
 from app.performance.rules.day_summaries import build_summary_payload, sum_day
 from app.performance.rules.values import Snapshot
+from app.timestamps import iso
 
 SUMMARY = "portfolio.summary"
 
