@@ -32,6 +32,7 @@ def workspace(api):
     api.sell("10", "99", portfolio_name="Growth", charges="1.5")
     api.buy("5", "20", portfolio_name="Income", symbol="MSFT")
     api.quote("AAPL", "101", "102", "101.5")
+    api.quote("MSFT", "20", "20", "20")
     api.order(portfolio_name="Growth", symbol="AAPL", quantity="3")
     deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "Capital"}
     assert api.post("/portfolios/Growth/cash", deposit).status_code == 201

@@ -12,6 +12,11 @@ def saved(answer):
     return answer.json()
 
 
+def create_portfolios(api, *names):
+    for name in names:
+        assert api.post("/portfolios", {"name": name}).status_code == 201
+
+
 def test_preferences_start_with_defaults(api):
     assert saved(api.get("/preferences")) == {
         "default_portfolio": None, "order_type": "MARKET", "time_in_force": "DAY",
@@ -20,7 +25,7 @@ def test_preferences_start_with_defaults(api):
 
 
 def test_put_replaces_what_it_names_and_keeps_the_rest(api):
-    api.open_portfolio("Growth")
+    create_portfolios(api, "Growth")
     first = {"default_portfolio": "growth", "quiet_hours": QUIET, "watchlists": {"Tech": ["aapl", "MSFT"]}}
     assert saved(api.put("/preferences", first))["default_portfolio"] == "Growth"
     second = {"watchlists": {"Banks": ["JPM"]}, "notify": {"order.filled": "BUNDLE", "alert.*": "ping"}}
@@ -77,7 +82,7 @@ def test_unknown_event_type_is_refused(api):
 
 
 def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
-    api.open_portfolio("Growth").open_portfolio("Income")
+    create_portfolios(api, "Growth", "Income")
     key = api.post("/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}).json()[
         "key"
     ]
