@@ -13,6 +13,7 @@ from app.identity.service.threads import Transactions
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.duties import EndlessLease
+from tests.support.event_schemas import VALIDATORS
 
 PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
 SECONDS = 30.0  # generous
@@ -30,7 +31,10 @@ def fired(api, count=None):
     while True:
         events = api.get("/events", type="alert.*").json()
         if count is None or len(events) >= count or time.monotonic() > deadline:
-            return [event["data"] for event in reversed(events)]
+            found = [event["data"] for event in reversed(events)]
+            for data in found:
+                VALIDATORS["alert.fired"].validate(data)
+            return found
         time.sleep(0.02)
 
 

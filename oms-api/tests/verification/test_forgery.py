@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Base, connect_engine
 from app.verify import verify_database, verify_trails
+from tests.support.event_schemas import find_undocumented_events
 from tests.support.service import serving
 from tests.verification.forgery import delete, find_row, forge, forging, is_noticed, other_values, savepoint
 from tests.verification.workspace import fill_tables
@@ -105,6 +106,10 @@ def forged(backend, new_database) -> Iterator[Connection]:
     with forging(engine) as connection:
         yield connection
     engine.dispose()
+
+
+def test_every_published_event_fits_its_documented_schema(forged):
+    assert find_undocumented_events(forged) == {}
 
 
 @pytest.mark.parametrize("name", TABLES)
