@@ -29,12 +29,14 @@ MORE = "`/trade help` shows more."
 class Message:
     """A message to send.
 
-    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only.
+    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only, `order_id`
+    for the message of an order.
     """
 
     text: str
     blocks: tuple[Json, ...]
     trade_id: str = ""
+    order_id: str = ""
 
 
 def notice(sentence: str) -> Message:

@@ -2,7 +2,7 @@
 
 from slack_bolt import App
 
-from app.handlers import commands, events, installation_check, interactions, options
+from app.handlers import commands, events, installation_check, interactions, options, orders
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
@@ -12,6 +12,7 @@ def register(app: App, services: Services) -> None:
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)
+    orders.register(app, services, forms)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

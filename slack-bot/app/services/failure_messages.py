@@ -60,6 +60,11 @@ def not_placed(error: OmsError, request_id: str, *, earlier_unknown: bool = Fals
     return with_reference(f"*Not placed.* {_why(error)}{_nothing_traded(error)}", request_id)
 
 
+def not_decided(error: OmsError, request_id: str) -> str:
+    """Return the message about a request on an existing order that the OMS did not carry out."""
+    return with_reference(f"*Not done.* {_why(error)}", request_id)
+
+
 def not_known(request_id: str, *, form_is_open: bool) -> str:
     """Return the message about a trade of which it is unknown whether it was recorded."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT

@@ -3,6 +3,7 @@
 import logging
 
 from app.blocks.messages import notice
+from app.blocks.text import Json
 from app.blocks.trade_form import build_trade_form
 from app.delivery.slack_api import Opened
 from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
@@ -17,20 +18,27 @@ log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the form. Nothing else is called first, because the trigger is valid for only 3 seconds."""
+    """Open the trade form."""
+    open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
+
+
+def open_view(services: Services, origin: Origin, view: Json) -> str:
+    """Open a form. Return its view id, empty if Slack did not open it.
+
+    Nothing else is called first, because the trigger is valid for only 3 seconds.
+    """
     try:
-        opened = services.slack.open_view(
-            origin.trigger_id, build_trade_form(draft, FormContext(origin.channel))
-        )
+        opened = services.slack.open_view(origin.trigger_id, view)
     except SlackError as error:
         log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
         code = error.code if isinstance(error, SlackRefused) else ""
         sentence = failure_messages.not_opened(code, origin.request_id)
         services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
-        return
+        return ""
     services.urls.remember(opened.view_id, origin.response_url)
     log.info("Form opened", extra={"request_id": origin.request_id})
     _check(services, origin, opened)
+    return opened.view_id
 
 
 def _check(services: Services, origin: Origin, opened: Opened) -> None:
