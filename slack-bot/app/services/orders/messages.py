@@ -76,11 +76,11 @@ def post_message(services: Services, origin: Origin, channel: str, message: Mess
 def queue_in_channel(services: Services, lane: str, work: Any, request_id: str) -> None:
     """Queue calls to Slack for one channel, one after the other."""
 
-    def give_up() -> None:
+    def log_abandoned() -> None:
         log.warning("Order message not delivered", extra={"request_id": request_id})
 
     try:
-        services.outbox.put(f"channel:{lane}", Job(work, give_up))
+        services.outbox.put(f"channel:{lane}", Job(work, log_abandoned))
     except Saturated as error:
         log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
 

@@ -15,7 +15,7 @@ from app.forms.orders.order import Order
 from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.orders import outcomes
+from app.services.orders import submission_results
 from app.services.orders.approvals import publish_approval
 from app.services.orders.checks import has_confirmed_repeat, list_order_questions
 from app.services.orders.messages import is_published, publish_order, refresh_order
@@ -41,7 +41,7 @@ def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) ->
         submitted.key, delivery, views.placing_view(submitted.context)
     )
     if is_new:
-        busy = outcomes.build_busy_order_outcome(submitted)
+        busy = submission_results.build_busy_order_outcome(submitted)
         start_submission(
             services, origin, submission, busy, lambda: _execute(services, submitted, submission)
         )
@@ -56,7 +56,7 @@ def _execute(services: Services, submitted: SubmittedOrder, submission: Submissi
         outcome = _place(services, submitted, submission)
     except Exception:  # a delivery waits for the outcome
         log.exception("Order submission failed", extra=extra)
-        outcome = outcomes.build_unknown_order_outcome(submitted)
+        outcome = submission_results.build_unknown_order_outcome(submitted)
     log.info(
         "Order submission ended",
         extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown},
@@ -71,7 +71,7 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
         if (questions or submitted.context.is_outcome_unknown) and (order := _find(services, submitted)):
             return _report_order(services, submitted, order)
         if questions:
-            return outcomes.build_order_question_outcome(submitted, questions)
+            return submission_results.build_order_question_outcome(submitted, questions)
         order = _send(services, submitted)
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
@@ -81,7 +81,7 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
         return (
             _report_order(services, submitted, found)
             if found
-            else outcomes.build_unknown_order_outcome(submitted)
+            else submission_results.build_unknown_order_outcome(submitted)
         )
     except OmsError as error:
         log.warning("Not ordered", extra={"request_id": request_id, "fault": format_log_name(error)})
@@ -113,12 +113,12 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
     A denied order is stored under the idempotency key, so the next submission gets a new one.
     """
     if not isinstance(error, Refused):
-        return outcomes.build_refused_outcome(submitted, error, submitted.context)
+        return submission_results.build_refused_outcome(submitted, error, submitted.context)
     denial = denial_from_facts(error.facts) if error.kind == DENIED else None
     if denial is None:
-        return outcomes.build_refused_outcome(submitted, error, submitted.context.with_denial())
+        return submission_results.build_refused_outcome(submitted, error, submitted.context.with_denial())
     context = replace(submitted.context, is_outcome_unknown=False).with_denial()
-    return outcomes.build_denied_outcome(submitted, denial, context)
+    return submission_results.build_denied_outcome(submitted, denial, context)
 
 
 def _find_outcome(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
@@ -129,7 +129,7 @@ def _find_outcome(services: Services, submitted: SubmittedOrder, submission: Sub
     until = time.monotonic() + services.waits.lookup_for
     while (order := _find(services, submitted)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
-            return outcomes.build_unknown_order_outcome(submitted)
+            return submission_results.build_unknown_order_outcome(submitted)
     return _report_order(services, submitted, order)
 
 
@@ -147,7 +147,7 @@ def _report_order(services: Services, submitted: SubmittedOrder, order: Order) -
     origin, context = submitted.origin, submitted.context
     if order.denial and order.status == "DENIED":
         next_context = replace(context, is_outcome_unknown=False).with_denial()
-        return outcomes.build_denied_outcome(submitted, order.denial, next_context)
+        return submission_results.build_denied_outcome(submitted, order.denial, next_context)
     if context.replaces:
         refresh_order(services, context.replaces, origin.request_id)
         publish_approval(services, origin, order, context.channel)
@@ -158,4 +158,4 @@ def _report_order(services: Services, submitted: SubmittedOrder, order: Order) -
     else:
         publish_order(services, origin, order, context.channel)
         publish_approval(services, origin, order, context.channel)
-    return outcomes.build_placed_outcome(order, context)
+    return submission_results.build_placed_outcome(order, context)
