@@ -104,6 +104,7 @@ class FakeSlack(Server):
     def __init__(self) -> None:
         self.views = 0
         self.hashes = 0
+        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -140,6 +141,9 @@ class FakeSlack(Server):
             return {"team_id": "T1", "user_id": "UBOT", "bot_id": "BBOT", "is_enterprise_install": False}
         if name == "conversations.open":
             return {"channel": {"id": f"D-{body['users']}"}}
+        if name == "chat.postMessage":
+            self.posts += 1
+            return {"ts": f"{self.posts}.0", "channel": body.get("channel", "")}
         return {"ts": "1.0", "channel": body.get("channel", "")}
 
     def _update(self, body: dict[str, Any]) -> dict[str, Any]:

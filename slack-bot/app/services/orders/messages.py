@@ -1,9 +1,8 @@
 """Post the message of an order once. Later changes edit it, and add a line to its thread."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from app.blocks.messages import Message, with_hint
 from app.blocks.orders.approvals import build_decided_message
@@ -17,7 +16,7 @@ from app.blocks.orders.messages import (
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.outbox import Job
-from app.errors import OmsError, Saturated, SlackError, SlackRateLimited
+from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services.dependencies import Services
@@ -85,12 +84,24 @@ def queue_in_channel(services: Services, lane: str, work: Any, request_id: str) 
         log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
 
 
-def update_order_message(services: Services, event: Mapping[str, Any]) -> None:
-    """Update the messages of the order of an event of the OMS. `event` has `id`, `type` and `data`."""
-    data = event.get("data") or {}
-    for order_id in (data.get("order_id"), data.get("parent_id"), data.get("replaces")):
-        if order_id and is_published(services, str(order_id)):
-            refresh_order(services, str(order_id), str(event.get("id", "")))
+class OrderChange(Protocol):
+    """An event of the OMS about an order. `data` names the order, its parent, and the order it replaces."""
+
+    @property
+    def id(self) -> str:
+        """The id of the event."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The order after the change."""
+
+
+def update_order_message(services: Services, event: OrderChange) -> None:
+    """Update the message of the order of an event, or of the order whose exit or successor it is."""
+    for name in ("order_id", "parent_id", "replaces"):
+        order_id = str(event.data.get(name) or "")
+        if order_id and is_published(services, order_id):
+            refresh_order(services, order_id, event.id, always=False)
 
 
 def refresh_order(services: Services, order_id: str, request_id: str, *, always: bool = True) -> None:
@@ -140,7 +151,7 @@ def _update(services: Services, order_id: str, request_id: str, *, always: bool)
     )
     _edit(services, updated, build_order_message(current), request_id)
     if lines:
-        services.slack.post(shown.channel, build_thread_message(lines), shown.ts)
+        _post_in_thread(services, shown, build_thread_message(lines), request_id)
     if current.id != order_id:
         services.order_messages.save(
             replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
@@ -176,6 +187,14 @@ def _edit(services: Services, shown: OrderMessage, message: Message, request_id:
         raise
     except SlackError as error:  # the message may have been deleted; the thread still tells the change
         log.warning("Order message not edited", extra={"request_id": request_id, "fault": str(error)})
+
+
+def _post_in_thread(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
+    """Post in the thread of a message. If Slack refuses it, as in an archived channel, it is given up."""
+    try:
+        services.slack.post(shown.channel, message, shown.ts)
+    except SlackRefused as error:
+        log.warning("Order change not posted", extra={"request_id": request_id, "fault": str(error)})
 
 
 def _update_approval(services: Services, order: Order, request_id: str) -> None:
