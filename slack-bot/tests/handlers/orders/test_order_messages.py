@@ -32,7 +32,7 @@ def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
     return workspace.bot.services.order_messages.find(order_id, kind)
 
 
-def tell(workspace: Workspace, **data):
+def send_change(workspace: Workspace, **data):
     update_order_message(workspace.bot.services, SimpleNamespace(id="E1", data=data))
 
 
@@ -64,7 +64,7 @@ def buttons(message):
 
 def test_a_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "20", "409.95")
-    tell(workspace, order_id=order_id)
+    send_change(workspace, order_id=order_id)
     edited = workspace.slack.wait_for("chat.update")[0].body
     check_message(edited["text"], edited["blocks"])
     assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
@@ -76,9 +76,9 @@ def test_a_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Wor
 
 def test_the_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "20", "409.95")
-    tell(workspace, order_id=order_id)
+    send_change(workspace, order_id=order_id)
     wait_until(lambda: find_row(workspace, order_id).sequence == 2)
-    tell(workspace, order_id=order_id)
+    send_change(workspace, order_id=order_id)
     refresh_open_orders(workspace.bot.services)
     workspace.oms.wait_for("get_order", 4)
     workspace.bot.services.outbox.close(5.0)
@@ -98,7 +98,7 @@ def test_an_exit_is_told_in_the_thread_of_its_order(workspace: Workspace, order_
     order = workspace.oms.orders.orders[order_id]
     workspace.oms.orders.fill(order_id, "50", "410.00")
     order["legs"][0] |= {"status": "FILLED", "filled_quantity": "50", "average_price": "394.90"}
-    tell(workspace, order_id=order["legs"][0]["id"], parent_id=order_id)
+    send_change(workspace, order_id=order["legs"][0]["id"], parent_id=order_id)
     lines = workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"]
     assert lines == "Filled 50 at 410.00\nStop loss stop 395.00: Filled 50 at 394.90"
 
@@ -172,7 +172,7 @@ def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(wo
     successor = list(workspace.oms.orders.orders)[-1]
     wait_until(lambda: find_row(workspace, successor))
     workspace.oms.orders.fill(successor, "50", "409.50")
-    tell(workspace, order_id=successor)
+    send_change(workspace, order_id=successor)
     assert workspace.slack.wait_for("chat.postMessage", 3)[2].body["thread_ts"] == "1.0"
 
 
