@@ -2,7 +2,15 @@
 
 from slack_bolt import App
 
-from app.handlers import commands, events, installation_check, interactions, options, orders
+from app.handlers import (
+    commands,
+    events,
+    installation_check,
+    interactions,
+    options,
+    orders,
+    trade_buttons,
+)
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
@@ -13,6 +21,7 @@ def register(app: App, services: Services) -> None:
     forms = OpenForms()
     commands.register(app, services)
     orders.register(app, services, forms)
+    trade_buttons.register(app, services)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

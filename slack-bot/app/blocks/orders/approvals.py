@@ -98,7 +98,7 @@ def format_review(approval: Approval) -> str:
         for name, label in AMOUNTS.items()
     ]
     if approval.denial:
-        lines.append(f":no_entry: An approval would fail. {format_denial(approval.denial)}")
+        lines.append(f"An approval would fail. {format_denial(approval.denial)}")
     return "\n".join(lines)
 
 

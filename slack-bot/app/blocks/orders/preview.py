@@ -17,7 +17,7 @@ def build_preview(preview: Preview, cash: PortfolioCash | None) -> str:
     if preview.opens_at:
         parts.append(f"The market is closed. It opens at {format_time(preview.opens_at)}.")
     if preview.denial:
-        parts.append(f":no_entry: {format_denial(preview.denial)}")
+        parts.append(f"{format_denial(preview.denial)}")
     elif preview.needs_approval:
         parts.append("Needs the approval of another person.")
     return "\n".join(part for part in parts if part)
