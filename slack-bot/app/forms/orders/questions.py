@@ -21,6 +21,7 @@ def is_repeated(ticket: OrderTicket, order: Order) -> bool:
     terms = TERMS if ticket.quantity else tuple(each for each in TERMS if each != "quantity")
     return (
         order.status not in CLOSED_WITHOUT_FILL
+        and not order.parent_id
         and is_same_size
         and all(getattr(typed, each) == getattr(placed, each) for each in terms)
         and name_key(ticket.portfolio) == name_key(order.portfolio)
