@@ -10,7 +10,7 @@ from app.forms.ticket import Draft, Trade
 REVERSAL_FORM = "reversal_form"  # callback id of the view
 REASON, REASON_ACTION = "reversal_reason", "reversal_reason_entry"
 MAX_REVERSAL_AGE = timedelta(minutes=1)
-MAX_TEXT_CHARACTERS = 1500  # of the confirmation, which `private_metadata` has to hold
+MAX_TEXT_CHARACTERS = 1200  # of the confirmation; JSON may double it, and `private_metadata` has 3,000
 
 
 @dataclass(frozen=True)

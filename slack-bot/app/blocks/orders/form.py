@@ -59,6 +59,7 @@ def build_loading_view(sentence: str) -> Json:
         "type": "modal",
         "title": plain_text("Order"),
         "close": plain_text("Close"),
+        "private_metadata": "",
         "blocks": [section(sentence)],
     }
 
