@@ -69,7 +69,7 @@ class FakeOrders:
             if body != call.body:
                 return problem(409, "This key was used for another request.", kind="idempotency-key-reused")
             return self._stored(order_id, 201)
-        order = self._new(call.body, person)
+        order = self.add(call.body, person)
         self.keys[key] = (call.body, order["id"])
         if self.denial:
             order |= {"denial": self.denial}
@@ -86,7 +86,8 @@ class FakeOrders:
         answer.body |= {"order_id": order_id, "denial": order["denial"]}
         return answer
 
-    def _new(self, body: dict[str, Any], person: str, **more: Any) -> dict[str, Any]:
+    def add(self, body: dict[str, Any], person: str, **more: Any) -> dict[str, Any]:
+        """Add an order that a person placed."""
         order_id = f"O{17636544000000000 + len(self.orders)}a"
         fixed = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional", "reason")
         legs = [
@@ -134,7 +135,7 @@ class FakeOrders:
 
     def _replace_order(self, call: Call, person: str) -> Answer:
         previous = self.orders[call.path.rpartition("/")[2]]
-        order = self._new(previous | call.body, person)
+        order = self.add(previous | call.body, person)
         self.move(order["id"], "ACCEPTED", person)
         previous["replaced_by"] = order["id"]
         self.move(previous["id"], "REPLACED", person)
@@ -150,7 +151,7 @@ class FakeOrders:
 
     def _close_position(self, call: Call, person: str) -> Answer:
         body = call.body | {"side": "SELL", "type": "MARKET", "quantity": "50"}
-        order = self._new(body, person, role="closing")
+        order = self.add(body, person, role="closing")
         self.fill(order["id"], "50", "411.00")
         return Answer(201, order)
 

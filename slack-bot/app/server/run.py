@@ -17,7 +17,7 @@ from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import MAX_BODY_BYTES
 from app.services.confirmation_recovery import run_recovery
-from app.services.orders.messages import run_order_refresh
+from app.services.orders.recovery import run_order_refresh
 from app.services.workspace_claim import run_workspace_claim
 
 log = logging.getLogger(__name__)

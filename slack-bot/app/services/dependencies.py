@@ -8,6 +8,7 @@ from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.message_sender import MessageSender
 from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
+from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
@@ -62,6 +63,11 @@ class Services:
     def order_messages(self) -> OrderMessageStore:
         """The messages of orders, in the file of the confirmations."""
         return OrderMessageStore(self.confirmations)
+
+    @cached_property
+    def pending_orders(self) -> PendingOrderStore:
+        """The orders whose message is not posted yet, in the file of the confirmations."""
+        return PendingOrderStore(self.confirmations)
 
     @property
     def message_sender(self) -> MessageSender:

@@ -16,6 +16,7 @@ from app.blocks.orders.messages import (
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.outbox import Job
+from app.delivery.pending_orders import PendingState
 from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
@@ -33,12 +34,25 @@ def is_published(services: Services, order_id: str) -> bool:
     return services.order_messages.find(order_id, MessageKind.ORDER) is not None
 
 
-def publish_order(services: Services, origin: Origin, order: Order, channel: str) -> None:
-    """Post the message of a new order in its channel, or to the person if there is none or Slack refuses."""
+def publish_order(
+    services: Services, origin: Origin, order: Order, channel: str, *, key: str = "", hint: str = ""
+) -> None:
+    """Post the message of a new order in its channel, or to the person if there is none or Slack refuses.
+
+    `key` is that of the pending order, which is removed then. `hint` is added to the message.
+    """
 
     def post() -> None:
         current = _load(services, origin.person, order.id, origin.request_id) or order
-        posted_in, ts = post_message(services, origin, channel, build_order_message(current))
+        message = build_order_message(current)
+        services.pending_orders.set_state(key, PendingState.POSTING)
+        try:
+            posted_in, ts = post_message(
+                services, origin, channel, with_hint(message, hint) if hint else message
+            )
+        except SlackError as error:
+            _record_failed_post(services, key, error)
+            raise
         services.order_messages.save(
             OrderMessage(
                 order_id=order.id,
@@ -52,8 +66,20 @@ def publish_order(services: Services, origin: Origin, order: Order, channel: str
                 is_open=current.is_open,
             )
         )
+        services.pending_orders.remove(key)
 
     queue_in_channel(services, channel or origin.user, post, origin.request_id)
+
+
+def _record_failed_post(services: Services, key: str, error: SlackError) -> None:
+    """Keep an order pending if its message may be posted later. A refused one is given up."""
+    match error:
+        case SlackRateLimited():
+            services.pending_orders.set_state(key, PendingState.SUBMITTED)  # the outbox tries again
+        case SlackRefused():
+            services.pending_orders.remove(key)
+        case _:
+            services.pending_orders.set_state(key, PendingState.INTERRUPTED)
 
 
 def post_message(services: Services, origin: Origin, channel: str, message: Message) -> tuple[str, str]:
@@ -114,12 +140,6 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
         _update(services, order_id, request_id, always=always)
 
     queue_in_channel(services, shown.channel, update, request_id)
-
-
-def run_order_refresh(services: Services) -> None:
-    """Look up open orders repeatedly until the bot stops."""
-    while not services.stopping.wait(services.waits.order_refresh_every):
-        refresh_open_orders(services)
 
 
 def refresh_open_orders(services: Services) -> None:

@@ -4,13 +4,16 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from app.blocks import views
 from app.blocks.messages import notice
 from app.blocks.orders.messages import build_order_message
 from app.blocks.text import Json
+from app.delivery.pending_orders import PendingOrder, PendingState
 from app.errors import BadFields, KeyTaken, OmsError, OutcomeUnknown, Refused, format_log_name
+from app.forms.numbers import format_grouped
 from app.forms.orders.order import Order
 from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
@@ -61,7 +64,26 @@ def _execute(services: Services, submitted: SubmittedOrder, submission: Submissi
         "Order submission ended",
         extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown},
     )
+    if outcome.is_unknown:
+        services.pending_orders.set_state(submitted.key, PendingState.UNKNOWN)
+    elif not outcome.is_recorded or submitted.context.replaces:
+        services.pending_orders.remove(submitted.key)
     report_outcome(services, submitted, submission, outcome)
+
+
+def _build_pending(submitted: SubmittedOrder) -> PendingOrder:
+    """Return the order to store before it is sent."""
+    ticket, origin = submitted.ticket, submitted.origin
+    size = format_grouped(ticket.quantity or ticket.value or Decimal(0))
+    return PendingOrder(
+        key=submitted.key,
+        submitted_at=time.time(),
+        team=origin.person.team,
+        user=origin.person.user,
+        channel=submitted.context.channel,
+        request_id=origin.request_id,
+        order_text=f"{ticket.side.value} {size} {ticket.symbol} in {ticket.portfolio}",
+    )
 
 
 def _place(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
@@ -72,6 +94,7 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
             return _report_order(services, submitted, order)
         if questions:
             return submission_results.build_order_question_outcome(submitted, questions)
+        services.pending_orders.add(_build_pending(submitted))
         order = _send(services, submitted)
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
@@ -155,7 +178,8 @@ def _report_order(services: Services, submitted: SubmittedOrder, order: Order) -
         to = origin.address(context.channel, submitted.root_view_id)
         text = failure_messages.already_placed(build_order_message(order).text)
         services.message_sender.send_privately(to, notice(text))
+        services.pending_orders.remove(submitted.key)
     else:
-        publish_order(services, origin, order, context.channel)
+        publish_order(services, origin, order, context.channel, key=submitted.key)
         publish_approval(services, origin, order, context.channel)
     return submission_results.build_placed_outcome(order, context)
