@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from deployment import Deployment
+from deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.e2e
+BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 
 @pytest.fixture
@@ -68,3 +69,33 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     slack.form.get_by_role("button", name="Place order").click()
     slack.sees_no_form()
     expect(slack.message("BUY 10,000 SLDEN limit 100.00 GTC")).to_have_count(1)
+
+
+def test_an_order_waits_until_another_person_approves_it(slack, deployment, portfolio):
+    deployment.act("ben", "say", channel="trading", text="/order")  # people become users at their first use
+    wait_until(lambda: BEN in deployment.people())
+    deployment.act("ben", "close", everything=True)
+    policy = {"mode": "always", "expires_minutes": 30, "approvers": [BEN]}
+    deployment.administer("PATCH", f"/portfolios/{portfolio}", approval=policy)
+    quote(deployment, "SLAPP", "99", "100")
+    slack.type(f"/order buy 5 SLAPP limit 90 gtc in {portfolio}")
+    expect(slack.form).to_contain_text("Needs the approval of another person.")
+    slack.form.get_by_role("button", name="Place order").click()
+    slack.sees_no_form()
+    message = slack.message("BUY 5 SLAPP limit 90.00 GTC").filter(has_text="Status:")
+    expect(message).to_contain_text("Status: Awaiting approval")
+    request = slack.message("Approval needed")
+    request.get_by_role("button", name="Approve").click()
+    slack.form.get_by_role("button", name="Approve").click()
+    expect(slack.form).to_contain_text("another person must decide on it")
+    slack.form.get_by_role("button", name="Back").click()
+
+    slack.be("Ben Okafor")
+    request.get_by_role("button", name="Approve").click()
+    expect(slack.form).to_contain_text("Equity: 1,000,000.00 then, 1,000,000.00 now")
+    slack.entry("Reason (optional)", "Within the mandate")
+    slack.form.get_by_role("button", name="Approve").click()
+    slack.sees_no_form()
+    expect(message).to_contain_text("Status: Working", timeout=30_000)
+    expect(slack.message("Approved by").filter(has_text="Requested by")).to_contain_text("Within the mandate")
+    assert list_orders(deployment, portfolio)[0]["status"] == "ACCEPTED"

@@ -126,7 +126,6 @@ def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, p
     prices = [builder.price(each) for each in PRICE_ENTRIES[draft.order_type]]
     expires = [builder.expires()] if draft.time_in_force == TimeInForce.GTD else []
     terms = [*prices, builder.select(fields.TIME_IN_FORCE, TIMES), *expires]
-    preview_block = section(preview, fields.PREVIEW)
     if context.replaces:
         total = builder.number(fields.QUANTITY, hint="The total, including what has filled.")
         return [_build_fixed_terms(draft), total, *terms, builder.reason()]
@@ -147,8 +146,8 @@ def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, p
         *terms,
         *exits,
         builder.portfolio(),
-        preview_block,
         builder.reason(),
+        section(preview, fields.PREVIEW),
     ]
 
 
