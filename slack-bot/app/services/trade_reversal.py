@@ -37,7 +37,7 @@ def open_reversal_form(services: Services, origin: Origin, value: str, clicked: 
     context = ReversalContext(
         button.trade_id, button.user, button.recorded_at, clicked.channel, clicked.ts, text
     )
-    open_view(services, origin, build_reversal_form(context))
+    open_view(services, origin, build_reversal_form(context), failure_messages.CLICK_AGAIN)
 
 
 def open_form_again(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:

@@ -37,6 +37,6 @@ def register(app: App, services: Services) -> None:
             ack(**build_private_answer(failure_messages.BUSY))
 
     def build_apology(request_id: str) -> Body:
-        return build_private_answer(failure_messages.went_wrong(request_id))
+        return build_private_answer(failure_messages.went_wrong(request_id, failure_messages.ORDER_AGAIN))
 
     app.command("/order")(guarded(order, build_apology, build_private_answer))

@@ -78,7 +78,7 @@ def report_failure(services: Services, origin: Origin, error: BotError) -> None:
     sentence = (
         failure_messages.not_decided(error, origin.request_id)
         if isinstance(error, OmsError)
-        else failure_messages.went_wrong(origin.request_id)
+        else failure_messages.went_wrong(origin.request_id, failure_messages.CLICK_AGAIN)
     )
     services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
 

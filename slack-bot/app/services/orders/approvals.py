@@ -20,6 +20,7 @@ from app.forms.submission import get_entry
 from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
+from app.services.open_form import open_view
 from app.services.orders.messages import post_message, queue_in_channel, refresh_order
 from app.services.origin import Origin
 
@@ -52,14 +53,13 @@ def publish_approval(services: Services, origin: Origin, order: Order, channel: 
 def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:
     """Open the form in which an approver decides, and fill in the estimates then and now."""
     context = DecisionContext(order_id, is_approval, origin.channel)
-    try:
-        opened = services.slack.open_view(origin.trigger_id, build_decision_form(context, LOADING))
-    except SlackError as error:
-        log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
+    loading = build_decision_form(context, LOADING)
+    view_id = open_view(services, origin, loading, failure_messages.CLICK_AGAIN)
+    if not view_id:
         return
     body = _review(services, origin, order_id)
     try:
-        services.slack.update_view(opened.view_id, build_decision_form(context, body))
+        services.slack.update_view(view_id, build_decision_form(context, body))
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
 

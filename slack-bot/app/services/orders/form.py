@@ -24,6 +24,7 @@ from app.forms.orders.ticket import OrderDraft
 from app.forms.price import Quote, format_quote
 from app.forms.text import NotAName, parse_symbol
 from app.services import failure_messages
+from app.services.admission import check_admission
 from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
 from app.services.open_form import open_view
@@ -49,8 +50,8 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     context = OrderContext("" if draft.is_private else origin.channel)
-    view_id = open_view(services, origin, build_order_form(draft, context))
-    if view_id and draft.symbol:
+    view_id = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
+    if view_id and check_admission(services, origin, view_id) and draft.symbol:
         _show_facts(services, origin, view_id, draft, context)
 
 
@@ -59,7 +60,7 @@ def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change
 
     The form opens before the order is read, because the trigger is valid for only 3 seconds.
     """
-    view_id = open_view(services, origin, build_loading_view(LOADING))
+    view_id = open_view(services, origin, build_loading_view(LOADING), failure_messages.CLICK_AGAIN)
     if not view_id:
         return
     try:

@@ -47,7 +47,9 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
     origin = Origin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
-        sentence = failure_messages.not_recorded(pending.order_text, pending.request_id)
+        sentence = failure_messages.not_recorded(
+            pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
+        )
         services.message_sender.send_privately(origin.address(), notice(sentence))
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:

@@ -19,7 +19,6 @@ from app.services.orders.submitted_order import SubmittedOrder, find_block_error
 from app.services.submission_registry import Outcome
 from app.services.submission_results import build_update
 
-AGAIN = "Please run `/order` again."
 NO_PORTFOLIO = "There is no portfolio called {name}. Choose one from the list."
 
 
@@ -39,7 +38,7 @@ def build_order_question_outcome(submitted: SubmittedOrder, questions: list[Ques
     """Return the outcome of an order that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(format_question, questions))
     view = build_order_question_form(submitted.draft, submitted.context, questions)
-    return _redrawn(view, f"{reasons}\nThis was not sent. {AGAIN}")
+    return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.ORDER_AGAIN}")
 
 
 def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: OrderContext) -> Outcome:

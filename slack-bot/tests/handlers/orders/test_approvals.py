@@ -130,3 +130,10 @@ def test_a_person_of_another_workspace_decides_nothing(workspace: Workspace, ord
     workspace.deliver(payload)
     assert workspace.slack.named("views.open") == []
     assert workspace.oms.named("approve") == []
+
+
+def test_a_form_that_opens_too_late_is_told_to_the_person(workspace: Workspace, order_id):
+    workspace.slack.refuse("views.open", "expired_trigger_id")
+    click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
+    told = workspace.slack.wait_for("respond")[0].body["text"]
+    assert told == "The form could not be opened in time. Please click again."

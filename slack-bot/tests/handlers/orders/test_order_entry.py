@@ -273,3 +273,12 @@ def test_the_portfolio_field_offers_existing_portfolios_with_their_cash(workspac
     assert [(each["text"]["text"], each["value"]) for each in options] == [
         ("Growth · 100,000.00 USD", "Growth")
     ]
+
+
+def test_who_may_not_trade_sees_a_refusal_instead_of_the_form(workspace: Workspace):
+    workspace.oms.roles["slack:T1:U1"] = "viewer"
+    workspace.type(LINE, "/order")
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    assert "You cannot trade here" in view["blocks"][0]["text"]["text"]
+    workspace.bot.services.stop_workers(wait=True)
+    assert len(workspace.slack.named("views.update")) == 1
