@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     """Replace a form that was just opened with a refusal if the person may not trade.
 
-    Return whether the form stays open. If the OMS does not answer, the form stays open: the OMS decides when the form is submitted, and no entry
-    is lost.
+    Return whether the form stays open. If the OMS does not answer, it does: the OMS decides when the form is
+    submitted, and no entry is lost.
     """
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
