@@ -209,6 +209,7 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
             self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
         do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
+        do_PUT = do_POST  # noqa: N815 - the name that the library calls
 
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))
