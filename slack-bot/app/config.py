@@ -16,6 +16,7 @@ SLACK_API_URL = "https://slack.com/api/"
 EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -38,6 +39,7 @@ class Settings:
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
     bot_statement_secret: str = field(default="", repr=False)
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
     oms_events_url: str = ""  # without it, the bot receives no events of the OMS
 
     @property
@@ -77,6 +79,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
+        approvals_channel=values.get("APPROVALS_CHANNEL", ""),
         oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
@@ -188,6 +191,13 @@ def _check_database_url(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_approvals_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("APPROVALS_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "APPROVALS_CHANNEL must be the id of a Slack channel, such as C0123456789, or be left out."
+    return ""
+
+
 CHECKS = (
     _check_bot_token,
     _check_signing_secret,
@@ -200,5 +210,6 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
+    _check_approvals_channel,
     _check_events_url,
 )

@@ -104,6 +104,7 @@ class FakeSlack(Server):
     def __init__(self) -> None:
         self.views = 0
         self.hashes = 0
+        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -140,6 +141,9 @@ class FakeSlack(Server):
             return {"team_id": "T1", "user_id": "UBOT", "bot_id": "BBOT", "is_enterprise_install": False}
         if name == "conversations.open":
             return {"channel": {"id": f"D-{body['users']}"}}
+        if name == "chat.postMessage":
+            self.posts += 1
+            return {"ts": f"{self.posts}.0", "channel": body.get("channel", "")}
         return {"ts": "1.0", "channel": body.get("channel", "")}
 
     def _update(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -204,6 +208,7 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
+        do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
         do_PUT = do_POST  # noqa: N815 - the name that the library calls
 
         def do_GET(self) -> None:

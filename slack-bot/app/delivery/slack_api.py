@@ -23,17 +23,19 @@ TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
+ORDER_MESSAGE = "order_message"
 
 
 @dataclass(frozen=True)
 class Opened:
     """A form that Slack opened.
 
-    `team` is the workspace of the app. It is empty if Slack did not return it.
+    `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
     """
 
     view_id: str
     team: str
+    hash: str = ""
 
 
 class SlackApi:
@@ -58,7 +60,8 @@ class SlackApi:
         """Open a form."""
         answer = _call("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         shown = answer["view"]
-        return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
+        team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
+        return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.
@@ -69,22 +72,36 @@ class SlackApi:
         answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
         return str((answer.get("view") or {}).get("hash", ""))
 
-    def post(self, channel: str, message: Message) -> None:
-        """Post to a channel. After `SlackUnreachable`, the message may have been posted.
+    def post(self, channel: str, message: Message, thread_ts: str | None = None) -> str:
+        """Post to a channel or a thread, and return the timestamp, which identifies the message.
 
-        The metadata of a confirmation contains the trade id, so that a repeat after a crash can be
-        recognized.
+        After `SlackUnreachable`, the message may have been posted. The metadata of a confirmation contains
+        the id of the trade or the order, so that a repeat after a crash can be recognized.
         """
-        payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
-        _call(
+        answer = _call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
                 text=cut(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
+                thread_ts=thread_ts,
                 unfurl_links=False,
                 unfurl_media=False,
-                metadata=payload if message.trade_id else None,
+                metadata=_build_metadata(message),
+            ),
+        )
+        return str(answer.get("ts") or "")
+
+    def update_message(self, channel: str, ts: str, message: Message) -> None:
+        """Replace the content of a message of the bot."""
+        _call(
+            "chat.update",
+            lambda: self.client.chat_update(
+                channel=channel,
+                ts=ts,
+                text=cut(message.text, MAX_TEXT_CHARACTERS),
+                blocks=list(message.blocks),
+                metadata=_build_metadata(message),
             ),
         )
 
@@ -127,6 +144,14 @@ class SlackApi:
             enterprise_id=str(answer.get("enterprise_id") or ""),
             is_org_wide=answer.get("is_enterprise_install") is True,
         )
+
+
+def _build_metadata(message: Message) -> Json | None:
+    if message.trade_id:
+        return {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
+    if message.order_id:
+        return {"event_type": ORDER_MESSAGE, "event_payload": {"order_id": message.order_id}}
+    return None
 
 
 def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:

@@ -4,6 +4,7 @@ import logging
 
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
+from app.services.orders.messages import update_order_message
 
 log = logging.getLogger(__name__)
 
@@ -11,6 +12,7 @@ log = logging.getLogger(__name__)
 def register_subscriptions(registry: EventRegistry) -> None:
     """Register every function that handles events. Add a line for each."""
     registry.register("webhook.disabled", log_disabled_webhook)
+    registry.register("order.*", update_order_message)
 
 
 def log_disabled_webhook(_: Services, event: Event) -> None:

@@ -2,7 +2,15 @@
 
 from slack_bolt import App
 
-from app.handlers import commands, events, installation_check, interactions, options
+from app.handlers import (
+    commands,
+    events,
+    installation_check,
+    interactions,
+    options,
+    orders,
+    trade_buttons,
+)
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
@@ -12,6 +20,8 @@ def register(app: App, services: Services) -> None:
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)
+    orders.register(app, services, forms)
+    trade_buttons.register(app, services)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

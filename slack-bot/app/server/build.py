@@ -45,6 +45,7 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
         slack=SlackApi(settings),
         outbox=Outbox(),
         confirmations=open_store(settings),
+        approvals_channel=settings.approvals_channel,
         handled_events=open_events(settings),
     )
     bolt = create_bolt(settings, services)

@@ -2,14 +2,18 @@
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventStore
 from app.delivery.message_sender import MessageSender
+from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
+from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
+from app.oms_client.orders import OrderClient
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 
@@ -25,6 +29,7 @@ class Waits:
     lookup_every: float = 1.0
     lookup_for: float = 30.0
     recovery_every: float = 5.0
+    order_refresh_every: float = 5.0
     claim_every: float = 1.0  # both services often start together
     register_every: float = 600.0  # for the events of the OMS
     register_again: float = 5.0  # after a failure
@@ -51,6 +56,22 @@ class Services:
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
+
+    @property
+    def orders(self) -> OrderClient:
+        """Create a client of the order routes."""
+        return OrderClient(self.oms)
+
+    @cached_property
+    def order_messages(self) -> OrderMessageStore:
+        """The messages of orders, in the file of the confirmations."""
+        return OrderMessageStore(self.confirmations)
+
+    @cached_property
+    def pending_orders(self) -> PendingOrderStore:
+        """The orders whose message is not posted yet, in the file of the confirmations."""
+        return PendingOrderStore(self.confirmations)
 
     @property
     def message_sender(self) -> MessageSender:

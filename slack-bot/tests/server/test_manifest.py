@@ -16,7 +16,7 @@ MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 
 def test_every_command_of_the_manifest_is_handled_and_no_other(workspace: Workspace):
     commands = [entry["command"] for entry in MANIFEST["features"]["slash_commands"]]
-    assert commands == ["/trade", "/trade-help"]
+    assert commands == ["/trade", "/order", "/trade-help"]
     assert all(workspace.type("help", name).status_code == 200 for name in commands)
     assert workspace.type("help", "/other").status_code == 404
 
@@ -44,7 +44,11 @@ def test_every_address_of_the_manifest_is_served_under_its_path(workspace: Works
 
 
 def test_the_scopes_are_those_of_the_methods_that_are_called():
-    needed = {"chat_postMessage": "chat:write", "conversations_open": "im:write"}
+    needed = {
+        "chat_postMessage": "chat:write",
+        "chat_update": "chat:write",
+        "conversations_open": "im:write",
+    }
     called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))
     scopes = {scope for method, scope in needed.items() if method in called}
     # commands: the slash commands; chat:write.public: confirmations in public channels without an invitation
@@ -65,6 +69,7 @@ def test_the_template_names_every_setting_and_holds_no_secret():
         "OMS_API_KEY",
         "BOT_STATEMENT_SECRET",
         "BOT_DATABASE_URL",
+        "APPROVALS_CHANNEL",
         "HOST",
         "PORT",
         "ENVIRONMENT",
