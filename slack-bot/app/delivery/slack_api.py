@@ -119,6 +119,8 @@ class SlackApi:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
             raise SlackRefused("response_url", str(answer.status_code))
+        if answer.body.replace(" ", "").startswith('{"ok":false'):
+            raise SlackRefused("response_url", "not_ok")
 
     def _load_installation(self) -> Installation:
         answer = _call("auth.test", self.client.auth_test)
@@ -142,6 +144,11 @@ def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
         raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
     except NO_ANSWER as error:
         raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
+
+
+def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+    """Call a method of the Web API. Raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
+    return _call(method, call)
 
 
 def _retry_after(headers: Any) -> float:

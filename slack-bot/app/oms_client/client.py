@@ -179,6 +179,38 @@ class OmsClient:
         if answer.status_code not in (200, 201):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
+    def read(
+        self, person: Person, path: str, params: Mapping[str, str] | None = None, *, request_id: str
+    ) -> Any:
+        """Return the JSON of a GET request below `/api/v1`. None if the OMS does not know what it names.
+
+        Raises `OmsError`.
+        """
+        return self._get(person, f"/api/v1{path}", params or {}, request_id, absent=None)
+
+    def write(
+        self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
+    ) -> Any:
+        """Send a change below `/api/v1`, which takes effect at most once per `key`. Return the JSON.
+
+        Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
+        """
+        headers = _headers(person, request_id) | {"Idempotency-Key": key}
+        try:
+            answer = self._http.request(
+                method, f"/api/v1{path}", json=dict(body), headers=headers, timeout=self._write
+            )
+        except NOTHING_SENT:
+            raise NotPlaced("The trading system cannot be reached.") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
+        if not answer.is_success:
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        try:
+            return answer.json()
+        except ValueError:
+            raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
+
     def is_ready(self) -> bool:
         """Whether the OMS is ready. This call is made without a person."""
         try:

@@ -1,0 +1,85 @@
+"""Post a banner in the channel when trading is stopped, and edit it when trading is resumed."""
+
+import logging
+from collections.abc import Callable
+
+from app.blocks.messages import Message, with_hint
+from app.delivery.message_sender import INVITE_HINT
+from app.delivery.outbox import Job
+from app.errors import Saturated, SlackError, SlackRateLimited
+from app.services.banner_registry import Banner
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+NO_CHANNEL = (
+    "No channel was told, because the form was not opened in one. Type `/desk risk share` in the channel."
+)
+
+
+def show_banner(services: Services, origin: Origin, channel: str, portfolio: str, message: Message) -> None:
+    """Post the banner in a channel, or edit the banner that is there. Direct messages get none."""
+    banner = services.banners.get(portfolio)
+    if banner is not None:
+        _queue(services, origin, banner.channel, message, lambda: _edit(services, banner, message))
+    elif channel.startswith(("C", "G")):
+        _queue(services, origin, channel, message, lambda: _create(services, channel, portfolio, message))
+    else:
+        _send_privately(services, origin, with_hint(message, NO_CHANNEL))
+
+
+def replace_banner(
+    services: Services, origin: Origin, channel: str, portfolio: str, message: Message
+) -> None:
+    """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
+    banner = services.banners.remove(portfolio)
+    if banner is not None:
+        _queue(services, origin, banner.channel, message, lambda: _close(services, banner, message))
+    elif channel.startswith(("C", "G")):
+        _queue(services, origin, channel, message, lambda: _post(services, channel, message))
+
+
+def _post(services: Services, channel: str, message: Message) -> None:
+    services.reply_sender.post(channel, message)
+
+
+def _create(services: Services, channel: str, portfolio: str, message: Message) -> None:
+    timestamp = services.reply_sender.post(channel, message)
+    services.banners.add(portfolio, Banner(channel, timestamp))
+
+
+def _edit(services: Services, banner: Banner, message: Message) -> None:
+    services.reply_sender.update(banner.channel, banner.timestamp, message)
+
+
+def _close(services: Services, banner: Banner, message: Message) -> None:
+    _edit(services, banner, message)
+    services.reply_sender.post(banner.channel, message, thread_ts=banner.timestamp)
+
+
+def _queue(
+    services: Services, origin: Origin, channel: str, message: Message, work: Callable[[], None]
+) -> None:
+    """Queue a call. If Slack refuses it, the person gets the message with a hint."""
+
+    def send() -> None:
+        try:
+            work()
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            log.warning("Banner not posted", extra={"request_id": origin.request_id, "fault": str(error)})
+            _send_privately(services, origin, with_hint(message, INVITE_HINT.format(channel=channel)))
+
+    def log_abandoned() -> None:
+        log.warning("Banner given up", extra={"request_id": origin.request_id})
+
+    try:
+        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
+    except Saturated:
+        log_abandoned()
+
+
+def _send_privately(services: Services, origin: Origin, message: Message) -> None:
+    services.message_sender.send_privately(origin.address(), message)
