@@ -58,3 +58,8 @@ def format_order_price(order: OrderSummary) -> str:
 def format_words(constant: str) -> str:
     """Return a constant of the OMS in words: `AWAITING_APPROVAL` as `awaiting approval`."""
     return constant.replace("_", " ").lower()
+
+
+def count_things(count: int, noun: str, *, is_cut: bool = False) -> str:
+    """Return a number with its noun: `1 order`, `3 orders` or `3 or more orders`."""
+    return f"{count}{' or more' if is_cut else ''} {noun}{'' if count == 1 and not is_cut else 's'}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from app.blocks.amounts import count_things
 from app.blocks.form_parts import (
     build_checkbox,
     build_choice,
@@ -70,10 +71,10 @@ def build_halt_form(
 
 
 def _describe_open_risk(found: OpenRisk) -> str:
-    more = " or more" if found.is_cut else ""
+    orders = count_things(found.orders, "working order", is_cut=found.is_cut)
+    positions = count_things(found.positions, "position", is_cut=found.is_cut)
     return (
-        f"*Open now:* {found.orders}{more} working orders, {found.exits} of them exits, and "
-        f"{found.positions}{more} positions.\n"
+        f"*Open now:* {orders}, {found.exits} of them exits, and {positions}.\n"
         "Positions stay open unless you flatten. Halting cancels the orders that open or increase a "
         "position; exits stay unless you cancel them. Cancels always work.\n"
         "Another person has to resume trading."
@@ -115,7 +116,7 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     """Return the result of a change of a kill switch in mrkdwn."""
     lines = [f"*{name_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
-        lines.append(f"{len(result.canceled)} orders were cancelled.")
+        lines.append(f"Cancelled: {count_things(len(result.canceled), 'order')}.")
     if result.unsettled:
         names = ", ".join(map(literal, result.unsettled[:MAX_LISTED]))
         lines.append(f"Not finished yet: {names}. New orders are denied there already.")

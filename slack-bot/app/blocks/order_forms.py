@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.blocks.amounts import format_order_price
+from app.blocks.amounts import count_things, format_order_price
 from app.blocks.form_parts import build_input, build_modal, build_reason, build_select
 from app.blocks.text import Json, code, escape, option
 from app.forms import action_ids
@@ -46,8 +46,9 @@ def describe_canceled(orders: Sequence[OrderSummary]) -> str:
         return "No order was cancelled: none was working."
     lines = [f"• {_label_markdown(each)}" for each in orders[:MAX_LISTED]]
     more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
-    count = "1 order" if len(orders) == 1 else f"{len(orders)} orders"
-    return "\n".join([f"*{count} cancelled.* Earlier fills are kept.", *lines, *more])
+    return "\n".join(
+        [f"*{count_things(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
+    )
 
 
 def _label(order: OrderSummary) -> str:

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.blocks.amounts import NOT_KNOWN, format_rounded, format_signed, money, price, signed_money, units
+from app.blocks.amounts import (
+    NOT_KNOWN,
+    count_things,
+    format_rounded,
+    format_signed,
+    money,
+    price,
+    signed_money,
+    units,
+)
 from app.blocks.replies import Reply, actions, build_sentence_reply, position_select
-from app.blocks.tables import Cell, Table
+from app.blocks.tables import Amount, Cell, Table
 from app.blocks.text import escape, literal, section
 from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import PortfolioValue, Position, ProfitSummary
@@ -28,7 +37,7 @@ def build_portfolio_reply(value: PortfolioValue, page: Page) -> Reply:
     """Return a portfolio at a glance, with its positions."""
     lines = describe_portfolio(value)
     count = len(page.rows)
-    text = "\n".join([*lines, f"{count}{' or more' if page.is_cut else ''} open positions."])
+    text = "\n".join([*lines, f"{count_things(count, 'open position', is_cut=page.is_cut)}."])
     if not page.rows:
         return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),))
     table = build_position_table(f"Positions of {value.portfolio_name}", page, with_portfolio=False)
@@ -98,7 +107,7 @@ def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> T
     rows: list[list[Cell]] = []
     for each in page.rows:
         name = f"{each.symbol} {each.product}" if each.product else each.symbol
-        mark = format_money(each.mark) + (" stale" if each.mark_is_stale else "")
+        mark = Amount(each.mark, format_money(each.mark) + (" stale" if each.mark_is_stale else ""))
         row: list[Cell] = [name, units(each.quantity), money(each.avg_cost), mark, money(each.market_value)]
         row += [signed_money(each.unrealized_pnl), price(each.stop_loss), price(each.take_profit)]
         rows.append([*row, each.portfolio_name] if with_portfolio else row)

@@ -6,6 +6,7 @@ import * as inputs from "./inputs.js";
 import { mrkdwn, plain, words } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
 import * as selects from "./selects.js";
+import { dataTable } from "./tables.js";
 
 const ELEMENTS = {
   button,
@@ -30,7 +31,7 @@ const ELEMENTS = {
   multi_channels_select: selects.multiChannelsSelect,
   multi_conversations_select: selects.multiConversationsSelect,
 };
-const BLOCKS = { section, header, divider, context, actions, input, image, rich_text: richText, markdown };
+const BLOCKS = { section, header, divider, context, actions, input, image, rich_text: richText, markdown, data_table: dataTable };
 const OUR_IMAGES = /^(https?:\/\/(127\.0\.0\.1|localhost)(:\d+)?\/|data:image\/)/i;
 
 export const drawBlocks = (blocks, surface) => blocks.map((block) => drawBlock(block, surface));

@@ -168,9 +168,9 @@ def test_one_order_of_many_is_cancelled(trading: PortfolioWorkspace):
 def test_a_halt_says_what_stays_open_and_posts_a_banner(risk: PortfolioWorkspace):
     risk.oms.rows["/orders"] = [portfolio_oms.order("O1"), portfolio_oms.order("O2", role="stop_loss")]
     view = open_form(risk, "halt")
-    assert "2 working orders, 1 of them exits, and 1 positions" in texts_of(view)
+    assert "2 working orders, 1 of them exits, and 1 position" in texts_of(view)
     answer = risk.submit_view(view, reason="Bad prices")
-    assert "2 orders were cancelled" in texts_of(answer["view"])
+    assert "Cancelled: 2 orders." in texts_of(answer["view"])
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep", "reason": "Bad prices"}
     assert list(risk.oms.changes.values()) == [("POST", "/kill-switch", body)]
     banner = risk.slack.wait_for("chat.postMessage")[0].body
