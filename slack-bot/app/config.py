@@ -14,6 +14,7 @@ DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
 DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
 ENVIRONMENTS = ("development", "test", "production")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -37,6 +38,7 @@ class Settings:
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
     bot_statement_secret: str = field(default="", repr=False)
+    trading_channel: str = ""  # the id of the channel that sees when trading is stopped
 
     @property
     def socket_mode(self) -> bool:
@@ -73,6 +75,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
+        trading_channel=values.get("TRADING_CHANNEL", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -160,6 +163,13 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_trading_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("TRADING_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "TRADING_CHANNEL must be the id of a channel, such as C0123456789; leave it out to have none."
+    return ""
+
+
 def _check_database_url(values: Mapping[str, str]) -> str:
     if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
         return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
@@ -178,4 +188,5 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
+    _check_trading_channel,
 )

@@ -138,7 +138,8 @@ def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Me
         f"by {format_person(actor)}: {literal(reason)}\n"
         f"{effect} Another person with the role risk or admin can resume it."
     )
-    resume = button("Resume trading…", action_ids.FORM_OPEN, "resume")
+    scope = f" in {portfolio}" if portfolio else ""
+    resume = button("Resume trading…", action_ids.FORM_OPEN, f"resume{scope}")
     return Message(text, (section(text), actions(resume)))
 
 

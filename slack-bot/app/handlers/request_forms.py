@@ -10,9 +10,11 @@ from app.blocks.form_parts import build_text_view
 from app.errors import BadCommand, Saturated
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
-from app.forms.text_commands import FORM_VERBS, parse_text_command
+from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, Handler, get_origin, guarded
 from app.services import failure_messages, kill_switch, position_actions
+from app.services.banner_registry import Banner
+from app.services.banners import CHANNEL_IDS
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, submit_form
 from app.services.origin import Origin
@@ -86,8 +88,20 @@ def _open_form(services: Services, origin: Origin, body: Body) -> None:
         command = parse_text_command(str(body["actions"][0].get("value", "")), services.now())
     except BadCommand:
         return
-    if command.verb in FORM_VERBS:
-        open_request_form(services, origin, command)
+    if command.verb not in FORM_VERBS:
+        return
+    if command.verb is Verb.RESUME:
+        _restore_banner(services, command.portfolio, body)
+    open_request_form(services, origin, command)
+
+
+def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
+    """Store where the banner is that was clicked: the registry is empty after a restart."""
+    container = body.get("container") or {}
+    channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
+    is_banner = timestamp and not container.get("is_ephemeral") and channel.startswith(CHANNEL_IDS)
+    if is_banner and services.banners.get(portfolio) is None:
+        services.banners.add(portfolio, Banner(channel, timestamp))
 
 
 def _read_key(body: Body) -> PositionKey:

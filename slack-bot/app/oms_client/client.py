@@ -179,7 +179,7 @@ class OmsClient:
         if answer.status_code not in (200, 201):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
-    def read(
+    def get_json(
         self, person: Person, path: str, params: Mapping[str, str] | None = None, *, request_id: str
     ) -> Any:
         """Return the JSON of a GET request below `/api/v1`. None if the OMS does not know what it names.
@@ -188,7 +188,7 @@ class OmsClient:
         """
         return self._get(person, f"/api/v1{path}", params or {}, request_id, absent=None)
 
-    def write(
+    def send_json(
         self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
     ) -> Any:
         """Send a change below `/api/v1`, which takes effect at most once per `key`. Return the JSON.

@@ -171,10 +171,10 @@ class PortfolioClient:
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
 
     def _read(self, path: str, params: Params | None = None) -> Any:
-        return self._oms.read(self._person, path, params, request_id=self._request_id)
+        return self._oms.get_json(self._person, path, params, request_id=self._request_id)
 
     def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        return self._oms.write(self._person, method, path, body, key=key, request_id=self._request_id)
+        return self._oms.send_json(self._person, method, path, body, key=key, request_id=self._request_id)
 
 
 def _named(**values: str) -> Params:

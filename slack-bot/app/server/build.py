@@ -40,6 +40,7 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
         slack=SlackApi(settings),
         outbox=Outbox(),
         confirmations=open_store(settings),
+        trading_channel=settings.trading_channel,
     )
     bolt = create_bolt(settings, services)
     health = Health(services)

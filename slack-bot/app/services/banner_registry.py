@@ -3,6 +3,8 @@
 import threading
 from dataclasses import dataclass
 
+from app.forms.text import name_key
+
 
 @dataclass(frozen=True)
 class Banner:
@@ -25,14 +27,14 @@ class BannerRegistry:
     def add(self, portfolio: str, banner: Banner) -> None:
         """Store the banner of a portfolio."""
         with self._lock:
-            self._banners[portfolio] = banner
+            self._banners[name_key(portfolio)] = banner
 
     def get(self, portfolio: str) -> Banner | None:
         """Return the banner of a portfolio, None if there is none."""
         with self._lock:
-            return self._banners.get(portfolio)
+            return self._banners.get(name_key(portfolio))
 
     def remove(self, portfolio: str) -> Banner | None:
         """Remove the banner of a portfolio and return it."""
         with self._lock:
-            return self._banners.pop(portfolio, None)
+            return self._banners.pop(name_key(portfolio), None)

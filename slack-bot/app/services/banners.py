@@ -14,16 +14,18 @@ from app.services.origin import Origin
 log = logging.getLogger(__name__)
 
 NO_CHANNEL = (
-    "No channel was told, because the form was not opened in one. Type `/desk risk share` in the channel."
+    "No channel got this message, because the form was not opened in one. "
+    "Type `/desk risk share` in the channel of the desk."
 )
+CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages
 
 
 def show_banner(services: Services, origin: Origin, channel: str, portfolio: str, message: Message) -> None:
     """Post the banner in a channel, or edit the banner that is there. Direct messages get none."""
-    banner = services.banners.get(portfolio)
+    banner, channel = services.banners.get(portfolio), _choose_channel(services, channel)
     if banner is not None:
         _queue(services, origin, banner.channel, message, lambda: _edit(services, banner, message))
-    elif channel.startswith(("C", "G")):
+    elif channel:
         _queue(services, origin, channel, message, lambda: _create(services, channel, portfolio, message))
     else:
         _send_privately(services, origin, with_hint(message, NO_CHANNEL))
@@ -33,11 +35,16 @@ def replace_banner(
     services: Services, origin: Origin, channel: str, portfolio: str, message: Message
 ) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
-    banner = services.banners.remove(portfolio)
+    banner, channel = services.banners.remove(portfolio), _choose_channel(services, channel)
     if banner is not None:
         _queue(services, origin, banner.channel, message, lambda: _close(services, banner, message))
-    elif channel.startswith(("C", "G")):
+    elif channel:
         _queue(services, origin, channel, message, lambda: _post(services, channel, message))
+
+
+def _choose_channel(services: Services, channel: str) -> str:
+    """Return the channel of the request, else that of the settings, for requests of direct messages."""
+    return channel if channel.startswith(CHANNEL_IDS) else services.trading_channel
 
 
 def _post(services: Services, channel: str, message: Message) -> None:

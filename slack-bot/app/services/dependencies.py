@@ -44,6 +44,7 @@ class Services:
     submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
     confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
     recent_deliveries: RecentIds = field(default_factory=RecentIds)
+    trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     banners: BannerRegistry = field(default_factory=BannerRegistry)
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
     overview_outbox: Outbox = field(default_factory=Outbox)  # at most one overview a second and person

@@ -14,6 +14,7 @@ from app.delivery.slack_api import Opened
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
 from app.forms.portfolio_values import KillSwitch, OrderSummary, PositionKey
 from app.forms.request_context import RequestContext
+from app.forms.text import name_key
 from app.forms.text_commands import TextCommand, Verb
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
@@ -180,7 +181,7 @@ def _load_halt_form(client: PortfolioClient, command: TextCommand, context: Requ
     if not client.get_member().may("risk", "admin"):
         return build_text_view(TITLES[Verb.HALT], NO_KILL_SWITCH)
     names = client.list_portfolio_names(limit=MAX_NAMES)
-    chosen = next((each for each in names if each.casefold() == command.portfolio.casefold()), "")
+    chosen = next((each for each in names if name_key(each) == name_key(command.portfolio)), "")
     if command.portfolio and not chosen:
         sentence = f"There is no portfolio called {literal(command.portfolio)}."
         return build_text_view(TITLES[Verb.HALT], sentence)
@@ -195,11 +196,13 @@ def _read_open_risk(client: PortfolioClient, portfolio: str) -> OpenRisk:
     return OpenRisk(len(orders), exits, len(positions), MAX_NAMES in (len(orders), len(positions)))
 
 
-def _load_resume_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
+def _load_resume_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     member = client.get_member()
     if not member.may("risk", "admin"):
         return build_text_view(TITLES[Verb.RESUME], NO_KILL_SWITCH)
     stopped = list_restricting(client.list_switches())
+    if command.portfolio:
+        stopped = [each for each in stopped if name_key(each.name or "") == name_key(command.portfolio)]
     others = [each for each in stopped if each.set_by != member.actor]
     if not others:
         return build_text_view(TITLES[Verb.RESUME], SAME_PERSON if stopped else NOTHING_TO_RESUME)

@@ -250,6 +250,37 @@ def test_if_slack_refuses_the_banner_the_person_gets_it(risk: PortfolioWorkspace
     assert "/invite" in sent["text"]
 
 
+def test_after_a_restart_a_click_on_the_banner_leads_to_its_edit(risk: PortfolioWorkspace):
+    stopped = {"state": "REDUCING", "set_by": "slack:T1:U1"}
+    risk.oms.rows["/kill-switch"] = [
+        portfolio_oms.switch(),
+        portfolio_oms.switch("portfolio", "Growth", **stopped),
+        portfolio_oms.switch("portfolio", "Income", **stopped),
+    ]
+    risk.oms.results["POST /kill-switch"] = Answer(body=HALTED | {"state": "ACTIVE", "canceled": []})
+    container = {"type": "message", "channel_id": "C1", "message_ts": "7.0", "is_ephemeral": False}
+    risk.click("form:open", "resume in growth", by="U2", container=container)
+    view = risk.wait_for_view()
+    assert "Income" not in texts_of(view)
+    risk.submit_view(view, by="U2", reason="Prices are good")
+    body = {"scope": "portfolio", "name": "Growth", "state": "ACTIVE", "reason": "Prices are good"}
+    assert [change[2] for change in risk.oms.changes.values()] == [body]
+    assert risk.slack.wait_for("chat.update")[0].body["ts"] == "7.0"
+
+
+def test_a_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk: PortfolioWorkspace):
+    risk.click("form:open", "halt", channel=None)
+    risk.submit_view(risk.wait_for_view(), reason="Bad prices")
+    sent = risk.slack.wait_for("chat.postMessage")[0].body
+    assert sent["channel"] == "D-U1"
+    assert "No channel got this message" in sent["text"]
+    object.__setattr__(risk.bot.services, "trading_channel", "C9")
+    risk.click("form:open", "halt", channel=None)
+    risk.slack.wait_for("views.update", 2)
+    risk.submit_view(risk.slack.shown["V2"], view_id="V2", reason="Bad prices")
+    assert risk.slack.wait_for("chat.postMessage", 2)[-1].body["channel"] == "C9"
+
+
 # Failures
 
 

@@ -75,6 +75,7 @@ def test_the_template_names_every_setting_and_holds_no_secret():
         "OMS_API_KEY",
         "BOT_STATEMENT_SECRET",
         "BOT_DATABASE_URL",
+        "TRADING_CHANNEL",
         "HOST",
         "PORT",
         "ENVIRONMENT",
