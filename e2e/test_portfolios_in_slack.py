@@ -22,9 +22,11 @@ def portfolio(deployment, slack):
     """Provide a portfolio with a position, an order, and two risk managers who also trade."""
     name = f"Book {secrets.token_hex(3)}"
     deployment.administer("POST", "/portfolios", name=name)
-    deployment.administer("PUT", "/quotes/GLNC", bid="99", ask="101", last="100")
+    for symbol in ("GLNC", "GLND"):
+        deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="101", last="100")
     ticket = {"portfolio_name": name, "symbol": "GLNC", "side": "BUY", "quantity": "10"}
     deployment.administer("POST", "/trade", gmv="900", **ticket)
+    deployment.administer("POST", "/trade", gmv="500", **ticket | {"symbol": "GLND", "quantity": "5"})
     limit = {"type": "LIMIT", "limit_price": "50", "time_in_force": "GTC"}
     deployment.administer("POST", "/orders", **ticket | limit)
     for person in (AVA, BEN):
@@ -47,6 +49,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
     answer = slack.private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
+    expect(answer.get_by_test_id("chart").first).to_contain_text("GLNC 66.7%")
     expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
     photograph(slack, "portfolio")
 
@@ -66,6 +69,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.form).to_contain_text("SELL 10 at stop 80.00")
     slack.form.get_by_role("button", name="Close everything").click()
     slack.type(f"/desk close 4 GLNC in {portfolio}")
+    photograph(slack, "close")
     slack.form.get_by_role("button", name="Close at market").click()
     expect(slack.form).to_contain_text("SELL 4 GLNC")
     slack.form.get_by_role("button", name="Close everything").click()

@@ -33,13 +33,14 @@ def check_blocks(blocks: list[dict[str, Any]], at_most: int) -> None:
     assert len(ids) == len(set(ids)), "duplicate block ids"
     assert all(len(each) <= 255 for each in ids)
     for block in blocks:
-        if block["type"] == "data_table":  # slack_sdk has no class for it
-            check_table(block)
+        if block["type"] in CHECKS:  # slack_sdk has no class for these
+            CHECKS[block["type"]](block)
             continue
         parsed = Block.parse(block)
         assert parsed is not None
         parsed.validate_json()
         _check_block(block)
+    assert sum(block["type"] == "data_visualization" for block in blocks) <= 2
     characters = sum(
         len(cell["text"])
         for block in blocks
@@ -57,6 +58,23 @@ def check_overview(view: dict[str, Any]) -> None:
     assert len(json.dumps(view)) <= 250_000
     assert not any(block["type"] == "input" for block in view["blocks"])
     check_blocks(view["blocks"], at_most=100)
+
+
+def check_chart(block: dict[str, Any]) -> None:
+    """Fail if Slack would refuse the chart."""
+    chart = block["chart"]
+    assert 0 < len(block["title"]) <= 50
+    if chart["type"] == "pie":
+        points, labels = chart["segments"], [each["label"] for each in chart["segments"]]
+        assert 1 <= len(points) <= 12
+        assert all(each["value"] > 0 for each in points)
+    else:
+        (series,) = chart["series"]
+        points, labels = series["data"], chart["axis_config"]["categories"]
+        assert [each["label"] for each in points] == labels
+        assert 1 <= len(labels) <= 20
+    assert len(set(labels)) == len(labels)
+    assert all(0 < len(label) <= 20 for label in labels)
 
 
 def check_table(block: dict[str, Any]) -> None:
@@ -138,3 +156,6 @@ def _texts(value: Any) -> list[dict[str, Any]]:
     if value.get("type") in ("plain_text", "mrkdwn"):
         return [value]
     return [text for each in value.values() for text in _texts(each)]
+
+
+CHECKS = {"data_table": check_table, "data_visualization": check_chart}

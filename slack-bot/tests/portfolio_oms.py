@@ -145,6 +145,17 @@ def approval(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def equities(days: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": f"2026-11-{day + 1:02}T21:00:00.000000Z",
+            "equity": f"{1_000_000 + 100 * day}.00",
+            "drawdown": None,
+        }
+        for day in range(days)
+    ]
+
+
 class PortfolioOms(FakeOms):
     """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
 
@@ -153,6 +164,7 @@ class PortfolioOms(FakeOms):
             "/positions": [position()],
             "/portfolios": ["Growth"],
             "/portfolio/Growth": portfolio(),
+            "/portfolio/Growth/history": {"points": equities(3)},
             "/positions/Growth/AAPL": position(),
             "/orders": [order()],
             "/trades": [trade()],

@@ -14,11 +14,12 @@ from app.blocks.amounts import (
     signed_money,
     units,
 )
+from app.blocks.charts import build_allocation_chart, build_equity_chart, describe_equities
 from app.blocks.replies import Reply, actions, build_sentence_reply, position_select
 from app.blocks.tables import Amount, Cell, Table
 from app.blocks.text import escape, literal, section
 from app.forms.numbers import format_grouped, format_money
-from app.forms.portfolio_values import PortfolioValue, Position, ProfitSummary
+from app.forms.portfolio_values import EquityPoint, PortfolioValue, Position, ProfitSummary
 
 NO_POSITIONS = "There are no open positions. A trade opens one: `/trade buy 100 AAPL @ 175 in Growth`."
 NO_PORTFOLIOS = (
@@ -33,15 +34,17 @@ class Page(NamedTuple):
     is_cut: bool = False
 
 
-def build_portfolio_reply(value: PortfolioValue, page: Page) -> Reply:
-    """Return a portfolio at a glance, with its positions."""
-    lines = describe_portfolio(value)
+def build_portfolio_reply(value: PortfolioValue, page: Page, equities: Sequence[EquityPoint] = ()) -> Reply:
+    """Return a portfolio at a glance, with its positions and its equity through time."""
+    lines = [*describe_portfolio(value), *describe_equities(equities)]
+    charts = (*build_equity_chart(equities), *build_allocation_chart(page.rows))
     count = len(page.rows)
     text = "\n".join([*lines, f"{count_things(count, 'open position', is_cut=page.is_cut)}."])
     if not page.rows:
-        return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),))
+        return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),), charts=charts)
     table = build_position_table(f"Positions of {value.portfolio_name}", page, with_portfolio=False)
-    return Reply(text, (section("\n".join(lines)),), (table,), (actions(position_select(page.rows)),))
+    foot = (actions(position_select(page.rows)),)
+    return Reply(text, (section("\n".join(lines)),), (table,), charts, foot)
 
 
 def describe_portfolio(value: PortfolioValue) -> list[str]:
@@ -103,15 +106,17 @@ def build_positions_reply(page: Page) -> Reply:
 
 def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> Table:
     """Return the table of positions."""
-    columns = ["Symbol", "Quantity", "Average cost", "Mark", "Value", "Unrealised", "Stop", "Target"]
+    names = ("Symbol", "Portfolio") if with_portfolio else ("Symbol",)
+    columns = (*names, "Quantity", "Average cost", "Mark", "Value", "Unrealised", "Stop", "Target")
     rows: list[list[Cell]] = []
     for each in page.rows:
         name = f"{each.symbol} {each.product}" if each.product else each.symbol
         mark = Amount(each.mark, format_money(each.mark) + (" stale" if each.mark_is_stale else ""))
-        row: list[Cell] = [name, units(each.quantity), money(each.avg_cost), mark, money(each.market_value)]
+        row: list[Cell] = [name, each.portfolio_name] if with_portfolio else [name]
+        row += [units(each.quantity), money(each.avg_cost), mark, money(each.market_value)]
         row += [signed_money(each.unrealized_pnl), price(each.stop_loss), price(each.take_profit)]
-        rows.append([*row, each.portfolio_name] if with_portfolio else row)
-    return Table(caption, [*columns, "Portfolio"] if with_portfolio else columns, rows, page.is_cut)
+        rows.append(row)
+    return Table(caption, columns, rows, page.is_cut)
 
 
 def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSummary]) -> Reply:

@@ -15,20 +15,24 @@ BUTTON_STYLES = ("primary", "danger")
 
 @dataclass(frozen=True)
 class Reply:
-    """A message with tables. `text` is complete without the blocks, as notifications show only the text."""
+    """A message with tables and charts.
+
+    `text` is complete without the blocks, because notifications show only the text.
+    """
 
     text: str
     head: tuple[Json, ...] = ()
     tables: tuple[Table, ...] = ()
+    charts: tuple[Json, ...] = ()
     foot: tuple[Json, ...] = ()
 
     def build_message(self) -> Message:
-        """Return the message with Slack's tables."""
+        """Return the message with Slack's tables and charts."""
         tables = [block for table in self.tables if table.rows for block in build_data_tables(table)]
-        return Message(self.text, (*self.head, *tables, *self.foot) or (section(self.text),))
+        return Message(self.text, (*self.head, *tables, *self.charts, *self.foot) or (section(self.text),))
 
     def build_plain_message(self) -> Message:
-        """Return the message for workspaces that refuse tables."""
+        """Return the message for workspaces that refuse tables or charts."""
         lines = [block for table in self.tables if table.rows for block in build_lines(table)]
         return Message(self.text, (*self.head, *lines, *self.foot) or (section(self.text),))
 

@@ -120,11 +120,11 @@ class ReplySender:
             self._log_failure(to, error)
 
     def _send_either(self, reply: Reply, send: Callable[[Message], object]) -> None:
-        """Send the message with tables, or without them if Slack refuses it."""
+        """Send the message with tables and charts, or without them if Slack refuses it."""
         try:
             send(reply.build_message())
         except SlackRefused:
-            if not reply.tables:
+            if not (reply.tables or reply.charts):
                 raise
             send(reply.build_plain_message())
 

@@ -69,6 +69,14 @@ class PortfolioValue:
 
 
 @dataclass(frozen=True)
+class EquityPoint:
+    """The equity of a portfolio at an instant (ISO 8601, UTC)."""
+
+    at: str
+    equity: Decimal
+
+
+@dataclass(frozen=True)
 class OrderSummary:
     """An order. `actor` is the person who placed it."""
 

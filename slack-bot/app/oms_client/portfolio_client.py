@@ -8,6 +8,7 @@ from app.errors import OmsError
 from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     ApprovalSummary,
+    EquityPoint,
     ExposureSummary,
     KillSwitch,
     KillSwitchResult,
@@ -62,6 +63,12 @@ class PortfolioClient:
         """Return a portfolio at current marks, None if the person sees no such portfolio."""
         found = self._read(f"/portfolio/{quote(name, safe='')}")
         return None if found is None else parse_row(PortfolioValue, found)
+
+    def list_equities(self, name: str) -> list[EquityPoint]:
+        """Return the equity of a portfolio at the closes of the last 30 days, and now."""
+        wanted = {"period": "1M", "interval": "1d"}
+        found = self._read(f"/portfolio/{quote(name, safe='')}/history", wanted)
+        return parse_rows(EquityPoint, found.get("points") if isinstance(found, dict) else [])
 
     def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
         """Return the orders that a command names, newest first: the open ones unless it asks for all."""

@@ -16,7 +16,7 @@ from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.risk_reports import RiskFacts, build_quotes_reply, build_risk_reply
 from app.blocks.text import literal
 from app.errors import OmsError, format_log_name
-from app.forms.portfolio_values import PortfolioValue
+from app.forms.portfolio_values import EquityPoint, PortfolioValue
 from app.forms.questions import find_nearest_names
 from app.forms.text_commands import TextCommand, Verb
 from app.oms_client.portfolio_client import PortfolioClient
@@ -54,7 +54,17 @@ def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
     value = client.get_portfolio(names[0])
     if value is None:
         return _build_unknown_portfolio(client, names[0])
-    return build_portfolio_reply(value, read_positions(client, value.portfolio_name))
+    page = read_positions(client, value.portfolio_name)
+    return build_portfolio_reply(value, page, _read_equities(client, value.portfolio_name))
+
+
+def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
+    """Return the equity through time. Nothing if the OMS does not answer: the portfolio is shown anyway."""
+    try:
+        return client.list_equities(name)
+    except OmsError as error:
+        log.info("Portfolio without its equity", extra={"fault": format_log_name(error)})
+        return []
 
 
 def list_values(client: PortfolioClient, names: list[str]) -> tuple[list[PortfolioValue], bool]:

@@ -83,6 +83,20 @@ def _equal_rows(table: dict[str, Any], at: str, found: Findings) -> None:
         found.add(f"{at}/rows/0", "rich_text is not supported in the header")
 
 
+_POINT = Shape({"label": string(20), "value": anything}).check
+_SERIES = Shape({"name": string(20), "data": array(_POINT, 1, 20)}).check
+_AXES = Shape({"categories": array(string(20), 1, 20)}, {"x_label": string(50), "y_label": string(50)}).check
+_PIE = Shape({"type": one_of("pie"), "segments": array(_POINT, 1, 12)}).check
+_LINES = Shape(
+    {"type": one_of("bar", "area", "line"), "series": array(_SERIES, 1, 12), "axis_config": _AXES}
+).check
+
+
+def _chart(value: Any, at: str, found: Findings) -> None:
+    is_pie = isinstance(value, dict) and value.get("type") == "pie"
+    (_PIE if is_pie else _LINES)(value, at, found)
+
+
 BLOCKS: dict[str, Shape] = {
     "section": Shape(
         {},
@@ -110,6 +124,7 @@ BLOCKS: dict[str, Shape] = {
     ),
     "rich_text": Shape({"elements": array(_RICH_PART, 0, 1_000)}, BLOCK_ID),
     "markdown": Shape({"text": string(12_000)}, BLOCK_ID),
+    "data_visualization": Shape({"title": string(50), "chart": _chart}, BLOCK_ID),
     "data_table": Shape(
         {"caption": string(2_000), "rows": array(_ROW, 2, 201)},
         {**BLOCK_ID, "page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},

@@ -14,7 +14,8 @@ MOST_VIEW_BLOCKS = 100
 LONGEST_MESSAGE_TEXT = 40_000
 LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented limit for all blocks of a message
 LONGEST_TABLE_TEXT = 20_000  # of the cells of all tables
-TABLE = "data_table"
+TABLE, CHART = "data_table", "data_visualization"
+MOST_CHARTS = 2
 LARGEST_VIEW_BYTES = 250_000
 
 Block = dict[str, Any]
@@ -79,10 +80,10 @@ def text_length(value: Any) -> int:
 
 
 def _refuse_tables(blocks: Any, found: Findings) -> None:
-    """Add an error for each table: only messages and home tabs can have them."""
+    """Add an error for each table and chart: only messages and home tabs can have them."""
     for number, block in enumerate(blocks if isinstance(blocks, list) else []):
-        if isinstance(block, dict) and block.get("type") == TABLE:
-            found.add(f"/view/blocks/{number}/type", f"unsupported type: {TABLE}")
+        if isinstance(block, dict) and block.get("type") in {TABLE, CHART}:
+            found.add(f"/view/blocks/{number}/type", f"unsupported type: {block['type']}")
 
 
 def add_ids(blocks: list[Block]) -> list[Block]:
@@ -118,6 +119,8 @@ def _check_across(blocks: Any, at: str, found: Findings) -> None:
     block_ids = [block["block_id"] for block in good if isinstance(block.get("block_id"), str)]
     for block_id in sorted({name for name in block_ids if block_ids.count(name) > 1}):
         found.add(at, f"`block_id` {block_id} already exists")
+    if sum(block.get("type") == CHART for block in good) > MOST_CHARTS:
+        found.add(at, f"no more than {MOST_CHARTS} charts are allowed")
     characters = sum(text_length(block.get("rows")) for block in good if block.get("type") == TABLE)
     if characters > LONGEST_TABLE_TEXT:
         found.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")

@@ -124,7 +124,7 @@ def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace)
     view = trading.slack.wait_for("views.publish", 2)[-1].body["view"]
     check_overview(view)
     assert not any(block["type"] == "data_table" for block in view["blocks"])
-    assert "*AAPL* · Quantity 100" in words_of(view)
+    assert "*AAPL* · Portfolio Growth · Quantity 100" in words_of(view)
 
 
 def test_a_burst_of_events_redraws_each_overview_once(trading: PortfolioWorkspace):

@@ -64,6 +64,37 @@ def test_a_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWo
     assert table["rows"][1][5]["value"] == 350.0
 
 
+def charts_of(message):
+    return [block["chart"] for block in message["blocks"] if block["type"] == "data_visualization"]
+
+
+def test_a_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(trading: PortfolioWorkspace):
+    message = trading.query("Growth", "/portfolio")
+    (line,) = charts_of(message)
+    assert [point["value"] for point in line["series"][0]["data"]] == [1_000_000, 1_000_100, 1_000_200]
+    sentence = "from 1,000,000.00 to 1,000,200.00 (+200.00), lowest 1,000,000.00, highest 1,000,200.00"
+    assert sentence in message["text"]
+
+
+def test_the_largest_charts_fit(trading: PortfolioWorkspace):
+    trading.oms.rows["/portfolio/Growth/history"] = {"points": portfolio_oms.equities(30)}
+    rows = [portfolio_oms.position("S" * 37 + f"{n:03}", market_value=f"-{n}.00") for n in range(200)]
+    trading.oms.rows["/positions"] = [portfolio_oms.position(f"L{n}") for n in range(13)] + rows
+    message = trading.query("Growth", "/portfolio")
+    check_message(message["text"], message["blocks"])
+    line, pie = charts_of(message)
+    assert len(line["axis_config"]["categories"]) == 20
+    assert pie["segments"][-1]["label"] == "Other positions"
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(500), Answer(body={"points": []}), Answer(body={"points": portfolio_oms.equities(1)})]
+)
+def test_without_history_there_is_no_line(trading: PortfolioWorkspace, answer):
+    trading.oms.script("GET /portfolio/Growth/history", answer)
+    assert charts_of(trading.query("Growth", "/portfolio")) == []
+
+
 def test_an_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
     text = trading.query("Growht", "/portfolio")["text"]
     assert text == "There is no portfolio called Growht. Did you mean Growth?"
@@ -131,7 +162,7 @@ def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace)
     message = trading.slack.wait_for("respond", 2)[-1].body
     check_message(message["text"], message["blocks"])
     assert not any(block["type"] == "data_table" for block in message["blocks"])
-    assert "*SYM0* · Quantity 100 · Average cost 171.50" in words_of(message)
+    assert "*SYM0* · Portfolio Growth · Quantity 100 · Average cost 171.50" in words_of(message)
     assert sum(len(block.get("text", {}).get("text", "")) for block in message["blocks"]) < 12_000
 
 

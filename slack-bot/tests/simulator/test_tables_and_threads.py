@@ -55,6 +55,30 @@ def test_the_text_of_tables_does_not_count_towards_the_text_of_blocks():
     assert surfaces.text_length([table(rows=rows)]) == 0
 
 
+LINE = {
+    "type": "line",
+    "series": [{"name": "Equity", "data": [{"label": "a", "value": 1.5}, {"label": "b", "value": 2}]}],
+    "axis_config": {"categories": ["a", "b"]},
+}
+PIE = {"type": "pie", "segments": [{"label": "AAPL", "value": 1}]}
+
+
+@pytest.mark.parametrize("chart", [LINE, LINE | {"type": "bar"}, PIE])
+def test_charts_are_valid_in_messages_and_not_in_forms(chart):
+    block = {"type": "data_visualization", "title": "T", "chart": chart}
+    assert surfaces.check_message([block, block]) == []
+    assert "no more than 2 charts" in surfaces.check_message([block] * 3)[0]
+    modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [block]}
+    assert "unsupported type: data_visualization" in surfaces.check_view(modal)[0]
+
+
+@pytest.mark.parametrize(
+    "chart", [{}, PIE | {"segments": []}, LINE | {"series": []}, LINE | {"type": "radar"}]
+)
+def test_invalid_charts_are_refused(chart):
+    assert surfaces.check_message([{"type": "data_visualization", "title": "T", "chart": chart}])
+
+
 def test_a_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page, bot):
     page.send_text("@SlackOMS positions")
     event = bot.wait_for(1)[-1].fields["event"]
