@@ -11,7 +11,7 @@ MAX_POINTS = 20  # Slack accepts 20 categories
 MAX_SEGMENTS = 12
 MAX_LABEL_CHARACTERS = 20
 MAX_TITLE_CHARACTERS = 50
-LABEL_CHARACTERS = slice(5, 16)  # of an ISO 8601 instant: 11-30T16:00
+LABEL_CHARACTERS = slice(5, 19)  # of an ISO 8601 instant: 11-30T16:00:00
 
 
 def build_equity_chart(points: Sequence[EquityPoint]) -> list[Json]:

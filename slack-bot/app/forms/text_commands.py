@@ -71,6 +71,10 @@ OTHER_COMMANDS = {
     "sell": "To report a trade, type `/trade sell 100 AAPL @ 175 in Growth` in the message box.",
 }
 
+NOT_AVAILABLE = "`{}` is not available here yet."
+PLANNED = ("alert", "alerts", "export", "settings", "watch")
+OTHER_COMMANDS |= {word: NOT_AVAILABLE.format(word) for word in PLANNED}
+
 
 class Part(StrEnum):
     """A part of a command that some verbs accept."""
@@ -187,7 +191,7 @@ def _parse_verb(word: str) -> Verb:
         return VERBS[name]
     if name in OTHER_COMMANDS:
         raise BadCommand(OTHER_COMMANDS[name])
-    known = [*VERBS, *OTHER_COMMANDS]
+    known = [*VERBS, *(word for word in OTHER_COMMANDS if word not in PLANNED)]
     nearest = difflib.get_close_matches(name, known, 1, MIN_LIKENESS)
     if nearest:
         raise BadCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")

@@ -70,7 +70,7 @@ def open_overview(services: Services, request_id: str, event: Mapping[str, Any])
         _refuse(services, str(event.get("user", "")))
         return
     services.overview_viewers.record(person)
-    queue_overview(services, person, request_id)
+    show_overview(services, person, request_id)
 
 
 def _refuse(services: Services, user: str) -> None:

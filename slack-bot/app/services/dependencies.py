@@ -17,6 +17,8 @@ from app.services.overview_viewers import OverviewViewers
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 
+OVERVIEW_PACE_SECONDS = 5.0  # between updates of a person's overview, each of which reads many portfolios
+
 
 @dataclass(frozen=True)
 class Waits:
@@ -47,7 +49,7 @@ class Services:
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     banners: BannerRegistry = field(default_factory=BannerRegistry)
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
-    overview_outbox: Outbox = field(default_factory=Outbox)  # at most one overview a second and person
+    overview_outbox: Outbox = field(default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS))
     known_members: RecentIds = field(default_factory=RecentIds)  # people of the app's workspace
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
     form_workers: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))

@@ -24,6 +24,15 @@ from app.services.request_failures import describe_read_failure
 log = logging.getLogger(__name__)
 
 MAX_ACTIVITY = 20
+# The tabs that show the changes of a family of events.
+_TABS_BY_EVENT: dict[str, tuple[Tab, ...]] = {
+    "order": (Tab.POSITIONS, Tab.ORDERS, Tab.APPROVALS, Tab.ACTIVITY),
+    "trade": (Tab.OVERVIEW, Tab.POSITIONS, Tab.ACTIVITY),
+    "cash": (Tab.OVERVIEW,),
+    "approval": (Tab.ORDERS, Tab.APPROVALS),
+    "kill_switch": tuple(Tab),
+}
+EVENT_PATTERNS = tuple(f"{family}.*" for family in _TABS_BY_EVENT)
 
 
 def publish_overview(services: Services, person: Person, request_id: str) -> None:
@@ -71,9 +80,10 @@ def queue_overview(services: Services, person: Person, request_id: str) -> None:
         log_abandoned()
 
 
-def queue_all_overviews(services: Services, request_id: str) -> None:
-    """Queue a redraw for each person who looks at the overview."""
-    for person in services.overview_viewers.list_active():
+def queue_changed_overviews(services: Services, event_type: str, request_id: str) -> None:
+    """Queue a redraw for each person who looks at a tab that an event of the OMS changes."""
+    family = event_type.partition(".")[0]
+    for person in services.overview_viewers.list_active(_TABS_BY_EVENT.get(family, ())):
         queue_overview(services, person, request_id)
 
 

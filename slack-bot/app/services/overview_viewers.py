@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from app.forms.overview_tabs import Tab
@@ -61,8 +61,9 @@ class OverviewViewers:
             if viewer := self._viewers.get(person):
                 viewer.is_queued = False
 
-    def list_active(self) -> list[Person]:
-        """Return the people who opened the overview or chose a tab within the last four hours."""
+    def list_active(self, tabs: Collection[Tab]) -> list[Person]:
+        """Return the people who chose one of these tabs and were active within the last four hours."""
         with self._lock:
             since = self._clock() - MAX_IDLE_SECONDS
-            return [each.person for each in self._viewers.values() if each.active_at >= since]
+            viewers = self._viewers.values()
+            return [each.person for each in viewers if each.tab in tabs and each.active_at >= since]

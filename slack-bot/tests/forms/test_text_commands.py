@@ -60,6 +60,8 @@ def test_every_verb_answers_help(text):
         ("resum", "Did you mean `resume`?"),
         ("xyzzy", "“xyzzy” is not known here."),
         ("trade", "type `/trade`"),
+        ("alerts", "`alerts` is not available here yet."),
+        ("export trades 2026-11", "`export` is not available here yet."),
         ("positions AAPL MSFT", "“MSFT” is not understood after `positions`"),
         ("risk now", "“now” is not understood after `risk`"),
         ("quote in Growth", "“in Growth” is not understood after `quote`"),

@@ -1,14 +1,14 @@
 """The overview in the home tab of the app."""
 
 import json
-import threading
 import time
 
 import pytest
 
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
-from app.services.overview import queue_all_overviews
+from app.services.overview import queue_changed_overviews
+from app.services.overview_viewers import MAX_IDLE_SECONDS, OverviewViewers
 from tests import portfolio_oms
 from tests.fakes import Answer, problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
@@ -127,25 +127,43 @@ def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace)
     assert "*AAPL* · Portfolio Growth · Quantity 100" in words_of(view)
 
 
-def test_a_burst_of_events_redraws_each_overview_once(trading: PortfolioWorkspace):
+def test_a_burst_of_events_redraws_each_overview_at_most_twice(trading: PortfolioWorkspace):
     open_overview(trading)
     open_overview(trading, user="U2")
-    gate = threading.Event()
-    outbox = trading.bot.services.overview_outbox
-    before = len(trading.slack.named("views.publish"))
+    services, before = trading.bot.services, len(trading.slack.named("views.publish"))
     for _ in range(50):
-        queue_all_overviews(trading.bot.services, "req-1")
+        queue_changed_overviews(services, "trade.recorded", "req-1")
     trading.slack.wait_for("views.publish", before + 2)
-    gate.wait(0.3)
+    time.sleep(0.3)
     assert len(trading.slack.named("views.publish")) <= before + 4
-    assert outbox is not trading.bot.services.outbox
+    assert services.overview_outbox is not services.outbox, "confirmations must not wait for overviews"
+
+
+def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
+    choose(trading, "settings")
+    choose(trading, "orders", user="U2")
+    before = len(trading.slack.named("views.publish"))
+    for event_type in ("trade.recorded", "order.filled", "limit.changed", "webhook.disabled"):
+        queue_changed_overviews(trading.bot.services, event_type, "req-1")
+    drawn = trading.slack.wait_for("views.publish", before + 1)[before:]
+    time.sleep(0.1)
+    assert [call.body["user_id"] for call in drawn] == ["U2"]
 
 
 def test_nobody_else_is_redrawn(trading: PortfolioWorkspace):
-    queue_all_overviews(trading.bot.services, "req-1")
+    queue_changed_overviews(trading.bot.services, "kill_switch.halted", "req-1")
     time.sleep(0.1)
     assert trading.slack.named("views.publish") == []
-    assert Person("T1", "U1") not in trading.bot.services.overview_viewers.list_active()
+
+
+def test_who_was_not_active_for_hours_is_not_redrawn():
+    now = [0.0]
+    viewers = OverviewViewers(lambda: now[0])
+    person = Person("T1", "U1")
+    viewers.record(person, Tab.ORDERS)
+    assert viewers.list_active([Tab.ORDERS]) == [person]
+    now[0] = MAX_IDLE_SECONDS + 1
+    assert viewers.list_active([Tab.ORDERS]) == []
 
 
 @pytest.mark.parametrize(
