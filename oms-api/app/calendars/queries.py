@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Table, func, select, text
 from app.calendars.models import CalendarDayRow
 from app.calendars.rules.overrides import CalendarOverride, LocalHours
 from app.calendars.rules.values import DayKind, Market
-from app.clock import iso
 from app.database import build_upsert, write
+from app.timestamps import iso
 
 _TABLE = cast("Table", CalendarDayRow.__table__)
 _KEY = ("market", "date")

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
 from app.database import build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
 from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
+from app.timestamps import Timestamp, iso
 
 _QUOTES = cast("Table", QuoteRow.__table__)
 _BARS = cast("Table", BarRow.__table__)
@@ -30,7 +30,7 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Timestamp]:
     """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
     found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
     return {(row[0], row[1]): iso(_instant(row[2])) for row in found if row[2] is not None}
@@ -62,7 +62,7 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def build_matched_write(key: Key, since: str) -> Write:
+def build_matched_write(key: Key, since: Timestamp) -> Write:
     """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 

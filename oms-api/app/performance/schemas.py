@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.clock import iso
 from app.money import fixed, money_text, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
 from app.performance.rules.values import Drawdown
+from app.timestamps import iso
 from app.wire.lists import Period, When
 
 _SHARE = "as a share: 0.01 is 1%"

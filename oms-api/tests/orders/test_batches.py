@@ -6,7 +6,6 @@ import pytest
 
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Accepted
-from app.clock import iso
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.ledger.rules.accounting import Side
@@ -28,6 +27,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
     get_lock_group,
 )
+from app.timestamps import BEFORE_ALL, iso
 from tests.orders.rig import Rig, ticket
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -139,9 +139,9 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(rig):
         ReplaceOrder(rig.origin(), "O1", Changes()): (1, "/O1"),
         CancelAll(rig.origin(), None, None, None, None, None, None): (1, ""),
         ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
-        QuoteArrived(1, quote, "", False): (1, "/AAPL"),
-        ExpireOrders(1, ""): (1, ""),
-        BrokerReport(1, "O1", Accepted("O1", rig.now), ""): (1, "/O1"),
+        QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
+        ExpireOrders(1, BEFORE_ALL): (1, ""),
+        BrokerReport(1, "O1", Accepted("O1", rig.now), BEFORE_ALL): (1, "/O1"),
     }
     assert {command: get_lock_group(command) for command in strands} == strands
 

@@ -10,9 +10,10 @@ from app.orders.rules.values import Status
 from app.orders.service.commands import PlaceOrder
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
+from app.timestamps import Timestamp
 from tests.orders.rig import Rig, ticket
 
-MOST, AT = Decimal(1500), "2026-11-20T00:00:00.000000Z"
+MOST, AT = Decimal(1500), Timestamp("2026-11-20T00:00:00.000000Z")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.database import Readers, connect_engine
 from app.errors import OmsError
 from app.market_data.queries import find_unmatched_quotes
@@ -23,6 +22,7 @@ from app.orders.service.commands import CancelOrder, PlaceOrder, QuoteArrived, Q
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
+from app.timestamps import iso
 from app.verify import verify_database
 from tests.orders.rig import Rig, ticket
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.clock import iso
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.group_commit.writing import Writing
@@ -32,6 +31,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
+from app.timestamps import iso
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.clock import iso
 from app.orders.rules.values import Status, Target
 from app.orders.service.commands import ExpireOrders
+from app.timestamps import iso
 from tests.orders.rig import START
 
 WAITING = {"type": "LIMIT", "limit_price": "90"}

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
 from app.identity.models import (
     ApiKey,
     Login,
@@ -16,6 +15,7 @@ from app.identity.models import (
     Tenant,
     User,
 )
+from app.timestamps import iso
 
 _TABLES = {
     model.__tablename__: cast("Table", model.__table__)

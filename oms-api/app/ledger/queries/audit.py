@@ -18,6 +18,7 @@ from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import ReversedTrade
+from app.timestamps import Timestamp
 
 RECORDED = "trade.recorded"
 MOVED = "position.changed"
@@ -33,7 +34,7 @@ class RecordedEvent(NamedTuple):
     id: int
     tenant_id: int
     payload: str
-    created_at: str
+    created_at: Timestamp
 
 
 class CashEvent(NamedTuple):
@@ -43,7 +44,7 @@ class CashEvent(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
 
 
 def ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
@@ -129,7 +130,7 @@ def trades_at(
     return {(row.tenant_id, row.portfolio_id, row.sequence): row for row in rows}
 
 
-def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: str) -> bool:
+def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: Timestamp) -> bool:
     """Return whether the portfolio has a row at or after that sequence that was recorded at that instant."""
     tenant_id, portfolio_id, sequence = key
     try:

@@ -8,7 +8,6 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import aliased
 
-from app.clock import iso
 from app.database import (
     build_insert,
     build_insert_missing,
@@ -24,6 +23,7 @@ from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.money import ZERO, product
+from app.timestamps import iso
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)

@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.clock import iso
 from app.ledger.rules.chain import TradeRow
 from app.money import fixed
+from app.timestamps import iso
 
 
 def canonical_trade(values: Sequence[Any]) -> TradeRow:

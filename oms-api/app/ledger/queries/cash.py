@@ -1,5 +1,6 @@
 """Read and write the cash ledger. Every query filters by tenant first."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, and_, or_, select
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.timestamps import Timestamp, iso
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
 _TRADE_COLUMNS = (
@@ -51,8 +53,8 @@ class TradeCash(NamedTuple):
     request_id: str | None
     idempotency_key: str | None
     reason: str | None
-    executed_at: str
-    created_at: str
+    executed_at: Timestamp
+    created_at: Timestamp
     hash: str
 
 
@@ -124,9 +126,10 @@ def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) 
     return {portfolio_id: (name, key) for portfolio_id, name, key in connection.execute(statement)}
 
 
-def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
+def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
     """Return when a portfolio was created, as canonical text."""
     statement = select(Portfolio.created_at).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id
     )
-    return str(canonical(connection.execute(statement).scalar_one()))
+    created_at: datetime = connection.execute(statement).scalar_one()
+    return iso(created_at)

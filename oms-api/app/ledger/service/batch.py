@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.database import set_tenant_scope
 from app.database.locks import lock_names
 from app.identity.queries.tenants import find_opening_cash
@@ -22,6 +21,7 @@ from app.ledger.service.books import Books, PortfolioState, PositionKey
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
+from app.timestamps import iso
 
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000

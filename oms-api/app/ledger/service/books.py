@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
@@ -25,6 +24,7 @@ from app.ledger.rules.event_payloads import build_position_payload, build_trade_
 from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, ZERO, fixed
+from app.timestamps import BEFORE_ALL, Timestamp, iso
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -50,7 +50,7 @@ class PortfolioState:
     last_sequence: int
     last_hash: str
     last_trade_id: str | None
-    last_created_at: str | None
+    last_created_at: Timestamp | None
     kind: str
     trading_state: str
     orders_stamp: str
@@ -97,7 +97,7 @@ class Entry(NamedTuple):
     order_id: str | None = None
     currency: str | None = None
     fx_rate: Decimal | None = None
-    executed_at: str | None = None
+    executed_at: Timestamp | None = None
     backdated_reason: str | None = None
     fee_totals: str | None = None
 
@@ -225,7 +225,7 @@ class Books:
         portfolio.last_sequence += 1
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = iso(origin.at)
-        portfolio.last_created_at = max(at, portfolio.last_created_at or "")
+        portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = _row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
@@ -313,13 +313,13 @@ class Books:
         return (*key, *amounts, row.sequence, *local, *held.times)
 
 
-def _event(home: tuple[int, str, str], type_: str, payload: str) -> NewEvent:
+def _event(home: tuple[int, Timestamp, str], type_: str, payload: str) -> NewEvent:
     tenant_id, created_at, subject = home
     return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
 def _row(
-    state: PortfolioState, origin: Origin, at: str, entry: Entry, before: Position, after: Position
+    state: PortfolioState, origin: Origin, at: Timestamp, entry: Entry, before: Position, after: Position
 ) -> TradeRow:
     fields = (
         state.tenant_id,

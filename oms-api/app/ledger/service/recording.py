@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
@@ -38,6 +37,7 @@ from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseT
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
+from app.timestamps import iso
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, or_, select
 
-from app.clock import iso
 from app.database import build_insert, find_matching_rows
 from app.database.bulk import Write
 from app.ledger.models import Portfolio
@@ -17,6 +16,7 @@ from app.orders.queries.book import ORDERS, OrderKey
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.rows import MOVE_COLUMNS, Move, unpack_moves
 from app.orders.rules.values import Status
+from app.timestamps import iso
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)

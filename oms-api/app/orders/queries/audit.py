@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, and_, collate, func, select
 
-from app.clock import iso
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Trade
@@ -16,6 +15,7 @@ from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.orders.rules.event_verification import NON_MOVE_EVENTS
 from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
 from app.orders.rules.values import Order
+from app.timestamps import Timestamp, iso
 
 _ORDERS = cast("Table", OrderRecord.__table__)
 _MOVES = cast("Table", OrderEvent.__table__)
@@ -39,7 +39,7 @@ class BookedTrade(NamedTuple):
     price: str
     gmv: str
     charges: str
-    executed_at: str
+    executed_at: Timestamp
     source: str
     user_id: str | None
     actor: str | None
@@ -86,7 +86,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
+def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
     They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
@@ -98,7 +98,7 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
     types = ("order.*", *sorted(NON_MOVE_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
-        yield event_id, tenant_id, kind, payload, str(_as_text(at))
+        yield event_id, tenant_id, kind, payload, Timestamp(_as_text(at))
 
 
 def _as_text(value: Any) -> Any:

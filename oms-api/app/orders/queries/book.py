@@ -25,6 +25,7 @@ from app.orders.rules.rows import (
 )
 from app.orders.rules.values import Order
 from app.risk.rules.latches import Holder, LatchScope
+from app.timestamps import Timestamp
 
 ORDERS = cast("Table", OrderRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
@@ -170,7 +171,7 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
 
 
 def list_execution_quantities(
-    connection: Connection, tenant_id: int, symbol: str, since: str
+    connection: Connection, tenant_id: int, symbol: str, since: Timestamp
 ) -> list[tuple[Any, ...]]:
     """Return (portfolio id, side, quantity) of the symbol's executions at `since` or later."""
     columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
@@ -182,7 +183,9 @@ def list_execution_quantities(
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def find_executed_order_ids(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
+def find_executed_order_ids(
+    connection: Connection, tenant_id: int, holder: Holder, since: Timestamp
+) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.
 
     Exits of brackets are left out.

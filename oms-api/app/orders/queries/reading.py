@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CompoundSelect, Connection, Select, Subquery, Table, select, union
 
-from app.clock import iso
 from app.database import presorted
 from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio
@@ -18,6 +17,7 @@ from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderRe
 from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.text import list_spellings
+from app.timestamps import iso
 
 ORDERS = cast("Table", OrderRecord.__table__)
 PORTFOLIOS = cast("Table", Portfolio.__table__)

@@ -18,8 +18,8 @@ from app.orders.rules.values import (
     Role,
     Status,
     TimeInForce,
-    format_instant,
 )
+from app.timestamps import Timestamp, iso
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
@@ -62,7 +62,7 @@ class Move(NamedTuple):
     sequence: int
     from_status: str | None
     to_status: str
-    at: str
+    at: Timestamp
     actor: str
     reason: str | None = None
     broker_words: str | None = None
@@ -125,7 +125,7 @@ class ExecutionRow(NamedTuple):
     value: str
     trade_id: str
     note: str | None
-    executed_at: str
+    executed_at: Timestamp
     charges: str | None = None
 
 
@@ -148,7 +148,7 @@ def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQ
 
 def _instant(value: Any) -> str:  # text from SQLite, datetime from PostgreSQL
     if isinstance(value, datetime):
-        return format_instant(value)
+        return iso(value)
     return str(value)
 
 

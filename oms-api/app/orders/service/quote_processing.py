@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-from app.clock import iso
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
@@ -15,6 +14,7 @@ from app.orders.service.groups import left_to_take, release
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.matching import due_at, match
 from app.orders.service.order_changes import expire
+from app.timestamps import Timestamp, iso
 
 
 def match_unmatched_quotes(context: BatchContext) -> None:
@@ -63,14 +63,16 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
         match(context, due, quote, command.at)
 
 
-def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: str) -> None:
+def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
         if due_at(order, quote):
             match(context, [order], quote, at)
 
 
-def _release_unhalted(context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: str) -> None:
+def _release_unhalted(
+    context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
+) -> None:
     """Try again to release exits and followers whose release a kill switch prevented."""
     for order in context.order_store.open_of(portfolio_key, quote.symbol):
         if order.status is Status.HELD:

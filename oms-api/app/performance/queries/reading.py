@@ -14,6 +14,7 @@ from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
 from app.performance.rules.curves import EquityCurve
 from app.performance.rules.values import EquityPoint, KeptSnapshot
+from app.timestamps import Timestamp
 
 _MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
 
@@ -130,7 +131,7 @@ def _select_kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
 
 
 def _parse_kept_snapshot(
-    at: str, equity: str, flows: str, kind: str, gross_exposure: str, charges: str
+    at: Timestamp, equity: str, flows: str, kind: str, gross_exposure: str, charges: str
 ) -> KeptSnapshot:
     point = EquityPoint(datetime.fromisoformat(at), float(equity), float(flows), kind == "close")
     return KeptSnapshot(point, float(gross_exposure), Decimal(charges))

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.rules.values import Market as MarketCode
-from app.clock import iso
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
@@ -28,6 +27,7 @@ from app.performance.rules.value_at_risk import Risk, compute_risk
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquityPoint, KeptSnapshot
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.text import name_key
+from app.timestamps import iso
 
 MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000

@@ -8,12 +8,12 @@ import orjson
 from sqlalchemy import Connection, Table, select
 
 from app.audit.queries.trail import list_actions
-from app.clock import iso
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.risk.rules.verification import RENAMED, RiskEvent
+from app.timestamps import Timestamp, iso
 
 _EVENTS = cast("Table", Event.__table__)
 
@@ -31,7 +31,7 @@ def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     The facts of a payload that is not an object are empty.
     """
     return [
-        RiskEvent(tenant_id, str(_as_text(at)), kind, _facts(payload))
+        RiskEvent(tenant_id, Timestamp(_as_text(at)), kind, _facts(payload))
         for _, tenant_id, kind, payload, at in iterate_events(connection, [f"{prefix}*"], [_EVENTS.c.id])
     ]
 

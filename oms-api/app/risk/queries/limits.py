@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
-from app.clock import iso
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.money import fixed
 from app.risk.models import LimitRow
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.timestamps import BEFORE_ALL, Timestamp, iso
 
 LIMITS = cast("Table", LimitRow.__table__)
 _KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
@@ -92,10 +92,10 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         Decimal(value),
         _text(until),
         set_by,
-        _text(set_at) or "",
+        _text(set_at) or BEFORE_ALL,
         words,
     )
 
 
-def _text(instant: datetime | str | None) -> str | None:
+def _text(instant: datetime | Timestamp | None) -> Timestamp | None:
     return iso(instant) if isinstance(instant, datetime) else instant

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, list_missed_closes
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.value_at_risk import align_closes
 from app.performance.rules.values import EquityPoint, KeptSnapshot, Snapshot
+from app.timestamps import iso
 from tests.support.values import known
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_two_years_have_a_growth_rate():
 
 @given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
 def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
-    instants = [iso(START + timedelta(seconds=at)) for at in sorted(seconds)]
+    instants = [str(iso(START + timedelta(seconds=at))) for at in sorted(seconds)]
     numbers = list(map(str, range(len(instants))))
     slots = {}
     for place, instant in enumerate(instants):
