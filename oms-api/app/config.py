@@ -35,6 +35,7 @@ class Settings(BaseSettings):
 
     oms_api_key: str = Field(repr=False)
     oms_api_key_previous: str | None = Field(default=None, repr=False)
+    oms_bot_key: str | None = Field(default=None, repr=False)
     jwt_keys: str | None = Field(default=None, repr=False)
     bot_statement_secret: str | None = Field(default=None, repr=False)
     access_token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
@@ -80,7 +81,10 @@ class Settings(BaseSettings):
     duties: Literal["embedded", "worker"] = "embedded"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
-    @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")
+    @field_validator(
+        *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
+        mode="before",
+    )
     @classmethod
     def _set_to_something(cls, value: str | None) -> str | None:
         return value or None  # Docker Compose passes an unset variable as an empty one
@@ -91,7 +95,7 @@ class Settings(BaseSettings):
         word = str(value).strip().lower()
         return {"true": "hold", "1": "hold", "false": "off", "0": "off", "": "off"}.get(word, word)
 
-    @field_validator("oms_api_key", "oms_api_key_previous", "bot_statement_secret")
+    @field_validator("oms_api_key", "oms_api_key_previous", "oms_bot_key", "bot_statement_secret")
     @classmethod
     def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
@@ -161,6 +165,8 @@ class Settings(BaseSettings):
     def _safe_together(self) -> "Settings":
         if self.min_price > self.max_price:
             raise ValueError("MIN_PRICE must not be above MAX_PRICE")
+        if self.oms_bot_key in {self.oms_api_key, self.oms_api_key_previous} - {None}:
+            raise ValueError("OMS_BOT_KEY must differ from OMS_API_KEY, which would give the bot all rights")
         if self.environment == "production" and not self.jwt_keys:
             raise ValueError(
                 "JWT_KEYS is not set, and production needs it: set it to name:secret, with a secret of its "

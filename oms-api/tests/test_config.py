@@ -143,6 +143,14 @@ def test_all_invalid_settings_are_reported_at_once(load):
     assert len(str(refused.value).splitlines()) == 3
 
 
+def test_key_of_the_bot_must_not_be_the_bootstrap_key(load):
+    key = "k" * 40
+    for name in ("OMS_API_KEY", "OMS_API_KEY_PREVIOUS"):
+        with pytest.raises(ConfigurationError, match="OMS_BOT_KEY must differ"):
+            load(**{name: key, "OMS_BOT_KEY": key})
+    assert load(OMS_BOT_KEY="").oms_bot_key is None
+
+
 def test_contradictory_settings_are_rejected(load):
     with pytest.raises(ConfigurationError, match="MIN_PRICE must not be above MAX_PRICE"):
         load(MIN_PRICE="2", MAX_PRICE="1")

@@ -155,6 +155,18 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
+BOTS_MAY = {"GET /events", "GET /events/stream"}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_key_with_the_scope_bot_alone_reads_events_and_nothing_else(service, members, calls, name):
+    bot = service.mint("bot", members.api.tenant_id)
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    answer = send_call(service, call, path, {"X-API-Key": bot})
+    assert (answer.status_code == 403) is (name not in BOTS_MAY), answer.text
+
+
 ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" and name != OWN_OF_BOTS]
 
 

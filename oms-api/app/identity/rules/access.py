@@ -9,7 +9,10 @@ FIRST_TENANT = 1
 
 
 class Scope(StrEnum):
-    """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants."""
+    """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
+
+    BOT is for a Slack bot: it reads the tenant's events and manages its own webhooks.
+    """
 
     READ = "read"
     TRADE = "trade"
@@ -17,6 +20,7 @@ class Scope(StrEnum):
     RISK = "risk"
     ADMIN = "admin"
     ACT_AS = "act_as"
+    BOT = "bot"
     TENANTS = "tenants"
 
 
@@ -49,10 +53,11 @@ _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.RISK: frozenset({Scope.READ}),
     Scope.ADMIN: frozenset(Scope) - {Scope.TENANTS},
     Scope.ACT_AS: frozenset(),
+    Scope.BOT: frozenset(),
     Scope.TENANTS: frozenset(),
 }
 # A key that acts for a person does not gain these scopes from that person.
-_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
+_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.BOT, Scope.TENANTS})
 
 
 class Operation(StrEnum):
@@ -121,7 +126,8 @@ def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people
 TABLE: dict[Operation, Rule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
-    Operation.READ_EVENTS: _rule(_READ, narrowed=False),  # everybody: the events cover all portfolios
+    # everybody, and the bot's key: the events cover all portfolios
+    Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
     Operation.READ_ROLES: _rule(_READ),                     # everybody
     Operation.ESTIMATE_COSTS: _rule(_READ),                 # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
