@@ -17,6 +17,7 @@ EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -41,6 +42,7 @@ class Settings:
     bot_statement_secret: str = field(default="", repr=False)
     trading_channel: str = ""  # the id of the channel that sees when trading is stopped
     oms_events_url: str = ""  # without it, the bot receives no events of the OMS
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
     @property
     def socket_mode(self) -> bool:
@@ -81,6 +83,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
         trading_channel=values.get("TRADING_CHANNEL", ""),
         oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
+        approvals_channel=values.get("APPROVALS_CHANNEL", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -198,6 +201,13 @@ def _check_database_url(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_approvals_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("APPROVALS_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "APPROVALS_CHANNEL must be the id of a Slack channel, such as C0123456789, or be left out."
+    return ""
+
+
 CHECKS = (
     _check_bot_token,
     _check_signing_secret,
@@ -212,4 +222,5 @@ CHECKS = (
     _check_statement_secret,
     _check_trading_channel,
     _check_events_url,
+    _check_approvals_channel,
 )

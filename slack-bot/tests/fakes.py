@@ -106,6 +106,7 @@ class FakeSlack(Server):
         self.posts = 0
         self.teams: dict[str, str] = {}  # workspaces of people, `T1` by default
         self.hashes = 0
+        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -210,6 +211,7 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
             self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
         do_PUT = do_POST  # noqa: N815 - the name that http.server calls
+        do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
 
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))

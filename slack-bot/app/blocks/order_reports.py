@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from app.blocks.amounts import format_order_price, format_rounded, format_words, price, signed_money, units
 from app.blocks.messages import format_time
-from app.blocks.replies import Reply, build_sentence_reply
+from app.blocks.orders.approvals import APPROVE, REJECT
+from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.blocks.tables import Table
-from app.blocks.text import code, escape, literal, section
+from app.blocks.text import Json, code, escape, literal, section
 from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import ApprovalSummary, OrderSummary, TradeSummary
 
@@ -93,7 +94,18 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
         return build_sentence_reply(NO_APPROVALS)
     lines = [describe_approval(each) for each in approvals[:MAX_APPROVALS]]
     more = [f"and {len(approvals) - MAX_APPROVALS} more"] if len(approvals) > MAX_APPROVALS else []
-    return Reply("\n".join([*lines, *more])[:2900], tuple(section(line) for line in [*lines, *more]))
+    blocks = list_approval_blocks(approvals)
+    return Reply("\n".join([*lines, *more]), (*blocks, *(section(line) for line in more)))
+
+
+def list_approval_blocks(approvals: Sequence[ApprovalSummary]) -> list[Json]:
+    """Return the first orders that wait for a decision, each with its buttons."""
+    blocks = []
+    for each in approvals[:MAX_APPROVALS]:
+        approve = button("Approve…", APPROVE, each.order.id, "primary")
+        reject = button("Reject…", REJECT, each.order.id, "danger")
+        blocks += [section(describe_approval(each)), actions(approve, reject)]
+    return blocks
 
 
 def describe_approval(approval: ApprovalSummary) -> str:

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.blocks.order_reports import build_order_table, build_trade_table, describe_approval, format_person
+from app.blocks.order_reports import (
+    MAX_APPROVALS,
+    build_order_table,
+    build_trade_table,
+    format_person,
+    list_approval_blocks,
+)
 from app.blocks.portfolio_reports import (
     NO_PORTFOLIOS,
     NO_POSITIONS,
@@ -27,7 +33,6 @@ from app.forms.portfolio_values import (
     TradeSummary,
 )
 
-MAX_APPROVALS = 20
 NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
 NO_APPROVALS = (
     "No order waits for your decision. You get those that a portfolio's approval policy assigns to you."
@@ -94,14 +99,7 @@ def _build_tabs(facts: OverviewFacts) -> Json:
 
 
 def _build_summary(facts: OverviewFacts) -> Content:
-    buttons = [
-        *(
-            [button("Report a trade", action_ids.TRADE_OPEN, style="primary")]
-            if facts.member.may("trade")
-            else []
-        ),
-        *_build_switch_buttons(facts),
-    ]
+    buttons = [*_build_trade_buttons(facts), *_build_switch_buttons(facts)]
     foot = [actions(*buttons)] if buttons else []
     if not facts.portfolios:
         return Content([section(NO_PORTFOLIOS)], foot=[*foot, section(TYPED_HELP)])
@@ -109,6 +107,13 @@ def _build_summary(facts: OverviewFacts) -> Content:
         return Content([section("\n".join(describe_portfolio(facts.portfolios[0])))], foot=foot)
     table = build_portfolio_table(facts.portfolios, is_cut=facts.is_cut)
     return Content(tables=[table], foot=foot)
+
+
+def _build_trade_buttons(facts: OverviewFacts) -> list[Json]:
+    if not facts.member.may("trade"):
+        return []
+    place = button("Place an order", action_ids.ORDER_OPEN, style="primary")
+    return [place, button("Report a trade", action_ids.TRADE_OPEN)]
 
 
 def _build_switch_buttons(facts: OverviewFacts) -> list[Json]:
@@ -143,9 +148,9 @@ def _build_orders(facts: OverviewFacts) -> Content:
 def _build_approvals(facts: OverviewFacts) -> Content:
     if not facts.approvals:
         return Content([section(NO_APPROVALS)])
-    lines = [section(describe_approval(each)) for each in facts.approvals[:MAX_APPROVALS]]
     rest = len(facts.approvals) - MAX_APPROVALS
-    return Content([*lines, *([section(f"and {rest} more")] if rest > 0 else [])])
+    more = [section(f"and {rest} more")] if rest > 0 else []
+    return Content([*list_approval_blocks(facts.approvals), *more])
 
 
 def _build_activity(facts: OverviewFacts) -> Content:

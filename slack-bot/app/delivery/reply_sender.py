@@ -70,27 +70,6 @@ class ReplySender:
         answer = call_slack("views.push", lambda: self.client.views_push(trigger_id=trigger_id, view=view))
         return str(answer["view"]["id"])
 
-    def post(self, channel: str, message: Message, thread_ts: str = "") -> str:
-        """Post to a channel or a thread, and return the timestamp of the message. Raises `SlackError`."""
-        answer = call_slack(
-            "chat.postMessage",
-            lambda: self.client.chat_postMessage(
-                channel=channel,
-                thread_ts=thread_ts or None,
-                unfurl_links=False,
-                unfurl_media=False,
-                **_content(message),
-            ),
-        )
-        return str(answer.get("ts", ""))
-
-    def update(self, channel: str, timestamp: str, message: Message) -> None:
-        """Replace a message. Raises `SlackError`."""
-        call_slack(
-            "chat.update",
-            lambda: self.client.chat_update(channel=channel, ts=timestamp, **_content(message)),
-        )
-
     def find_team(self, user: str) -> str:
         """Return the workspace of a person. Raises `SlackError`."""
         answer = call_slack("users.info", lambda: self.client.users_info(user=user))
@@ -113,7 +92,7 @@ class ReplySender:
             return  # it is the route that just failed
         try:
             channel = self._slack.direct_channel(to.user)
-            self._send_either(reply, lambda message: self.post(channel, message))
+            self._send_either(reply, lambda message: self._slack.post(channel, message))
         except SlackRateLimited:
             raise
         except SlackError as error:
@@ -132,7 +111,7 @@ class ReplySender:
         if to.response_url:
             self._slack.respond(to.response_url, message, in_channel=is_shared)
         elif to.is_direct or is_shared:
-            self.post(to.channel, message, thread_ts=to.thread_ts)
+            self._slack.post(to.channel, message, thread_ts=to.thread_ts or None)
         else:
             call_slack(
                 "chat.postEphemeral",

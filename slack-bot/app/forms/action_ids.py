@@ -6,6 +6,7 @@ POSITION_EXITS = "position:exits"  # a button that opens the form of the exits
 FORM_OPEN = "form:open"  # a button whose value is a command in words
 TAB_PREFIX = "overview:tab:"
 TRADE_OPEN = "overview:trade"  # a button that opens the trade form
+ORDER_OPEN = "overview:order"  # a button that opens the order form
 
 CLOSE_FORM = "close_form"
 EXITS_FORM = "exits_form"

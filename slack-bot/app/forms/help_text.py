@@ -14,7 +14,8 @@ class HelpLine(NamedTuple):
 
 
 LINES = (
-    HelpLine("/trade", "report a trade", ("trade",)),
+    HelpLine("/order", "place an order", ("trade",)),
+    HelpLine("/trade", "report a trade that was made elsewhere", ("trade",)),
     HelpLine("/portfolio [name]", "equity, cash, P&L and positions of a portfolio; without a name, of all"),
     HelpLine("/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]", "trades, newest first"),
     HelpLine("/desk positions [AAPL] [in Growth]", "open positions, with their stops and targets"),

@@ -9,9 +9,11 @@ from app.handlers import (
     interactions,
     messages,
     options,
+    orders,
     overview,
     request_forms,
     text_commands,
+    trade_buttons,
 )
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
@@ -26,6 +28,8 @@ def register(app: App, services: Services) -> None:
     messages.register(app, services)
     overview.register(app, services)
     request_forms.register(app, services)
+    orders.register(app, services, forms)
+    trade_buttons.register(app, services)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from slack_bolt import Ack, App, BoltContext
@@ -10,14 +10,17 @@ from slack_bolt import Ack, App, BoltContext
 from app.blocks.overview_view import build_overview_notice
 from app.errors import ForeignPerson, Saturated, SlackError
 from app.forms import action_ids
+from app.forms.orders.ticket import OrderDraft
 from app.forms.overview_tabs import parse_tab
 from app.forms.ticket import Draft
-from app.handlers.boundary import Body, get_origin, get_request_id, guarded
+from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guarded
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
 from app.services.open_form import open_form
+from app.services.orders.form import open_order_form
+from app.services.origin import Origin
 from app.services.overview import queue_overview, show_overview
 
 log = logging.getLogger(__name__)
@@ -42,16 +45,27 @@ def register(app: App, services: Services) -> None:
         services.overview_viewers.record(origin.person, parse_tab(str(body["actions"][0].get("value", ""))))
         _publish(services, origin.person, origin.request_id)
 
+    app.event("app_home_opened")(handle_opening)
+    app.action(TABS)(handle_tab)
+    app.action(action_ids.TRADE_OPEN)(
+        _create_opener(services, lambda origin: open_form(services, origin, Draft()))
+    )
+    app.action(action_ids.ORDER_OPEN)(
+        _create_opener(services, lambda origin: open_order_form(services, origin, OrderDraft()))
+    )
+
+
+def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]) -> Handler:
+    """Return a handler of a button that opens an empty form."""
+
     @guarded
-    def handle_trade(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_origin(body, context)
         if services.recent_deliveries.add(origin.trigger_id):
-            services.form_workers.submit(origin.request_id, open_form, services, origin, Draft())
+            services.form_workers.submit(origin.request_id, open_entry_form, origin)
 
-    app.event("app_home_opened")(handle_opening)
-    app.action(TABS)(handle_tab)
-    app.action(action_ids.TRADE_OPEN)(handle_trade)
+    return handle
 
 
 def _submit(services: Services, request_id: str, event: Mapping[str, Any]) -> None:

@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 from slack_bolt import Ack, App, BoltContext
 
-from app.blocks import views
 from app.blocks.form_parts import build_text_view
 from app.errors import BadCommand, Saturated
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
-from app.handlers.boundary import Body, Handler, get_origin, guarded
+from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
 from app.services import failure_messages, kill_switch, position_actions
 from app.services.banner_registry import Banner
 from app.services.banners import CHANNEL_IDS
@@ -35,7 +34,7 @@ def register(app: App, services: Services) -> None:
     """Register the forms, and the elements that open them."""
     for callback_id, action in FORMS.items():
         handler = _create_submission_handler(services, action)
-        app.view(callback_id)(guarded(handler, _build_error_view, _build_refusal))
+        app.view(callback_id)(guarded(handler, _build_error_view, build_push))
     app.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
     app.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
     app.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
@@ -110,10 +109,6 @@ def _read_key(body: Body) -> PositionKey:
 
 def _is_in_modal(body: Body) -> bool:
     return (body.get("view") or {}).get("type") == "modal"
-
-
-def _build_refusal(sentence: str) -> Body:
-    return {"response_action": "push", "view": views.refused_view(sentence)}
 
 
 def _build_error_view(request_id: str) -> Body:

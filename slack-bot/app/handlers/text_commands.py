@@ -2,12 +2,11 @@
 
 from slack_bolt import Ack, App, BoltContext
 
-from app.blocks.messages import notice
 from app.blocks.text import escape
 from app.delivery.reply_sender import ReplyAddress
 from app.errors import BadCommand, Saturated
 from app.forms.text_commands import FORM_VERBS, TextCommand, parse_text_command
-from app.handlers.boundary import Body, Handler, get_origin, guarded
+from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guarded
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -55,9 +54,3 @@ def start_request(services: Services, origin: Origin, command: TextCommand) -> N
 
 def _build_apology(request_id: str) -> Body:
     return build_private_answer(failure_messages.went_wrong(request_id))
-
-
-def build_private_answer(text: str) -> Body:
-    """Return the answer to a command that only the person sees."""
-    message = notice(text)
-    return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}

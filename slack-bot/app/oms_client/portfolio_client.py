@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OmsError
+from app.errors import OmsError, OutcomeUnknown
 from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     ApprovalSummary,
@@ -178,10 +178,19 @@ class PortfolioClient:
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
 
     def _read(self, path: str, params: Params | None = None) -> Any:
-        return self._oms.get_json(self._person, path, params, request_id=self._request_id)
+        """Return the JSON of a read. None if the OMS does not know what the path names."""
+        return self._oms.read(
+            self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None
+        )
 
     def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        return self._oms.send_json(self._person, method, path, body, key=key, request_id=self._request_id)
+        answer = self._oms.write(
+            self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
+        )
+        try:
+            return answer.json()
+        except ValueError:
+            raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
 
 
 def _named(**values: str) -> Params:

@@ -20,8 +20,13 @@ NO_CHANNEL = (
 CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages
 
 
-def show_banner(services: Services, origin: Origin, channel: str, portfolio: str, message: Message) -> None:
-    """Post the banner in a channel, or edit the banner that is there. Direct messages get none."""
+def show_banner(
+    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
+) -> None:
+    """Post the banner in a channel, or edit the banner that is there. Direct messages get none.
+
+    `origin` is None for a change that was not made in Slack.
+    """
     banner, channel = services.banners.get(portfolio), _choose_channel(services, channel)
     if banner is not None:
         _queue(services, origin, banner.channel, message, lambda: _edit(services, banner, message))
@@ -32,7 +37,7 @@ def show_banner(services: Services, origin: Origin, channel: str, portfolio: str
 
 
 def replace_banner(
-    services: Services, origin: Origin, channel: str, portfolio: str, message: Message
+    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
 ) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
     banner, channel = services.banners.remove(portfolio), _choose_channel(services, channel)
@@ -48,25 +53,25 @@ def _choose_channel(services: Services, channel: str) -> str:
 
 
 def _post(services: Services, channel: str, message: Message) -> None:
-    services.reply_sender.post(channel, message)
+    services.slack.post(channel, message)
 
 
 def _create(services: Services, channel: str, portfolio: str, message: Message) -> None:
-    timestamp = services.reply_sender.post(channel, message)
+    timestamp = services.slack.post(channel, message)
     services.banners.add(portfolio, Banner(channel, timestamp))
 
 
 def _edit(services: Services, banner: Banner, message: Message) -> None:
-    services.reply_sender.update(banner.channel, banner.timestamp, message)
+    services.slack.update_message(banner.channel, banner.timestamp, message)
 
 
 def _close(services: Services, banner: Banner, message: Message) -> None:
     _edit(services, banner, message)
-    services.reply_sender.post(banner.channel, message, thread_ts=banner.timestamp)
+    services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 
 def _queue(
-    services: Services, origin: Origin, channel: str, message: Message, work: Callable[[], None]
+    services: Services, origin: Origin | None, channel: str, message: Message, work: Callable[[], None]
 ) -> None:
     """Queue a call. If Slack refuses it, the person gets the message with a hint."""
 
@@ -76,11 +81,12 @@ def _queue(
         except SlackRateLimited:
             raise
         except SlackError as error:
-            log.warning("Banner not posted", extra={"request_id": origin.request_id, "fault": str(error)})
+            extra = {"request_id": origin.request_id if origin else "", "fault": str(error)}
+            log.warning("Banner not posted", extra=extra)
             _send_privately(services, origin, with_hint(message, INVITE_HINT.format(channel=channel)))
 
     def log_abandoned() -> None:
-        log.warning("Banner given up", extra={"request_id": origin.request_id})
+        log.warning("Banner given up", extra={"request_id": origin.request_id if origin else ""})
 
     try:
         services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
@@ -88,5 +94,6 @@ def _queue(
         log_abandoned()
 
 
-def _send_privately(services: Services, origin: Origin, message: Message) -> None:
-    services.message_sender.send_privately(origin.address(), message)
+def _send_privately(services: Services, origin: Origin | None, message: Message) -> None:
+    if origin is not None:
+        services.message_sender.send_privately(origin.address(), message)

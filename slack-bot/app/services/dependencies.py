@@ -4,15 +4,19 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventStore
 from app.delivery.message_sender import MessageSender
+from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
+from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
+from app.oms_client.orders import OrderClient
 from app.services.banner_registry import BannerRegistry
 from app.services.overview_viewers import OverviewViewers
 from app.services.submission_registry import RecentIds, SubmissionRegistry
@@ -35,6 +39,7 @@ class Waits:
     claim_every: float = 1.0  # both services often start together
     register_every: float = 600.0  # for the events of the OMS
     register_again: float = 5.0  # after a failure
+    order_refresh_every: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,22 @@ class Services:
     query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
+
+    @property
+    def orders(self) -> OrderClient:
+        """Create a client of the order routes."""
+        return OrderClient(self.oms)
+
+    @cached_property
+    def order_messages(self) -> OrderMessageStore:
+        """The messages of orders, in the file of the confirmations."""
+        return OrderMessageStore(self.confirmations)
+
+    @cached_property
+    def pending_orders(self) -> PendingOrderStore:
+        """The orders whose message is not posted yet, in the file of the confirmations."""
+        return PendingOrderStore(self.confirmations)
 
     @property
     def message_sender(self) -> MessageSender:

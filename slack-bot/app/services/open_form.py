@@ -3,8 +3,8 @@
 import logging
 
 from app.blocks.messages import notice
+from app.blocks.text import Json
 from app.blocks.trade_form import build_trade_form
-from app.delivery.slack_api import Opened
 from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
@@ -17,29 +17,32 @@ log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the form. Nothing else is called first, because the trigger is valid for only 3 seconds."""
+    """Open the trade form, and check whether the person may trade."""
+    view_id = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
+    if not view_id:
+        return
     try:
-        opened = services.slack.open_view(
-            origin.trigger_id, build_trade_form(draft, FormContext(origin.channel))
-        )
+        services.admission_workers.submit(origin.request_id, check_admission, services, origin, view_id)
+    except Saturated:
+        return  # the OMS checks the submission as well
+
+
+def open_view(services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN) -> str:
+    """Open a form. Return its view id, empty if it is not open; `again` tells the person what to do.
+
+    Nothing else is called first, because the trigger is valid for only 3 seconds.
+    """
+    try:
+        opened = services.slack.open_view(origin.trigger_id, view)
     except SlackError as error:
         log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
         code = error.code if isinstance(error, SlackRefused) else ""
-        sentence = failure_messages.not_opened(code, origin.request_id)
+        sentence = failure_messages.not_opened(code, origin.request_id, again)
         services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
-        return
+        return ""
     services.urls.remember(opened.view_id, origin.response_url)
     log.info("Form opened", extra={"request_id": origin.request_id})
-    _check(services, origin, opened)
-
-
-def _check(services: Services, origin: Origin, opened: Opened) -> None:
     if opened.team not in ("", origin.person.team):
         refuse_form(services, origin, opened.view_id, ForeignPerson(), failure_messages.FOREIGN_PERSON)
-        return
-    try:
-        services.admission_workers.submit(
-            origin.request_id, check_admission, services, origin, opened.view_id
-        )
-    except Saturated:
-        return  # the OMS checks the submission as well
+        return ""
+    return opened.view_id

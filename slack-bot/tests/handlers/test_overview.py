@@ -95,9 +95,19 @@ def test_who_may_stop_trading_sees_the_switch_and_what_is_stopped(trading: Portf
     assert trading.wait_for_view()["callback_id"] == "resume_form"
 
 
-def test_the_button_of_the_overview_opens_the_trade_form(trading: PortfolioWorkspace):
-    trading.click("overview:trade")
-    assert trading.slack.wait_for("views.open")[0].body["view"]["callback_id"] == "trade_form"
+@pytest.mark.parametrize("form", ["trade", "order"])
+def test_the_buttons_of_the_overview_open_the_forms(trading: PortfolioWorkspace, form):
+    trading.click(f"overview:{form}")
+    assert trading.slack.wait_for("views.open")[0].body["view"]["callback_id"] == f"{form}_form"
+
+
+def test_waiting_orders_have_buttons_that_decide(trading: PortfolioWorkspace):
+    trading.oms.rows["/approvals"] = [portfolio_oms.approval()]
+    view = choose(trading, "approvals")
+    buttons = view["blocks"][2]["elements"]
+    assert [each["action_id"] for each in buttons] == ["approval_approve", "approval_reject"]
+    trading.click(buttons[0]["action_id"], buttons[0]["value"], channel=None)
+    assert "callback_id" in trading.slack.wait_for("views.open")[0].body["view"]
 
 
 def test_the_chosen_tab_stays_at_the_next_opening(trading: PortfolioWorkspace):
