@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
+from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.timestamps import Timestamp, iso
 
@@ -68,7 +68,7 @@ def list_cash_movements(
         .where(CashMovement.sequence > after)
         .order_by(CashMovement.sequence)
     )
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_movements_before(
@@ -87,7 +87,7 @@ def list_movements_before(
             CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
         )
         statement = statement.where(or_(follows_earlier_trade, follows_same_trade))
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_before(
@@ -103,7 +103,7 @@ def list_trades_before(
     if before is not None:  # a trade precedes the movements that were booked after it
         last_sequence = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
         statement = statement.where(Trade.sequence <= last_sequence)
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_after(
@@ -115,7 +115,7 @@ def list_trades_after(
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
         .order_by(Trade.sequence)
     )
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
