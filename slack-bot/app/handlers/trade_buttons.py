@@ -6,6 +6,7 @@ from app.blocks.trade_buttons import AGAIN, UNDO
 from app.forms.trade_buttons import REVERSAL_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
 from app.handlers.orders.message_buttons import build_button_handler
+from app.services.answer_deadline import answer_within_time
 from app.services.dependencies import Services
 from app.services.trade_reversal import open_form_again, open_reversal_form, reverse_trade
 
@@ -14,7 +15,8 @@ def register(app: App, services: Services) -> None:
     """Register the buttons and the form of the reversal."""
 
     def handle_reversal(ack: Ack, body: Body, context: BoltContext) -> None:
-        ack(**reverse_trade(services, get_origin(body, context), body["view"]))
+        origin, view = get_origin(body, context), body["view"]
+        ack(**answer_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
 
     app.action(UNDO)(build_button_handler(services, open_reversal_form))
     app.action(AGAIN)(build_button_handler(services, open_form_again))

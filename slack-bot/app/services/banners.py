@@ -27,11 +27,9 @@ def show_banner(
 
     `origin` is None for a change that was not made in Slack.
     """
-    banner, channel = services.banners.get(portfolio), _choose_channel(services, channel)
-    if banner is not None:
-        _queue(services, origin, banner.channel, message, lambda: _edit(services, banner, message))
-    elif channel:
-        _queue(services, origin, channel, message, lambda: _create(services, channel, portfolio, message))
+    channel = _choose_channel(services, channel, portfolio)
+    if channel:
+        _queue(services, origin, channel, message, lambda: _show(services, channel, portfolio, message))
     else:
         _send_privately(services, origin, with_hint(message, NO_CHANNEL))
 
@@ -40,33 +38,39 @@ def replace_banner(
     services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
 ) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
-    banner, channel = services.banners.remove(portfolio), _choose_channel(services, channel)
+    channel = _choose_channel(services, channel, portfolio)
+    if channel:
+        _queue(services, origin, channel, message, lambda: _replace(services, channel, portfolio, message))
+
+
+def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
+    """Return the channel of the banner, else that of the request.
+
+    For requests of direct messages, return the channel of the settings.
+    """
+    banner = services.banners.get(portfolio)
     if banner is not None:
-        _queue(services, origin, banner.channel, message, lambda: _close(services, banner, message))
-    elif channel:
-        _queue(services, origin, channel, message, lambda: _post(services, channel, message))
-
-
-def _choose_channel(services: Services, channel: str) -> str:
-    """Return the channel of the request, else that of the settings, for requests of direct messages."""
+        return banner.channel
     return channel if channel.startswith(CHANNEL_IDS) else services.trading_channel
 
 
-def _post(services: Services, channel: str, message: Message) -> None:
-    services.slack.post(channel, message)
+# The calls of one channel run one after the other, so that each sees the banner that an earlier one posted.
 
 
-def _create(services: Services, channel: str, portfolio: str, message: Message) -> None:
-    timestamp = services.slack.post(channel, message)
-    services.banners.add(portfolio, Banner(channel, timestamp))
+def _show(services: Services, channel: str, portfolio: str, message: Message) -> None:
+    banner = services.banners.get(portfolio)
+    if banner is None:
+        services.banners.add(portfolio, Banner(channel, services.slack.post(channel, message)))
+    else:
+        services.slack.update_message(banner.channel, banner.timestamp, message)
 
 
-def _edit(services: Services, banner: Banner, message: Message) -> None:
+def _replace(services: Services, channel: str, portfolio: str, message: Message) -> None:
+    banner = services.banners.remove(portfolio)
+    if banner is None:
+        services.slack.post(channel, message)
+        return
     services.slack.update_message(banner.channel, banner.timestamp, message)
-
-
-def _close(services: Services, banner: Banner, message: Message) -> None:
-    _edit(services, banner, message)
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 

@@ -65,7 +65,7 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
         log.warning("Not reversed", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
         sentence = failure_messages.not_decided(error, origin.request_id)
         return {"response_action": "update", "view": build_reversal_form(context, sentence)}
-    services.form_workers.submit(origin.request_id, _show_reversal, services, origin, context, reason)
+    _show_reversal(services, origin, context, reason)
     return {"response_action": "clear"}
 
 

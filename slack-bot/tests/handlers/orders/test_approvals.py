@@ -1,5 +1,7 @@
 """Requests for approval: posted to the approvers, decided once, never by the person who placed the order."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests import factories
@@ -137,3 +139,17 @@ def test_a_form_that_opens_too_late_is_told_to_the_person(workspace: Workspace, 
     click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
     told = workspace.slack.wait_for("respond")[0].body["text"]
     assert told == "The form could not be opened in time. Please click again."
+
+
+def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
+    view = open_decision(workspace, order_id)
+    object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
+    moved = problem(409, "The price has moved.", kind="price-moved")
+    moved.body |= {"price_seen": "410.00", "price": "421.00"}
+    moved.slow = 1.0
+    workspace.oms.script("approve", moved)
+    answer = decide(workspace, view)
+    check_view(answer["view"])
+    assert answer["view"]["title"]["text"] == "Working…"
+    shown = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
+    assert "from 410.00 to 421.00" in shown["blocks"][0]["text"]["text"]

@@ -1,12 +1,13 @@
 """One order, one message: changes edit it and add a line to its thread; its buttons act on the order."""
 
-from types import SimpleNamespace
+import itertools
 
 import pytest
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageStore
-from app.services.orders.messages import refresh_open_orders, update_order_message
+from app.events.registry import Event
+from app.services.orders.messages import refresh_open_orders
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import problem
@@ -15,6 +16,8 @@ from tests.order_factories import order_state
 from tests.reading import wait_until
 
 LIMIT = order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
+
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -33,7 +36,8 @@ def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
 
 
 def send_change(workspace: Workspace, **data):
-    update_order_message(workspace.bot.services, SimpleNamespace(id="E1", data=data))
+    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", data)
+    assert workspace.bot.receiver.handle_once(event)
 
 
 def click(workspace: Workspace, action, value, by="U1", channel="C1"):
