@@ -49,7 +49,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
     answer = slack.private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
-    expect(answer.get_by_test_id("chart").first).to_contain_text("GLNC 66.7%")
+    expect(answer.get_by_test_id("chart").last).to_contain_text("GLNC 66.7%")
     expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
     photograph(slack, "portfolio")
 
@@ -111,7 +111,8 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
 
     slack.page.get_by_test_id("channel-SlackOMS").click()
     slack.type("positions")
-    expect(slack.message("Positions").get_by_role("row").filter(has_text=portfolio)).to_be_visible()
+    held = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
+    expect(held.filter(has_text="GLNC")).to_be_visible()
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()

@@ -34,7 +34,7 @@ class BannerRegistry:
         with self._lock:
             return self._banners.get(name_key(portfolio))
 
-    def remove(self, portfolio: str) -> Banner | None:
-        """Remove the banner of a portfolio and return it."""
+    def remove(self, portfolio: str) -> None:
+        """Remove the banner of a portfolio."""
         with self._lock:
-            return self._banners.pop(name_key(portfolio), None)
+            self._banners.pop(name_key(portfolio), None)

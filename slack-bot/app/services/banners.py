@@ -66,11 +66,12 @@ def _show(services: Services, channel: str, portfolio: str, message: Message) ->
 
 
 def _replace(services: Services, channel: str, portfolio: str, message: Message) -> None:
-    banner = services.banners.remove(portfolio)
+    banner = services.banners.get(portfolio)
     if banner is None:
         services.slack.post(channel, message)
         return
     services.slack.update_message(banner.channel, banner.timestamp, message)
+    services.banners.remove(portfolio)  # after the edit, which is repeated if Slack limits the rate
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 

@@ -45,6 +45,8 @@ def publish_overview(services: Services, person: Person, request_id: str) -> Non
     except OmsError as error:
         log.info("Overview not read", extra=extra | {"fault": format_log_name(error)})
         view = plain = build_overview_notice(describe_read_failure(error, request_id))
+    if services.overview_viewers.get_tab(person) is not tab:
+        return  # the person has chosen another tab, which is being published
     try:
         services.reply_sender.publish(person.user, view, plain)
     except SlackRateLimited:
