@@ -97,6 +97,8 @@ class Operation(StrEnum):
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
     SET_CALENDAR = "set_calendar"
+    BOOK_CORPORATE_ACTION = "book_corporate_action"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,15 @@ TABLE: dict[Operation, Rule] = {
     Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
+    Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
+    # admin, and the bot's key for its own: events cover all portfolios
+    Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip
