@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "asyncapi.json"
 sys.path.insert(0, str(ROOT / "oms-api"))
 
-# They are found by the path above; the checks of types see scripts without it, since both services are named app.
+# The path above finds them. The type checker does not have it, because both services are named app.
 from app import __version__  # type: ignore[import-not-found]  # noqa: E402
 from app.event_catalog import (  # type: ignore[import-not-found]  # noqa: E402
     EventType,
