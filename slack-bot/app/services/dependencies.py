@@ -14,6 +14,7 @@ from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
+from app.services.queued_keys import QueuedKeys
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 
@@ -56,6 +57,7 @@ class Services:
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
     @property
