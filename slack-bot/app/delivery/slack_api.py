@@ -58,7 +58,7 @@ class SlackApi:
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
-        answer = _call("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
+        answer = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         shown = answer["view"]
         team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
         return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
@@ -69,7 +69,9 @@ class SlackApi:
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
         wanted = {"hash": view_hash} if view_hash else {}
-        answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
+        answer = call_slack(
+            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
+        )
         return str((answer.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message, thread_ts: str | None = None) -> str:
@@ -78,7 +80,7 @@ class SlackApi:
         After `SlackUnreachable`, the message may have been posted. The metadata of a confirmation contains
         the id of the trade or the order, so that a repeat after a crash can be recognized.
         """
-        answer = _call(
+        answer = call_slack(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
@@ -94,7 +96,7 @@ class SlackApi:
 
     def update_message(self, channel: str, ts: str, message: Message) -> None:
         """Replace the content of a message of the bot."""
-        _call(
+        call_slack(
             "chat.update",
             lambda: self.client.chat_update(
                 channel=channel,
@@ -107,7 +109,7 @@ class SlackApi:
 
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
-        answer = _call("conversations.open", lambda: self.client.conversations_open(users=[user]))
+        answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
@@ -136,9 +138,11 @@ class SlackApi:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
             raise SlackRefused("response_url", str(answer.status_code))
+        if answer.body.replace(" ", "").startswith('{"ok":false'):
+            raise SlackRefused("response_url", "not_ok")
 
     def _load_installation(self) -> Installation:
-        answer = _call("auth.test", self.client.auth_test)
+        answer = call_slack("auth.test", self.client.auth_test)
         return Installation(
             team_id=str(answer.get("team_id") or ""),
             enterprise_id=str(answer.get("enterprise_id") or ""),
@@ -154,7 +158,8 @@ def _build_metadata(message: Message) -> Json | None:
     return None
 
 
-def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+    """Call a method of the Web API. Raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
     try:
         return call()
     except SlackApiError as error:

@@ -7,8 +7,12 @@ from app.handlers import (
     events,
     installation_check,
     interactions,
+    messages,
     options,
     orders,
+    overview,
+    request_forms,
+    text_commands,
     trade_buttons,
 )
 from app.services.dependencies import Services
@@ -20,6 +24,10 @@ def register(app: App, services: Services) -> None:
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)
+    text_commands.register(app, services)
+    messages.register(app, services)
+    overview.register(app, services)
+    request_forms.register(app, services)
     orders.register(app, services, forms)
     trade_buttons.register(app, services)
     interactions.register(app, services, forms)
