@@ -227,7 +227,8 @@ def _update(services: Services, order_id: str, request_id: str) -> None:
             replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
         )
     services.order_messages.save(updated)
-    _update_approval(services, current, request_id)
+    for each in {order.id: order, current.id: current}.values():
+        _update_approval(services, each, request_id)
 
 
 def _list_changes(order: Order, shown: OrderMessage) -> list[str]:
