@@ -30,11 +30,12 @@ ORDER_MESSAGE = "order_message"
 class Opened:
     """A form that Slack opened.
 
-    `team` is the workspace of the app. It is empty if Slack did not return it.
+    `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
     """
 
     view_id: str
     team: str
+    hash: str = ""
 
 
 class SlackApi:
@@ -59,7 +60,8 @@ class SlackApi:
         """Open a form."""
         answer = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         shown = answer["view"]
-        return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
+        team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
+        return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.

@@ -5,6 +5,7 @@ import logging
 from app.blocks.messages import notice
 from app.blocks.text import Json
 from app.blocks.trade_form import build_trade_form
+from app.delivery.slack_api import Opened
 from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
@@ -18,17 +19,21 @@ log = logging.getLogger(__name__)
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     """Open the trade form, and check whether the person may trade."""
-    view_id = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
-    if not view_id:
+    opened = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
+    if opened is None:
         return
     try:
-        services.admission_workers.submit(origin.request_id, check_admission, services, origin, view_id)
+        services.admission_workers.submit(
+            origin.request_id, check_admission, services, origin, opened.view_id
+        )
     except Saturated:
         return  # the OMS checks the submission as well
 
 
-def open_view(services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN) -> str:
-    """Open a form. Return its view id, empty if it is not open; `again` tells the person what to do.
+def open_view(
+    services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN
+) -> Opened | None:
+    """Open a form. Return None if it is not open; `again` tells the person what to do then.
 
     Nothing else is called first, because the trigger is valid for only 3 seconds.
     """
@@ -39,10 +44,18 @@ def open_view(services: Services, origin: Origin, view: Json, again: str = failu
         code = error.code if isinstance(error, SlackRefused) else ""
         sentence = failure_messages.not_opened(code, origin.request_id, again)
         services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
-        return ""
+        return None
     services.urls.remember(opened.view_id, origin.response_url)
     log.info("Form opened", extra={"request_id": origin.request_id})
     if opened.team not in ("", origin.person.team):
         refuse_form(services, origin, opened.view_id, ForeignPerson(), failure_messages.FOREIGN_PERSON)
-        return ""
-    return opened.view_id
+        return None
+    return opened
+
+
+def update_opened_view(services: Services, origin: Origin, view_id: str, view: Json, view_hash: str) -> None:
+    """Fill in a form that was just drawn, unless it was submitted or redrawn since then."""
+    try:
+        services.slack.update_view(view_id, view, view_hash or None)
+    except SlackError as error:
+        log.info("Form not filled in", extra={"request_id": origin.request_id, "fault": str(error)})

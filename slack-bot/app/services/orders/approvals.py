@@ -13,14 +13,14 @@ from app.blocks.orders.approvals import (
 from app.blocks.orders.form import format_denial
 from app.blocks.text import Json, escape
 from app.delivery.order_messages import MessageKind, OrderMessage
-from app.errors import OmsError, Refused, SlackError, format_log_name
+from app.errors import OmsError, Refused, format_log_name
 from app.forms.orders.approvals import DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.forms.submission import get_entry
 from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.open_form import open_view
+from app.services.open_form import open_view, update_opened_view
 from app.services.orders.messages import post_message, queue_in_channel, refresh_order
 from app.services.origin import Origin
 
@@ -54,14 +54,10 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
     """Open the form in which an approver decides, and fill in the estimates then and now."""
     context = DecisionContext(order_id, is_approval, origin.channel)
     loading = build_decision_form(context, LOADING)
-    view_id = open_view(services, origin, loading, failure_messages.CLICK_AGAIN)
-    if not view_id:
-        return
-    body = _review(services, origin, order_id)
-    try:
-        services.slack.update_view(view_id, build_decision_form(context, body))
-    except SlackError as error:
-        log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
+    opened = open_view(services, origin, loading, failure_messages.CLICK_AGAIN)
+    if opened is not None:
+        form = build_decision_form(context, _review(services, origin, order_id))
+        update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
 def decide(services: Services, origin: Origin, view: dict[str, Any]) -> Json:

@@ -27,7 +27,7 @@ from app.services import failure_messages
 from app.services.admission import check_admission
 from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
-from app.services.open_form import open_view
+from app.services.open_form import open_view, update_opened_view
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     context = OrderContext("" if draft.is_private else origin.channel)
-    view_id = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
-    if view_id and check_admission(services, origin, view_id) and draft.symbol:
-        _show_facts(services, origin, view_id, draft, context)
+    opened = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
+    if opened and check_admission(services, origin, opened.view_id) and draft.symbol:
+        _show_facts(services, origin, opened.view_id, opened.hash, draft, context)
 
 
 def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
@@ -60,18 +60,15 @@ def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change
 
     The form opens before the order is read, because the trigger is valid for only 3 seconds.
     """
-    view_id = open_view(services, origin, build_loading_view(LOADING), failure_messages.CLICK_AGAIN)
-    if not view_id:
+    opened = open_view(services, origin, build_loading_view(LOADING), failure_messages.CLICK_AGAIN)
+    if opened is None:
         return
     try:
         order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
         view = build_loading_view(NO_ACCESS) if order is None else _build_form_of(origin, order, is_change)
     except OmsError as error:
         view = build_loading_view(failure_messages.not_decided(error, origin.request_id))
-    try:
-        services.slack.update_view(view_id, view)
-    except SlackError as error:
-        log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
+    update_opened_view(services, origin, opened.view_id, view, opened.hash)
 
 
 def _build_form_of(origin: Origin, order: Order, is_change: bool) -> Json:
@@ -88,8 +85,9 @@ def redraw_choice(
     context = OrderContext.load(str(view.get("private_metadata", "")))
     draft = read_order_draft(view["state"]["values"], context)
     form = build_order_form(draft, context, lines=get_shown_order_lines(view))
-    if _redraw(services, forms, origin, view, form):
-        _show_facts(services, origin, str(view["id"]), draft, context)
+    view_hash = _redraw(services, forms, origin, view, form)
+    if view_hash is not None:
+        _show_facts(services, origin, str(view["id"]), view_hash, draft, context)
 
 
 def apply_proposal(
@@ -111,8 +109,8 @@ def apply_proposal(
 
 def _redraw(
     services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
-) -> bool:
-    """Replace the form, and forget the view of the latest keystroke. Return whether Slack accepted it."""
+) -> str | None:
+    """Replace the form, and forget the view of the latest keystroke. Return the hash, None if it failed."""
     form, view_id = forms.get(str(view["id"])), str(view["id"])
     with form.lock:
         form.view = None
@@ -121,22 +119,24 @@ def _redraw(
             updated_hash = services.slack.update_view(view_id, updated)
         except SlackError as error:
             log.info("Order form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
-            return False
+            return None
         if updated_hash and updated_hash != current_hash:
             form.newer_hash[current_hash] = updated_hash
-        return True
+        return updated_hash
 
 
 def _show_facts(
-    services: Services, origin: Origin, view_id: str, draft: OrderDraft, context: OrderContext
+    services: Services,
+    origin: Origin,
+    view_id: str,
+    view_hash: str,
+    draft: OrderDraft,
+    context: OrderContext,
 ) -> None:
     """Show the quote and the preview of entries that the bot has just drawn."""
     facts = _load_draft_facts(services, origin, draft)
     form = build_order_form(draft, context, lines=_format_lines(draft, facts))
-    try:
-        services.slack.update_view(view_id, form)
-    except SlackError as error:
-        log.info("Preview not shown", extra={"request_id": origin.request_id, "fault": str(error)})
+    update_opened_view(services, origin, view_id, form, view_hash)
 
 
 def _load_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> OrderFacts:

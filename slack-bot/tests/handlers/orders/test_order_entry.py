@@ -282,3 +282,13 @@ def test_who_may_not_trade_sees_a_refusal_instead_of_the_form(workspace: Workspa
     assert "You cannot trade here" in view["blocks"][0]["text"]["text"]
     workspace.bot.services.stop_workers(wait=True)
     assert len(workspace.slack.named("views.update")) == 1
+
+
+def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
+    workspace.oms.script("preview_order", Answer(500, slow=0.5))
+    workspace.type(LINE, "/order")
+    workspace.oms.wait_for("preview_order")
+    workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
+    late = workspace.slack.wait_for("views.update")[0]
+    assert late.body["hash"] == "h1"
+    assert "V1" not in workspace.slack.shown
