@@ -156,6 +156,20 @@ def equities(days: int) -> list[dict[str, Any]]:
     ]
 
 
+def alert(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "A17952423050000000c1937aec",
+        "kind": "price",
+        "symbol": "AAPL",
+        "portfolio_name": None,
+        "above": "200.00",
+        "below": None,
+        "repeat": False,
+        "deliver_to": "me",
+        "status": "armed",
+    } | changes
+
+
 class PortfolioOms(FakeOms):
     """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
 
@@ -174,6 +188,7 @@ class PortfolioOms(FakeOms):
             "/kill-switch": [switch()],
             "/limits": [],
             "/approvals": [],
+            "/alerts": [],
             "/quotes/AAPL": quote(),
         }
         self.results: dict[str, Answer] = {}  # answers to changes, by method and path

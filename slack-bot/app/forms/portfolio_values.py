@@ -216,3 +216,18 @@ class Member:
     def may(self, *scopes: str) -> bool:
         """Whether the person has one of the scopes."""
         return any(scope in self.scopes for scope in scopes)
+
+
+@dataclass(frozen=True)
+class AlertSummary:
+    """An alert with its state. `above` or `below` is its threshold."""
+
+    id: str
+    kind: str
+    symbol: str | None
+    portfolio_name: str | None
+    above: str | None
+    below: str | None
+    repeat: bool
+    deliver_to: str
+    status: str

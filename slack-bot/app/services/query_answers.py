@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from app.blocks.alert_reports import build_alerts_reply, build_created_reply
 from app.blocks.help_reply import build_help_reply
 from app.blocks.order_reports import build_approvals_reply, build_orders_reply, build_trades_reply
 from app.blocks.portfolio_reports import (
@@ -127,6 +128,21 @@ def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_approvals_reply(client.list_approvals(limit=MAX_APPROVALS))
 
 
+def _answer_alerts(client: PortfolioClient, _command: TextCommand) -> Reply:
+    return build_alerts_reply(client.list_alerts())
+
+
+def _answer_alert(client: PortfolioClient, command: TextCommand) -> Reply:
+    """Create or remove an alert."""
+    request = command.alert
+    if request is None:
+        return build_alerts_reply(client.list_alerts())
+    if not request.removed_id:
+        return build_created_reply(client.create_alert(request))
+    client.remove_alert(request.removed_id)
+    return build_sentence_reply(f"The alert `{request.removed_id}` is removed.")
+
+
 def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:
     """Return a reply if the command names a portfolio that the person does not see."""
     if not command.portfolio or client.get_portfolio(command.portfolio) is not None:
@@ -150,4 +166,6 @@ ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
     Verb.QUOTE: _answer_quote,
     Verb.RISK: _answer_risk,
     Verb.APPROVALS: _answer_approvals,
+    Verb.ALERT: _answer_alert,
+    Verb.ALERTS: _answer_alerts,
 }
