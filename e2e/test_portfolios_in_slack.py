@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from deployment import wait_until
+from deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -32,12 +33,17 @@ def portfolio(deployment, slack):
     for person in (AVA, BEN):
         assert deployment.get_as(person, "/auth/me").status_code == 200
         deployment.change_person(person, role="admin")
-        wait_until(lambda person=person: deployment.get_as(person, "/auth/me").json()["role"] == "admin")
+        wait_until(partial(_is_admin, deployment, person))
     yield name
     for person in (AVA, BEN):
         deployment.change_person(person, role="trader")
     deployment.administer("POST", "/kill-switch", scope="portfolio", name=name, state="ACTIVE")
     deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
+
+
+def _is_admin(deployment: Deployment, person: str) -> bool:
+    found: bool = deployment.get_as(person, "/auth/me").json()["role"] == "admin"
+    return found
 
 
 def photograph(slack, name):
