@@ -170,6 +170,19 @@ def alert(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def preferences(**changes: Any) -> dict[str, Any]:
+    return {
+        "default_portfolio": None,
+        "order_type": "MARKET",
+        "time_in_force": "DAY",
+        "number_format": "1,234.5",
+        "time_zone": "UTC",
+        "quiet_hours": {"from": "22:00", "to": "07:00"},
+        "notify": {},
+        "watchlists": {"Tech": ["AAPL"]},
+    } | changes
+
+
 class PortfolioOms(FakeOms):
     """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
 
@@ -189,6 +202,7 @@ class PortfolioOms(FakeOms):
             "/limits": [],
             "/approvals": [],
             "/alerts": [],
+            "/preferences": preferences(),
             "/quotes/AAPL": quote(),
         }
         self.results: dict[str, Answer] = {}  # answers to changes, by method and path

@@ -28,6 +28,8 @@ LINES = (
         "/desk alert AAPL above 200 [repeat]", "a direct message at a price; also `pnl`, `drawdown`, `limit`"
     ),
     HelpLine("/desk alerts", "your alerts"),
+    HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),
+    HelpLine("/desk settings", "your preferences"),
     HelpLine("/desk cancel [all|AAPL|order id] [in Growth]", "cancel working orders", ("trade", "risk")),
     HelpLine("/desk close [100] AAPL [in Growth]", "close a position", ("trade",)),
     HelpLine("/desk halt [in Growth]", "stop trading: reduce only, halt or flatten", ("risk", "admin")),

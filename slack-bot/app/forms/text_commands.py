@@ -43,6 +43,8 @@ class Verb(StrEnum):
     APPROVALS = "approvals"
     ALERT = "alert"
     ALERTS = "alerts"
+    WATCH = "watch"
+    SETTINGS = "settings"
     CANCEL = "cancel"
     CLOSE = "close"
     HALT = "halt"
@@ -75,7 +77,7 @@ OTHER_COMMANDS = {
 }
 
 NOT_AVAILABLE = "`{}` is not available here yet."
-PLANNED = ("export", "settings", "watch")
+PLANNED = ("export",)
 OTHER_COMMANDS |= {word: NOT_AVAILABLE.format(word) for word in PLANNED}
 
 
@@ -105,6 +107,8 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.APPROVALS: frozenset(),
     Verb.ALERT: frozenset(),
     Verb.ALERTS: frozenset(),
+    Verb.WATCH: frozenset({Part.SYMBOLS}),
+    Verb.SETTINGS: frozenset(),
     Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
     Verb.CLOSE: frozenset({Part.SYMBOL, Part.QUANTITY, Part.PORTFOLIO}),
     Verb.HALT: frozenset({Part.PORTFOLIO}),
@@ -122,6 +126,8 @@ EXAMPLES: dict[Verb, str] = {
     Verb.APPROVALS: "approvals",
     Verb.ALERT: "alert AAPL above 200",
     Verb.ALERTS: "alerts",
+    Verb.WATCH: "watch AAPL MSFT",
+    Verb.SETTINGS: "settings",
     Verb.CANCEL: "cancel AAPL in Growth",
     Verb.CLOSE: "close 100 AAPL in Growth",
     Verb.HALT: "halt in Growth",

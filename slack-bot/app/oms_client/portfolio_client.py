@@ -1,5 +1,6 @@
 """Read positions, orders, P&L and risk from the OMS for a person, and change them."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from app.forms.portfolio_values import (
     PortfolioValue,
     Position,
     PositionKey,
+    Preferences,
     ProfitSummary,
     QuoteDetail,
     RiskLimit,
@@ -27,7 +29,13 @@ from app.forms.portfolio_values import (
 from app.forms.text_commands import TextCommand
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
-from app.oms_client.rows import parse_approvals, parse_row, parse_rows, parse_switch_result
+from app.oms_client.rows import (
+    parse_approvals,
+    parse_preferences,
+    parse_row,
+    parse_rows,
+    parse_switch_result,
+)
 
 Params = dict[str, str]
 NO_CONTENT = 204
@@ -133,6 +141,15 @@ class PortfolioClient:
         """Return the newest quote of a symbol, None if there is none."""
         found = self._read(f"/quotes/{quote(symbol, safe='')}")
         return None if found is None else parse_row(QuoteDetail, found)
+
+    def get_preferences(self) -> Preferences:
+        """Return the person's preferences."""
+        return parse_preferences(self._read("/preferences"))
+
+    def set_watchlists(self, watchlists: Mapping[str, Sequence[str]]) -> None:
+        """Replace the person's watchlists."""
+        body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
+        self._write("PUT", "/preferences", body, self._request_id)
 
     def list_alerts(self) -> list[AlertSummary]:
         """Return the person's alerts."""

@@ -261,3 +261,25 @@ def test_an_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace)
     errors = [{"field": "above", "message": "Must be positive."}]
     trading.oms.results["POST /alerts"] = problem(422, "Not valid.", errors)
     assert "Must be positive." in trading.query("alert AAPL above 0")["text"]
+
+
+def test_a_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
+    trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences())
+    message = trading.query("watch AAPL MSFT")
+    assert "bid 174.90" in message["text"]
+    assert "*MSFT* has no quote." in message["text"]
+    body = {"watchlists": {"Tech": ["AAPL", "MSFT"]}}
+    assert list(trading.oms.changes.values()) == [("PUT", "/preferences", body)]
+
+
+def test_an_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
+    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={}, quiet_hours=None)
+    assert "is empty" in trading.query("watch")["text"]
+    assert "Quiet hours: none" in trading.query("settings")["text"]
+
+
+def test_the_largest_settings_fit(trading: PortfolioWorkspace):
+    lists = {f"{'L' * 98}{number:02}": ["S" * 40] * 200 for number in range(20)}
+    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists=lists)
+    message = trading.query("settings")
+    check_message(message["text"], message["blocks"])
