@@ -16,6 +16,7 @@ from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument
+from app.ledger.queries.books import PositionKey as HeldKey
 from app.ledger.rules.accounting import Position
 from app.ledger.service.batch import Batch
 from app.ledger.service.books import Books, Held, PortfolioState
@@ -97,6 +98,7 @@ class BatchContext:
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
+        self.last_trade_prices: dict[HeldKey, Decimal] = {}  # of positions without a quote: see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}

@@ -15,8 +15,9 @@ from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_fir
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
 from app.orders.service.execution_latch import count_execution, latch_of
-from app.orders.service.exposure import charged_market_of, exposure_in, mark_of, prices_of, working_of
+from app.orders.service.exposure import charged_market_of, exposure_in, prices_of, working_of
 from app.orders.service.fill_charges import estimate_charges
+from app.orders.service.marks import find_mark
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
@@ -158,7 +159,7 @@ def _book(context: BatchContext, order: Order, without: set[str], candidate: Can
     ]
     quote = context.quote(order.tenant_id, order.symbol)
     held = context.position(order)
-    mark = mark_of(quote, held)
+    mark = find_mark(context, (order.tenant_id, order.portfolio_id, order.symbol, order.product), held)
     rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
     prices = prices_of(quote)
     market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)
