@@ -34,12 +34,14 @@ from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
+from app.ledger.service.position_records import PositionRecords
 from app.ledger.service.recording import Recording
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
+from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
@@ -68,6 +70,7 @@ from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
+BAR_PERIOD = timedelta(seconds=10)
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 
@@ -238,11 +241,19 @@ def create_duty_runner(
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
+    ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty(
+            "position records",
+            timedelta(seconds=settings.mark_interval_seconds),
+            PositionRecords(engine, market, now).update,
+        ),
+        Duty("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
+        Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
     ]
     return DutyRunner(engine, duties, now)
 

@@ -15,8 +15,8 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
-from app.market_data.models import BarRow, QuoteRow
+from app.ledger.models import CashMovement, Portfolio, PositionRecordRow, PositionRow, Trade
+from app.market_data.models import BarRow, DailyBarRow, QuoteRow, TickRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
@@ -29,6 +29,7 @@ __all__ = [
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "DailyBarRow",
     "DutyRow",
     "EquitySnapshot",
     "Event",
@@ -44,11 +45,13 @@ __all__ = [
     "OrderRecord",
     "Portfolio",
     "PortfolioGrant",
+    "PositionRecordRow",
     "PositionRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",
     "Tenant",
+    "TickRow",
     "Trade",
     "User",
 ]

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.amounts import compute_charges_percentage
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.tickets import Report, portfolio_name_error
@@ -44,6 +45,7 @@ _REPORTED = attrgetter(*Report._fields)
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
+_NO_CHARGES = fixed(ZERO)
 OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
     "qty": "Did you mean `quantity`?",
     "ticker": "Did you mean `symbol`?",
@@ -176,6 +178,9 @@ class TradeOut(BaseModel):
     gmv: str = Field(examples=["17500.00"])
     price: str = Field(examples=["175.00"])
     charges: str = Field(examples=["0.00"], description="Taken from the cash; a reversal returns its trade's")
+    charges_percentage: str | None = Field(
+        examples=["0.00"], description="Charges in percent of the value; null if that is zero"
+    )
     realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
@@ -309,6 +314,7 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "gmv": money_text(row.gmv),
         "price": money_text(row.price),
         "charges": money_text(row.charges),
+        "charges_percentage": _charges_percentage(row),
         "realized_pnl": money_text(row.realized_pnl),
         "portfolio_name": portfolio_name,
         "user_id": row.user_id,
@@ -327,6 +333,13 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "reversed_by": reversed_by,
         "hash": row.hash,
     }
+
+
+def _charges_percentage(row: TradeRow) -> str | None:
+    if row.charges == _NO_CHARGES:
+        return "0.00"
+    percentage = compute_charges_percentage(row)
+    return None if percentage is None else money_text(fixed(percentage))
 
 
 def value_out(value: PortfolioValue | None) -> dict[str, str | None]:

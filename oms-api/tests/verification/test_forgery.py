@@ -24,6 +24,7 @@ UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
+    "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
     "events": {"id"},
@@ -33,8 +34,10 @@ UNPROVEN: dict[str, set[str]] = {
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
     "portfolios": {"fee_totals", "orders_stamp"},
+    "position_records": EVERY_COLUMN["position_records"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
+    "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},
 }
 _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on PostgreSQL each time

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.duties import take_snapshots
+from tests.support.duties import roll_up_bars, take_snapshots
 from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
@@ -26,8 +26,10 @@ def fill_tables(service: Service) -> None:
     _request_overrides(api)
     _set_kill_switches(api)
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties += ["position records", "roll up bars", "prune ticks"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
+    roll_up_bars(service, _TOMORROW)
 
 
 def _create_tenant(service: Service) -> ApiClient:

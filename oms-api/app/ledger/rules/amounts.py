@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.money import ZERO, product
+from app.money import ZERO, product, ratio
 
 
 class Amounts(NamedTuple):
@@ -67,6 +67,14 @@ def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
             yield name, value, f"text of the form {form}"
         elif name in _COUNTS and type(value) is not int:
             yield name, value, "a whole number"
+
+
+def compute_charges_percentage(row: TradeRow) -> Decimal | None:
+    """Return the charges of a well-formed row in percent of its value, None where that is zero."""
+    value = Decimal(row.gmv)
+    if row.fx_rate is not None:
+        value = product(value, Decimal(row.fx_rate))
+    return ratio(Decimal(row.charges) * 100, value) if value else None
 
 
 _TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)

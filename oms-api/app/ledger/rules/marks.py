@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import product
+from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.position_extremes import Extremes
+from app.money import ZERO, product, ratio
 
 STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 
@@ -54,6 +56,7 @@ class HeldPosition(NamedTuple):
     closed_at: datetime | None
     last_price: Decimal
     last_at: datetime
+    portfolio_id: int
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -72,13 +75,37 @@ NO_EXITS = Exits()
 
 
 class MarkedPosition(NamedTuple):
-    """A position with its mark and the exchange rate used, None for the portfolio's own currency."""
+    """A position with its mark and the exchange rate used, None for the portfolio's own currency.
+
+    `charges` are those of all its trades. `extremes` is None while it is flat.
+    """
 
     held: HeldPosition
     mark: Mark
     valuation: Valuation
     rate: Decimal | None = None
     exits: Exits = NO_EXITS
+    charges: Decimal = ZERO
+    extremes: Extremes | None = None
+
+    @property
+    def total_pnl(self) -> Decimal:
+        """Realised and unrealised P&L less charges, in the portfolio's currency."""
+        return self.held.realized_pnl + self.valuation.unrealized_pnl - self.charges
+
+    @property
+    def risk_reward(self) -> Decimal | None:
+        """The distance of the take-profit from the average cost, over that of the stop-loss.
+
+        None if an exit is missing or is not beyond the average cost.
+        """
+        held, (stop_loss, take_profit) = self.held, self.exits
+        if not held.quantity or stop_loss is None or take_profit is None:
+            return None
+        entry = average_cost(held.quantity, held.cost if held.local_cost is None else held.local_cost)
+        sign = 1 if held.quantity > 0 else -1
+        risk, reward = sign * (entry - stop_loss), sign * (take_profit - entry)
+        return ratio(reward, risk) if risk > 0 and reward > 0 else None
 
 
 def value_at(
