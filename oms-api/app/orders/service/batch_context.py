@@ -16,7 +16,6 @@ from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument
-from app.ledger.queries.books import PositionKey as HeldKey
 from app.ledger.rules.accounting import Position
 from app.ledger.service.batch import Batch
 from app.ledger.service.books import Books, Held, PortfolioState
@@ -28,7 +27,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.loss_baselines import read_loss_baselines
+from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
 from app.risk.queries.losses import BaselineReader
@@ -75,6 +74,7 @@ class BatchServices:
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
     positions: VersionedCache[PortfolioKey, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
+    loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
     exposures: VersionedCache[PortfolioKey, Exposure] = field(
         default_factory=lambda: VersionedCache(MAX_BOOKS)
     )
@@ -98,7 +98,7 @@ class BatchContext:
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
-        self.last_trade_prices: dict[HeldKey, Decimal] = {}  # of positions without a quote: see `marks`
+        self.last_trade_prices: dict[tuple[int, int, str, str], Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}

@@ -14,6 +14,7 @@ from app.orders.rules.values import Order, Role
 from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
+from app.orders.service.current_losses import find_current_losses
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import charged_market_of, exposure_in, prices_of, working_of
 from app.orders.service.fill_charges import estimate_charges
@@ -71,6 +72,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
     hold = find_current_hold(context, order)
     refusal = find_session_refusal(context, order, hold)
+    losses = find_current_losses(context, order, limits)
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
@@ -89,6 +91,8 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         is_person=order.actor is not None,
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        pnl_of_day=losses.pnl_of_day,
+        drawdown=losses.drawdown,
         no_rate=unrated or firm.missing,
         session_refusal=refusal and refusal.reason,
         closed_until=refusal and refusal.opens_at,
