@@ -228,7 +228,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
-        valuer=Valuer(market.quotes_for, find_baselines),
+        valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
     )
@@ -239,7 +239,7 @@ def create_duty_runner(
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     duties = [

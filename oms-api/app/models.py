@@ -16,7 +16,7 @@ from app.identity.models import (
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRecordRow, PositionRow, Trade
-from app.market_data.models import BarRow, DailyBarRow, QuoteRow, TickRow
+from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
@@ -41,6 +41,7 @@ __all__ = [
     "LatchRow",
     "LimitRow",
     "Login",
+    "MarkOverrideRow",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",

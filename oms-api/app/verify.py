@@ -32,6 +32,7 @@ from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
+from app.market_data.service.marks import verify_marks
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.approval_verification import verify_approvals
@@ -60,6 +61,7 @@ class RecordCheck(StrEnum):
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
     CALENDAR = "calendar record"
+    MARK = "mark record"
     IDENTITY = "identity record"
 
 
@@ -71,6 +73,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
+    "the marks": _compared(RecordCheck.MARK, verify_marks),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
@@ -99,6 +102,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.PORTFOLIO: "name, currency, opening cash and settings of portfolios match the audit log",
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
     RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
+    RecordCheck.MARK: "marks that people set match the audit log",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",

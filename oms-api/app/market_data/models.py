@@ -1,9 +1,9 @@
-"""Tables of quotes, of their ticks, and of bars."""
+"""Tables of quotes, of their ticks, of bars, and of marks that people set."""
 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant, Serial
@@ -87,3 +87,18 @@ class DailyBarRow(BarColumns, Base):
     """The bar of a UTC day that has ended, combined from its one-minute bars."""
 
     __tablename__ = "daily_bars"
+
+
+class MarkOverrideRow(Base):
+    """The price at which a person lets positions in a symbol be valued until it expires."""
+
+    __tablename__ = "mark_overrides"
+    __table_args__ = (CheckConstraint("CAST(price AS NUMERIC) > 0", name="price_is_positive"),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    price: Mapped[Decimal] = mapped_column(Amount)
+    reason: Mapped[str] = mapped_column(Text)
+    set_by: Mapped[str] = mapped_column(String(300))
+    set_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)

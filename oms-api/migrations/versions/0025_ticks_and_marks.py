@@ -1,4 +1,4 @@
-"""Ticks of quotes, bars of a day, and the figures of positions through time."""
+"""Ticks of quotes, bars of a day, figures of positions through time, and marks that people set."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ def upgrade() -> None:
     _create_ticks()
     _create_daily_bars()
     _create_position_records()
+    _create_mark_overrides()
     if op.get_bind().dialect.name == "sqlite":
         return
     with_role = prepare_role(op.get_bind())
@@ -30,6 +31,7 @@ def upgrade() -> None:
         ("ticks", "SELECT, INSERT, DELETE"),
         ("daily_bars", "SELECT, INSERT, UPDATE"),
         ("position_records", "SELECT, INSERT, UPDATE"),
+        ("mark_overrides", "SELECT, INSERT, UPDATE, DELETE"),
     ):
         for statement in protect(table, verbs, with_role=with_role):
             op.execute(statement)
@@ -37,6 +39,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables: market data can be published again, and records are computed from it."""
+    op.drop_table("mark_overrides")
     op.drop_table("position_records")
     op.drop_table("daily_bars")
     op.drop_table("ticks")
@@ -88,4 +91,22 @@ def _create_position_records() -> None:
         sa.PrimaryKeyConstraint(
             *("tenant_id", "portfolio_id", "symbol", "product"), name=op.f("pk_position_records")
         ),
+    )
+
+
+def _create_mark_overrides() -> None:
+    op.create_table(
+        "mark_overrides",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("symbol", _SYMBOL, nullable=False),
+        sa.Column("price", Amount(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("set_by", sa.String(300), nullable=False),
+        sa.Column("set_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.CheckConstraint("CAST(price AS NUMERIC) > 0", name=op.f("ck_mark_overrides_price_is_positive")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_mark_overrides_tenant_id_tenants")
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "symbol", name=op.f("pk_mark_overrides")),
     )

@@ -30,7 +30,7 @@ class EndlessLease(Lease):
 def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -> Iterator[SnapshotService]:
     """Yield the service of snapshots as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    read_quotes = service.app.state.market.quotes_at
+    read_quotes = service.app.state.market.marks_at
     try:
         yield SnapshotService(
             engine, read_quotes, service.app.state.calendars, interval, lambda: at + WRITE_DELAY

@@ -58,6 +58,10 @@ def _create_portfolios(api: ApiClient) -> None:
     _ok(api.put("/instruments/BRK.B", _SHARE))
     _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
     api.quote("USD/INR", "83.50", "83.50", "83.50")
+    mark = {"price": "95", "reason": "Halted", "expires_at": _LATER}
+    for symbol in ("HALTED", "OPEN"):
+        _ok(api.put(f"/marks/{symbol}", mark))
+    _ok(api.delete("/marks/OPEN"))
 
 
 def _create_users(api: ApiClient) -> None:

@@ -11,7 +11,7 @@ from app.money import fixed, money_text
 
 
 class HeldPositionOut(PositionOut):
-    """A position at its mark: mid, else last, else the price of its last trade.
+    """A position at its mark: what a person set, else mid, else last, else the price of its last trade.
 
     `mark` and `local_cost` are in the instrument's `currency`, all other amounts in the portfolio's.
     """
@@ -20,9 +20,9 @@ class HeldPositionOut(PositionOut):
     symbol: str = Field(examples=["AAPL"])
     product: str | None = Field(examples=[None])
     mark: str = Field(examples=["180.00"], description="Per unit, in the instrument's currency")
-    mark_source: Literal["quote", "trade"]
+    mark_source: Literal["override", "quote", "trade"]
     mark_age_seconds: float = Field(examples=[0.25])
-    mark_is_stale: bool = Field(description="The mark is older than 60 seconds")
+    mark_is_stale: bool = Field(description="The mark is older than 60 seconds, and no person set it")
     market_value: str = Field(
         examples=["18000.00"], description="Quantity × mark, by the rate of now in the portfolio's currency"
     )

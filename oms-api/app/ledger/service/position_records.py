@@ -34,7 +34,7 @@ from app.money import ZERO
 
 MAX_POSITIONS = 1_000  # per transaction
 MAX_TICKS = 5_000  # of a minute
-REFRESH = timedelta(minutes=10)  # a record without new figures is stored again after this time
+REFRESH = timedelta(minutes=2)  # a record without new figures is stored again after this time
 MINUTES_SPAN = timedelta(days=2)  # earlier prices count by bars of a day
 TICKS_SPAN = timedelta(hours=1)  # earlier minutes in which a position changed count by their close
 QUOTE_DELAY = timedelta(seconds=10)  # a quote may reach the database that much later than its time

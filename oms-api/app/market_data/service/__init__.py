@@ -13,10 +13,12 @@ from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
 from app.market_data.queries.bars import find_last_close, find_last_tick
+from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service.bars import read_bars
+from app.market_data.service.marks import CurrentOverrides
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
@@ -37,6 +39,7 @@ class Market:
     ) -> None:
         self._source = source
         self.max_silence = max_silence
+        self.overrides = CurrentOverrides()
         self._readers = readers
         self._last: dict[Key, Quote] = {}
         self._lock = Lock()
@@ -78,6 +81,18 @@ class Market:
                 found[key] = quote
         self._remember({}, {symbol: at for tenant_id, symbol in keys if (tenant_id, symbol) not in stored})
         return found
+
+    def marks_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return what values positions: marks that people set, else the latest quotes."""
+        found = find_overrides(connection, keys, at)
+        quotes = self.quotes_for(connection, [key for key in keys if key not in found], at)
+        return quotes | {key: override.quote for key, override in found.items()}
+
+    def marks_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
+        found = find_overrides(connection, keys, at)
+        quotes = self.quotes_at(connection, [key for key in keys if key not in found], at)
+        return quotes | {key: override.quote for key, override in found.items()}
 
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime

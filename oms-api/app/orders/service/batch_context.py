@@ -162,12 +162,12 @@ class BatchContext:
         self.order_store.dirty[portfolio_key] = exposure.stale | requoted
 
     def _version_of(self, portfolio_key: PortfolioKey, stamp: str) -> str:
-        """Return the version of a portfolio's books and orders, for the caches.
+        """Return the version of a portfolio's books, orders and marks, for the caches.
 
-        The last hash changes with each trade. The stamp changes when an order changes or a position is
-        repaired. Together they identify one state.
+        The hash changes with each trade, the stamp with orders and repairs, the number with marks of people.
         """
-        return f"{self.books.portfolio(*portfolio_key).last_hash} {stamp}"
+        hash_, marks = self.books.portfolio(*portfolio_key).last_hash, self.services.market.overrides.version
+        return f"{hash_} {stamp} {marks}"
 
     def update_caches(self) -> None:
         """Cache the state after the flush for the next batch."""

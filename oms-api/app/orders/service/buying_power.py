@@ -12,6 +12,7 @@ from app.ledger.queries.books import position_of, positions_in
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.service.cash import PortfolioCash
+from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -72,6 +73,7 @@ class BuyingPowerReader:
         }
         quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
+        overrides = find_overrides(connection, symbols, at)
         unquoted = [(tenant_id, *key) for key in held if mark_of(by_symbol.get(key[1])) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolBook]] = {}
@@ -80,7 +82,8 @@ class BuyingPowerReader:
             rate = None if currency is None else _rate(position, currency, bases[key[0]], by_symbol)
             exchange = instruments[tenant_id, key[1]].exchange
             market = ChargedMarket(exchange, currency or bases[key[0]], rate)
-            mark_price, prices = mark_of(quote), prices_of(quote)
+            override, prices = overrides.get((tenant_id, key[1])), prices_of(quote)
+            mark_price = mark_of(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get((tenant_id, *key))
             working = working_of(orders.get(key, []), position, prices, mark_price, market)

@@ -1,4 +1,7 @@
-"""Find the marks of positions in a batch: the mid or last of the quote, else the price of the last trade."""
+"""Find the marks of positions in a batch.
+
+The mark is what a person set, else the mid or last of the quote, else the price of the last trade.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,7 +15,8 @@ from app.orders.service.batch_context import BatchContext
 
 def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
-    price = mark_of(context.quote(key[0], key[2]))
+    override = context.services.market.overrides.get((key[0], key[2]), context.now)
+    price = mark_of(context.quote(key[0], key[2])) if override is None else override.price
     return _find_last_trade_price(context, key) if price is None and held.quantity else price
 
 
