@@ -180,7 +180,7 @@ async def put_mark(
 
 @router.delete(
     "/marks/{symbol:path}",
-    summary="Delete a mark",
+    summary="Revoke a mark",
     status_code=204,
     responses=responses(204, {"description": "The market's price is used again."}, 404),
 )

@@ -119,6 +119,25 @@ def test_records_are_stored_only_where_figures_changed(serve, monkeypatch):
 
 
 @pytest.mark.any_database
+def test_quoted_positions_are_updated_between_minutes(serve):
+    with serve(price_source="manual") as service:
+        api = service.api()
+        api.buy("1", "10", symbol="A")
+        api.buy("1", "10", symbol="B")
+        records = PositionRecords(service.engine, service.app.state.market, utc_now)
+        records.update(EndlessLease())
+        last(api, "12", symbol="A")
+        api.buy("1", "11", symbol="B")
+        records.update(EndlessLease())
+        with service.reading() as connection:
+            query = select(PositionRecordRow.symbol, PositionRecordRow.highest_price)
+            found = dict(connection.execute(query).all())
+        assert found["A"] == 12
+        assert found["B"] in {10, 11}  # 11 only where a new minute began
+        assert shown(api, "B")[0] == "11.00"
+
+
+@pytest.mark.any_database
 def test_old_position_without_a_record_counts_by_bars_of_days(serve):
     with serve(duties="worker") as service:
         api = service.api()

@@ -48,14 +48,15 @@ def list_recorded_positions(
 ) -> list[RecordedPosition]:
     """Return open positions and those with trades that are not in their record, by key after `after`.
 
-    With `quoted_since`, only those of them that traded, or whose symbol has a manual quote since then.
+    With `quoted_since`, only open positions with a current record whose symbol has a manual quote since then.
     """
-    position = PositionRow
-    moves: ColumnElement[bool] = position.quantity != ZERO
-    if quoted_since is not None:
-        moves = and_(moves, _is_quoted(quoted_since))
-    traded = or_(PositionRecordRow.sequence.is_(None), PositionRecordRow.sequence != position.last_sequence)
-    conditions: list[ColumnElement[bool]] = [or_(traded, moves)]
+    position, is_open = PositionRow, PositionRow.quantity != ZERO
+    sequence = PositionRecordRow.sequence
+    conditions: list[ColumnElement[bool]]
+    if quoted_since is None:
+        conditions = [or_(is_open, sequence.is_(None), sequence != position.last_sequence)]
+    else:
+        conditions = [is_open, sequence == position.last_sequence, _is_quoted(quoted_since)]
     keys = tuple(getattr(position, name) for name in _KEY)
     if after is not None:
         conditions.append(tuple_(*keys) > tuple_(*after))

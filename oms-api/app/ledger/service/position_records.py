@@ -49,7 +49,10 @@ class PositionRecords:
         self._quotes_until, self._minute = EPOCH, EPOCH
 
     def update(self, lease: Lease) -> None:
-        """Store the figures that changed: of all open positions each minute, else of those that moved."""
+        """Store the figures that changed: of all positions each minute, else of symbols with new quotes.
+
+        A position that traded within the minute has no current record, and is computed when it is read.
+        """
         now = self._now()
         minute = get_bar_start(now, Interval.MINUTE)
         quoted_since = None if minute != self._minute else self._quotes_until - QUOTE_DELAY
