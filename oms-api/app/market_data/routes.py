@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.clock import EPOCH, iso
+from app.clock import EPOCH
 from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
@@ -27,6 +27,7 @@ from app.market_data.schemas import (
     serialize_quote,
 )
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
+from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.market_data.errors import ExpiryPassed
 from app.market_data.rules.values import Bar, MarkOverride, Quote, age, mid
 from app.money import fits, fixed, money_text, quantity_text
+from app.timestamps import iso
 from app.wire.fields import Amount, PositiveAmount, at_most, clean
 from app.wire.lists import When
 

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 import seed_data as command
-from app.clock import iso
 from app.database import snapshot, unit_of_work
 from app.instruments.queries import find_instruments, set_terms
 from app.instruments.rules import Instrument
@@ -15,6 +14,7 @@ from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
+from app.timestamps import iso
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
 

@@ -18,7 +18,7 @@ from tests.factories import trade_row
 )
 def test_charges_are_a_percentage_of_the_value_in_the_same_currency(charges, gmv, fx_rate, percentage):
     found = compute_charges_percentage(trade_row(charges=charges, gmv=gmv, fx_rate=fx_rate))
-    assert found is None if percentage is None else str(found.normalize()) == percentage
+    assert (None if found is None else str(found.normalize())) == percentage
 
 
 @pytest.mark.any_database

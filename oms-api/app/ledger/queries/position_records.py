@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, tuple_
 
-from app.clock import iso
+from app.column_values import parse_instant
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
@@ -16,6 +16,7 @@ from app.ledger.rules.equity import rate_of_cost
 from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
 from app.market_data.models import QuoteRow
 from app.money import ZERO, fixed
+from app.timestamps import iso
 
 _RECORDS = cast("Table", PositionRecordRow.__table__)
 _TRADES = cast("Table", Trade.__table__)
@@ -87,7 +88,7 @@ def list_rows_since(
     for found in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
         sequence, at, kind, price, charges, *held = found[4:]
         row = LedgerRow(
-            *(sequence, _instant(at), kind == "trade", Decimal(price), Decimal(charges)),
+            *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
             Holding(*map(Decimal, held)),
         )
         rows.setdefault(found[:4], []).append(row)
@@ -147,7 +148,3 @@ def _values(record: PositionRecord) -> Row:
     held = (*map(fixed, record.holding), fixed(record.charges))
     extremes = [None] * len(_EXTREMES) if record.extremes is None else list(map(fixed, record.extremes))
     return (record.sequence, iso(record.until), *held, *extremes)
-
-
-def _instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

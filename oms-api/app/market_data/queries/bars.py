@@ -7,7 +7,6 @@ from typing import cast
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from app.clock import iso
 from app.database import build_upsert
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, DailyBarRow, TickRow
@@ -15,6 +14,7 @@ from app.market_data.queries import QUOTE_COLUMNS, Key
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
+from app.timestamps import iso
 
 _TICKS = cast("Table", TickRow.__table__)
 _TABLES = {

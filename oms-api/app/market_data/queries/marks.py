@@ -7,12 +7,13 @@ from typing import cast
 
 from sqlalchemy import Connection, Table, delete, select
 
-from app.clock import iso
+from app.column_values import parse_instant
 from app.database import build_upsert, find_matching_rows, write
 from app.market_data.models import MarkOverrideRow
 from app.market_data.queries import Key
 from app.market_data.rules.values import MarkOverride
 from app.money import fixed
+from app.timestamps import iso
 
 _OVERRIDES = cast("Table", MarkOverrideRow.__table__)
 _KEY = ("tenant_id", "symbol")
@@ -25,7 +26,7 @@ def find_overrides(connection: Connection, keys: Sequence[Key], at: datetime) ->
     found = {}
     for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
         price, reason, set_by, *times = row[2:]
-        override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(_instant, times))
+        override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:
             found[row[0], row[1]] = override
     return found
@@ -59,7 +60,3 @@ def delete_override(connection: Connection, key: Key) -> None:
     """Delete the override of a symbol."""
     is_own = (_OVERRIDES.c.tenant_id == key[0], _OVERRIDES.c.symbol == key[1])
     connection.execute(delete(_OVERRIDES).where(*is_own))
-
-
-def _instant(value: object) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))

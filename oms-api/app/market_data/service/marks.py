@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
-from app.clock import iso
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.market_data.errors import NoOverride, PairNotMarkable
@@ -17,6 +16,7 @@ from app.market_data.queries import Key, marks
 from app.market_data.rules.levels import is_currency_pair
 from app.market_data.rules.values import MarkOverride
 from app.money import fixed, money_text
+from app.timestamps import iso
 
 SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
 
