@@ -1,5 +1,6 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
+from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
 from app.duties.models import DutyRow
@@ -15,20 +16,31 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, Portfolio, PositionRecordRow, PositionRow, Trade
+from app.ledger.models import (
+    CashMovement,
+    CorporateAction,
+    Portfolio,
+    PositionRecordRow,
+    PositionRow,
+    Trade,
+)
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
+from app.preferences.models import PreferencesRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdminRequest",
+    "AlertRow",
     "ApiKey",
     "AuditHead",
     "AuditRow",
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "CorporateAction",
     "DailyBarRow",
     "DutyRow",
     "EquitySnapshot",
@@ -48,6 +60,7 @@ __all__ = [
     "PortfolioGrant",
     "PositionRecordRow",
     "PositionRow",
+    "PreferencesRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",
@@ -55,4 +68,6 @@ __all__ = [
     "TickRow",
     "Trade",
     "User",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

@@ -22,6 +22,7 @@ from app.audit.service.trail_verification import TrailResult, examine_trails
 from app.calendars.service import verify_calendars
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
+from app.corporate_actions.service.verification import verify_corporate_actions
 from app.database import connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
@@ -62,6 +63,7 @@ class RecordCheck(StrEnum):
     INSTRUMENT = "instrument record"
     CALENDAR = "calendar record"
     MARK = "mark record"
+    CORPORATE_ACTION = "corporate action record"
     IDENTITY = "identity record"
 
 
@@ -74,6 +76,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
     "the marks": _compared(RecordCheck.MARK, verify_marks),
+    "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
 }
 _MEANING: dict[StrEnum, str] = {
@@ -87,6 +90,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.CASH: "cash moves by each row's value",
     Check.COUNTERS: "counters and realised P&L add up",
     Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
+    Check.ACTION: "rows of corporate actions match their actions",
     Check.KEY: "an idempotency key belongs to one request and its hash",
     Check.PORTFOLIO: "portfolios match the end of their ledgers",
     Check.HOLDING: "positions match the ledger",
@@ -103,6 +107,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
     RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
     RecordCheck.MARK: "marks that people set match the audit log",
+    RecordCheck.CORPORATE_ACTION: "corporate actions match the audit log, and dividends the positions",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",

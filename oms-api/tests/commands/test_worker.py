@@ -20,8 +20,9 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     assert [tuple(row) for row in found] == [
         (name, None, None)
         for name in (
-            *("day closes", "equity snapshots", "flow snapshots", "position records"),
-            *("prune equity snapshots", "prune ticks", "roll up bars"),
+            *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
+            *("portfolio alerts", "position records", "prune equity snapshots", "prune ticks"),
+            *("prune webhook deliveries", "roll up bars"),
         )
     ]
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Base, connect_engine
 from app.verify import verify_database, verify_trails
+from tests.support.event_schemas import find_undocumented_events
 from tests.support.service import serving
 from tests.verification.forgery import delete, find_row, forge, forging, is_noticed, other_values, savepoint
 from tests.verification.workspace import fill_tables
@@ -22,6 +23,7 @@ EVERY_COLUMN = {name: {column.name for column in table.c} for name, table in TAB
 DELETED = "a deleted row"
 UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},
+    "alerts": EVERY_COLUMN["alerts"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
@@ -35,15 +37,19 @@ UNPROVEN: dict[str, set[str]] = {
     "portfolio_grants": {"id"},
     "portfolios": {"fee_totals", "orders_stamp"},
     "position_records": EVERY_COLUMN["position_records"] | {DELETED},
+    "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},
+    "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},
+    "webhooks": EVERY_COLUMN["webhooks"] | {DELETED},
 }
 _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on PostgreSQL each time
 # The rows that are forged: those that the audit log knows, of each kind that there is.
 _KINDS = {
     "api_keys": ["name = 'bot'", "name = 'feed'", "name = 'older'"],
+    "corporate_actions": ["kind = 'split'", "kind = 'dividend'", "reversed_at IS NOT NULL"],
     "cash_movements": ["kind = 'transfer_in'", "kind = 'withdrawal'", "idempotency_key IS NOT NULL"],
     "events": [
         "type = 'trade.recorded' AND id ="
@@ -89,6 +95,8 @@ _KINDS = {
         "order_id IS NOT NULL",
         "currency IS NOT NULL",
         "backdated_reason IS NOT NULL",
+        "kind = 'split'",
+        "kind = 'transfer'",
     ],
     "users": ["email IS NOT NULL", "person IS NOT NULL"],
 }
@@ -106,6 +114,10 @@ def forged(backend, new_database) -> Iterator[Connection]:
     with forging(engine) as connection:
         yield connection
     engine.dispose()
+
+
+def test_every_published_event_fits_its_documented_schema(forged):
+    assert find_undocumented_events(forged) == {}
 
 
 @pytest.mark.parametrize("name", TABLES)

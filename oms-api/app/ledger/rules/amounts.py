@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.money import ZERO, product, ratio
+from app.money import ZERO, product
 
 
 class Amounts(NamedTuple):
@@ -69,31 +69,24 @@ def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
             yield name, value, "a whole number"
 
 
-def compute_charges_percentage(row: TradeRow) -> Decimal | None:
-    """Return the charges of a well-formed row in percent of its value, None where that is zero."""
-    value = Decimal(row.gmv)
-    if row.fx_rate is not None:
-        value = product(value, Decimal(row.fx_rate))
-    return ratio(Decimal(row.charges) * 100, value) if value else None
-
-
 _TRADED = slice(COLUMNS.index("quantity"), COLUMNS.index("realized_pnl") + 1)
 _MOVED = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized_pnl") + 1)
 _SUMMED = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
 _LOCAL = slice(COLUMNS.index("fx_rate"), COLUMNS.index("position_local_cost") + 1)
 _TIMES = slice(COLUMNS.index("executed_at"), COLUMNS.index("created_at") + 1)
+_KINDS = "trade|reversal|split|transfer"
 _AMOUNT = r"-?[0-9]{1,16}\.[0-9]{8}"
 _INSTANT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
 _ALWAYS = (*COLUMNS[_TRADED], *COLUMNS[_MOVED], *COLUMNS[_SUMMED])
 _FORMS = {
-    "kind": "trade|reversal",
+    "kind": _KINDS,
     "side": "BUY|SELL",
     **dict.fromkeys(_ALWAYS, _AMOUNT),
     **dict.fromkeys(COLUMNS[_TIMES], _INSTANT),
 }
 _LOCAL_FORMS = {"currency": "[A-Z]{3}", **dict.fromkeys(COLUMNS[_LOCAL], _AMOUNT)}
 _FORMED = re.compile(
-    rf"(?:trade|reversal) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
+    rf"(?:{_KINDS}) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
 )
 _LOCALLY_FORMED = re.compile(rf"[A-Z]{{3}}(?: {_AMOUNT}){{{len(COLUMNS[_LOCAL])}}}", re.ASCII)
 _COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")

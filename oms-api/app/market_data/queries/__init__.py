@@ -94,6 +94,11 @@ def build_quote_writes(arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[
     ]
 
 
+def build_quote_restatement(key: Key, quote: Quote) -> Write:
+    """Return the write that replaces the stored quote of (tenant id, symbol). Its ticks and bars stay."""
+    return build_upsert(_QUOTES, (*_KEY, *QUOTE_COLUMNS), _KEY, [_quote_row(key, quote)])
+
+
 def list_quoted_symbols(connection: Connection, since: datetime) -> list[Key]:
     """Return (tenant id, symbol) of the stored quotes that arrived at `since` or later."""
     statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(_QUOTES.c.at >= since)
