@@ -13,18 +13,16 @@ pytestmark = pytest.mark.any_database
 
 def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
-    Timer(1.5, stop.set).start()
+    Timer(3, stop.set).start()
     run(settings_for(database_url), stop)
     with engine.connect() as connection:
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
     assert [tuple(row) for row in found] == [
         (name, None, None)
         for name in (
-            "day closes",
-            "equity snapshots",
-            "flow snapshots",
-            "portfolio alerts",
-            "prune equity snapshots",
+            *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
+            *("portfolio alerts", "position records", "prune equity snapshots", "prune ticks"),
+            *("prune webhook deliveries", "roll up bars", "webhook deliveries"),
         )
     ]
 

@@ -128,7 +128,7 @@ class OrderBatchHandler:
             for command, outcome in zip(commands, outcomes, strict=True)
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(connection, arrived, plan.unmatched) if arrived else []
+        context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
