@@ -61,6 +61,10 @@ def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
+def _webhooks() -> list[Line]:
+    return _run_separately("webhooks", "delivery of events to webhooks")
+
+
 def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -86,6 +90,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "marks": _marks,
     "performance": _performance,
     "session_close": _session_close,
+    "webhooks": _webhooks,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,
