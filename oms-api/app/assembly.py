@@ -12,11 +12,13 @@ from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
+from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.database.transactions import Transactions
 from app.duties.service import Duty, DutyRunner
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
@@ -29,7 +31,6 @@ from app.identity.service.idempotent_operations import Administration
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
-from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
@@ -111,6 +112,7 @@ class Components:
     duty_runner: DutyRunner
     delivery_runner: DeliveryRunner
     cash_reader: CashReader
+    corporate_actions: CorporateActions
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -128,7 +130,7 @@ class Components:
             ),
             sharing=self.sharing,
             background_tasks=(
-                market_watcher.run,
+                *(market_watcher.run, self.corporate_actions.run),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
             ),
         )
@@ -149,6 +151,7 @@ class Components:
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
+            "corporate_actions": self.corporate_actions,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -212,7 +215,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle = Throttle()
+    throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return Components(
         settings=settings,
@@ -223,7 +226,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
-        changes=Changes(engine),
+        changes=changes,
         trail=trail,
         market=market,
         calendars=calendars,
@@ -245,6 +248,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
+        corporate_actions=CorporateActions(writer, readers, changes, now),
     )
 
 

@@ -14,6 +14,7 @@ from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
+from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
@@ -52,7 +53,7 @@ ROUTERS = (
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
-    *(calendar_routes.router, report_routes.router),
+    *(calendar_routes.router, corporate_action_routes.router, report_routes.router),
     *(
         tenants.router,
         workspaces.router,
