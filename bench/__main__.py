@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, cases, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, exports, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -65,6 +65,15 @@ def _webhooks() -> list[Line]:
     return _run_separately("webhooks", "delivery of events to webhooks")
 
 
+def _alerts() -> list[Line]:
+    return _run_separately("alerts", "price alerts at 1,000 quotes a second")
+
+
+def _exports() -> list[Line]:
+    with scratch() as folder, postgres(folder) as server:
+        return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
+
+
 def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -91,6 +100,8 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "performance": _performance,
     "session_close": _session_close,
     "webhooks": _webhooks,
+    "alerts": _alerts,
+    "exports": _exports,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

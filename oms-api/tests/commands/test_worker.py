@@ -23,7 +23,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
 
     def stop_after_a_round():
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and count_finished(engine) < 6:
+        while time.monotonic() < deadline and count_finished(engine) < 7:
             time.sleep(0.05)
         stop.set()
 
@@ -35,7 +35,8 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         (name, None, None)
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
-            *("prune equity snapshots", "prune webhook deliveries", "webhook deliveries"),
+            *("portfolio alerts", "prune equity snapshots", "prune webhook deliveries"),
+            "webhook deliveries",
         )
     ]
 
