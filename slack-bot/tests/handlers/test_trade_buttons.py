@@ -43,14 +43,15 @@ def test_the_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (button_value(61), "within a minute"),
-        (button_value(user="U2"), "Only <@U2>, who reported this trade"),
-        ("{}", "within a minute"),
-        ("junk", "within a minute"),
+        (lambda: button_value(61), "within a minute"),
+        (lambda: button_value(user="U2"), "Only <@U2>, who reported this trade"),
+        (lambda: "{}", "within a minute"),
+        (lambda: "junk", "within a minute"),
     ],
+    ids=["late", "another person", "empty", "junk"],
 )
 def test_nobody_else_and_not_later(workspace: Workspace, value, said):
-    click(workspace, "trade_undo", value)
+    click(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.named("views.open") == []
 
