@@ -18,7 +18,7 @@ from time import process_time
 from app.alerts.models import AlertRow
 from app.alerts.service.price_alerts import PriceAlerts
 from app.database import Readers, build_insert, connect_engine, set_tenant_scope, unit_of_work, write
-from app.identity.service.threads import Transactions
+from app.database.transactions import Transactions
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource

@@ -159,7 +159,7 @@ def _cancel(done: Done, now: datetime) -> CancelOrder:
 
 
 def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> Done:
-    (outcome,) = handler.handle(connection, [command])
+    (outcome,) = handler.handle(connection, [command], {}).outcomes
     if not isinstance(outcome, Done):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome

@@ -14,11 +14,13 @@ from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
+from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.database.transactions import Transactions
 from app.duties.service import Duty, DutyRunner
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
@@ -30,7 +32,6 @@ from app.identity.service.idempotent_operations import Administration
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
-from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
@@ -104,6 +105,7 @@ class Components:
     valuer: Valuer
     duty_runner: DutyRunner
     cash_reader: CashReader
+    corporate_actions: CorporateActions
     price_alerts: PriceAlerts
 
     def parts(self) -> Parts:
@@ -122,7 +124,7 @@ class Components:
             ),
             sharing=self.sharing,
             background_tasks=(
-                *(market_watcher.run, self.price_alerts.run),
+                *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 *([self.duty_runner.run] if is_embedded else []),
             ),
         )
@@ -142,6 +144,7 @@ class Components:
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
+            "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
@@ -204,7 +207,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle = Throttle()
+    throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return Components(
         settings=settings,
@@ -215,7 +218,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
-        changes=Changes(engine),
+        changes=changes,
         trail=trail,
         market=market,
         calendars=calendars,
@@ -236,6 +239,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         valuer=Valuer(market.quotes_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
+        corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
     )
 

@@ -15,6 +15,7 @@ from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
+from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
@@ -54,8 +55,8 @@ ROUTERS = (
     ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    *(calendar_routes.router, report_routes.router, export_routes.router),
-    *(preference_routes.router, alert_routes.router),
+    *(calendar_routes.router, corporate_action_routes.router, report_routes.router),
+    *(export_routes.router, preference_routes.router, alert_routes.router),
     *(
         tenants.router,
         workspaces.router,

@@ -16,7 +16,7 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
@@ -32,6 +32,7 @@ __all__ = [
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "CorporateAction",
     "DutyRow",
     "EquitySnapshot",
     "Event",

@@ -8,6 +8,11 @@ Timestamp = NewType("Timestamp", str)
 BEFORE_ALL = Timestamp("")  # sorts before every timestamp
 
 
+def parse_timestamp(timestamp: Timestamp) -> datetime:
+    """Return the instant, timezone-aware, in UTC."""
+    return datetime.fromisoformat(timestamp)
+
+
 def iso(instant: datetime) -> Timestamp:
     """Return `instant` (UTC) as a timestamp."""
     return Timestamp(instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z")

@@ -128,10 +128,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
-    """Provide the service that the tests of this session share; `api` creates a tenant of it.
+    """Provide the service that the tests of this session share; `api` creates a tenant of it."""
+    with serving(new_database(backend)) as running:
+        yield running
 
-    At the end of the session its database must verify: what all tests did to it is consistent.
-    """
+
+@pytest.fixture(scope="module")
+def verified_service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
+    """Provide a service for the tests of a module. After the last of them its database must verify."""
     with serving(new_database(backend)) as running:
         yield running
         verdict = verify_database(running.engine)

@@ -25,6 +25,14 @@ TRADING = tuple(
 OPEN = {"/health", "/health/live", "/health/ready"}
 DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
 COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
+SPLIT = {
+    "kind": "split",
+    "symbol": "MSFT",
+    "new_units": "2",
+    "old_units": "1",
+    "ex_date": "2026-11-20",
+    "reason": "Announced",
+}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -125,6 +133,11 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),
         ("PUT", "/api/v1/calendar/{market}/{date}"),
+        ("GET", "/api/v1/corporate-actions"),
+        ("POST", "/api/v1/corporate-actions"),
+        ("POST", "/api/v1/corporate-actions:preview"),
+        ("GET", "/api/v1/corporate-actions/{action_id}"),
+        ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
         ("GET", "/metrics"),
@@ -223,6 +236,9 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/portfolios/{name}/cash"): api.get("/portfolios/growth/cash"),
         ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
         ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
+        ("POST", "/api/v1/corporate-actions:preview"): api.post("/corporate-actions:preview", SPLIT),
+        ("POST", "/api/v1/corporate-actions"): api.post("/corporate-actions", SPLIT),
+        ("GET", "/api/v1/corporate-actions"): api.get("/corporate-actions"),
         ("POST", "/api/v1/trade"): api.report(),
         ("POST", "/api/v1/trades:batch"): api.post("/trades:batch", {"trades": [{}]}),
         ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, func, select
 
+from app.column_values import convert_instant
 from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, get_unlisted_terms
@@ -95,11 +96,7 @@ def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, 
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {(row[0], row[1]): (_instrument(row[1:-1]), _text(row[-1])) for row in rows}
-
-
-def _text(instant: datetime | Timestamp) -> Timestamp:
-    return iso(instant) if isinstance(instant, datetime) else instant
+    return {(row[0], row[1]): (_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:

@@ -1,12 +1,13 @@
 """Statements about quotes and bars. Each one filters by tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
+from app.column_values import convert_instant, parse_decimal, parse_instant
 from app.database import build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
@@ -33,7 +34,7 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
 def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Timestamp]:
     """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
     found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
-    return {(row[0], row[1]): iso(_instant(row[2])) for row in found if row[2] is not None}
+    return {(row[0], row[1]): convert_instant(row[2]) for row in found if row[2] is not None}
 
 
 def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
@@ -62,7 +63,15 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def build_matched_write(key: Key, since: Timestamp) -> Write:
+def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
+    """Return those of the tenants that have a quote that still has to be matched."""
+    statement = select(_QUOTES.c.tenant_id).where(
+        _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.tenant_id.in_(tenant_ids)
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def build_matched_write(key: Key, since: str) -> Write:
     """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 
@@ -90,6 +99,11 @@ def build_quote_writes(
         ),
         build_upsert(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
     ]
+
+
+def build_quote_restatement(key: Key, quote: Quote) -> Write:
+    """Return the write that replaces the stored quote of (tenant id, symbol). The bars stay as they are."""
+    return build_upsert(_QUOTES, (*_KEY, *_SAID), _KEY, [_quote_row(key, quote)])
 
 
 def find_last_close(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> Quote | None:
@@ -123,7 +137,7 @@ def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str
 def _bar(row: Sequence[Any]) -> Bar:
     """Build a bar. PostgreSQL returns decimals and datetimes, SQLite text."""
     symbol, start, *prices, volume = row
-    return Bar._make((symbol, _instant(start), *map(Decimal, prices), _decimal(volume)))
+    return Bar._make((symbol, parse_instant(start), *map(Decimal, prices), parse_decimal(volume)))
 
 
 def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
@@ -140,16 +154,8 @@ def _quote_row(key: Key, quote: Quote) -> Row:
 
 
 def _quote(row: Sequence[Any]) -> Quote:
-    return Quote._make((row[1], *map(_decimal, row[2:7]), _instant(row[7]), row[8]))
+    return Quote._make((row[1], *map(parse_decimal, row[2:7]), parse_instant(row[7]), row[8]))
 
 
 def _amounts(amounts: Sequence[Any]) -> list[str | None]:
     return [None if amount is None else fixed(amount) for amount in amounts]
-
-
-def _decimal(value: Any) -> Decimal | None:  # text from SQLite, Decimal from PostgreSQL
-    return None if value is None else Decimal(value)
-
-
-def _instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -18,6 +18,7 @@ TAGS = {  # in reading order
     "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
     "positions": "Read and close positions, valued at the current market price.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
+    "corporate actions": "Preview, record and reverse splits, symbol changes and cash dividends.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",
     "exports": "Download trades, orders, positions, P&L, cash and charges as CSV or XLSX.",
     "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",

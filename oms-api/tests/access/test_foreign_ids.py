@@ -17,6 +17,7 @@ NEVER = {
     "slug": "never-heard-of",
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
+    "action_id": "C17000000000000000ffffffff",
     "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
@@ -41,10 +42,21 @@ BODIES = {
     "POST /orders/{order_id}/reject": {"reason": "Not mine"},
     "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
+    "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
 }
 # Not of a price, which would be watched in the background.
 SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9"}
+
+
+DIVIDEND = {
+    "kind": "dividend",
+    "symbol": "MSFT",
+    "ex_date": "2026-11-20",
+    "amount": "1",
+    "currency": "USD",
+    "reason": "Theirs",
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +73,7 @@ def stage(service):
         "slug": f"desk-{other.api.tenant_id}",
         "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
         "latch_id": latched(other.api),
+        "action_id": other.api.post("/corporate-actions", DIVIDEND).json()["id"],
         "alert_id": other.api.post("/alerts", SECRET_ALERT).json()["id"],
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",

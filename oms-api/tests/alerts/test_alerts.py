@@ -9,7 +9,7 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.clock import utc_now
 from app.database import Readers, connect_engine
-from app.identity.service.threads import Transactions
+from app.database.transactions import Transactions
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.duties import EndlessLease

@@ -45,7 +45,7 @@ def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: b
         works += [_reversal(at, trade_id) for trade_id in dice.sample(standing, min(4, len(standing)))]
         dice.shuffle(works)
         with unit_of_work(engine) as connection:
-            outcomes = recording.handle(connection, works)
+            outcomes = recording.handle(connection, works).outcomes
         rows += [outcome.row for outcome in outcomes if isinstance(outcome, Recorded)]
     return rows
 

@@ -21,6 +21,12 @@ FORGED = (
 )
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def move(api, name="Growth", **changes):
     return api.post(f"/portfolios/{name}/cash", DEPOSIT | changes)
 

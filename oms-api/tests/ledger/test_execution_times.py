@@ -14,6 +14,12 @@ MORNING, NOON, EVENING = (f"2026-01-02T{hour}:00:00.000000Z" for hour in ("09", 
 LATE = {"backdated": True, "backdated_reason": "Missing from the broker's first file"}
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def field_of(answer):
     assert answer.status_code == 422, answer.text
     (error,) = answer.json()["errors"]

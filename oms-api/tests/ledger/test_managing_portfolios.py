@@ -11,6 +11,12 @@ from tests.support.service import serving
 APPROVAL = {"mode": "always", "approvers": ["role:risk"]}
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def test_portfolio_is_created_with_its_opening_cash(api):
     made = good(
         api.post("/portfolios", {"name": " Growth ", "base_currency": "EUR", "opening_cash": "500.50"}), 201

@@ -106,10 +106,10 @@ class Rig:
         """Let time pass: a second, or as given."""
         self.now += timedelta(**(spans or {"seconds": 1}))
 
-    def run(self, *works: Command) -> list[Any]:
+    def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
-            return list(self.floor.handle(connection, works))
+            return self.floor.handle(connection, works, {} if retained is None else retained).outcomes
 
     def origin(self, key: str | None = None, facts: str = "") -> Origin:
         """Return who asks, now."""

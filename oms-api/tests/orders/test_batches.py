@@ -96,36 +96,28 @@ BATCHES = pytest.mark.parametrize(
 
 def attempt(rig, works, *, commits):
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        outcomes = rig.floor.handle(connection, works)
+        result = rig.floor.handle(connection, works, {})
         transaction.commit() if commits else transaction.rollback()
     with unit_of_work(rig.engine) as connection:
-        return outcomes, rig.floor.recover(connection, works)
+        return result.is_recorded(connection)
 
 
 @BATCHES
 def test_committed_batch_is_reported_after_a_lost_commit_reply(rig, makes):
-    outcomes, found = attempt(rig, makes(rig), commits=True)
-    assert found == outcomes
+    assert attempt(rig, makes(rig), commits=True)
 
 
 @BATCHES
 def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(rig, makes):
     works = makes(rig)
-    outcomes, found = attempt(rig, works, commits=False)
-    assert found == [None] * len(outcomes)
+    assert not attempt(rig, works, commits=False)
     assert not any(isinstance(outcome, OmsError) for outcome in rig.run(*works))
-
-
-def test_rejection_is_kept_whatever_the_result_of_the_commit(rig):
-    _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), opened(rig)], commits=False)
-    assert isinstance(refusal, NoSuchOrder)
-    assert placed is None
 
 
 def test_cached_portfolio_is_not_used_after_a_restore(rig):
     waiting = rig.place(**WAITING)
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)])
+        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)], {})
         transaction.rollback()
     assert rig.cancel(waiting).orders[0].order.status is Status.CANCELED
 

@@ -23,6 +23,12 @@ US_SHARE = {"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_s
 RUPEES = {"name": "Growth", "base_currency": "INR", "opening_cash": "10000000"}
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 @pytest.fixture
 def zerodha(api):
     """Provide a portfolio in INR with the charges of Zerodha, and a share of the NSE."""

@@ -9,6 +9,12 @@ from tests.orders.rig import Rig, amount
 from tests.orders.test_stopping import set_switch
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def limit(api, code, value):
     answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
     assert answer.status_code == 200, answer.text

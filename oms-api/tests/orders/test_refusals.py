@@ -186,7 +186,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
         batch = [*dice.sample(passing, len(passing)), *refused]
         dice.shuffle(batch)
         with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
-            rig.floor.handle(connection, batch)
+            rig.floor.handle(connection, batch, {})
             lost.rollback()
         rig.restart()
     kinds = set(watched.kinds)

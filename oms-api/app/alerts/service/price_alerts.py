@@ -23,8 +23,8 @@ from app.alerts.rules.threshold_book import AlertKey, SymbolKey, ThresholdBook
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope, set_tenant_scope
+from app.database.transactions import Transactions
 from app.errors import OmsError
-from app.identity.service.threads import Transactions
 from app.market_data.rules.values import Quote, mid
 from app.market_data.service import Market
 

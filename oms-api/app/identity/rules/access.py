@@ -93,6 +93,7 @@ class Operation(StrEnum):
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
     SET_CALENDAR = "set_calendar"
+    BOOK_CORPORATE_ACTION = "book_corporate_action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
+    Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin

@@ -8,16 +8,19 @@ from typing import Any, NamedTuple, TypeVar, cast
 from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
+from app.column_values import to_canonical
 from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.canonical import canonical, canonical_trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.corporate_actions import has_action_rows, replay_position
+from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
-from app.ledger.rules.verification import ReversedTrade
 from app.timestamps import Timestamp
 
 RECORDED = "trade.recorded"
@@ -74,7 +77,7 @@ def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
-        yield dict(zip(names, map(canonical, row), strict=True))
+        yield dict(zip(names, map(to_canonical, row), strict=True))
 
 
 def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
@@ -112,7 +115,7 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
 def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
-        yield RecordedEvent(row_id, tenant_id, payload, canonical(created_at))
+        yield RecordedEvent(row_id, tenant_id, payload, to_canonical(created_at))
 
 
 def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
@@ -166,10 +169,14 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
     None if the reversal does not name an earlier trade of its own portfolio.
     """
     original = _trade(connection, reversal.tenant_id, reversal.reverses)
-    if original is None or original.kind != "trade" or original.sequence >= reversal.sequence:
+    if original is None or original.kind == REVERSAL or original.sequence >= reversal.sequence:
         return None
     if original.portfolio_id != reversal.portfolio_id:
         return None
+    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    if has_action_rows(connection, key, reversal.sequence):
+        position = replay_position(connection, key, original.trade_id, reversal.sequence)
+        return ReversedTrade(original, _reversed_before(connection, reversal), position)
     first = _replay_from(connection, original, reversal)
     fills = _iterate_unreversed_fills(connection, original, first.sequence, reversal.sequence)
     return ReversedTrade(
@@ -270,16 +277,10 @@ _EARLIEST_UNDONE = (
     .join_from(Trade, _UNDONE, (_UNDONE.tenant_id == Trade.tenant_id) & (_UNDONE.trade_id == Trade.reverses))
     .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
 )
-_IS_UNDONE = (
-    select(_UNDONE.trade_id)
-    .where(_UNDONE.tenant_id == Trade.tenant_id, _UNDONE.reverses == Trade.trade_id, _UNDONE.sequence <= _END)
-    .correlate(Trade)
-    .exists()
-)
 _UNREVERSED_FILLS = (
     select(*FILL)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
-    .where(Trade.kind == "trade", Trade.trade_id != bindparam("trade_id"), ~_IS_UNDONE)
+    .where(is_unreversed(_END), Trade.trade_id != bindparam("trade_id"))
     .order_by(Trade.sequence)
 )
 _REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
+from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.ledger.rules.corporate_actions import ACTION_ROWS
 from app.timestamps import Timestamp, iso
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
@@ -68,7 +69,7 @@ def list_cash_movements(
         .where(CashMovement.sequence > after)
         .order_by(CashMovement.sequence)
     )
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_movements_before(
@@ -87,7 +88,7 @@ def list_movements_before(
             CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
         )
         statement = statement.where(or_(follows_earlier_trade, follows_same_trade))
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_before(
@@ -97,13 +98,14 @@ def list_trades_before(
     statement = (
         select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.kind.not_in(ACTION_ROWS))  # they move no cash
         .order_by(Trade.sequence.desc())
         .limit(limit)
     )
     if before is not None:  # a trade precedes the movements that were booked after it
         last_sequence = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
         statement = statement.where(Trade.sequence <= last_sequence)
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_after(
@@ -115,7 +117,7 @@ def list_trades_after(
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
         .order_by(Trade.sequence)
     )
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:

@@ -153,24 +153,22 @@ class Batch:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
         return {(name[0], self._ids[name]) for name in self._names if name in self._ids}
 
-    def insert_portfolios(self, *, all_new: bool = False) -> None:
+    def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
-        With `all_new` insert the others too: in a transaction that is rolled back, this waits for a
-        transaction that inserted the same names. Raises StaleNames if another process inserted one of them
-        meanwhile.
+        Raises StaleNames if another process inserted one of them meanwhile.
         """
         opened = {
             (place[0], state.name_key): row
             for place, row in self._new.items()
-            if (state := self.books.portfolio(*place)).last_sequence or all_new
+            if (state := self.books.portfolio(*place)).last_sequence
         }
         if not opened:
             return
         names = sorted(opened)
         queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
         stored = queries.portfolio_ids(self.books.connection, names)
-        if not all_new and any(stored[name] != self._ids[name] for name in names):
+        if any(stored[name] != self._ids[name] for name in names):
             raise StaleNames
 
     def flush(self) -> None:

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from app.column_values import convert_instant, parse_decimal
 from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
@@ -123,6 +123,7 @@ class Books:
         self.connection = connection
         self._ids = ids
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self._locked: list[tuple[int, int]] = []
         self._positions: dict[PositionKey, Position] = {}
         self._listed: dict[tuple[int, str], str] = {}  # currencies of listed instruments
         self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
@@ -137,15 +138,16 @@ class Books:
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
-        self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
+        self._locked = self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
 
     def load_unlocked(self, ids: Iterable[tuple[int, int]]) -> None:
         """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
         self._keep(queries.portfolio_states(self.connection, sorted(set(ids) - self._portfolios.keys())))
 
-    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        for state in map(_state, rows):
-            self._portfolios[state.tenant_id, state.id] = state
+    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, int]]:
+        kept = {(state.tenant_id, state.id): state for state in map(_state, rows)}
+        self._portfolios.update(kept)
+        return list(kept)
 
     def add_hypothetical(self, state: PortfolioState) -> None:
         """Add a new portfolio that is not inserted yet."""
@@ -195,6 +197,10 @@ class Books:
     def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
         """Return a locked portfolio."""
         return self._portfolios[tenant_id, portfolio_id]
+
+    def locked_portfolios(self) -> list[PortfolioState]:
+        """Return the locked portfolios."""
+        return [self._portfolios[key] for key in self._locked]
 
     def position(self, key: PositionKey) -> Position:
         """Return a loaded position, flat if there is none."""
@@ -385,11 +391,6 @@ def _state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
     for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):
-        values[name] = None if values[name] is None else _decimal(values[name])
-    if isinstance(values["last_created_at"], datetime):
-        values["last_created_at"] = iso(values["last_created_at"])
+        values[name] = parse_decimal(values[name])
+    values["last_created_at"] = convert_instant(values["last_created_at"])
     return PortfolioState(**values)
-
-
-def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL
-    return value if isinstance(value, Decimal) else Decimal(value)

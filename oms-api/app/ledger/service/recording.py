@@ -1,18 +1,23 @@
 """Process batches of trades and reversals in the writer's transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Connection
 
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
+from app.database import set_tenant_scope
 from app.errors import OmsError
+from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import TradeIds
 from app.ledger.errors import (
     AlreadyReversed,
+    BeforeCorporateAction,
+    BookedByCorporateAction,
     ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
@@ -22,8 +27,10 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity, replay
+from app.ledger.queries.corporate_actions import find_later_action, replay_position
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.service.batch import (
     Batch,
     NameKey,
@@ -35,6 +42,7 @@ from app.ledger.service.batch import (
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.reversals import build_reversal_entry
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 from app.timestamps import iso
@@ -55,29 +63,18 @@ class Recording:
         self._rates = rates
         self._guard = guard
         self._known: dict[NameKey, int] = {}
-        self._last: list[Recorded | OmsError] = []
 
     def handle(
-        self,
-        connection: Connection,
-        works: Sequence[Command],
-        finish: Callable[[Batch, Sequence[Recorded | OmsError]], None] | None = None,
-    ) -> list[Recorded | OmsError]:
-        """Record and reverse trades in order; see `group_commit.Handler`.
-
-        `finish` runs in the same transaction after the trades are written.
-        """
+        self, connection: Connection, works: Sequence[Command], _: Retained | None = None
+    ) -> BatchResult[Recorded]:
+        """Record and reverse trades in order; see `group_commit.Handler`."""
         batch = self.batch(connection, works)
         try:
             batch.load()
-            self._last = [outcome_of(batch, work) for work in works]
-            batch.flush()
-            if finish is not None:
-                finish(batch, self._last)
+            return record_all(batch, works)
         except Exception:
             self.forget()
             raise
-        return self._last
 
     def batch(
         self,
@@ -95,23 +92,31 @@ class Recording:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
         self._known.clear()
 
-    def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
-        """Return the outcomes of the last batch that were committed, None for the others.
 
-        Taking the same locks first waits until the lost transaction has ended.
-        """
-        batch = self.batch(connection, works)
-        batch.load()
-        batch.insert_portfolios(all_new=True)
-        ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
-        standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
-        return [
-            one if isinstance(one, OmsError) or (one.row.tenant_id, one.row.trade_id) in standing else None
-            for one in self._last
-        ]
+def record_all(batch: Batch, works: Sequence[Command]) -> BatchResult[Recorded]:
+    """Record and reverse the trades of a loaded batch in order, and write them."""
+    outcomes = [outcome_of(batch, work) for work in works]
+    batch.flush()
+    return BatchResult(
+        outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)
+    )
 
-    def release(self, works: Sequence[Command]) -> None:
-        """Do nothing: no state is kept between attempts."""
+
+def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
+    """Return whether the outcome is that of a trade of an earlier batch."""
+    recorded = (one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed)
+    return outcome.replayed and outcome.row not in recorded
+
+
+def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
+    """Return a function that looks for a recorded trade of the batch, None if there is none."""
+    for outcome in outcomes:
+        if isinstance(outcome, Recorded) and not outcome.replayed:
+            trade = (outcome.row.tenant_id, outcome.row.trade_id)
+            return lambda connection: bool(
+                queries.trades_by_id(set_tenant_scope(connection, [trade[0]]), [trade])
+            )
+    return None
 
 
 def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
@@ -270,6 +275,7 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
         raise ReversalOfReversal(work.trade_id)
     if key in batch.reversed:
         raise AlreadyReversed(work.trade_id, batch.reversed[key])
+    _require_no_action(batch, original)
     recorded = _book_reversal(batch, work, original)
     batch.reversed[key] = recorded.row.trade_id
     return recorded
@@ -279,32 +285,20 @@ def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Reco
     batch.flush()  # so that the replay also reads the rows of this batch
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
     key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
-    after = replay(queries.iterate_unreversed_fills(batch.books.connection, key, without=original.trade_id))
+    after = replay_position(batch.books.connection, key, without=original.trade_id)
     positions = (batch.books.position(key), after)
     if any(one.quantity and one.currency != original.currency for one in positions):
         raise MixesCurrencies(original.trade_id)
-    return Recorded(_append_reversal(batch, work, original, portfolio, after), portfolio.name)
+    entry = build_reversal_entry(original, work.reason)
+    return Recorded(batch.books.append(portfolio, work.origin, entry, after), portfolio.name)
 
 
-def _append_reversal(
-    batch: Batch, work: ReverseTrade, original: TradeRow, portfolio: PortfolioState, after: Position
-) -> TradeRow:
-    side = Side(original.side)
-    entry = Entry(
-        kind=work.kind,
-        symbol=original.symbol,
-        product=original.product,
-        side=(Side.SELL if side is Side.BUY else Side.BUY).value,
-        quantity=Decimal(original.quantity),
-        price=Decimal(original.price),
-        gmv=Decimal(original.gmv),
-        charges=-Decimal(original.charges),
-        cash_delta=-Decimal(original.cash_delta),
-        trades=-1,
-        buys=-1 if side is Side.BUY else 0,
-        note=work.reason,
-        reverses=original.trade_id,
-        currency=original.currency,
-        fx_rate=None if original.fx_rate is None else Decimal(original.fx_rate),
-    )
-    return batch.books.append(portfolio, work.origin, entry, after)
+def _require_no_action(batch: Batch, original: TradeRow) -> None:
+    """Raise where a corporate action booked the trade, or acted on its position since."""
+    action_id = action_of_key(original.idempotency_key)
+    if action_id is not None:
+        raise BookedByCorporateAction(original.trade_id, action_id)
+    later = find_later_action(batch.books.connection, original)
+    if later is not None:
+        action_id = action_of_key(later.idempotency_key)
+        raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)

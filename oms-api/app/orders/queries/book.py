@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
+from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
-from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import (
@@ -167,7 +167,7 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
     """Return the executions of the orders."""
     keys = [(tenant_id, order_id) for order_id in order_ids]
     found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
-    return [ExecutionRow._make(map(canonical, row)) for row in found]
+    return [ExecutionRow._make(map(to_canonical, row)) for row in found]
 
 
 def list_execution_quantities(
@@ -223,7 +223,7 @@ def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Mo
         MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
     )
     rows = connection.execute(statement.order_by(MOVES.c.sequence))
-    return [move for row in rows for move in unpack_moves([*map(canonical, row)])]
+    return [move for row in rows for move in unpack_moves([*map(to_canonical, row)])]
 
 
 def is_move_recorded(connection: Connection, move: Move) -> bool:

@@ -62,6 +62,10 @@ class OrderStore:
         """Return the current stamp of a portfolio's orders."""
         return self._open[portfolio_key].stamp
 
+    def find_open(self, portfolio_key: PortfolioKey) -> dict[str, Order]:
+        """Return the open orders of a portfolio by id. A change of the batch makes another dictionary."""
+        return self._open[portfolio_key].orders
+
     def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[portfolio_key].orders.values())

@@ -118,7 +118,8 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
-    return find_order_hold(context, order, iso(_get_current_time(context, order)))
+    at = iso(context.now) if order.status is Status.HELD else order.created_at
+    return find_order_hold(context, order, at)
 
 
 def _get_current_time(context: BatchContext, order: Order) -> datetime:

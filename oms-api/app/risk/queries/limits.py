@@ -1,18 +1,17 @@
 """Read and write limits."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
+from app.column_values import convert_instant
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.money import fixed
 from app.risk.models import LimitRow
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
-from app.timestamps import BEFORE_ALL, Timestamp, iso
 
 LIMITS = cast("Table", LimitRow.__table__)
 _KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
@@ -90,12 +89,8 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         name,
         LimitCode(code),
         Decimal(value),
-        _text(until),
+        convert_instant(until),
         set_by,
-        _text(set_at) or BEFORE_ALL,
+        convert_instant(set_at),
         words,
     )
-
-
-def _text(instant: datetime | Timestamp | None) -> Timestamp | None:
-    return iso(instant) if isinstance(instant, datetime) else instant
