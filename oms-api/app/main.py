@@ -36,6 +36,7 @@ from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
+from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
@@ -55,8 +56,9 @@ ROUTERS = (
     ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    *(calendar_routes.router, corporate_action_routes.router, report_routes.router),
-    *(export_routes.router, preference_routes.router, alert_routes.router),
+    webhook_routes.router,
+    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
+    *(preference_routes.router, alert_routes.router),
     *(
         tenants.router,
         workspaces.router,

@@ -22,6 +22,7 @@ from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdminRequest",
@@ -56,4 +57,6 @@ __all__ = [
     "Tenant",
     "Trade",
     "User",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

@@ -33,6 +33,7 @@ SPLIT = {
     "ex_date": "2026-11-20",
     "reason": "Announced",
 }
+WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -140,6 +141,16 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
+        ("GET", "/api/v1/webhooks"),
+        ("POST", "/api/v1/webhooks"),
+        ("PATCH", "/api/v1/webhooks/{webhook_id}"),
+        ("DELETE", "/api/v1/webhooks/{webhook_id}"),
+        ("PUT", "/api/v1/webhooks/by-name/{webhook_name}"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:rotate"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:test"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
+        ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
+        ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
         ("GET", "/metrics"),
     }
 
@@ -242,12 +253,20 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/trade"): api.report(),
         ("POST", "/api/v1/trades:batch"): api.post("/trades:batch", {"trades": [{}]}),
         ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
+        ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
+        ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
+        ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
     }
     for name, answer in answers.items():
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
             "application/json"
         ]
         jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json())
+
+
+def webhook_path(created):
+    return f"/webhooks/{created.json()['id']}"
 
 
 def test_idempotency_and_paging_are_described(document):
@@ -274,6 +293,7 @@ VERBS = {
     "Close",
     "Create",
     "Delete",
+    "Enable",
     "Estimate",
     "Export",
     "Get",
@@ -291,11 +311,13 @@ VERBS = {
     "Replace",
     "Report",
     "Request",
+    "Resend",
     "Reverse",
     "Revoke",
     "Rotate",
     "Set",
     "Stream",
+    "Test",
     "Update",
 }
 

@@ -13,8 +13,11 @@ SERVICE_FOLDER = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
 DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
+EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -37,6 +40,9 @@ class Settings:
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
     bot_statement_secret: str = field(default="", repr=False)
+    trading_channel: str = ""  # the id of the channel that sees when trading is stopped
+    oms_events_url: str = ""  # without it, the bot receives no events of the OMS
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
     @property
     def socket_mode(self) -> bool:
@@ -61,20 +67,34 @@ def from_values(values: Mapping[str, str]) -> Settings:
     if errors:
         raise ConfigError(" ".join(errors))
     environment = values.get("ENVIRONMENT") or "development"
+    port = int(values.get("PORT") or 3000)
+    oms_api_url = _with_scheme(values["OMS_API_URL"]).rstrip("/")
     return Settings(
         slack_bot_token=values["SLACK_BOT_TOKEN"],
         slack_signing_secret=values["SLACK_SIGNING_SECRET"],
         oms_api_key=values["OMS_API_KEY"],
-        oms_api_url=_with_scheme(values["OMS_API_URL"]).rstrip("/"),
+        oms_api_url=oms_api_url,
         slack_app_token=values.get("SLACK_APP_TOKEN", ""),
         slack_api_url=values.get("SLACK_API_URL") or SLACK_API_URL,
         host=values.get("HOST") or "127.0.0.1",
-        port=int(values.get("PORT") or 3000),
+        port=port,
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
+        trading_channel=values.get("TRADING_CHANNEL", ""),
+        oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
+        approvals_channel=values.get("APPROVALS_CHANNEL", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
+
+
+def _events_url(given: str, environment: str, oms_api_url: str, port: int) -> str:
+    """Return the address at which the OMS reaches the bot. `host:port` alone names a private host."""
+    if given:
+        url = _with_scheme(given)
+        return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}{EVENTS_PATH}"
+    is_on_same_machine = environment != "production" and is_loopback(oms_api_url)
+    return f"http://127.0.0.1:{port}{EVENTS_PATH}" if is_on_same_machine else ""
 
 
 def is_loopback(url: str) -> bool:
@@ -134,6 +154,14 @@ def _check_oms_url(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_events_url(values: Mapping[str, str]) -> str:
+    url = values.get("OMS_EVENTS_URL", "")
+    parts = urlsplit(_with_scheme(url)) if url else None
+    if parts is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
+        return "OMS_EVENTS_URL must be the address of the bot for the OMS, for example http://slack-bot:3000."
+    return ""
+
+
 def _check_slack_url(values: Mapping[str, str]) -> str:
     url = values.get("SLACK_API_URL") or SLACK_API_URL
     if url.startswith("https://") or (url.startswith("http://") and is_loopback(url)):
@@ -160,9 +188,23 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_trading_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("TRADING_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "TRADING_CHANNEL must be the id of a channel, such as C0123456789; leave it out to have none."
+    return ""
+
+
 def _check_database_url(values: Mapping[str, str]) -> str:
     if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
         return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
+    return ""
+
+
+def _check_approvals_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("APPROVALS_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "APPROVALS_CHANNEL must be the id of a Slack channel, such as C0123456789, or be left out."
     return ""
 
 
@@ -178,4 +220,7 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
+    _check_trading_channel,
+    _check_events_url,
+    _check_approvals_channel,
 )

@@ -29,6 +29,7 @@ TAGS = {  # in reading order
     "preferences": "Read and set your own defaults, formats, quiet hours, notifications and watchlists.",
     "alerts": "Create, list and delete your own alerts on prices, P&L, drawdowns and limits.",
     "events": "List or stream what changed.",
+    "webhooks": "Register endpoints that receive events, and see what was delivered.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",
     "users and roles": "Create users, and grant them roles for all or some portfolios.",

@@ -21,6 +21,8 @@ NEVER = {
     "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
+    "webhook_id": "wh_000000000000000000000000",
+    "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
 TRIES = (
     5  # the market's duty asks the database in between; what the request itself does is the same each time
@@ -44,9 +46,10 @@ BODIES = {
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
+    "PATCH /webhooks/{webhook_id}": {"description": "Another"},
+    "POST /webhooks/{webhook_id}:rotate": {},
 }
-# Not of a price, which would be watched in the background.
-SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9"}
+HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
 DIVIDEND = {
@@ -57,6 +60,8 @@ DIVIDEND = {
     "currency": "USD",
     "reason": "Theirs",
 }
+# Not of a price, which would be watched in the background.
+SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9"}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,8 @@ def stage(service):
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
+        "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
     }
     return own, other, foreign
 
@@ -92,18 +99,18 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "table"}
+    shared = {"symbol", "market", "date", "webhook_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
-def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:
-    """Return what a caller could learn, without the id itself and the request's."""
+def visible_answer(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
+    """Return what a caller could learn, without the ids themselves and the request's."""
     headers = {
         name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
     }
-    body = re.sub(
-        r'"request_id":"[^"]*"', "", answer.text.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
-    )
+    body = re.sub(r'"request_id":"[^"]*"', "", answer.text)
+    for value in values:
+        body = body.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
     headers.pop("content-length", None)
     return answer.status_code, headers, body
 
@@ -136,7 +143,7 @@ def asked_twice(service, call, foreign, headers):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
             answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
-        answers.append(visible_answer(answer, values[0]))
+        answers.append(visible_answer(answer, values))
         works.append(work.statements)
     return answers, works
 
@@ -156,6 +163,7 @@ def test_requests_with_foreign_ids_change_nothing_of_the_other_tenant(service, s
     assert other.api.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
     assert other.api.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
     assert other.api.get("/latches").json()[0]["released_at"] is None
+    assert other.api.get(f"/webhooks/{foreign['webhook_id']}").json()["description"] is None
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -164,6 +172,7 @@ def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
     secrets = {
         foreign["trade_id"],
         foreign["latch_id"],
+        foreign["webhook_id"],
         "Secret Book",
         "Secret Plan",
         foreign["key_id"],

@@ -39,6 +39,8 @@ UNPROVEN: dict[str, set[str]] = {
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "users": {"id", "updated_at"},
+    "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},
+    "webhooks": EVERY_COLUMN["webhooks"] | {DELETED},
 }
 _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on PostgreSQL each time
 # The rows that are forged: those that the audit log knows, of each kind that there is.

@@ -26,10 +26,13 @@ def fill_tables(service: Service) -> None:
     _request_overrides(api)
     _set_kill_switches(api)
     _book_corporate_actions(api)
+    webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
+    _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
-    snapshots = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
-    assert service.app.state.duty_runner.run_due() == [*snapshots, "portfolio alerts"]
+    duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
+    assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
 
 

@@ -13,10 +13,13 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
+from app.events.receiver import run_registration
+from app.oms_client.event_api import EventApi
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import MAX_BODY_BYTES
 from app.services.confirmation_recovery import run_recovery
+from app.services.orders.recovery import run_order_refresh
 from app.services.workspace_claim import run_workspace_claim
 
 log = logging.getLogger(__name__)
@@ -63,8 +66,11 @@ def serve(bot: Bot) -> None:
     _stop_on_signals()
     bot.health.refresh()
     _start_thread("confirmation-recovery", run_recovery, bot.services)
+    _start_thread("order-refresh", run_order_refresh, bot.services)
     if bot.services.oms.can_claim_workspace:
         _start_thread("workspace-claim", run_workspace_claim, bot.services)
+    if settings.oms_events_url:
+        _start_thread("event-registration", register_for_events, bot)
     if settings.socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
     log.info(
@@ -80,6 +86,12 @@ def serve(bot: Bot) -> None:
 
 def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
     threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
+
+
+def register_for_events(bot: Bot) -> None:
+    """Register for the events of the OMS, and handle those that were missed."""
+    settings = bot.settings
+    run_registration(bot.receiver, bot.services, EventApi(settings), settings.oms_events_url)
 
 
 def connect_forever(bot: Bot) -> None:
