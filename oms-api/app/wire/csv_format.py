@@ -44,8 +44,15 @@ def format_columns(columns: Iterable[Iterable[Any]]) -> bytes:
 
 
 def _quote_column(values: Iterable[Any]) -> list[str]:
-    texts = [value if type(value) is str else "" if value is None else str(value) for value in values]
-    if not _QUOTED.search("\0".join(texts)):
+    texts = list(values)
+    if texts.count(None) == len(texts):  # optional columns are often empty
+        return [""] * len(texts)
+    try:
+        joined = "\0".join(texts)
+    except TypeError:  # not all of them are text
+        texts = [value if type(value) is str else "" if value is None else str(value) for value in texts]
+        joined = "\0".join(texts)
+    if not _QUOTED.search(joined):
         return texts
     return ['"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text for text in texts]
 

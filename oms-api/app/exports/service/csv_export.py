@@ -11,7 +11,7 @@ from app.exports.service.pages import Page, Source
 from app.wire.csv_format import format_columns as join_columns
 from app.wire.csv_format import format_rows, guard_text
 
-PAGE_ROWS = 2_000
+PAGE_ROWS = 4_000
 PAGES = 4  # that are read at once: while the database reads one, the one before is formatted
 
 
