@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, cases, exports, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, during_marks, exports, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -61,6 +61,10 @@ def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
+def _webhooks() -> list[Line]:
+    return _run_separately("webhooks", "delivery of events to webhooks")
+
+
 def _alerts() -> list[Line]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
@@ -93,8 +97,10 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "risk": _risk,
     "quote": _quote,
     "marks": _marks,
+    "during_marks": during_marks.measure,
     "performance": _performance,
     "session_close": _session_close,
+    "webhooks": _webhooks,
     "alerts": _alerts,
     "exports": _exports,
     "footprint": footprint.measure,

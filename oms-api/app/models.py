@@ -16,8 +16,15 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRow, Trade
-from app.market_data.models import BarRow, QuoteRow
+from app.ledger.models import (
+    CashMovement,
+    CorporateAction,
+    Portfolio,
+    PositionRecordRow,
+    PositionRow,
+    Trade,
+)
+from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
@@ -34,6 +41,7 @@ __all__ = [
     "CalendarDayRow",
     "CashMovement",
     "CorporateAction",
+    "DailyBarRow",
     "DutyRow",
     "EquitySnapshot",
     "Event",
@@ -45,16 +53,19 @@ __all__ = [
     "LatchRow",
     "LimitRow",
     "Login",
+    "MarkOverrideRow",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",
     "PortfolioGrant",
+    "PositionRecordRow",
     "PositionRow",
     "PreferencesRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",
     "Tenant",
+    "TickRow",
     "Trade",
     "User",
     "WebhookDeliveryRow",

@@ -24,6 +24,7 @@ from app.money import ZERO, fixed
 
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
+_IS_ACTION = text("kind IN ('split', 'transfer')")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
     "ELSE CAST(fx_rate AS NUMERIC) > 0 AND local_cost_delta IS NOT NULL "
@@ -126,6 +127,14 @@ class Trade(Base):
             sqlite_where=_IS_REVERSAL,
         ),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
+        Index(
+            "ix_trades_of_corporate_actions",
+            "tenant_id",
+            "portfolio_id",
+            "symbol",
+            postgresql_where=_IS_ACTION,
+            sqlite_where=_IS_ACTION,
+        ),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
@@ -208,6 +217,32 @@ class PositionRow(Base):
     opened_at: Mapped[datetime | None] = mapped_column(Instant)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_executed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PositionRecordRow(Base):
+    """The figures of a position through time: charges, highest and lowest price, maximum drawdown.
+
+    `rules.position_extremes.PositionRecord` documents the fields. A duty computes them from the ledger and
+    from bars, and computes a deleted row again.
+    """
+
+    __tablename__ = "position_records"
+    __table_args__ = (_in_portfolio(),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    product: Mapped[str] = mapped_column(String(8), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(Instant)
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    cost: Mapped[Decimal] = mapped_column(Amount)
+    realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    charges: Mapped[Decimal] = mapped_column(Amount)
+    highest_price: Mapped[Decimal | None] = mapped_column(Amount)
+    lowest_price: Mapped[Decimal | None] = mapped_column(Amount)
+    peak_pnl: Mapped[Decimal | None] = mapped_column(Amount)
+    max_drawdown: Mapped[Decimal | None] = mapped_column(Amount)
 
 
 class CashMovement(Base):

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from app.database import connect_engine
 from app.duties.service import Lease
+from app.market_data.service.bar_rollup import BarRollup
 from app.performance.service.snapshots import WRITE_DELAY, SnapshotService
 from tests.support.service import Service
 
@@ -29,7 +30,7 @@ class EndlessLease(Lease):
 def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -> Iterator[SnapshotService]:
     """Yield the service of snapshots as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    read_quotes = service.app.state.market.quotes_at
+    read_quotes = service.app.state.market.marks_at
     try:
         yield SnapshotService(
             engine, read_quotes, service.app.state.calendars, interval, lambda: at + WRITE_DELAY
@@ -44,3 +45,12 @@ def take_snapshots(service: Service, at: datetime) -> None:
         snapshots.take_interval_snapshots(EndlessLease())
         snapshots.take_flow_snapshots(EndlessLease())
         snapshots.take_close_snapshots(EndlessLease())
+
+
+def roll_up_bars(service: Service, at: datetime) -> None:
+    """Roll ticks up into bars as at an instant."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    try:
+        BarRollup(engine, lambda: at).roll_up(EndlessLease())
+    finally:
+        engine.dispose()
