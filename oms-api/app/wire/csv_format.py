@@ -14,6 +14,7 @@ CSV_UTF8 = f"{CSV}; charset=utf-8"
 # A spreadsheet evaluates a cell that starts with one of these (OWASP, CSV injection).
 _FORMULA_STARTS = frozenset("=+-@\t\r")
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_QUOTED = re.compile('[",\r\n]')  # cells with one of these are put in quotes
 # The fields of an object that can hold its list, in the order in which they are looked for.
 _LIST_FIELDS = ("items", "rows", "orders")
 
@@ -31,6 +32,29 @@ def format_rows(rows: Iterable[Sequence[Any]]) -> bytes:
     lines = io.StringIO(newline="")
     csv.writer(lines, lineterminator="\r\n").writerows(rows)
     return lines.getvalue().encode()
+
+
+def format_columns(columns: Iterable[Iterable[Any]]) -> bytes:
+    """Return columns of guarded cells as CSV, as `format_rows` does with rows, but several times faster.
+
+    There must be two columns or more.
+    """
+    texts = [_quote_column(values) for values in columns]
+    return "".join([f"{line}\r\n" for line in map(",".join, zip(*texts, strict=True))]).encode()
+
+
+def _quote_column(values: Iterable[Any]) -> list[str]:
+    texts = list(values)
+    if texts.count(None) == len(texts):  # optional columns are often empty
+        return [""] * len(texts)
+    try:
+        joined = "\0".join(texts)
+    except TypeError:  # not all of them are text
+        texts = [value if type(value) is str else "" if value is None else str(value) for value in texts]
+        joined = "\0".join(texts)
+    if not _QUOTED.search(joined):
+        return texts
+    return ['"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text for text in texts]
 
 
 def find_listed(content: Any) -> list[Any] | None:  # any JSON value

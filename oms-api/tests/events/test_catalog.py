@@ -31,7 +31,17 @@ def test_schema_and_example_are_valid(name):
 
 def test_families_are_those_that_clients_subscribe_to():
     families = {name.partition(".")[0] for name in TYPES}
-    assert families >= {"order", "trade", "position", "cash", "limit", "kill_switch", "approval", "alert"}
+    assert families >= {
+        "order",
+        "trade",
+        "position",
+        "cash",
+        "limit",
+        "kill_switch",
+        "approval",
+        "alert",
+        "webhook",
+    }
 
 
 def test_asyncapi_document_describes_each_type_with_an_example():

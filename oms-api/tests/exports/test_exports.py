@@ -6,10 +6,13 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.sources import SOURCES
+from app.wire.csv_format import format_columns, format_rows
 
 NAMES = list(SOURCES)
 CSV = {"Accept": "text/csv"}
@@ -183,3 +186,8 @@ def test_unknown_export_is_not_found(api):
     answer = api.get("/exports/secrets")
     assert answer.status_code == 404
     assert answer.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges.")
+
+
+@given(st.lists(st.tuples(*[st.none() | st.integers() | st.text(alphabet='a,"\r\n= é')] * 3)))
+def test_columns_are_formatted_as_rows_are(rows):
+    assert format_columns(zip(*rows, strict=True)) == format_rows(rows)

@@ -51,21 +51,22 @@ def select_values(columns: Iterable[Column], items: Iterable[Mapping[str, Any]])
 def format_cells(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], format_text: Callable[[Any], Any]
 ) -> Iterable[Sequence[Any]]:
-    """Return the rows with amounts in the form of the API and text as `format_text` returns it.
+    """Return the rows with amounts in the form of the API and text as `format_text` returns it."""
+    return zip(*format_columns(columns, rows, format_text), strict=True)
 
-    Whole columns are formatted at once, which is several times faster than cells.
-    """
+
+def format_columns(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], format_text: Callable[[Any], Any]
+) -> list[Iterable[Any]]:
+    """Return the cells as `format_cells`, column by column, which is several times faster."""
     if not rows:
         return []
     formats = {**_FORMATS, CellKind.TEXT: format_text}
     by_column = zip(*rows, strict=True)
-    return zip(
-        *(
-            values if column.kind not in formats else map(formats[column.kind], values)
-            for column, values in zip(columns, by_column, strict=True)
-        ),
-        strict=True,
-    )
+    return [
+        values if column.kind not in formats else map(formats[column.kind], values)
+        for column, values in zip(columns, by_column, strict=True)
+    ]
 
 
 @lru_cache(maxsize=16_384)

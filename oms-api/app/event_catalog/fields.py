@@ -1,27 +1,11 @@
-"""The types of events with the schemas of their data. `scripts/event_reference.py` writes them to a document.
+"""The fields of the data of events, as JSON schemas."""
 
-A test compares the events that the service publishes with this module.
-"""
-
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 Schema = dict[str, Any]
 _AT = "2026-11-20T15:04:05.123456Z"
 _AMOUNT = r"^-?[0-9]+(\.[0-9]{1,8})?$"
 _PERSON = "slack:T024BE7LD:U061F7AUR"
-
-
-class EventType(NamedTuple):
-    """A type of events: what happened, and the fields of its data.
-
-    `fields` are in each event, `optional` where they apply.
-    """
-
-    name: str
-    summary: str
-    fields: tuple[str, ...]
-    optional: tuple[str, ...] = ()
 
 
 def _text(description: str, example: str) -> Schema:
@@ -53,12 +37,8 @@ def _or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-def _split(names: str) -> tuple[str, ...]:
-    return tuple(names.split())
-
-
-# By name. A name means the same in every event, but for those of `_SPECIAL`.
-_FIELDS: dict[str, Schema] = {
+# By name. A name means the same in every event, but for those of `SPECIAL`.
+FIELDS: dict[str, Schema] = {
     "above": _or_null(_amount("Fires at this value or above; null: see `below`", "200.00")),
     "actor": _text("Who caused it", _PERSON),
     "alert_id": _text("ID of the alert", "A17952423050000000c1937aec"),
@@ -155,143 +135,21 @@ _FIELDS: dict[str, Schema] = {
     "user_id": _text("Person that the order is for", "U123"),
     "value": _or_null(_amount("The value at which it fired", "200.05")),
     "volume": _amount("Sum of the trades' market values", "52000.00"),
+    "url": _text("Address of the webhook", "https://hooks.example.com/oms"),
+    "webhook_id": _text("ID of the webhook", "W17952423050000000c1937aec"),
     "waived": _or_null(_text("The limit that the override waives; null: no override", "MAX_ORDER_VALUE")),
 }
 _LIMIT_VALUE = _or_null(_object("The limit; null: not set", {"value": "1000.00000000", "until": None}))
-_SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and the field
+SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and the field
     ("limit", "before"): _LIMIT_VALUE,
     ("limit", "after"): _LIMIT_VALUE,
     ("order", "charges"): _object("Charges of the fill", {"total": "1.00", "commission": "1.00"}),
     ("order", "expires_at"): _or_null(_instant("When it expires, as the ticket said")),
-    ("alert", "symbol"): _or_null(_FIELDS["symbol"]),
-    ("alert", "portfolio_name"): _or_null(_FIELDS["portfolio_name"]),
+    ("alert", "symbol"): _or_null(FIELDS["symbol"]),
+    ("alert", "portfolio_name"): _or_null(FIELDS["portfolio_name"]),
 }
-_ORDER = _split(
-    "order_id client_order_id portfolio_id portfolio_name sequence symbol side type status quantity "
-    "filled_quantity leaves_quantity actor"
-)
-_ORDER_OPTIONAL = _split(
-    "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
-    "replaced_by reason broker_words product time_in_force notional expires_at ends_at extended_hours note "
-    "user_id source broker cost_schedule group_id group_kind role"
-)
-_FILL = ("average_price", "execution_id", "trade_id", "last_quantity", "last_price")
-_ORDER_STATES = {
-    "initialized": "placed",
-    "awaiting_approval": "waiting for an approval",
-    "held": "held until its parent fills or its market opens",
-    "submitted": "sent to the broker",
-    "accepted": "working at the broker",
-    "triggered": "triggered: the stop price was reached",
-    "pending_cancel": "waiting for the broker's answer to a cancel",
-    "pending_replace": "waiting for the broker's answer to a replacement",
-    "canceled": "cancelled",
-    "expired": "expired",
-    "replaced": "replaced by another order",
-    "denied": "denied by a risk check or an approver",
-    "rejected": "rejected by the broker",
-}
-_CASH_KINDS = (
-    *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
-    *("withholding", "interest", "borrow", "adjustment"),
-)
-_CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
-_APPROVAL = ("order_id", "portfolio_id")
-_SWITCH = ("scope", "name", "state", "reason", "set_by")
-_LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
 
 
-def list_event_types() -> list[EventType]:
-    """Return all types by name."""
-    return sorted(_iterate_event_types())
-
-
-def build_data_schema(event_type: EventType) -> Schema:
-    """Return the JSON schema of the event's data."""
-    family = event_type.name.partition(".")[0]
-    names = (*event_type.fields, *event_type.optional)
-    return {
-        "type": "object",
-        "properties": {name: _SPECIAL.get((family, name)) or _FIELDS[name] for name in names},
-        "required": list(event_type.fields),
-    }
-
-
-def build_example(event_type: EventType) -> dict[str, Any]:
-    """Return an example of the event's data, with the fields that it always has."""
-    properties = build_data_schema(event_type)["properties"]
-    return {name: properties[name]["examples"][0] for name in event_type.fields}
-
-
-def _iterate_event_types() -> Iterator[EventType]:
-    for status, words in _ORDER_STATES.items():
-        yield EventType(f"order.{status}", f"An order is {words}.", _ORDER, _ORDER_OPTIONAL)
-    yield EventType("order.changed", "An order changed without a new status.", _ORDER, _ORDER_OPTIONAL)
-    for name, words in (("partially_filled", "filled in part"), ("filled", "filled completely")):
-        optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
-        yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
-    for kind in _CASH_KINDS:
-        optional = ("counterpart_id", "symbol", "day", "reason", "actor")
-        yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
-    for state in ("activated", "reducing", "halted"):
-        yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
-    yield from _OTHERS
-
-
-_OTHERS = (
-    EventType(
-        "trade.recorded",
-        "A trade or a reversal was booked in the ledger.",
-        (
-            *("trade_id", "portfolio_id", "portfolio_name", "sequence", "kind", "symbol", "side", "quantity"),
-            *("price", "gmv", "realized_pnl", "executed_at"),
-        ),
-        ("charges", "order_id", "currency", "fx_rate"),
-    ),
-    EventType(
-        "position.changed",
-        "A position changed; one event per position and transaction.",
-        _split("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
-    ),
-    EventType("risk.denied", "A risk check denied an order.", (*_APPROVAL, "code", "denial")),
-    EventType(
-        "approval.requested",
-        "An order waits for an approval.",
-        (
-            *(*_APPROVAL, "rule", "requested_by", "expires_at", "price_seen", "max_move_percent"),
-            *("approvers", "estimate", "override_of", "waived", "reason"),
-        ),
-    ),
-    EventType(
-        "approval.granted", "An approver granted the order.", (*_APPROVAL, "decided_by", "reason"),
-        ("price_seen", "price"),
-    ),
-    EventType("approval.rejected", "An approver rejected the order.", (*_APPROVAL, "decided_by", "reason")),
-    EventType("approval.expired", "Nobody decided in time.", (*_APPROVAL, "expires_at")),
-    EventType(
-        "limit.changed",
-        "A limit was set or removed.",
-        ("scope", "name", "code", "before", "after", "set_by"),
-    ),
-    EventType("latch.set", "A strategy or key was stopped: it executed too often in a symbol.", _LATCH),
-    EventType("latch.released", "A person released a latch.", (*_LATCH, "reason", "released_by")),
-    EventType(
-        "reconciliation.issue", "A fill does not fit its order.", ("order_id", "execution_id", "kind")
-    ),
-    EventType(
-        "alert.fired",
-        "The condition of an alert became true; once per `alert_id` and `firing`.",
-        (
-            *("alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below"),
-            *("repeat", "owner", "deliver_to"),
-        ),
-    ),
-    EventType(
-        "portfolio.summary",
-        "The P&L day of a portfolio ended.",
-        (
-            *("portfolio_id", "portfolio_name", "currency", "closed_at", "trades", "volume", "charges"),
-            *("realized_pnl", "day_pnl", "unrealized_pnl", "equity", "gross_exposure", "net_exposure"),
-        ),
-    ),
-)  # fmt: skip
+def find_field(family: str, name: str) -> Schema:
+    """Return the schema of a field in the events of a family, such as "order"."""
+    return SPECIAL.get((family, name)) or FIELDS[name]

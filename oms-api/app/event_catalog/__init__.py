@@ -1,0 +1,160 @@
+"""The types of events with the schemas of their data. `scripts/event_reference.py` writes them to a document.
+
+A test compares the events that the service publishes with this module.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.event_catalog.fields import Schema, find_field
+
+
+class EventType(NamedTuple):
+    """A type of events: what happened, and the fields of its data.
+
+    `fields` are in each event, `optional` where they apply.
+    """
+
+    name: str
+    summary: str
+    fields: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+_ORDER = _split(
+    "order_id client_order_id portfolio_id portfolio_name sequence symbol side type status quantity "
+    "filled_quantity leaves_quantity actor"
+)
+_ORDER_OPTIONAL = _split(
+    "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
+    "replaced_by reason broker_words product time_in_force notional expires_at ends_at extended_hours note "
+    "user_id source broker cost_schedule group_id group_kind role"
+)
+_FILL = ("average_price", "execution_id", "trade_id", "last_quantity", "last_price")
+_ORDER_STATES = {
+    "initialized": "placed",
+    "awaiting_approval": "waiting for an approval",
+    "held": "held until its parent fills or its market opens",
+    "submitted": "sent to the broker",
+    "accepted": "working at the broker",
+    "triggered": "triggered: the stop price was reached",
+    "pending_cancel": "waiting for the broker's answer to a cancel",
+    "pending_replace": "waiting for the broker's answer to a replacement",
+    "canceled": "cancelled",
+    "expired": "expired",
+    "replaced": "replaced by another order",
+    "denied": "denied by a risk check or an approver",
+    "rejected": "rejected by the broker",
+}
+_CASH_KINDS = (
+    *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
+    *("withholding", "interest", "borrow", "adjustment"),
+)
+_CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
+_APPROVAL = ("order_id", "portfolio_id")
+_SWITCH = ("scope", "name", "state", "reason", "set_by")
+_LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
+
+
+def list_event_types() -> list[EventType]:
+    """Return all types by name."""
+    return sorted(_iterate_event_types())
+
+
+def build_data_schema(event_type: EventType) -> Schema:
+    """Return the JSON schema of the event's data."""
+    family = event_type.name.partition(".")[0]
+    names = (*event_type.fields, *event_type.optional)
+    return {
+        "type": "object",
+        "properties": {name: find_field(family, name) for name in names},
+        "required": list(event_type.fields),
+    }
+
+
+def build_example(event_type: EventType) -> dict[str, Any]:
+    """Return an example of the event's data, with the fields that it always has."""
+    properties = build_data_schema(event_type)["properties"]
+    return {name: properties[name]["examples"][0] for name in event_type.fields}
+
+
+def _iterate_event_types() -> Iterator[EventType]:
+    for status, words in _ORDER_STATES.items():
+        yield EventType(f"order.{status}", f"An order is {words}.", _ORDER, _ORDER_OPTIONAL)
+    yield EventType("order.changed", "An order changed without a new status.", _ORDER, _ORDER_OPTIONAL)
+    for name, words in (("partially_filled", "filled in part"), ("filled", "filled completely")):
+        optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
+        yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
+    for kind in _CASH_KINDS:
+        optional = ("counterpart_id", "symbol", "day", "reason", "actor")
+        yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
+    for state in ("activated", "reducing", "halted"):
+        yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
+    yield from _OTHERS
+
+
+_OTHERS = (
+    EventType(
+        "trade.recorded",
+        "A trade or a reversal was booked in the ledger.",
+        (
+            *("trade_id", "portfolio_id", "portfolio_name", "sequence", "kind", "symbol", "side", "quantity"),
+            *("price", "gmv", "realized_pnl", "executed_at"),
+        ),
+        ("charges", "order_id", "currency", "fx_rate"),
+    ),
+    EventType(
+        "position.changed",
+        "A position changed; one event per position and transaction.",
+        _split("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
+    ),
+    EventType("risk.denied", "A risk check denied an order.", (*_APPROVAL, "code", "denial")),
+    EventType(
+        "approval.requested",
+        "An order waits for an approval.",
+        (
+            *(*_APPROVAL, "rule", "requested_by", "expires_at", "price_seen", "max_move_percent"),
+            *("approvers", "estimate", "override_of", "waived", "reason"),
+        ),
+    ),
+    EventType(
+        "approval.granted", "An approver granted the order.", (*_APPROVAL, "decided_by", "reason"),
+        ("price_seen", "price"),
+    ),
+    EventType("approval.rejected", "An approver rejected the order.", (*_APPROVAL, "decided_by", "reason")),
+    EventType("approval.expired", "Nobody decided in time.", (*_APPROVAL, "expires_at")),
+    EventType(
+        "limit.changed",
+        "A limit was set or removed.",
+        ("scope", "name", "code", "before", "after", "set_by"),
+    ),
+    EventType("latch.set", "A strategy or key was stopped: it executed too often in a symbol.", _LATCH),
+    EventType("latch.released", "A person released a latch.", (*_LATCH, "reason", "released_by")),
+    EventType(
+        "reconciliation.issue", "A fill does not fit its order.", ("order_id", "execution_id", "kind")
+    ),
+    EventType(
+        "alert.fired",
+        "The condition of an alert became true; once per `alert_id` and `firing`.",
+        (
+            *("alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below"),
+            *("repeat", "owner", "deliver_to"),
+        ),
+    ),
+    EventType(
+        "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "url", "reason")
+    ),
+    EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id", "url")),
+    EventType(
+        "portfolio.summary",
+        "The P&L day of a portfolio ended.",
+        (
+            *("portfolio_id", "portfolio_name", "currency", "closed_at", "trades", "volume", "charges"),
+            *("realized_pnl", "day_pnl", "unrealized_pnl", "equity", "gross_exposure", "net_exposure"),
+        ),
+    ),
+)  # fmt: skip
