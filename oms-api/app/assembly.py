@@ -10,6 +10,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
+from app.carry.service import CarryService
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.costs.service import load_rates
@@ -17,6 +18,7 @@ from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.day_close.service.signing import DayCloser
 from app.duties.service import Duty, DutyRunner
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
@@ -70,6 +72,7 @@ from app.wire.pages import Cursors
 
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
+CARRY_PERIOD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
             "standing_in": find_currencies_in_use,
@@ -238,11 +242,13 @@ def create_duty_runner(
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
+    carry = CarryService(engine, market.quotes_at, calendars, now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
     ]
     return DutyRunner(engine, duties, now)
 

@@ -15,6 +15,7 @@ from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.costs import routes as cost_routes
+from app.day_close import routes as day_close_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.health import routes as health_routes
@@ -50,7 +51,7 @@ ROUTERS = (
     ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    *(calendar_routes.router, report_routes.router),
+    *(calendar_routes.router, report_routes.router, day_close_routes.router),
     *(
         tenants.router,
         workspaces.router,

@@ -2,6 +2,7 @@
 
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
+from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.duties.models import DutyRow
 from app.events.models import Event
 from app.identity.models import (
@@ -29,6 +30,8 @@ __all__ = [
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "DayCloseRow",
+    "DayFiguresRow",
     "DutyRow",
     "EquitySnapshot",
     "Event",
@@ -40,6 +43,7 @@ __all__ = [
     "LatchRow",
     "LimitRow",
     "Login",
+    "OpenBreakRow",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",

@@ -26,6 +26,7 @@ from app.database import connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
+from app.day_close.service.verification import verify_day_closes
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
@@ -61,6 +62,7 @@ class RecordCheck(StrEnum):
     INSTRUMENT = "instrument record"
     CALENDAR = "calendar record"
     IDENTITY = "identity record"
+    DAY_CLOSE = "day close"
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
@@ -72,6 +74,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
+    "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, times and text are in canonical form",
@@ -100,6 +103,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
     RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
+    RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
     RiskCheck.LIMIT: "limits match their events and the audit log",

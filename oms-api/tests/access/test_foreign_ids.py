@@ -19,6 +19,7 @@ NEVER = {
     "latch_id": "L17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
+    "date": "2026-01-05",
 }
 TRIES = (
     5  # the market's duty asks the database in between; what the request itself does is the same each time
@@ -61,6 +62,7 @@ def stage(service):
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
+        "date": "2026-01-05",
     }
     return own, other, foreign
 
@@ -79,14 +81,14 @@ def with_ids(service):
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
-def visible_answer(answer, value: str) -> tuple[int, dict[str, str], str]:
-    """Return what a caller could learn, without the id itself and the request's."""
+def visible_answer(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
+    """Return what a caller could learn, without the ids themselves and the request's."""
     headers = {
         name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
     }
-    body = re.sub(
-        r'"request_id":"[^"]*"', "", answer.text.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
-    )
+    body = re.sub(r'"request_id":"[^"]*"', "", answer.text)
+    for value in values:
+        body = body.replace(value, "ID").replace(value.replace(" ", "%20"), "ID")
     headers.pop("content-length", None)
     return answer.status_code, headers, body
 
@@ -119,7 +121,7 @@ def asked_twice(service, call, foreign, headers):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
             answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
-        answers.append(visible_answer(answer, values[0]))
+        answers.append(visible_answer(answer, values))
         works.append(work.statements)
     return answers, works
 

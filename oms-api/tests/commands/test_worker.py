@@ -19,7 +19,10 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
     assert [tuple(row) for row in found] == [
         (name, None, None)
-        for name in ("day closes", "equity snapshots", "flow snapshots", "prune equity snapshots")
+        for name in (
+            *("day closes", "equity snapshots", "flow snapshots"),
+            *("interest and borrow fees", "prune equity snapshots"),
+        )
     ]
 
 

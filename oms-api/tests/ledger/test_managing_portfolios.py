@@ -31,6 +31,7 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         "approval": None,
         "participation": None,
         "slippage": None,
+        "carry_rates": None,
         "broker": "paper",
         "last_sequence": 0,
     }

@@ -32,7 +32,7 @@ UNPROVEN: dict[str, set[str]] = {
     "order_events": {"request_key"},
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
-    "portfolios": {"fee_totals", "orders_stamp"},
+    "portfolios": {"accrued_until", "fee_totals", "orders_stamp"},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "users": {"id", "updated_at"},

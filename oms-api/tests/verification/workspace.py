@@ -1,8 +1,12 @@
 """A service with rows in every table, for tests of verification."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.audit.service import record
+from app.database import set_tenant_scope, unit_of_work
+from app.identity.rules.access import Caller, Scope
+from app.identity.service.idempotent_operations import OperationContext
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import take_snapshots
 from tests.support.service import ApiClient, Service
@@ -26,8 +30,10 @@ def fill_tables(service: Service) -> None:
     _request_overrides(api)
     _set_kill_switches(api)
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties.append("interest and borrow fees")
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
+    _close_day(service, api)
 
 
 def _create_tenant(service: Service) -> ApiClient:
@@ -160,6 +166,16 @@ def _set_kill_switches(api: ApiClient) -> None:
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
     api.order(**income, quantity="4", limit_price="90", **exits)
     api.order(**income, quantity="8", limit_price="98")  # five fill
+
+
+def _close_day(service: Service, api: ApiClient) -> None:
+    """Sign off the last day, as it is done after its end."""
+    context = OperationContext(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
+    with unit_of_work(service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
+        done = service.app.state.day_closer.close_day(connection, context, *arguments)
+        record(connection, done.entries)
 
 
 def _ok(answer: Any) -> Any:

@@ -132,7 +132,7 @@ def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> di
         "currency": report.currency,
         "items": [_serialize_exposure(key, one) for key, one in sorted(report.groups.items())],
         "total": _serialize_exposure(None, report.total),
-        "rates": list(map(_serialize_rate, report.rates)),
+        "rates": list(map(serialize_rate, report.rates)),
         "unconverted": report.missing,
     }
 
@@ -170,11 +170,12 @@ def _serialize_total(total: Converted) -> dict[str, Any]:
         "currency": total.currency,
         **money_fields(total, ("realized_pnl", "charges", "net_pnl")),
         "unrealized_pnl": None if total.unrealized_pnl is None else money_text(fixed(total.unrealized_pnl)),
-        "rates": list(map(_serialize_rate, total.rates)),
+        "rates": list(map(serialize_rate, total.rates)),
     }
 
 
-def _serialize_rate(used: UsedRate) -> dict[str, Any]:
+def serialize_rate(used: UsedRate) -> dict[str, Any]:
+    """Return the rate as `UsedRateOut` describes it."""
     return {"currency": used.currency, "rate": money_text(fixed(used.rate)), "age_seconds": used.age_seconds}
 
 

@@ -1,0 +1,60 @@
+"""The CSV of lists and exports: UTF-8, CRLF (RFC 4180), and no cell that is a formula."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+CSV = "text/csv"
+CSV_UTF8 = f"{CSV}; charset=utf-8"
+# A spreadsheet evaluates a cell that starts with one of these (OWASP, CSV injection).
+_FORMULA_STARTS = frozenset("=+-@\t\r")
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+# The fields of an object that can hold its list, in the order in which they are looked for.
+_LIST_FIELDS = ("items", "rows", "orders")
+
+
+@lru_cache(maxsize=8192)
+def guard_text(text: str | None) -> str | None:
+    """Return the text of a cell, after `'` if it starts like a formula and is no plain number."""
+    if not text or text[0] not in _FORMULA_STARTS or _PLAIN_NUMBER.fullmatch(text):
+        return text
+    return f"'{text}"
+
+
+def format_rows(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows of guarded cells as CSV. None is an empty cell."""
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return lines.getvalue().encode()
+
+
+def find_listed(content: Any) -> list[Any] | None:  # any JSON value
+    """Return the list of a response: the response itself or the field that holds it. None if it has none."""
+    if isinstance(content, Mapping):
+        content = next((content[name] for name in _LIST_FIELDS if name in content), None)
+    return content if isinstance(content, list) else None
+
+
+def format_list(items: Sequence[Any]) -> bytes:
+    """Return JSON values as CSV with a heading.
+
+    The columns are the fields of all items, in the order of their first appearance. Items that are no objects
+    are the column `value`. Objects and lists in a field are JSON text.
+    """
+    objects = [item if isinstance(item, dict) else {"value": item} for item in items]
+    columns = list(dict.fromkeys(name for item in objects for name in item))
+    rows = ([_format_cell(item.get(name)) for name in columns] for item in objects)
+    return format_rows([list(map(guard_text, columns)), *rows]) if columns else b""
+
+
+def _format_cell(value: Any) -> Any:  # any JSON value
+    if isinstance(value, str):
+        return guard_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
