@@ -137,14 +137,15 @@ async def get_exposure(
     "/daily-stats", summary="List daily statistics", responses=responses(200, {"model": list[DayStatsOut]})
 )
 async def list_daily_stats(
-    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders
-) -> Response:
+    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders, market: TheMarket,
+    now: TheClock,
+) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
-    filters = query.filter(caller)
-    days = await readers.run(
-        lambda connection: report_days(connection, caller.tenant_id, filters), caller.tenant_id
+    at, filters = now(), query.filter(caller)
+    report = await readers.run(
+        lambda connection: report_days(connection, market, caller.tenant_id, filters, at), caller.tenant_id
     )
-    return answer(serialize_days(days.items()))
+    return answer(serialize_days(report))
 
 
 @router.get(

@@ -20,7 +20,7 @@ from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldVal
 from app.reports.rules.lots import Lots, match_lots
 from app.reports.rules.profit import (
     Converted,
-    DayKey,
+    DayReport,
     Grouping,
     GroupKey,
     GroupResult,
@@ -93,10 +93,16 @@ def report_exposure(
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
 
-def report_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
-    """Return the statistics of each portfolio and day of the period."""
+def report_days(
+    connection: Connection, market: Market, tenant_id: int, filters: ReportFilter, now: datetime
+) -> DayReport:
+    """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    return sum_days(queries.booked_rows(connection, tenant_id, filters))
+    days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+    rates = Rates(connection, market, tenant_id, now)
+    found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    known = {currency: rate for currency, rate in found.items() if rate is not None}
+    return DayReport(days, rates.base, known)
 
 
 def report_round_trips(
