@@ -24,7 +24,8 @@ _PROBE = """
 import asyncio, json, sys
 from time import perf_counter
 from sqlalchemy import text
-from app.clock import iso, utc_now
+from app.clock import utc_now
+from app.timestamps import iso
 from app.config import load_settings
 from app.database import connect_engine, unit_of_work
 from app.edge import FastRequest

@@ -110,7 +110,7 @@ def _fill(engine: Engine, orders: int) -> None:
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         for start in range(0, orders, BATCH):
             with connection.begin():
-                handler.handle(connection, waiting[start : start + BATCH])
+                handler.handle(connection, waiting[start : start + BATCH], {})
 
 
 def _commands(orders: int) -> Iterator[PlaceOrder]:

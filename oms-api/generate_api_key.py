@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.admin.account import get_account_name
 from app.audit.rules.entries import Facts, InvalidFacts
 from app.audit.service import AuditEntry, record
-from app.clock import iso, utc_now
+from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, set_tenant_scope, snapshot, unit_of_work
 from app.database.failures import format_reason
@@ -31,6 +31,7 @@ from app.identity.rules.keys import NAME_LENGTH, ListedKey, make_key
 from app.identity.schemas.fields import RESERVED
 from app.identity.service.keys import get_key_id, revoke_key, store_new_key
 from app.migrate import is_current
+from app.timestamps import iso
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 MOST_DAYS = 3650

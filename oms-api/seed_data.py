@@ -183,9 +183,9 @@ def seed(engine: Engine, now: datetime) -> tuple[int, int]:
     commands: list[Command] = [command(deal) for deal in deals(now)]
     recording = Recording()
     with unit_of_work(engine) as connection:
-        recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands)]
+        recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
         slip = next(one for one in reversed(recorded) if name_key(one.portfolio_name) == "growth")
-        undo = recording.handle(connection, [_undo(slip)])
+        undo = recording.handle(connection, [_undo(slip)]).outcomes
     outcomes = [*recorded, *map(_recorded, undo)]
     return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
 

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine
 
 from app.audit.service import AuditEntry, record
 from app.brokers.paper.environment import load_paper_settings
-from app.clock import iso
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.queries.tenants import find_opening_cash
@@ -42,6 +41,7 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls
 from app.risk.service.limiting import set_limit
 from app.text import name_key
+from app.timestamps import iso
 
 PORTFOLIO = "Swing"
 SOURCE = "seed-data"
@@ -159,7 +159,7 @@ def _cancel(done: Done, now: datetime) -> CancelOrder:
 
 
 def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> Done:
-    (outcome,) = handler.handle(connection, [command])
+    (outcome,) = handler.handle(connection, [command], {}).outcomes
     if not isinstance(outcome, Done):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome

@@ -18,6 +18,7 @@ from app.database import Readers, connect_engine
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
+from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
 from app.duties.service import Duty, DutyRunner
 from app.events.service.feed import Feed
@@ -30,7 +31,6 @@ from app.identity.service.idempotent_operations import Administration
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
-from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader

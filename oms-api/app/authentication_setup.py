@@ -11,6 +11,7 @@ from app.audit.service import Trail
 from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
+from app.database.transactions import Transactions
 from app.identity.dependencies import Authentication
 from app.identity.queries import credentials
 from app.identity.rules.access import Caller, Person
@@ -20,7 +21,6 @@ from app.identity.rules.tokens import key_ring
 from app.identity.service.authenticator import Authenticator, ClientInfo, People
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import Sessions, TokenLifetimes
-from app.identity.service.threads import Transactions
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
 NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create

@@ -27,11 +27,6 @@ def milliseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MILLISECOND
 
 
-def iso(instant: datetime) -> str:
-    """Return `instant` (UTC) as RFC 3339 text with six decimals and a final Z."""
-    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-
-
 def monotonic_seconds() -> float:
     """Return monotonic seconds, for durations only."""
     return time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from typing_extensions import override
 
-from app.clock import iso
+from app.timestamps import iso
 
 _PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",

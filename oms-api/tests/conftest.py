@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.migrate import migrate
+from app.verify import report, verify_database
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import ApiClient, Service, serving
 
@@ -25,6 +26,7 @@ settings.register_profile(
     "repeatable",
     deadline=None,
     derandomize=True,
+    max_examples=50,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -129,6 +131,15 @@ def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]
     """Provide the service that the tests of this session share; `api` creates a tenant of it."""
     with serving(new_database(backend)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def verified_service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
+    """Provide a service for the tests of a module. After the last of them its database must verify."""
+    with serving(new_database(backend)) as running:
+        yield running
+        verdict = verify_database(running.engine)
+        assert verdict.clean, list(report(verdict, 0))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.clock import EPOCH, iso, milliseconds
+from app.clock import EPOCH, milliseconds
 from app.ids import (
     MAX_AHEAD_MILLISECONDS,
     RandomDigits,
@@ -19,6 +19,7 @@ from app.ids import (
     new_tenant_id,
     new_timed_id,
 )
+from app.timestamps import iso
 from tests.factories import NOON
 
 FIRST, LAST = datetime.fromisoformat("2001-09-09T02:00"), datetime.fromisoformat("2286-11-20T00:00")

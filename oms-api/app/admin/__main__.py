@@ -17,10 +17,10 @@ from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine
 from app.database.failures import format_reason
+from app.database.transactions import Transactions
 from app.errors import FieldError, OmsError, Unavailable
 from app.identity.service.idempotent_operations import Administration
 from app.identity.service.passwords import Passwords
-from app.identity.service.threads import Transactions
 from app.migrate import get_migration_url, is_current
 
 DONE, REFUSED, CANNOT = 0, 1, 2

@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.admin.master_key import current_key, replace_key
-from app.clock import Now, iso
+from app.clock import Now
 from app.database import set_tenant_scope, snapshot
 from app.errors import NotFound
 from app.identity.errors import NoSuchKey
@@ -31,6 +31,7 @@ from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
 from app.identity.service.idempotent_operations import Administration, Change, OperationContext
+from app.timestamps import iso
 from app.wire.body import validate_model
 
 _MAX_LISTED = 1_000_000

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Table, func, select, text
 from app.calendars.models import CalendarDayRow
 from app.calendars.rules.overrides import CalendarOverride, LocalHours
 from app.calendars.rules.values import DayKind, Market
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_upsert, write
+from app.timestamps import iso
 
 _TABLE = cast("Table", CalendarDayRow.__table__)
 _KEY = ("market", "date")
@@ -34,7 +35,7 @@ def list_rows(connection: Connection) -> list[dict[str, Any]]:
     """Return the rows by column, with canonical times."""
     columns = [_TABLE.c[name] for name in _COLUMNS]
     rows = (dict(row._mapping) for row in connection.execute(select(*columns)))  # public despite its name
-    return [row | {"set_at": _format_instant(row["set_at"])} for row in rows]
+    return [row | {"set_at": convert_instant(row["set_at"])} for row in rows]
 
 
 def lock_days(connection: Connection) -> None:
@@ -67,7 +68,3 @@ def _parse_override(
 ) -> CalendarOverride:
     hours = tuple(LocalHours(*map(time.fromisoformat, pair)) for pair in orjson.loads(sessions))
     return CalendarOverride(Market(market), date.fromisoformat(day), DayKind(kind), hours, name, source)
-
-
-def _format_instant(instant: datetime | str) -> str:
-    return iso(instant) if isinstance(instant, datetime) else instant

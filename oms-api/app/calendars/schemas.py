@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
 from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
-from app.clock import iso
+from app.timestamps import iso
 from app.wire.fields import capitals, clean, lower_case
 
 MAX_CALENDAR_DAYS = 366

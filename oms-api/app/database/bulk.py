@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from app.database.commit_status import TRANSACTION_NUMBER, keep_transaction_number
 from app.database.prepared import run_json_statements
 
 Value = str | int | bool | None
@@ -63,13 +64,17 @@ def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) 
 
 
 def write(connection: Connection, *writes: Write) -> None:
-    """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows."""
+    """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows.
+
+    Keep the number of the transaction: see `database.commit_status`.
+    """
     pending = [one for one in writes if one.rows]
     if _is_sqlite(connection):
         for one in pending:
             connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
     elif pending:
-        run_json_statements(connection, [(one.on_postgresql, _json(one.rows)) for one in pending])
+        statements = [(one.on_postgresql, _json(one.rows)) for one in pending]
+        keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
 
 def find_matching_rows(

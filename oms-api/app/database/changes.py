@@ -3,10 +3,8 @@
 One thread runs them, each in its own transaction.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine, RootTransaction
@@ -16,12 +14,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.clock import monotonic_seconds
 from app.database.locks import is_file_locked
 from app.database.tenants import set_tenant_scope
+from app.database.thread_pool import BoundedThreadPool
 from app.database.unit_of_work import unit_of_work
 from app.errors import NotPlaced, OutcomeUnknown
 
 T = TypeVar("T")
 ASK_MILLISECONDS = 1
 WAIT_SECONDS = 5.0
+MAX_WAITING = 128
 
 
 class Changes:
@@ -29,23 +29,24 @@ class Changes:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="changes")
+        too_many = "Too many changes are waiting, and nothing was recorded; send it again in a moment."
+        self._thread = BoundedThreadPool(1, MAX_WAITING, "changes", too_many, NotPlaced)
 
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
         """Run `change` with the tenant scope set, commit, and return its result.
 
-        Raise NotPlaced if the database is unavailable or another session holds a lock, and OutcomeUnknown if
-        the connection was lost at COMMIT.
+        Raise NotPlaced if too many changes wait, the database is unavailable or another session holds a lock,
+        and OutcomeUnknown if the connection was lost at COMMIT.
         """
 
         def declared(connection: Connection) -> T:
             return change(set_tenant_scope(connection, [tenant_id]))
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, declared)
+        return await self._thread.run(lambda: self._write(declared))
 
     def close(self) -> None:
         """Finish the running work and stop the thread."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.close()
 
     def _write(self, change: Callable[[Connection], T]) -> T:
         is_done = False

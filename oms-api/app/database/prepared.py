@@ -16,14 +16,21 @@ _NAMES, _COUNT = "prepared_statements", "prepared_count"
 _PLAN_IS_OUTDATED = "0A000"
 
 
-def run_json_statements(connection: Connection, statements: Sequence[tuple[str, str]]) -> CursorResult[Any]:
-    """Run statements in one round trip, each with its JSON text for `%s`. Return the last result."""
+def run_json_statements(
+    connection: Connection, statements: Sequence[tuple[str, str]], last: str = ""
+) -> CursorResult[Any]:
+    """Run statements in one round trip, each with its JSON text for `%s`. Return the last result.
+
+    `last` is a statement without a parameter after the others.
+    """
     parameters = tuple(parameter for _, parameter in statements)
+    ending = [last] if last else []
     if not connection.get_execution_options().get("prepares"):
-        return connection.exec_driver_sql(";\n".join(sql for sql, _ in statements), parameters)
+        return connection.exec_driver_sql(";\n".join([*(sql for sql, _ in statements), *ending]), parameters)
     names = _prepare(connection, [sql for sql, _ in statements])
     try:
-        return connection.exec_driver_sql(";".join(f"EXECUTE {name}(%s)" for name in names), parameters)
+        calls = [f"EXECUTE {name}(%s)" for name in names]
+        return connection.exec_driver_sql(";".join([*calls, *ending]), parameters)
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) == _PLAN_IS_OUTDATED:
             connection.info.pop(_NAMES, None)  # the next attempt prepares again

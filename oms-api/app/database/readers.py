@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.database.tenants import set_tenant_scope
+from app.database.thread_pool import BoundedThreadPool, run_connected
 from app.errors import Unavailable
 
 QUEUE_PER_THREAD = 64
@@ -26,8 +24,9 @@ class Readers:
         if engine.dialect.name == "postgresql":  # SQLite's transactions are snapshots anyway
             self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
             self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
-        self._room = threads * QUEUE_PER_THREAD
+        max_waiting = threads * (QUEUE_PER_THREAD - 1)
+        too_many = "Too many reads are waiting; try again in a moment."
+        self._threads = BoundedThreadPool(threads, max_waiting, "reader", too_many)
 
     async def run(self, read: Callable[[Connection], T], tenant_id: int | None = None) -> T:
         """Run `read` on one snapshot of the database and return its result.
@@ -42,38 +41,17 @@ class Readers:
         return await self._run(self._statements, read, None)
 
     async def _run(self, engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
-        if self._room <= 0:
-            raise Unavailable("Too many reads are waiting; try again in a moment.")
-        self._room -= 1
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, _read, engine, read, tenant_id
-                )
+                return await self._threads.run(lambda: run_connected(lambda: _read(engine, read, tenant_id)))
         except TimeoutError:
             raise Unavailable("The database is slow; try again in a moment.") from None
-        finally:
-            self._room += 1
 
     def close(self) -> None:
         """Finish the running reads and stop the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
 
 
 def _read(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
-    try:
-        try:
-            return _once(engine, read, tenant_id)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            # The connection was opened before a restart of the database. The pool has dropped all of those
-            # now.
-            return _once(engine, read, tenant_id)
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise Unavailable("The database does not answer; try again in a moment.") from error
-
-
-def _once(engine: Engine, read: Callable[[Connection], T], tenant_id: int | None) -> T:
     with engine.connect() as connection:
         return read(connection if tenant_id is None else set_tenant_scope(connection, [tenant_id]))

@@ -10,8 +10,8 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
-from app.clock import iso
 from app.money import DIGITS, PLACES, fixed
+from app.timestamps import iso
 
 # Primary keys that the database generates.
 Serial = BigInteger().with_variant(Integer, "sqlite")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from app.timestamps import Timestamp
+
 MAX_EVENTS_IN_ROW = 16
 # The types that share rows. The verification of the ledger, the orders or the risk controls checks each.
 PACKED_TYPES = (
@@ -21,7 +23,7 @@ class NewEvent(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
     subject: str
 
 
@@ -34,7 +36,7 @@ class PackedEvents(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
     following: str | None
 
 

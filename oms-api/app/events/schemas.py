@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, Field
 
-from app.clock import iso
 from app.events.queries import StoredEvent
+from app.timestamps import iso
 
 
 class EventOut(BaseModel):

@@ -4,10 +4,10 @@ A durable commit costs one disk flush, however many commands it contains. The wr
 commands, runs the handler once, commits, and only then responds. If a statement fails before COMMIT, the
 writer retries the batch, then each half on its own, and so on: one failing command does not affect the
 others, and is found in few transactions. A connection lost before COMMIT recorded nothing. After a connection
-lost at COMMIT the outcome is open; the handler's `recover` then finds out what was recorded.
+lost at COMMIT the outcome is open: the number of the transaction, and one of its rows, then decide.
 """
 
-from app.group_commit.handler import Gauges, Handler
+from app.group_commit.handler import BatchResult, CommitCheck, Gauges, Handler, Retained
 from app.group_commit.queue import GroupCommit
 
-__all__ = ["Gauges", "GroupCommit", "Handler"]
+__all__ = ["BatchResult", "CommitCheck", "Gauges", "GroupCommit", "Handler", "Retained"]

@@ -1,7 +1,8 @@
 """Define what a writer calls: the handler of its transactions, and the metrics of its batches."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -9,31 +10,36 @@ from app.errors import OmsError
 
 Command_contra = TypeVar("Command_contra", contravariant=True)
 Outcome = TypeVar("Outcome")
+CommitCheck = Callable[[Connection], bool]
+Retained = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult(Generic[Outcome]):
+    """The outcomes of a batch, in the order of its commands: a value, or the OmsError that refuses it.
+
+    `is_recorded` returns whether the batch was committed: a batch is committed as a whole, so one of its rows
+    decides. It is called in another transaction, after that of the batch has ended. `is_repeated` returns
+    whether an outcome is that of an earlier batch, and remains valid if this one was not committed.
+    """
+
+    outcomes: list[Outcome | OmsError]
+    is_recorded: CommitCheck
+    is_repeated: Callable[[Outcome], bool] = lambda _: False
 
 
 class Handler(Protocol[Command_contra, Outcome]):
-    """Processes commands in the transaction. An outcome is a value or a refusing OmsError."""
+    """Processes commands in the transaction."""
 
-    def handle(self, connection: Connection, commands: Sequence[Command_contra]) -> list[Outcome | OmsError]:
-        """Write the commands in the given order and return an outcome for each. Never commit.
+    def handle(
+        self, connection: Connection, commands: Sequence[Command_contra], retained: Retained
+    ) -> BatchResult[Outcome]:
+        """Write the commands in the given order. Never commit.
 
         An error that refuses a command after a change is raised: the transaction is rolled back, and the
-        others are retried without it.
+        others are retried without it. `retained` is what the handler keeps between the attempts: empty at the
+        first one.
         """
-        ...
-
-    def recover(
-        self, connection: Connection, commands: Sequence[Command_contra]
-    ) -> list[Outcome | OmsError | None]:
-        """Return what was recorded of each command after a lost COMMIT, None for what was not.
-
-        It must take the locks of `handle`, to wait until the lost transaction has ended. Its own transaction
-        is rolled back.
-        """
-        ...
-
-    def release(self, commands: Sequence[Command_contra]) -> None:
-        """Drop the state of the commands that is kept between attempts: all are answered, none is retried."""
         ...
 
 

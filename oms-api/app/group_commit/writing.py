@@ -3,16 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.database.commit_status import CommitStatus, find_commit_status, take_transaction_number
 from app.database.engine import discard_plans
 from app.database.locks import LockContention, is_file_locked, is_row_locked, set_short_lock_timeout
 from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
-from app.group_commit.handler import Handler
+from app.group_commit.handler import BatchResult, Handler, Retained
 
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
@@ -25,7 +26,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class LostAtCommit(Exception):
-    """Raise when the connection is lost during COMMIT."""
+    """Raise when the connection is lost during COMMIT. `number` is that of the transaction."""
+
+    def __init__(self, result: BatchResult[Any], number: str | None) -> None:
+        super().__init__()
+        self.result, self.number = result, number
+
+
+class StillRunning(Exception):
+    """Raise while a transaction whose connection was lost has not ended."""
 
 
 class Writing(Generic[Command, Outcome]):
@@ -43,16 +52,12 @@ class Writing(Generic[Command, Outcome]):
         self._get_lock_group = lock_group
         self._contention = LockContention()
         self._connection: Connection | None = None
+        self._retained: Retained = {}  # what the handler keeps between the attempts at a batch
         self._planned_at = 0.0
 
     def write(self, commands: list[Command]) -> list[Outcome | OmsError]:
         """Write the commands. Groups that recently waited for a lock are written separately."""
-        try:
-            return self._write(commands)
-        finally:
-            self._handler.release(commands)
-
-    def _write(self, commands: list[Command]) -> list[Outcome | OmsError]:
+        self._retained = {}
         is_contended = (
             [self._get_lock_group(command) in self._contention for command in commands]
             if self._contention
@@ -69,8 +74,8 @@ class Writing(Generic[Command, Outcome]):
     def _together(self, commands: list[Command]) -> list[Outcome | OmsError]:
         try:
             return self._transact(commands)
-        except LostAtCommit:
-            return self._recover_commit(commands)
+        except LostAtCommit as lost:
+            return self._settle_commit(lost)
         except Exception as error:  # noqa: BLE001  # the writer thread must survive any error
             return (
                 self._write_by_lock_group(commands) if is_row_locked(error) else self._rescue(commands, error)
@@ -96,8 +101,8 @@ class Writing(Generic[Command, Outcome]):
             return [_refuse_as_locked()] * len(commands)
         try:
             outcomes = self._transact(commands, briefly=True)
-        except LostAtCommit:
-            return self._recover_commit(commands)
+        except LostAtCommit as lost:
+            return self._settle_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in _together
             if is_row_locked(error):
                 self._contention.close(lock_group)
@@ -127,8 +132,8 @@ class Writing(Generic[Command, Outcome]):
             return [_refuse_as_slow()] * len(commands)
         try:
             return self._transact(commands, briefly=True)
-        except LostAtCommit:
-            return self._recover_commit(commands)
+        except LostAtCommit as lost:
+            return self._settle_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in _together
             if _connection_lost(error):
                 return self._refuse_as_lost(commands)
@@ -166,8 +171,9 @@ class Writing(Generic[Command, Outcome]):
                 self._renew_plans(connection)
                 if briefly:
                     set_short_lock_timeout(connection)
-                outcomes = self._handler.handle(connection, commands)
-                self._commit(transaction.commit)
+                take_transaction_number(connection)  # that of an earlier transaction
+                result = self._handler.handle(connection, commands, self._retained)
+                self._commit(transaction.commit, result, take_transaction_number(connection))
         except LostAtCommit:
             self.drop_connection()
             raise
@@ -175,7 +181,7 @@ class Writing(Generic[Command, Outcome]):
             if _connection_lost(error) or self._is_stuck():
                 self.drop_connection()
             raise
-        return outcomes
+        return result.outcomes
 
     def _renew_plans(self, connection: Connection) -> None:
         """Drop the connection's query plans from time to time, because tables grow."""
@@ -189,27 +195,28 @@ class Writing(Generic[Command, Outcome]):
         return self._connection is not None and self._connection.get_transaction() is not None
 
     @staticmethod
-    def _commit(commit: Callable[[], None]) -> None:
+    def _commit(commit: Callable[[], None], result: BatchResult[Outcome], number: str | None) -> None:
         try:
             commit()
         except SQLAlchemyError as error:
             if _connection_lost(error):
-                raise LostAtCommit from error
+                raise LostAtCommit(result, number) from error
             raise
 
-    def _recover_commit(self, commands: list[Command]) -> list[Outcome | OmsError]:
-        """Find out what a lost COMMIT recorded. `recover` waits for the old transaction through its locks."""
+    def _settle_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
+        """Find out whether a lost COMMIT was carried out, once its transaction has ended."""
+        outcomes: list[Outcome | OmsError] = lost.result.outcomes
         _LOG.warning(
-            "connection lost at commit; looking for what was recorded", extra={"items": len(commands)}
+            "connection lost at commit; looking for what was recorded", extra={"items": len(outcomes)}
         )
         deadline = time.monotonic() + RECOVERY_SECONDS
         while time.monotonic() < deadline:
             try:
-                connection = self._connected()
-                with connection.begin() as transaction:
-                    found = self._handler.recover(connection, commands)
-                    transaction.rollback()
-                return [NotPlaced("Nothing was recorded.") if one is None else one for one in found]
+                if self._is_committed(lost):
+                    return outcomes
+                refusal = NotPlaced("Nothing was recorded.")
+                is_repeated = lost.result.is_repeated
+                return [one if isinstance(one, OmsError) or is_repeated(one) else refusal for one in outcomes]
             except Exception as error:  # noqa: BLE001  # retried until the deadline
                 _LOG.warning("the outcome of a commit is not known yet", exc_info=error)
                 self.drop_connection()
@@ -218,7 +225,21 @@ class Writing(Generic[Command, Outcome]):
             OutcomeUnknown(
                 "The database connection was lost during the commit; send it again with the same key."
             )
-        ] * len(commands)
+        ] * len(outcomes)
+
+    def _is_committed(self, lost: LostAtCommit) -> bool:
+        """Return whether a transaction was committed. Raise StillRunning if it has not ended.
+
+        Its rows confirm its number, which belongs to another transaction if a crash lost this one.
+        """
+        with self._connected().begin():
+            status = find_commit_status(self._connected(), lost.number)
+        if status is CommitStatus.RUNNING:
+            raise StillRunning
+        if status is CommitStatus.ABORTED:
+            return False
+        with self._connected().begin():
+            return lost.result.is_recorded(self._connected())
 
     def _connected(self) -> Connection:
         if self._connection is None:

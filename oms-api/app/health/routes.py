@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app import __version__
-from app.clock import iso
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
@@ -15,6 +14,7 @@ from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE
+from app.timestamps import iso
 from app.wire.answers import answer, responses
 
 SERVICE = "oms-api"

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, get_unlisted_terms
 from app.money import fixed
+from app.timestamps import Timestamp, iso
 
 _TABLE = cast("Table", InstrumentRow.__table__)
 _ALIASES = cast("Table", InstrumentAliasRow.__table__)
@@ -91,15 +92,11 @@ def list_instruments(
     return [_instrument(tuple(found)) for found in connection.execute(query)]
 
 
-def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, str]]:
+def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, Timestamp]]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {(row[0], row[1]): (_instrument(row[1:-1]), _text(row[-1])) for row in rows}
-
-
-def _text(instant: datetime | str) -> str:
-    return iso(instant) if isinstance(instant, datetime) else instant
+    return {(row[0], row[1]): (_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:

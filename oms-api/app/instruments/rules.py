@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_SYMBOL_CHARACTERS = 40
@@ -77,6 +78,7 @@ def get_trading_currency(terms: Instrument, base: str) -> str:
     return terms.currency if terms.is_listed else base
 
 
+@lru_cache(maxsize=4096)  # each batch of orders asks for the symbols of all its positions
 def get_unlisted_terms(symbol: str) -> Instrument:
     """Return the terms of an unlisted symbol.
 

@@ -13,6 +13,7 @@ from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
 from app.instruments.rules import Instrument, get_trading_currency, list_default_aliases
 from app.money import fixed, quantity_text
+from app.timestamps import Timestamp
 
 # Returns, for a tenant id and symbol, the currencies of the portfolios with a position or open order in it.
 FindCurrencies = Callable[[Connection, int, str], Collection[str]]
@@ -89,7 +90,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
             yield from find_differences(place, facts, act.after | {"updated_at": act.at})
 
 
-def _facts(terms: Instrument, updated_at: str) -> dict[str, Any]:
+def _facts(terms: Instrument, updated_at: Timestamp) -> dict[str, Any]:
     """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
     steps = {name: quantity_text(fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
     kind = {name: getattr(terms, name) for name in _KIND}

@@ -1,19 +1,20 @@
 """Statements about quotes and bars. Each one filters by tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
+from app.column_values import convert_instant, parse_decimal, parse_instant
 from app.database import build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.market_data.models import BarRow, QuoteRow
 from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
+from app.timestamps import Timestamp, iso
 
 _QUOTES = cast("Table", QuoteRow.__table__)
 _BARS = cast("Table", BarRow.__table__)
@@ -30,10 +31,10 @@ def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
-def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
+def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Timestamp]:
     """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
     found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
-    return {(row[0], row[1]): iso(_instant(row[2])) for row in found if row[2] is not None}
+    return {(row[0], row[1]): convert_instant(row[2]) for row in found if row[2] is not None}
 
 
 def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
@@ -60,6 +61,14 @@ def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:
         _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.unmatched_since <= until
     )
     return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
+    """Return those of the tenants that have a quote that still has to be matched."""
+    statement = select(_QUOTES.c.tenant_id).where(
+        _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.tenant_id.in_(tenant_ids)
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def build_matched_write(key: Key, since: str) -> Write:
@@ -123,7 +132,7 @@ def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str
 def _bar(row: Sequence[Any]) -> Bar:
     """Build a bar. PostgreSQL returns decimals and datetimes, SQLite text."""
     symbol, start, *prices, volume = row
-    return Bar._make((symbol, _instant(start), *map(Decimal, prices), _decimal(volume)))
+    return Bar._make((symbol, parse_instant(start), *map(Decimal, prices), parse_decimal(volume)))
 
 
 def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
@@ -140,16 +149,8 @@ def _quote_row(key: Key, quote: Quote) -> Row:
 
 
 def _quote(row: Sequence[Any]) -> Quote:
-    return Quote._make((row[1], *map(_decimal, row[2:7]), _instant(row[7]), row[8]))
+    return Quote._make((row[1], *map(parse_decimal, row[2:7]), parse_instant(row[7]), row[8]))
 
 
 def _amounts(amounts: Sequence[Any]) -> list[str | None]:
     return [None if amount is None else fixed(amount) for amount in amounts]
-
-
-def _decimal(value: Any) -> Decimal | None:  # text from SQLite, Decimal from PostgreSQL
-    return None if value is None else Decimal(value)
-
-
-def _instant(value: Any) -> datetime:  # text from SQLite, datetime from PostgreSQL
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
-from app.clock import EPOCH, iso
+from app.clock import EPOCH
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
 from app.market_data.rules.bars import Interval
 from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
+from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.market_data.rules.values import Bar, Quote, age, mid
 from app.money import fits, fixed, money_text, quantity_text
+from app.timestamps import iso
 from app.wire.fields import Amount, PositiveAmount
 
 

@@ -1,13 +1,11 @@
 """Queries and response bodies of performance."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.clock import iso
 from app.money import fixed, money_text, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve
 from app.performance.rules.reports import Statistics
@@ -155,8 +153,8 @@ def serialize_statistics(found: Statistics) -> dict[str, Any]:
     """Serialize the statistics of equity as `PerformanceOut`."""
     names = ("time_weighted_return", "cagr", "volatility", "sharpe", "sortino", "calmar")
     return {
-        "start": iso(found.start),
-        "end": iso(found.end),
+        "start": found.start,
+        "end": found.end,
         "days": found.days,
         **{name: _ratio(getattr(found, name)) for name in names},
         "max_drawdown": _serialize_drawdown(found.max_drawdown),
@@ -194,14 +192,10 @@ def _serialize_drawdown(found: Drawdown | None) -> dict[str, str | None] | None:
         return None
     return {
         "share": _ratio(found.share),
-        "peak_at": iso(found.peak_at),
-        "trough_at": iso(found.trough_at),
-        "recovered_at": _instant(found.recovered_at),
+        "peak_at": found.peak_at,
+        "trough_at": found.trough_at,
+        "recovered_at": found.recovered_at,
     }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else iso(at)
 
 
 def _ratio(ratio: Decimal | float | None) -> str | None:

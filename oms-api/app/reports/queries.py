@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, null, select
-from sqlalchemy.orm import aliased
 
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
+from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Side
 from app.orders.models import OrderRecord
 from app.reports.rules.explanation import BookedMovement, BookedTrade
@@ -65,20 +65,13 @@ def unreversed_fills(
     The period of the filter does not apply. The caller must read the trades of a position before it asks for
     the next one.
     """
-    reversal = aliased(Trade)
-    is_undone = (
-        select(reversal.trade_id)
-        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
     columns: tuple[Any, ...] = (
         *(Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency),
         *(Trade.trade_id, Trade.price, Trade.charges, *FILL),
     )
     statement = (
         _in_portfolios(select(*columns), tenant_id, filters)
-        .where(Trade.kind == "trade", ~is_undone)
+        .where(is_unreversed())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     for key, rows in groupby(_stream(connection, statement), lambda row: BookKey._make(row[:4])):

@@ -1,6 +1,7 @@
 """Define the errors that a risk request or a risk control can raise."""
 
 from app.errors import Conflict, NotFound, TooMany
+from app.timestamps import Timestamp
 
 
 class SwitchKeyReused(Conflict):
@@ -36,5 +37,5 @@ class NoSuchLatch(NotFound):
 class LatchIsReleased(Conflict):
     """Raise when the latch is released already. A later latch has another id."""
 
-    def __init__(self, latch_id: str, at: str, by: str) -> None:
+    def __init__(self, latch_id: str, at: Timestamp, by: str) -> None:
         super().__init__(f"Latch {latch_id!r} was released already at {at} by {by}; nothing is left to do.")

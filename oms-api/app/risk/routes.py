@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import record
-from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
@@ -39,6 +38,7 @@ from app.risk.schemas import (
 from app.risk.service import latches as latch_service
 from app.risk.service.audit_entries import limit_entry, switch_entry
 from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
+from app.timestamps import BEFORE_ALL, iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
@@ -69,7 +69,7 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 }
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
-_UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", "")
+_UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
 
 
 @router.get(

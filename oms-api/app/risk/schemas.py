@@ -17,7 +17,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.instruments.rules import normalize_symbol
 from app.instruments.schemas import AssetClassName
 from app.ledger.rules.tickets import portfolio_name_error
@@ -29,6 +28,7 @@ from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.text import name_key
+from app.timestamps import iso
 from app.wire.fields import amount_schema, capitals, exact_amount, lower_case
 from app.wire.lists import Cursor, Limit, When
 from app.wire.pages import DEFAULT_LIMIT

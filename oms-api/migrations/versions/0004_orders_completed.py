@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from app.clock import iso
 from app.database import Instant, build_update, write
 from app.database.policies import allow, prepare_role, protect
 from app.database.tenants import APP_ROLE
+from app.timestamps import iso
 
 revision = "0004"
 down_revision = "0003"

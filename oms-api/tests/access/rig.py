@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-from app.clock import iso
 from app.database import unit_of_work
 from app.identity.rules.access import Role
+from app.timestamps import iso
 from tests.factories import NOON
 from tests.support.service import ApiClient, Service
 

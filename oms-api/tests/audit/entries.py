@@ -12,8 +12,8 @@ from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, chain_entry
 from app.audit.rules.entries import AuditEntry
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
-from app.clock import iso
 from app.database import set_tenant_scope
+from app.timestamps import iso
 from tests.factories import NOON
 
 

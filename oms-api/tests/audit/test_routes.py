@@ -10,10 +10,11 @@ from app.audit.rules.chain import COLUMNS, GENESIS, Head
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
 from app.audit.service import record
 from app.audit.service.exporting import CHUNK, TrailExport
-from app.clock import iso, utc_now
+from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
+from app.timestamps import iso
 from tests.audit.entries import entry
 from tests.factories import NOON
 from tests.support.service import ApiClient

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Engine, delete, inspect, text, update
 
-from app.clock import iso
 from app.database import unit_of_work
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
@@ -21,6 +20,7 @@ from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, 
 from app.ledger.service.recording import Recording
 from app.money import to_places
 from app.text import name_key
+from app.timestamps import iso
 from tests.factories import NOON
 
 BOOKS = ("Growth", "Income", "Crypto")
@@ -45,7 +45,7 @@ def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: b
         works += [_reversal(at, trade_id) for trade_id in dice.sample(standing, min(4, len(standing)))]
         dice.shuffle(works)
         with unit_of_work(engine) as connection:
-            outcomes = recording.handle(connection, works)
+            outcomes = recording.handle(connection, works).outcomes
         rows += [outcome.row for outcome in outcomes if isinstance(outcome, Recorded)]
     return rows
 

@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 import seed_data as command
 import seed_month
-from app.clock import iso
 from app.database import snapshot, unit_of_work
 from app.instruments.queries import find_instruments, set_terms
 from app.instruments.rules import Instrument
@@ -16,6 +15,7 @@ from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
+from app.timestamps import iso
 from app.verify import verify_database
 from seed_orders import seed_orders
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON

@@ -1,6 +1,7 @@
 """Writes outside the writer: committed before the answer, rolled back on errors."""
 
 import asyncio
+import threading
 
 import pytest
 from sqlalchemy import text
@@ -55,6 +56,24 @@ def test_unavailable_database_applies_no_change(tmp_path):
         asyncio.run(changes.run(lambda connection: connection.execute(RENAME), 1))
     changes.close()
     engine.dispose()
+
+
+def test_full_queue_of_changes_is_refused_immediately(engine, monkeypatch):
+    monkeypatch.setattr("app.database.changes.MAX_WAITING", 1)
+    changes, gate = Changes(engine), threading.Event()
+
+    async def run():
+        waiting = [asyncio.create_task(changes.run(lambda _: gate.wait(20), 1)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(NotPlaced, match="Too many changes"):
+            await changes.run(lambda _: 1, 1)
+        gate.set()
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(run()) == [True, True]
+    changes.close()
+    with pytest.raises(NotPlaced, match="stopping"):
+        asyncio.run(changes.run(lambda _: 1, 1))
 
 
 @pytest.mark.parametrize("when", ["before", "at"])

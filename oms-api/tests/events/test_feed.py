@@ -6,7 +6,6 @@ from contextlib import aclosing
 import pytest
 from sqlalchemy import text
 
-from app.clock import iso
 from app.database import Readers, unit_of_work, write
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
@@ -14,6 +13,7 @@ from app.events.rules import get_event_number
 from app.events.service import build_event_insert
 from app.events.service import feed as feeds
 from app.events.service.feed import Feed
+from app.timestamps import iso
 from tests.factories import NOON
 
 EVERYTHING = EventFilter()

@@ -13,6 +13,7 @@ from app.events.rules import (
     pack_events,
     unpack_events,
 )
+from app.timestamps import Timestamp
 
 EVENTS = st.lists(
     st.builds(
@@ -38,7 +39,7 @@ def test_packing_keeps_every_event_and_its_sequence(events):
 
 
 def test_events_of_one_object_and_instant_share_a_row():
-    alike = [NewEvent(1, "order.filled", "{}", "noon", "O1")] * (MAX_EVENTS_IN_ROW + 1)
+    alike = [NewEvent(1, "order.filled", "{}", Timestamp("noon"), "O1")] * (MAX_EVENTS_IN_ROW + 1)
     assert len(pack_events(alike)) == 2
     assert len(pack_events([alike[0], alike[0]._replace(subject="O2")])) == 2
 

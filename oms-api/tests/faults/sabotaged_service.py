@@ -78,10 +78,10 @@ def exit_after_commit(number: int) -> None:
 def _around_commit(number: int, before: bool) -> None:
     commit, tick = Writing._commit, nth(number, die)  # the fault
 
-    def dying(commit_transaction: Callable[[], None]) -> None:
+    def dying(*arguments: Any) -> None:
         if before:
             tick()
-        commit(commit_transaction)
+        commit(*arguments)
         if not before:
             tick()
 
@@ -95,8 +95,8 @@ def answer_before_commit(_: int) -> None:
         while batch := self._next_batch():
             connection = self._writing._connected()
             with connection.begin():
-                outcomes = self._writing._handler.handle(connection, [item.command for item in batch])
-                self._answer(batch, outcomes)
+                result = self._writing._handler.handle(connection, [item.command for item in batch], {})
+                self._answer(batch, result.outcomes)
                 time.sleep(LOST_SECONDS)
 
     put(GroupCommit, "_run", run)
@@ -134,9 +134,9 @@ def slow_commit(number: int) -> None:
     """Take `number` milliseconds for each commit."""
     commit = Writing._commit  # the fault
 
-    def slow(commit_transaction: Callable[[], None]) -> None:
+    def slow(*arguments: Any) -> None:
         time.sleep(number / 1000)
-        commit(commit_transaction)
+        commit(*arguments)
 
     put(Writing, "_commit", staticmethod(slow))
 

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine, locks
-from app.errors import NotPlaced, OmsError
-from app.group_commit import GroupCommit
+from app.errors import NotPlaced
+from app.group_commit import BatchResult, GroupCommit
 from tests.group_commit.rig import outcomes_of
 
 
@@ -15,19 +15,13 @@ class RowLockHandler:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    def handle(self, connection, works) -> list[str | OmsError]:
+    def handle(self, connection, works, retained) -> BatchResult[str]:
         self.batches.append(list(works))
         for work in works:
             connection.execute(
                 text("UPDATE doors SET opened = opened + 1 WHERE name = :name"), {"name": work[0]}
             )
-        return [f"opened {work}" for work in works]
-
-    def recover(self, connection, works) -> list[str | OmsError | None]:
-        raise AssertionError("no commit is lost here")
-
-    def release(self, works) -> None:
-        """Keep nothing."""
+        return BatchResult([f"opened {work}" for work in works], lambda _: True)
 
 
 @pytest.fixture

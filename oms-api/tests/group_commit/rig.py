@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, text
 
+from app.database import build_insert, write
 from app.errors import Conflict, OmsError
-from app.group_commit import GroupCommit
+from app.group_commit import BatchResult, GroupCommit
 
 GOOD_BAD = {"conflict": lambda: Conflict("refused"), "defect": lambda: KeyError("a defect")}
+
+
+NOTES = Table("notes", MetaData(), Column("note", Text))
 
 
 class Notes:
@@ -19,14 +23,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
-        self.recovered: list[list[str]] = []
-        self.released: list[list[str]] = []
-        self.recover_fails = 0
+        self.retained: list[dict[Any, Any]] = []  # of each attempt
+        self.checks = 0
+        self.check_fails = 0
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
 
-    def handle(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError]:
+    def handle(
+        self, connection: Connection, works: Sequence[str], retained: dict[Any, Any]
+    ) -> BatchResult[str]:
         """Handle each work as its name says.
 
         `conflict` is refused, `defect` raises, `once` raises the first time, `null` breaks a constraint, and
@@ -34,6 +40,7 @@ class Notes:
         """
         is_first = not any("once" in batch for batch in self.batches)
         self.batches.append(list(works))
+        self.retained.append(retained)
         outcomes: list[str | OmsError] = []
         for work in works:
             if work.startswith("wait"):
@@ -44,24 +51,16 @@ class Notes:
             if work == "conflict":
                 outcomes.append(Conflict("refused"))
                 continue
-            connection.execute(
-                text("INSERT INTO notes (note) VALUES (:n)"), {"n": None if work == "null" else work}
-            )
+            write(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
             outcomes.append(f"wrote {work}")
-        return outcomes
+        return BatchResult(outcomes, lambda connection: self._is_recorded(connection, works))
 
-    def recover(self, connection: Connection, works: Sequence[str]) -> list[str | OmsError | None]:
-        """Tell which of `works` stand in the table."""
-        self.recovered.append(list(works))
-        if self.recover_fails:
-            self.recover_fails -= 1
+    def _is_recorded(self, connection: Connection, works: Sequence[str]) -> bool:
+        self.checks += 1
+        if self.check_fails:
+            self.check_fails -= 1
             raise RuntimeError("not yet")
-        found = set(connection.execute(text("SELECT note FROM notes")).scalars())
-        return [f"wrote {work}" if work in found else None for work in works]
-
-    def release(self, works: Sequence[str]) -> None:
-        """Note which works are answered."""
-        self.released.append(list(works))
+        return works[-1] in connection.execute(text("SELECT note FROM notes")).scalars().all()
 
 
 class Sizes:

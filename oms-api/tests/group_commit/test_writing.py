@@ -111,8 +111,11 @@ def test_transient_failure_costs_one_more_transaction(engine):
             return await asyncio.gather(*writer.submit_all(works))
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
-    assert handler.batches == [works, works]
-    assert handler.released == [works]
+        outcomes_of(writer, ["next"])
+    assert handler.batches == [works, works, ["next"]]
+    first, second, third = handler.retained
+    assert first is second  # what a handler keeps between the attempts
+    assert third is not first
 
 
 def test_retries_have_a_deadline(engine, monkeypatch):

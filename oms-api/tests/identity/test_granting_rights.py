@@ -7,6 +7,7 @@ import pytest
 
 from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
+from app.database.transactions import Transactions
 from app.identity.errors import RightsExceeded
 from app.identity.queries.users import UserFilter, list_users
 from app.identity.rules.access import Caller, Role, Scope
@@ -14,7 +15,6 @@ from app.identity.rules.administration import NewKey, NewUser, Rotation, UserCha
 from app.identity.service import api_keys, users
 from app.identity.service.idempotent_operations import Administration, OperationContext
 from app.identity.service.passwords import Passwords
-from app.identity.service.threads import Transactions
 
 LESSER = Caller(1, "k", "lesser", frozenset({Scope.ADMIN, Scope.READ, Scope.TRADE}))
 NARROW = replace(LESSER, scopes=frozenset(Scope), portfolios=frozenset({"growth"}))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.database.thread_pool import BoundedThreadPool
 from app.errors import Invalid, Unavailable
 from app.identity.rules.passwords import (
     MAX_LENGTH,
@@ -18,7 +19,6 @@ from app.identity.rules.passwords import (
 )
 from app.identity.service import passwords as service
 from app.identity.service.passwords import PLACEHOLDER_HASH, Passwords, load_common_passwords, require_good
-from app.identity.service.threads import BoundedThreadPool
 
 GOOD = "violet kettle marches north"
 COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})

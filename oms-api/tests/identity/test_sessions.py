@@ -8,6 +8,7 @@ from sqlalchemy import event, insert, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.database import connect_engine, set_tenant_scope, unit_of_work
+from app.database.transactions import Transactions
 from app.errors import Unavailable
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.models import PortfolioGrant
@@ -15,7 +16,6 @@ from app.identity.queries import sessions as queries
 from app.identity.rules.access import SCOPES_OF_ROLE, Caller, Role, Scope
 from app.identity.rules.tokens import sign_access_token, verify_access_token
 from app.identity.service.sessions import NoSession, NotRefreshed
-from app.identity.service.threads import Transactions
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from tests.factories import NOON

@@ -4,14 +4,20 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.clock import iso, utc_now
-from app.verify import verify_database
+from app.clock import utc_now
+from app.timestamps import iso
 from tests.factories import trade_body
 
 pytestmark = pytest.mark.any_database
 
 MORNING, NOON, EVENING = (f"2026-01-02T{hour}:00:00.000000Z" for hour in ("09", "12", "18"))
 LATE = {"backdated": True, "backdated_reason": "Missing from the broker's first file"}
+
+
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
 
 
 def field_of(answer):
@@ -139,4 +145,3 @@ def test_late_reported_trade_is_exported_and_verified(service, api):
     api.trade(executed_at=MORNING, **LATE)
     lines = api.get("/trades/export").text.splitlines()
     assert [MORNING in line and LATE["backdated_reason"] in line for line in lines] == [False, True]
-    assert verify_database(service.engine).clean

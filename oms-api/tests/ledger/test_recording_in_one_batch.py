@@ -25,7 +25,7 @@ def trade(book: str, key: str | None = None) -> RecordTrade:
 
 def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
     with unit_of_work(engine) as connection:
-        first, second = Recording().handle(connection, [trade("One", "k"), trade("Two", "k")])
+        first, second = Recording().handle(connection, [trade("One", "k"), trade("Two", "k")]).outcomes
     assert isinstance(first, Recorded)
     assert isinstance(second, KeyReused)
     with engine.connect() as connection:
@@ -34,7 +34,7 @@ def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
 
 def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
     with unit_of_work(engine) as connection:
-        first, second = Recording().handle(connection, [trade("One", "k"), trade("One", "k")])
+        first, second = Recording().handle(connection, [trade("One", "k"), trade("One", "k")]).outcomes
     assert isinstance(first, Recorded)
     assert second == first._replace(replayed=True)
 
@@ -53,7 +53,7 @@ def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
     with pytest.raises(StaleNames), unit_of_work(engine) as connection:
         recording.handle(connection, [trade("One")])
     with unit_of_work(engine) as connection:
-        (outcome,) = recording.handle(connection, [trade("One")])
+        (outcome,) = recording.handle(connection, [trade("One")]).outcomes
         row = connection.execute(text("SELECT id FROM portfolios WHERE name_key = 'one'")).scalar_one()
     assert isinstance(outcome, Recorded)
     assert outcome.row.portfolio_id == row

@@ -9,7 +9,6 @@ import orjson
 from sqlalchemy import Engine, text
 
 from app.brokers.rules.settings import KIND, PaperSettings
-from app.clock import iso
 from app.database import set_tenant_scope, unit_of_work
 from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
@@ -42,6 +41,7 @@ from app.orders.service.commands import (
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
+from app.timestamps import iso
 from tests.support.portfolios import open_portfolio
 
 TENANT = 1
@@ -106,10 +106,10 @@ class Rig:
         """Let time pass: a second, or as given."""
         self.now += timedelta(**(spans or {"seconds": 1}))
 
-    def run(self, *works: Command) -> list[Any]:
+    def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
-            return list(self.floor.handle(connection, works))
+            return self.floor.handle(connection, works, {} if retained is None else retained).outcomes
 
     def origin(self, key: str | None = None, facts: str = "") -> Origin:
         """Return who asks, now."""

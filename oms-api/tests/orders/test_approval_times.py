@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.rules.values import Executed
-from app.clock import iso
 from app.database import unit_of_work
 from app.orders.errors import NotAwaitingApproval
 from app.orders.queries.due_orders import find_overdue_tenants
 from app.orders.rules.values import Protection, Status
 from app.orders.service.commands import DecideApproval
+from app.timestamps import iso
 
 pytestmark = pytest.mark.any_database
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}

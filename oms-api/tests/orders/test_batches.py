@@ -6,7 +6,6 @@ import pytest
 
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Accepted
-from app.clock import iso
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.ledger.rules.accounting import Side
@@ -28,6 +27,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
     get_lock_group,
 )
+from app.timestamps import BEFORE_ALL, iso
 from tests.orders.rig import Rig, ticket
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -96,36 +96,28 @@ BATCHES = pytest.mark.parametrize(
 
 def attempt(rig, works, *, commits):
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        outcomes = rig.floor.handle(connection, works)
+        result = rig.floor.handle(connection, works, {})
         transaction.commit() if commits else transaction.rollback()
     with unit_of_work(rig.engine) as connection:
-        return outcomes, rig.floor.recover(connection, works)
+        return result.is_recorded(connection)
 
 
 @BATCHES
 def test_committed_batch_is_reported_after_a_lost_commit_reply(rig, makes):
-    outcomes, found = attempt(rig, makes(rig), commits=True)
-    assert found == outcomes
+    assert attempt(rig, makes(rig), commits=True)
 
 
 @BATCHES
 def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(rig, makes):
     works = makes(rig)
-    outcomes, found = attempt(rig, works, commits=False)
-    assert found == [None] * len(outcomes)
+    assert not attempt(rig, works, commits=False)
     assert not any(isinstance(outcome, OmsError) for outcome in rig.run(*works))
-
-
-def test_rejection_is_kept_whatever_the_result_of_the_commit(rig):
-    _, (refusal, placed) = attempt(rig, [CancelOrder(rig.origin(), "O0", None), opened(rig)], commits=False)
-    assert isinstance(refusal, NoSuchOrder)
-    assert placed is None
 
 
 def test_cached_portfolio_is_not_used_after_a_restore(rig):
     waiting = rig.place(**WAITING)
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)])
+        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)], {})
         transaction.rollback()
     assert rig.cancel(waiting).orders[0].order.status is Status.CANCELED
 
@@ -139,9 +131,9 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(rig):
         ReplaceOrder(rig.origin(), "O1", Changes()): (1, "/O1"),
         CancelAll(rig.origin(), None, None, None, None, None, None): (1, ""),
         ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
-        QuoteArrived(1, quote, "", False): (1, "/AAPL"),
-        ExpireOrders(1, ""): (1, ""),
-        BrokerReport(1, "O1", Accepted("O1", rig.now), ""): (1, "/O1"),
+        QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
+        ExpireOrders(1, BEFORE_ALL): (1, ""),
+        BrokerReport(1, "O1", Accepted("O1", rig.now), BEFORE_ALL): (1, "/O1"),
     }
     assert {command: get_lock_group(command) for command in strands} == strands
 

@@ -10,9 +10,10 @@ from app.orders.rules.values import Status
 from app.orders.service.commands import PlaceOrder
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
+from app.timestamps import Timestamp
 from tests.orders.rig import Rig, ticket
 
-MOST, AT = Decimal(1500), "2026-11-20T00:00:00.000000Z"
+MOST, AT = Decimal(1500), Timestamp("2026-11-20T00:00:00.000000Z")
 
 
 @pytest.fixture
@@ -49,6 +50,6 @@ def test_fill_during_the_read_of_firm_totals_is_counted_once(limited):
     command = PlaceOrder(limited.origin(), ticket(quantity="6"), "Growth", "growth")
     with limited.engine.connect().execution_options(writes=True) as connection, connection.begin():
         event.listen(connection, "after_cursor_execute", fill)
-        (done,) = limited.floor.handle(connection, [command])
+        (done,) = limited.floor.handle(connection, [command], {}).outcomes
     assert other.now > limited.now
     assert done.orders[0].order.status is Status.DENIED

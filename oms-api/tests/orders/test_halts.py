@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import text
 
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.database import Readers
 from app.errors import NotPlaced
 from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
 from app.orders.service.commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
+from app.timestamps import iso
 from tests.orders.rig import amount
 from tests.orders.test_exit_quantities import SHORT_LEGS
 from tests.orders.test_position_closes import LEGS, exits, held, leg_of

@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from app.clock import iso
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import discard_plans
 from app.ledger.queries.reading import TradeFilter, find_books, list_trades
@@ -32,6 +31,7 @@ from app.orders.service.commands import (
     QuoteArrived,
     ReplaceOrder,
 )
+from app.timestamps import iso
 from tests.orders.rig import START, Rig, ticket
 
 SIZES = (0, 2_000, 20_000)
@@ -179,7 +179,7 @@ def rows_read(connection, rig, works):
     """Return how many rows a batch reads of each table, and roll it back."""
     with connection.begin() as transaction:
         before = counted(connection)
-        outcomes = rig.floor.handle(connection, works)
+        outcomes = rig.floor.handle(connection, works, {}).outcomes
         assert not any(isinstance(one, Exception) for one in outcomes), outcomes
         read = since(connection, before)
         transaction.rollback()

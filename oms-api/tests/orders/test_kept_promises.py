@@ -3,10 +3,10 @@
 import time
 from datetime import datetime, timedelta
 
-from app.clock import iso
 from app.market_data.sources.simulated import SimulatedSource
 from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
+from app.timestamps import iso
 from tests.factories import ticket_body
 from tests.orders.rig import START, ticket
 from tests.orders.test_stopping import WAITING, set_switch

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert
 
-from app.clock import iso
 from app.database import connect_engine, unit_of_work, write
 from app.orders.rules.values import Status
 from app.orders.service.commands import CheckLosses
@@ -15,6 +14,7 @@ from app.risk.queries.limits import upsert_limit
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LOSS_LIMITS
+from app.timestamps import iso
 from app.verify import check
 from tests.orders.test_kept_promises import wait_until
 

@@ -35,20 +35,21 @@ def pair(rig):
     return PlaceGroup(rig.origin("pair", "pair"), GroupKind.OCO, exits, "Growth", "growth")
 
 
-def lose(rig, *commands):
+def lose(rig, retained, *commands):
     """Do the commands in a transaction that is rolled back, as where a statement after them fails."""
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, commands)
+        rig.floor.handle(connection, commands, retained)
         transaction.rollback()
 
 
 def test_retried_batch_takes_no_rate_limit_tokens_again(rig, takes):
     rig.open_portfolio()
     commands = [order(rig, "one"), pair(rig), order(rig, "two")]
-    lose(rig, *commands)
-    lose(rig, *commands)
-    lose(rig, commands[0])
-    outcomes = [*rig.run(commands[0]), *rig.run(*commands[1:])]
+    retained: dict[int, int] = {}
+    lose(rig, retained, *commands)
+    lose(rig, retained, *commands)
+    lose(rig, retained, commands[0])
+    outcomes = [*rig.run(commands[0], retained=retained), *rig.run(*commands[1:], retained=retained)]
     assert [len(done.orders) for done in outcomes] == [1, 2, 1]
     assert sum(takes) == 4
 
@@ -56,20 +57,14 @@ def test_retried_batch_takes_no_rate_limit_tokens_again(rig, takes):
 def test_rate_limited_message_is_counted_when_it_passes(rig, takes, monkeypatch):
     rig.open_portfolio()
     refusing = [order(rig, "one")]
+    retained: dict[int, int] = {}
     with monkeypatch.context() as limited:
         limited.setattr(
             "app.orders.service.risk_evaluation.limits_of",
             lambda context, order: rig_limits(context, order)._replace(messages_per_minute=Decimal(0)),
         )
-        (refused,) = rig.run(*refusing)
+        (refused,) = rig.run(*refusing, retained=retained)
         assert refused.kind == "rate-limited"
-    (placed,) = rig.run(*refusing)
+    (placed,) = rig.run(*refusing, retained=retained)
     assert len(placed.orders) == 1
     assert sum(takes) == 1
-
-
-def test_answered_command_is_removed_from_the_counted_set(rig, takes):
-    commands = [order(rig, "one"), order(rig, "two")]
-    rig.run(*commands)
-    rig.floor.release(commands)
-    assert rig.floor._messages == {}  # nothing grows with the number of commands

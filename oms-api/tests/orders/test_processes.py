@@ -3,12 +3,19 @@
 import asyncio
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from app.clock import utc_now
+from app.database import connect_engine
+from app.orders.service.commands import PlaceOrder
+from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, ticket_body
+from tests.orders.rig import Rig, ticket
 from tests.support.processes import running
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}
@@ -110,9 +117,14 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
 
 
 @pytest.fixture(scope="module")
-def pair(new_database):
+def pair_url(new_database):
+    return new_database("postgresql")
+
+
+@pytest.fixture(scope="module")
+def pair(pair_url):
     """Two processes on one PostgreSQL."""
-    given = settings(new_database("postgresql"))
+    given = settings(pair_url)
     with running(**given) as one, running(**given) as two:
         with client(one) as http:
             open_portfolio(http)
@@ -169,3 +181,118 @@ def test_source_quote_fills_matching_orders_without_a_request(database_url):
             time.sleep(0.2)  # until the walk has gone down by a cent
             order = http.get(f"/orders/{order['id']}").json()
         assert order["status"] == "FILLED"
+
+
+DESK = ("Alpha", "Beta", "Delta")
+ALL = {"scope": "tenant", "state": "HALTED", "reason": "Drill"}
+ONE = {"scope": "portfolio", "name": "Beta", "state": "HALTED", "reason": "Drill"}
+
+
+async def repeat_until(deadline, http, requests):
+    """Send the requests in turn until the deadline. Return the status of each response."""
+    statuses: Counter[int] = Counter()
+    while time.monotonic() < deadline:
+        for method, path, body in requests:
+            answer = await http.request(method, f"/api/v1{path}", json=body)
+            statuses[answer.status_code] += 1
+    return statuses
+
+
+def place_requests(turn):
+    """Return orders and trades in the portfolios, in another order for each client."""
+    names = [DESK[(turn + step) % len(DESK)] for step in range(len(DESK))]
+    trade = {"symbol": "MSFT", "quantity": "1", "gmv": "1", "side": "BUY"}
+    for name in names:
+        yield (
+            "POST",
+            "/orders",
+            ticket_body(portfolio_name=name, type="LIMIT", limit_price="90", quantity="1"),
+        )
+        yield "POST", "/orders", ticket_body(portfolio_name=name, quantity="1")
+        yield "POST", "/trade", trade | {"portfolio_name": name}
+
+
+async def load_with_halts(urls, seconds):
+    """Send orders, trades, cancel-alls, kill switches and quotes to both processes at once."""
+    deadline = time.monotonic() + seconds
+    work = [list(place_requests(turn)) for turn in range(6)]
+    work.append(
+        [("POST", "/orders:cancel-all", {}), ("POST", "/orders:cancel-all", {"portfolio_name": "Beta"})]
+    )
+    work += [
+        [("POST", "/kill-switch", one), ("POST", "/kill-switch", one | {"state": "ACTIVE"})]
+        for one in (ALL, ONE)
+    ]
+    work.append(
+        [("PUT", "/quotes/AAPL", dict.fromkeys(("bid", "ask", "last"), price)) for price in ("100", "89")]
+    )
+    clients = [httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) for url in urls]
+    tasks = [repeat_until(deadline, http, requests) for requests in work for http in clients]
+    found = await asyncio.gather(*tasks)
+    for http in clients:
+        await http.aclose()
+    return sum(found, Counter())
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.long)])
+def test_kill_switches_cancel_all_and_orders_do_not_deadlock(pair, pair_url, seconds):
+    urls = [one.url for one in pair]
+    with client(pair[0]) as http:
+        quote(http, "AAPL", "100")
+        for name in DESK:
+            http.post("/portfolios", json={"name": name})
+    statuses = asyncio.run(load_with_halts(urls, seconds))
+    engine = connect_engine(pair_url)
+    with engine.connect() as connection:
+        deadlocks = connection.execute(
+            text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        ).scalar_one()
+    assert deadlocks == 0
+    assert statuses.keys() <= {200, 201, 409, 422, 503}
+    assert statuses[503] <= sum(statuses.values()) / 10  # a lock was held for too long
+    assert min(statuses[200], statuses[201], statuses[422]) > 0
+    assert verify_database(engine).clean
+    engine.dispose()
+
+
+BOOKS, RESTING = 6, 60  # one portfolio is a portion, because two of them exceed the maximum
+
+
+@pytest.mark.parametrize(
+    "portions", [1, *(pytest.param(one, marks=pytest.mark.long) for one in (0, 2, 3, 4, 5))]
+)
+def test_killed_process_leaves_matched_portions_consistent(new_database, portions):
+    """Another process matches the others after a restart."""
+    url = new_database("postgresql")
+    engine = connect_engine(url)
+    rig = Rig(engine, now=utc_now())
+    rig.quote("100", "100", "100")
+    for book in range(BOOKS):
+        rig.open_portfolio(f"Book {book}")
+        waiting = ticket(type="LIMIT", limit_price="95", quantity="1", time_in_force="GTC")
+        rig.run(*(PlaceOrder(rig.origin(), waiting, f"Book {book}", f"book {book}") for _ in range(RESTING)))
+    with running(**settings(url)) as first, client(first) as http, ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
+        wait_for(lambda: answer.done() or count_matched(engine) >= portions)
+        first.process.kill()
+        first.process.wait(60)
+        answer.exception()
+    assert verify_database(engine).clean
+    with running(**settings(url)):
+        wait_for(lambda: count_matched(engine) == BOOKS)
+    assert verify_database(engine).clean
+    assert rig.rows("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
+    engine.dispose()
+
+
+def count_matched(engine):
+    """Return how many portfolios the quote was matched in."""
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT count(*) FROM positions")).scalar_one()
+
+
+def wait_for(is_true):
+    deadline = time.monotonic() + 120
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.database import Readers, connect_engine
 from app.errors import OmsError
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
@@ -23,6 +25,7 @@ from app.orders.service.commands import CancelOrder, PlaceOrder, QuoteArrived, Q
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
+from app.timestamps import iso
 from app.verify import verify_database
 from tests.orders.rig import Rig, ticket
 
@@ -130,6 +133,34 @@ def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, small_portio
     rig.run(arrived(rig))
     rig.cancel(orders[0])
     assert [rig.order(order).status for order in orders] == [Status.FILLED] * 2 + [Status.ACCEPTED] * 4
+
+
+def trade(rig, name, quantity="1"):
+    origin = Origin(rig.tenant, "key", None, rig.now, None, None)
+    valued = value_trade(Decimal(quantity), Decimal(100), None)
+    return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name_key(name), None)
+
+
+@pytest.mark.parametrize("with_an_order", [False, True])
+def test_trade_is_recorded_after_its_portfolio_is_matched(rig, small_portions, with_an_order):
+    """The ledger has the fills of the quote before a trade that was reported after it."""
+    orders = rest_orders(rig)
+    rig.run(arrived(rig))
+    others = [CancelOrder(rig.origin(), orders[4].id, None)] if with_an_order else []
+    recorded, *_ = rig.run(trade(rig, "A"), *others)
+    assert recorded.row.sequence == 3
+    matched = 4 if with_an_order else 2
+    assert [rig.order(order).status for order in orders[:2]] == [Status.FILLED] * 2
+    assert [rig.order(order).status for order in orders].count(Status.FILLED) == matched
+    assert unmatched(rig)
+    assert verify_database(rig.engine).clean
+
+
+def test_trade_in_a_portfolio_without_orders_matches_nothing(rig, small_portions):
+    rest_orders(rig)
+    rig.run(arrived(rig))
+    first, second = rig.run(trade(rig, "Other"), trade(rig, "Other", "2"))
+    assert (first.row.sequence, second.row.sequence) == (1, 2)
 
 
 @pytest.fixture(scope="module")

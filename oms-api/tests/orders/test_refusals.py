@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.clock import iso
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.group_commit.writing import Writing
@@ -32,6 +31,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
+from app.timestamps import iso
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
@@ -186,7 +186,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
         batch = [*dice.sample(passing, len(passing)), *refused]
         dice.shuffle(batch)
         with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
-            rig.floor.handle(connection, batch)
+            rig.floor.handle(connection, batch, {})
             lost.rollback()
         rig.restart()
     kinds = set(watched.kinds)

@@ -8,10 +8,10 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from app.clock import iso
 from app.database import set_tenant_scope, unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.commands import SquareOff
+from app.timestamps import iso
 from tests.orders.test_session_release import watching
 
 MORNING = datetime(2026, 11, 20, 5, tzinfo=UTC)

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.clock import iso
 from app.orders.rules.values import Status, Target
 from app.orders.service.commands import ExpireOrders
+from app.timestamps import iso
 from tests.orders.rig import START
 
 WAITING = {"type": "LIMIT", "limit_price": "90"}
@@ -77,7 +77,7 @@ def test_expiry_that_was_not_committed_is_retried(rig):
     order = dated(rig, 5)
     rig.tick(minutes=5)
     with rig.engine.connect() as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))])
+        rig.floor.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))], {})
         transaction.rollback()
     assert rig.order(order).status is Status.ACCEPTED
     rig.expire()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.orders.queries.book import list_moves
 from app.orders.rules.values import Protection, Status, Target
+from app.timestamps import iso
 from tests.orders.rig import START, Rig, ticket
 
 pytestmark = pytest.mark.any_database

@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from app.clock import iso, utc_now
+from app.clock import utc_now
 from app.database import connect_engine, unit_of_work, write
 from app.performance.models import EquitySnapshot
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.performance.service.retention import SnapshotRetention
+from app.timestamps import iso
 from tests.support.duties import EndlessLease
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from app.ledger.rules.accounting import Fill, Side
 from app.money import product
 from app.reports.rules.values import BookedFill, BookKey
+from app.timestamps import Timestamp
 
 BOOK = BookKey("Growth", "AAPL", "", "USD")
 _QUANTITIES = st.decimals("0.01", "50", places=2)
@@ -29,5 +30,5 @@ def book(*trades):
 
 
 def _booked(number, side, quantity, price, charges=Decimal(0)):
-    at = f"2026-11-20T15:{number:02}:00.000000Z"
+    at = Timestamp(f"2026-11-20T15:{number:02}:00.000000Z")
     return BookedFill(f"T{number}", Fill(side, quantity, product(quantity, price), at=at), price, charges)

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from app.clock import iso
 from app.database import unit_of_work
 from app.risk.queries.latches import set_latch
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
+from app.timestamps import iso
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.clock import iso, utc_now
+from app.clock import utc_now
+from app.timestamps import iso
 from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 

@@ -13,13 +13,13 @@ from sqlalchemy import Engine, text
 
 from app.audit.service import Trail
 from app.database import Readers, connect_engine, unit_of_work
+from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
 from app.identity.rules.clients import Client, Credentials
 from app.identity.rules.tokens import Tokens, key_ring
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions, TokenLifetimes
-from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Throttle
 from tests.factories import NOON
 

@@ -24,8 +24,9 @@ from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order, Status, Ticket
 from app.risk.rules.verification import RENAMED, RiskEvent, build_expected_limits, build_expected_switches
+from app.timestamps import Timestamp
 
-AT, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-20T13:00:00.000000Z"
+AT, LATER = Timestamp("2026-11-20T12:00:00.000000Z"), Timestamp("2026-11-20T13:00:00.000000Z")
 FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 
@@ -121,7 +122,9 @@ def test_execution_must_match_the_terms_of_its_order():
     ]
 
 
-def act(action: str, target: str, before: Any = None, after: Any = None, at: str = LATER) -> AuditedAction:
+def act(
+    action: str, target: str, before: Any = None, after: Any = None, at: Timestamp = LATER
+) -> AuditedAction:
     return AuditedAction(1, 1, at, "alice@example.com", "session", action, target, before, after)
 
 

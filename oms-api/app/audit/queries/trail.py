@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 from app.audit.models import AuditHead, AuditRow
 from app.audit.rules.actions import AuditedAction
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
-from app.clock import iso
 from app.database import build_insert, build_insert_missing, build_update, find_matching_rows, write
+from app.timestamps import iso
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
 _CHUNK = 2_000  # entries per fetch

@@ -2,13 +2,15 @@
 
 from typing import Any, NamedTuple
 
+from app.timestamps import Timestamp
+
 
 class AuditedAction(NamedTuple):
     """An entry with its facts: `before` and `after` as parsed JSON."""
 
     tenant_id: int
     sequence: int
-    at: str
+    at: Timestamp
     actor: str
     via: str
     action: str

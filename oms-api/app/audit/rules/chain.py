@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import orjson
 
+from app.timestamps import Timestamp
+
 HASH_VERSION = 1
 GENESIS = "0" * 64
 
@@ -17,7 +19,7 @@ class EntryContent(NamedTuple):
     `count` is the number of equal actions that were combined.
     """
 
-    at: str
+    at: Timestamp
     actor: str
     via: str
     action: str
@@ -37,7 +39,7 @@ class ChainedEntry(NamedTuple):
 
     tenant_id: int
     sequence: int
-    at: str
+    at: Timestamp
     actor: str
     via: str
     action: str

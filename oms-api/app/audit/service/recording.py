@@ -8,7 +8,7 @@ from app.audit.queries import trail as queries
 from app.audit.rules.aggregation import CountedEntry
 from app.audit.rules.chain import ChainedEntry, EntryContent, Head, chain_entry
 from app.audit.rules.entries import AuditEntry, serialize_facts, truncate_entry
-from app.clock import iso
+from app.timestamps import iso
 
 
 def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:

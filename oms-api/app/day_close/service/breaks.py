@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.day_close import queries
 from app.day_close.queries import ClosedPortfolio
 from app.ledger.queries.audit import rows_after
@@ -22,6 +21,7 @@ from app.money import fixed, quantity_text
 from app.orders.rules.values import Status
 from app.performance.queries.closes import StoredClose
 from app.risk.rules.values import TradingState
+from app.timestamps import iso
 
 MAX_ORDERS = 100  # of a portfolio that are listed one by one
 

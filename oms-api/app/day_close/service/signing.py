@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
-from app.clock import iso
 from app.day_close import queries
 from app.day_close.errors import CloseNotStored, DayAlreadyClosed, DayNotOver
 from app.day_close.queries import ClosedPortfolio
@@ -42,6 +41,7 @@ from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date
 from app.reports.service.explanations import ProfitExplainer
 from app.reports.service.rates import Rates
+from app.timestamps import iso
 
 CLOSED = "day.closed"
 STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored

@@ -1,12 +1,11 @@
 """Queries of all tenants, users, keys, sessions and workspaces, to verify them against the audit log."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.identity.models import (
     ApiKey,
     Login,
@@ -28,4 +27,4 @@ def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]
     rows = _TABLES[table]
     columns = [column for column in rows.c if not column.name.endswith("_hash")]
     for row in connection.execute(select(*columns).order_by(*rows.primary_key)).mappings():
-        yield {name: iso(value) if isinstance(value, datetime) else value for name, value in row.items()}
+        yield {name: convert_instant(value) for name, value in row.items()}

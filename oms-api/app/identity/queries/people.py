@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, select
 
-from app.clock import iso
 from app.database import build_insert_missing, write
 from app.identity.models import ApiKey, PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
+from app.timestamps import iso
 
 
 class NewUserPolicy(NamedTuple):

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete
 
-from app.clock import iso
 from app.database import build_insert_missing, write
 from app.identity.models import SlackWorkspace
 from app.identity.queries.credentials import find_tenant_of_workspace
+from app.timestamps import iso
 
 
 def claim_workspace(connection: Connection, tenant_id: int, team_id: str, now: datetime) -> bool:

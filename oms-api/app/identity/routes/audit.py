@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
-from app.clock import iso
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
+from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
 from app.wire.exports import Read, describe_lines

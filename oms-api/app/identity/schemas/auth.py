@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
@@ -13,6 +12,7 @@ from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
 from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
+from app.timestamps import iso
 
 
 def _email(value: str) -> str:

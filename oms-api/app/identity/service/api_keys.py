@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
-from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.identity.errors import KeyNameTaken, KeyNotActive, NoSuchKeyId
 from app.identity.queries import keys as queries
@@ -24,6 +23,7 @@ from app.identity.service.grants import list_granted_portfolios, replace_portfol
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.identity.service.keys import get_key_id, store_new_key
 from app.text import label_key
+from app.timestamps import iso
 
 
 def create_key(

@@ -18,13 +18,13 @@ from app.audit.rules.entries import Facts, InvalidFacts
 from app.audit.service import AuditEntry, record
 from app.clock import Now
 from app.database import set_tenant_scope
+from app.database.transactions import Transactions
 from app.errors import Invalid, OutcomeUnknown, Unavailable
 from app.identity.errors import ConcurrentChange, RequestKeyReused, SecretNotStored
 from app.identity.queries.requests import StoredRequest, find_request, store_request_key
 from app.identity.queries.tenants import lock_tenant
 from app.identity.rules.access import Caller
 from app.identity.service.passwords import Passwords, require_good
-from app.identity.service.threads import Transactions
 
 
 @dataclass(frozen=True, slots=True)

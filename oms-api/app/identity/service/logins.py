@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, Trail, record
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
+from app.database.transactions import Transactions
 from app.errors import Forbidden, Unauthenticated, Unavailable
 from app.identity.errors import TenantSuspended
 from app.identity.queries import sessions as queries
@@ -17,7 +18,6 @@ from app.identity.rules.clients import Client, Credentials, hash_address
 from app.identity.rules.tokens import Tokens
 from app.identity.service.passwords import Passwords, Verdict, require_good
 from app.identity.service.sessions import Sessions, build_session_entry, get_session_id
-from app.identity.service.threads import Transactions
 from app.identity.service.throttle import Attempt, Throttle
 
 _LOG = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.database.thread_pool import BoundedThreadPool
 from app.errors import Invalid
 from app.identity.rules.passwords import find_password_error, normalize_password
-from app.identity.service.threads import BoundedThreadPool
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

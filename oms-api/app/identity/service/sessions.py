@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry, record
 from app.clock import Now, monotonic_seconds
 from app.database import Readers, set_tenant_scope
+from app.database.transactions import Transactions
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.identity.errors import NoValidKey, TenantSuspended
 from app.identity.queries import sessions as queries
@@ -31,7 +32,6 @@ from app.identity.rules.tokens import (
 )  # fmt: skip
 from app.identity.rules.verification import SESSION_ENDS
 from app.identity.service.authenticator import ExpiringCache
-from app.identity.service.threads import Transactions
 
 SESSION = "session"
 _PREFIX = f"{SESSION}:"

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry
-from app.clock import iso
 from app.database import set_tenant_scope
 from app.errors import Forbidden
 from app.identity.errors import FirstTenantRequired, NoSuchTenant, NotAllowed, SlugTaken
@@ -20,6 +19,7 @@ from app.identity.rules.administration import NewTenant, TenantChanges, require_
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.identity.service.keys import store_new_key
 from app.money import fixed, money_text
+from app.timestamps import iso
 
 FIRST_KEY = "admin"
 

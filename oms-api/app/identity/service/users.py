@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
-from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.identity.errors import NoSuchUser, UserExists
 from app.identity.queries import sessions as credentials
@@ -16,6 +15,7 @@ from app.identity.rules.access import Caller, Role
 from app.identity.rules.administration import NewUser, UserChanges, require_role
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
 from app.identity.service.idempotent_operations import Administration, Answer, Change, OperationContext
+from app.timestamps import iso
 
 _GRANTED = ("role", "status", "portfolios")
 

@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
-from app.clock import iso
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import ExpectedRows, Facts
 from app.identity.service.sessions import RETENTION_AFTER_END
 from app.money import fixed, money_text
+from app.timestamps import iso
 
 _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "workspace.")
 _RENAMED = "portfolio.renamed"

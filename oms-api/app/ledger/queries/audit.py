@@ -8,16 +8,19 @@ from typing import Any, NamedTuple, TypeVar, cast
 from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
+from app.column_values import to_canonical
 from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.canonical import canonical, canonical_trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import ReversedTrade
+from app.timestamps import Timestamp
 
 RECORDED = "trade.recorded"
 MOVED = "position.changed"
@@ -33,7 +36,7 @@ class RecordedEvent(NamedTuple):
     id: int
     tenant_id: int
     payload: str
-    created_at: str
+    created_at: Timestamp
 
 
 class CashEvent(NamedTuple):
@@ -43,7 +46,7 @@ class CashEvent(NamedTuple):
     tenant_id: int
     type: str
     payload: str
-    created_at: str
+    created_at: Timestamp
 
 
 def ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
@@ -73,7 +76,7 @@ def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
-        yield dict(zip(names, map(canonical, row), strict=True))
+        yield dict(zip(names, map(to_canonical, row), strict=True))
 
 
 def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
@@ -111,7 +114,7 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
 def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
-        yield RecordedEvent(row_id, tenant_id, payload, canonical(created_at))
+        yield RecordedEvent(row_id, tenant_id, payload, to_canonical(created_at))
 
 
 def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
@@ -129,7 +132,7 @@ def trades_at(
     return {(row.tenant_id, row.portfolio_id, row.sequence): row for row in rows}
 
 
-def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: str) -> bool:
+def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: Timestamp) -> bool:
     """Return whether the portfolio has a row at or after that sequence that was recorded at that instant."""
     tenant_id, portfolio_id, sequence = key
     try:
@@ -269,16 +272,10 @@ _EARLIEST_UNDONE = (
     .join_from(Trade, _UNDONE, (_UNDONE.tenant_id == Trade.tenant_id) & (_UNDONE.trade_id == Trade.reverses))
     .where(*_SAME_SYMBOL, Trade.sequence > _START, Trade.sequence <= _END)
 )
-_IS_UNDONE = (
-    select(_UNDONE.trade_id)
-    .where(_UNDONE.tenant_id == Trade.tenant_id, _UNDONE.reverses == Trade.trade_id, _UNDONE.sequence <= _END)
-    .correlate(Trade)
-    .exists()
-)
 _UNREVERSED_FILLS = (
     select(*FILL)
     .where(*_SAME_SYMBOL, Trade.sequence >= _START, Trade.sequence < _END)
-    .where(Trade.kind == "trade", Trade.trade_id != bindparam("trade_id"), ~_IS_UNDONE)
+    .where(is_unreversed(_END), Trade.trade_id != bindparam("trade_id"))
     .order_by(Trade.sequence)
 )
 _REVERSED_BEFORE = select(func.min(Trade.trade_id)).where(

@@ -1,14 +1,12 @@
 """Statements of the ledger writer. Each statement serves a whole batch."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.orm import aliased
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import (
     build_insert,
     build_insert_missing,
@@ -20,10 +18,12 @@ from app.database import (
 from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.money import ZERO, product
+from app.timestamps import iso
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)
@@ -129,8 +129,7 @@ def position_of(values: Sequence[Any]) -> Position:
     quantity, cost, realized_pnl, currency, local_cost, *times = values
     amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
     local = ZERO if local_cost is None else Decimal(local_cost)
-    opened_at, closed_at, last_executed_at = (iso(at) if isinstance(at, datetime) else at for at in times)
-    return Position(*amounts, local, currency, opened_at, closed_at, last_executed_at)
+    return Position(*amounts, local, currency, *map(convert_instant, times))
 
 
 def insert_trades(rows: Sequence[TradeRow]) -> Write:
@@ -189,18 +188,11 @@ def update_stamps(rows: Sequence[Row]) -> Write:
 def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: str = "") -> Iterator[Fill]:
     """Yield, in order, the fills of a position that are not reversed, except the trade `without`."""
     tenant_id, portfolio_id, symbol, product_ = key
-    reversed_trade = aliased(Trade)
-    is_undone = (
-        select(reversed_trade.trade_id)
-        .where(reversed_trade.tenant_id == Trade.tenant_id, reversed_trade.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
     statement = (
         select(*FILL)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
         .where(Trade.symbol == symbol, Trade.product == product_)
-        .where(Trade.kind == "trade", Trade.trade_id != without, ~is_undone)
+        .where(is_unreversed(), Trade.trade_id != without)
         .order_by(Trade.sequence)
     )
     found = connection.execute(statement, execution_options={"yield_per": _REPLAY_CHUNK})

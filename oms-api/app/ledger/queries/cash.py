@@ -1,12 +1,14 @@
 """Read and write the cash ledger. Every query filters by tenant first."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
+from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.queries.canonical import canonical
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.timestamps import Timestamp, iso
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
 _TRADE_COLUMNS = (
@@ -51,8 +53,8 @@ class TradeCash(NamedTuple):
     request_id: str | None
     idempotency_key: str | None
     reason: str | None
-    executed_at: str
-    created_at: str
+    executed_at: Timestamp
+    created_at: Timestamp
     hash: str
 
 
@@ -66,7 +68,7 @@ def list_cash_movements(
         .where(CashMovement.sequence > after)
         .order_by(CashMovement.sequence)
     )
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_movements_before(
@@ -85,7 +87,7 @@ def list_movements_before(
             CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
         )
         statement = statement.where(or_(follows_earlier_trade, follows_same_trade))
-    return [CashRow._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_before(
@@ -101,7 +103,7 @@ def list_trades_before(
     if before is not None:  # a trade precedes the movements that were booked after it
         last_sequence = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
         statement = statement.where(Trade.sequence <= last_sequence)
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_after(
@@ -113,7 +115,7 @@ def list_trades_after(
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
         .order_by(Trade.sequence)
     )
-    return [TradeCash._make(map(canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:
@@ -124,9 +126,10 @@ def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) 
     return {portfolio_id: (name, key) for portfolio_id, name, key in connection.execute(statement)}
 
 
-def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
+def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id: int) -> Timestamp:
     """Return when a portfolio was created, as canonical text."""
     statement = select(Portfolio.created_at).where(
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id
     )
-    return str(canonical(connection.execute(statement).scalar_one()))
+    created_at: datetime = connection.execute(statement).scalar_one()
+    return iso(created_at)

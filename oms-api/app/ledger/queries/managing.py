@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
+from app.column_values import to_canonical
 from app.ledger.models import Portfolio
-from app.ledger.queries.canonical import canonical
 from app.ledger.rules.settings import PortfolioSettings
 
 
@@ -28,7 +28,7 @@ def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Manag
     if row is None:
         return None
     name, base_currency, opening_cash, *settings = row
-    return Managed(name, base_currency, opening_cash, PortfolioSettings._make(map(canonical, settings)))
+    return Managed(name, base_currency, opening_cash, PortfolioSettings._make(map(to_canonical, settings)))
 
 
 def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:

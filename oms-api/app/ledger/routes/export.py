@@ -5,11 +5,11 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Response
 
-from app.clock import iso
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
+from app.timestamps import iso
 from app.wire.answers import responses
 from app.wire.dependencies import TheClock, TheExports, TheReaders
 from app.wire.exports import JSON_LINES, Read, describe_lines

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.clock import iso
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.schemas import PositionOut, position_out
 from app.money import fixed, money_text
+from app.timestamps import iso
 
 
 class HeldPositionOut(PositionOut):

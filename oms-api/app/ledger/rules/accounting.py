@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.money import ZERO, ratio, share
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class Side(StrEnum):
@@ -39,9 +40,9 @@ class Position(NamedTuple):
     realized_pnl: Decimal = ZERO
     local_cost: Decimal = ZERO
     currency: str | None = None
-    opened_at: str | None = None
-    closed_at: str | None = None
-    last_executed_at: str | None = None
+    opened_at: Timestamp | None = None
+    closed_at: Timestamp | None = None
+    last_executed_at: Timestamp | None = None
 
     @property
     def amounts(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
@@ -49,7 +50,7 @@ class Position(NamedTuple):
         return (self.quantity, self.cost, self.realized_pnl, self.local_cost)
 
     @property
-    def times(self) -> tuple[str | None, str | None, str | None]:
+    def times(self) -> tuple[Timestamp | None, Timestamp | None, Timestamp | None]:
         """When it was opened, closed, and traded last."""
         return (self.opened_at, self.closed_at, self.last_executed_at)
 
@@ -65,7 +66,7 @@ class Fill(NamedTuple):
     value: Decimal
     local_value: Decimal = ZERO
     currency: str | None = None
-    at: str | None = None
+    at: Timestamp | None = None
 
 
 FLAT = Position()
@@ -106,12 +107,14 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     return Position(quantity, cost, position.realized_pnl + realized, local_cost, currency, *times)
 
 
-def later_of(one: str | None, other: str | None) -> str | None:
+def later_of(one: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
     """Return the later of two instants in canonical text; None where there is neither."""
-    return max(one or "", other or "") or None
+    return max(one or BEFORE_ALL, other or BEFORE_ALL) or None
 
 
-def times_after(before: Position, quantity: Decimal, at: str | None) -> tuple[str | None, str | None]:
+def times_after(
+    before: Position, quantity: Decimal, at: Timestamp | None
+) -> tuple[Timestamp | None, Timestamp | None]:
     """Return opened_at and closed_at of a position after it changed to `quantity` at an instant."""
     if not quantity:
         return None, at if before.quantity else before.closed_at

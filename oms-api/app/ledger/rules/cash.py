@@ -8,6 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from app.money import ZERO, money_text
+from app.timestamps import Timestamp
 
 CASH_HASH_VERSION = 1
 
@@ -60,7 +61,7 @@ class CashRow(NamedTuple):
     actor: str | None
     request_id: str | None
     idempotency_key: str | None
-    created_at: str
+    created_at: Timestamp
     hash_version: int
     hash: str
 

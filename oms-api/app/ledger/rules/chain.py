@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import orjson
 
+from app.timestamps import Timestamp
+
 HASH_VERSION = 4
 GENESIS = "0" * 64
 
@@ -41,8 +43,8 @@ class TradeRow(NamedTuple):
     idempotency_key: str | None
     request_hash: str | None
     reverses: str | None
-    executed_at: str
-    created_at: str
+    executed_at: Timestamp
+    created_at: Timestamp
     quantity_delta: str
     cost_delta: str
     cash_delta: str

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.verification import Check, Finding, HoldingKey, LedgerState
 from app.money import fixed
+from app.timestamps import Timestamp
 
 
 class PortfolioRow(NamedTuple):
@@ -23,7 +24,7 @@ class PortfolioRow(NamedTuple):
     last_sequence: int
     last_hash: str
     last_trade_id: str | None
-    last_created_at: str | None
+    last_created_at: Timestamp | None
     moved_cash: str
     cash_sequence: int
     cash_hash: str
@@ -42,9 +43,9 @@ class HoldingRow(NamedTuple):
     last_sequence: int
     currency: str | None
     local_cost: str | None
-    opened_at: str | None
-    closed_at: str | None
-    last_executed_at: str | None
+    opened_at: Timestamp | None
+    closed_at: Timestamp | None
+    last_executed_at: Timestamp | None
 
 
 def check_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:

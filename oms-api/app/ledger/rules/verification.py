@@ -14,6 +14,7 @@ from app.ledger.rules.cash import CashRow, moved_amount
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, fixed, product, ratio
+from app.timestamps import BEFORE_ALL, Timestamp
 
 Stored = str | int | None
 HoldingKey = tuple[str, str]  # symbol, product
@@ -75,7 +76,7 @@ class LedgerState:
     sequence: int = 0
     hash: str = GENESIS
     trade_id: str = ""
-    created_at: str = ""
+    created_at: Timestamp = BEFORE_ALL
     realized_pnl: Decimal = ZERO
     trades: int = 0
     buys: int = 0

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.database import set_tenant_scope
 from app.database.locks import lock_names
 from app.identity.queries.tenants import find_opening_cash
@@ -22,6 +21,7 @@ from app.ledger.service.books import Books, PortfolioState, PositionKey
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
+from app.timestamps import iso
 
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000
@@ -153,24 +153,22 @@ class Batch:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
         return {(name[0], self._ids[name]) for name in self._names if name in self._ids}
 
-    def insert_portfolios(self, *, all_new: bool = False) -> None:
+    def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
-        With `all_new` insert the others too: in a transaction that is rolled back, this waits for a
-        transaction that inserted the same names. Raises StaleNames if another process inserted one of them
-        meanwhile.
+        Raises StaleNames if another process inserted one of them meanwhile.
         """
         opened = {
             (place[0], state.name_key): row
             for place, row in self._new.items()
-            if (state := self.books.portfolio(*place)).last_sequence or all_new
+            if (state := self.books.portfolio(*place)).last_sequence
         }
         if not opened:
             return
         names = sorted(opened)
         queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
         stored = queries.portfolio_ids(self.books.connection, names)
-        if not all_new and any(stored[name] != self._ids[name] for name in names):
+        if any(stored[name] != self._ids[name] for name in names):
             raise StaleNames
 
     def flush(self) -> None:

@@ -3,13 +3,12 @@
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.clock import iso
+from app.column_values import convert_instant, parse_decimal
 from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
@@ -25,6 +24,7 @@ from app.ledger.rules.event_payloads import build_position_payload, build_trade_
 from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, ZERO, fixed
+from app.timestamps import BEFORE_ALL, Timestamp, iso
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
@@ -50,7 +50,7 @@ class PortfolioState:
     last_sequence: int
     last_hash: str
     last_trade_id: str | None
-    last_created_at: str | None
+    last_created_at: Timestamp | None
     kind: str
     trading_state: str
     orders_stamp: str
@@ -97,7 +97,7 @@ class Entry(NamedTuple):
     order_id: str | None = None
     currency: str | None = None
     fx_rate: Decimal | None = None
-    executed_at: str | None = None
+    executed_at: Timestamp | None = None
     backdated_reason: str | None = None
     fee_totals: str | None = None
 
@@ -123,6 +123,7 @@ class Books:
         self.connection = connection
         self._ids = ids
         self._portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self._locked: list[tuple[int, int]] = []
         self._positions: dict[PositionKey, Position] = {}
         self._listed: dict[tuple[int, str], str] = {}  # currencies of listed instruments
         self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
@@ -137,15 +138,16 @@ class Books:
 
     def lock(self, ids: Iterable[tuple[int, int]]) -> None:
         """Lock and load the portfolios (tenant id, id)."""
-        self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
+        self._locked = self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
 
     def load_unlocked(self, ids: Iterable[tuple[int, int]]) -> None:
         """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
         self._keep(queries.portfolio_states(self.connection, sorted(set(ids) - self._portfolios.keys())))
 
-    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        for state in map(_state, rows):
-            self._portfolios[state.tenant_id, state.id] = state
+    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, int]]:
+        kept = {(state.tenant_id, state.id): state for state in map(_state, rows)}
+        self._portfolios.update(kept)
+        return list(kept)
 
     def add_hypothetical(self, state: PortfolioState) -> None:
         """Add a new portfolio that is not inserted yet."""
@@ -196,6 +198,10 @@ class Books:
         """Return a locked portfolio."""
         return self._portfolios[tenant_id, portfolio_id]
 
+    def locked_portfolios(self) -> list[PortfolioState]:
+        """Return the locked portfolios."""
+        return [self._portfolios[key] for key in self._locked]
+
     def position(self, key: PositionKey) -> Position:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
@@ -225,7 +231,7 @@ class Books:
         portfolio.last_sequence += 1
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = iso(origin.at)
-        portfolio.last_created_at = max(at, portfolio.last_created_at or "")
+        portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = _row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
@@ -315,13 +321,13 @@ class Books:
         return (*key, *amounts, row.sequence, *local, *held.times)
 
 
-def _event(home: tuple[int, str, str], type_: str, payload: str) -> NewEvent:
+def _event(home: tuple[int, Timestamp, str], type_: str, payload: str) -> NewEvent:
     tenant_id, created_at, subject = home
     return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
 def _row(
-    state: PortfolioState, origin: Origin, at: str, entry: Entry, before: Position, after: Position
+    state: PortfolioState, origin: Origin, at: Timestamp, entry: Entry, before: Position, after: Position
 ) -> TradeRow:
     fields = (
         state.tenant_id,
@@ -387,11 +393,6 @@ def _state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
     for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):
-        values[name] = None if values[name] is None else _decimal(values[name])
-    if isinstance(values["last_created_at"], datetime):
-        values["last_created_at"] = iso(values["last_created_at"])
+        values[name] = parse_decimal(values[name])
+    values["last_created_at"] = convert_instant(values["last_created_at"])
     return PortfolioState(**values)
-
-
-def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL
-    return value if isinstance(value, Decimal) else Decimal(value)

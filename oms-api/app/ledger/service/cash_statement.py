@@ -17,6 +17,7 @@ from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
 from app.money import money_text
 from app.text import name_key
+from app.timestamps import Timestamp
 
 
 class CashStatement(NamedTuple):
@@ -103,7 +104,7 @@ def _serialize_trade(
     }
 
 
-def _serialize_opening(book: Book, created_at: str) -> dict[str, Any]:
+def _serialize_opening(book: Book, created_at: Timestamp) -> dict[str, Any]:
     absent = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
     return {
         "kind": "opening",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import Valued
+from app.timestamps import Timestamp
 
 
 class Origin(NamedTuple):
@@ -46,7 +47,7 @@ class RecordTrade(NamedTuple):
     note: str | None
     charges: Decimal | None = None
     kind: str = "trade"
-    executed_at: str | None = None
+    executed_at: Timestamp | None = None
     backdated_reason: str | None = None
     field_prefix: str = ""
 

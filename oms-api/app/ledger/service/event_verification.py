@@ -18,9 +18,10 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verdict import Verdict
+from app.timestamps import Timestamp
 
 Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
-CashFact = tuple[int, str, str, str]  # tenant id, type, payload without the portfolio's name, time
+CashFact = tuple[int, str, str, Timestamp]  # tenant id, type, payload without the portfolio's name, time
 RowKey = tuple[int, int, int]  # tenant id, portfolio id, sequence
 
 _PROBED_BUCKETS = 8

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
@@ -22,6 +21,7 @@ from app.ledger.rules.settings import SESSIONS_OFF
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.money import ZERO, fixed, money_text, quantity_text
 from app.text import name_key
+from app.timestamps import Timestamp, iso
 
 MAX_COMPARED_NAMES = 2_000
 MAX_NEAREST_NAMES = 3
@@ -160,7 +160,7 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
 
 
 def _statement_at(
-    connection: Connection, tenant_id: int, book: Book, sequence: int, until: str | None
+    connection: Connection, tenant_id: int, book: Book, sequence: int, until: Timestamp | None
 ) -> Statement:
     """Return the portfolio after the trade `sequence`, and the cash movements up to the instant `until`.
 

@@ -1,16 +1,18 @@
 """Process batches of trades and reversals in the writer's transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Connection
 
-from app.clock import iso
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
+from app.database import set_tenant_scope
 from app.errors import OmsError
+from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import TradeIds
 from app.ledger.errors import (
     AlreadyReversed,
@@ -38,6 +40,7 @@ from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseT
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
+from app.timestamps import iso
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
@@ -55,29 +58,18 @@ class Recording:
         self._rates = rates
         self._guard = guard
         self._known: dict[NameKey, int] = {}
-        self._last: list[Recorded | OmsError] = []
 
     def handle(
-        self,
-        connection: Connection,
-        works: Sequence[Command],
-        finish: Callable[[Batch, Sequence[Recorded | OmsError]], None] | None = None,
-    ) -> list[Recorded | OmsError]:
-        """Record and reverse trades in order; see `group_commit.Handler`.
-
-        `finish` runs in the same transaction after the trades are written.
-        """
+        self, connection: Connection, works: Sequence[Command], _: Retained | None = None
+    ) -> BatchResult[Recorded]:
+        """Record and reverse trades in order; see `group_commit.Handler`."""
         batch = self.batch(connection, works)
         try:
             batch.load()
-            self._last = [outcome_of(batch, work) for work in works]
-            batch.flush()
-            if finish is not None:
-                finish(batch, self._last)
+            return record_all(batch, works)
         except Exception:
             self.forget()
             raise
-        return self._last
 
     def batch(
         self,
@@ -95,23 +87,31 @@ class Recording:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
         self._known.clear()
 
-    def recover(self, connection: Connection, works: Sequence[Command]) -> list[Recorded | OmsError | None]:
-        """Return the outcomes of the last batch that were committed, None for the others.
 
-        Taking the same locks first waits until the lost transaction has ended.
-        """
-        batch = self.batch(connection, works)
-        batch.load()
-        batch.insert_portfolios(all_new=True)
-        ids = [(one.row.tenant_id, one.row.trade_id) for one in self._last if isinstance(one, Recorded)]
-        standing = {(row[0], row[1]) for row in queries.trades_by_id(connection, ids)}
-        return [
-            one if isinstance(one, OmsError) or (one.row.tenant_id, one.row.trade_id) in standing else None
-            for one in self._last
-        ]
+def record_all(batch: Batch, works: Sequence[Command]) -> BatchResult[Recorded]:
+    """Record and reverse the trades of a loaded batch in order, and write them."""
+    outcomes = [outcome_of(batch, work) for work in works]
+    batch.flush()
+    return BatchResult(
+        outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)
+    )
 
-    def release(self, works: Sequence[Command]) -> None:
-        """Do nothing: no state is kept between attempts."""
+
+def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
+    """Return whether the outcome is that of a trade of an earlier batch."""
+    recorded = (one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed)
+    return outcome.replayed and outcome.row not in recorded
+
+
+def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
+    """Return a function that looks for a recorded trade of the batch, None if there is none."""
+    for outcome in outcomes:
+        if isinstance(outcome, Recorded) and not outcome.replayed:
+            trade = (outcome.row.tenant_id, outcome.row.trade_id)
+            return lambda connection: bool(
+                queries.trades_by_id(set_tenant_scope(connection, [trade[0]]), [trade])
+            )
+    return None
 
 
 def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:

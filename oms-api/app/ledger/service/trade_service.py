@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from app.clock import Now, iso
+from app.clock import Now
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
@@ -24,6 +24,7 @@ from app.ledger.rules.tickets import (
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
 from app.money import fixed
 from app.text import name_key
+from app.timestamps import iso
 
 NO_PRODUCT = ""
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, or_, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_insert, find_matching_rows
 from app.database.bulk import Write
 from app.ledger.models import Portfolio
@@ -97,7 +97,7 @@ def iterate_approval_moves(connection: Connection) -> Iterator[tuple[int, Move]]
         .where(is_approval_move)
     )
     for portfolio_id, *values in connection.execute(statement):
-        for move in unpack_moves([*map(_format_instant, values)]):
+        for move in unpack_moves([*map(convert_instant, values)]):
             if waiting in {move.from_status, move.to_status}:
                 yield portfolio_id, move
 
@@ -120,10 +120,6 @@ def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
 
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
-    request = ApprovalRequest._make(map(_format_instant, row))
+    request = ApprovalRequest._make(map(convert_instant, row))
     seen, move = request.price_seen, Decimal(request.max_move_percent)
     return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=move)
-
-
-def _format_instant(value: Any) -> Any:
-    return iso(value) if isinstance(value, datetime) else value

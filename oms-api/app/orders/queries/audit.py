@@ -1,21 +1,19 @@
 """Read all orders, their histories, executions and events for the verification, in chunks and in order."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, and_, collate, func, select
 
-from app.clock import iso
+from app.column_values import to_canonical
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Trade
-from app.money import fixed
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.orders.rules.event_verification import NON_MOVE_EVENTS
 from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
 from app.orders.rules.values import Order
+from app.timestamps import Timestamp
 
 _ORDERS = cast("Table", OrderRecord.__table__)
 _MOVES = cast("Table", OrderEvent.__table__)
@@ -39,7 +37,7 @@ class BookedTrade(NamedTuple):
     price: str
     gmv: str
     charges: str
-    executed_at: str
+    executed_at: Timestamp
     source: str
     user_id: str | None
     actor: str | None
@@ -67,7 +65,7 @@ def iterate_moves(connection: Connection) -> Iterator[Move]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
     columns = [_MOVES.c[name] for name in MOVE_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield from unpack_moves([*map(_as_text, row)])
+        yield from unpack_moves([*map(to_canonical, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:
@@ -80,13 +78,13 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
     statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK):
-        values = [_as_text(value) for value in row]
+        values = [*map(to_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
         booked = None if trade_id is None else BookedTrade._make(trade)
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, str]]:
+def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
     They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
@@ -98,17 +96,7 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
     types = ("order.*", *sorted(NON_MOVE_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
-        yield event_id, tenant_id, kind, payload, str(_as_text(at))
-
-
-def _as_text(value: Any) -> Any:
-    """Return a decimal or an instant as canonical text.
-
-    SQLite returns text already; PostgreSQL returns decimals and datetimes.
-    """
-    if isinstance(value, Decimal):
-        return fixed(value)
-    return iso(value) if isinstance(value, datetime) else value
+        yield event_id, tenant_id, kind, payload, Timestamp(to_canonical(at))
 
 
 def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
+from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
-from app.ledger.queries.canonical import canonical
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import (
@@ -25,6 +25,7 @@ from app.orders.rules.rows import (
 )
 from app.orders.rules.values import Order
 from app.risk.rules.latches import Holder, LatchScope
+from app.timestamps import Timestamp
 
 ORDERS = cast("Table", OrderRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
@@ -166,11 +167,11 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
     """Return the executions of the orders."""
     keys = [(tenant_id, order_id) for order_id in order_ids]
     found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
-    return [ExecutionRow._make(map(canonical, row)) for row in found]
+    return [ExecutionRow._make(map(to_canonical, row)) for row in found]
 
 
 def list_execution_quantities(
-    connection: Connection, tenant_id: int, symbol: str, since: str
+    connection: Connection, tenant_id: int, symbol: str, since: Timestamp
 ) -> list[tuple[Any, ...]]:
     """Return (portfolio id, side, quantity) of the symbol's executions at `since` or later."""
     columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
@@ -182,7 +183,9 @@ def list_execution_quantities(
     return [tuple(row) for row in connection.execute(statement)]
 
 
-def find_executed_order_ids(connection: Connection, tenant_id: int, holder: Holder, since: str) -> set[str]:
+def find_executed_order_ids(
+    connection: Connection, tenant_id: int, holder: Holder, since: Timestamp
+) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.
 
     Exits of brackets are left out.
@@ -220,7 +223,7 @@ def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Mo
         MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
     )
     rows = connection.execute(statement.order_by(MOVES.c.sequence))
-    return [move for row in rows for move in unpack_moves([*map(canonical, row)])]
+    return [move for row in rows for move in unpack_moves([*map(to_canonical, row)])]
 
 
 def is_move_recorded(connection: Connection, move: Move) -> bool:

@@ -3,17 +3,15 @@
 from collections.abc import Set
 from contextlib import nullcontext
 from datetime import datetime
-from decimal import Decimal
 from itertools import product
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CompoundSelect, Connection, Select, Subquery, Table, select, union
 
-from app.clock import iso
+from app.column_values import to_canonical
 from app.database import presorted
 from app.ids import build_first_trade_id
 from app.ledger.models import Portfolio
-from app.money import fixed
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderRecord
 from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
@@ -115,7 +113,7 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
     columns = (EXECUTIONS.c[name] for name in ExecutionRow._fields)
     statement = select(*columns).where(EXECUTIONS.c.tenant_id == tenant_id, EXECUTIONS.c.order_id == order_id)
     rows = connection.execute(statement.order_by(EXECUTIONS.c.trade_id))
-    return [ExecutionRow._make(map(_canonical, row)) for row in rows]
+    return [ExecutionRow._make(map(to_canonical, row)) for row in rows]
 
 
 def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
@@ -223,9 +221,3 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
             leg = order_of(tuple(row))
             legs.setdefault(leg.parent_id or "", []).append(leg)
     return [Listed(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
-
-
-def _canonical(value: Any) -> Any:  # the value of any column
-    if isinstance(value, Decimal):
-        return fixed(value)
-    return iso(value) if isinstance(value, datetime) else value

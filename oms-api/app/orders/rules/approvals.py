@@ -11,6 +11,7 @@ import orjson
 from app.money import fixed, money_text, quantity_text
 from app.orders.rules.values import Order, Status
 from app.risk.rules.values import Denial
+from app.timestamps import Timestamp
 
 REQUESTED, GRANTED = "approval.requested", "approval.granted"
 REJECTED, EXPIRED = "approval.rejected", "approval.expired"
@@ -70,8 +71,8 @@ class ApprovalRequest(NamedTuple):
     portfolio_id: int
     rule: str
     requested_by: str
-    requested_at: str
-    expires_at: str
+    requested_at: Timestamp
+    expires_at: Timestamp
     price_seen: Decimal | None
     max_move_percent: Decimal
     approvers: str

@@ -16,6 +16,7 @@ from app.orders.rules.event_payloads import (
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order, Status, changed
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
+from app.timestamps import Timestamp
 
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
@@ -33,7 +34,7 @@ class OrderEventRow(NamedTuple):
     order_id: str
     type: str
     facts: dict[str, Any]
-    created_at: str
+    created_at: Timestamp
 
 
 class RecordedValues(NamedTuple):

@@ -12,8 +12,8 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
-    format_instant,
 )
+from app.timestamps import Timestamp, iso
 
 PAPER = "paper"
 _DAY = timedelta(days=1)
@@ -26,7 +26,7 @@ class OrderOrigin(NamedTuple):
     portfolio_id: int
     source: str
     user_id: str | None
-    at: str
+    at: Timestamp
     actor: str | None = None
     cost_schedule: str = "none"
 
@@ -108,7 +108,7 @@ def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]
     return legs
 
 
-def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> str | None:
+def get_expiry(time_in_force: TimeInForce, expires_at: Timestamp | None, at: Timestamp) -> Timestamp | None:
     """Return the instant at which an order expires that was placed at `at`, None if it does not expire.
 
     A day ends at 24:00 UTC. Where trading sessions are enforced, `trading_sessions` replaces this end.
@@ -118,4 +118,4 @@ def get_expiry(time_in_force: TimeInForce, expires_at: str | None, at: str) -> s
     if time_in_force in {TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}:
         return None
     midnight = datetime.fromisoformat(at).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    return format_instant(midnight)
+    return iso(midnight)

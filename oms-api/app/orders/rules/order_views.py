@@ -7,6 +7,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order
 from app.risk.rules.evaluation import Headroom
 from app.risk.rules.values import Denial
+from app.timestamps import Timestamp
 
 
 class Changes(NamedTuple):
@@ -18,7 +19,7 @@ class Changes(NamedTuple):
     trail_amount: Decimal | None = None
     trail_percent: Decimal | None = None
     time_in_force: str | None = None
-    expires_at: str | None = None
+    expires_at: Timestamp | None = None
     client_order_id: str | None = None
     reason: str | None = None
 
@@ -60,4 +61,4 @@ class OrderPreview(NamedTuple):
     position_after: Decimal
     denial: Denial | None
     checks: tuple[Headroom, ...]
-    opens_at: str | None = None
+    opens_at: Timestamp | None = None

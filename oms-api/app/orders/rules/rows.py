@@ -4,12 +4,12 @@ Both databases accept canonical text (`money.fixed`, `clock.iso`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
 
+from app.column_values import convert_instant, parse_decimal
 from app.money import fixed
 from app.orders.rules.values import (
     GroupKind,
@@ -18,8 +18,8 @@ from app.orders.rules.values import (
     Role,
     Status,
     TimeInForce,
-    format_instant,
 )
+from app.timestamps import Timestamp
 
 Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
@@ -62,7 +62,7 @@ class Move(NamedTuple):
     sequence: int
     from_status: str | None
     to_status: str
-    at: str
+    at: Timestamp
     actor: str
     reason: str | None = None
     broker_words: str | None = None
@@ -125,7 +125,7 @@ class ExecutionRow(NamedTuple):
     value: str
     trade_id: str
     note: str | None
-    executed_at: str
+    executed_at: Timestamp
     charges: str | None = None
 
 
@@ -142,25 +142,15 @@ def order_of(values: Sequence[Any]) -> Order:
     )
 
 
-def _decimal(value: Any) -> Decimal:  # text from SQLite, Decimal from PostgreSQL
-    return value if isinstance(value, Decimal) else Decimal(value)
-
-
-def _instant(value: Any) -> str:  # text from SQLite, datetime from PostgreSQL
-    if isinstance(value, datetime):
-        return format_instant(value)
-    return str(value)
-
-
 def _same(value: Any) -> Any:
     return value
 
 
 def _reader(name: str) -> Callable[[Any], Any]:
     if name in _AMOUNTS:
-        return _decimal
+        return parse_decimal
     if name in _INSTANTS:
-        return _instant
+        return convert_instant
     return bool if name in _FLAGS else _ENUMS.get(name, _same)
 
 

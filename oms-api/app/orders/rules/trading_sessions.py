@@ -8,7 +8,8 @@ from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
 from app.calendars.rules.values import Session
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce, format_instant
+from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
+from app.timestamps import Timestamp, iso
 
 # An OPG order takes the first price that arrives within this time after the open.
 OPENING = timedelta(minutes=5)
@@ -44,7 +45,7 @@ class Hold(NamedTuple):
     """Why an order waits for its session. `opens_at` is None where the next open is not known."""
 
     reason: str
-    opens_at: str | None
+    opens_at: Timestamp | None
 
 
 def get_enforcement(portfolio: str, environment: str, kind: str) -> Enforcement:
@@ -63,7 +64,7 @@ def has_auctions(calendar: Calendar | None) -> bool:
     return calendar is not None and not isinstance(calendar, ContinuousCalendar)
 
 
-def find_hold(order: Order, calendar: Calendar, at: str) -> Hold | None:
+def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
     """Return why the order must wait at `at`, None if it may go to the market.
 
     An OPG order waits for the open shortly after which it ends.
@@ -88,16 +89,16 @@ def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
         return Hold("The market is closed, and its next session is not known.", None)
 
 
-def find_session_end(order: Order, calendar: Calendar, at: str) -> str | None:
+def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | None:
     """Return the instant at which an order placed at `at` ends. Only DAY, OPG and CLS follow the session.
 
     Raise SessionsUnknown.
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return format_instant(calendar.next_open(instant) + OPENING)
+        return iso(calendar.next_open(instant) + OPENING)
     if order.time_in_force in _ENDS_AT_CLOSE:
-        return format_instant(calendar.session_from(instant).close)
+        return iso(calendar.session_from(instant).close)
     return order.ends_at
 
 
@@ -111,17 +112,13 @@ def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     if order.time_in_force is not TimeInForce.OPG:
         return True
     session = calendar.session_at(quoted_at)
-    return (
-        session is not None
-        and order.ends_at is not None
-        and format_instant(session.open + OPENING) == order.ends_at
-    )
+    return session is not None and order.ends_at is not None and iso(session.open + OPENING) == order.ends_at
 
 
 def is_closing_price(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     """Return whether a quote of that time belongs to the session at whose close the order ends."""
     session = _find_session(calendar, quoted_at)
-    return session is not None and format_instant(session.close) == order.ends_at
+    return session is not None and iso(session.close) == order.ends_at
 
 
 def is_deniable(order: Order) -> bool:
@@ -151,4 +148,4 @@ def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
 
 
 def _build_hold(opens: datetime) -> Hold:
-    return Hold(f"The market opens at {format_instant(opens)}.", format_instant(opens))
+    return Hold(f"The market opens at {iso(opens)}.", iso(opens))

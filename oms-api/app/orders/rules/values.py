@@ -3,13 +3,13 @@
 Amounts are decimals. Instants are canonical text (`clock.iso`), which sorts by time.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.brokers.rules.values import OrderType, TimeInForce
 from app.money import ZERO
+from app.timestamps import Timestamp
 
 __all__ = [
     "COUNTED",
@@ -26,7 +26,6 @@ __all__ = [
     "Ticket",
     "TimeInForce",
     "changed",
-    "format_instant",
 ]
 
 
@@ -82,7 +81,7 @@ class Ticket(NamedTuple):
     trail_amount: Decimal | None = None
     trail_percent: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
-    expires_at: str | None = None
+    expires_at: Timestamp | None = None
     client_order_id: str | None = None
     product: str = ""
     extended_hours: bool = False
@@ -132,8 +131,8 @@ class Order(NamedTuple):
     stop_price: Decimal | None
     trail_amount: Decimal | None
     trail_percent: Decimal | None
-    expires_at: str | None
-    ends_at: str | None
+    expires_at: Timestamp | None
+    ends_at: Timestamp | None
     extended_hours: bool
     reason: str | None
     strategy: str | None
@@ -142,8 +141,8 @@ class Order(NamedTuple):
     actor: str | None
     broker: str
     status: Status
-    created_at: str
-    updated_at: str
+    created_at: Timestamp
+    updated_at: Timestamp
     filled_quantity: Decimal = ZERO
     filled_value: Decimal = ZERO
     is_triggered: bool = False
@@ -161,7 +160,7 @@ class Order(NamedTuple):
     request_hash: str | None = None
     broker_order_id: str | None = None
     event_count: int = 0
-    accepted_at: str | None = None
+    accepted_at: Timestamp | None = None
     cost_schedule: str = "none"
 
     @property
@@ -175,11 +174,6 @@ class Order(NamedTuple):
         if self.status in FINAL:
             return ZERO
         return max(self.quantity - self.filled_quantity, ZERO)
-
-
-def format_instant(instant: datetime) -> str:
-    """Return the instant (UTC) as canonical text, as `clock.iso` does."""
-    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _INDEXES = {name: index for index, name in enumerate(Order._fields)}

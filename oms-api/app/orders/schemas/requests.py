@@ -15,7 +15,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.clock import iso
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import Label, Note, PortfolioName
 from app.orders.rules.order_views import Changes
@@ -28,6 +27,7 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.orders.schemas.other_names import OTHER_NAMES
+from app.timestamps import iso
 from app.wire.fields import PositiveAmount, Side, capitals
 from app.wire.lists import parse_instant
 

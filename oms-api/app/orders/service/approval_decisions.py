@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from app.clock import iso
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.ledger.service.commands import Origin
 from app.money import ZERO, fixed, money_text, quantity_text
@@ -34,6 +33,7 @@ from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
+from app.timestamps import Timestamp, iso
 
 _DECISIONS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
@@ -76,7 +76,7 @@ def require_decider(context: BatchContext, order: Order, request: ApprovalReques
         raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))
 
 
-def expire_request(context: BatchContext, order: Order, at: str) -> Order:
+def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
     """Expire the order if nobody decided on it in time. Return the order."""
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
@@ -87,7 +87,7 @@ def expire_request(context: BatchContext, order: Order, at: str) -> Order:
     return close_order(context, order, Status.EXPIRED, at, rules.CALENDAR, reason=reason)
 
 
-def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], at: str) -> None:
+def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], at: Timestamp) -> None:
     """Expire the orders of these requests that still wait."""
     for request in requests:
         order = context.order_store.find(request.tenant_id, request.order_id)
@@ -149,7 +149,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
         _send(context, context.order_store.now(one), at, origin.actor or origin.source, details)
 
 
-def _send(context: BatchContext, order: Order, at: str, actor: str, details: dict[str, Any]) -> None:
+def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
     if order.leaves_quantity:
         send(context, order, at, actor, **details)
@@ -190,7 +190,7 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     return sorted(waiting, key=lambda one: one.id)
 
 
-def _cancel_others(context: BatchContext, orders: Iterable[Order], at: str, reason: str) -> None:
+def _cancel_others(context: BatchContext, orders: Iterable[Order], at: Timestamp, reason: str) -> None:
     for known in orders:
         one = context.order_store.now(known)
         if one.status not in FINAL:

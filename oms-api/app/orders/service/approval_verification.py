@@ -22,6 +22,7 @@ from app.orders.rules.approvals import (
 from app.orders.rules.verification import OrderCheck
 from app.risk.queries.audit import risk_events
 from app.risk.rules.verification import Key, RiskEvent, find_unmatched
+from app.timestamps import Timestamp
 
 _DECIDED = {GRANTED, REJECTED}
 
@@ -73,7 +74,7 @@ def _build_event_key(event: RiskEvent) -> Key:
     return (event.tenant_id, event.type, event.at, *where, by)
 
 
-def _build_key(tenant_id: int, kind: str, at: str, facts: dict[str, Any]) -> Key:
+def _build_key(tenant_id: int, kind: str, at: Timestamp, facts: dict[str, Any]) -> Key:
     return (tenant_id, kind, at, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode())
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.clock import iso
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
@@ -18,6 +17,7 @@ from app.orders.service.order_estimates import estimate_order, serialize_estimat
 from app.orders.service.risk_evaluation import risk_input
 from app.risk.rules.exposure import get_reducible_quantity, get_reference_price, price_of, value_of
 from app.risk.rules.values import RiskInput
+from app.timestamps import Timestamp, iso
 
 _EXEMPT_ROLES = EXITS | {Role.CLOSING}  # these orders only reduce a position
 
@@ -34,7 +34,7 @@ SYSTEM = Actor(rules.CALENDAR, rules.CALENDAR, rules.CALENDAR)
 
 
 def find_required_request(
-    context: BatchContext, order: Order, at: str | None = None, *, is_covered: bool = False
+    context: BatchContext, order: Order, at: Timestamp | None = None, *, is_covered: bool = False
 ) -> ApprovalRequest | None:
     """Return the request for approval that a checked order needs by its portfolio's policy, else None.
 
@@ -61,7 +61,12 @@ def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, ris
 
 
 def build_request(
-    context: BatchContext, order: Order, policy: ApprovalPolicy, risk: RiskInput, at: str, **override: Any
+    context: BatchContext,
+    order: Order,
+    policy: ApprovalPolicy,
+    risk: RiskInput,
+    at: Timestamp,
+    **override: Any,
 ) -> ApprovalRequest:
     """Return a request made at `at`. `override` are the fields that only an override has."""
     expires_at = datetime.fromisoformat(at) + timedelta(minutes=policy.expires_minutes)
@@ -109,7 +114,7 @@ def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
 
 
 def publish(
-    context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: str, actor: Actor
+    context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp, actor: Actor
 ) -> None:
     """Add the event of a request or a decision, and its audit entry."""
     context.order_store.add_event(tenant_id, kind, facts, at)

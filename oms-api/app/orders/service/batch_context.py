@@ -43,20 +43,38 @@ PortfolioKey = queries.PortfolioKey
 PositionKey = queries.PositionKey
 
 MAX_BOOKS = 5_000  # cached portfolios
+_ANY_VERSION = ""
 
 
 @dataclass(slots=True)
 class Exposure:
-    """A portfolio's books by position with their quotes, and the sum.
+    """A portfolio's books by position, the quotes and instruments that they were valued with, and the sum.
 
-    `stale` are positions that changed after the last valuation.
+    Between batches, `held` and `orders` are the positions and open orders that it was computed from, and
+    `stale` are those that changed after the last valuation.
     """
 
     books: dict[PositionKey, SymbolBook] = field(default_factory=dict)
-    quotes: dict[PositionKey, Quote | None] = field(default_factory=dict)
+    valued_with: dict[PositionKey, tuple[Quote | None, Instrument]] = field(default_factory=dict)
     rates: dict[PositionKey, Decimal] = field(default_factory=dict)  # only of other currencies
     stale: set[PositionKey] = field(default_factory=set)
     total: Totals = NOTHING
+    held: Held = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+
+    def find_differences(self, held: Held, orders: dict[str, Order]) -> set[PositionKey]:
+        """Return the positions whose quantity, cost or open orders are others than in `held` and `orders`."""
+        found: set[PositionKey] = set()
+        if held is not self.held:
+            found |= {
+                key[2:] for key in held.keys() | self.held.keys() if held.get(key) != self.held.get(key)
+            }
+        if orders is not self.orders:
+            for order_id in orders.keys() | self.orders.keys():
+                pair = (orders.get(order_id), self.orders.get(order_id))
+                if pair[0] != pair[1]:
+                    found |= {(order.symbol, order.product) for order in pair if order is not None}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +94,7 @@ class BatchServices:
     positions: VersionedCache[PortfolioKey, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
     exposures: VersionedCache[PortfolioKey, Exposure] = field(
         default_factory=lambda: VersionedCache(MAX_BOOKS)
-    )
+    )  # of any version, because they are compared with what they were computed from
 
 
 class BatchContext:
@@ -126,7 +144,7 @@ class BatchContext:
             needed |= {(portfolio_key[0], symbol) for symbol in self.order_store.symbols_in(portfolio_key)}
         self.load_quotes(sorted(needed))
         for portfolio_key in keys:
-            self._load_cached_exposure(portfolio_key, stamps[portfolio_key])
+            self._load_cached_exposure(portfolio_key)
         self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
         if any(map(self._enforces_sessions, keys)):
             self.services.calendars.refresh(self.connection)
@@ -146,18 +164,25 @@ class BatchContext:
                 self.books.take_positions(portfolio_key, held)
         self.books.load_all_positions(missing)
 
-    def _load_cached_exposure(self, portfolio_key: PortfolioKey, stamp: str) -> None:
-        """Reuse the portfolio's last exposure. Positions with another quote are marked for revaluation."""
-        exposure = self.services.exposures.take(portfolio_key, self._version_of(portfolio_key, stamp))
+    def _load_cached_exposure(self, portfolio_key: PortfolioKey) -> None:
+        """Reuse the portfolio's last exposure. Positions that differ are marked for revaluation.
+
+        Another process may have changed the portfolio since. Most of its positions are the same nevertheless.
+        """
+        exposure = self.services.exposures.take(portfolio_key, _ANY_VERSION)
         if exposure is None:
             return
         self.exposures[portfolio_key] = exposure
-        requoted = {
+        revalued = {
             position_key
-            for position_key, quote in exposure.quotes.items()
-            if self._quotes.get((portfolio_key[0], position_key[0]), quote) != quote
+            for position_key, (quote, instrument) in exposure.valued_with.items()
+            if self._quotes.get(key := (portfolio_key[0], position_key[0]), quote) != quote
+            or self._instruments.get(key, instrument) != instrument
         }
-        self.order_store.dirty[portfolio_key] = exposure.stale | requoted
+        held, orders = self.books.positions(portfolio_key), self.order_store.find_open(portfolio_key)
+        self.order_store.dirty[portfolio_key] = (
+            exposure.stale | revalued | exposure.find_differences(held, orders)
+        )
 
     def _version_of(self, portfolio_key: PortfolioKey, stamp: str) -> str:
         """Return the version of a portfolio's books and orders, for the caches.
@@ -175,7 +200,9 @@ class BatchContext:
             exposure = self.exposures.get(portfolio_key)
             if exposure is not None:
                 exposure.stale = self.order_store.dirty.get(portfolio_key, set())
-                self.services.exposures.put(portfolio_key, version, exposure)
+                exposure.held = self.books.positions(portfolio_key)
+                exposure.orders = self.order_store.find_open(portfolio_key)
+                self.services.exposures.put(portfolio_key, _ANY_VERSION, exposure)
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
         """Load quotes and instruments that are not loaded yet."""

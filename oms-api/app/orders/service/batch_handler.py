@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
 from app.errors import OmsError
+from app.group_commit import BatchResult, Retained
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.recording import Recording, outcome_of
+from app.ledger.service.recording import Recording, outcome_of, record_all
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
@@ -53,14 +54,19 @@ from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
-from app.orders.service.lost_commit import CommitCheck, build_commit_check
+from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
-from app.orders.service.quote_processing import match_unmatched_quotes, process_quote
+from app.orders.service.quote_processing import (
+    find_portfolios_to_match,
+    match_before_trades,
+    match_unmatched_quotes,
+    process_quote,
+)
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
 from app.orders.service.square_off import square_off
@@ -77,49 +83,34 @@ class OrderBatchHandler:
     def __init__(self, recording: Recording, services: BatchServices) -> None:
         self._recording = recording
         self._services = services
-        self._last: list[Outcome | OmsError] = []
-        self._messages: dict[int, int] = {}  # message counts by the identity of the command
-        self._is_committed: CommitCheck = lambda _: True
-        self._is_ledger_only = True
 
-    def handle(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
-        """Process the commands in order; see `group_commit.Handler`."""
-        self._is_ledger_only = all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands)
-        if self._is_ledger_only:
-            recorded = self._recording.handle(
-                connection,
-                cast("Sequence[LedgerCommand]", commands),
-                partial(apply_trades_to_orders, self._services),
-            )
-            return cast("list[Outcome | OmsError]", recorded)
+    def handle(
+        self, connection: Connection, commands: Sequence[Command], retained: Retained
+    ) -> BatchResult[Outcome]:
+        """Process the commands in order; see `group_commit.Handler`. `retained` are their message counts."""
         try:
-            self._last = self._mixed(connection, commands)
+            if all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands):
+                recorded = self._record(connection, cast("Sequence[LedgerCommand]", commands))
+                return cast("BatchResult[Outcome]", recorded)
+            return self._mixed(connection, commands, retained)
         except Exception:
             self._recording.forget()
             raise
-        return self._last
 
-    def recover(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError | None]:
-        """Return the outcomes of the last batch if it was committed, else None for each.
+    def _record(self, connection: Connection, commands: Sequence[LedgerCommand]) -> BatchResult[Recorded]:
+        """Process a batch that has only trades, which needs neither quotes nor risk checks."""
+        batch = self._recording.batch(connection, commands)
+        batch.load()
+        match_before_trades(self._services, batch, max(map(_get_time, commands)))
+        result = record_all(batch, commands)
+        apply_trades_to_orders(self._services, batch, result.outcomes)
+        return result
 
-        Taking the same locks first waits until its lost transaction has ended.
-        """
-        if self._is_ledger_only:
-            found = self._recording.recover(connection, cast("Sequence[LedgerCommand]", commands))
-            return cast("list[Outcome | OmsError | None]", found)
-        context, _, _ = self._load_context(connection, commands)
-        context.batch.insert_portfolios(all_new=True)
-        is_committed = self._is_committed(connection)
-        return [one if is_committed or isinstance(one, OmsError) else None for one in self._last]
-
-    def release(self, commands: Sequence[Command]) -> None:
-        """Drop the message counts of the commands; see `group_commit.Handler`."""
-        for command in commands:
-            self._messages.pop(id(command), None)
-
-    def _mixed(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome | OmsError]:
+    def _mixed(
+        self, connection: Connection, commands: Sequence[Command], messages: Retained
+    ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
-        context, plan, commands = self._load_context(connection, commands)
+        context, plan, commands = self._load_context(connection, commands, messages)
         new_quotes = {
             (command.tenant_id, command.quote.symbol)
             for command in commands
@@ -134,13 +125,13 @@ class OrderBatchHandler:
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
         context.writes += build_quote_writes(connection, arrived, plan.unmatched) if arrived else []
-        self._is_committed = build_commit_check(context, outcomes, arrived)
+        is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
-        return outcomes
+        return BatchResult(outcomes, is_recorded)
 
     def _load_context(
-        self, connection: Connection, commands: Sequence[Command]
+        self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> tuple[BatchContext, Plan, Sequence[Command]]:
         """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
@@ -150,8 +141,10 @@ class OrderBatchHandler:
         batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
-        context = BatchContext(batch, self._services, max(map(_get_time, commands)), self._messages)
+        context = BatchContext(batch, self._services, max(map(_get_time, commands)), messages)
         plan.portfolio_keys |= batch.places_named()
+        if ledger:
+            plan.portfolio_keys |= find_portfolios_to_match(batch)
         context.load(plan.portfolio_keys, symbols_of(commands))
         batch.held_back = partial(_held_back, context)
         context.index_request_keys(plan.recorded_orders)
@@ -188,7 +181,9 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
         recorded = outcome_of(context.batch, command)
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
-            context.exposures.pop((recorded.row.tenant_id, recorded.row.portfolio_id), None)
+            row = recorded.row
+            portfolio_key = (row.tenant_id, row.portfolio_id)
+            context.order_store.dirty.setdefault(portfolio_key, set()).add((row.symbol, row.product))
         return recorded
     try:
         return _done(context, plan, command)

@@ -10,6 +10,7 @@ from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview, OrderView
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
+from app.timestamps import Timestamp
 
 
 class PlaceOrder(NamedTuple):
@@ -141,7 +142,7 @@ class QuoteArrived(NamedTuple):
 
     tenant_id: int
     quote: Quote
-    at: str
+    at: Timestamp
     is_new: bool
     portfolio_keys: tuple[tuple[int, int], ...] | None = None
 
@@ -151,7 +152,7 @@ class QuoteMatched(NamedTuple):
 
     tenant_id: int
     symbol: str
-    at: str
+    at: Timestamp
 
 
 MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
@@ -161,7 +162,7 @@ class ExpireOrders(NamedTuple):
     """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
 
     tenant_id: int
-    at: str
+    at: Timestamp
 
 
 class ReleaseOrders(NamedTuple):
@@ -169,14 +170,14 @@ class ReleaseOrders(NamedTuple):
 
     tenant_id: int
     symbols: tuple[str, ...]
-    at: str
+    at: Timestamp
 
 
 class SquareOff(NamedTuple):
     """Cancel the intraday orders of a tenant that are due, and close its intraday positions."""
 
     tenant_id: int
-    at: str
+    at: Timestamp
 
 
 class CancelHalted(NamedTuple):
@@ -186,14 +187,14 @@ class CancelHalted(NamedTuple):
     """
 
     tenant_id: int
-    at: str
+    at: Timestamp
 
 
 class CheckLosses(NamedTuple):
     """Compare the losses of a tenant's portfolios with their limits."""
 
     tenant_id: int
-    at: str
+    at: Timestamp
 
 
 class BrokerReport(NamedTuple):
@@ -202,7 +203,7 @@ class BrokerReport(NamedTuple):
     tenant_id: int
     order_id: str
     event: BrokerEvent
-    at: str
+    at: Timestamp
 
 
 ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals

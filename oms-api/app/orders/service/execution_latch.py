@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.clock import iso
 from app.orders.queries.book import find_executed_order_ids
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
@@ -11,6 +10,7 @@ from app.orders.service.batch_context import BatchContext
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import WINDOW, Holder, Latch, holders_of
 from app.risk.service.audit_entries import RISK, latch_facts
+from app.timestamps import Timestamp, iso
 
 
 def latch_of(context: BatchContext, order: Order) -> Latch | None:
@@ -35,7 +35,7 @@ def holders_for(order: Order) -> list[Holder]:
     return holders_of(order.symbol, order.strategy, order.source, order.actor)
 
 
-def count_execution(context: BatchContext, order: Order, most: int, at: str) -> None:
+def count_execution(context: BatchContext, order: Order, most: int, at: Timestamp) -> None:
     """Count an executed order once, and set a latch if `most` orders executed within a minute.
 
     Zero is no limit. While a latch is set nothing is counted.
@@ -52,14 +52,14 @@ def count_execution(context: BatchContext, order: Order, most: int, at: str) -> 
         _set(context, key, most, at)
 
 
-def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: str) -> set[str]:
+def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: Timestamp) -> set[str]:
     """Return the orders executed within the last minute and since the last release of the latch."""
     since = iso(datetime.fromisoformat(at) - WINDOW)
     released = queries.released_at(context.connection, tenant_id, holder)
     return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
 
 
-def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: str) -> None:
+def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
     latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)

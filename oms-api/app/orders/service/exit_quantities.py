@@ -11,9 +11,10 @@ from app.orders.service.groups import GROUPS, cancel, left_to_take
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
 
 
-def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
+def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Order:
     """Return a closing order, or an exit about to fill, reduced to what is left of the position.
 
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
@@ -28,7 +29,7 @@ def trim_to_position(context: BatchContext, known: Order, at: str) -> Order:
 
 
 def reduce_competing_orders(
-    context: BatchContext, row: TradeRow, at: str, order: Order | None = None
+    context: BatchContext, row: TradeRow, at: Timestamp, order: Order | None = None
 ) -> None:
     """Reduce the other orders that close a position to what a trade left of it.
 
@@ -81,7 +82,7 @@ def _can_open(context: BatchContext, order: Order) -> bool:
     return order.side == "BUY" or can_go_short(limits_of(context, order), order.product)
 
 
-def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: str, cause: str) -> None:
+def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
     for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
         one = context.order_store.now(known)  # the cancellation of another may have cancelled it
         if one.status in FINAL:
@@ -92,7 +93,7 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: s
             _cancel(context, one, at, cause)
 
 
-def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: str) -> Order:
+def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
     return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
 
@@ -105,7 +106,7 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
     )
 
 
-def _cancel(context: BatchContext, order: Order, at: str, cause: str) -> None:
+def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     entry = _open_entry(context, order)
     if entry is not None:  # it would continue without its exits
         cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
@@ -114,7 +115,7 @@ def _cancel(context: BatchContext, order: Order, at: str, cause: str) -> None:
         cancel(context, order, at, GROUPS, reason=f"{cause} closed the position")
 
 
-def _cancel_held(context: BatchContext, order: Order, at: str, cause: str) -> None:
+def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
     """Cancel an exit that a kill switch keeps held, if its entry has filled: it could be released later."""
     entry = context.order_store.parent_of(order)
     if order.role in EXITS and entry is not None and entry.filled_quantity:

@@ -68,7 +68,7 @@ def _revalue(
     market = charged_market_of(context, portfolio_key, position_key[0], held, rate) if working else None
     orders = working_of(working, held, prices, mark_price, market)
     after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
-    exposure.quotes[position_key] = quote
+    exposure.valued_with[position_key] = quote, context.instrument(portfolio_key[0], position_key[0])
     _note_rate(exposure, position_key, rate)
     if before != after:
         exposure.books[position_key] = after

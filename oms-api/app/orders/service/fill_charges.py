@@ -15,6 +15,7 @@ from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
+from app.timestamps import Timestamp
 
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
 
@@ -33,7 +34,7 @@ def build_charged_trade(
     execution: Execution,
     currency: str | None,
     rate: Decimal | None,
-    at: str,
+    at: Timestamp,
 ) -> ChargedTrade:
     """Return what the charges of an execution depend on.
 

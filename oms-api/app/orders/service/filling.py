@@ -21,11 +21,12 @@ from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import after_fill
+from app.timestamps import Timestamp
 
 LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
 
 
-def book_fill(context: BatchContext, order: Order, event: Executed, at: str) -> Order:
+def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
     """Record an execution of the order and return the updated order.
 
     An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
@@ -71,7 +72,7 @@ def _mark(order: Order, successor: Order, event: Executed) -> str | None:
 
 
 def _record_trade(
-    context: BatchContext, order: Order, event: Executed, at: str
+    context: BatchContext, order: Order, event: Executed, at: Timestamp
 ) -> tuple[TradeRow, BookedCharges]:
     side, held = Side(order.side), context.position(order)
     currency = currency_in(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
@@ -108,7 +109,7 @@ def _record_trade(
     return trade, charges
 
 
-def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: str) -> Fill:
+def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: Timestamp) -> Fill:
     if rate is None:
         return Fill(side, event.quantity, event.value, at=at)
     return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)

@@ -12,19 +12,22 @@ from app.orders.service.approvals import await_approval, find_required_request, 
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
+from app.timestamps import Timestamp
 
 GROUPS = "group"  # the actor of changes that another order of the group causes
 RISK = "risk"
 
 
-def close_order(context: BatchContext, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
+def close_order(
+    context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
+) -> Order:
     """End an order and apply its end to its group. `facts` are the fields of the history row."""
     ended = context.order_store.move(order, to, at, actor, **facts)
     after_end(context, ended, at)
     return ended
 
 
-def cancel(context: BatchContext, order: Order, at: str, actor: str, **facts: Any) -> Order:
+def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
     """Cancel an open order.
 
     A working order is cancelled through its broker; the paper broker confirms at once.
@@ -36,7 +39,7 @@ def cancel(context: BatchContext, order: Order, at: str, actor: str, **facts: An
     return close_order(context, order, Status.CANCELED, at, order.broker)
 
 
-def deny(context: BatchContext, order: Order, denial: Denial, at: str, **fields: Any) -> Order:
+def deny(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
     text = denial_text(denial)
     facts = build_denial_payload(order, text)
@@ -44,7 +47,7 @@ def deny(context: BatchContext, order: Order, denial: Denial, at: str, **fields:
     return close_order(context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
 
 
-def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: str) -> None:
+def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
     """Apply a fill of `quantity` to the order's group."""
     if order.role is Role.CLOSING:
         _apply_part_fill(context, order, at)
@@ -56,7 +59,7 @@ def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: str) 
         _apply_shared_fill(context, order, quantity, at)
 
 
-def after_end(context: BatchContext, order: Order, at: str) -> None:
+def after_end(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
         for child in _list_children(context, order):
@@ -69,7 +72,7 @@ def after_end(context: BatchContext, order: Order, at: str) -> None:
             cancel(context, sibling, at, GROUPS, reason=f"{order.id} ended")
 
 
-def release(context: BatchContext, order: Order, at: str, **fields: Any) -> Order:
+def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
     """Send a held order to the market.
 
     An exit is always released: it only reduces a position, so neither limits nor a halt deny it. It matches
@@ -104,7 +107,7 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
     return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
 
 
-def _send_released(context: BatchContext, order: Order, at: str, **fields: Any) -> Order:
+def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
     sent = context.order_store.move(order, Status.SUBMITTED, at, GROUPS, **fields)
     return context.order_store.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
@@ -125,7 +128,7 @@ def left_to_take(context: BatchContext, order: Order) -> Decimal:
     return max(held if order.side == "SELL" else -held, ZERO)
 
 
-def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: str) -> None:
+def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
     children = _list_children(context, entry)
     if entry.group_kind is GroupKind.OTO:
         held = [child for child in children if child.status is Status.HELD]
@@ -145,7 +148,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
             context.order_store.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
-def _apply_part_fill(context: BatchContext, order: Order, at: str) -> None:
+def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Send the next part of a close after this one has filled, limited to what is left of the position."""
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
@@ -158,7 +161,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: str) -> None:
         cancel(context, parts[0], at, GROUPS, reason="The position is closed.")
 
 
-def _cancel_parts(context: BatchContext, order: Order, at: str) -> None:
+def _cancel_parts(context: BatchContext, order: Order, at: Timestamp) -> None:
     for part in _list_waiting_parts(context, order):
         # The cancellation of another part may have cancelled this one.
         if context.order_store.now(part).status is Status.HELD:
@@ -177,7 +180,7 @@ def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     return sorted((one for one in parts if one.id != order.id), key=lambda one: one.id)
 
 
-def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: str) -> None:
+def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
     """Apply a fill of an order that shares its quantity.
 
     An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.

@@ -7,6 +7,7 @@ from app.orders.rules.values import FINAL, Order
 from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
 from app.orders.service.groups import cancel
 from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
 
 REASON = "Trading is halted"
 _SWITCH = "kill switch"  # the actor of cancellations that the halt's request did not reach in time
@@ -32,7 +33,7 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
     return [order for order in found if context.state(order)[0] is TradingState.HALTED]
 
 
-def cancel_halted(context: BatchContext, orders: Iterable[Order], at: str) -> None:
+def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
     """Cancel the orders that a halt forbids before a new quote can fill them."""
     for known in orders:
         order = context.order_store.now(known)  # its group may have cancelled it meanwhile

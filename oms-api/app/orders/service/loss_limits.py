@@ -4,7 +4,6 @@ import logging
 from datetime import datetime
 from decimal import Decimal
 
-from app.clock import iso
 from app.database import write
 from app.ledger.service.books import PortfolioState
 from app.orders.queries.book import PortfolioKey
@@ -28,11 +27,12 @@ from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.service.audit_entries import automatic_switch_entry
 from app.risk.service.kill_switch_activation import set_state
+from app.timestamps import Timestamp, iso
 
 _LOG = logging.getLogger(__name__)
 
 
-def check_losses(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
+def check_losses(context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp) -> None:
     """Compare the losses of the portfolios of one tenant with their limits, and set their switches."""
     if not portfolio_keys:
         return
@@ -50,7 +50,7 @@ def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decima
     return context.books.portfolio(*portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
 
 
-def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: str) -> None:
+def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
     portfolio, connection = context.books.portfolio(*portfolio_key), context.connection
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_key=portfolio.name_key, symbol="", is_live=is_live)
@@ -68,7 +68,11 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
 
 
 def _set(
-    context: BatchContext, portfolio: PortfolioState, state: TradingState, breach: Breach | None, at: str
+    context: BatchContext,
+    portfolio: PortfolioState,
+    state: TradingState,
+    breach: Breach | None,
+    at: Timestamp,
 ) -> None:
     """Set the portfolio's kill switch, under its lock, with the event and the audit entry."""
     tenant_id, key = portfolio.tenant_id, portfolio.name_key

@@ -3,18 +3,17 @@
 A batch is committed as a whole, so one of its rows decides.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.ledger.queries.books import trades_by_id
-from app.ledger.service.commands import Recorded
+from app.database import set_tenant_scope
+from app.group_commit import CommitCheck
+from app.ledger.service import recording
 from app.market_data.queries import find_quotes
 from app.market_data.rules.values import Quote
 from app.orders.queries.book import is_move_recorded
 from app.orders.service.batch_context import BatchContext
-
-CommitCheck = Callable[[Connection], bool]
 
 
 def build_commit_check(
@@ -27,14 +26,13 @@ def build_commit_check(
     """
     move = context.order_store.commit_marker
     if move is not None:
-        return lambda connection: is_move_recorded(connection, move)
-    for outcome in outcomes:
-        if isinstance(outcome, Recorded) and not outcome.replayed:
-            trade = (outcome.row.tenant_id, outcome.row.trade_id)
-            return lambda connection: bool(trades_by_id(connection, [trade]))
+        return lambda connection: is_move_recorded(set_tenant_scope(connection, [move.tenant_id]), move)
+    trade_check = recording.build_commit_check(outcomes)
+    if trade_check is not None:
+        return trade_check
     if arrived:
         tenant_id, quote = arrived[-1]
-        return lambda connection: _is_stored(connection, tenant_id, quote)
+        return lambda connection: _is_stored(set_tenant_scope(connection, [tenant_id]), tenant_id, quote)
     return lambda _: True  # nothing was written that an outcome depends on
 
 

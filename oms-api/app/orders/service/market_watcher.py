@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.service import Calendars
-from app.clock import EPOCH, Now, iso
+from app.clock import EPOCH, Now
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
@@ -40,6 +40,7 @@ from app.orders.service.commands import (
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until
+from app.timestamps import iso
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself

@@ -7,7 +7,6 @@ from decimal import Decimal
 from app.brokers.rules.matching import match_quote, match_without_quote
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
-from app.clock import iso
 from app.costs.errors import RateUnknown
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
@@ -23,11 +22,12 @@ from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order, left_to_take
 from app.orders.service.risk_evaluation import note_execution
 from app.orders.service.trading_sessions import find_calendars, select_tradable
+from app.timestamps import Timestamp, iso
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
+def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match an order that has just arrived against the current quote.
 
     The order waits if there is no quote, if the quote is stale, or outside its session.
@@ -40,7 +40,7 @@ def match_against_quote(context: BatchContext, order: Order, at: str) -> None:
         match(context, [order], quote, at)
 
 
-def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
+def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     """Match orders of one symbol against a quote and apply the events.
 
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
@@ -52,7 +52,7 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str)
         _match(context, orders, quote, at)
 
 
-def match_at_close(context: BatchContext, order: Order, at: str) -> None:
+def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match a CLS order at the last price of its session, after the close. What does not fill expires."""
     calendars = find_calendars(context, order)
     quote = _find_last_quote(context, order)
@@ -72,7 +72,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
 
 
-def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> None:
+def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     tenant_id = orders[0].tenant_id
     consumed_liquidity = _sum_consumed_liquidity(context, tenant_id, quote)
     by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
@@ -98,7 +98,7 @@ def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
 
 
 def apply_broker_events(
-    context: BatchContext, tenant_id: int, events: Sequence[MarketEvent], at: str
+    context: BatchContext, tenant_id: int, events: Sequence[MarketEvent], at: Timestamp
 ) -> None:
     """Apply the broker's events in their order."""
     for event in events:
@@ -118,7 +118,7 @@ def apply_broker_events(
     match_released_orders(context, at)
 
 
-def match_released_orders(context: BatchContext, at: str) -> None:
+def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
         arrived = context.arrivals.pop()
@@ -163,7 +163,7 @@ def due_at(order: Order, quote: Quote) -> bool:
     return _parse_instant(order.accepted_at) < quote.at
 
 
-def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> None:
+def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> None:
     if order.role in EXITS:  # the position may have shrunk; an exit must not reverse it
         order = trim_to_position(context, order, at)
         if order.status in FINAL:
@@ -179,7 +179,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: str) -> N
         close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
 
 
-def _trigger(context: BatchContext, order: Order, at: str) -> None:
+def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
         context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
     else:

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.database.versioned_cache import VersionedCache
 from app.orders.queries.book import PortfolioKey
 from app.orders.rules.values import FINAL, Order
+from app.timestamps import Timestamp
 
 MAX_CACHED_ORDERS = 200_000
 NEVER = "9999"  # later than any instant, as text
@@ -38,7 +39,7 @@ class OpenOrders:
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 
-    def overdue(self, at: str) -> list[Order]:
+    def overdue(self, at: Timestamp) -> list[Order]:
         """Return the orders that expire at `at` (canonical text) or before, oldest first."""
         if self.first_end > at:
             return []

@@ -4,7 +4,6 @@ from decimal import Decimal
 from itertools import chain, islice
 
 from app.brokers.rules.trails import Trail, replace_trail_level
-from app.clock import iso
 from app.errors import Invalid
 from app.ledger.rules.accounting import Side
 from app.ledger.service.commands import Origin
@@ -34,6 +33,7 @@ from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState
+from app.timestamps import Timestamp, iso
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -101,7 +101,7 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
 
 
 def expire(
-    context: BatchContext, portfolio_keys: list[PortfolioKey], at: str, limit: int | None = None
+    context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
     overdue = chain.from_iterable(context.order_store.overdue_in(key, at) for key in portfolio_keys)
@@ -116,7 +116,7 @@ def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
         _as_of_now(context, order, iso(origin.at))
 
 
-def _as_of_now(context: BatchContext, order: Order, at: str) -> Order:
+def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
     """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
     if order.status is Status.AWAITING_APPROVAL:
         order = expire_request(context, order, at)
@@ -161,7 +161,7 @@ def _matches(order: Order, command: CancelAll) -> bool:
     return all(expected in (None, value) for expected, value in zip(filters, values, strict=True))
 
 
-def _supersede(context: BatchContext, order: Order, successor: Order, at: str, actor: str) -> None:
+def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
@@ -241,7 +241,7 @@ def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal
     return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
 
 
-def _check(order: Order, at: str) -> None:
+def _check(order: Order, at: Timestamp) -> None:
     ticket = Ticket(
         symbol=order.symbol,
         side=order.side,

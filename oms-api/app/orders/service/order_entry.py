@@ -3,7 +3,6 @@
 from typing import Any
 
 from app.brokers.rules.rejections import find_rejection
-from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
@@ -23,6 +22,7 @@ from app.orders.service.protection import follower_denial, legs_denial, pair_den
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
+from app.timestamps import Timestamp, iso
 
 
 def place(context: BatchContext, command: PlaceOrder) -> Done:
@@ -186,7 +186,7 @@ def submit(context: BatchContext, order: Order) -> None:
 
 
 def send(
-    context: BatchContext, order: Order, at: str | None = None, actor: str | None = None, **facts: Any
+    context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **facts: Any
 ) -> None:
     """Send a checked order to its broker, or hold it until its session opens.
 
@@ -268,7 +268,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
             send(context, waiting)
 
 
-def withdraw(context: BatchContext, orders: list[Order], at: str) -> None:
+def withdraw(context: BatchContext, orders: list[Order], at: Timestamp) -> None:
     """Cancel the orders of a group that are not sent, because another of them was denied."""
     for order in orders:
         now = context.order_store.get(order.tenant_id, order.id)

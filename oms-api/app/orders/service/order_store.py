@@ -18,6 +18,7 @@ from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
 from app.orders.rules.values import COUNTED, Order, Status, changed
 from app.orders.service.open_orders import OpenOrders
+from app.timestamps import Timestamp
 
 
 class OrderStore:
@@ -61,11 +62,15 @@ class OrderStore:
         """Return the current stamp of a portfolio's orders."""
         return self._open[portfolio_key].stamp
 
+    def find_open(self, portfolio_key: PortfolioKey) -> dict[str, Order]:
+        """Return the open orders of a portfolio by id. A change of the batch makes another dictionary."""
+        return self._open[portfolio_key].orders
+
     def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[portfolio_key].orders.values())
 
-    def overdue_in(self, portfolio_key: PortfolioKey, at: str) -> list[Order]:
+    def overdue_in(self, portfolio_key: PortfolioKey, at: Timestamp) -> list[Order]:
         """Return the open orders of a portfolio that expire at `at` or before, oldest first."""
         return self._open[portfolio_key].overdue(at)
 
@@ -144,7 +149,7 @@ class OrderStore:
         """Add a new order and the first row of its history."""
         return self._put(order, None, order.status, order.created_at, actor, reason=reason, is_new=True)
 
-    def move(self, order: Order, to: Status, at: str, actor: str, **facts: Any) -> Order:
+    def move(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
 
         Raises IllegalMove.
@@ -152,7 +157,7 @@ class OrderStore:
         checked_move(order.id, order.status, to)
         return self._put(order, order.status, to, at, actor, **facts)
 
-    def note(self, order: Order, at: str, actor: str, **facts: Any) -> Order:
+    def note(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change an order without changing its status, and add a history row; `facts` as in `move`."""
         return self._put(order, order.status, order.status, at, actor, **facts)
 
@@ -167,7 +172,7 @@ class OrderStore:
         self.changes += 1
         self._executions.append(row)
 
-    def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: str) -> None:
+    def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp) -> None:
         """Add an event to the outbox. Its first field is the id of what it describes."""
         self.changes += 1
         subject = str(next(iter(facts.values())))
@@ -220,7 +225,7 @@ class OrderStore:
         order: Order,
         start: Status | None,
         end: Status,
-        at: str,
+        at: Timestamp,
         actor: str,
         *,
         reason: str | None = None,

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-from app.clock import iso
 from app.errors import Invalid
 from app.orders.errors import ExitsOfEntry, NothingToClose
 from app.orders.rules.contingency import SHARING, closes_only
@@ -23,6 +22,7 @@ from app.orders.service.order_entry import (
 )
 from app.orders.service.protection import exit_denial
 from app.orders.service.risk_evaluation import count_message
+from app.timestamps import iso
 
 _REASON = "The position's exits were set anew."
 

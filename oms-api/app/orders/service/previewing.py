@@ -1,6 +1,5 @@
 """Preview a ticket with the books, prices and limits of an order, without any change."""
 
-from app.clock import iso
 from app.orders.rules.order_factory import build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderPreview
 from app.orders.service.batch_context import BatchContext
@@ -11,6 +10,7 @@ from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
 from app.orders.service.trading_sessions import find_current_hold, set_session_end
 from app.risk.rules.evaluation import list_headrooms
+from app.timestamps import iso
 
 
 def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:

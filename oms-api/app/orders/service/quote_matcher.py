@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
-from app.clock import Now, iso
+from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
 from app.market_data.queries import find_quotes, find_unmatched_quotes
@@ -18,6 +18,7 @@ from app.orders.queries.book import PortfolioKey, count_open_orders
 from app.orders.rules.portions import split_by_orders
 from app.orders.service.commands import Command, Outcome, QuoteArrived, QuoteMatched, QuoteStored
 from app.orders.service.plan import MAX_MATCHES, TenantKey
+from app.timestamps import Timestamp, iso
 
 _ATTEMPTS = 3
 
@@ -57,7 +58,7 @@ class QuoteMatcher:
     async def finish(self, key: TenantKey) -> None:
         """Match the stored quote of the symbol, of any process, if it has not been matched fully yet."""
 
-        def read(connection: Connection) -> tuple[Quote | None, str | None]:
+        def read(connection: Connection) -> tuple[Quote | None, Timestamp | None]:
             since = find_unmatched_quotes(connection, [key]).get(key)
             return find_quotes(connection, [key]).get(key), since
 

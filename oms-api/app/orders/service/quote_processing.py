@@ -1,20 +1,41 @@
 """Process a quote: expire, release and match the orders of its symbol."""
 
+from datetime import datetime
 from decimal import Decimal
 
-from app.clock import iso
-from app.market_data.queries import find_unmatched_quotes
+from app.ledger.service.batch import Batch
+from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import left_to_take, release
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.matching import due_at, match
 from app.orders.service.order_changes import expire
+from app.timestamps import Timestamp, iso
+
+
+def find_portfolios_to_match(batch: Batch) -> set[PortfolioKey]:
+    """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
+    found = {(state.tenant_id, state.id) for state in batch.books.locked_portfolios() if state.orders_stamp}
+    if not found:
+        return found
+    tenants = find_tenants_with_unmatched_quotes(batch.books.connection, {key[0] for key in found})
+    return {key for key in found if key[0] in tenants}
+
+
+def match_before_trades(services: BatchServices, batch: Batch, now: datetime) -> None:
+    """Match the portfolios of reported trades against unmatched quotes; see `match_unmatched_quotes`."""
+    portfolio_keys = find_portfolios_to_match(batch)
+    if portfolio_keys:
+        context = BatchContext(batch, services, now)
+        context.load(portfolio_keys, [])
+        match_unmatched_quotes(context)
+        context.flush()  # nothing is cached, because the trades change the same positions
 
 
 def match_unmatched_quotes(context: BatchContext) -> None:
@@ -63,14 +84,16 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
         match(context, due, quote, command.at)
 
 
-def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: str) -> None:
+def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
         if due_at(order, quote):
             match(context, [order], quote, at)
 
 
-def _release_unhalted(context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: str) -> None:
+def _release_unhalted(
+    context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
+) -> None:
     """Try again to release exits and followers whose release a kill switch prevented."""
     for order in context.order_store.open_of(portfolio_key, quote.symbol):
         if order.status is Status.HELD:

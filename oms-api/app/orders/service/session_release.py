@@ -8,6 +8,7 @@ from app.orders.service.groups import GROUPS, cancel, left_to_take, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
 from app.orders.service.trading_sessions import find_order_hold
+from app.timestamps import Timestamp
 
 
 def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys: list[PortfolioKey]) -> None:
@@ -22,7 +23,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys
                 _release_if_due(context, context.order_store.now(known), command.at)
 
 
-def _release_if_due(context: BatchContext, order: Order, at: str) -> None:
+def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if not waits_for_session(order) or find_order_hold(context, order, at) is not None:
         return
     if order.role is Role.CLOSING:
@@ -35,7 +36,7 @@ def _release_if_due(context: BatchContext, order: Order, at: str) -> None:
         _cancel_siblings(context, order, at)
 
 
-def _release_closing_order(context: BatchContext, order: Order, at: str) -> None:
+def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most what is left of the position."""
     left = left_to_take(context, order)
     if not left:
@@ -44,7 +45,7 @@ def _release_closing_order(context: BatchContext, order: Order, at: str) -> None
     match_against_quote(context, release(context, order, at, quantity=min(order.quantity, left)), at)
 
 
-def _cancel_siblings(context: BatchContext, order: Order, at: str) -> None:
+def _cancel_siblings(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Cancel the other order of an OCO pair: a group is accepted or denied as a whole."""
     for known in context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol):
         if known.group_id == order.group_id:

@@ -10,12 +10,13 @@ from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel
 from app.orders.service.position_closes import close_in_portfolio
 from app.orders.service.trading_sessions import find_last_square_off
+from app.timestamps import Timestamp
 
 _REASON = "Squared off"
-_BEGINNING = "1970-01-01T00:00:00Z"
+_BEGINNING = Timestamp("1970-01-01T00:00:00Z")
 
 
-def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: str) -> None:
+def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp) -> None:
     """Cancel the intraday orders of the portfolios that are due for square-off, and close their positions.
 
     Orders and positions that began after the last square-off of their instrument are left alone.
@@ -30,21 +31,21 @@ def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: st
                 _close(context, portfolio_key, symbol, at)
 
 
-def _is_due(context: BatchContext, order: Order, at: str) -> bool:
+def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:
     if order.product != INTRADAY or is_square_off(order):
         return False
     return _began_before(context, (order.tenant_id, order.portfolio_id), order.symbol, order.created_at, at)
 
 
 def _began_before(
-    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, began_at: str, at: str
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, began_at: Timestamp, at: Timestamp
 ) -> bool:
     """Return whether `began_at` is at or before the last square-off of the symbol."""
     squared_off = find_last_square_off(context, portfolio_key, symbol, datetime.fromisoformat(at))
     return squared_off is not None and datetime.fromisoformat(began_at) <= squared_off
 
 
-def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: str) -> list[str]:
+def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Timestamp) -> list[str]:
     """Return the symbols of intraday positions without a trade since the last square-off."""
     held = context.books.positions(portfolio_key).items()
     return sorted(
@@ -60,7 +61,7 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
     return any(map(is_square_off, context.order_store.open_of(portfolio_key, symbol)))
 
 
-def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: str) -> None:
+def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
     portfolio = context.books.portfolio(*portfolio_key)
     origin = Origin(portfolio_key[0], SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)

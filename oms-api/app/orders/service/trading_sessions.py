@@ -5,7 +5,6 @@ from datetime import datetime
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import is_known_open
-from app.clock import iso
 from app.errors import FieldError, Invalid
 from app.market_data.rules.values import Quote
 from app.orders.rules.tickets import describe_unsupported_time
@@ -25,6 +24,7 @@ from app.orders.rules.trading_sessions import (
 )
 from app.orders.rules.values import Order, Status, changed
 from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.timestamps import Timestamp, iso
 
 
 def get_portfolio_enforcement(context: BatchContext, portfolio_key: PortfolioKey) -> Enforcement:
@@ -70,7 +70,7 @@ def set_session_end(context: BatchContext, order: Order) -> Order:
     return changed(order, ends_at=ends_at)
 
 
-def find_order_hold(context: BatchContext, order: Order, at: str) -> Hold | None:
+def find_order_hold(context: BatchContext, order: Order, at: Timestamp) -> Hold | None:
     """Return why the order must wait for its session at `at`, None if it may be sent to the market."""
     calendars = find_calendars(context, order)
     return None if calendars is None else find_hold(order, calendars.get_calendar(order), at)
@@ -118,19 +118,22 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
-    return find_order_hold(context, order, iso(_get_current_time(context, order)))
+    at = iso(context.now) if order.status is Status.HELD else order.created_at
+    return find_order_hold(context, order, at)
 
 
 def _get_current_time(context: BatchContext, order: Order) -> datetime:
     return context.now if order.status is Status.HELD else datetime.fromisoformat(order.created_at)
 
 
-def select_tradable(context: BatchContext, orders: Sequence[Order], quote: Quote, at: str) -> list[Order]:
+def select_tradable(
+    context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp
+) -> list[Order]:
     """Return the orders that may trade at the quote at `at`."""
     return [order for order in orders if _can_trade(context, order, quote, at)]
 
 
-def _can_trade(context: BatchContext, order: Order, quote: Quote, at: str) -> bool:
+def _can_trade(context: BatchContext, order: Order, quote: Quote, at: Timestamp) -> bool:
     calendars = find_calendars(context, order)
     if calendars is None:  # an auction order dates from when the portfolio still enforced sessions
         return order.time_in_force not in AT_AUCTION

@@ -20,7 +20,6 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import aliased
 
-from app.clock import iso
 from app.database import build_insert_missing
 from app.database.bulk import Row, Write
 from app.ledger.models import CashMovement, Portfolio, PositionRow
@@ -29,6 +28,7 @@ from app.ledger.rules.equity import Baseline, PortfolioKey
 from app.money import ZERO, fixed
 from app.performance.models import EquitySnapshot
 from app.performance.rules.values import Snapshot
+from app.timestamps import iso
 
 # SQLite uses a partial index only for a condition without a parameter.
 INTERVAL: ColumnElement[str] = literal_column("'interval'")

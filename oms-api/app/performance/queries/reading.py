@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Text, func, select
 from sqlalchemy import cast as cast_column
-from sqlalchemy.orm import aliased
 
 from app.ledger.models import Portfolio, Trade
+from app.ledger.queries.reversals import is_unreversed
 from app.money import product
 from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
 from app.performance.rules.curves import EquityCurve
-from app.performance.rules.values import EquityPoint, KeptSnapshot
+from app.performance.rules.values import EquitySeries
+from app.timestamps import Timestamp, parse_timestamp
 
 _MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
 
@@ -87,37 +88,29 @@ def _parse_instants(text: str) -> list[str]:
 
 def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
-) -> KeptSnapshot | None:
-    """Return the last close or flow at or before an instant, or None."""
+) -> EquitySeries:
+    """Return the last close or flow at or before an instant, if there is one."""
     statement = _select_kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
-    last = statement.order_by(EquitySnapshot.at.desc()).limit(1)
-    return next(map(_parse_kept_snapshot, *_join_columns(connection, last)), None)
+    return _read_series(connection, statement.order_by(EquitySnapshot.at.desc()).limit(1))
 
 
 def list_kept_snapshots(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
-) -> list[KeptSnapshot]:
+    connection: Connection, tenant_id: int, portfolio_id: int, start: Timestamp, end: datetime
+) -> EquitySeries:
     """Return the closes and flows in (start, end], in time order."""
     row = EquitySnapshot
-    statement = _select_kept(tenant_id, portfolio_id).where(row.at > start, row.at <= end).order_by(row.at)
-    return list(map(_parse_kept_snapshot, *_join_columns(connection, statement)))
+    statement = _select_kept(tenant_id, portfolio_id).where(row.at > parse_timestamp(start), row.at <= end)
+    return _read_series(connection, statement.order_by(row.at))
 
 
 def list_traded_values(
     connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
 ) -> list[Decimal]:
     """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
-    reversal = aliased(Trade)
-    is_undone = (
-        select(reversal.trade_id)
-        .where(reversal.tenant_id == Trade.tenant_id, reversal.reverses == Trade.trade_id)
-        .correlate(Trade)
-        .exists()
-    )
     statement = (
         select(Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(Trade.kind == "trade", Trade.created_at > start, Trade.created_at <= end, ~is_undone)
+        .where(is_unreversed(), Trade.created_at > start, Trade.created_at <= end)
     )
     return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
 
@@ -129,8 +122,13 @@ def _select_kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
     return select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges).where(*conditions)
 
 
-def _parse_kept_snapshot(
-    at: str, equity: str, flows: str, kind: str, gross_exposure: str, charges: str
-) -> KeptSnapshot:
-    point = EquityPoint(datetime.fromisoformat(at), float(equity), float(flows), kind == "close")
-    return KeptSnapshot(point, float(gross_exposure), Decimal(charges))
+def _read_series(connection: Connection, statement: Select[*tuple[Any, ...]]) -> EquitySeries:
+    instants, equities, flows, kinds, gross_exposures, charges = _join_columns(connection, statement)
+    return EquitySeries(
+        list(map(Timestamp, instants)),
+        list(map(float, equities)),
+        list(map(float, flows)),
+        [kind == "close" for kind in kinds],
+        list(map(float, gross_exposures)),
+        charges,
+    )

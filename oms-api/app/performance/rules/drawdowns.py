@@ -1,14 +1,14 @@
 """Drawdowns of equity curves. They follow the return index: a withdrawal is no drawdown."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import accumulate, groupby
 from operator import itemgetter
 
 from app.performance.rules.values import Drawdown
+from app.timestamps import Timestamp
 
 
-def find_max_drawdown(instants: Sequence[datetime], index: Sequence[float]) -> Drawdown | None:
+def find_max_drawdown(instants: Sequence[Timestamp], index: Sequence[float]) -> Drawdown | None:
     """Return the largest drawdown of an index, the first of equal ones. None if the index never falls."""
     largest: Drawdown | None = None
     peak, peak_at = 0.0, None

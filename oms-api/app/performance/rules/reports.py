@@ -1,7 +1,6 @@
 """The statistics of a portfolio's equity over a period."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from math import fsum
 from typing import NamedTuple
@@ -16,14 +15,15 @@ from app.performance.rules.statistics import (
     compute_sortino,
     compute_volatility,
 )
-from app.performance.rules.values import Drawdown, EquityPoint, KeptSnapshot
+from app.performance.rules.values import Drawdown, EquitySeries
+from app.timestamps import Timestamp, parse_timestamp
 
 
 class Statistics(NamedTuple):
     """Ratios of a period, each None if it is undefined. The returns are shares: 0.01 is 1%."""
 
-    start: datetime
-    end: datetime
+    start: Timestamp
+    end: Timestamp
     days: int
     time_weighted_return: float | None
     cagr: float | None
@@ -37,44 +37,44 @@ class Statistics(NamedTuple):
     charges: Decimal
 
 
-def summarize_equity(
-    start: KeptSnapshot, kept: Sequence[KeptSnapshot], traded: Sequence[Decimal], days_a_year: int
-) -> Statistics:
-    """Return the statistics of a period: its start, its closes and flows, and the values that were traded."""
-    snapshots = [start, *kept]
-    points = [one.point for one in snapshots]
-    steps = list_growth(points)
-    index = compute_growth_index(steps)
-    returns = [day.value for day in compute_daily_returns(points, steps) if day.value is not None]
-    growth = None if index is None else index[-1]
-    drawdown = None if index is None else find_max_drawdown([point.at for point in points], index)
-    cagr = None if growth is None else compute_cagr(growth, points[-1].at - points[0].at)
+def summarize_equity(series: EquitySeries, traded: Sequence[Decimal], days_a_year: int) -> Statistics:
+    """Return the statistics of a period from its start, its closes and flows, and the values traded in it.
+
+    The first row of `series` is the start.
+    """
+    growth = list_growth(series.equities, series.flows)
+    index = compute_growth_index(growth)
+    days = compute_daily_returns(series.is_close[1:], growth)
+    returns = [share for share in days if share is not None]
+    total = None if index is None else index[-1]
+    drawdown = None if index is None else find_max_drawdown(series.instants, index)
+    start, end = series.instants[0], series.instants[-1]
+    cagr = None if total is None else compute_cagr(total, parse_timestamp(end) - parse_timestamp(start))
     return Statistics(
-        start=points[0].at,
-        end=points[-1].at,
+        start=start,
+        end=end,
         days=len(returns),
-        time_weighted_return=None if growth is None else growth - 1.0,
+        time_weighted_return=None if total is None else total - 1.0,
         cagr=cagr,
         volatility=compute_volatility(returns, days_a_year),
         sharpe=compute_sharpe(returns, days_a_year),
         sortino=compute_sortino(returns, days_a_year),
         calmar=compute_calmar(cagr, None if drawdown is None else drawdown.share),
         max_drawdown=drawdown,
-        turnover=_compute_turnover(points, traded),
-        exposure=_compute_mean_exposure(kept),
-        charges=snapshots[-1].charges - start.charges,
+        turnover=_compute_turnover(series.equities, traded),
+        exposure=_compute_mean_exposure(series),
+        charges=Decimal(series.charges[-1]) - Decimal(series.charges[0]),
     )
 
 
-def _compute_turnover(points: Sequence[EquityPoint], traded: Sequence[Decimal]) -> float | None:
+def _compute_turnover(equities: Sequence[float], traded: Sequence[Decimal]) -> float | None:
     """Return the traded value per mean equity."""
-    mean = fsum(point.equity for point in points) / len(points)
+    mean = fsum(equities) / len(equities)
     return float(sum(traded, ZERO)) / mean if mean > 0 else None
 
 
-def _compute_mean_exposure(kept: Sequence[KeptSnapshot]) -> float | None:
-    """Return the mean gross exposure per equity, at the closes with equity."""
-    shares = [
-        one.gross_exposure / one.point.equity for one in kept if one.point.is_close and one.point.equity > 0
-    ]
+def _compute_mean_exposure(series: EquitySeries) -> float | None:
+    """Return the mean gross exposure per equity, at the closes with equity, without the start."""
+    rows = zip(series.gross_exposures[1:], series.equities[1:], series.is_close[1:], strict=True)
+    shares = [gross / equity for gross, equity, is_close in rows if is_close and equity > 0]
     return fsum(shares) / len(shares) if shares else None

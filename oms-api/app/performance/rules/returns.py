@@ -3,42 +3,41 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from app.performance.rules.values import DailyReturn, EquityPoint
 
+def list_growth(equities: Sequence[float], flows: Sequence[float]) -> list[float | None]:
+    """Return 1 plus the return from each point to the next. `flows` are running sums.
 
-def compute_growth(previous: EquityPoint, current: EquityPoint) -> float | None:
-    """Return 1 plus the return between two points. Flows in between are removed at the later point.
-
-    Return None if the equity at the start is zero or below.
+    Flows in between are removed at the later point. The growth from an equity of zero or below is None.
     """
-    if previous.equity <= 0:
-        return None
-    earned = current.equity - (current.flows - previous.flows)
-    return earned / previous.equity
-
-
-def list_growth(points: Sequence[EquityPoint]) -> list[float | None]:
-    """Return the growth from each point to the next."""
-    return [compute_growth(previous, current) for previous, current in pairwise(points)]
+    return [
+        (equity - (paid_in - paid_before)) / before if before > 0 else None
+        for (before, equity), (paid_before, paid_in) in zip(pairwise(equities), pairwise(flows), strict=True)
+    ]
 
 
 def compute_growth_index(growth: Iterable[float | None]) -> list[float] | None:
     """Return the index of chained growth at each point, which starts at 1. None if one is undefined."""
-    index = [1.0]
+    level = 1.0
+    index = [level]
     for step in growth:
         if step is None:
             return None
-        index.append(index[-1] * step)
+        level *= step
+        index.append(level)
     return index
 
 
-def compute_daily_returns(points: Sequence[EquityPoint], growth: Iterable[float | None]) -> list[DailyReturn]:
-    """Return the return of each day that ends at a close. The first point is the start of the first day."""
-    returns: list[DailyReturn] = []
+def compute_daily_returns(is_close: Iterable[bool], growth: Iterable[float | None]) -> list[float | None]:
+    """Return the simple return of each day that ends at a close.
+
+    `is_close` tells it of the end of each step of `growth`. A return is None if the equity was zero or below
+    in between.
+    """
+    returns: list[float | None] = []
     chained: float | None = 1.0
-    for current, step in zip(points[1:], growth, strict=True):
+    for ends_day, step in zip(is_close, growth, strict=True):
         chained = None if chained is None or step is None else chained * step
-        if current.is_close:
-            returns.append(DailyReturn(current.at, None if chained is None else chained - 1.0))
+        if ends_day:
+            returns.append(None if chained is None else chained - 1.0)
             chained = 1.0
     return returns

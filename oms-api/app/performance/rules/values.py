@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from app.timestamps import Timestamp
 
 CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 ONE = Decimal(1)
@@ -10,18 +12,26 @@ TRADING_DAYS_A_YEAR = 252
 CALENDAR_DAYS_A_YEAR = 365
 
 
-class EquityPoint(NamedTuple):
-    """The equity of a portfolio at an instant, in its currency.
+class EquitySeries(NamedTuple):
+    """The equity of a portfolio in its currency, in time order, as columns: ten years have 3,650 rows.
 
     `flows` is the sum of deposits less withdrawals since the portfolio was opened. A flow at the instant
-    itself is in both `equity` and `flows`. `is_close` is true at a close of the portfolio's P&L day.
-    Amounts are floats, because only ratios are computed from them, never money.
+    itself is in both `equities` and `flows`. `is_close` is true at a close of the portfolio's P&L day.
+    `charges` is decimal text: what was paid so far. The other amounts are floats, because only ratios are
+    computed from them, never money.
     """
 
-    at: datetime
-    equity: float
-    flows: float
-    is_close: bool
+    instants: list[Timestamp]
+    equities: list[float]
+    flows: list[float]
+    is_close: list[bool]
+    gross_exposures: list[float]
+    charges: list[str]
+
+    def followed_by(self, later: "EquitySeries") -> "EquitySeries":
+        """Return these rows and then those of another series."""
+        columns: Any = zip(self, later, strict=True)  # their items have different types
+        return EquitySeries._make([*first, *second] for first, second in columns)
 
 
 class Snapshot(NamedTuple):
@@ -47,21 +57,6 @@ class Snapshot(NamedTuple):
         return self[4:-1]
 
 
-class KeptSnapshot(NamedTuple):
-    """A close or a flow, with the gross exposure then and the charges paid so far."""
-
-    point: EquityPoint
-    gross_exposure: float
-    charges: Decimal
-
-
-class DailyReturn(NamedTuple):
-    """The simple return from one close to the next, None if the equity was zero or below in between."""
-
-    at: datetime
-    value: float | None
-
-
 class Drawdown(NamedTuple):
     """A loss from a peak of the return index to a later trough, as a share of the peak.
 
@@ -69,6 +64,6 @@ class Drawdown(NamedTuple):
     """
 
     share: float
-    peak_at: datetime
-    trough_at: datetime
-    recovered_at: datetime | None
+    peak_at: Timestamp
+    trough_at: Timestamp
+    recovered_at: Timestamp | None

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.rules.values import Market as MarketCode
-from app.clock import iso
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
@@ -25,9 +24,10 @@ from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
 from app.performance.rules.value_at_risk import Risk, compute_risk
-from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquityPoint, KeptSnapshot
+from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquitySeries
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.text import name_key
+from app.timestamps import iso, parse_timestamp
 
 MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000
@@ -99,18 +99,22 @@ class PerformanceReader:
         portfolio, end = _find_portfolio(connection, tenant_id, name), min(until or now, now)
         start = _build_opening(portfolio)
         if since is not None:
-            start = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since) or start
-        kept = queries.list_kept_snapshots(connection, tenant_id, portfolio.id, start.point.at, end)
+            found = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
+            start = found if found.instants else start
+        series = start.followed_by(
+            queries.list_kept_snapshots(connection, tenant_id, portfolio.id, start.instants[0], end)
+        )
         if until is None or until >= now:
-            kept.append(_build_snapshot(self._value_now(connection, tenant_id, portfolio, now), now))
-        started_at = start.point.at
+            current = self._value_now(connection, tenant_id, portfolio, now)
+            series = series.followed_by(_build_row(current, now))
+        started_at = parse_timestamp(start.instants[0])
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
         first = started_at if started_at > portfolio.created_at else started_at - _MICROSECOND
         traded = queries.list_traded_values(connection, tenant_id, portfolio.id, first, end)
         return Report(
             portfolio,
-            summarize_equity(start, kept, traded, _days_a_year(portfolio)),
+            summarize_equity(series, traded, _days_a_year(portfolio)),
             self._summarize_trips(connection, tenant_id, portfolio, since or started_at, end),
             self._compute_risks(connection, tenant_id, portfolio, now),
         )
@@ -157,10 +161,16 @@ def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
     return EquityCurve([iso(at)], [fixed(equity)], [fixed(flows)])
 
 
-def _build_snapshot(valuation: Valuation, at: datetime) -> KeptSnapshot:
+def _build_row(valuation: Valuation, at: datetime) -> EquitySeries:
     value = valuation.value
-    point = EquityPoint(at, float(value.equity), float(value.flows), is_close=False)
-    return KeptSnapshot(point, float(value.exposure.gross), valuation.charges)
+    return EquitySeries(
+        [iso(at)],
+        [float(value.equity)],
+        [float(value.flows)],
+        [False],
+        [float(value.exposure.gross)],
+        [fixed(valuation.charges)],
+    )
 
 
 def _days_a_year(portfolio: PortfolioTerms) -> int:
@@ -168,6 +178,6 @@ def _days_a_year(portfolio: PortfolioTerms) -> int:
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 
 
-def _build_opening(portfolio: PortfolioTerms) -> KeptSnapshot:
-    point = EquityPoint(portfolio.created_at, float(portfolio.opening_cash), 0.0, is_close=True)
-    return KeptSnapshot(point, 0.0, ZERO)
+def _build_opening(portfolio: PortfolioTerms) -> EquitySeries:
+    opening_cash = float(portfolio.opening_cash)
+    return EquitySeries([iso(portfolio.created_at)], [opening_cash], [0.0], [True], [0.0], [fixed(ZERO)])

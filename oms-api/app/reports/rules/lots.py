@@ -9,6 +9,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.money import ratio, share
 from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class Lot(NamedTuple):
@@ -22,7 +23,7 @@ class Lot(NamedTuple):
     quantity: Decimal
     value: Decimal
     charges: Decimal
-    opened_at: str
+    opened_at: Timestamp
     trade_id: str
 
     @property
@@ -44,8 +45,8 @@ class ClosedLot(NamedTuple):
     cost: Decimal
     proceeds: Decimal
     charges: Decimal
-    opened_at: str
-    closed_at: str
+    opened_at: Timestamp
+    closed_at: Timestamp
     opening_trade_id: str
     closing_trade_id: str
 
@@ -77,7 +78,7 @@ def match_lots(book: BookKey, fills: Iterable[BookedFill]) -> Lots:
                 held.append(
                     Lot(
                         *(book, fill.side, fill.quantity, fill.value, booked.charges),
-                        fill.at or "",
+                        fill.at or BEFORE_ALL,
                         booked.trade_id,
                     )
                 )
@@ -101,7 +102,7 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
         cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
             *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + closing_charges),
-            *(lot.opened_at, fill.at or "", lot.trade_id, booked.trade_id),
+            *(lot.opened_at, fill.at or BEFORE_ALL, lot.trade_id, booked.trade_id),
         )
         left, value, charges = left - quantity, value - closing_value, charges - closing_charges
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.money import ZERO, product, ratio
 from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class RoundTrip(NamedTuple):
@@ -24,8 +25,8 @@ class RoundTrip(NamedTuple):
     quantity: Decimal
     entry_price: Decimal
     exit_price: Decimal
-    opened_at: str
-    closed_at: str
+    opened_at: Timestamp
+    closed_at: Timestamp
     realized_pnl: Decimal
     charges: Decimal
     highest_price: Decimal
@@ -47,7 +48,7 @@ class _OpenTrip:
     """A round trip that is not finished. Values are unsigned and in the instrument's currency."""
 
     side: Side
-    opened_at: str
+    opened_at: Timestamp
     opening_trade_id: str
     highest_price: Decimal
     lowest_price: Decimal
@@ -85,7 +86,7 @@ class _OpenTrip:
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
 
-    def finish(self, book: BookKey, closed_at: str) -> RoundTrip:
+    def finish(self, book: BookKey, closed_at: Timestamp) -> RoundTrip:
         """Return the round trip once the position is flat."""
         return RoundTrip(
             book,
@@ -112,7 +113,7 @@ def list_round_trips(book: BookKey, fills: Iterable[BookedFill]) -> Iterator[Rou
     trip: _OpenTrip | None = None
     for trade in fills:
         for booked in split_at_flat(FLAT if trip is None else trip.position, trade):
-            at = booked.fill.at or ""
+            at = booked.fill.at or BEFORE_ALL
             if trip is None:
                 trip = _OpenTrip(booked.fill.side, at, booked.trade_id, booked.price, booked.price)
             trip.add(booked)

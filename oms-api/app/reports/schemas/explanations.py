@@ -5,13 +5,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.calendars.schemas import LocalDate
-from app.clock import iso
 from app.identity.rules.access import Caller
 from app.reports.queries import ReportFilter
 from app.reports.rules.explanation import ExplainedDay, Explanation, ExplanationReport
 from app.reports.schemas.amounts import money_fields
 from app.reports.schemas.responses import UsedRateOut, serialize_rate
 from app.text import name_key
+from app.timestamps import iso
 from app.wire.fields import Wanted
 
 _AT = "2026-11-20T21:00:00.000000Z"

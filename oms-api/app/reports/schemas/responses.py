@@ -4,13 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.clock import iso
 from app.money import fixed, money_text, product
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import Exposure, ExposureGrouping, ExposureReport
 from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, Totals
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import money_fields
+from app.timestamps import iso
 
 _AT = "2026-11-20T15:04:05.123456Z"
 

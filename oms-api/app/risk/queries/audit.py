@@ -1,19 +1,19 @@
 """Read all limits, kill switches and latches with their events and changes, for the verification."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, cast
 
 import orjson
 from sqlalchemy import Connection, Table, select
 
 from app.audit.queries.trail import list_actions
-from app.clock import iso
+from app.column_values import convert_instant
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.risk.rules.verification import RENAMED, RiskEvent
+from app.timestamps import Timestamp
 
 _EVENTS = cast("Table", Event.__table__)
 
@@ -22,7 +22,7 @@ def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]
     """Yield the rows of a risk table, sorted by primary key. Instants are canonical text."""
     rows = cast("Table", _TABLES[table])
     for row in connection.execute(select(rows).order_by(*rows.primary_key)).mappings():
-        yield {name: _as_text(value) for name, value in row.items()}
+        yield {name: convert_instant(value) for name, value in row.items()}
 
 
 def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
@@ -31,7 +31,7 @@ def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     The facts of a payload that is not an object are empty.
     """
     return [
-        RiskEvent(tenant_id, str(_as_text(at)), kind, _facts(payload))
+        RiskEvent(tenant_id, Timestamp(convert_instant(at)), kind, _facts(payload))
         for _, tenant_id, kind, payload, at in iterate_events(connection, [f"{prefix}*"], [_EVENTS.c.id])
     ]
 
@@ -64,7 +64,3 @@ def _facts(payload: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}
-
-
-def _as_text(value: Any) -> Any:
-    return iso(value) if isinstance(value, datetime) else value

@@ -7,9 +7,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.risk.models import IS_ACTIVE, LatchRow
 from app.risk.rules.latches import Holder, Latch, LatchScope
+from app.timestamps import Timestamp
 
 LATCHES = cast("Table", LatchRow.__table__)
 _COLUMNS = (
@@ -31,10 +32,11 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
     return found
 
 
-def released_at(connection: Connection, tenant_id: int, holder: Holder) -> str | None:
+def released_at(connection: Connection, tenant_id: int, holder: Holder) -> Timestamp | None:
     """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
-    return _text(connection.execute(statement).scalar_one())
+    released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
+    return released
 
 
 def set_latch(connection: Connection, tenant_id: int, latch: Latch) -> bool:
@@ -93,8 +95,6 @@ def _of(holder: Holder) -> tuple[Any, ...]:
 def _latch(row: Sequence[Any]) -> Latch:
     latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
     holder = Holder(LatchScope(scope), name, symbol)
-    return Latch(latch_id, holder, executions, most, _text(set_at) or "", _text(released), by, reason)
-
-
-def _text(instant: datetime | str | None) -> str | None:
-    return iso(instant) if isinstance(instant, datetime) else instant
+    return Latch(
+        latch_id, holder, executions, most, convert_instant(set_at), convert_instant(released), by, reason
+    )

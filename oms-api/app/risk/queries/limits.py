@@ -1,13 +1,12 @@
 """Read and write limits."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.money import fixed
@@ -90,12 +89,8 @@ def _set_limit(row: Sequence[Any]) -> SetLimit:
         name,
         LimitCode(code),
         Decimal(value),
-        _text(until),
+        convert_instant(until),
         set_by,
-        _text(set_at) or "",
+        convert_instant(set_at),
         words,
     )
-
-
-def _text(instant: datetime | str | None) -> str | None:
-    return iso(instant) if isinstance(instant, datetime) else instant

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select, union
 
-from app.clock import iso
 from app.ledger.models import CashMovement, Portfolio
 from app.money import ZERO
 from app.risk.queries.limits import LIMITS
@@ -15,6 +14,7 @@ from app.risk.rules.limits import LimitScope
 from app.risk.rules.losses import LOSS_CODES, LOSS_LIMITS, LossBaseline, SwitchState
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
+from app.timestamps import iso
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 PortfolioKey = tuple[int, int]  # tenant id, portfolio id

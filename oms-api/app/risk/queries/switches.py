@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Select, Table, case, func, select
 
-from app.clock import iso
+from app.column_values import convert_instant
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Write
 from app.database.locks import set_short_lock_timeout
@@ -15,6 +15,7 @@ from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope
 from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
 
 SWITCHES = cast("Table", KillSwitchRow.__table__)
 CHANGES = cast("Table", KillSwitchChangeRow.__table__)
@@ -40,7 +41,7 @@ class SwitchChange(NamedTuple):
     state: TradingState
     reason: str | None
     set_by: str
-    set_at: str
+    set_at: Timestamp
     idempotency_key: str | None = None
     request_hash: str | None = None
 
@@ -187,5 +188,5 @@ def update_trading_states(
 
 def _change(row: Sequence[Any]) -> SwitchChange:
     scope, key, name, state, reason, set_by, set_at, *binding = row
-    at = iso(set_at) if isinstance(set_at, datetime) else set_at
+    at = convert_instant(set_at)
     return SwitchChange(SwitchScope(scope), key, name, TradingState(state), reason, set_by, at, *binding)

@@ -8,6 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.timestamps import Timestamp
+
 WINDOW = timedelta(minutes=1)  # the period in which executions are counted
 
 
@@ -36,8 +38,8 @@ class Latch(NamedTuple):
     holder: Holder
     executions: int
     most: int
-    set_at: str
-    released_at: str | None = None
+    set_at: Timestamp
+    released_at: Timestamp | None = None
     released_by: str | None = None
     reason: str | None = None
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from app.money import ZERO
 from app.risk.rules.values import Limits
+from app.timestamps import BEFORE_ALL, Timestamp
 
 
 class LimitScope(StrEnum):
@@ -125,9 +126,9 @@ class SetLimit(NamedTuple):
     name: str
     code: LimitCode
     value: Decimal
-    until: str | None = None
+    until: Timestamp | None = None
     set_by: str = ""
-    set_at: str = ""
+    set_at: Timestamp = BEFORE_ALL
     words: str | None = None
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.risk.rules.limits import LimitCode
 from app.risk.rules.values import TradingState
 from app.risk.rules.words import format_amount
+from app.timestamps import Timestamp
 
 # Who sets a kill switch automatically. No API key can have this name.
 LOSS_LIMITS = "~loss limits"
@@ -39,7 +40,7 @@ class SwitchState(NamedTuple):
 
     state: TradingState
     set_by: str
-    set_at: str
+    set_at: Timestamp
 
 
 def find_breach(

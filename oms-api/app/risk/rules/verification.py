@@ -11,6 +11,7 @@ from app.risk.rules.limits import SetLimit
 from app.risk.rules.switches import strictest
 from app.risk.rules.values import TradingState
 from app.text import name_key
+from app.timestamps import Timestamp
 
 Facts = dict[str, Any]
 Key = tuple[Hashable, ...]
@@ -29,7 +30,7 @@ class RiskEvent(NamedTuple):
     """An event of risk controls, or the renaming of a portfolio (`facts` are the names)."""
 
     tenant_id: int
-    at: str
+    at: Timestamp
     type: str
     facts: Facts
 

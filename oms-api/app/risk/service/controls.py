@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.clock import iso, monotonic_seconds
+from app.clock import monotonic_seconds
 from app.risk.queries.latches import ActiveLatches, list_active_latches
 from app.risk.queries.limits import limits_of_tenants
 from app.risk.rules.latches import Holder, Latch
@@ -24,6 +24,7 @@ from app.risk.rules.limits import (
 )
 from app.risk.rules.permissions import Lists, lists_of, permission_for
 from app.risk.rules.values import Limits
+from app.timestamps import iso
 
 MAX_AGE_SECONDS = 0.4  # a change takes effect within 1 s in every process, including a slow statement
 _MAX_TENANTS = 10_000

@@ -7,7 +7,6 @@ import orjson
 from sqlalchemy import Connection
 
 from app.audit.service import mask_secrets
-from app.clock import iso
 from app.database import write
 from app.events.service import build_event_insert
 from app.identity.service.idempotent_operations import Change, OperationContext
@@ -15,6 +14,7 @@ from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
 from app.risk.service.audit_entries import latch_facts
+from app.timestamps import iso
 
 
 def release(

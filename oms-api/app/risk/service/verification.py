@@ -17,6 +17,7 @@ from app.risk.queries.switches import switches_of
 from app.risk.rules import verification as rules
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.verification import Facts, Key, RiskCheck, RiskEvent, key_of
+from app.timestamps import Timestamp
 
 _SWITCH_EVENTS = {
     "ACTIVE": "kill_switch.activated",
@@ -72,7 +73,7 @@ def _type_of(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _switch_fact(tenant_id: int, facts_given: Facts, at: str, kind: str | None) -> Key:
+def _switch_fact(tenant_id: int, facts_given: Facts, at: Timestamp, kind: str | None) -> Key:
     named = (
         tenant_id,
         facts_given.get("scope"),
@@ -182,7 +183,7 @@ def _latch_facts(act: AuditedAction) -> Facts:
     return facts | {"latch_id": act.target}
 
 
-def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: str) -> Key:
+def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: Timestamp) -> Key:
     facts = mask_secrets(facts_given)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in facts.items()))
 

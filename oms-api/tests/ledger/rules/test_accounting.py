@@ -17,6 +17,7 @@ from app.ledger.rules.accounting import (
     replay,
     times_after,
 )
+from app.timestamps import Timestamp
 from tests.factories import buy, sell
 
 
@@ -92,9 +93,9 @@ def test_replay_continues_from_a_given_position():
 
 
 NOON, LATER, LAST = (
-    "2026-11-20T12:00:00.000000Z",
-    "2026-11-20T13:00:00.000000Z",
-    "2026-11-20T14:00:00.000000Z",
+    Timestamp("2026-11-20T12:00:00.000000Z"),
+    Timestamp("2026-11-20T13:00:00.000000Z"),
+    Timestamp("2026-11-20T14:00:00.000000Z"),
 )
 
 

@@ -29,9 +29,10 @@ from app.orders.rules.approvals import (
 )
 from app.orders.rules.order_factory import OrderOrigin, new_order
 from app.orders.rules.values import Order, OrderType, Status, Ticket
+from app.timestamps import Timestamp
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=2)
-AT = "2026-11-20T12:00:00.000000Z"
+AT = Timestamp("2026-11-20T12:00:00.000000Z")
 
 
 def order(**changes: Any) -> Order:

@@ -11,9 +11,10 @@ from app.orders.rules.order_factory import OrderLinks, OrderOrigin, build_exit_t
 from app.orders.rules.rows import COLUMNS, MUTABLE, Move, order_of, row_of
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
 from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
+from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
-AT = "2026-11-20T12:00:00.000000Z"
+AT = Timestamp("2026-11-20T12:00:00.000000Z")
 HOME = OrderOrigin(1, 7, "key", None, AT)
 
 
@@ -34,7 +35,7 @@ def order(name="O1", family=None, **changes):
     ],
 )
 def test_order_expiry_time_by_time_in_force(time_in_force, ends):
-    assert get_expiry(TimeInForce(time_in_force), "2027-01-01T00:00:00.000000Z", AT) == ends
+    assert get_expiry(TimeInForce(time_in_force), Timestamp("2027-01-01T00:00:00.000000Z"), AT) == ends
 
 
 def test_order_round_trips_through_its_row():

@@ -17,11 +17,12 @@ from app.orders.rules.protection import (
 )
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
+from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
 QUOTE = Prices(Decimal(99), Decimal(101), Decimal(100))
 NO_LAST = Prices(Decimal(99), Decimal(101), None)
-HOME = OrderOrigin(1, 1, "key", None, "2026-11-20T12:00:00.000000Z")
+HOME = OrderOrigin(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 LEVELS = [Decimal(101), Decimal(95)]
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.orders.rules.rows import MOVE_COLUMNS, Move, pack_moves, unpack_moves
+from app.timestamps import Timestamp
 
 TEXTS = st.none() | st.text(max_size=5)
 CHANGES = st.lists(
@@ -20,7 +21,7 @@ def moves_of(changes):
     for order_id, status, *facts in changes:
         counts[order_id] = counts.get(order_id, 0) + 1
         before = statuses.get(order_id)
-        moves.append(Move(1, order_id, counts[order_id], before, status, "now", "me", *facts))
+        moves.append(Move(1, order_id, counts[order_id], before, status, Timestamp("now"), "me", *facts))
         statuses[order_id] = status
     return moves
 

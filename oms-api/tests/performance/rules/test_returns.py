@@ -4,6 +4,7 @@ import math
 import statistics
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from app.performance.rules.statistics import (
     compute_sortino,
     compute_volatility,
 )
-from app.performance.rules.values import EquityPoint
+from app.timestamps import Timestamp, iso
 from tests.support.values import known
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,40 +28,47 @@ RETURNS = [0.01, -0.005, 0.02, -0.01]
 RETURN_LISTS = st.lists(st.integers(-3000, 3000).map(lambda number: number / 10_000), min_size=2, max_size=60)
 
 
+class Days(NamedTuple):
+    """The closes of days, and flows between them."""
+
+    instants: list[Timestamp]
+    equities: list[float]
+    flows: list[float]
+    is_close: list[bool]
+
+
 def points(*rows):
     """Return a point a day of rows (equity, flows so far, is a close)."""
-    return [
-        EquityPoint(START + timedelta(days=day), float(equity), float(flows), is_close)
-        for day, (equity, flows, is_close) in enumerate(rows)
-    ]
+    equities, flows, is_close = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+    instants = [iso(START + timedelta(days=day)) for day in range(len(rows))]
+    return Days(instants, list(map(float, equities)), list(map(float, flows)), is_close)
 
 
 def index_of(days):
-    return compute_growth_index(list_growth(days))
+    return compute_growth_index(list_growth(days.equities, days.flows))
 
 
 def daily_returns_of(days):
-    return compute_daily_returns(days, list_growth(days))
+    return compute_daily_returns(days.is_close[1:], list_growth(days.equities, days.flows))
 
 
 def drawdowns_of(days):
-    return compute_drawdowns([day.equity for day in days], [day.flows for day in days])
+    return compute_drawdowns(days.equities, days.flows)
 
 
 def test_deposit_is_not_a_return():
     days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
     index = known(index_of(days))
     assert round(index[-1] - 1, 8) == 0.03006623
-    [day] = daily_returns_of(days)
-    assert (day.at, day.value) == (days[-1].at, index[-1] - 1)
+    assert daily_returns_of(days) == [index[-1] - 1]
 
 
 def test_withdrawal_is_not_a_drawdown():
     days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
     index = index_of(days)
-    found = known(find_max_drawdown([day.at for day in days], known(index)))
+    found = known(find_max_drawdown(days.instants, known(index)))
     assert (round(found.share, 12), found.peak_at, found.trough_at, found.recovered_at) == (
-        *(0.05, days[2].at, days[3].at, days[4].at),
+        *(0.05, *days.instants[2:]),
     )
     assert [round(known(drawdown), 12) for drawdown in drawdowns_of(days)] == [0, 0, 0, 0.05, 0]
 
@@ -68,10 +76,10 @@ def test_withdrawal_is_not_a_drawdown():
 def test_return_that_starts_without_equity_is_undefined():
     days = points((0, 0, True), (100, 100, True), (110, 100, True))
     assert index_of(days) is None
-    assert [day.value for day in daily_returns_of(days)] == [None, pytest.approx(0.1)]
+    assert daily_returns_of(days) == [None, pytest.approx(0.1)]
     within = points((0, 0, True), (100, 100, False), (110, 100, True), (121, 100, True))
-    assert [day.value for day in daily_returns_of(within)] == [None, pytest.approx(0.1)]
-    assert index_of([]) == [1]
+    assert daily_returns_of(within) == [None, pytest.approx(0.1)]
+    assert index_of(points()) == [1]
 
 
 def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
@@ -79,17 +87,17 @@ def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
         (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
     )
     assert drawdowns_of(days) == [None, None, 0, pytest.approx(0.1), None, None]
-    assert drawdowns_of([]) == []
+    assert drawdowns_of(points()) == []
 
 
 def test_index_that_never_falls_has_no_drawdown():
-    assert find_max_drawdown([START], [1.0]) is None
+    assert find_max_drawdown([iso(START)], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
 
 def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
-    instants = [START + timedelta(days=day) for day in range(5)]
+    instants = [iso(START + timedelta(days=day)) for day in range(5)]
     found = known(find_max_drawdown(instants, levels))
     assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
     levels = [*levels[:2], 0.7, 0.95, 1.0]
@@ -161,8 +169,8 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
     assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
     assert [float(known(one)) for one in drawdowns_of(drawn)] == pytest.approx(worst, abs=1e-6)
-    found = find_max_drawdown([point.at for point in drawn], index)
+    found = find_max_drawdown(drawn.instants, index)
     assert float(found.share if found else 0) == pytest.approx(max(worst), abs=1e-6)
-    chained = math.prod(1 + float(known(day.value)) for day in daily_returns_of(drawn))
+    chained = math.prod(1 + known(day) for day in daily_returns_of(drawn))
     last = max(place for place, row in enumerate(rows) if row[2])
     assert chained == pytest.approx(levels[last], rel=1e-6)

@@ -7,6 +7,7 @@ from hypothesis import given
 from app.ledger.rules.accounting import Fill, Side, replay
 from app.reports.rules.round_trips import list_round_trips
 from app.reports.rules.values import BookedFill
+from app.timestamps import Timestamp
 from tests.reports.fills import BOOK, TRADES, amounts, book
 
 
@@ -17,7 +18,7 @@ def trips(*trades):
 def dollars(trade_id, side, price, rate):
     """Return a fill of 10 units in USD for a portfolio in another currency."""
     value = 10 * Decimal(price)
-    at = f"2026-11-20T1{'AB'.index(trade_id)}:00:00.000000Z"
+    at = Timestamp(f"2026-11-20T1{'AB'.index(trade_id)}:00:00.000000Z")
     return BookedFill(
         trade_id, Fill(side, Decimal(10), value * Decimal(rate), value, "USD", at), Decimal(price), Decimal(0)
     )

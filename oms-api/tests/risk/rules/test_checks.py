@@ -9,6 +9,7 @@ from app.risk.rules.checks.trail import check as check_trail
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.latches import Holder, Latch, LatchScope
 from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
+from app.timestamps import Timestamp
 from tests.risk.check_inputs import denial_of, held, order, risk, working
 
 PASSES = None
@@ -73,7 +74,7 @@ def test_permission_denial_lists_what_is_permitted():
 
 def test_latch_denial_contains_its_numbers():
     holder = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
-    denial = denial_of(risk(latch=Latch("L1", holder, 7, 5, "2026-11-20T12:00:00.000000Z")))
+    denial = denial_of(risk(latch=Latch("L1", holder, 7, 5, Timestamp("2026-11-20T12:00:00.000000Z"))))
     assert (denial.code, denial.limit, denial.asked, denial.largest_passing) == (
         *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
     )

@@ -19,11 +19,12 @@ from app.risk.rules.losses import (
     get_day_start,
 )
 from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
 
 AMOUNTS = st.decimals(min_value=1, max_value=10**6, places=2)
 ACTIVE, REDUCING, HALTED = TradingState
-TODAY, YESTERDAY = "2026-11-20T09:00:00.000000Z", "2026-11-19T09:00:00.000000Z"
-MIDNIGHT = "2026-11-20T00:00:00.000000Z"
+TODAY, YESTERDAY = Timestamp("2026-11-20T09:00:00.000000Z"), Timestamp("2026-11-19T09:00:00.000000Z")
+MIDNIGHT = Timestamp("2026-11-20T00:00:00.000000Z")
 BREACH = Breach(LimitCode.MAX_DAILY_LOSS, Decimal(500), Decimal("512.5"))
 
 

@@ -1,0 +1,28 @@
+"""Column values as the drivers return them: decimals and datetimes from PostgreSQL, text from SQLite."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.money import fixed
+from app.timestamps import iso
+
+
+def convert_instant(value: Any) -> Any:  # the value of any column
+    """Return the canonical text of an instant, other values unchanged."""
+    return iso(value) if isinstance(value, datetime) else value
+
+
+def to_canonical(value: Any) -> Any:  # the value of any column
+    """Return the canonical text of a decimal or an instant, other values unchanged."""
+    return fixed(value) if isinstance(value, Decimal) else convert_instant(value)
+
+
+def parse_decimal(value: Any) -> Decimal | None:
+    """Return the decimal of a column, None if it is null."""
+    return value if value is None or isinstance(value, Decimal) else Decimal(value)
+
+
+def parse_instant(value: Any) -> datetime:
+    """Return the instant of a column that is not null."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -1,0 +1,49 @@
+"""Find out what became of a transaction whose COMMIT got no response (PostgreSQL)."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError
+
+TRANSACTION_NUMBER = "SELECT CAST(pg_current_xact_id() AS text)"
+_KEPT = "transaction_number"
+# PostgreSQL's SQLSTATE for a number that it has not given yet.
+_NUMBER_UNKNOWN = "22023"
+
+
+class CommitStatus(StrEnum):
+    """The states of `pg_xact_status`, and UNKNOWN: the transaction is too old, or the database is SQLite."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    RUNNING = "in progress"
+    UNKNOWN = "unknown"
+
+
+def keep_transaction_number(connection: Connection, result: CursorResult[Any]) -> None:
+    """Keep the number that TRANSACTION_NUMBER returned."""
+    connection.info[_KEPT] = result.scalar_one()
+
+
+def take_transaction_number(connection: Connection) -> str | None:
+    """Return the number of the transaction, and forget it. None if it wrote nothing, or on SQLite."""
+    number: str | None = connection.info.pop(_KEPT, None)
+    return number
+
+
+def find_commit_status(connection: Connection, number: str | None) -> CommitStatus:
+    """Return what became of the transaction with that number.
+
+    After a crash or a fail-over that lost the transaction, its number was never given, or is given again:
+    COMMITTED may then be true of another transaction.
+    """
+    if number is None:
+        return CommitStatus.UNKNOWN
+    try:
+        found = connection.exec_driver_sql("SELECT pg_xact_status(CAST(%s AS xid8))", (number,)).scalar_one()
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == _NUMBER_UNKNOWN:
+            return CommitStatus.ABORTED
+        raise
+    return CommitStatus.UNKNOWN if found is None else CommitStatus(found)
