@@ -162,6 +162,7 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
         for program in programs:
             program.start()
         run.wait_until_healthy(programs)
+        wait_until(lambda: any("Workspace claimed" in line for line in log))
         yield Deployment({program.name: program for program in programs}, key, log)
     finally:
         stop_all(programs)

@@ -156,11 +156,13 @@ def test_compose_has_no_default_passwords(compose):
     assert required == {
         "POSTGRES_PASSWORD",
         "OMS_API_KEY",
+        "OMS_BOT_KEY",
+        "BOT_STATEMENT_SECRET",
         "JWT_KEYS",
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
     }
-    assert optional == {"SLACK_APP_TOKEN"}
+    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS"}
 
 
 def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
@@ -189,12 +191,19 @@ def test_nothing_but_the_services_is_published(compose):
     assert published == set(SERVICES)
 
 
-def test_the_bot_finds_the_oms_by_its_name_and_port(compose):
-    assert compose["services"]["slack-bot"]["environment"]["OMS_API_URL"] == "http://oms-api:8001"
-    assert (
-        compose["services"]["slack-bot"]["environment"]["OMS_API_KEY"]
-        == compose["services"]["oms-api"]["environment"]["OMS_API_KEY"]
-    )
+def test_the_bot_finds_the_oms_by_its_name_and_port_and_has_the_key_of_bots(compose):
+    bot, oms = (compose["services"][name]["environment"] for name in ("slack-bot", "oms-api"))
+    assert bot["OMS_API_URL"] == "http://oms-api:8001"
+    assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]
+    assert bot["BOT_STATEMENT_SECRET"] == oms["BOT_STATEMENT_SECRET"]
+
+
+def test_the_oms_reaches_the_bot_by_its_name_and_port(compose, render):
+    bot, oms = (compose["services"][name]["environment"] for name in ("slack-bot", "oms-api"))
+    assert bot["OMS_EVENTS_URL"] == oms["WEBHOOK_INTERNAL_URLS"] == "http://slack-bot:3000/oms/events"
+    api, other = (env_of_render(service) for service in render["services"])
+    address = {"type": "web", "name": "slackoms-bot", "property": "hostport"}
+    assert api["WEBHOOK_INTERNAL_URLS"]["fromService"] == other["OMS_EVENTS_URL"]["fromService"] == address
 
 
 def test_the_order_of_starting_is_database_migration_oms_bot(compose):
@@ -241,12 +250,13 @@ def test_render_sets_only_variables_that_the_service_reads(render, settings):
         assert set(env_of_render(service)) <= settings[service["rootDir"]]
 
 
-def test_render_generates_the_key_and_the_bot_takes_it_from_the_api(render):
+def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render):
     api, bot = (env_of_render(service) for service in render["services"])
     source = {"type": "web", "name": "slackoms-api"}
-    for secret in ("OMS_API_KEY", "JWT_KEYS"):
+    for secret in ("OMS_API_KEY", "OMS_BOT_KEY", "BOT_STATEMENT_SECRET", "WEBHOOK_KEYS", "JWT_KEYS"):
         assert api[secret] == {"key": secret, "generateValue": True}
-    assert bot["OMS_API_KEY"]["fromService"] == source | {"envVarKey": "OMS_API_KEY"}
+    assert bot["OMS_API_KEY"]["fromService"] == source | {"envVarKey": "OMS_BOT_KEY"}
+    assert bot["BOT_STATEMENT_SECRET"]["fromService"] == source | {"envVarKey": "BOT_STATEMENT_SECRET"}
     assert bot["OMS_API_URL"]["fromService"] == source | {"property": "hostport"}
 
 

@@ -8,8 +8,8 @@ from dotenv import dotenv_values
 
 import env_files
 
-OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nJWT_KEYS=\nPORT=8001\n"
-BOT_TEMPLATE = "OMS_API_KEY=\nOMS_API_URL=\nSLACK_BOT_TOKEN=\n"
+OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nOMS_BOT_KEY=\nBOT_STATEMENT_SECRET=\nJWT_KEYS=\nPORT=8001\n"
+BOT_TEMPLATE = "OMS_API_KEY=\nBOT_STATEMENT_SECRET=\nOMS_API_URL=\nSLACK_BOT_TOKEN=\n"
 
 
 def values_of(path):
@@ -24,10 +24,11 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_a_first_start_gives_both_services_the_same_fresh_key(root):
+def test_a_first_start_gives_the_bot_a_key_of_its_own_that_the_oms_knows(root):
     written = env_files.ensure_service_files(root)
     oms, bot = (values_of(path) for path in written)
-    assert oms["OMS_API_KEY"] == bot["OMS_API_KEY"]
+    assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]
+    assert bot["BOT_STATEMENT_SECRET"] == oms["BOT_STATEMENT_SECRET"] not in (oms["OMS_BOT_KEY"], "")
     assert len(oms["OMS_API_KEY"]) >= 32
     assert oms["OMS_API_KEY"] not in oms["JWT_KEYS"]
     assert re.fullmatch(r"first:[\w-]{32,}", oms["JWT_KEYS"])
@@ -63,10 +64,22 @@ def test_existing_files_are_left_alone(root):
     assert [(root / service / ".env").read_text() for service in ("oms-api", "slack-bot")] == before
 
 
-def test_a_bot_file_made_later_takes_the_key_that_the_oms_has(root):
-    (root / "oms-api" / ".env").write_text("OMS_API_KEY=" + "k" * 40 + "\n")
+@pytest.mark.parametrize("bot_key", ["b" * 40, ""])
+def test_a_bot_file_made_later_takes_the_bots_key_of_the_oms_and_never_its_own_key(root, bot_key):
+    (root / "oms-api" / ".env").write_text(f"OMS_API_KEY={'k' * 40}\nOMS_BOT_KEY={bot_key}\n")
     (path,) = env_files.ensure_service_files(root)
-    assert values_of(path)["OMS_API_KEY"] == "k" * 40
+    assert values_of(path)["OMS_API_KEY"] == bot_key
+
+
+def test_compose_file_of_an_older_version_gets_the_secrets_that_it_lacks(root):
+    (root / ".env").write_text("POSTGRES_PASSWORD=p\nOMS_API_KEY=k\nJWT_KEYS=j\nSLACK_BOT_TOKEN=t")
+    (path,) = env_files.ensure_compose_file(root)
+    values = values_of(path)
+    assert (values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"]) == ("p", "k", "j")
+    assert values["SLACK_BOT_TOKEN"] == "t"
+    assert len(values["OMS_BOT_KEY"]) >= 32
+    assert len(values["BOT_STATEMENT_SECRET"]) >= 32
+    assert env_files.ensure_compose_file(root) == []
 
 
 def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(root):

@@ -72,7 +72,7 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
         "BUY": "U0AVACHEN01",
         "SELL": "U0BENOKAF02",
     }
-    assert {row["source"] for row in rows.values()} == {"bootstrap"}
+    assert {row["source"] for row in rows.values()} == {"slack-bot"}
 
 
 def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):

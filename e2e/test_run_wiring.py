@@ -33,6 +33,26 @@ def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
         assert name not in programs["oms-api"].environment
 
 
+def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
+    own = {"OMS_API_KEY": "k" * 40}
+    oms_files = ({}, own, own | {"OMS_BOT_KEY": "b" * 40, "BOT_STATEMENT_SECRET": "s" * 40})
+    for environment, bot, oms in ((own, {}, {}), *(({}, own if oms else {}, oms) for oms in oms_files)):
+        programs = {each.name: each for each in run.list_programs(environment, bot, PORTS, oms)}
+        api, slack_bot = (programs[name].environment for name in ("oms-api", "slack-bot"))
+        assert slack_bot["OMS_API_KEY"] == api["OMS_BOT_KEY"] != "k" * 40
+        assert slack_bot["BOT_STATEMENT_SECRET"] == api["BOT_STATEMENT_SECRET"]
+        assert api.get("OMS_API_KEY", "k" * 40) == "k" * 40
+        assert api["OMS_BOT_KEY"] == oms.get("OMS_BOT_KEY", api["OMS_BOT_KEY"])
+
+
+def test_a_bot_with_a_key_of_its_own_keeps_it():
+    programs = run.list_programs({}, {"OMS_API_KEY": "b" * 40}, PORTS, {"OMS_API_KEY": "k" * 40})
+    assert not any(
+        "OMS_API_KEY" in each.environment or "OMS_BOT_KEY" in each.environment for each in programs[:1]
+    )
+    assert "OMS_API_KEY" not in programs[-1].environment
+
+
 def test_the_secrets_of_a_start_are_new_ones():
     assert run.create_slack_secrets() != run.create_slack_secrets()
 

@@ -1,7 +1,8 @@
 """Creates the settings files of a first start with new secrets, and keeps existing files.
 
 `python scripts/env_files.py` creates `oms-api/.env` and `slack-bot/.env`. `--compose` creates the `.env` of
-`docker compose`. Every file is readable by its owner only, and none is ever overwritten.
+`docker compose`, and adds secrets of newer versions to an existing one. Every file is readable by its owner
+only. No value is ever overwritten.
 """
 
 import os
@@ -17,6 +18,8 @@ COMPOSE_TEMPLATE = """\
 # What docker compose fills in. The secrets were made for this folder; the Slack values are yours to add.
 POSTGRES_PASSWORD={password}
 OMS_API_KEY={key}
+OMS_BOT_KEY={bot_key}
+BOT_STATEMENT_SECRET={statement_secret}
 JWT_KEYS={jwt_keys}
 SLACK_BOT_TOKEN={slack_bot_token}
 SLACK_SIGNING_SECRET={slack_signing_secret}
@@ -24,28 +27,43 @@ SLACK_SIGNING_SECRET={slack_signing_secret}
 
 
 def ensure_service_files(root: Path = ROOT) -> list[Path]:
-    """Create the missing `.env` files of the services, with one shared API key. Return the created ones."""
-    key = _key_of(root / "oms-api" / ".env") or secrets.token_urlsafe(48)
-    values = {"OMS_API_KEY": key, "OMS_API_URL": API_URL, "JWT_KEYS": _fresh_jwt_keys()}
+    """Create the missing `.env` files of the services. Return the created ones.
+
+    The bot gets the `OMS_BOT_KEY` of the OMS as its key, and the same statement secret. If an existing file
+    of the OMS has none, they stay empty: `make run` makes them at each start.
+    """
+    path = root / "oms-api" / ".env"
+    new = {"OMS_BOT_KEY": secrets.token_urlsafe(48), "BOT_STATEMENT_SECRET": secrets.token_urlsafe(48)}
+    shared = {name: dotenv_values(path).get(name) or "" for name in new} if path.exists() else new
+    values = {"OMS_API_URL": API_URL, "JWT_KEYS": _fresh_jwt_keys()} | shared
+    keys = {"oms-api": secrets.token_urlsafe(48), "slack-bot": shared["OMS_BOT_KEY"]}
     return [
         path
-        for service in ("oms-api", "slack-bot")
-        if _write_new(path := root / service / ".env", filled(_template(root, service), values))
+        for service, key in keys.items()
+        if _write_new(
+            path := root / service / ".env",
+            filled(_template(root, service), values | {"OMS_API_KEY": key}),
+        )
     ]
 
 
 def ensure_compose_file(root: Path = ROOT) -> list[Path]:
-    """Create the `.env` of docker compose if it is missing, with the Slack values of `slack-bot/.env`."""
+    """Create the `.env` of docker compose, with the Slack values of `slack-bot/.env`.
+
+    Add the secrets that an existing file lacks. Return the file if it was created or changed.
+    """
     slack = dotenv_values(root / "slack-bot" / ".env")
     text = COMPOSE_TEMPLATE.format(
         password=secrets.token_urlsafe(32),
         key=secrets.token_urlsafe(48),
+        bot_key=secrets.token_urlsafe(48),
+        statement_secret=secrets.token_urlsafe(48),
         jwt_keys=_fresh_jwt_keys(),
         slack_bot_token=slack.get("SLACK_BOT_TOKEN") or "",
         slack_signing_secret=slack.get("SLACK_SIGNING_SECRET") or "",
     )
     path = root / ".env"
-    return [path] if _write_new(path, text) else []
+    return [path] if _write_new(path, text) or _add_missing(path, text) else []
 
 
 def filled(template: str, values: dict[str, str]) -> str:
@@ -66,8 +84,14 @@ def _fresh_jwt_keys() -> str:
     return f"first:{secrets.token_urlsafe(48)}"
 
 
-def _key_of(path: Path) -> str | None:
-    return dotenv_values(path).get("OMS_API_KEY") or None
+def _add_missing(path: Path, text: str) -> bool:
+    """Append the lines of `text` whose names the file does not have. Return whether there are any."""
+    known = set(dotenv_values(path))
+    missing = [line for line in text.splitlines() if "=" in line and line.partition("=")[0] not in known]
+    if missing:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" + "\n".join(missing) + "\n")
+    return bool(missing)
 
 
 def _write_new(path: Path, text: str) -> bool:

@@ -51,17 +51,23 @@ def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int
     return {name: _port(name, asked[name] or str(usual)) for name, usual in PORTS.items()}
 
 
-def list_programs(environment: Values, bot: Values, ports: Mapping[str, int]) -> list[Program]:
+def list_programs(
+    environment: Values, bot: Values, ports: Mapping[str, int], oms: Values | None = None
+) -> list[Program]:
     """Return the programs to run, the OMS first, each with its complete environment.
 
-    `bot` holds the values of the bot's `.env`. Without a Slack token the simulator is included. It and the
-    bot share random secrets, which are not written to disk, and the same key of the OMS.
+    `bot` and `oms` hold the values of the services' `.env`. Without a Slack token the simulator is included.
+    It and the bot share random secrets, which are not written to disk, and the same key of the OMS.
     """
     base = {name: value for name, value in environment.items() if name not in PORTS}
     oms_environment = base | {"PORT": str(ports["OMS_PORT"])}
     bot_environment = base | {"PORT": str(ports["BOT_PORT"])}
     if _is_here(base.get("OMS_API_URL") or bot.get("OMS_API_URL") or ""):
         bot_environment["OMS_API_URL"] = _url(ports["OMS_PORT"])
+        key, statement_secret = choose_bot_secrets(base, bot, oms or {})
+        if key:
+            oms_environment |= {"OMS_BOT_KEY": key, "BOT_STATEMENT_SECRET": statement_secret}
+            bot_environment |= {"OMS_API_KEY": key, "BOT_STATEMENT_SECRET": statement_secret}
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
@@ -77,6 +83,21 @@ def list_programs(environment: Values, bot: Values, ports: Mapping[str, int]) ->
         )
     programs.append(_program("slack-bot", ["main.py"], "slack-bot", bot_environment, ports["BOT_PORT"]))
     return programs
+
+
+def choose_bot_secrets(environment: Values, bot: Values, oms: Values) -> tuple[str, str]:
+    """Return the key of the bot and the secret with which it claims its workspace.
+
+    Values that are not set are new in each start. Both are empty if the bot's settings name a key of its own.
+    """
+    own = environment.get("OMS_API_KEY") or oms.get("OMS_API_KEY")
+    current = environment.get("OMS_API_KEY") or bot.get("OMS_API_KEY")
+    shared = environment.get("OMS_BOT_KEY") or oms.get("OMS_BOT_KEY")
+    if current and current not in (own, shared):
+        return "", ""
+    set_secrets = (values.get("BOT_STATEMENT_SECRET") for values in (environment, oms, bot))
+    statement_secret = next(filter(None, set_secrets), secrets.token_urlsafe(48))
+    return shared or secrets.token_urlsafe(48), statement_secret
 
 
 def create_slack_secrets() -> dict[str, str]:
@@ -178,7 +199,7 @@ def run() -> None:
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
-    programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot))
+    programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     require_free(programs)
     try:
         for program in programs[1:]:

@@ -13,6 +13,7 @@ from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
 from app.config import ConfigurationError, Settings
+from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
 from app.database import Readers, connect_engine
 from app.database.changes import Changes
@@ -21,6 +22,7 @@ from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
 from app.duties.service import Duty, DutyRunner
+from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
@@ -66,6 +68,14 @@ from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.startup import Parts
+from app.webhooks.rules.addresses import AddressPolicy
+from app.webhooks.service.deliveries import WebhookDeliveries
+from app.webhooks.service.delivery_runner import DeliveryRunner
+from app.webhooks.service.dispatch_store import DispatchStore
+from app.webhooks.service.dispatcher import Dispatcher
+from app.webhooks.service.maintenance import WebhookMaintenance
+from app.webhooks.service.sender import WebhookSender
+from app.webhooks.service.webhooks import WebhookService
 from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
@@ -103,7 +113,9 @@ class Components:
     order_service: OrderService
     valuer: Valuer
     duty_runner: DutyRunner
+    delivery_runner: DeliveryRunner
     cash_reader: CashReader
+    corporate_actions: CorporateActions
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -120,7 +132,10 @@ class Components:
                 self.changes.close,
             ),
             sharing=self.sharing,
-            background_tasks=(market_watcher.run, *([self.duty_runner.run] if is_embedded else [])),
+            background_tasks=(
+                *(market_watcher.run, self.corporate_actions.run),
+                *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+            ),
         )
 
     def state(self) -> dict[str, Any]:
@@ -128,6 +143,7 @@ class Components:
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
+        opaque_ids = OpaqueIds(own_key)
         return {
             "authentication": self.authentication,
             "desk": self.trade_service,
@@ -139,6 +155,7 @@ class Components:
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
+            "corporate_actions": self.corporate_actions,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -150,7 +167,9 @@ class Components:
             "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
-            "opaque_ids": OpaqueIds(own_key),
+            "opaque_ids": opaque_ids,
+            "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
+            "webhook_deliveries": WebhookDeliveries(opaque_ids),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -200,7 +219,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle = Throttle()
+    throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     return Components(
         settings=settings,
@@ -211,7 +230,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         database_file=DatabaseFile.of(engine),
         readers=readers,
         transactions=transactions,
-        changes=Changes(engine),
+        changes=changes,
         trail=trail,
         market=market,
         calendars=calendars,
@@ -231,7 +250,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
         valuer=Valuer(market.quotes_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
+        delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
+        corporate_actions=CorporateActions(writer, readers, changes, now),
     )
 
 
@@ -241,6 +262,7 @@ def create_duty_runner(
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.quotes_at, calendars, now)
     duties = [
@@ -248,9 +270,31 @@ def create_duty_runner(
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
+        Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
     ]
     return DutyRunner(engine, duties, now)
+
+
+def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
+    """Return the runner that delivers events to webhooks."""
+    keys, policy = create_key_ring(settings), create_address_policy(settings)
+    store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
+    return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+
+
+def create_key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that encrypt secrets in the database: WEBHOOK_KEYS, then keys of OMS_API_KEY."""
+    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
+    own = {} if settings.webhook_keys is None else parse_key_ring(settings.webhook_keys)
+    return KeyRing(own | derive_key_ring(secrets, "webhooks"))
+
+
+def create_address_policy(settings: Settings) -> AddressPolicy:
+    """Return the exceptions of this installation for the URLs of webhooks."""
+    is_development = settings.environment != "production"
+    return AddressPolicy(frozenset(settings.webhook_internal_urls), allows_loopback=is_development)
 
 
 def _writer(

@@ -18,7 +18,7 @@ from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import key_ring
-from app.identity.service.authenticator import Authenticator, ClientInfo, People
+from app.identity.service.authenticator import Authenticator, ClientInfo, People, list_environment_keys
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
@@ -84,7 +84,8 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
             _LOG.warning("the use of a key was not noted", exc_info=True, extra={"key_id": key_id})
 
     own = (settings.oms_api_key, settings.oms_api_key_previous)
-    return Authenticator(tuple(filter(None, own)), find, note_use, now)
+    keys = list_environment_keys(tuple(filter(None, own)), settings.oms_bot_key)
+    return Authenticator(keys, find, note_use, now)
 
 
 def _people(readers: Readers, transactions: Transactions, now: Now) -> People:

@@ -16,6 +16,7 @@ MIN_KEY_LENGTH = 32
 LIMIT_CEILING = Decimal("1e12")
 PLACEHOLDER = "change-me"
 _JWT_KEY = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
+_ENCRYPTION_KEY = re.compile(r"(?:[A-Za-z0-9]{1,32}:)?[A-Za-z0-9+/]{43}=")
 _ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
 
     oms_api_key: str = Field(repr=False)
     oms_api_key_previous: str | None = Field(default=None, repr=False)
+    oms_bot_key: str | None = Field(default=None, repr=False)
     jwt_keys: str | None = Field(default=None, repr=False)
     bot_statement_secret: str | None = Field(default=None, repr=False)
     access_token_minutes: Annotated[int, Field(ge=1, le=60)] = 15
@@ -78,9 +80,15 @@ class Settings(BaseSettings):
     equity_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     equity_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     duties: Literal["embedded", "worker"] = "embedded"
+    webhook_keys: str | None = Field(default=None, repr=False)
+    webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
-    @field_validator("oms_api_key_previous", "jwt_keys", "bot_statement_secret", "redis_url", mode="before")
+    @field_validator(
+        *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
+        "webhook_keys",
+        mode="before",
+    )
     @classmethod
     def _set_to_something(cls, value: str | None) -> str | None:
         return value or None  # Docker Compose passes an unset variable as an empty one
@@ -91,7 +99,7 @@ class Settings(BaseSettings):
         word = str(value).strip().lower()
         return {"true": "hold", "1": "hold", "false": "off", "0": "off", "": "off"}.get(word, word)
 
-    @field_validator("oms_api_key", "oms_api_key_previous", "bot_statement_secret")
+    @field_validator("oms_api_key", "oms_api_key_previous", "oms_bot_key", "bot_statement_secret")
     @classmethod
     def _strong_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
@@ -150,6 +158,24 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
+    @field_validator("webhook_keys")
+    @classmethod
+    def _encryption_keys(cls, value: str | None) -> str | None:
+        parts = [] if value is None else [part.strip() for part in value.split(",")]
+        if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
+            raise ValueError(
+                "WEBHOOK_KEYS must be id:base64 pairs parted by commas, each key 32 bytes: "
+                "`openssl rand -base64 32` prints one"
+            )
+        return value
+
+    @field_validator("webhook_internal_urls", mode="before")
+    @classmethod
+    def _internal_urls(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
+
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
     def _sane_limit(cls, value: Decimal) -> Decimal:
@@ -161,6 +187,8 @@ class Settings(BaseSettings):
     def _safe_together(self) -> "Settings":
         if self.min_price > self.max_price:
             raise ValueError("MIN_PRICE must not be above MAX_PRICE")
+        if self.oms_bot_key in {self.oms_api_key, self.oms_api_key_previous} - {None}:
+            raise ValueError("OMS_BOT_KEY must differ from OMS_API_KEY, which would give the bot all rights")
         if self.environment == "production" and not self.jwt_keys:
             raise ValueError(
                 "JWT_KEYS is not set, and production needs it: set it to name:secret, with a secret of its "
@@ -189,6 +217,11 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
     return networks
+
+
+def _complete_internal_url(text: str) -> str:
+    """Return the URL. `host:port` alone, as platforms give it, is the address of a bot of ours."""
+    return text if "://" in text else f"http://{text}/oms/events"
 
 
 def _names_a_database(url: str) -> bool:

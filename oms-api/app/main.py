@@ -14,6 +14,7 @@ from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
+from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
@@ -33,6 +34,7 @@ from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
+from app.webhooks import routes as webhook_routes
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
@@ -51,7 +53,8 @@ ROUTERS = (
     ),
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    *(calendar_routes.router, report_routes.router, day_close_routes.router),
+    webhook_routes.router,
+    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, day_close_routes.router),
     *(
         tenants.router,
         workspaces.router,

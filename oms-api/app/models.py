@@ -16,11 +16,12 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRow, Trade
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdminRequest",
@@ -30,6 +31,7 @@ __all__ = [
     "BarRow",
     "CalendarDayRow",
     "CashMovement",
+    "CorporateAction",
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
@@ -55,4 +57,6 @@ __all__ = [
     "Tenant",
     "Trade",
     "User",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

@@ -22,6 +22,7 @@ from app.audit.service.trail_verification import TrailResult, examine_trails
 from app.calendars.service import verify_calendars
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
+from app.corporate_actions.service.verification import verify_corporate_actions
 from app.database import connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
@@ -61,6 +62,7 @@ class RecordCheck(StrEnum):
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
     CALENDAR = "calendar record"
+    CORPORATE_ACTION = "corporate action record"
     IDENTITY = "identity record"
     DAY_CLOSE = "day close"
 
@@ -73,6 +75,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
+    "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
     "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
 }
@@ -87,6 +90,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.CASH: "cash moves by each row's value",
     Check.COUNTERS: "counters and realised P&L add up",
     Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
+    Check.ACTION: "rows of corporate actions match their actions",
     Check.KEY: "an idempotency key belongs to one request and its hash",
     Check.PORTFOLIO: "portfolios match the end of their ledgers",
     Check.HOLDING: "positions match the ledger",
@@ -102,6 +106,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.PORTFOLIO: "name, currency, opening cash and settings of portfolios match the audit log",
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
     RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
+    RecordCheck.CORPORATE_ACTION: "corporate actions match the audit log, and dividends the positions",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",

@@ -10,7 +10,7 @@ from threading import Event
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import create_duty_runner, create_market
+from app.assembly import create_delivery_runner, create_duty_runner, create_market
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
@@ -43,8 +43,13 @@ def run(settings: Settings, stop: Event) -> None:
     readers = Readers(engine, 1)
     try:
         _require_tables(engine)
-        market = create_market(settings, readers)
-        work(create_duty_runner(settings, engine, market, Calendars.load(), SteadyClock()), stop)
+        market, now = create_market(settings, readers), SteadyClock()
+        delivery_runner = create_delivery_runner(settings, engine, now)
+        delivery_runner.start()
+        try:
+            work(create_duty_runner(settings, engine, market, Calendars.load(), now), stop)
+        finally:
+            delivery_runner.close()
     finally:
         readers.close()
         engine.dispose()

@@ -122,6 +122,7 @@ def test_empty_variable_counts_as_unset(load):
         ("WRITE_QUEUE_LIMIT", "0"),
         ("READER_THREADS", "65"),
         ("DATABASE_TIMEOUT_SECONDS", "0"),
+        ("WEBHOOK_KEYS", "one:canary"),
     ],
 )
 def test_invalid_value_is_named_by_its_variable_and_never_shown(load, name, value):
@@ -141,6 +142,19 @@ def test_all_invalid_settings_are_reported_at_once(load):
     with pytest.raises(ConfigurationError) as refused:
         load(OMS_API_KEY=None, PORT="x", MAX_GMV="-1")
     assert len(str(refused.value).splitlines()) == 3
+
+
+def test_address_of_the_bot_may_be_a_host_and_a_port(load):
+    urls = load(WEBHOOK_INTERNAL_URLS="slackoms-bot:3000, http://other:80/x").webhook_internal_urls
+    assert urls == ("http://slackoms-bot:3000/oms/events", "http://other:80/x")
+
+
+def test_key_of_the_bot_must_not_be_the_bootstrap_key(load):
+    key = "k" * 40
+    for name in ("OMS_API_KEY", "OMS_API_KEY_PREVIOUS"):
+        with pytest.raises(ConfigurationError, match="OMS_BOT_KEY must differ"):
+            load(**{name: key, "OMS_BOT_KEY": key})
+    assert load(OMS_BOT_KEY="").oms_bot_key is None
 
 
 def test_contradictory_settings_are_rejected(load):

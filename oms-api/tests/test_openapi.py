@@ -22,6 +22,15 @@ TRADING = tuple(
 OPEN = {"/health", "/health/live", "/health/ready"}
 DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
 COSTS = {"schedule": "zerodha", "exchange": "NSE", "side": "SELL", "quantity": "40", "price": "1100"}
+SPLIT = {
+    "kind": "split",
+    "symbol": "MSFT",
+    "new_units": "2",
+    "old_units": "1",
+    "ex_date": "2026-11-20",
+    "reason": "Announced",
+}
+WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -120,8 +129,23 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),
         ("PUT", "/api/v1/calendar/{market}/{date}"),
+        ("GET", "/api/v1/corporate-actions"),
+        ("POST", "/api/v1/corporate-actions"),
+        ("POST", "/api/v1/corporate-actions:preview"),
+        ("GET", "/api/v1/corporate-actions/{action_id}"),
+        ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
+        ("GET", "/api/v1/webhooks"),
+        ("POST", "/api/v1/webhooks"),
+        ("PATCH", "/api/v1/webhooks/{webhook_id}"),
+        ("DELETE", "/api/v1/webhooks/{webhook_id}"),
+        ("PUT", "/api/v1/webhooks/by-name/{webhook_name}"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:rotate"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:test"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
+        ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
+        ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
         ("GET", "/metrics"),
     }
 
@@ -218,15 +242,26 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/portfolios/{name}/cash"): api.get("/portfolios/growth/cash"),
         ("GET", "/api/v1/calendar"): api.get("/calendar", market="XNSE", from_="2026-11-06", to="2026-11-10"),
         ("GET", "/api/v1/clock"): api.get("/clock", market="XNYS"),
+        ("POST", "/api/v1/corporate-actions:preview"): api.post("/corporate-actions:preview", SPLIT),
+        ("POST", "/api/v1/corporate-actions"): api.post("/corporate-actions", SPLIT),
+        ("GET", "/api/v1/corporate-actions"): api.get("/corporate-actions"),
         ("POST", "/api/v1/trade"): api.report(),
         ("POST", "/api/v1/trades:batch"): api.post("/trades:batch", {"trades": [{}]}),
         ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
+        ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
+        ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
+        ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
     }
     for name, answer in answers.items():
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
             "application/json"
         ]
         jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json())
+
+
+def webhook_path(created):
+    return f"/webhooks/{created.json()['id']}"
 
 
 def test_idempotency_and_paging_are_described(document):
@@ -252,6 +287,8 @@ VERBS = {
     "Claim",
     "Close",
     "Create",
+    "Delete",
+    "Enable",
     "Estimate",
     "Export",
     "Get",
@@ -269,11 +306,13 @@ VERBS = {
     "Replace",
     "Report",
     "Request",
+    "Resend",
     "Reverse",
     "Revoke",
     "Rotate",
     "Set",
     "Stream",
+    "Test",
     "Update",
 }
 

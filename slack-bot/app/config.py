@@ -13,6 +13,7 @@ SERVICE_FOLDER = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
 DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
+EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -37,6 +38,7 @@ class Settings:
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
     bot_statement_secret: str = field(default="", repr=False)
+    oms_events_url: str = ""  # without it, the bot receives no events of the OMS
 
     @property
     def socket_mode(self) -> bool:
@@ -61,20 +63,32 @@ def from_values(values: Mapping[str, str]) -> Settings:
     if errors:
         raise ConfigError(" ".join(errors))
     environment = values.get("ENVIRONMENT") or "development"
+    port = int(values.get("PORT") or 3000)
+    oms_api_url = _with_scheme(values["OMS_API_URL"]).rstrip("/")
     return Settings(
         slack_bot_token=values["SLACK_BOT_TOKEN"],
         slack_signing_secret=values["SLACK_SIGNING_SECRET"],
         oms_api_key=values["OMS_API_KEY"],
-        oms_api_url=_with_scheme(values["OMS_API_URL"]).rstrip("/"),
+        oms_api_url=oms_api_url,
         slack_app_token=values.get("SLACK_APP_TOKEN", ""),
         slack_api_url=values.get("SLACK_API_URL") or SLACK_API_URL,
         host=values.get("HOST") or "127.0.0.1",
-        port=int(values.get("PORT") or 3000),
+        port=port,
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
+        oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
+
+
+def _events_url(given: str, environment: str, oms_api_url: str, port: int) -> str:
+    """Return the address at which the OMS reaches the bot. `host:port` alone names a private host."""
+    if given:
+        url = _with_scheme(given)
+        return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}{EVENTS_PATH}"
+    is_on_same_machine = environment != "production" and is_loopback(oms_api_url)
+    return f"http://127.0.0.1:{port}{EVENTS_PATH}" if is_on_same_machine else ""
 
 
 def is_loopback(url: str) -> bool:
@@ -134,6 +148,14 @@ def _check_oms_url(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_events_url(values: Mapping[str, str]) -> str:
+    url = values.get("OMS_EVENTS_URL", "")
+    parts = urlsplit(_with_scheme(url)) if url else None
+    if parts is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
+        return "OMS_EVENTS_URL must be the address of the bot for the OMS, for example http://slack-bot:3000."
+    return ""
+
+
 def _check_slack_url(values: Mapping[str, str]) -> str:
     url = values.get("SLACK_API_URL") or SLACK_API_URL
     if url.startswith("https://") or (url.startswith("http://") and is_loopback(url)):
@@ -178,4 +200,5 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
+    _check_events_url,
 )

@@ -8,7 +8,9 @@ from typing_extensions import override
 from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
-FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim")
+WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
+FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events")
+CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
 
@@ -50,6 +52,8 @@ class FakeOms(Server):
 
     @override
     def usual(self, call: Call) -> Answer:
+        if call.path == WEBHOOK:
+            return Answer(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
         if call.path in FOR_NOBODY:
             return Answer(body={"status": "ok"})
         person = person_of(call)

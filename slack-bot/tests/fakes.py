@@ -204,6 +204,8 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
+        do_PUT = do_POST  # noqa: N815 - the name that the library calls
+
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))
 

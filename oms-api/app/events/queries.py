@@ -3,7 +3,7 @@
 They read up to a number below which no transaction can add an event, so that none is skipped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -59,13 +59,16 @@ def select_events(tenant_id: int) -> Select[Any]:
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def read_sighting(connection: Connection, tenant_id: int, known: int = 0) -> Sighting | None:
-    """Read the end of the tenant's events, and then the running transactions.
+def read_sighting(connection: Connection, tenant_id: int | None, known: int = 0) -> Sighting | None:
+    """Read the end of the tenant's events, or without a tenant of all events, then the running transactions.
 
     Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
     its own snapshot.
     """
-    last = connection.execute(select(func.max(Event.id)).where(Event.tenant_id == tenant_id)).scalar_one()
+    statement = select(func.max(Event.id))
+    if tenant_id is not None:
+        statement = statement.where(Event.tenant_id == tenant_id)
+    last = connection.execute(statement).scalar_one()
     highest = get_event_number(last or 0, MAX_EVENTS_IN_ROW - 1)
     if last is None or highest <= known:
         return None
@@ -84,6 +87,50 @@ def list_events_after(
     rows = connection.execute(statement.order_by(Event.id).limit(limit + 1))
     found = (one for row in rows for one in _events_of(row, filters) if after < one.number <= horizon)
     return list(islice(found, limit))
+
+
+class EventPage(NamedTuple):
+    """Events of several tenants in order, each with its tenant, and the number up to which they were read."""
+
+    events: list[tuple[int, StoredEvent]]
+    position: int
+
+
+def list_events_of_tenants(
+    connection: Connection, tenant_ids: Collection[int], after: int, horizon: int, max_rows: int
+) -> EventPage:
+    """Return the events of these tenants with numbers after `after` and up to `horizon`, a page of rows."""
+    statement = (
+        select(Event.id, Event.tenant_id, Event.type, Event.payload, Event.following, Event.created_at)
+        .where(
+            Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), Event.tenant_id.in_(tenant_ids)
+        )
+        .order_by(Event.id)
+        .limit(max_rows)
+    )
+    rows = connection.execute(statement).all()
+    found = [
+        (row.tenant_id, event)
+        for row in rows
+        for event in _events_of(row, EventFilter())
+        if after < event.number <= horizon
+    ]
+    if len(rows) < max_rows:
+        return EventPage(found, horizon)
+    return EventPage(found, min(horizon, get_event_number(rows[-1].id, MAX_EVENTS_IN_ROW - 1)))
+
+
+def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
+    """Return the number of the tenant's last event of a type that has a row of its own."""
+    statement = select(func.max(Event.id)).where(Event.tenant_id == tenant_id, Event.type == type_)
+    return get_event_number(connection.execute(statement).scalar_one())
+
+
+def find_events(connection: Connection, tenant_id: int, numbers: Collection[int]) -> list[StoredEvent]:
+    """Return the tenant's events with these numbers."""
+    statement = select_events(tenant_id).where(Event.id.in_({get_row_id(number) for number in numbers}))
+    found = (event for row in connection.execute(statement) for event in _events_of(row, EventFilter()))
+    return [event for event in found if event.number in numbers]
 
 
 def list_events(

@@ -14,7 +14,7 @@ from app.errors import FieldError, Invalid, Unavailable
 from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
-from app.events.rules import get_event_number
+from app.events.rules import EVENT_ID_KIND, get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
@@ -28,7 +28,6 @@ router = APIRouter(tags=["events"])
 
 Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_EVENTS))]
 
-_EVENT = "event.number"  # the kind of its encrypted ids
 _ROW = "event"  # the kind of ids that were given when each event was a row
 _TYPE = re.compile(r"[a-z][a-z_]*(\.[a-z_]+|\.\*)", re.ASCII)
 _COMMENT_AFTER = 15  # idle seconds after which a comment is sent, since proxies close silent connections
@@ -90,7 +89,9 @@ async def list_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
-    page = [(event, opaque_ids.encode(tenant_id, _EVENT, event.number)) for event in found[: query.limit]]
+    page = [
+        (event, opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)) for event in found[: query.limit]
+    ]
     cursor = page[-1][1] if len(found) > query.limit else None
     serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
     return answer(serialized, headers=link(request, cursor))
@@ -117,7 +118,7 @@ async def stream_events(
     await anext(pages)
 
     def written(event: StoredEvent) -> bytes:
-        return format_server_sent(event, opaque_ids.encode(tenant_id, _EVENT, event.number))
+        return format_server_sent(event, opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number))
 
     return StreamingResponse(
         _stream_pages(pages, is_still_authorized, written),
@@ -152,7 +153,7 @@ def _split_types(types: str | None) -> tuple[str, ...] | None:
 
 
 def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: str) -> int:
-    number = opaque_ids.decode(tenant_id, _EVENT, text)
+    number = opaque_ids.decode(tenant_id, EVENT_ID_KIND, text)
     if number is None:
         row_id = opaque_ids.decode(tenant_id, _ROW, text)
         number = None if row_id is None else get_event_number(row_id)

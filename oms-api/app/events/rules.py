@@ -11,6 +11,7 @@ from typing import NamedTuple
 from app.timestamps import Timestamp
 
 MAX_EVENTS_IN_ROW = 16
+EVENT_ID_KIND = "event.number"  # the kind of the encrypted ids of events
 # The types that share rows. The verification of the ledger, the orders or the risk controls checks each.
 PACKED_TYPES = (
     *("trade.recorded", "position.changed", "order.*", "risk.denied", "reconciliation.issue", "latch.set"),

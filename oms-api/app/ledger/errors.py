@@ -49,6 +49,35 @@ class ReversalOfReversal(Conflict):
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
+class BookedByCorporateAction(Conflict):
+    """Raise when a row that a corporate action booked is to be reversed on its own."""
+
+    def __init__(self, trade_id: str, action_id: str) -> None:
+        super().__init__(
+            f"{trade_id} was booked by the corporate action {action_id}; reverse the action instead."
+        )
+
+
+class BeforeCorporateAction(Conflict):
+    """Raise when a trade is to be reversed on whose position a later corporate action acted."""
+
+    def __init__(self, trade_id: str, action_id: str) -> None:
+        super().__init__(
+            f"The corporate action {action_id} acted on the position of {trade_id}; reverse the action "
+            "first, and record it again afterwards."
+        )
+
+
+class TradedAfterSymbolChange(Conflict):
+    """Raise when the old symbol was traded on or after the date of its change."""
+
+    def __init__(self, symbol: str, portfolio: str) -> None:
+        super().__init__(
+            f"{symbol} was traded in portfolio {portfolio!r} on or after the ex-date; reverse these trades, "
+            "and report them under the new symbol."
+        )
+
+
 class MixesCurrencies(Conflict):
     """Raise when a position would be in two currencies after the reversal."""
 

@@ -136,7 +136,7 @@ class Trade(Base):
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
-        CheckConstraint("kind IN ('trade', 'reversal')", name="kind_is_known"),
+        CheckConstraint("kind IN ('trade', 'reversal', 'split', 'transfer')", name="kind_is_known"),
         CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reversal_names_its_trade"),
         CheckConstraint("(idempotency_key IS NULL) = (request_hash IS NULL)", name="key_has_request_hash"),
         CheckConstraint("sequence > 0", name="sequence_is_positive"),
@@ -263,3 +263,38 @@ class CashMovement(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     hash_version: Mapped[int] = mapped_column(Integer)
     hash: Mapped[str] = mapped_column(String(64))
+
+
+class CorporateAction(Base):
+    """A split, a symbol change or a cash dividend, as an administrator recorded it.
+
+    `rules.corporate_actions.Action` documents the terms. `booked_at` is when all portfolios were booked, null
+    before the ex-date.
+    """
+
+    __tablename__ = "corporate_actions"
+    __table_args__ = (
+        CheckConstraint("kind IN ('split', 'symbol_change', 'dividend')", name="kind_is_known"),
+        CheckConstraint("(reversed_at IS NULL) = (reversal_reason IS NULL)", name="reversal_has_a_reason"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(13))
+    symbol: Mapped[str] = mapped_column(SymbolText)
+    new_symbol: Mapped[str | None] = mapped_column(SymbolText)
+    new_units: Mapped[Decimal | None] = mapped_column(Amount)
+    old_units: Mapped[Decimal | None] = mapped_column(Amount)
+    amount: Mapped[Decimal | None] = mapped_column(Amount)
+    withholding_percent: Mapped[Decimal | None] = mapped_column(Amount)
+    cash_in_lieu_price: Mapped[Decimal | None] = mapped_column(Amount)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    ex_date: Mapped[str] = mapped_column(String(10))
+    effective_at: Mapped[datetime] = mapped_column(Instant)
+    pay_date: Mapped[str | None] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    booked_at: Mapped[datetime | None] = mapped_column(Instant)
+    reversed_at: Mapped[datetime | None] = mapped_column(Instant)
+    reversal_reason: Mapped[str | None] = mapped_column(Text)

@@ -24,6 +24,7 @@ from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.charge_ratios import compute_charges_percentage
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.tickets import Report, portfolio_name_error
 from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
@@ -169,13 +170,14 @@ class TradeOut(BaseModel):
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
     sequence: int = Field(examples=[1], description="Place in its portfolio's ledger, from 1, without gaps")
-    kind: Literal["trade", "reversal"]
+    kind: Literal["trade", "reversal", "split", "transfer"]
     symbol: str = Field(examples=["AAPL"])
     side: Literal["BUY", "SELL"]
     quantity: str = Field(examples=["100"])
     gmv: str = Field(examples=["17500.00"])
     price: str = Field(examples=["175.00"])
     charges: str = Field(examples=["0.00"], description="Taken from the cash; a reversal returns its trade's")
+    charges_percentage: str = Field(examples=["0.06413636"], description="Charges in percent of the value")
     realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
@@ -313,6 +315,7 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "gmv": money_text(row.gmv),
         "price": money_text(row.price),
         "charges": money_text(row.charges),
+        "charges_percentage": money_text(compute_charges_percentage(row)),
         "realized_pnl": money_text(row.realized_pnl),
         "portfolio_name": portfolio_name,
         "user_id": row.user_id,

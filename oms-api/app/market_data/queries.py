@@ -101,6 +101,11 @@ def build_quote_writes(
     ]
 
 
+def build_quote_restatement(key: Key, quote: Quote) -> Write:
+    """Return the write that replaces the stored quote of (tenant id, symbol). The bars stay as they are."""
+    return build_upsert(_QUOTES, (*_KEY, *_SAID), _KEY, [_quote_row(key, quote)])
+
+
 def find_last_close(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> Quote | None:
     """Return the close of the last minute that ended by `at`, as a quote of its last price, or None."""
     row = BarRow

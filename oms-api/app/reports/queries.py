@@ -1,8 +1,9 @@
 """Read the ledger for reports, in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -11,12 +12,26 @@ from sqlalchemy import ColumnElement, Connection, Select, null, select
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.reversals import is_unreversed
+from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.corporate_actions import (
+    ACTION_ROWS,
+    SPLIT,
+    TRANSFER,
+    Action,
+    Split,
+    Step,
+    TransferIn,
+    action_of_key,
+    order_by_effect,
+)
+from app.money import ZERO, ratio
 from app.orders.models import OrderRecord
 from app.reports.rules.explanation import BookedMovement, BookedTrade
 from app.reports.rules.profit import BookedRow
-from app.reports.rules.values import BookedFill, BookKey
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
+from app.timestamps import BEFORE_ALL
 
 _CHUNK = 2_000
 
@@ -57,25 +72,48 @@ def booked_rows(
         )
 
 
-def unreversed_fills(
+def unreversed_steps(
     connection: Connection, tenant_id: int, filters: ReportFilter
-) -> Iterator[tuple[BookKey, Iterator[BookedFill]]]:
-    """Yield each position's trades that no reversal undid, in the order of the ledger.
+) -> Iterator[tuple[BookKey, Iterable[BookedStep]]]:
+    """Yield each position's trades and splits that no reversal undid, in the order of their effect.
 
-    The period of the filter does not apply. The caller must read the trades of a position before it asks for
-    the next one.
+    A symbol change is a trade at the average cost. The period of the filter does not apply. The caller must
+    read the steps of a position before it asks for the next one.
     """
     columns: tuple[Any, ...] = (
         *(Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency),
-        *(Trade.trade_id, Trade.price, Trade.charges, *FILL),
+        *(Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL),
     )
     statement = (
         _in_portfolios(select(*columns), tenant_id, filters)
-        .where(is_unreversed())
+        .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
+    actions = find_all_actions(connection, tenant_id)
+    changed = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
     for key, rows in groupby(_stream(connection, statement), lambda row: BookKey._make(row[:4])):
-        yield key, (BookedFill(row[4], fill_of(row[7:]), row[5], row[6]) for row in rows)
+        read = partial(_order_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
+        yield key, read(rows)
+
+
+def _order_steps(rows: Iterable[Any], actions: dict[str, Action]) -> Iterator[BookedStep]:
+    """Yield the steps of one position, which is held in memory."""
+    steps = [(_read_step(row, actions), row) for row in rows]
+    for step, row in order_by_effect(steps, lambda pair: pair[0]):
+        yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
+
+
+def _read_step(row: Any, actions: dict[str, Action]) -> Step:
+    fill = fill_of(row[9:])
+    at = fill.at or BEFORE_ALL
+    if row.kind == SPLIT:
+        return Split(at, actions[action_of_key(row.idempotency_key) or ""].ratio)
+    return TransferIn(at, fill) if row.kind == TRANSFER else fill
+
+
+def _read_fill(row: Any) -> BookedFill:
+    price = ratio(row.gmv, row.quantity) if row.kind == TRANSFER else row.price
+    return BookedFill(row.trade_id, fill_of(row[9:]), price, row.charges)
 
 
 def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
@@ -114,20 +152,25 @@ class DayBounds(NamedTuple):
 def list_booked_trades(
     connection: Connection, tenant_id: int, portfolio_id: int, bounds: DayBounds
 ) -> list[BookedTrade]:
-    """Return the rows of a portfolio's ledger that were booked in a period, in order."""
-    columns = (Trade.currency, Trade.side, Trade.gmv, Trade.fx_rate, Trade.charges, Trade.cash_delta)
+    """Return the rows of a portfolio's ledger that were booked in a period, in order.
+
+    Rows of corporate actions move no cash.
+    """
     statement = (
-        select(*columns)
+        select(
+            Trade.kind, Trade.currency, Trade.side, Trade.gmv, Trade.fx_rate, Trade.charges, Trade.cash_delta
+        )
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
         .where(*_within(Trade.created_at, bounds))
         .order_by(Trade.sequence)
     )
     if bounds.start is not None:
         statement = statement.where(Trade.trade_id >= build_first_trade_id(bounds.start))
-    return [
-        BookedTrade(currency, cash_delta + charges, charges, -Side(side).sign * gmv, rate)
-        for currency, side, gmv, rate, charges, cash_delta in connection.execute(statement)
-    ]
+    trades = []
+    for kind, currency, side, gmv, rate, charges, cash_delta in connection.execute(statement):
+        local_cash = ZERO if kind in ACTION_ROWS else -Side(side).sign * gmv
+        trades.append(BookedTrade(currency, cash_delta + charges, charges, local_cash, rate))
+    return trades
 
 
 def list_booked_movements(

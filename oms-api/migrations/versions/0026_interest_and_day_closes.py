@@ -7,7 +7,7 @@ from app.database import Amount, Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0026"
-down_revision = "0023"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 

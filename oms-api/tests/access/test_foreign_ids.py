@@ -17,9 +17,12 @@ NEVER = {
     "slug": "never-heard-of",
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
+    "action_id": "C17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
     "date": "2026-01-05",
+    "webhook_id": "wh_000000000000000000000000",
+    "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
 TRIES = (
     5  # the market's duty asks the database in between; what the request itself does is the same each time
@@ -41,7 +44,21 @@ BODIES = {
     "POST /orders/{order_id}/reject": {"reason": "Not mine"},
     "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
+    "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
+    "PATCH /webhooks/{webhook_id}": {"description": "Another"},
+    "POST /webhooks/{webhook_id}:rotate": {},
+}
+HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
+
+
+DIVIDEND = {
+    "kind": "dividend",
+    "symbol": "MSFT",
+    "ex_date": "2026-11-20",
+    "amount": "1",
+    "currency": "USD",
+    "reason": "Theirs",
 }
 
 
@@ -59,10 +76,13 @@ def stage(service):
         "slug": f"desk-{other.api.tenant_id}",
         "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
         "latch_id": latched(other.api),
+        "action_id": other.api.post("/corporate-actions", DIVIDEND).json()["id"],
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
         "date": "2026-01-05",
+        "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
     }
     return own, other, foreign
 
@@ -77,7 +97,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date"}
+    shared = {"symbol", "market", "date", "webhook_name"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
@@ -141,6 +161,7 @@ def test_requests_with_foreign_ids_change_nothing_of_the_other_tenant(service, s
     assert other.api.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
     assert other.api.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
     assert other.api.get("/latches").json()[0]["released_at"] is None
+    assert other.api.get(f"/webhooks/{foreign['webhook_id']}").json()["description"] is None
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -149,6 +170,7 @@ def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
     secrets = {
         foreign["trade_id"],
         foreign["latch_id"],
+        foreign["webhook_id"],
         "Secret Book",
         "Secret Plan",
         foreign["key_id"],

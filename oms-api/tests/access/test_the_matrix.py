@@ -54,6 +54,11 @@ EXPECTED = {
     "GET /calendar": EVERYBODY,
     "GET /clock": EVERYBODY,
     "PUT /calendar/{market}/{date}": "",
+    "GET /corporate-actions": EVERYBODY,
+    "GET /corporate-actions/{action_id}": EVERYBODY,
+    "POST /corporate-actions": "admin",
+    "POST /corporate-actions:preview": "admin",
+    "POST /corporate-actions/{action_id}:reverse": "admin",
     "PUT /limits": WATCHERS,
     "POST /kill-switch": WATCHERS,
     "POST /latches/{latch_id}/release": WATCHERS,
@@ -100,6 +105,17 @@ EXPECTED = {
     "POST /tenants/{slug}/workspaces": "",
     "POST /tenants/{slug}/workspaces:release": "admin",
     "POST /workspaces:claim": "admin",
+    "GET /webhooks": "admin",
+    "GET /webhooks/{webhook_id}": "admin",
+    "GET /webhooks/{webhook_id}/deliveries": "admin",
+    "POST /webhooks": "admin",
+    "PUT /webhooks/by-name/{webhook_name}": "admin",
+    "PATCH /webhooks/{webhook_id}": "admin",
+    "DELETE /webhooks/{webhook_id}": "admin",
+    "POST /webhooks/{webhook_id}:rotate": "admin",
+    "POST /webhooks/{webhook_id}:enable": "admin",
+    "POST /webhooks/{webhook_id}:test": "admin",
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}:resend": "admin",
 }
 OWN_OF_BOTS = "POST /workspaces:claim"  # asked by the bot's key itself: see test_workspace_statements.py
 
@@ -157,6 +173,18 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
+
+
+BOTS_MAY = {"GET /events", "GET /events/stream"} | {name for name in EXPECTED if "/webhooks" in name}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_key_with_the_scope_bot_alone_reads_events_and_manages_webhooks_only(service, members, calls, name):
+    bot = service.mint("bot", members.api.tenant_id)
+    call = next(call for call in calls if call.name == name)
+    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    answer = send_call(service, call, path, {"X-API-Key": bot})
+    assert (answer.status_code == 403) is (name not in BOTS_MAY), answer.text
 
 
 ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" and name != OWN_OF_BOTS]

@@ -20,8 +20,8 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     assert [tuple(row) for row in found] == [
         (name, None, None)
         for name in (
-            *("day closes", "equity snapshots", "flow snapshots"),
-            *("interest and borrow fees", "prune equity snapshots"),
+            *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
+            *("interest and borrow fees", "prune equity snapshots", "prune webhook deliveries"),
         )
     ]
 

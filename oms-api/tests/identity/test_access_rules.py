@@ -32,4 +32,5 @@ def test_bot_key_gains_no_administration_rights_through_an_admin(scopes, manages
     key = Caller(1, "k", "bot", expand_scopes(scopes.split()))
     acting = get_acting_caller(key, Person(7, "slack:T1:U1", Role.ADMIN, active=True, portfolios=None))
     assert ("admin" in acting.scopes, "trade" in acting.scopes) == (manages, True)
+    assert ("bot" in acting.scopes) is manages
     assert (acting.actor, acting.name) == ("slack:T1:U1", "bot")

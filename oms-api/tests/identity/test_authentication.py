@@ -11,13 +11,14 @@ from sqlalchemy import text
 from app.database import unit_of_work
 from app.identity.errors import KeyNameTaken, NoSuchKey, NoValidKey
 from app.identity.rules.access import Scope
-from app.identity.rules.keys import StoredKey, hash_key, make_key, parse_key_id
-from app.identity.service.authenticator import BOOTSTRAP, Authenticator
+from app.identity.rules.keys import StoredKey, get_environment_key_id, hash_key, make_key, parse_key_id
+from app.identity.service.authenticator import BOOTSTRAP, Authenticator, list_environment_keys
 from app.identity.service.keys import revoke_key, store_new_key
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient, serving
 
 KEY = make_key(random.Random(1).choice)
+BOT_KEY = "b" * 40
 
 
 class Rig:
@@ -33,7 +34,10 @@ class Rig:
         self.seconds = 100.0
         monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: self.seconds)
         self.authenticator = Authenticator(
-            (BOOTSTRAP_KEY,), self.find, lambda *use: self.uses.append(use), lambda: self.now
+            list_environment_keys((BOOTSTRAP_KEY,), BOT_KEY),
+            self.find,
+            lambda *use: self.uses.append(use),
+            lambda: self.now,
         )
 
     async def find(self, key_id: str) -> StoredKey | None:
@@ -52,6 +56,22 @@ def rig(monkeypatch):
 def test_stored_key_identifies_tenant_name_and_scopes(rig):
     caller = rig.call(KEY)
     assert (caller.tenant_id, caller.name, caller.scopes) == (3, "desk", {Scope.TRADE, Scope.READ})
+
+
+def test_key_of_the_bot_in_the_environment_acts_for_people_and_has_no_other_rights(rig):
+    caller = rig.call(BOT_KEY)
+    assert (caller.tenant_id, caller.name, caller.scopes) == (1, "slack-bot", {Scope.ACT_AS, Scope.BOT})
+    assert caller.key_id == get_environment_key_id(BOT_KEY)
+    assert rig.call(BOOTSTRAP_KEY) == BOOTSTRAP
+    assert rig.looked_up == []
+
+
+def test_id_of_a_key_in_the_environment_is_the_one_that_the_bot_states():
+    """The bot's own test expects the same id for the same key."""
+    assert (get_environment_key_id("k" * 40), get_environment_key_id(KEY)) == (
+        "dc4c5d17d972",
+        parse_key_id(KEY),
+    )
 
 
 @pytest.mark.parametrize(

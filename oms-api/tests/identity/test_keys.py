@@ -73,10 +73,11 @@ def test_swapped_adjacent_characters_are_detected():
     [
         ("read", {"read"}),
         ("trade", {"trade", "read"}),
-        ("admin", {"admin", "trade", "read", "approve", "risk", "act_as"}),
+        ("admin", {"admin", "trade", "read", "approve", "risk", "act_as", "bot"}),
         ("approve", {"approve", "read"}),
         ("risk", {"risk", "read"}),
         ("act_as", {"act_as"}),
+        ("bot", {"bot"}),
         ("read  trade", {"trade", "read"}),
     ],
 )

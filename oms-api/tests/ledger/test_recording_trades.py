@@ -41,6 +41,7 @@ def test_trade_response_contains_every_field(api):
             "gmv": "17500.00",
             "price": "175.00",
             "charges": "0.00",
+            "charges_percentage": "0.00",
             "realized_pnl": "0.00",
             "portfolio_name": "Tech Portfolio",
             "user_id": "U123",

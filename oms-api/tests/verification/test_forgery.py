@@ -36,11 +36,14 @@ UNPROVEN: dict[str, set[str]] = {
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "users": {"id", "updated_at"},
+    "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},
+    "webhooks": EVERY_COLUMN["webhooks"] | {DELETED},
 }
 _CORE = {"trades", "executions", "kill_switch_changes", "audit_log"}  # also on PostgreSQL each time
 # The rows that are forged: those that the audit log knows, of each kind that there is.
 _KINDS = {
     "api_keys": ["name = 'bot'", "name = 'feed'", "name = 'older'"],
+    "corporate_actions": ["kind = 'split'", "kind = 'dividend'", "reversed_at IS NOT NULL"],
     "cash_movements": ["kind = 'transfer_in'", "kind = 'withdrawal'", "idempotency_key IS NOT NULL"],
     "events": [
         "type = 'trade.recorded' AND id ="
@@ -86,6 +89,8 @@ _KINDS = {
         "order_id IS NOT NULL",
         "currency IS NOT NULL",
         "backdated_reason IS NOT NULL",
+        "kind = 'split'",
+        "kind = 'transfer'",
     ],
     "users": ["email IS NOT NULL", "person IS NOT NULL"],
 }

@@ -29,7 +29,11 @@ def fill_tables(service: Service) -> None:
     _set_limits(api)
     _request_overrides(api)
     _set_kill_switches(api)
+    _book_corporate_actions(api)
+    webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
+    _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties += ["prune webhook deliveries", "encrypt webhook secrets again"]
     duties.append("interest and borrow fees")
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
@@ -166,6 +170,31 @@ def _set_kill_switches(api: ApiClient) -> None:
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
     api.order(**income, quantity="4", limit_price="90", **exits)
     api.order(**income, quantity="8", limit_price="98")  # five fill
+
+
+def _book_corporate_actions(api: ApiClient) -> None:
+    """Let a split pay a fraction, a dividend be paid, and a symbol change be reversed."""
+    held: Any = {"portfolio_name": "Splits", "side": "BUY", "executed_at": "2026-01-02T15:00:00Z"}
+    for symbol in ("NVDA", "FB"):
+        api.trade(symbol=symbol, quantity="10", gmv="1000", **held)
+    dated = {"ex_date": "2026-02-02", "reason": "Announced"}
+    split = {
+        "kind": "split",
+        "symbol": "NVDA",
+        "new_units": "1",
+        "old_units": "3",
+        "cash_in_lieu_price": "310",
+    }
+    _ok(api.post("/corporate-actions", dated | split))
+    dividend = {"kind": "dividend", "symbol": "NVDA", "amount": "1", "currency": "USD"}
+    _ok(
+        api.post(
+            "/corporate-actions", dated | dividend | {"withholding_percent": "15", "pay_date": "2026-02-09"}
+        )
+    )
+    change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META"}
+    made = _ok(api.post("/corporate-actions", dated | change))
+    _ok(api.post(f"/corporate-actions/{made['id']}:reverse", {"reason": "Wrong date"}))
 
 
 def _close_day(service: Service, api: ApiClient) -> None:

@@ -18,7 +18,7 @@ from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
-from app.oms_client.statement import parse_key_id, sign_statement
+from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.wire import (
     has_trade_scope,
     holding_from_json,
@@ -53,7 +53,7 @@ class OmsClient:
     def __init__(
         self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
     ):
-        self._key_id = parse_key_id(settings.oms_api_key)
+        self._key_id = get_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
         self._http = httpx.Client(
@@ -164,13 +164,13 @@ class OmsClient:
 
     @property
     def can_claim_workspace(self) -> bool:
-        """Whether the bot has a secret for statements and its own API key."""
-        return bool(self._statement_secret and self._key_id)
+        """Whether the bot has a secret for statements."""
+        return bool(self._statement_secret)
 
     def claim_workspace(self, team_id: str) -> None:
         """Claim the workspace of the bot token for the tenant of the API key. Raises `OmsError`."""
         now, nonce = int(time.time()), secrets.token_hex(16)
-        key_id, secret = self._key_id or "", self._statement_secret
+        key_id, secret = self._key_id, self._statement_secret
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
         try:
             answer = self._http.post(CLAIM_PATH, json={"team_id": team_id, "statement": statement})

@@ -12,10 +12,10 @@ CONTEXT = b"slackoms workspace statement v1"
 MINTED_KEY = re.compile(r"oms_([a-z0-9]{12})_[a-z0-9]+", re.ASCII)
 
 
-def parse_key_id(api_key: str) -> str | None:
-    """Return the id of a key that the OMS created. None for the key of the installation."""
+def get_key_id(api_key: str) -> str:
+    """Return the id of a key that the OMS created, or of one that is set in the environment of the OMS."""
     match = MINTED_KEY.fullmatch(api_key)
-    return match[1] if match else None
+    return match[1] if match else hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
 
 def sign_statement(team_id: str, key_id: str, secret: str, *, issued_at: int, nonce: str) -> str:

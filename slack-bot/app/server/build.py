@@ -11,8 +11,12 @@ from slack_bolt.authorization import AuthorizeResult
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError, Settings
 from app.delivery.confirmation_store import ConfirmationStore, open_confirmation_store
+from app.delivery.event_store import EventStore, open_event_store
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
+from app.events.receiver import EventReceiver
+from app.events.registry import EventRegistry
+from app.events.subscriptions import register_subscriptions
 from app.handlers import register
 from app.oms_client import OmsClient
 from app.server.health import Health
@@ -31,6 +35,7 @@ class Bot:
     bolt: App
     web: Flask
     health: Health
+    receiver: EventReceiver
 
 
 def create_bot(settings: Settings, services: Services | None = None) -> Bot:
@@ -40,10 +45,15 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
         slack=SlackApi(settings),
         outbox=Outbox(),
         confirmations=open_store(settings),
+        handled_events=open_events(settings),
     )
     bolt = create_bolt(settings, services)
     health = Health(services)
-    return Bot(settings, services, bolt, create_web(settings, bolt, health), health)
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    receiver = EventReceiver(services, registry)
+    web = create_web(settings, bolt, health, receiver)
+    return Bot(settings, services, bolt, web, health, receiver)
 
 
 def open_store(settings: Settings) -> ConfirmationStore:
@@ -60,6 +70,15 @@ def open_store(settings: Settings) -> ConfirmationStore:
             raise ConfigError(f"{sentence} ({error})") from None
         log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
         return ConfirmationStore()
+
+
+def open_events(settings: Settings) -> EventStore:
+    """Open the store of handled events. If it cannot be opened, keep them in memory."""
+    try:
+        return open_event_store(settings.bot_database_url)
+    except (sqlite3.Error, OSError) as error:
+        log.warning("Handled events are not kept over a restart", extra={"fault": str(error)})
+        return EventStore()
 
 
 def create_bolt(settings: Settings, services: Services) -> App:

@@ -13,6 +13,8 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
+from app.events.receiver import run_registration
+from app.oms_client.event_api import EventApi
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import MAX_BODY_BYTES
@@ -65,6 +67,8 @@ def serve(bot: Bot) -> None:
     _start_thread("confirmation-recovery", run_recovery, bot.services)
     if bot.services.oms.can_claim_workspace:
         _start_thread("workspace-claim", run_workspace_claim, bot.services)
+    if settings.oms_events_url:
+        _start_thread("event-registration", register_for_events, bot)
     if settings.socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
     log.info(
@@ -80,6 +84,12 @@ def serve(bot: Bot) -> None:
 
 def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
     threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
+
+
+def register_for_events(bot: Bot) -> None:
+    """Register for the events of the OMS, and handle those that were missed."""
+    settings = bot.settings
+    run_registration(bot.receiver, bot.services, EventApi(settings), settings.oms_events_url)
 
 
 def connect_forever(bot: Bot) -> None:

@@ -1,4 +1,4 @@
-"""The Flask app: signed routes for Slack's requests, and `/health`."""
+"""The Flask app: signed routes for Slack's requests and the OMS's events, and `/health`."""
 
 import logging
 import secrets
@@ -8,7 +8,8 @@ from flask import Flask, Response, g, jsonify, request
 from slack_bolt import App
 from slack_bolt.adapter.flask import SlackRequestHandler
 
-from app.config import Settings
+from app.config import EVENTS_PATH, Settings
+from app.events.receiver import EventReceiver
 from app.server.health import Health
 from app.server.signature import is_signed
 
@@ -26,7 +27,7 @@ UNREADABLE = (
 )  # the body is not a JSON object
 
 
-def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
+def create_web(settings: Settings, bolt: App, health: Health, receiver: EventReceiver) -> Flask:
     """Return the WSGI application."""
     web = Flask("slack-bot", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -62,6 +63,7 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
     web.after_request(add_headers)
     for path in SLACK_PATHS:
         web.add_url_rule(path, path, slack, methods=["POST"])
+    web.add_url_rule(EVENTS_PATH, "oms_events", lambda: _receive_event(receiver), methods=["POST"])
     web.add_url_rule("/health", "health", report, methods=["GET"])
     return web
 
@@ -69,6 +71,12 @@ def create_web(settings: Settings, bolt: App, health: Health) -> Flask:
 def new_request_id() -> str:
     """Return a new request id."""
     return f"req-{secrets.token_hex(8)}"
+
+
+def _receive_event(receiver: EventReceiver) -> Response:
+    body = request.get_data(cache=True, parse_form_data=False)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Response(status=receiver.receive(headers, body))
 
 
 def _is_request_signed(secret: str) -> bool:

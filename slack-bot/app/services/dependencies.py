@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.event_store import EventStore
 from app.delivery.message_sender import MessageSender
 from app.delivery.outbox import Outbox
 from app.delivery.response_urls import ResponseUrls
@@ -24,7 +25,9 @@ class Waits:
     lookup_every: float = 1.0
     lookup_for: float = 30.0
     recovery_every: float = 5.0
-    claim_every: float = 10.0
+    claim_every: float = 1.0  # both services often start together
+    register_every: float = 600.0  # for the events of the OMS
+    register_again: float = 5.0  # after a failure
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Services:
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
     confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
+    handled_events: EventStore = field(default_factory=EventStore)
     recent_deliveries: RecentIds = field(default_factory=RecentIds)
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
     form_workers: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
@@ -60,6 +64,7 @@ class Services:
         self.stop_workers()
         self.oms.close()
         self.confirmations.close()
+        self.handled_events.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every thread pool. With `wait`, return after the running work has ended."""

@@ -69,5 +69,6 @@ def test_the_template_names_every_setting_and_holds_no_secret():
         "PORT",
         "ENVIRONMENT",
         "LOG_FORMAT",
+        "OMS_EVENTS_URL",
     }
     assert not any(values[name] for name in values if name.endswith(("TOKEN", "SECRET", "KEY")))

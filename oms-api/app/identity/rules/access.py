@@ -9,7 +9,10 @@ FIRST_TENANT = 1
 
 
 class Scope(StrEnum):
-    """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants."""
+    """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
+
+    BOT is for a Slack bot: it reads the tenant's events and manages its own webhooks.
+    """
 
     READ = "read"
     TRADE = "trade"
@@ -17,6 +20,7 @@ class Scope(StrEnum):
     RISK = "risk"
     ADMIN = "admin"
     ACT_AS = "act_as"
+    BOT = "bot"
     TENANTS = "tenants"
 
 
@@ -49,10 +53,11 @@ _IMPLIED_SCOPES: dict[Scope, frozenset[Scope]] = {
     Scope.RISK: frozenset({Scope.READ}),
     Scope.ADMIN: frozenset(Scope) - {Scope.TENANTS},
     Scope.ACT_AS: frozenset(),
+    Scope.BOT: frozenset(),
     Scope.TENANTS: frozenset(),
 }
 # A key that acts for a person does not gain these scopes from that person.
-_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.TENANTS})
+_NOT_DELEGABLE = frozenset({Scope.ADMIN, Scope.ACT_AS, Scope.BOT, Scope.TENANTS})
 
 
 class Operation(StrEnum):
@@ -93,6 +98,8 @@ class Operation(StrEnum):
     CLAIM_WORKSPACE = "claim_workspace"
     SET_CALENDAR = "set_calendar"
     CLOSE_DAY = "close_day"
+    BOOK_CORPORATE_ACTION = "book_corporate_action"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,8 @@ def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people
 TABLE: dict[Operation, Rule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
-    Operation.READ_EVENTS: _rule(_READ, narrowed=False),  # everybody: the events cover all portfolios
+    # everybody, and the bot's key: the events cover all portfolios
+    Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
     Operation.READ_ROLES: _rule(_READ),                     # everybody
     Operation.ESTIMATE_COSTS: _rule(_READ),                 # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
@@ -149,12 +157,15 @@ TABLE: dict[Operation, Rule] = {
     Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
+    Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
     Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
+    # admin, and the bot's key for its own: events cover all portfolios
+    Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

@@ -76,6 +76,11 @@ def parse_key_id(key: str) -> str | None:
     return key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 
+def get_environment_key_id(key: str) -> str:
+    """Return the id of a key that is set in the environment and may have any format."""
+    return parse_key_id(key) or hash_key(key).hex()[:ID_LENGTH]
+
+
 def hash_key(key: str) -> bytes:
     """Return the hash that is stored. Keys carry 180 random bits, so a fast hash is enough."""
     return hashlib.sha256(key.encode()).digest()

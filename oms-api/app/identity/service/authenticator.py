@@ -1,14 +1,20 @@
 """Authentication of API keys, and of the people they act for."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 from app.clock import Now, monotonic_seconds
 from app.identity.errors import ActingNotAllowed, NotAPerson, NoValidKey, PersonRejected, TenantSuspended
 from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, expand_scopes, get_acting_caller
-from app.identity.rules.keys import StoredKey, hash_key, is_valid_key, parse_key_id
+from app.identity.rules.keys import (
+    StoredKey,
+    get_environment_key_id,
+    hash_key,
+    is_valid_key,
+    parse_key_id,
+)
 from app.identity.rules.people import SlackPerson, parse_slack_person
 
 CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query
@@ -16,9 +22,22 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 _MAX_CACHED = 10_000
 
 BOOTSTRAP = Caller(FIRST_TENANT, "bootstrap", "bootstrap", frozenset(Scope))
+BOT_KEY_NAME = "slack-bot"
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+def list_environment_keys(bootstrap_keys: tuple[str, ...], bot_key: str | None) -> dict[str, Caller]:
+    """Return the keys that are set in the environment, with the caller of each.
+
+    The key of the bot may act for people and do what the scope `bot` allows, in the first tenant.
+    """
+    keys = dict.fromkeys(bootstrap_keys, BOOTSTRAP)
+    if bot_key is not None:
+        scopes = frozenset({Scope.ACT_AS, Scope.BOT})
+        keys[bot_key] = Caller(FIRST_TENANT, get_environment_key_id(bot_key), BOT_KEY_NAME, scopes)
+    return keys
 
 
 class ExpiringCache(Generic[Key, Value]):
@@ -52,12 +71,12 @@ class Authenticator:
 
     def __init__(
         self,
-        bootstrap_keys: tuple[str, ...],
+        environment_keys: Mapping[str, Caller],
         find: Callable[[str], Awaitable[StoredKey | None]],
         note_use: Callable[[str, datetime], None],
         now: Now,
     ) -> None:
-        self._bootstrap_hashes = tuple(map(hash_key, bootstrap_keys))
+        self._environment_keys = [(hash_key(key), caller) for key, caller in environment_keys.items()]
         self._find = find
         self._note_use = note_use
         self._now = now
@@ -72,9 +91,8 @@ class Authenticator:
         known = self._cache.get(digest)
         if known is not None:
             return known
-        if sum(hmac.compare_digest(digest, own) for own in self._bootstrap_hashes):
-            return BOOTSTRAP
-        return None
+        matching = [caller for own, caller in self._environment_keys if hmac.compare_digest(digest, own)]
+        return matching[0] if matching else None
 
     async def authenticate(self, key: str | None) -> Caller:
         """Return the caller of a key. Raise NoValidKey if it is not valid."""

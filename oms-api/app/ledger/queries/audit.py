@@ -15,11 +15,12 @@ from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
-from app.ledger.rules.verification import ReversedTrade
 from app.timestamps import Timestamp
 
 RECORDED = "trade.recorded"
@@ -168,10 +169,14 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
     None if the reversal does not name an earlier trade of its own portfolio.
     """
     original = _trade(connection, reversal.tenant_id, reversal.reverses)
-    if original is None or original.kind != "trade" or original.sequence >= reversal.sequence:
+    if original is None or original.kind == REVERSAL or original.sequence >= reversal.sequence:
         return None
     if original.portfolio_id != reversal.portfolio_id:
         return None
+    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    if has_action_rows(connection, key, reversal.sequence):
+        position = replay_position(connection, key, original.trade_id, reversal.sequence)
+        return ReversedTrade(original, _reversed_before(connection, reversal), position)
     first = _replay_from(connection, original, reversal)
     fills = _iterate_unreversed_fills(connection, original, first.sequence, reversal.sequence)
     return ReversedTrade(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, or_, select
 from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.ledger.rules.corporate_actions import ACTION_ROWS
 from app.timestamps import Timestamp, iso
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
@@ -97,6 +98,7 @@ def list_trades_before(
     statement = (
         select(*_TRADE_COLUMNS)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.kind.not_in(ACTION_ROWS))  # they move no cash
         .order_by(Trade.sequence.desc())
         .limit(limit)
     )

@@ -1,4 +1,4 @@
-"""Select the trades that no reversal undid."""
+"""Conditions on whether a reversal undid a ledger row."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from sqlalchemy.orm import aliased
 from app.ledger.models import Trade
 
 
-def is_unreversed(until: Any = None) -> ColumnElement[bool]:  # until: a value or an expression
-    """Return the condition that a ledger row is a trade that no reversal undid.
+def is_undone(until: Any = None) -> ColumnElement[bool]:  # until: a value or an expression
+    """Return the condition that a reversal undid a ledger row.
 
     With `until`, a sequence number, later reversals do not count.
     """
@@ -19,4 +19,9 @@ def is_unreversed(until: Any = None) -> ColumnElement[bool]:  # until: a value o
     )
     if until is not None:
         of_trade = of_trade.where(reversal.sequence <= until)
-    return and_(Trade.kind == "trade", ~of_trade.correlate(Trade).exists())
+    return of_trade.correlate(Trade).exists()
+
+
+def is_unreversed(until: Any = None) -> ColumnElement[bool]:  # as for `is_undone`
+    """Return the condition that a ledger row is a trade that no reversal undid."""
+    return and_(Trade.kind == "trade", ~is_undone(until))

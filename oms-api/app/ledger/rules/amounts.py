@@ -74,18 +74,19 @@ _MOVED = slice(COLUMNS.index("quantity_delta"), COLUMNS.index("position_realized
 _SUMMED = slice(COLUMNS.index("portfolio_realized_pnl"), COLUMNS.index("cash_after") + 1)
 _LOCAL = slice(COLUMNS.index("fx_rate"), COLUMNS.index("position_local_cost") + 1)
 _TIMES = slice(COLUMNS.index("executed_at"), COLUMNS.index("created_at") + 1)
+_KINDS = "trade|reversal|split|transfer"
 _AMOUNT = r"-?[0-9]{1,16}\.[0-9]{8}"
 _INSTANT = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z"
 _ALWAYS = (*COLUMNS[_TRADED], *COLUMNS[_MOVED], *COLUMNS[_SUMMED])
 _FORMS = {
-    "kind": "trade|reversal",
+    "kind": _KINDS,
     "side": "BUY|SELL",
     **dict.fromkeys(_ALWAYS, _AMOUNT),
     **dict.fromkeys(COLUMNS[_TIMES], _INSTANT),
 }
 _LOCAL_FORMS = {"currency": "[A-Z]{3}", **dict.fromkeys(COLUMNS[_LOCAL], _AMOUNT)}
 _FORMED = re.compile(
-    rf"(?:trade|reversal) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
+    rf"(?:{_KINDS}) (?:BUY|SELL)(?: {_INSTANT}){{2}}(?: {_AMOUNT}){{{len(_ALWAYS)}}}", re.ASCII
 )
 _LOCALLY_FORMED = re.compile(rf"[A-Z]{{3}}(?: {_AMOUNT}){{{len(COLUMNS[_LOCAL])}}}", re.ASCII)
 _COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")

@@ -33,7 +33,7 @@ class CashKind(StrEnum):
 FLOWS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.TRANSFER_IN, CashKind.TRANSFER_OUT})
 _CHARGES = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
 _INCOMING = frozenset({CashKind.DEPOSIT, CashKind.TRANSFER_IN})
-_OUTGOING = frozenset({CashKind.WITHDRAWAL, CashKind.TRANSFER_OUT, *_CHARGES, CashKind.WITHHOLDING})
+_OUTGOING = frozenset({CashKind.WITHDRAWAL, CashKind.TRANSFER_OUT, *_CHARGES})  # withholding is reversible
 
 
 class CashRow(NamedTuple):

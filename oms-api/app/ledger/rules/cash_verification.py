@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, has_the_sign_of_its_kind, hash_cash
-from app.ledger.rules.verification import Check, Finding, LedgerState
+from app.ledger.rules.ledger_state import LedgerState
+from app.ledger.rules.verification import Check, Finding
 from app.money import fixed
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.verification import Check, Finding, HoldingKey, LedgerState
+from app.ledger.rules.ledger_state import HoldingKey, LedgerState
+from app.ledger.rules.verification import Check, Finding
 from app.money import fixed
 from app.timestamps import Timestamp
 

@@ -2,24 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, later_of, times_after
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill
 from app.ledger.rules.amounts import Amounts, find_malformed_fields
-from app.ledger.rules.cash import CashRow, moved_amount
-from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of, uncovered
+from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of, uncovered
+from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT
+from app.ledger.rules.ledger_state import REVERSAL, LedgerState, ReversedTrade
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.money import ZERO, fixed, product, ratio
-from app.timestamps import BEFORE_ALL, Timestamp
 
 Stored = str | int | None
-HoldingKey = tuple[str, str]  # symbol, product
-
-REVERSAL = "reversal"
 
 
 class Check(StrEnum):
@@ -35,6 +31,7 @@ class Check(StrEnum):
     CASH = "cash"
     COUNTERS = "counters"
     REVERSAL = "reversal"
+    ACTION = "corporate action"
     KEY = "idempotency"
     PORTFOLIO = "portfolio"
     HOLDING = "holding"
@@ -54,84 +51,31 @@ class Finding(NamedTuple):
     expected: Stored
 
 
-@dataclass(frozen=True, slots=True)
-class ReversedTrade:
-    """The trade that a reversal undid, an earlier reversal of it, and the replayed position without it."""
-
-    original: TradeRow
-    reversed_before: str | None
-    position: Position
-
-
-@dataclass(slots=True)
-class LedgerState:
-    """The state of a portfolio's ledger after its rows so far, as those rows state it.
-
-    `cash` includes the cash movements so far; the last three fields are the end of the cash ledger.
-    `holdings` maps symbol and product to the position and the sequence of its last row. For keys in
-    `replayed`, a trade was reversed: only a replay gives the times of opening and closing.
-    """
-
-    cash: Decimal
-    sequence: int = 0
-    hash: str = GENESIS
-    trade_id: str = ""
-    created_at: Timestamp = BEFORE_ALL
-    realized_pnl: Decimal = ZERO
-    trades: int = 0
-    buys: int = 0
-    holdings: dict[HoldingKey, tuple[Position, int]] = field(default_factory=dict)
-    replayed: set[HoldingKey] = field(default_factory=set)
-    moved_cash: Decimal = ZERO
-    cash_sequence: int = 0
-    cash_hash: str = GENESIS
-
-    def advance(self, row: TradeRow, amounts: Amounts | None) -> None:
-        """Apply `row`. A malformed row (`amounts` is None) advances only the hash chain."""
-        self.sequence, self.hash, self.trade_id = row.sequence, str(row.hash), str(row.trade_id)
-        if amounts:
-            self.created_at = row.created_at
-            self.cash, self.realized_pnl = amounts.cash_after, amounts.portfolio_realized_pnl
-            self.trades, self.buys = row.trades_after, row.buys_after
-            self._hold(row, amounts.position)
-
-    def advance_cash(self, row: CashRow) -> None:
-        """Apply a cash movement."""
-        amount = Decimal(row.amount)
-        self.cash += amount
-        self.moved_cash += moved_amount(row.kind, amount)
-        self.cash_sequence, self.cash_hash = row.sequence, row.hash
-
-    def held(self, row: TradeRow) -> Position:
-        """Return the position in the row's symbol and product."""
-        return self.holdings.get((row.symbol, row.product), (FLAT, 0))[0]
-
-    def _hold(self, row: TradeRow, after: Position) -> None:
-        key = (row.symbol, row.product)
-        before = self.held(row)
-        times = times_after(before, after.quantity, row.executed_at)
-        last_executed_at = later_of(before.last_executed_at, row.executed_at)
-        position = Position(*after.amounts, row.currency, *times, last_executed_at)
-        self.holdings[key] = (position, row.sequence)
-        if row.kind == REVERSAL:
-            self.replayed.add(key)
-
-
 def check_row(
-    row: TradeRow, amounts: Amounts | None, before: LedgerState, reversed_trade: ReversedTrade | None = None
+    row: TradeRow,
+    amounts: Amounts | None,
+    before: LedgerState,
+    reversed_trade: ReversedTrade | None = None,
+    replayed: Position | None = None,
 ) -> list[Finding]:
-    """Return the findings about `row`, given the state before it. A reversal also needs its trade."""
+    """Return the findings about `row`, given the state before it.
+
+    A reversal also needs its trade, a row of a corporate action the position that the rows up to it give.
+    """
     if amounts is None:
         malformed = [
             Finding(Check.FORM, name, repr(value), due) for name, value, due in find_malformed_fields(row)
         ]
         return [*malformed, *_chain(row, before)]
     findings = [*_place(row, before), *_execution_time(row), *_chain(row, before)]
-    findings += [*_value(row, amounts), *_key(row)]
+    kind = reversed_trade.original.kind if reversed_trade else row.kind
+    findings += [*_action_value(row, amounts, kind), *_key(row)]
     if row.kind == REVERSAL:
         findings += _reversal(row, amounts, reversed_trade)
-    findings += _position(row, amounts, before, _expected_position(row, amounts, before, reversed_trade))
-    return [*findings, *_cash(row, amounts, before, reversed_trade), *_counters(row, amounts, before)]
+    after = replayed or _expected_position(row, amounts, before, reversed_trade)
+    findings += _position(row, amounts, before, after)
+    findings += _cash(row, amounts, before, reversed_trade)
+    return [*findings, *_counters(row, amounts, before, _counter_step(row, kind))]
 
 
 _MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
@@ -195,6 +139,20 @@ def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
         yield Finding(Check.VALUE, "price", row.price, fixed(ratio(gmv, quantity)))
 
 
+def _action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Finding]:
+    """Yield what is wrong with a row's value. `kind` is its own, or that of the row which it reverses.
+
+    The quantity of a corporate action was not traded at its price.
+    """
+    if kind not in ACTION_ROWS:
+        yield from _value(row, amounts)
+    elif min(amounts.quantity, amounts.price) <= 0:
+        lowest = min(("quantity", "price"), key=lambda name: getattr(amounts, name))
+        yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
+    elif kind == SPLIT and amounts.gmv:
+        yield Finding(Check.VALUE, "gmv", row.gmv, fixed(ZERO))
+
+
 def _key(row: TradeRow) -> Iterator[Finding]:
     if row.idempotency_key is None:
         if row.request_hash is not None:
@@ -243,7 +201,9 @@ def _differences(
 def _cash(
     row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
 ) -> Iterator[Finding]:
-    if row.kind != REVERSAL:
+    if row.kind in ACTION_ROWS:
+        delta = ZERO
+    elif row.kind != REVERSAL:
         delta = -Side(row.side).sign * amounts.value - amounts.charges
     else:
         delta = -Decimal(reversed_trade.original.cash_delta) if reversed_trade else amounts.cash_delta
@@ -253,9 +213,18 @@ def _cash(
         yield Finding(Check.CASH, "cash_after", row.cash_after, fixed(before.cash + delta))
 
 
-def _counters(row: TradeRow, amounts: Amounts, before: LedgerState) -> Iterator[Finding]:
-    # A reversal has the opposite side of its trade and removes the trade from the counters.
-    step, bought = (-1, "SELL") if row.kind == REVERSAL else (1, "BUY")
+def _counter_step(row: TradeRow, kind: str) -> int:
+    """Return by how much the row changes the number of trades; `kind` as in `_action_value`.
+
+    A reversal removes its trade. Rows of corporate actions do not count.
+    """
+    if kind in ACTION_ROWS:
+        return 0
+    return -1 if row.kind == REVERSAL else 1
+
+
+def _counters(row: TradeRow, amounts: Amounts, before: LedgerState, step: int) -> Iterator[Finding]:
+    bought = "SELL" if row.kind == REVERSAL else "BUY"  # a reversal has the opposite side of its trade
     trades, buys = before.trades + step, before.buys + (step if row.side == bought else 0)
     if row.trades_after != trades:
         yield Finding(Check.COUNTERS, "trades_after", row.trades_after, trades)
@@ -277,6 +246,8 @@ def _reversal(row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | N
     original = reversed_trade.original
     mirrored = {name: getattr(original, name) for name in _MIRRORED}
     mirrored["side"] = "SELL" if original.side == "BUY" else "BUY"
+    if original.kind == SPLIT:
+        mirrored.pop("price")  # that before the split applies again
     for name, expected in mirrored.items():
         if getattr(row, name) != expected:
             yield Finding(Check.REVERSAL, name, getattr(row, name), expected)

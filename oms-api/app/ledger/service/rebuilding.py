@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from app.database import write
 from app.ledger.queries import audit
 from app.ledger.queries import books as queries
+from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
@@ -23,10 +24,7 @@ from app.ledger.rules.projections import (
     check_portfolio,
     projection,
 )
-from app.ledger.rules.verification import (
-    Finding,
-    LedgerState,
-)
+from app.ledger.rules.verification import Finding
 from app.ledger.service.verification import (
     BookKey,
     Discrepancy,

@@ -16,6 +16,8 @@ from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import TradeIds
 from app.ledger.errors import (
     AlreadyReversed,
+    BeforeCorporateAction,
+    BookedByCorporateAction,
     ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
@@ -25,8 +27,10 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity, replay
+from app.ledger.queries.corporate_actions import find_later_action, replay_position
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.service.batch import (
     Batch,
     NameKey,
@@ -38,6 +42,7 @@ from app.ledger.service.batch import (
 from app.ledger.service.books import Books, Entry, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.reversals import build_reversal_entry
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 from app.timestamps import iso
@@ -270,6 +275,7 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
         raise ReversalOfReversal(work.trade_id)
     if key in batch.reversed:
         raise AlreadyReversed(work.trade_id, batch.reversed[key])
+    _require_no_action(batch, original)
     recorded = _book_reversal(batch, work, original)
     batch.reversed[key] = recorded.row.trade_id
     return recorded
@@ -279,32 +285,20 @@ def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Reco
     batch.flush()  # so that the replay also reads the rows of this batch
     portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
     key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
-    after = replay(queries.iterate_unreversed_fills(batch.books.connection, key, without=original.trade_id))
+    after = replay_position(batch.books.connection, key, without=original.trade_id)
     positions = (batch.books.position(key), after)
     if any(one.quantity and one.currency != original.currency for one in positions):
         raise MixesCurrencies(original.trade_id)
-    return Recorded(_append_reversal(batch, work, original, portfolio, after), portfolio.name)
+    entry = build_reversal_entry(original, work.reason)
+    return Recorded(batch.books.append(portfolio, work.origin, entry, after), portfolio.name)
 
 
-def _append_reversal(
-    batch: Batch, work: ReverseTrade, original: TradeRow, portfolio: PortfolioState, after: Position
-) -> TradeRow:
-    side = Side(original.side)
-    entry = Entry(
-        kind=work.kind,
-        symbol=original.symbol,
-        product=original.product,
-        side=(Side.SELL if side is Side.BUY else Side.BUY).value,
-        quantity=Decimal(original.quantity),
-        price=Decimal(original.price),
-        gmv=Decimal(original.gmv),
-        charges=-Decimal(original.charges),
-        cash_delta=-Decimal(original.cash_delta),
-        trades=-1,
-        buys=-1 if side is Side.BUY else 0,
-        note=work.reason,
-        reverses=original.trade_id,
-        currency=original.currency,
-        fx_rate=None if original.fx_rate is None else Decimal(original.fx_rate),
-    )
-    return batch.books.append(portfolio, work.origin, entry, after)
+def _require_no_action(batch: Batch, original: TradeRow) -> None:
+    """Raise where a corporate action booked the trade, or acted on its position since."""
+    action_id = action_of_key(original.idempotency_key)
+    if action_id is not None:
+        raise BookedByCorporateAction(original.trade_id, action_id)
+    later = find_later_action(batch.books.connection, original)
+    if later is not None:
+        action_id = action_of_key(later.idempotency_key)
+        raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)

@@ -10,14 +10,17 @@ from operator import attrgetter
 from sqlalchemy import Connection
 
 from app.ledger.queries import audit
-from app.ledger.queries.books import iterate_unreversed_fills
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.rules.accounting import Position, replay
+from app.ledger.queries.corporate_actions import find_booking_action, replay_position
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.balance import Balance
 from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.corporate_actions import ACTION_ROWS
+from app.ledger.rules.ledger_state import REVERSAL, HoldingKey, LedgerState
 from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
@@ -26,11 +29,8 @@ from app.ledger.rules.projections import (
     check_portfolio,
 )
 from app.ledger.rules.verification import (
-    REVERSAL,
     Check,
     Finding,
-    HoldingKey,
-    LedgerState,
     check_row,
 )
 from app.ledger.service.event_verification import (
@@ -119,8 +119,10 @@ def check_rows(
     for row in rows:
         movements.apply_before(state, row.sequence)
         reversed_trade = audit.find_reversed_trade(connection, row) if row.kind == REVERSAL else None
+        replayed = _replay_action(connection, row) if row.kind in ACTION_ROWS else None
         amounts = amounts_of(row)
-        findings = check_row(row, amounts, state, reversed_trade)
+        findings = check_row(row, amounts, state, reversed_trade, replayed)
+        findings += check_action_row(row, find_booking_action(connection, row))
         state.advance(row, amounts)
         yield row, findings
 
@@ -154,7 +156,7 @@ def _verify_book(
     cash_events.update(map(build_cash_fact, movements.rows))
     verdict.checked[Check.CASH_MOVEMENT] += len(movements.rows)
     state = LedgerState(Decimal(book.portfolio.opening_cash) if book.portfolio else ZERO)
-    rows = reversals = keys = 0
+    rows = reversals = keys = actions = 0
     for row, findings in check_rows(connection, book.rows, state, movements):
         if book.portfolio is None:
             findings.append(
@@ -165,19 +167,27 @@ def _verify_book(
         balance.add(build_event_fact(row))
         rows += 1
         reversals += row.kind == REVERSAL
+        actions += row.kind in ACTION_ROWS
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, found in movements.findings:
         name = _name(book.key, book.portfolio)
         verdict.blame(f"cash movement {movement.sequence} of {name}", found)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
-    verdict.checked.update({Check.REVERSAL: reversals, Check.KEY: keys, Check.HOLDING: len(state.holdings)})
+    verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
+    verdict.checked[Check.HOLDING] += len(state.holdings)
     _verify_projections(connection, book, state, verdict)
+
+
+def _replay_action(connection: Connection, row: TradeRow) -> Position:
+    """Return the position that the rows up to a corporate action's give."""
+    key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
+    return replay_position(connection, key, until=row.sequence)
 
 
 def build_replay(connection: Connection, key: BookKey) -> Callable[[HoldingKey], Position]:
     """Return a function that replays the unreversed trades of a symbol and product of the portfolio."""
-    return lambda holding: replay(iterate_unreversed_fills(connection, (*key, *holding)))
+    return lambda holding: replay_position(connection, (*key, *holding))
 
 
 def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:

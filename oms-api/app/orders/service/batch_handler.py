@@ -22,6 +22,7 @@ from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    ApplyCorporateAction,
     ApprovalCommand,
     BrokerReport,
     CancelAll,
@@ -50,6 +51,7 @@ from app.orders.service.commands import (
     SetExits,
     SquareOff,
 )
+from app.orders.service.corporate_actions import apply_corporate_action
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
@@ -219,6 +221,8 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return set_exits(context, command)
         case PreviewOrder():
             return preview(context, command)
+        case ApplyCorporateAction():
+            return apply_corporate_action(context, command)
         case BrokerReport():
             plan.require(command)
             return apply_execution_report(context, command)

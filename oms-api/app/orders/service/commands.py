@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
+from app.ledger.rules.corporate_actions import Action
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
@@ -134,6 +135,15 @@ class SetExits(NamedTuple):
     stop_loss: Protection | None
 
 
+class ApplyCorporateAction(NamedTuple):
+    """Book a corporate action in a portfolio, or reverse it. A repeat changes nothing."""
+
+    origin: Origin
+    portfolio_id: int
+    action: Action
+    is_reversal: bool = False
+
+
 class QuoteArrived(NamedTuple):
     """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
 
@@ -217,6 +227,7 @@ OrderRequest = (
     | ClosePosition
     | SetExits
     | ApprovalCommand
+    | ApplyCorporateAction
 )
 # What time and prices cause.
 Duty = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
@@ -241,11 +252,17 @@ class Reviewed(NamedTuple):
     approvals: tuple[ApprovalView, ...]
 
 
+class Applied(NamedTuple):
+    """Whether a corporate action changed a portfolio."""
+
+    is_changed: bool
+
+
 class QuoteStored(NamedTuple):
     """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed | QuoteStored
+Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | QuoteStored
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
@@ -257,7 +274,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
             return (command.origin.tenant_id, command.portfolio_key or "")
-        case ReviewApprovals():
+        case ReviewApprovals() | ApplyCorporateAction():
             return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")

@@ -15,6 +15,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    ApplyCorporateAction,
     BrokerReport,
     CancelAll,
     CancelHalted,
@@ -114,6 +115,8 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         origin = command.origin
         if origin.idempotency_key:
             plan.request_keys.add((origin.tenant_id, origin.idempotency_key))
+        if isinstance(command, ApplyCorporateAction):
+            plan.portfolio_keys.add((origin.tenant_id, command.portfolio_id))
         if isinstance(command, _NAMING) and command.portfolio_key is not None:
             plan.names.add((origin.tenant_id, command.portfolio_key))
         tickets = _tickets(command)

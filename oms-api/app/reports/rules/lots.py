@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
+from app.ledger.rules.corporate_actions import Split, apply_split
 from app.money import ratio, share
-from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -64,12 +65,16 @@ class Lots:
     closed: list[ClosedLot]
 
 
-def match_lots(book: BookKey, fills: Iterable[BookedFill]) -> Lots:
-    """Match the closing fills of a position with its oldest lots."""
+def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
+    """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
     held: deque[Lot] = deque()
     closed: list[ClosedLot] = []
-    for trade in fills:
+    for trade in steps:
+        if isinstance(trade, BookedSplit):
+            position = apply_split(position, trade.split)
+            held = _split_lots(held, abs(position.quantity), trade.split)
+            continue
         for booked in split_at_flat(position, trade):
             fill = booked.fill
             if held and fill.side is not held[0].side:
@@ -105,6 +110,15 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
             *(lot.opened_at, fill.at or BEFORE_ALL, lot.trade_id, booked.trade_id),
         )
         left, value, charges = left - quantity, value - closing_value, charges - closing_charges
+
+
+def _split_lots(held: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
+    """Return the lots after a split. The last one gets what rounding left of the position's quantity."""
+    lots = [lot._replace(quantity=share(lot.quantity, *split.ratio)) for lot in held]
+    if lots:
+        rounded = quantity - sum(lot.quantity for lot in lots)
+        lots[-1] = lots[-1]._replace(quantity=lots[-1].quantity + rounded)
+    return deque(lot for lot in lots if lot.quantity > 0)
 
 
 def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
-from app.money import ZERO, product, ratio
-from app.reports.rules.values import BookedFill, BookKey, split_at_flat
+from app.ledger.rules.corporate_actions import Split, apply_split
+from app.money import ZERO, product, ratio, share
+from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -78,6 +79,14 @@ class _OpenTrip:
         rate = ratio(fill.value, fill.local_value) if fill.local_value else None
         self._update_excursions(booked.price, rate)
 
+    def split(self, split: Split) -> None:
+        """Restate quantities and prices in the units after a split."""
+        new_units, old_units = split.ratio
+        self.position = apply_split(self.position, split)
+        self.entered = share(self.entered, new_units, old_units)
+        self.highest_price = share(self.highest_price, old_units, new_units)
+        self.lowest_price = share(self.lowest_price, old_units, new_units)
+
     def _update_excursions(self, price: Decimal, rate: Decimal | None) -> None:
         value = product(self.position.quantity, price)
         if rate is not None:
@@ -108,10 +117,17 @@ class _OpenTrip:
         )
 
 
-def list_round_trips(book: BookKey, fills: Iterable[BookedFill]) -> Iterator[RoundTrip]:
-    """Yield the finished round trips of a position, in the order in which they closed."""
+def list_round_trips(book: BookKey, steps: Iterable[BookedStep]) -> Iterator[RoundTrip]:
+    """Yield the finished round trips of a position, in the order in which they closed.
+
+    Quantities and prices are in the units after the splits.
+    """
     trip: _OpenTrip | None = None
-    for trade in fills:
+    for trade in steps:
+        if isinstance(trade, BookedSplit):
+            if trip is not None:
+                trip.split(trade.split)
+            continue
         for booked in split_at_flat(FLAT if trip is None else trip.position, trade):
             at = booked.fill.at or BEFORE_ALL
             if trip is None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Fill, Position, closed_quantity
+from app.ledger.rules.corporate_actions import Split
 from app.money import ZERO, share
 
 
@@ -27,6 +28,15 @@ class BookedFill(NamedTuple):
     fill: Fill
     price: Decimal
     charges: Decimal
+
+
+class BookedSplit(NamedTuple):
+    """A split of a position that no reversal undid."""
+
+    split: Split
+
+
+BookedStep = BookedFill | BookedSplit
 
 
 class UsedRate(NamedTuple):

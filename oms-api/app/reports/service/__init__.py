@@ -124,16 +124,16 @@ def list_trip_results(
 def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
     """Yield the lots of each position, one position at a time."""
     resolved = _resolve_symbol(connection, tenant_id, filters)
-    for key, fills in queries.unreversed_fills(connection, tenant_id, resolved):
-        yield match_lots(key, fills)
+    for key, steps in queries.unreversed_steps(connection, tenant_id, resolved):
+        yield match_lots(key, steps)
 
 
 def _iterate_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter
 ) -> Iterator[RoundTrip]:
     filters = _resolve_symbol(connection, tenant_id, filters)
-    for key, fills in queries.unreversed_fills(connection, tenant_id, filters):
-        for trip in list_round_trips(key, fills):
+    for key, steps in queries.unreversed_steps(connection, tenant_id, filters):
+        for trip in list_round_trips(key, steps):
             closed_at = datetime.fromisoformat(trip.closed_at)
             is_late = filters.until is not None and closed_at >= filters.until
             if not is_late and (filters.since is None or closed_at >= filters.since):

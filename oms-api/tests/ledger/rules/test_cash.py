@@ -15,7 +15,7 @@ from app.ledger.rules.cash import (
 )
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import GENESIS
-from app.ledger.rules.verification import LedgerState
+from app.ledger.rules.ledger_state import LedgerState
 
 AT = "2026-11-20T12:00:00.000000Z"
 

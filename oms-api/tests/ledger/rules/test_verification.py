@@ -8,7 +8,8 @@ import pytest
 
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
-from app.ledger.rules.verification import Check, LedgerState, check_row
+from app.ledger.rules.ledger_state import LedgerState
+from app.ledger.rules.verification import Check, check_row
 from tests.factories import trade_row
 
 OPENING = Decimal(1_000_000)
@@ -114,3 +115,17 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     second = first._replace(sequence=2, currency="USD")
     named = {(one.check, one.field) for one in check_row(second, amounts_of(second), state)}
     assert (Check.POSITION, "currency") in named
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"kind": "split", "gmv": "0.00000000"}, []),
+        ({"kind": "split"}, ["gmv"]),
+        ({"kind": "split", "gmv": "0.00000000", "price": "0.00000000"}, ["price"]),
+        ({"kind": "transfer", "quantity": "0.00000000"}, ["quantity"]),
+        ({"kind": "transfer", "gmv": "1.00000000"}, []),  # the cost that moved
+    ],
+)
+def test_verification_reports_a_row_of_a_corporate_action_with_a_wrong_value(changes, fields):
+    assert [field for check, field in found(rechained(**changes)) if check == Check.VALUE] == fields

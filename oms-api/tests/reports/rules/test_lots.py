@@ -5,9 +5,11 @@ from decimal import Decimal
 from hypothesis import given
 
 from app.ledger.rules.accounting import Side, replay
+from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.lots import match_lots
-from app.reports.rules.values import split_at_flat
-from tests.reports.fills import BOOK, TRADES, book
+from app.reports.rules.values import BookedSplit, split_at_flat
+from app.timestamps import Timestamp
+from tests.reports.fills import BOOK, TRADES, amounts, book
 
 
 def lots(*trades):
@@ -66,3 +68,13 @@ def test_split_fill_changes_the_position_like_the_whole_fill(trades):
         parts = list(split_at_flat(position, whole))
         position, in_parts = replay([whole.fill], position), replay((one.fill for one in parts), position)
         assert in_parts.amounts == position.amounts
+
+
+def test_split_multiplies_the_lots_and_keeps_their_values():
+    ratio = Ratio(Decimal(1), Decimal(3))
+    split = BookedSplit(Split(Timestamp("2026-11-21T00:00:00.000000Z"), ratio))
+    bought = book(("BUY", 10, 6, 0), ("BUY", 10, 9, 0))
+    first, second = match_lots(BOOK, [*bought, split]).open
+    assert (first.quantity, first.value) == amounts("3.33333333", 60)
+    assert (second.quantity, second.value) == amounts("3.33333334", 90)  # adds up to the position
+    assert match_lots(BOOK, [split]).open == []

@@ -5,8 +5,9 @@ from decimal import Decimal
 from hypothesis import given
 
 from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.round_trips import list_round_trips
-from app.reports.rules.values import BookedFill
+from app.reports.rules.values import BookedFill, BookedSplit
 from app.timestamps import Timestamp
 from tests.reports.fills import BOOK, TRADES, amounts, book
 
@@ -84,3 +85,12 @@ def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     for trip in found:
         assert trip.lowest_price <= trip.highest_price
         assert -trip.max_adverse <= trip.realized_pnl <= trip.max_favorable
+
+
+def test_split_restates_a_round_trip_in_the_units_after_it():
+    split = BookedSplit(Split(Timestamp("2026-11-20T15:00:30.000000Z"), Ratio(Decimal(2), Decimal(1))))
+    bought, sold = book(("BUY", 100, 10, 0), ("SELL", 200, 6, 0))
+    (trip,) = list_round_trips(BOOK, [split, bought, split, sold])
+    found = (trip.quantity, trip.entry_price, trip.exit_price, trip.realized_pnl)
+    assert found == amounts(200, 5, 6, 200)
+    assert (trip.highest_price, trip.lowest_price) == amounts(6, 5)

@@ -1,0 +1,164 @@
+"""Routes of corporate actions."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from app.corporate_actions import queries
+from app.corporate_actions.dependencies import TheCorporateActions
+from app.corporate_actions.queries import ActionRecord
+from app.corporate_actions.rules.values import ActionPreview
+from app.corporate_actions.schemas import (
+    CorporateActionIn,
+    CorporateActionOut,
+    CorporateActionPreviewOut,
+    CorporateActionQuery,
+    ReversalIn,
+    serialize_preview,
+    serialize_record,
+)
+from app.corporate_actions.service.changes import build_action, create_action, get_record, note_reversal
+from app.corporate_actions.service.preview import preview_action
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext
+from app.identity.rules.access import Caller, Operation
+from app.ledger.rules.corporate_actions import Action
+from app.market_data.dependencies import TheMarket
+from app.timestamps import iso
+from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.lists import link
+
+Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
+Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
+ActionId = Annotated[str, Path(description="Id of the action", json_schema_extra={"maxLength": 32})]
+
+router = APIRouter(tags=["corporate actions"])
+_LIST = "corporate actions"
+EXAMPLE = {
+    "kind": "split",
+    "symbol": "AAPL",
+    "new_units": "2",
+    "old_units": "1",
+    "ex_date": "2026-11-23",
+    "reason": "Announced on 2026-10-30",
+}
+
+
+@router.post(
+    "/corporate-actions:preview",
+    summary="Preview a corporate action",
+    responses=responses(200, {"model": CorporateActionPreviewOut}, 409, 413, 415),
+    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+)
+async def preview(
+    caller: Manager, body: Body, readers: TheReaders, market: TheMarket, now: TheClock
+) -> Response:
+    """Compute the changes of positions, cash and open orders without recording anything."""
+    draft, at = body.draft(), now()
+
+    def read(connection: Connection) -> tuple[Action, ActionPreview]:
+        action = build_action(connection, caller.tenant_id, draft)
+        return action, preview_action(connection, action, market.rate, at)
+
+    action, found = await readers.run(read, caller.tenant_id)
+    return answer(serialize_preview(action.effective_at, action.new_symbol, found))
+
+
+@router.post(
+    "/corporate-actions",
+    summary="Create a corporate action",
+    status_code=201,
+    responses=responses(201, {"model": CorporateActionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+)
+async def create(
+    caller: Manager, body: Body, administration: TheAdministration, request_context: TheRequestContext,
+    corporate_actions: TheCorporateActions, readers: TheReaders, market: TheMarket, now: TheClock,
+) -> Response:  # fmt: skip
+    """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
+
+    It is booked at once if its ex-date has begun, else when it begins. It acts on what was executed before.
+    Open orders are restated (split) or cancelled (symbol change).
+    """
+    context, draft = request_context.context(caller, body), body.draft()
+    done = await administration.change(
+        context, lambda connection, at: create_action(connection, context, draft, market.rate, at)
+    )
+    action_id = orjson.loads(done.body)["id"]
+    found = await _find(readers, caller, action_id)
+    if found.booked_at is None and found.reversed_at is None:
+        await corporate_actions.book(found)
+        found = await _find(readers, caller, action_id)
+    headers = {REPLAYED: "true"} if done.replayed else {}
+    return answer(serialize_record(found, iso(now())), 201, headers)
+
+
+@router.get(
+    "/corporate-actions",
+    summary="List corporate actions",
+    responses=responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
+)
+async def list_corporate_actions(
+    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: TheReaders,
+    cursors: TheCursors, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """List the corporate actions, the newest first."""
+    tenant_id = caller.tenant_id
+    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+
+    def read(connection: Connection) -> list[ActionRecord]:
+        return queries.list_actions(connection, tenant_id, query.symbol, query.limit + 1, before)
+
+    found = await readers.run(read, tenant_id)
+    page, at = found[: query.limit], iso(now())
+    is_last = len(found) <= query.limit
+    cursor = None if is_last else cursors.make(tenant_id, _LIST, page[-1].action.id)
+    return answer([serialize_record(one, at) for one in page], headers=link(request, cursor))
+
+
+@router.get(
+    "/corporate-actions/{action_id}",
+    summary="Get a corporate action",
+    responses=responses(200, {"model": CorporateActionOut}, 404),
+)
+async def get_corporate_action(
+    caller: Reader, action_id: ActionId, readers: TheReaders, now: TheClock
+) -> Response:
+    """Get one corporate action and whether it is booked."""
+    return answer(serialize_record(await _find(readers, caller, action_id), iso(now())))
+
+
+@router.post(
+    "/corporate-actions/{action_id}:reverse",
+    summary="Reverse a corporate action",
+    responses=responses(200, {"model": CorporateActionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ReversalIn, {"reason": "Wrong ratio"}),
+)
+async def reverse(
+    caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
+    administration: TheAdministration, request_context: TheRequestContext,
+    corporate_actions: TheCorporateActions, readers: TheReaders, now: TheClock,
+) -> Response:  # fmt: skip
+    """Reverse what an action booked, by rows of their own, and restate open orders back.
+
+    An action that is not booked yet is withdrawn. Orders that it cancelled stay cancelled.
+    """
+    context = request_context.context(caller, body, action_id)
+    found = await _find(readers, caller, action_id)
+    if found.reversed_at is None:
+        await corporate_actions.reverse(found, caller.actor)
+    done = await administration.change(
+        context, lambda connection, at: note_reversal(connection, context, action_id, body.reason, at)
+    )
+    headers = {REPLAYED: "true"} if done.replayed else {}
+    return answer(serialize_record(await _find(readers, caller, action_id), iso(now())), 200, headers)
+
+
+async def _find(readers: TheReaders, caller: Caller, action_id: str) -> ActionRecord:
+    return await readers.run(
+        lambda connection: get_record(connection, caller.tenant_id, action_id), caller.tenant_id
+    )

@@ -1,0 +1,1 @@
+"""Rules of corporate actions, without I/O."""

@@ -1,0 +1,93 @@
+"""Check the terms of a corporate action, and derive when it takes effect."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.calendars.rules.market_lookup import find_calendar_key
+from app.calendars.rules.values import Market
+from app.errors import FieldError
+from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.timestamps import Timestamp
+
+_INDIA, _NEW_YORK = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/New_York")
+_ZONES = {Market.XNYS: _NEW_YORK, Market.XNSE: _INDIA, Market.XBOM: _INDIA}
+_HUNDRED = Decimal(100)
+_REQUIRED = {
+    ActionKind.SPLIT: ("new_units", "old_units"),
+    ActionKind.SYMBOL_CHANGE: ("new_symbol",),
+    ActionKind.DIVIDEND: ("amount", "currency"),
+}
+_OPTIONAL = {
+    ActionKind.SPLIT: ("cash_in_lieu_price",),
+    ActionKind.SYMBOL_CHANGE: (),
+    ActionKind.DIVIDEND: ("withholding_percent", "pay_date"),
+}
+_TERMS = (
+    *("new_symbol", "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
+    *("currency", "pay_date"),
+)
+
+
+class Draft(NamedTuple):
+    """The terms of an action as they are requested, without its id. The fields are as in `Action`."""
+
+    kind: ActionKind
+    symbol: str
+    ex_date: date
+    reason: str
+    new_symbol: str | None = None
+    new_units: Decimal | None = None
+    old_units: Decimal | None = None
+    amount: Decimal | None = None
+    withholding_percent: Decimal | None = None
+    cash_in_lieu_price: Decimal | None = None
+    currency: str | None = None
+    pay_date: date | None = None
+
+    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> Action:
+        """Return the action under an id."""
+        return Action(
+            *(tenant_id, action_id, self.kind, self.symbol, effective_at, self.ex_date.isoformat()),
+            *(self.new_symbol, self.new_units, self.old_units, self.amount, self.withholding_percent),
+            *(self.cash_in_lieu_price, self.currency),
+        )
+
+
+def list_term_errors(draft: Draft) -> list[FieldError]:
+    """Return what is wrong with the terms of an action of that kind."""
+    return [FieldError(field, message, "corporate_action") for field, message in _errors(draft)]
+
+
+def _errors(draft: Draft) -> Iterator[tuple[str, str]]:
+    required, optional = _REQUIRED[draft.kind], _OPTIONAL[draft.kind]
+    for name in _TERMS:
+        is_given = getattr(draft, name) is not None
+        if name in required and not is_given:
+            yield name, f"A {draft.kind} needs `{name}`."
+        elif is_given and name not in (*required, *optional):
+            yield name, f"A {draft.kind} has no `{name}`."
+    yield from _value_errors(draft)
+
+
+def _value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+    if draft.new_units is not None and draft.new_units == draft.old_units:
+        yield "new_units", "Must differ from `old_units`."
+    if draft.new_symbol == draft.symbol:
+        yield "new_symbol", "Must differ from `symbol`."
+    if draft.withholding_percent is not None and draft.withholding_percent > _HUNDRED:
+        yield "withholding_percent", "Must be at most 100."
+    if draft.pay_date is not None and draft.pay_date < draft.ex_date:
+        yield "pay_date", "Must not be before `ex_date`."
+
+
+def find_effective_instant(ex_date: date, exchange: str, asset_class: str) -> datetime:
+    """Return the beginning of the ex-date in the market of the exchange, in UTC.
+
+    The date of an unknown market and of a market around the clock is a date in UTC.
+    """
+    key = find_calendar_key(exchange, asset_class)
+    zone = UTC if key is None else _ZONES.get(key.market, UTC)
+    return datetime.combine(ex_date, time(), zone).astimezone(UTC)

@@ -1,0 +1,97 @@
+"""Book corporate actions in all portfolios that they concern, through the order writer."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.corporate_actions import queries
+from app.corporate_actions.queries import ActionRecord
+from app.corporate_actions.service.changes import BOOKED_BY, note_booking
+from app.database import Readers, set_all_tenants_scope
+from app.database.changes import Changes
+from app.errors import OmsError
+from app.group_commit import GroupCommit
+from app.ledger.service.commands import Origin
+from app.orders.service.commands import Applied, ApplyCorporateAction, Command, Outcome
+from app.timestamps import iso
+
+CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
+_PORTFOLIOS_AT_ONCE = 200
+_MAX_ROUNDS = 5
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CorporateActions:
+    """Books and reverses corporate actions. One instance serves a process."""
+
+    writer: "GroupCommit[Command, Outcome]"
+    readers: Readers
+    changes: Changes
+    now: Now
+
+    async def run(self) -> None:
+        """Book the actions that take effect, repeatedly, until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                await self.book_due()
+            except OmsError as refusal:
+                _LOG.warning("corporate actions were not checked: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and check again
+                _LOG.exception("corporate actions were not checked")
+
+    async def book_due(self) -> None:
+        """Book the actions of all tenants that have taken effect."""
+        now = self.now()
+
+        def read(connection: Connection) -> list[ActionRecord]:
+            return queries.list_due_actions(set_all_tenants_scope(connection), now)
+
+        for due in await self.readers.run(read):
+            await self.book(due)
+
+    async def book(self, created: ActionRecord) -> None:
+        """Book an action if it has taken effect.
+
+        Where a portfolio refuses it, the action stays pending and is tried again.
+        """
+        action, now = created.action, self.now()
+        if action.effective_at > iso(now):
+            return
+        try:
+            await self._apply(created, created.created_by, is_reversal=False)
+        except OmsError as refusal:
+            _LOG.warning("corporate action %s is pending: %s", action.id, refusal.detail)
+            return
+        await self.changes.run(lambda connection: note_booking(connection, action, now), action.tenant_id)
+
+    async def reverse(self, created: ActionRecord, actor: str) -> None:
+        """Reverse an action in all portfolios. A repeat changes nothing."""
+        await self._apply(created, actor, is_reversal=True)
+
+    async def _apply(self, created: ActionRecord, actor: str, *, is_reversal: bool) -> None:
+        """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
+        action = created.action
+        for _ in range(_MAX_ROUNDS):
+            found = await self.readers.run(
+                lambda connection: queries.list_portfolios(connection, action.tenant_id, action.symbol),
+                action.tenant_id,
+            )
+            origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
+            commands = [ApplyCorporateAction(origin, one.id, action, is_reversal) for one in found]
+            if not await self._submit(commands):
+                return
+
+    async def _submit(self, commands: list[ApplyCorporateAction]) -> bool:
+        """Return whether one of the commands changed its portfolio."""
+        is_changed = False
+        left = iter(commands)
+        while part := list(islice(left, _PORTFOLIOS_AT_ONCE)):
+            for outcome in await asyncio.gather(*self.writer.submit_all(part)):
+                is_changed |= isinstance(outcome, Applied) and outcome.is_changed
+        return is_changed

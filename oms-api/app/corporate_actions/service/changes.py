@@ -1,0 +1,98 @@
+"""Record corporate actions and their reversals, each with its audit entry."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry, record
+from app.corporate_actions import queries
+from app.corporate_actions.errors import (
+    CorporateActionReversed,
+    InvalidCorporateAction,
+    NoSuchCorporateAction,
+)
+from app.corporate_actions.queries import ActionRecord
+from app.corporate_actions.rules.terms import Draft, find_effective_instant, list_term_errors
+from app.corporate_actions.service.preview import Rates, preview_action
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.ids import TradeIds
+from app.instruments.queries import find_instruments, find_symbol
+from app.ledger.rules.corporate_actions import Action
+from app.money import fixed
+from app.timestamps import iso
+
+IDS = TradeIds("C")
+BOOKED_BY = "corporate action"
+
+
+def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id: str = "") -> Action:
+    """Return the action that a request describes. Raise InvalidCorporateAction."""
+    named = draft._replace(
+        symbol=find_symbol(connection, tenant_id, draft.symbol),
+        new_symbol=draft.new_symbol and find_symbol(connection, tenant_id, draft.new_symbol),
+    )
+    errors = list_term_errors(named)
+    if errors:
+        raise InvalidCorporateAction(errors)
+    key = (tenant_id, named.symbol)
+    listed = find_instruments(connection, [key])[key]
+    effective_at = find_effective_instant(named.ex_date, listed.exchange, listed.asset_class)
+    return named.build(tenant_id, action_id, iso(effective_at))
+
+
+def create_action(
+    connection: Connection, context: OperationContext, draft: Draft, rates: Rates, now: datetime
+) -> Change:
+    """Record an action. Nothing is booked yet.
+
+    Raise InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
+    """
+    caller = context.caller
+    action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
+    preview_action(connection, action, rates, now)  # raises what would stop the booking
+    pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
+    created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
+    queries.insert_action(connection, created)
+    entry = context.entry(now, "corporate_action.created", action.id, None, serialize_terms(created))
+    return Change({"id": action.id}, [entry], 201)
+
+
+def note_booking(connection: Connection, action: Action, at: datetime) -> None:
+    """Note that all portfolios are booked, unless that was noted before."""
+    if queries.mark_booked(connection, action, at):
+        who = (action.tenant_id, at, BOOKED_BY, BOOKED_BY, "corporate_action.booked", action.id)
+        record(connection, [AuditEntry(*who, None, None, None, {"symbol": action.symbol})])
+
+
+def note_reversal(
+    connection: Connection, context: OperationContext, action_id: str, reason: str, now: datetime
+) -> Change:
+    """Note that an action is reversed. Raise NoSuchCorporateAction or CorporateActionReversed."""
+    found = get_record(connection, context.caller.tenant_id, action_id)
+    if not queries.mark_reversed(connection, found.action, now, reason):
+        raise CorporateActionReversed(action_id)
+    entry = context.entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
+    return Change({"id": action_id}, [entry])
+
+
+def get_record(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord:
+    """Return an action. Raise NoSuchCorporateAction."""
+    found = queries.find_action(connection, tenant_id, action_id)
+    if found is None:
+        raise NoSuchCorporateAction(action_id)
+    return found
+
+
+_AMOUNTS: Sequence[str] = (
+    *("new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
+)
+
+
+def serialize_terms(created: ActionRecord) -> dict[str, str | None]:
+    """Return the terms of an action as the audit log keeps them."""
+    terms = created.action._asdict()
+    amounts = {name: None if terms[name] is None else fixed(terms[name]) for name in _AMOUNTS}
+    names = ("symbol", "new_symbol", "effective_at", "ex_date", "currency")
+    texts = {name: terms[name] for name in names} | {"kind": created.action.kind.value}
+    return texts | amounts | {"pay_date": created.pay_date, "reason": created.reason}

@@ -1,0 +1,122 @@
+"""Compute what a corporate action would change, without changing it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.corporate_actions import queries
+from app.corporate_actions.rules.values import ActionPreview, NamedPortfolio, OrderChange, PositionChange
+from app.instruments.queries import find_instruments
+from app.ledger.errors import NoRate
+from app.ledger.queries.corporate_actions import list_steps
+from app.ledger.rules.accounting import Position, average_cost
+from app.ledger.rules.corporate_actions import (
+    Action,
+    ActionKind,
+    Split,
+    Step,
+    compute_dividend,
+    find_fraction,
+    position_before,
+    replay_steps,
+)
+from app.ledger.service.corporate_actions import price_fraction, require_no_later_fill
+from app.money import ZERO, product
+from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.rules.values import Order, Status
+
+Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
+
+
+def preview_action(connection: Connection, action: Action, rates: Rates, now: datetime) -> ActionPreview:
+    """Return the changes of positions and open orders. Raise NoRate and TradedAfterSymbolChange."""
+    positions: list[PositionChange] = []
+    orders: list[OrderChange] = []
+    for portfolio in queries.list_portfolios(connection, action.tenant_id, action.symbol):
+
+        def find_rate(currency: str | None, base: str = portfolio.base_currency) -> Decimal | None:
+            if currency is None or currency == base:
+                return None
+            rate = rates(connection, action.tenant_id, currency, base, now)
+            if rate is None:
+                raise NoRate(action.symbol, currency, base)
+            return rate
+
+        products = queries.list_products(connection, action.tenant_id, portfolio.id, action.symbol)
+        for name in products:
+            change = _preview_position(connection, action, portfolio, name, find_rate)
+            positions += [] if change is None else [change]
+        orders += _preview_orders(connection, action, portfolio)
+    return ActionPreview(positions, orders)
+
+
+def _preview_position(
+    connection: Connection,
+    action: Action,
+    portfolio: NamedPortfolio,
+    product_name: str,
+    find_rate: Callable[[str | None], Decimal | None],
+) -> PositionChange | None:
+    key = (action.tenant_id, portfolio.id, action.symbol, product_name)
+    steps = list_steps(connection, key)
+    held = position_before(steps, action.effective_at)
+    if not held.quantity:
+        return None
+    before = replay_steps(steps)
+    after, cash = before, ZERO
+    match action.kind:
+        case ActionKind.SPLIT:
+            after, cash = _preview_split(action, steps, held, find_rate)
+        case ActionKind.SYMBOL_CHANGE:
+            require_no_later_fill(action, steps, portfolio.name)
+        case ActionKind.DIVIDEND:
+            dividend = compute_dividend(held.quantity, action, find_rate(action.currency))
+            cash = dividend.gross - dividend.withheld
+    return PositionChange(
+        *(portfolio, action.symbol, product_name),
+        *(before.quantity, average_cost(before.quantity, before.cost)),
+        *(after.quantity, average_cost(after.quantity, after.cost), cash),
+    )
+
+
+def _preview_split(
+    action: Action, steps: Sequence[Step], held: Position, find_rate: Callable[[str | None], Decimal | None]
+) -> tuple[Position, Decimal]:
+    """Return the position after a split, less the fraction that is paid, and the cash for it."""
+    after = replay_steps([*steps, Split(action.effective_at, action.ratio)])
+    fraction = find_fraction(held.quantity, action.ratio)
+    if not fraction:
+        return after, ZERO
+    _, value = price_fraction(action, held, abs(fraction))
+    rate = find_rate(held.currency)
+    paid = value if rate is None else product(value, rate)
+    sign = 1 if fraction > 0 else -1
+    kept = after.quantity - fraction
+    cost = product(average_cost(after.quantity, after.cost), kept)
+    return after._replace(quantity=kept, cost=cost), sign * paid
+
+
+def _preview_orders(connection: Connection, action: Action, portfolio: NamedPortfolio) -> list[OrderChange]:
+    if action.kind is ActionKind.DIVIDEND:
+        return []
+    place = (action.tenant_id, portfolio.id)
+    orders = list_open_orders_in_symbol(connection, place, action.symbol)
+    if action.kind is ActionKind.SYMBOL_CHANGE:
+        return [OrderChange(portfolio, order, None) for order in orders]
+    key = (action.tenant_id, action.symbol)
+    listed = find_instruments(connection, [key])[key]
+    terms = Terms(listed.tick_size, listed.lot_size)
+    return [
+        OrderChange(portfolio, order, _restate(order, action, terms))
+        for order in orders
+        if order.created_at < action.effective_at
+    ]
+
+
+def _restate(order: Order, action: Action, terms: Terms) -> RestatedOrder | None:
+    if order.status is Status.AWAITING_APPROVAL:
+        return None
+    return restate_order(order, action.ratio, terms)

@@ -1,0 +1,87 @@
+"""Verify corporate actions: their terms against the audit log, and dividends against the ledger."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
+from app.corporate_actions import queries
+from app.ledger.queries.audit import portfolio_row
+from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
+from app.ledger.rules.cash import CashKind, CashRow
+from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, position_before
+from app.money import ZERO
+
+Facts = dict[str, Any]
+
+
+def verify_corporate_actions(connection: Connection) -> Iterator[Difference]:
+    """Yield the differences between corporate actions, the audit log and the booked dividends."""
+    stored = {(facts["tenant_id"], facts["id"]): facts for facts in queries.list_stored_facts(connection)}
+    expected = _expected(connection)
+    for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
+        location = f"corporate action {action_id} of tenant {tenant_id}"
+        facts, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
+        if facts is None or due is None:
+            stored_text, due_text = ("none" if row is None else "a row" for row in (facts, due))
+            yield Difference(location, "row", stored_text, due_text)
+        else:
+            yield from find_differences(location, facts, due)
+            yield from _dividend_differences(connection, location, tenant_id, action_id)
+
+
+def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+    expected: dict[tuple[int, str], Facts] = {}
+    for act in list_actions(connection, "corporate_action."):
+        key = (act.tenant_id, act.target)
+        if act.action == "corporate_action.created":
+            later = {"booked_at": None, "reversed_at": None, "reversal_reason": None}
+            expected[key] = act.after | later | {"created_by": act.actor, "created_at": act.at}
+        elif act.action == "corporate_action.booked":
+            expected[key]["booked_at"] = act.at
+        else:
+            expected[key] |= {"reversed_at": act.at, "reversal_reason": act.after["reason"]}
+    return expected
+
+
+def _dividend_differences(
+    connection: Connection, location: str, tenant_id: int, action_id: str
+) -> Iterator[Difference]:
+    """Yield the amounts of a dividend that do not follow from the position before its ex-date.
+
+    Where a rate converted it, only the withholding can be compared: the rate is not stored.
+    """
+    action = find_actions(connection, tenant_id, [action_id])[action_id]
+    if action.kind is not ActionKind.DIVIDEND:
+        return
+    by_portfolio: dict[int, list[CashRow]] = {}
+    for row in list_action_movements(connection, tenant_id, action_id):
+        by_portfolio.setdefault(row.portfolio_id, []).append(row)
+    for portfolio_id, rows in by_portfolio.items():
+        if portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
+            yield from _amount_differences(connection, location, action, rows)
+
+
+def _amount_differences(
+    connection: Connection, location: str, action: Action, rows: list[CashRow]
+) -> Iterator[Difference]:
+    """Yield the first amount of each kind that differs. A reversal has the opposite amount."""
+    first = rows[0]
+    place = (first.tenant_id, first.portfolio_id)
+    products = queries.list_products(connection, *place, action.symbol)
+    dividends = []
+    for name in products:
+        steps = list_steps(connection, (*place, action.symbol, name), until=first.trade_sequence)
+        held = position_before(steps, action.effective_at).quantity
+        dividends.append(compute_dividend(held, action, None))
+    due = {
+        CashKind.DIVIDEND: sum((one.gross for one in dividends), ZERO),
+        CashKind.WITHHOLDING: -sum((one.withheld for one in dividends), ZERO),
+    }
+    for kind, amount in due.items():
+        booked = [Decimal(row.amount) for row in rows if row.kind == kind]
+        if booked[:1] != ([amount] if amount else []):
+            yield Difference(location, f"{kind} of portfolio {place[1]}", str(booked), str(amount))

@@ -1,0 +1,189 @@
+"""Read corporate actions and the steps of a position's ledger. Every query filters by tenant first."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from app.column_values import to_canonical
+from app.ledger.models import CashMovement, Trade
+from app.ledger.models import CorporateAction as ActionRecord
+from app.ledger.queries.books import FILL, PositionKey, fill_of, iterate_unreversed_fills
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.reversals import is_undone
+from app.ledger.rules.accounting import Fill, Position, Side, replay
+from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.corporate_actions import (
+    ACTION_ROWS,
+    KEY_PREFIX,
+    SPLIT,
+    Action,
+    ActionKind,
+    Split,
+    Step,
+    TransferIn,
+    TransferOut,
+    action_of_key,
+    replay_steps,
+)
+from app.timestamps import BEFORE_ALL, iso
+
+INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
+_ACTION = (
+    *("tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units"),
+    *("amount", "withholding_percent", "cash_in_lieu_price", "currency"),
+)
+_CHUNK = 10_000
+
+
+def find_actions(connection: Connection, tenant_id: int, ids: Iterable[str]) -> dict[str, Action]:
+    """Return the terms of corporate actions by id."""
+    columns = [getattr(ActionRecord, name) for name in _ACTION]
+    statement = (
+        select(*columns)
+        .where(ActionRecord.tenant_id == tenant_id, ActionRecord.id.in_(sorted(set(ids))))
+        .order_by(ActionRecord.id)
+    )
+    return {action.id: action for action in map(action_of, connection.execute(statement))}
+
+
+def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, Action]:
+    """Return the terms of all corporate actions of a tenant by id."""
+    columns = [getattr(ActionRecord, name) for name in _ACTION]
+    found = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
+    return {action.id: action for action in map(action_of, found)}
+
+
+def action_of(row: Any) -> Action:  # a row with the columns of `Action`
+    """Return the action of a row of the table."""
+    values = dict(zip(_ACTION, row, strict=True))
+    values["kind"], values["effective_at"] = ActionKind(values["kind"]), iso(values["effective_at"])
+    return Action(**values)
+
+
+def replay_position(
+    connection: Connection, key: PositionKey, without: str = "", until: int | None = None
+) -> Position:
+    """Return the position that results from the rows that are not reversed, except the row `without`.
+
+    `until` is the last sequence that counts, None for all. Raises LookupError where a row names a corporate
+    action that there is not.
+    """
+    if until is None and not has_action_rows(connection, key):
+        return replay(iterate_unreversed_fills(connection, key, without))
+    return replay_steps(list_steps(connection, key, without, until))
+
+
+def has_action_rows(connection: Connection, key: PositionKey, until: int | None = None) -> bool:
+    """Return whether a corporate action changed the position, up to a sequence."""
+    statement = select(Trade.trade_id).where(*_in_position(key, until), Trade.kind.in_(ACTION_ROWS)).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def list_steps(
+    connection: Connection, key: PositionKey, without: str = "", until: int | None = None
+) -> list[Step]:
+    """Return the unreversed fills and adjustments of a position in the order of the ledger."""
+    statement = (
+        select(Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
+        .where(*_in_position(key, until), Trade.kind != "reversal")
+        .where(Trade.trade_id != without, ~is_undone(until))
+        .order_by(Trade.sequence)
+    )
+    rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
+    ids = {action_of_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
+    actions = find_actions(connection, key[0], filter(None, ids))
+    return list(_read_steps(connection, key, rows, actions))
+
+
+def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
+    """Return an unreversed row of a corporate action that acted on a trade, None if there is none."""
+    key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
+    statement = (
+        select(*(getattr(Trade, name) for name in COLUMNS))
+        .where(*_in_position(key, None), Trade.kind.in_(ACTION_ROWS), ~is_undone())
+        .where(Trade.sequence > row.sequence)
+        .order_by(Trade.sequence)
+    )
+    rows = map(canonical_trade, connection.execute(statement))
+    return next((one for one in rows if one.executed_at > row.executed_at), None)
+
+
+def list_action_trades(
+    connection: Connection, tenant_id: int, portfolio_id: int, action_id: str
+) -> list[TradeRow]:
+    """Return the unreversed ledger rows that an action booked in a portfolio, the newest first."""
+    keys = Trade.idempotency_key.startswith(f"{KEY_PREFIX}{action_id}:", autoescape=True)
+    statement = (
+        select(*(getattr(Trade, name) for name in COLUMNS))
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(keys, ~is_undone())
+        .order_by(Trade.sequence.desc())
+    )
+    return [canonical_trade(row) for row in connection.execute(statement)]
+
+
+def list_action_movements(
+    connection: Connection, tenant_id: int, action_id: str, portfolio_id: int | None = None
+) -> list[CashRow]:
+    """Return the cash movements that an action booked, in the order of their booking."""
+    columns = (getattr(CashMovement, name) for name in CASH_COLUMNS)
+    statement = select(*columns).where(
+        CashMovement.tenant_id == tenant_id, CashMovement.idempotency_key == f"{KEY_PREFIX}{action_id}"
+    )
+    if portfolio_id is not None:
+        statement = statement.where(CashMovement.portfolio_id == portfolio_id)
+    found = connection.execute(statement.order_by(CashMovement.portfolio_id, CashMovement.sequence))
+    return [CashRow._make(map(to_canonical, row)) for row in found]
+
+
+def find_booking_action(connection: Connection, row: TradeRow) -> Action | None:
+    """Return the action that the key of a ledger row names, None if it names none."""
+    action_id = action_of_key(row.idempotency_key)
+    return None if action_id is None else find_actions(connection, row.tenant_id, [action_id]).get(action_id)
+
+
+def find_last_price(connection: Connection, key: PositionKey) -> Any:
+    """Return the price and the rate of the position's last row that has a price."""
+    statement = (
+        select(Trade.price, Trade.fx_rate).where(*_in_position(key, None)).order_by(Trade.sequence.desc())
+    )
+    return connection.execute(statement.limit(1)).first()
+
+
+def _read_steps(
+    connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, Action]
+) -> Iterator[Step]:
+    for kind, sequence, row_key, *values in rows:
+        if kind not in ACTION_ROWS:
+            yield fill_of(values)
+            continue
+        fill = fill_of(values)
+        at = fill.at or BEFORE_ALL
+        if kind == SPLIT:
+            yield Split(at, actions[action_of_key(row_key) or ""].ratio)
+        elif row_key.endswith(OUTGOING):
+            yield TransferOut(at)
+        else:
+            yield TransferIn(at, _read_transfer(connection, key, sequence, fill))
+
+
+def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill: Fill) -> Fill:
+    """Return the fill of a transfer with the exact cost: what the row before it, of the old symbol, moved."""
+    statement = select(Trade.quantity_delta, Trade.cost_delta, Trade.local_cost_delta).where(
+        Trade.tenant_id == key[0], Trade.portfolio_id == key[1], Trade.sequence == sequence - 1
+    )
+    quantity, cost, local_cost = connection.execute(statement).one()
+    side = Side.SELL if quantity > 0 else Side.BUY
+    local_value = fill.local_value if local_cost is None else abs(local_cost)
+    return Fill(side, abs(quantity), abs(cost), local_value, fill.currency, fill.at)
+
+
+def _in_position(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
+    tenant_id, portfolio_id, symbol, product = key
+    conditions: list[ColumnElement[bool]] = [
+        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
+        *(Trade.symbol == symbol, Trade.product == product),
+    ]
+    return conditions if until is None else [*conditions, Trade.sequence <= until]

@@ -1,0 +1,295 @@
+"""Book and reverse a corporate action in one portfolio, in the writer's transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.ledger.errors import MixesCurrencies, TradedAfterSymbolChange
+from app.ledger.queries import corporate_actions as queries
+from app.ledger.rules.accounting import MIXED, Fill, Position, Side, apply_fill
+from app.ledger.rules.cash import CashKind
+from app.ledger.rules.chain import TradeRow, fingerprint
+from app.ledger.rules.corporate_actions import (
+    KEY_PREFIX,
+    SPLIT,
+    TRANSFER,
+    Action,
+    ActionKind,
+    Split,
+    Step,
+    TransferIn,
+    TransferOut,
+    build_row_key,
+    compute_dividend,
+    find_fraction,
+    position_before,
+    replay_steps,
+)
+from app.ledger.service.batch import Batch
+from app.ledger.service.books import CashEntry, Entry, PortfolioState, PositionKey
+from app.ledger.service.commands import Origin
+from app.ledger.service.reversals import build_reversal_entry, restate_price
+from app.money import ZERO, fixed, product, quantity_text, ratio, share
+from app.timestamps import BEFORE_ALL
+
+SMALLEST = Decimal("0.00000001")
+FindRate = Callable[[str], Decimal]
+"""Return the value of one unit of a currency in the portfolio's. Raises NoRate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
+
+    batch: Batch
+    portfolio: PortfolioState
+    origin: Origin
+    action: Action
+    find_rate: FindRate
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Tenant id and portfolio id."""
+        return (self.portfolio.tenant_id, self.portfolio.id)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the writer's transaction."""
+        return self.batch.books.connection
+
+
+def book_action(booking: Booking) -> list[TradeRow]:
+    """Book an action that has taken effect, and return its ledger rows. A repeat books nothing.
+
+    Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
+    """
+    booking.batch.flush()  # so that the replays also read the rows of this batch
+    if _is_booked(booking):
+        return []
+    held = booking.batch.books.positions(booking.place)
+    keys = sorted(key for key in held if key[2] == booking.action.symbol)
+    if booking.action.kind is ActionKind.DIVIDEND:
+        _book_dividend(booking, keys)
+        return []
+    book = _book_split if booking.action.kind is ActionKind.SPLIT else _book_symbol_change
+    return [row for key in keys for row in book(booking, key)]
+
+
+def reverse_action(booking: Booking) -> list[TradeRow]:
+    """Reverse what the action booked in a portfolio, the newest row first, and return the reversals.
+
+    Raises MixesCurrencies and BookIsFull.
+    """
+    booking.batch.flush()
+    reversals = []
+    for row in queries.list_action_trades(booking.connection, *booking.place, booking.action.id):
+        key = (*booking.place, row.symbol, row.product)
+        after = queries.replay_position(booking.connection, key, without=row.trade_id)
+        _require_one_currency(after, row.trade_id)
+        entry = _build_reversal(row, booking.action)
+        reversals.append(booking.batch.books.append(booking.portfolio, booking.origin, entry, after))
+        booking.batch.flush()
+    _reverse_movements(booking)
+    return reversals
+
+
+def _is_booked(booking: Booking) -> bool:
+    connection, action = booking.connection, booking.action
+    if action.kind is not ActionKind.DIVIDEND:
+        return bool(queries.list_action_trades(connection, *booking.place, action.id))
+    tenant_id, portfolio_id = booking.place
+    return bool(queries.list_action_movements(connection, tenant_id, action.id, portfolio_id))
+
+
+def _build_reversal(row: TradeRow, action: Action) -> Entry:
+    reason = f"Reversed corporate action {action.id}"
+    if row.kind != SPLIT:
+        return build_reversal_entry(row, reason)
+    new_units, old_units = action.ratio
+    return build_reversal_entry(row, reason, restate_price(Decimal(row.price), old_units, new_units))
+
+
+def _reverse_movements(booking: Booking) -> None:
+    action, (tenant_id, portfolio_id) = booking.action, booking.place
+    sums: dict[CashKind, Decimal] = {}
+    for row in queries.list_action_movements(booking.connection, tenant_id, action.id, portfolio_id):
+        kind = CashKind(row.kind)
+        sums[kind] = sums.get(kind, ZERO) + Decimal(row.amount)
+    amounts = {kind: -amount for kind, amount in sums.items()}
+    _append_movements(booking, amounts, f"Reversed corporate action {action.id}")
+
+
+def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason: str) -> None:
+    action = booking.action
+    origin = booking.origin._replace(idempotency_key=f"{KEY_PREFIX}{action.id}")
+    for kind, amount in amounts.items():
+        if amount:
+            entry = CashEntry(kind, amount, reason, symbol=action.symbol, day=action.ex_date)
+            booking.batch.books.append_cash(booking.portfolio, origin, entry)
+    booking.batch.flush()
+
+
+def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
+    action = booking.action
+    steps = queries.list_steps(booking.connection, key)
+    held = position_before(steps, action.effective_at)
+    if not held.quantity:
+        return []
+    fraction = find_fraction(held.quantity, action.ratio)
+    rate = booking.find_rate(held.currency) if fraction and held.currency else None
+    after = replay_steps([*steps, Split(action.effective_at, action.ratio)])
+    _require_one_currency(after, action.id)
+    price, fx_rate = _find_price(booking, key, held)
+    entry = _build_entry(action, key, held, restate_price(price, *action.ratio), ZERO, fx_rate)
+    rows = [_append(booking, key, entry, after)]
+    if fraction:
+        entry = _build_fraction_entry(action, key, held, fraction, rate)
+        rows.append(
+            _append(booking, key, entry, apply_fill(booking.batch.books.position(key), fill_of(entry)))
+        )
+    return rows
+
+
+def _build_fraction_entry(
+    action: Action, key: PositionKey, held: Position, fraction: Decimal, rate: Decimal | None
+) -> Entry:
+    """Return the entry of the cash in lieu of a fraction: a trade that closes it, without charges."""
+    side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
+    price, gmv = price_fraction(action, held, quantity)
+    value = gmv if rate is None else product(gmv, rate)
+    return Entry(
+        kind="trade",
+        symbol=key[2],
+        product=key[3],
+        side=side.value,
+        quantity=quantity,
+        price=price,
+        gmv=gmv,
+        charges=ZERO,
+        cash_delta=-side.sign * value,
+        trades=1,
+        buys=1 if side is Side.BUY else 0,
+        note=f"Cash in lieu of a fraction, corporate action {action.id}",
+        reverses=None,
+        currency=held.currency,
+        fx_rate=rate,
+        executed_at=action.effective_at,
+    )
+
+
+def price_fraction(action: Action, held: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
+    """Return price and value of a fraction: at the action's price, else at the average cost."""
+    if action.cash_in_lieu_price is not None:
+        return action.cash_in_lieu_price, product(quantity, action.cash_in_lieu_price)
+    cost = abs(held.cost if held.currency is None else held.local_cost)
+    value = share(cost, quantity, abs(share(held.quantity, *action.ratio)))
+    return max(ratio(value, quantity), SMALLEST), value
+
+
+def fill_of(entry: Entry) -> Fill:
+    """Return the fill of a trade's entry."""
+    value, side = abs(entry.cash_delta), Side(entry.side)
+    if entry.fx_rate is None:
+        return Fill(side, entry.quantity, value, at=entry.executed_at)
+    return Fill(side, entry.quantity, value, entry.gmv, entry.currency, entry.executed_at)
+
+
+def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
+    action, at = booking.action, booking.action.effective_at
+    steps = queries.list_steps(booking.connection, key)
+    held = position_before(steps, at)
+    if not held.quantity:
+        return []
+    require_no_later_fill(action, steps, booking.portfolio.name)
+    new_key = (*booking.place, action.new_symbol or "", key[3])
+    side = Side.BUY if held.quantity > 0 else Side.SELL
+    fill = Fill(side, abs(held.quantity), abs(held.cost), abs(held.local_cost), held.currency, at)
+    arrived = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
+    _require_one_currency(arrived, action.id)
+    price, fx_rate = _find_price(booking, key, held)
+    cost = abs(held.cost if held.currency is None else held.local_cost)
+    outgoing = _build_entry(action, key, held._replace(quantity=-held.quantity), price, cost, fx_rate)
+    incoming = _build_entry(action, new_key, held, price, cost, fx_rate)
+    left = replay_steps([*steps, TransferOut(at)])
+    return [
+        _append(booking, key, outgoing, left, queries.OUTGOING),
+        _append(booking, new_key, incoming, arrived, queries.INCOMING),
+    ]
+
+
+def require_no_later_fill(action: Action, steps: list[Step], portfolio_name: str) -> None:
+    """Raise TradedAfterSymbolChange where the old symbol was traded after the change took effect."""
+    if any(isinstance(step, Fill) and (step.at or BEFORE_ALL) >= action.effective_at for step in steps):
+        raise TradedAfterSymbolChange(action.symbol, portfolio_name)
+
+
+def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
+    action, base = booking.action, booking.portfolio.base_currency
+    currency, at = action.currency or base, action.effective_at
+    held = [position_before(queries.list_steps(booking.connection, key), at).quantity for key in keys]
+    if not any(held):
+        return
+    rate = None if currency == base else booking.find_rate(currency)
+    dividends = [compute_dividend(quantity, action, rate) for quantity in held]
+    terms = f"{_text(action.amount or ZERO)} {currency}" + ("" if rate is None else f" at {_text(rate)}")
+    amounts = {
+        CashKind.DIVIDEND: sum((one.gross for one in dividends), ZERO),
+        CashKind.WITHHOLDING: -sum((one.withheld for one in dividends), ZERO),
+    }
+    _append_movements(booking, amounts, f"{_text(sum(held, ZERO))} {action.symbol} × {terms}")
+
+
+def _text(amount: Decimal) -> str:
+    return quantity_text(fixed(amount))
+
+
+def _build_entry(
+    action: Action, key: PositionKey, held: Position, price: Decimal, gmv: Decimal, fx_rate: Decimal | None
+) -> Entry:
+    """Return the entry of a row that moves no cash. `held` is what the action acts on, signed."""
+    return Entry(
+        kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
+        symbol=key[2],
+        product=key[3],
+        side=(Side.BUY if held.quantity > 0 else Side.SELL).value,
+        quantity=abs(held.quantity),
+        price=price,
+        gmv=gmv,
+        charges=ZERO,
+        cash_delta=ZERO,
+        trades=0,
+        buys=0,
+        note=f"Corporate action {action.id}",
+        reverses=None,
+        currency=held.currency,
+        fx_rate=fx_rate,
+        executed_at=action.effective_at,
+    )
+
+
+def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, part: str = "") -> TradeRow:
+    """Append a row under a key of its own, and write it, because what follows reads it."""
+    action_id = booking.action.id
+    origin = booking.origin._replace(
+        idempotency_key=build_row_key(action_id, key[3], part),
+        request_hash=fingerprint(action_id, key[2], key[3], part),
+    )
+    row = booking.batch.books.append(booking.portfolio, origin, entry, after)
+    booking.batch.flush()
+    return row
+
+
+def _find_price(booking: Booking, key: PositionKey, held: Position) -> tuple[Decimal, Decimal | None]:
+    """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""
+    price, last_rate = queries.find_last_price(booking.connection, key)
+    if held.currency is None:
+        return price, None
+    rate = ratio(held.cost, held.local_cost) if held.local_cost else ZERO
+    return price, rate if rate > 0 else last_rate
+
+
+def _require_one_currency(after: Position, name: str) -> None:
+    if after.quantity and after.currency == MIXED:
+        raise MixesCurrencies(name)

@@ -1,0 +1,66 @@
+"""Restate an open order after a split: quantity × ratio, prices ÷ ratio, rounded away from the market."""
+
+from decimal import ROUND_DOWN, Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.corporate_actions import Ratio
+from app.money import nearest_to, round_down_to, share
+from app.orders.rules.protection import round_to_tick
+from app.orders.rules.values import Order, changed
+
+_ONE = Decimal(1)
+
+
+class Terms(NamedTuple):
+    """The smallest steps of an instrument."""
+
+    tick_size: Decimal
+    lot_size: Decimal
+
+
+class RestatedOrder(NamedTuple):
+    """The terms of an order after a split. The trail is that of a trailing stop."""
+
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_amount: Decimal | None
+    trail_level: Decimal | None
+
+
+def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | None:
+    """Return the terms of an open order after a split, None where nothing of it is left to fill.
+
+    What was filled before stays as it was filled.
+    """
+    leaves = _restate_quantity(order.leaves_quantity, ratio, terms.lot_size)
+    if not leaves:
+        return None
+    prices = {
+        name: _restate_price(getattr(order, name), ratio, terms.tick_size)
+        for name in ("limit_price", "stop_price")
+    }
+    rounded = round_to_tick(changed(order, **prices), terms.tick_size)
+    trail_amount, trail_level = (
+        None if price is None else max(nearest_to(price, terms.tick_size), terms.tick_size)
+        for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
+    )
+    exact = prices | rounded
+    return RestatedOrder(
+        order.filled_quantity + leaves, exact["limit_price"], exact["stop_price"], trail_amount, trail_level
+    )
+
+
+def _restate_quantity(leaves: Decimal, ratio: Ratio, lot_size: Decimal) -> Decimal:
+    """Return the quantity in whole lots; an order of whole units keeps whole units."""
+    quantity = round_down_to(share(leaves, *ratio), lot_size)
+    return quantity if leaves % _ONE else quantity.quantize(_ONE, ROUND_DOWN)
+
+
+def _restate_price(price: Decimal | None, ratio: Ratio, tick_size: Decimal) -> Decimal | None:
+    divided = _divide(price, ratio)
+    return None if divided is None else max(divided, tick_size)
+
+
+def _divide(price: Decimal | None, ratio: Ratio) -> Decimal | None:
+    return None if price is None else share(price, ratio.old_units, ratio.new_units)

@@ -1,0 +1,174 @@
+"""Apply a corporate action to a portfolio: its ledger, and its open orders in the symbol."""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from app.database.bulk import Write
+from app.ledger.errors import NoRate
+from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
+from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
+from app.ledger.service.reversals import restate_price
+from app.market_data.queries import build_quote_restatement, find_quotes
+from app.orders.queries.book import list_moves
+from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.rules.states import resting_status
+from app.orders.rules.values import FINAL, Order, OrderType, Status
+from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.commands import Applied, ApplyCorporateAction
+from app.orders.service.currency_conversion import rate_now
+from app.orders.service.groups import cancel
+from app.timestamps import Timestamp, iso
+
+ACTOR = "corporate action"
+_REVERSED = "Reversed: "
+_NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+
+
+def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> Applied:
+    """Book an action in a portfolio, or reverse it, and restate or cancel the open orders in the symbol.
+
+    A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
+    """
+    action, portfolio_key = command.action, (command.origin.tenant_id, command.portfolio_id)
+    booking = Booking(
+        *(context.batch, context.books.portfolio(*portfolio_key), command.origin, action),
+        partial(_find_rate, context, portfolio_key, action.symbol),
+    )
+    changes = context.changes
+    _ = reverse_action(booking) if command.is_reversal else book_action(booking)
+    context.exposures.pop(portfolio_key, None)
+    if action.kind is ActionKind.SYMBOL_CHANGE and not command.is_reversal:
+        _cancel_orders(context, portfolio_key, command)
+    elif action.kind is ActionKind.SPLIT:
+        _restate_orders(context, portfolio_key, command)
+        if not command.is_reversal:
+            context.writes += _restate_quote(context, portfolio_key[0], command)
+    return Applied(context.changes != changes)
+
+
+def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
+    rate = rate_now(context, portfolio_key, currency)
+    if rate is None:
+        raise NoRate(symbol, currency, context.books.portfolio(*portfolio_key).base_currency)
+    return rate
+
+
+def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
+    reason = f"{command.action.symbol} became {command.action.new_symbol}"
+    for known in context.order_store.open_of(portfolio_key, command.action.symbol):
+        _cancel(context, known, iso(command.origin.at), reason)
+
+
+def _cancel(context: BatchContext, known: Order, at: Timestamp, reason: str) -> None:
+    order = context.order_store.now(known)  # its group may have cancelled it
+    if order.status not in FINAL:
+        cancel(context, order, at, ACTOR, reason=reason)
+
+
+def _restate_orders(
+    context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
+) -> None:
+    action, at = command.action, iso(command.origin.at)
+    instrument = context.instrument(portfolio_key[0], action.symbol)
+    terms = Terms(instrument.tick_size, instrument.lot_size)
+    new_units, old_units = action.ratio
+    ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
+    mark = _build_mark(action)
+    open_orders = context.order_store.open_of(portfolio_key, action.symbol)
+    for known in [order for order in open_orders if _is_due(context, order, command)]:
+        order = context.order_store.now(known)  # the cancellation of another may have cancelled it
+        if order.status in _NOT_RESTATED:
+            _cancel(context, order, at, f"{mark}: place the order again")
+            continue
+        restated = restate_order(order, ratio, terms)
+        if restated is None:
+            _cancel(context, order, at, f"{mark}: less than one lot is left")
+        else:
+            _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
+
+
+def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
+    """Return whether an order is in the old units, for a reversal whether the action restated it.
+
+    An order that was placed after the action took effect is in the new units.
+    """
+    mark = _build_mark(command.action)
+    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
+    reasons = [move.reason for move in moves]
+    is_restated = reasons.count(mark) > reasons.count(f"{_REVERSED}{mark}")
+    if command.is_reversal:
+        return is_restated
+    return not is_restated and order.created_at < command.action.effective_at
+
+
+def _build_mark(action: Action) -> str:
+    return f"Corporate action {action.id}"
+
+
+def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str) -> None:
+    """Change the order in place. A trailing stop gets a successor, because its trail never widens.
+
+    The order matches from the next quote on.
+    """
+    if order.type is OrderType.TRAILING_STOP:
+        _replace_trailing_stop(context, order, restated, at, mark)
+        return
+    fields = {
+        name: getattr(restated, name)
+        for name in ("limit_price", "stop_price")
+        if getattr(order, name) is not None
+    }
+    accepted = {} if order.accepted_at is None else {"accepted_at": at}
+    context.order_store.note(order, at, ACTOR, reason=mark, quantity=restated.quantity, **fields, **accepted)
+
+
+def _replace_trailing_stop(
+    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
+) -> None:
+    store = context.order_store
+    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    successor = order._replace(
+        id=order_id,
+        client_order_id=order_id,
+        quantity=restated.quantity,
+        trail_amount=restated.trail_amount,
+        trail_level=restated.trail_level,
+        status=Status.INITIALIZED,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        replaces=order.id,
+        idempotency_key=None,
+        event_count=0,
+        created_at=at,
+        updated_at=at,
+        accepted_at=None,
+    )
+    added = store.add(successor, successor.placed_by, mark)
+    if order.status is Status.HELD:
+        store.move(order, Status.REPLACED, at, ACTOR, reason=mark, replaced_by=order_id)
+        store.move(added, Status.HELD, at, ACTOR)
+    else:
+        pending = store.move(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
+        store.move(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
+        sent = store.move(added, Status.SUBMITTED, at, ACTOR)
+        resting = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+        store.move(sent, resting, at, sent.broker, accepted_at=at)
+    for child in store.children_of(order):
+        store.replace(child, parent_id=order_id)
+
+
+def _restate_quote(context: BatchContext, tenant_id: int, command: ApplyCorporateAction) -> list[Write]:
+    """Return the write that divides the prices of a stored quote from before the split."""
+    action, key = command.action, (tenant_id, command.action.symbol)
+    quote = find_quotes(context.connection, [key]).get(key)
+    if quote is None or iso(quote.at) >= action.effective_at:
+        return []
+    bid, ask, last = (
+        None if price is None else restate_price(price, *action.ratio)
+        for price in (quote.bid, quote.ask, quote.last)
+    )
+    at = command.origin.at
+    restated = quote._replace(bid=bid, ask=ask, last=last, bid_size=None, ask_size=None, at=at)
+    context.apply_quote(tenant_id, restated)
+    return [build_quote_restatement(key, restated)]

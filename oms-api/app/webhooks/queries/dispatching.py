@@ -1,0 +1,124 @@
+"""Statements of the dispatcher, which works for all tenants."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import orjson
+from sqlalchemy import Connection, Table, select, update
+
+from app.database import build_update, write
+from app.database.bulk import Write
+from app.events.service.outbox import build_event_insert
+from app.identity.models import Tenant
+from app.timestamps import Timestamp, iso
+from app.webhooks.models import WebhookDeliveryRow, WebhookRow
+from app.webhooks.rules.attempts import DeliveryStatus
+from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
+
+_DELIVERIES = cast("Table", WebhookDeliveryRow.__table__)
+_WEBHOOKS = cast("Table", WebhookRow.__table__)
+_ENDPOINT = (
+    *(WebhookRow.id, WebhookRow.tenant_id, WebhookRow.url, WebhookRow.event_types, WebhookRow.version),
+    *(WebhookRow.cursor, WebhookRow.secret, WebhookRow.previous_secret, WebhookRow.previous_until),
+)
+_RESULT = (
+    *("status", "attempt", "response_status", "latency_ms", "error"),
+    *("attempts", "next_attempt_at", "completed_at"),
+)
+
+
+class DeliveryUpdate(NamedTuple):
+    """The state of a delivery after an attempt. Times are text; `attempts` is a JSON list."""
+
+    status: str
+    attempt: int
+    response_status: int | None
+    latency_ms: int | None
+    error: str | None
+    attempts: str
+    next_attempt_at: Timestamp | None
+    completed_at: Timestamp | None
+    id: int
+
+
+class Disabling(NamedTuple):
+    """A webhook to disable, and why."""
+
+    webhook_id: str
+    tenant_id: int
+    reason: str
+
+
+def list_endpoints(connection: Connection) -> list[Endpoint]:
+    """Return the enabled webhooks of all active tenants. The secrets are encrypted."""
+    statement = (
+        select(*_ENDPOINT)
+        .join(Tenant, Tenant.id == WebhookRow.tenant_id)
+        .where(WebhookRow.status == "enabled", Tenant.status == "active")
+    )
+    return [
+        Endpoint(
+            row.id, row.tenant_id, row.url, tuple(row.event_types.split()), row.version, row.cursor,
+            row.secret, row.previous_secret, row.previous_until,
+        )
+        for row in connection.execute(statement)
+    ]  # fmt: skip
+
+
+def list_pending(connection: Connection, webhook_id: str, limit: int) -> list[Delivery]:
+    """Return the pending deliveries of a webhook in the order of their events."""
+    row_of = WebhookDeliveryRow
+    statement = (
+        select(
+            *(row_of.id, row_of.webhook_id, row_of.tenant_id, row_of.event_number),
+            *(row_of.subject, row_of.attempt, row_of.next_attempt_at, row_of.attempts),
+        )
+        .where(row_of.webhook_id == webhook_id, row_of.status == DeliveryStatus.PENDING.value)
+        .order_by(row_of.event_number, row_of.id)
+        .limit(limit)
+    )
+    return [
+        Delivery(
+            row.id, row.webhook_id, row.tenant_id, row.event_number, row.subject, row.attempt,
+            row.next_attempt_at, orjson.loads(row.attempts),
+        )
+        for row in connection.execute(statement)
+    ]  # fmt: skip
+
+
+def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> Write:
+    """Store cursors, each (number of an event, id of a webhook)."""
+    return build_update(_WEBHOOKS, ("cursor",), ("id",), cursors)
+
+
+def build_delivery_updates(updates: Sequence[DeliveryUpdate]) -> Write:
+    """Store the results of attempts."""
+    return build_update(_DELIVERIES, _RESULT, ("id",), updates)
+
+
+def disable_webhook(connection: Connection, disabling: Disabling, now: datetime) -> None:
+    """Disable a webhook and record the event. Nothing happens if it is not enabled."""
+    columns = (WebhookRow.name, WebhookRow.url)
+    statement = (
+        update(WebhookRow)
+        .where(WebhookRow.id == disabling.webhook_id, WebhookRow.status == "enabled")
+        .values(
+            status="disabled",
+            disabled_reason=disabling.reason,
+            updated_at=now,
+            version=WebhookRow.version + 1,
+        )
+        .returning(*columns)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return
+    payload: dict[str, Any] = {
+        "webhook_id": disabling.webhook_id,
+        "name": row.name,
+        "url": row.url,
+        "reason": disabling.reason,
+    }
+    event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), iso(now))
+    write(connection, build_event_insert([event]))

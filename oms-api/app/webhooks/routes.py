@@ -1,0 +1,260 @@
+"""Routes of webhooks and their deliveries."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Change
+from app.webhooks.dependencies import TheFeed, TheWebhookDeliveries, TheWebhooks
+from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
+from app.webhooks.schemas import (
+    DeliveriesOut,
+    DeliveryOut,
+    DeliveryQuery,
+    NothingIn,
+    SecretRotationIn,
+    WebhookIn,
+    WebhookMadeOut,
+    WebhookName,
+    WebhookOut,
+    WebhookPatch,
+)
+from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, read_json, validate_model
+from app.wire.dependencies import TheReaders
+from app.wire.lists import link
+from app.wire.paths import ID
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_WEBHOOKS))]
+TheId = Annotated[str, Path(max_length=40, description="ID of the webhook")]
+DeliveryId = Annotated[str, Path(max_length=60, description="ID of the delivery")]
+_ONE = f"/{{webhook_id:{ID}}}"
+_EXAMPLE = {
+    "url": "https://hooks.example.com/oms",
+    "event_types": ["order.filled", "trade.*"],
+    "description": "Risk",
+}
+_CHANGED = responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_QUEUED = responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
+
+
+@router.post(
+    "",
+    summary="Create a webhook",
+    status_code=201,
+    responses=responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(WebhookIn, _EXAMPLE),
+)
+async def create_webhook(
+    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: TheWebhooks,
+    administration: TheAdministration, request_context: TheRequestContext, feed: TheFeed,
+) -> Response:  # fmt: skip
+    """Create an endpoint that receives the tenant's events from now on, signed by Standard Webhooks.
+
+    The secret is shown once.
+    """
+    webhooks.check_url(body.url)
+    context, new, cursor = (
+        request_context.context(caller, body),
+        body.parameters(),
+        await feed.horizon(caller.tenant_id),
+    )
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: webhooks.create(connection, context, new, cursor, now)
+        )
+    )
+
+
+@router.put(
+    "/by-name/{webhook_name}",
+    summary="Create or replace a webhook by name",
+    responses=responses(200, {"model": WebhookOut})
+    | responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(WebhookIn, _EXAMPLE),
+)
+async def put_webhook(
+    caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
+    body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
+    webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
+    feed: TheFeed,
+) -> Response:  # fmt: skip
+    """Create the webhook of this name, or update and enable it, for programs that register at each start.
+
+    Only the first answer contains the secret. If you lost it, rotate it. What is waiting is sent at once.
+    """
+    webhooks.check_url(body.url)
+    context, new = request_context.context(caller, body, webhook_name), body.parameters()
+    cursor = await feed.horizon(caller.tenant_id)
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: webhooks.put_by_name(connection, context, webhook_name, new, cursor, now),
+        )
+    )
+
+
+@router.get("", summary="List webhooks", responses=responses(200, {"model": list[WebhookOut]}))
+async def list_webhooks(caller: Manager, readers: TheReaders) -> Response:
+    """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
+    owner, tenant_id = get_owner(caller), caller.tenant_id
+    found = await readers.run(lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id)
+    return answer([serialize_webhook(webhook) for webhook in found])
+
+
+@router.get(_ONE, summary="Get a webhook", responses=responses(200, {"model": WebhookOut}, 404))
+async def get_one_webhook(caller: Manager, webhook_id: TheId, readers: TheReaders) -> Response:
+    """Get one webhook, without its secret."""
+    found = await readers.run(
+        lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
+    )
+    return answer(serialize_webhook(found))
+
+
+@router.patch(
+    _ONE,
+    summary="Update a webhook",
+    responses=_CHANGED,
+    openapi_extra=documented_body(WebhookPatch, {"event_types": ["order.*"]}),
+)
+async def change_webhook(
+    caller: Manager, webhook_id: TheId, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
+    webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Change URL, event types or description. What is waiting is sent to the new URL."""
+    changes = body.changes()
+    webhooks.check_url(changes.get("url"))
+    context = request_context.context(caller, body, webhook_id)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: webhooks.change(connection, context, webhook_id, changes, now)
+        )
+    )
+
+
+@router.delete(
+    _ONE,
+    summary="Delete a webhook",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {}, 404),
+)
+async def delete_webhook(
+    caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Delete a webhook and its deliveries."""
+    context = request_context.context(caller, NothingIn(), webhook_id)
+    await administration.change(
+        context, lambda connection, now: webhooks.delete(connection, context, webhook_id, now)
+    )
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{webhook_id}:rotate",
+    summary="Rotate the secret of a webhook",
+    status_code=201,
+    responses=responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
+)
+async def rotate_secret(
+    caller: Manager, webhook_id: TheId, request: Request, webhooks: TheWebhooks,
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Replace the secret by a new one, shown once. During the overlap both secrets sign each delivery."""
+    edge, body = request.state.edge, SecretRotationIn()
+    content = await request.body()
+    if content:
+        content_type = edge.headers.get(b"content-type", b"")
+        body = validate_model(SecretRotationIn, read_json(content_type, content))
+    context, seconds = request_context.context(caller, body, webhook_id), body.overlap_seconds
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: webhooks.rotate(connection, context, webhook_id, seconds, now)
+        )
+    )
+
+
+@router.post(
+    "/{webhook_id}:enable", summary="Enable a webhook", responses=responses(200, {"model": WebhookOut}, 404)
+)
+async def enable_webhook(
+    caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
+    request_context: TheRequestContext, feed: TheFeed,
+) -> Response:  # fmt: skip
+    """Enable a disabled webhook. What was waiting is sent, and the events from now on.
+
+    List the events in between with `GET /events`.
+    """
+    context = request_context.context(caller, NothingIn(), webhook_id)
+    cursor = await feed.horizon(caller.tenant_id)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: webhooks.enable(connection, context, webhook_id, cursor, now)
+        )
+    )
+
+
+@router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
+async def test_webhook(
+    caller: Manager, webhook_id: TheId, deliveries: TheWebhookDeliveries, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
+    context = request_context.context(caller, NothingIn(), webhook_id)
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: Change(
+                deliveries.send_test(connection, caller, webhook_id, now), (), 202
+            ),
+        )
+    )
+
+
+@router.get(
+    f"{_ONE}/deliveries",
+    summary="List the deliveries of a webhook",
+    responses=responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
+)
+async def list_deliveries(
+    caller: Manager, webhook_id: TheId, query: Annotated[DeliveryQuery, Query()], readers: TheReaders,
+    deliveries: TheWebhookDeliveries, request: Request,
+) -> Response:  # fmt: skip
+    """List deliveries with their attempts, newest first. Complete ones are kept for seven days."""
+
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
+        return deliveries.list_page(connection, caller, webhook_id, query.cursor, query.limit)
+
+    page, cursor = await readers.run(read, caller.tenant_id)
+    return answer({"items": page}, headers=link(request, cursor))
+
+
+@router.post(
+    "/{webhook_id}/deliveries/{delivery_id}:resend",
+    summary="Resend a delivery",
+    status_code=202,
+    responses=_QUEUED,
+)
+async def resend_delivery(
+    caller: Manager, webhook_id: TheId, delivery_id: DeliveryId, deliveries: TheWebhookDeliveries,
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Send the event of a delivery again, with the same event id, as a new delivery."""
+    context = request_context.context(caller, NothingIn(), f"{webhook_id} {delivery_id}")
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: Change(
+                deliveries.resend(connection, caller, webhook_id, delivery_id, now), (), 202
+            ),
+        )
+    )

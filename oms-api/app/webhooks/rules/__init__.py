@@ -1,0 +1,1 @@
+"""Business rules of webhooks, without I/O."""

@@ -1,0 +1,116 @@
+"""The deliveries of an endpoint that are waiting, and which of them may be sent next."""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from app.webhooks.rules.attempts import AttemptResult, compute_pause_seconds
+from app.webhooks.rules.values import Delivery, Endpoint
+
+MAX_WAITING = 200  # per endpoint, in memory and in the database
+MAX_CONCURRENT = 8  # requests to an endpoint that answers
+
+
+class EndpointQueue:
+    """The waiting deliveries of an endpoint.
+
+    Of each subject only the first is sent, so that events about one order arrive in order. An endpoint that
+    failed, or has not answered yet, gets one request at a time, with growing pauses after failures.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.cursor = endpoint.cursor
+        self.has_more = False  # in the database
+        self.is_proven = False  # the last request succeeded
+        self._failures = 0
+        self._paused_until: datetime | None = None
+        self._by_subject: dict[str, deque[Delivery]] = {}
+        self._sending: dict[str, Delivery] = {}
+        self._count = 0
+
+    @property
+    def waiting(self) -> int:
+        """The number of deliveries that are waiting or being sent."""
+        return self._count
+
+    @property
+    def has_room(self) -> bool:
+        """Whether further events may be added behind those that are waiting."""
+        return not self.has_more and self._count < MAX_WAITING
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a request is running."""
+        return bool(self._sending)
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Add deliveries, in the order of their events."""
+        for delivery in deliveries:
+            self._by_subject.setdefault(delivery.subject, deque()).append(delivery)
+            self._count += 1
+
+    def adopt(self, previous: "EndpointQueue") -> None:
+        """Continue the requests that are running for an earlier state of the endpoint."""
+        self.is_proven = previous.is_proven
+        for subject, sending in previous._sending.items():
+            waiting = self._by_subject.get(subject, deque())
+            for position, delivery in enumerate(waiting):
+                if delivery.id == sending.id:
+                    waiting[position] = sending
+                    self._sending[subject] = sending
+
+    def take(self, now: datetime) -> Delivery | None:
+        """Return the delivery to send now, marked as being sent.
+
+        Return None if there is none or the endpoint pauses. The caller reports its result to `finish`.
+        """
+        if len(self._sending) >= (MAX_CONCURRENT if self.is_proven else 1):
+            return None
+        if self._paused_until is not None and now < self._paused_until:
+            return None
+        due = [
+            waiting[0]
+            for subject, waiting in self._by_subject.items()
+            if subject not in self._sending and waiting[0].next_attempt_at <= now
+        ]
+        if not due:
+            return None
+        delivery = min(due, key=lambda one: (one.event_number, one.id))
+        self._sending[delivery.subject] = delivery
+        return delivery
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Mark a delivery as waiting again, because it was not sent."""
+        self._sending.pop(delivery.subject, None)
+
+    def list_unloaded(self, now: datetime) -> list[Delivery]:
+        """Return the deliveries that could be sent now if their events were loaded, a few at a time."""
+        if self._paused_until is not None and now < self._paused_until:
+            return []
+        first = (waiting[0] for subject, waiting in self._by_subject.items() if subject not in self._sending)
+        due = [one for one in first if one.event is None and one.next_attempt_at <= now]
+        return sorted(due, key=lambda one: (one.event_number, one.id))[:MAX_CONCURRENT]
+
+    def finish(
+        self, delivery: Delivery, result: AttemptResult, next_attempt_at: datetime | None, now: datetime
+    ) -> None:
+        """Record the result of a request. Without `next_attempt_at` the delivery is complete."""
+        if self._sending.get(delivery.subject) is delivery:
+            del self._sending[delivery.subject]
+            if next_attempt_at is None:
+                self.remove(delivery)
+        self.is_proven = result.is_success
+        self._failures = 0 if result.is_success else self._failures + 1
+        self._paused_until = None
+        if self._failures:
+            seconds = compute_pause_seconds(self._failures, result.retry_after)
+            self._paused_until = now + timedelta(seconds=seconds)
+
+    def remove(self, delivery: Delivery) -> None:
+        """Remove a delivery that is complete or cannot be sent."""
+        waiting = self._by_subject[delivery.subject]
+        waiting.remove(delivery)
+        self._count -= 1
+        if not waiting:
+            del self._by_subject[delivery.subject]

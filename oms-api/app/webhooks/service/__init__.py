@@ -1,0 +1,1 @@
+"""Changes of webhooks, and the delivery of events to them."""

@@ -1,0 +1,102 @@
+"""The deliveries of a webhook: listing them, sending one again, and sending a test."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.database import write
+from app.events.queries import find_last_number
+from app.events.rules import EVENT_ID_KIND
+from app.events.service.outbox import build_event_insert
+from app.identity.rules.access import Caller
+from app.timestamps import iso
+from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
+from app.webhooks.queries import deliveries as queries
+from app.webhooks.queries import webhooks as webhook_queries
+from app.webhooks.queries.deliveries import NewDelivery, StoredDelivery
+from app.webhooks.queries.webhooks import StoredWebhook
+from app.webhooks.rules.values import TEST_EVENT
+from app.webhooks.service.webhooks import get_webhook
+from app.wire.opaque_ids import OpaqueIds
+
+DELIVERY_ID_KIND = "webhook.delivery"
+
+
+class WebhookDeliveries:
+    """Reads deliveries, and adds some on request. Its functions run in a transaction."""
+
+    def __init__(self, opaque_ids: OpaqueIds) -> None:
+        self._opaque_ids = opaque_ids
+
+    def list_page(
+        self, connection: Connection, caller: Caller, webhook_id: str, cursor: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of deliveries, newest first, and the cursor of the next page.
+
+        Raise NoSuchWebhook or NoSuchDelivery.
+        """
+        webhook = get_webhook(connection, caller, webhook_id)
+        below = None if cursor is None else self._decode(caller.tenant_id, cursor)
+        found = queries.list_deliveries(connection, caller.tenant_id, webhook.id, below, limit + 1)
+        page = [self.serialize(delivery) for delivery in found[:limit]]
+        return page, page[-1]["id"] if len(found) > limit else None
+
+    def resend(
+        self, connection: Connection, caller: Caller, webhook_id: str, delivery_id: str, now: datetime
+    ) -> dict[str, Any]:
+        """Send the event of a delivery again, with the same event id, as a new delivery."""
+        webhook = get_webhook(connection, caller, webhook_id)
+        number = self._decode(caller.tenant_id, delivery_id)
+        old = queries.find_delivery(connection, caller.tenant_id, webhook.id, number)
+        if old is None:
+            raise NoSuchDelivery(delivery_id)
+        return self._add(connection, webhook, old.event_number, old.event_type, old.subject, now)
+
+    def send_test(
+        self, connection: Connection, caller: Caller, webhook_id: str, now: datetime
+    ) -> dict[str, Any]:
+        """Send an event `webhook.test` to this webhook only."""
+        webhook = get_webhook(connection, caller, webhook_id)
+        webhook_queries.update_webhook(connection, webhook, {})
+        payload = orjson.dumps({"webhook_id": webhook.id, "url": webhook.url}).decode()
+        write(connection, build_event_insert([(caller.tenant_id, TEST_EVENT, payload, iso(now))]))
+        number = find_last_number(connection, caller.tenant_id, TEST_EVENT)
+        return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
+
+    def serialize(self, delivery: StoredDelivery) -> dict[str, Any]:
+        """Serialize a delivery with its attempts."""
+        tenant_id, next_at = delivery.tenant_id, delivery.next_attempt_at
+        return {
+            "id": self._opaque_ids.encode(tenant_id, DELIVERY_ID_KIND, delivery.id),
+            "event_id": self._opaque_ids.encode(tenant_id, EVENT_ID_KIND, delivery.event_number),
+            "event_type": delivery.event_type,
+            "attempt": delivery.attempt,
+            "status": delivery.status,
+            "response_status": delivery.response_status,
+            "latency_ms": delivery.latency_ms,
+            "error": delivery.error,
+            "next_attempt_at": None if next_at is None else iso(next_at),
+            "created_at": iso(delivery.created_at),
+            "attempts": orjson.loads(delivery.attempts),
+        }
+
+    def _add(
+        self, connection: Connection, webhook: StoredWebhook, number: int, event_type: str, subject: str,
+        now: datetime,
+    ) -> dict[str, Any]:  # fmt: skip
+        if webhook.status != "enabled":
+            raise WebhookDisabled
+        new = NewDelivery(webhook.tenant_id, webhook.id, number, event_type, subject)
+        [delivery_id] = queries.insert_deliveries(connection, [new], now)
+        webhook_queries.update_webhook(connection, webhook, {})
+        stored = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
+        assert stored is not None, "inserted above"  # noqa: S101  # for the type checker
+        return self.serialize(stored)
+
+    def _decode(self, tenant_id: int, text: str) -> int:
+        number = self._opaque_ids.decode(tenant_id, DELIVERY_ID_KIND, text)
+        if number is None:
+            raise NoSuchDelivery(text)
+        return number

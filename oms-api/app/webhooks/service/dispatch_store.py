@@ -1,0 +1,136 @@
+"""The database of the dispatcher: what it reads and stores, for all tenants. Its functions block."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, Engine, text
+
+from app.database import set_tenant_scope, unit_of_work, write
+from app.events.queries import (
+    EventFilter,
+    EventPage,
+    StoredEvent,
+    find_events,
+    list_events_after,
+    list_events_of_tenants,
+    read_sighting,
+)
+from app.events.rules import EVENT_ID_KIND, Sighting
+from app.events.schemas import serialize_event
+from app.timestamps import iso
+from app.webhooks.queries import dispatching
+from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
+from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
+from app.webhooks.rules.values import ALL_TYPES, Delivery, Endpoint, OutgoingEvent, get_subject
+from app.wire.opaque_ids import OpaqueIds
+
+PAGE_ROWS = 500
+
+
+class Save(NamedTuple):
+    """What to store in one transaction: results, new deliveries, and cursors of endpoints."""
+
+    updates: Sequence[DeliveryUpdate] = ()
+    disablings: Sequence[Disabling] = ()
+    deliveries: Sequence[tuple[Endpoint, OutgoingEvent]] = ()
+    cursors: Sequence[tuple[int, str]] = ()
+
+
+class DispatchStore:
+    """Reads events, endpoints and deliveries of all tenants, and stores results."""
+
+    def __init__(self, engine: Engine, opaque_ids: OpaqueIds) -> None:
+        self._engine, self._statements = engine, engine
+        if engine.dialect.name == "postgresql":  # see `read_sighting`
+            self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._opaque_ids = opaque_ids
+        self._tenant_ids: list[int] = []
+
+    def list_endpoints(self) -> list[Endpoint]:
+        """Return the enabled webhooks. The secrets are encrypted."""
+        with self._engine.connect() as connection:
+            self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
+            return dispatching.list_endpoints(self._scoped(connection))
+
+    def list_pending(self, webhook_id: str, limit: int) -> list[Delivery]:
+        """Return the pending deliveries of a webhook, without their events."""
+        with self._engine.connect() as connection:
+            return dispatching.list_pending(self._scoped(connection), webhook_id, limit)
+
+    def read_sighting(self, known: int) -> Sighting | None:
+        """Read the end of all events. None if there is no event after `known`."""
+        with self._statements.connect() as connection:
+            return read_sighting(self._scoped(connection), None, known)
+
+    def list_new_events(self, tenant_ids: set[int], after: int, horizon: int) -> EventPage:
+        """Return a page of the events of these tenants."""
+        with self._engine.connect() as connection:
+            set_tenant_scope(connection, tenant_ids)
+            return list_events_of_tenants(connection, tenant_ids, after, horizon, PAGE_ROWS)
+
+    def list_missed_events(
+        self, endpoint: Endpoint, after: int, horizon: int, limit: int
+    ) -> list[StoredEvent]:
+        """Return the events of an endpoint that the other endpoints have passed already."""
+        filters = EventFilter(None if ALL_TYPES in endpoint.event_types else endpoint.event_types)
+        with self._engine.connect() as connection:
+            set_tenant_scope(connection, [endpoint.tenant_id])
+            return list_events_after(connection, endpoint.tenant_id, filters, after, horizon, limit)
+
+    def load_events(self, deliveries: Sequence[Delivery]) -> dict[tuple[int, int], OutgoingEvent]:
+        """Return the events of deliveries, by tenant and number."""
+        numbers: dict[int, set[int]] = {}
+        for delivery in deliveries:
+            numbers.setdefault(delivery.tenant_id, set()).add(delivery.event_number)
+        found = {}
+        with self._engine.connect() as connection:
+            self._scoped(connection)
+            for tenant_id, wanted in numbers.items():
+                for event in find_events(connection, tenant_id, wanted):
+                    found[tenant_id, event.number] = self.prepare(tenant_id, event)
+        return found
+
+    def prepare(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
+        """Return an event as it is sent."""
+        opaque_id = self._opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)
+        serialized: dict[str, Any] = serialize_event(event, opaque_id)
+        subject = get_subject(event.type, serialized["data"])[:300]
+        return OutgoingEvent(
+            event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized)
+        )
+
+    def save(self, saving: Save, now: datetime) -> list[Delivery]:
+        """Store everything in one transaction. Return the new deliveries, in the given order."""
+        rows = [
+            NewDelivery(endpoint.tenant_id, endpoint.id, event.number, event.type, event.subject)
+            for endpoint, event in saving.deliveries
+        ]
+        with unit_of_work(self._engine) as connection:
+            self._scoped(connection)
+            write(
+                connection,
+                dispatching.build_delivery_updates(saving.updates),
+                dispatching.build_cursor_updates(saving.cursors),
+            )
+            ids = insert_deliveries(connection, rows, now) if rows else []
+            for disabling in saving.disablings:
+                dispatching.disable_webhook(connection, disabling, now)
+        return [
+            Delivery(new_id, endpoint.id, endpoint.tenant_id, event.number, event.subject, 0, now, [], event)
+            for new_id, (endpoint, event) in zip(ids, saving.deliveries, strict=True)
+        ]
+
+    def _scoped(self, connection: Connection) -> Connection:
+        return set_tenant_scope(connection, self._tenant_ids)
+
+
+def build_update(
+    delivery: Delivery, status: str, result: tuple[int | None, int, str | None], completed_at: datetime | None
+) -> DeliveryUpdate:
+    """Return the row of a delivery after an attempt. `result` is (response status, latency in ms, error)."""
+    pending_until = None if completed_at else iso(delivery.next_attempt_at)
+    history = orjson.dumps(delivery.history).decode()
+    finished = None if completed_at is None else iso(completed_at)
+    return DeliveryUpdate(status, delivery.attempt, *result, history, pending_until, finished, delivery.id)

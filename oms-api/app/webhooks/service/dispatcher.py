@@ -1,0 +1,325 @@
+"""Deliver events to webhooks, in one event loop. `DeliveryRunner` runs it in the process that has the lease.
+
+Each cycle stores results, reads new events below the horizon, stores their deliveries, and starts requests.
+Endpoints that answer share one limit of concurrent requests, those that failed or are new have another. So
+endpoints that hang delay only each other.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from app.clock import Now, monotonic_seconds
+from app.encryption import DecryptionFailed, KeyRing
+from app.events.queries import StoredEvent
+from app.events.rules import Horizon, advance_horizon
+from app.timestamps import iso
+from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
+from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide
+from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue
+from app.webhooks.rules.signatures import sign
+from app.webhooks.rules.values import Delivery, Endpoint, OutgoingEvent
+from app.webhooks.service.dispatch_store import DispatchStore, Save, build_update
+from app.webhooks.service.sender import WebhookSender
+from app.webhooks.service.webhooks import get_secret_context
+
+POLL_SECONDS = 0.05
+REFRESH_SECONDS = 0.5
+CURSOR_SECONDS = 30.0  # after which cursors of endpoints without deliveries are stored
+MAX_PROVEN_REQUESTS = 200
+MAX_UNPROVEN_REQUESTS = 100
+CATCH_UP_ENDPOINTS = 20  # per cycle
+_USER_AGENT = "SlackOMS-Webhooks/1"
+_LOG = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Dispatcher:
+    """The state of the deliveries of all tenants. `cycle` is called repeatedly."""
+
+    def __init__(
+        self,
+        store: DispatchStore,
+        sender: WebhookSender,
+        keys: KeyRing,
+        now: Now,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._store, self._sender, self._keys, self._now, self._draw = store, sender, keys, now, draw
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
+        self._queues: dict[str, EndpointQueue] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
+        self._horizon = Horizon()
+        self._position: int | None = None  # events up to here were considered for endpoints that keep up
+        self._updates: dict[int, DeliveryUpdate] = {}
+        self._disablings: list[Disabling] = []
+        self._requests: set[asyncio.Task[None]] = set()
+        self._running = {True: 0, False: 0}  # requests to proven endpoints, and to others
+        self._refreshed_at = self._cursors_saved_at = -REFRESH_SECONDS
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to poll for: no endpoints and no results to store."""
+        return not self._queues and not self._updates
+
+    async def cycle(self) -> None:
+        """Do what is due. Raise SQLAlchemyError; then nothing is lost, and the next call continues."""
+        if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
+            await self._refresh()
+        await self._advance()
+        await self._catch_up()
+        await self._save(Save(cursors=self._list_cursors()))
+        await self._load_missing_events()
+        self.start_requests()
+
+    def start_requests(self) -> None:
+        """Start as many requests as the limits allow, one per endpoint and round."""
+        now = self._now()
+        queues = list(self._queues.values())
+        while queues:
+            queues = [queue for queue in queues if self._start_next(queue, now)]
+
+    async def close(self, seconds: float) -> None:
+        """Wait for the running requests, cancel those that take longer, and store the results."""
+        if self._requests:
+            _, left = await asyncio.wait(self._requests, timeout=seconds)
+            for request in left:
+                request.cancel()
+        await self._save(Save())
+        self._thread.shutdown(wait=False)
+
+    def _start_next(self, queue: EndpointQueue, now: datetime) -> bool:
+        is_proven = queue.is_proven
+        limit = MAX_PROVEN_REQUESTS if is_proven else MAX_UNPROVEN_REQUESTS
+        if self._running[is_proven] >= limit:
+            return False
+        delivery = queue.take(now)
+        if delivery is None:
+            return False
+        if delivery.event is None:
+            queue.put_back(delivery)
+            return False
+        self._running[is_proven] += 1
+        request = asyncio.create_task(self._request(queue.endpoint, delivery, delivery.event, is_proven))
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        return True
+
+    async def _request(
+        self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, is_proven: bool
+    ) -> None:
+        at = self._now()
+        try:
+            headers = self._build_headers(endpoint, event, at)
+            result = await self._sender.send(endpoint.url, headers, event.body)
+        finally:
+            self._running[is_proven] -= 1
+        self._finish(delivery, at, result)
+        queue = self._queues.get(endpoint.id)
+        now = self._now()
+        while queue is not None and self._start_next(queue, now):
+            pass
+
+    def _build_headers(self, endpoint: Endpoint, event: OutgoingEvent, at: datetime) -> dict[str, str]:
+        secrets = self._secrets[endpoint.id]
+        if endpoint.previous_until is None or endpoint.previous_until <= at:
+            secrets = secrets[:1]
+        timestamp = int(at.timestamp())
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": _USER_AGENT,
+            "webhook-id": event.id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(secrets, event.id, timestamp, event.body),
+        }
+
+    def _finish(self, delivery: Delivery, at: datetime, result: AttemptResult) -> None:
+        now = self._now()
+        delivery.attempt += 1
+        delivery.history.append(_describe_attempt(delivery.attempt, at, result))
+        decision = decide(delivery.attempt, result, now, self._draw())
+        if decision.next_attempt_at is not None:
+            delivery.next_attempt_at = decision.next_attempt_at
+            delivery.event = None  # it is loaded again when it is due
+        completed_at = now if decision.next_attempt_at is None else None
+        outcome = (result.status, result.latency_ms, result.error)
+        self._updates[delivery.id] = build_update(delivery, decision.status.value, outcome, completed_at)
+        if decision.disable_reason is not None:
+            self._disablings.append(
+                Disabling(delivery.webhook_id, delivery.tenant_id, decision.disable_reason)
+            )
+            self._queues.pop(delivery.webhook_id, None)
+        queue = self._queues.get(delivery.webhook_id)
+        if queue is not None:
+            queue.finish(delivery, result, decision.next_attempt_at, now)
+
+    async def _refresh(self) -> None:
+        """Read the endpoints, and the waiting deliveries of those that changed."""
+        await self._save(Save())
+        endpoints = {
+            endpoint.id: endpoint for endpoint in await self._run_blocking(self._store.list_endpoints)
+        }
+        self._refreshed_at = monotonic_seconds()
+        for webhook_id in self._queues.keys() - endpoints.keys():
+            del self._queues[webhook_id]
+        for endpoint in endpoints.values():
+            known = self._queues.get(endpoint.id)
+            is_changed = known is None or known.endpoint.version != endpoint.version
+            if is_changed or (known is not None and known.has_more and not known.waiting):
+                await self._load_queue(endpoint, known)
+
+    async def _load_queue(self, endpoint: Endpoint, known: EndpointQueue | None) -> None:
+        secrets = self._decrypt(endpoint)
+        if secrets is None:
+            return
+        queue = EndpointQueue(endpoint)
+        found = await self._run_blocking(self._store.list_pending, endpoint.id, MAX_WAITING)
+        queue.has_more = len(found) == MAX_WAITING
+        queue.add(delivery for delivery in found if delivery.id not in self._updates)
+        if known is not None:
+            queue.cursor = max(known.cursor, endpoint.cursor)
+            queue.adopt(known)
+        self._secrets[endpoint.id] = secrets
+        self._queues[endpoint.id] = queue
+
+    def _decrypt(self, endpoint: Endpoint) -> tuple[str, ...] | None:
+        ciphertexts = filter(None, (endpoint.secret, endpoint.previous_secret))
+        context = get_secret_context(endpoint.tenant_id, endpoint.id)
+        try:
+            return tuple(self._keys.decrypt(one, context) for one in ciphertexts)
+        except DecryptionFailed:
+            _LOG.warning("the secret of a webhook cannot be decrypted", extra={"webhook_id": endpoint.id})
+            return None
+
+    async def _advance(self) -> None:
+        """Consider new events for all endpoints that keep up."""
+        if not self._queues:
+            return
+        seen = await self._run_blocking(self._store.read_sighting, self._horizon.safe)
+        if seen is not None:
+            self._horizon = advance_horizon(self._horizon, seen)
+        horizon = self._horizon.safe
+        if self._position is None:
+            self._position = horizon
+        tenant_ids = {queue.endpoint.tenant_id for queue in self._queues.values()}
+        while self._position < horizon:
+            after = self._position
+            page = await self._run_blocking(self._store.list_new_events, tenant_ids, after, horizon)
+            await self._plan(page.events, after, page.position)
+
+    async def _plan(self, events: list[tuple[int, StoredEvent]], after: int, position: int) -> None:
+        current: dict[int, list[EndpointQueue]] = {}
+        for queue in self._queues.values():
+            if queue.cursor >= after:
+                current.setdefault(queue.endpoint.tenant_id, []).append(queue)
+        planned: list[tuple[EndpointQueue, OutgoingEvent]] = []
+        cursors = {queue: position for queues in current.values() for queue in queues}
+        for tenant_id, event in events:
+            wanting = [
+                queue
+                for queue in current.get(tenant_id, ())
+                if queue.cursor < event.number and queue.endpoint.wants(event.type)
+            ]
+            if not wanting:
+                continue
+            prepared = self._store.prepare(tenant_id, event)
+            for queue in wanting:
+                room = MAX_WAITING - queue.waiting - sum(one is queue for one, _ in planned)
+                if queue.has_more or room <= 0:
+                    current[tenant_id].remove(queue)
+                    cursors[queue] = event.number - 1
+                else:
+                    planned.append((queue, prepared))
+        await self._commit_plan(planned, cursors)
+        self._position = position
+
+    async def _catch_up(self) -> None:
+        """Consider the events that endpoints have missed because too many deliveries were waiting."""
+        position = self._position
+        if position is None:
+            return
+        behind = [queue for queue in self._queues.values() if queue.cursor < position and queue.has_room]
+        for queue in behind[:CATCH_UP_ENDPOINTS]:
+            limit = MAX_WAITING - queue.waiting
+            endpoint, after = queue.endpoint, queue.cursor
+            found = await self._run_blocking(self._store.list_missed_events, endpoint, after, position, limit)
+            planned = [
+                (queue, self._store.prepare(endpoint.tenant_id, event))
+                for event in found
+                if endpoint.wants(event.type)
+            ]
+            await self._commit_plan(planned, {queue: found[-1].number if len(found) == limit else position})
+
+    async def _commit_plan(
+        self, planned: list[tuple[EndpointQueue, OutgoingEvent]], cursors: dict[EndpointQueue, int]
+    ) -> None:
+        with_deliveries = {queue for queue, _ in planned}
+        saving = Save(
+            deliveries=[(queue.endpoint, event) for queue, event in planned],
+            cursors=[(cursors[queue], queue.endpoint.id) for queue in with_deliveries],
+        )
+        new = await self._save(saving) if planned else []
+        for (queue, _), delivery in zip(planned, new, strict=True):
+            queue.add([delivery])
+        for queue, cursor in cursors.items():
+            queue.cursor = max(queue.cursor, cursor)
+
+    def _list_cursors(self) -> list[tuple[int, str]]:
+        """Return the cursors to store without deliveries, from time to time."""
+        if monotonic_seconds() - self._cursors_saved_at < CURSOR_SECONDS:
+            return []
+        self._cursors_saved_at = monotonic_seconds()
+        return [(queue.cursor, webhook_id) for webhook_id, queue in self._queues.items()]
+
+    async def _save(self, saving: Save) -> list[Delivery]:
+        """Store results together with `saving`. If it fails, the results are stored by the next call."""
+        updates, disablings = dict(self._updates), list(self._disablings)
+        saving = saving._replace(updates=list(updates.values()), disablings=disablings)
+        if not any(saving):
+            return []
+        now = self._now()
+        new = await self._run_blocking(self._store.save, saving, now)
+        for delivery_id, update in updates.items():
+            if self._updates.get(delivery_id) is update:
+                del self._updates[delivery_id]
+        del self._disablings[: len(disablings)]
+        return new
+
+    async def _load_missing_events(self) -> None:
+        """Load the events of deliveries that are due, since only those that are new have one."""
+        now = self._now()
+        due = [one for queue in self._queues.values() for one in queue.list_unloaded(now)]
+        if not due:
+            return
+        events = await self._run_blocking(self._store.load_events, due)
+        for delivery in due:
+            delivery.event = events.get((delivery.tenant_id, delivery.event_number))
+            if delivery.event is None:
+                self._abandon(delivery)
+
+    def _abandon(self, delivery: Delivery) -> None:
+        now = self._now()
+        outcome = (None, 0, "The event does not exist any more.")
+        self._updates[delivery.id] = build_update(delivery, DeliveryStatus.FAILED.value, outcome, now)
+        self._queues[delivery.webhook_id].remove(delivery)
+
+    async def _run_blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of the store in the thread of the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+
+def _describe_attempt(number: int, at: datetime, result: AttemptResult) -> dict[str, Any]:
+    return {
+        "attempt": number,
+        "at": iso(at),
+        "response_status": result.status,
+        "latency_ms": result.latency_ms,
+        "error": result.error,
+    }

@@ -1,0 +1,51 @@
+"""Duties of webhooks: delete old deliveries, and encrypt secrets again after the keys have changed."""
+
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from app.clock import Now
+from app.database import set_all_tenants_scope, unit_of_work
+from app.duties.service import Lease
+from app.encryption import DecryptionFailed, KeyRing
+from app.webhooks.queries.deliveries import delete_completed_deliveries
+from app.webhooks.queries.webhooks import list_secrets, update_secrets
+from app.webhooks.service.webhooks import get_secret_context
+
+RETENTION = timedelta(days=7)
+CHUNK = 5_000
+
+
+class WebhookMaintenance:
+    """The duties for all tenants."""
+
+    def __init__(self, engine: Engine, keys: KeyRing, now: Now) -> None:
+        self._engine, self._keys, self._now = engine, keys, now
+
+    def prune(self, lease: Lease) -> None:
+        """Delete deliveries that were completed before the retention, in chunks."""
+        before = self._now() - RETENTION
+        while True:
+            with unit_of_work(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                count = delete_completed_deliveries(connection, before, CHUNK)
+            if count < CHUNK:
+                return
+            lease.renew()
+
+    def encrypt_again(self, _: Lease) -> None:
+        """Encrypt secrets with the current key. Those that cannot be decrypted are left alone."""
+        with unit_of_work(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            for webhook_id, tenant_id, *ciphertexts in list_secrets(connection):
+                context = get_secret_context(tenant_id, webhook_id)
+                if all(one is None or self._keys.is_current(one) for one in ciphertexts):
+                    continue
+                try:
+                    updated = [
+                        one and self._keys.encrypt(self._keys.decrypt(one, context), context)
+                        for one in ciphertexts
+                    ]
+                except DecryptionFailed:
+                    continue
+                update_secrets(connection, webhook_id, *updated)

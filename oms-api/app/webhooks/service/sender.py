@@ -1,0 +1,140 @@
+"""Send a request to an endpoint: at a checked address, without redirects, in bounded time and memory."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import cache
+
+from app.clock import Now, monotonic_seconds
+from app.webhooks.rules.addresses import AddressPolicy, Target, is_permitted, parse_address, parse_url
+from app.webhooks.rules.attempts import AttemptResult, parse_retry_after
+
+TIMEOUT_SECONDS = 10.0
+MAX_RESPONSE_BYTES = 64 * 1024
+_DRAIN_SECONDS = 1.0  # to read the rest of the answer, so that the endpoint is not cut off
+_MAX_INTERIM_ANSWERS = 5
+_HEAD_END = b"\r\n\r\n"
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+class NotSent(Exception):
+    """The request failed. The message says why, for the owner of the webhook."""
+
+
+async def resolve_host(host: str, port: int) -> list[str]:
+    """Return the addresses of a host. Raise OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class WebhookSender:
+    """Sends requests. The address that was checked is the one that is connected to."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        now: Now,
+        resolve: Resolve = resolve_host,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._policy, self._now, self._resolve = policy, now, resolve
+        self._timeout_seconds = timeout_seconds
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> AttemptResult:
+        """POST a body and return the result. It raises nothing but CancelledError."""
+        started = monotonic_seconds()
+        status, error, retry_after = None, None, None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                status, fields = await self._exchange(url, headers, body)
+            retry_after = parse_retry_after(fields.get("retry-after", ""), self._now())
+        except TimeoutError:
+            error = f"No answer within {self._timeout_seconds:.0f} s."
+        except NotSent as failure:
+            error = str(failure)
+        except ssl.SSLError as failure:
+            error = f"TLS failed: {failure.reason or type(failure).__name__}."
+        except (asyncio.IncompleteReadError, ConnectionError) as failure:
+            error = f"The connection was closed: {type(failure).__name__}."
+        except (OSError, ValueError) as failure:
+            error = f"The request failed: {type(failure).__name__}."
+        latency_ms = int((monotonic_seconds() - started) * 1000)
+        return AttemptResult(status, latency_ms, error, retry_after)
+
+    async def _exchange(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str]]:
+        target = parse_url(url)
+        if target is None:
+            raise NotSent("The URL is not valid.")
+        address = await self._find_address(url, target)
+        reader, writer = await asyncio.open_connection(
+            address,
+            target.port,
+            ssl=_tls_context() if target.is_encrypted else None,
+            server_hostname=target.host if target.is_encrypted else None,
+            limit=MAX_RESPONSE_BYTES,
+        )
+        try:
+            writer.write(_format_request(target, headers, body))
+            await writer.drain()
+            answer = await _read_head(reader)
+            await _drain(reader)
+        finally:
+            writer.transport.abort()
+        return answer
+
+    async def _find_address(self, url: str, target: Target) -> str:
+        literal = parse_address(target.host)
+        found = [str(literal)] if literal else await self._resolve(target.host, target.port)
+        addresses = [address for text in found if (address := parse_address(text)) is not None]
+        if not addresses:
+            raise NotSent("The host has no address.")
+        if not all(is_permitted(address, url, self._policy) for address in addresses):
+            raise NotSent("The host resolves to an address that is not public.")
+        return str(addresses[0])
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _format_request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.host_header}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("ascii") + body
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
+    for _ in range(_MAX_INTERIM_ANSWERS):
+        try:
+            head = await reader.readuntil(_HEAD_END)
+        except asyncio.LimitOverrunError:
+            raise NotSent("The head of the answer is too large.") from None
+        status, fields = _parse_head(head)
+        if status >= 200:  # others are interim answers
+            return status, fields
+    raise NotSent("The answer has no end.")
+
+
+def _parse_head(head: bytes) -> tuple[int, Mapping[str, str]]:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, _, rest = first.partition(" ")
+    code = rest[:3]
+    if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit() and len(code) == 3):
+        raise NotSent("The answer is not HTTP.")
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return int(code), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            left = MAX_RESPONSE_BYTES
+            while left > 0 and (chunk := await reader.read(left)):
+                left -= len(chunk)

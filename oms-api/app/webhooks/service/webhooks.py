@@ -1,0 +1,205 @@
+"""Creating, changing and deleting the webhooks of a tenant, each in one transaction with its audit entry."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.rules.entries import Facts
+from app.encryption import KeyRing
+from app.identity.rules.access import Caller, Scope
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.timestamps import iso
+from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
+from app.webhooks.queries import deliveries
+from app.webhooks.queries import webhooks as queries
+from app.webhooks.queries.webhooks import StoredWebhook
+from app.webhooks.rules.addresses import AddressPolicy, find_url_problem
+from app.webhooks.rules.signatures import SECRET_BYTES, format_secret
+from app.webhooks.rules.values import NewWebhook
+
+MAX_WEBHOOKS = 100  # per tenant
+_FIELDS = ("url", "event_types", "description")
+
+
+def get_owner(caller: Caller) -> str | None:
+    """Return the owner whose webhooks the caller manages. None: all of the tenant."""
+    return None if Scope.ADMIN in caller.scopes else caller.name
+
+
+def get_secret_context(tenant_id: int, webhook_id: str) -> str:
+    """Return what the encrypted secrets of a webhook are bound to."""
+    return f"webhook:{tenant_id}:{webhook_id}"
+
+
+class WebhookService:
+    """Changes webhooks. Its functions run in the transaction of a request."""
+
+    def __init__(
+        self, keys: KeyRing, policy: AddressPolicy, draw: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._keys, self._policy, self._draw = keys, policy, draw
+
+    def check_url(self, url: str | None) -> None:
+        """Raise UrlNotAllowed if a webhook may not have the URL."""
+        problem = None if url is None else find_url_problem(url, self._policy)
+        if problem is not None:
+            raise UrlNotAllowed(problem)
+
+    def create(
+        self,
+        connection: Connection,
+        context: OperationContext,
+        new: NewWebhook,
+        cursor: int,
+        now: datetime,
+        name: str | None = None,
+    ) -> Change:
+        """Create a webhook that receives the events after `cursor`. Its secret is shown once."""
+        caller = context.caller
+        if queries.count_webhooks(connection, caller.tenant_id) >= MAX_WEBHOOKS:
+            raise TooManyWebhooks(MAX_WEBHOOKS)
+        webhook_id, secret = f"wh_{self._draw(12).hex()}", format_secret(self._draw(SECRET_BYTES))
+        webhook = StoredWebhook(
+            webhook_id, caller.tenant_id, name, caller.name, new.url, " ".join(new.event_types),
+            new.description, "enabled", None, self._encrypt(caller.tenant_id, webhook_id, secret), None, None,
+            cursor, 1, caller.actor, now, now,
+        )  # fmt: skip
+        queries.insert_webhook(connection, webhook)
+        entry = context.entry(now, "webhook.created", _target(webhook), None, _facts(webhook))
+        return Change(serialize_webhook(webhook) | {"secret": secret}, [entry], 201, shows_secret=True)
+
+    def put_by_name(
+        self,
+        connection: Connection,
+        context: OperationContext,
+        name: str,
+        new: NewWebhook,
+        cursor: int,
+        now: datetime,
+    ) -> Change:
+        """Create the webhook of that name, or update and enable it. What is waiting is sent at once."""
+        caller = context.caller
+        webhook = queries.find_webhook_by_name(connection, caller.tenant_id, name)
+        if webhook is None:
+            return self.create(connection, context, new, cursor, now, name)
+        if get_owner(caller) not in (None, webhook.owner):
+            raise WebhookNameTaken(name)
+        changes: dict[str, Any] = {
+            field: value
+            for field, value in zip(
+                _FIELDS, (new.url, " ".join(new.event_types), new.description), strict=True
+            )
+            if getattr(webhook, field) != value
+        }
+        if webhook.status == "disabled":
+            changes |= {"status": "enabled", "disabled_reason": None, "cursor": cursor}
+            deliveries.restart_attempts(connection, caller.tenant_id, webhook.id, now)
+        else:
+            deliveries.make_due(connection, caller.tenant_id, webhook.id, now)
+        return _apply(connection, context, webhook, changes, now)
+
+    def change(
+        self, connection: Connection, context: OperationContext, webhook_id: str, changes: dict[str, Any],
+        now: datetime,
+    ) -> Change:  # fmt: skip
+        """Change URL, types or description."""
+        webhook = get_webhook(connection, context.caller, webhook_id)
+        wanted = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
+        return _apply(connection, context, webhook, wanted, now)
+
+    def enable(
+        self, connection: Connection, context: OperationContext, webhook_id: str, cursor: int, now: datetime
+    ) -> Change:
+        """Enable a webhook: what is waiting is sent again, and events after `cursor` are."""
+        webhook = get_webhook(connection, context.caller, webhook_id)
+        if webhook.status == "enabled":
+            return Change(serialize_webhook(webhook), ())
+        deliveries.restart_attempts(connection, webhook.tenant_id, webhook.id, now)
+        changes = {"status": "enabled", "disabled_reason": None, "cursor": cursor}
+        return _apply(connection, context, webhook, changes, now)
+
+    def rotate(
+        self, connection: Connection, context: OperationContext, webhook_id: str, overlap_seconds: int,
+        now: datetime,
+    ) -> Change:  # fmt: skip
+        """Replace the secret by a new one, shown once. The old one signs too during the overlap."""
+        webhook = get_webhook(connection, context.caller, webhook_id)
+        secret = format_secret(self._draw(SECRET_BYTES))
+        until = now + timedelta(seconds=overlap_seconds)
+        changes: dict[str, Any] = {
+            "secret": self._encrypt(webhook.tenant_id, webhook.id, secret),
+            "previous_secret": webhook.secret if overlap_seconds else None,
+            "previous_until": until if overlap_seconds else None,
+            "updated_at": now,
+        }
+        queries.update_webhook(connection, webhook, changes)
+        after = {"overlap_ends_at": iso(until)}
+        entry = context.entry(now, "webhook.rotated", _target(webhook), None, after)
+        answer = serialize_webhook(webhook._replace(**changes))
+        return Change(answer | {"secret": secret}, [entry], 201, shows_secret=True)
+
+    def delete(
+        self, connection: Connection, context: OperationContext, webhook_id: str, now: datetime
+    ) -> Change:
+        """Delete a webhook with its deliveries."""
+        webhook = get_webhook(connection, context.caller, webhook_id)
+        queries.delete_webhook(connection, webhook)
+        entry = context.entry(now, "webhook.deleted", _target(webhook), _facts(webhook), None)
+        return Change({}, [entry], 204)
+
+    def _encrypt(self, tenant_id: int, webhook_id: str, secret: str) -> str:
+        return self._keys.encrypt(secret, get_secret_context(tenant_id, webhook_id))
+
+
+def get_webhook(connection: Connection, caller: Caller, webhook_id: str) -> StoredWebhook:
+    """Return a webhook that the caller manages. Raise NoSuchWebhook."""
+    found = queries.find_webhook(connection, caller.tenant_id, get_owner(caller), webhook_id)
+    if found is None:
+        raise NoSuchWebhook(webhook_id)
+    return found
+
+
+def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
+    """Serialize a webhook without its secrets."""
+    until = webhook.previous_until
+    return {
+        "id": webhook.id,
+        "name": webhook.name,
+        "url": webhook.url,
+        "event_types": webhook.event_types.split(),
+        "description": webhook.description,
+        "status": webhook.status,
+        "disabled_reason": webhook.disabled_reason,
+        "previous_secret_expires_at": None if until is None else iso(until),
+        "created_by": webhook.created_by,
+        "created_at": iso(webhook.created_at),
+        "updated_at": iso(webhook.updated_at),
+    }
+
+
+def _apply(
+    connection: Connection,
+    context: OperationContext,
+    webhook: StoredWebhook,
+    changes: dict[str, Any],
+    now: datetime,
+) -> Change:
+    """Store changes, with an audit entry if there are any."""
+    if not changes:
+        queries.update_webhook(connection, webhook, {})
+        return Change(serialize_webhook(webhook), ())
+    queries.update_webhook(connection, webhook, {**changes, "updated_at": now})
+    updated = webhook._replace(**changes, updated_at=now)
+    entry = context.entry(now, "webhook.changed", _target(webhook), _facts(webhook), _facts(updated))
+    return Change(serialize_webhook(updated), [entry])
+
+
+def _facts(webhook: StoredWebhook) -> Facts:
+    return {name: getattr(webhook, name) for name in ("name", "status", *_FIELDS)}
+
+
+def _target(webhook: StoredWebhook) -> str:
+    return f"webhook:{webhook.id}"

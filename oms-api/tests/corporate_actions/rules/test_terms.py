@@ -1,0 +1,52 @@
+"""The terms of corporate actions, and when they take effect."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.corporate_actions.rules.terms import Draft, find_effective_instant, list_term_errors
+from app.ledger.rules.corporate_actions import ActionKind
+
+EX_DATE = date(2026, 11, 23)
+
+
+def draft(kind, **terms):
+    amounts = {"new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"}
+    facts: dict[str, Any] = {
+        name: Decimal(value) if name in amounts else value for name, value in terms.items()
+    }
+    return Draft(ActionKind(kind), "AAPL", EX_DATE, "Announced", **facts)
+
+
+@pytest.mark.parametrize(
+    ("terms", "fields"),
+    [
+        (draft("split", new_units="2", old_units="1"), []),
+        (draft("split", new_units="2"), ["old_units"]),
+        (draft("split", new_units="2", old_units="2"), ["new_units"]),
+        (draft("split", new_units="2", old_units="1", amount="1"), ["amount"]),
+        (draft("symbol_change", new_symbol="META"), []),
+        (draft("symbol_change", new_symbol="AAPL"), ["new_symbol"]),
+        (draft("dividend", amount="1", currency="USD", withholding_percent="15"), []),
+        (draft("dividend", amount="1", currency="USD", withholding_percent="101"), ["withholding_percent"]),
+        (draft("dividend", amount="1", currency="USD", pay_date=date(2026, 11, 22)), ["pay_date"]),
+        (draft("dividend", amount="1"), ["currency"]),
+    ],
+)
+def test_each_kind_has_terms_of_its_own(terms, fields):
+    assert [error.field for error in list_term_errors(terms)] == fields
+
+
+@pytest.mark.parametrize(
+    ("exchange", "asset_class", "expected"),
+    [
+        ("NASDAQ", "equity", datetime(2026, 11, 23, 5, tzinfo=UTC)),
+        ("NSE", "equity", datetime(2026, 11, 22, 18, 30, tzinfo=UTC)),
+        ("", "crypto", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("", "equity", datetime(2026, 11, 23, tzinfo=UTC)),
+    ],
+)
+def test_action_takes_effect_when_the_date_begins_in_its_market(exchange, asset_class, expected):
+    assert find_effective_instant(EX_DATE, exchange, asset_class) == expected

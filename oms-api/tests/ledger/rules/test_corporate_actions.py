@@ -1,0 +1,197 @@
+"""Splits, symbol changes and dividends: their effect on a position, wherever their rows are in the ledger."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay
+from app.ledger.rules.action_verification import check_action_row
+from app.ledger.rules.corporate_actions import (
+    Action,
+    ActionKind,
+    CashDividend,
+    Ratio,
+    Split,
+    TransferIn,
+    TransferOut,
+    action_of_key,
+    apply_split,
+    build_row_key,
+    compute_dividend,
+    find_fraction,
+    order_steps,
+    position_before,
+    replay_steps,
+)
+from app.timestamps import Timestamp
+from tests.factories import trade_row
+
+ZERO = Decimal(0)
+TWO_FOR_ONE = Ratio(Decimal(2), Decimal(1))
+MIDDLE = Timestamp("2026-11-20T12")
+
+sizes = st.integers(1, 10_000).map(lambda units: units * Decimal("0.01"))
+sides = st.sampled_from(Side)
+
+
+def fills_at(instant):
+    """Return a strategy of fills that were executed at an instant."""
+    one = st.tuples(sides, sizes, sizes).map(lambda facts: Fill(*facts, at=instant))
+    return st.lists(one, max_size=8)
+
+
+earlier, later = fills_at(Timestamp("2026-11-20T11")), fills_at(Timestamp("2026-11-20T13"))
+units = st.integers(1, 20).map(Decimal)
+ratios = st.tuples(units, units).map(Ratio._make)
+
+
+def split(ratio=TWO_FOR_ONE, at=MIDDLE):
+    return Split(at, ratio)
+
+
+def fill(side, quantity, value, at):
+    return Fill(Side(side), Decimal(quantity), Decimal(value), at=at)
+
+
+def dividend(amount, withholding=None, currency="USD"):
+    terms: dict[str, Any] = {
+        "amount": Decimal(amount),
+        "withholding_percent": withholding and Decimal(withholding),
+    }
+    return Action(1, "C1", ActionKind.DIVIDEND, "AAPL", MIDDLE, "2026-11-20", currency=currency, **terms)
+
+
+@given(earlier, ratios)
+def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
+    before, after = replay(fills), replay_steps([*fills, split(ratio)])
+    exact = Fraction(before.quantity) * Fraction(ratio.new_units) / Fraction(ratio.old_units)
+    assert abs(Fraction(after.quantity) - exact) <= Fraction(1, 2 * 10**8)
+    assert (after.cost, after.realized_pnl) == (before.cost, before.realized_pnl)
+
+
+@given(earlier, later, ratios)
+def test_late_row_gives_what_an_early_one_would(fills, since, ratio):
+    assert replay_steps([*fills, *since, split(ratio)]) == replay_steps([*fills, split(ratio), *since])
+
+
+@given(earlier, later, ratios)
+def test_naive_recomputation_over_random_actions(fills, since, ratio):
+    quantity = cost = realized = Fraction(0)
+    factor = Fraction(ratio.new_units) / Fraction(ratio.old_units)
+    for step in [*fills, None, *since]:
+        if step is None:
+            quantity *= factor
+            continue
+        signed = step.side.sign * Fraction(step.quantity)
+        closed = min(abs(quantity), abs(signed)) if quantity * signed < 0 else Fraction(0)
+        released = cost * closed / abs(quantity) if closed else Fraction(0)
+        value = step.side.sign * Fraction(step.value)
+        closing = value * closed / abs(signed)
+        realized += -closing - released
+        cost += value - closing - released
+        quantity += signed
+    found = replay_steps([*fills, *since, split(ratio)])
+    assert abs(Fraction(found.quantity) - quantity) <= Fraction(1, 10**8)
+    # Each rounding to 8 decimals of the quantity moves the cost by at most the cost of that much.
+    total = Fraction(found.cost) - Fraction(found.realized_pnl)
+    assert total == cost - realized
+
+
+@given(earlier, later, ratios)
+def test_without_its_row_the_split_never_was(fills, since, ratio):
+    steps = [*fills, *since, split(ratio)]
+    assert replay_steps(one for one in steps if isinstance(one, Fill)) == replay([*fills, *since])
+
+
+def test_position_before_an_action_leaves_out_later_fills():
+    steps = [
+        fill("BUY", "10", "100", "2026-11-20T11"),
+        fill("BUY", "5", "60", "2026-11-20T12"),
+        split(at="2026-11-20T10"),
+    ]
+    assert position_before(steps, MIDDLE).quantity == 10
+    assert position_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
+
+
+def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
+    first, second = split(), split(Ratio(Decimal(1), Decimal(3)))
+    assert order_steps([first, second]) == [first, second]
+
+
+def test_split_of_a_flat_position_changes_nothing():
+    assert apply_split(FLAT, split()) == FLAT
+
+
+def test_split_that_leaves_nothing_realizes_the_cost():
+    held = Position(Decimal("0.00000001"), Decimal(5), opened_at=Timestamp("2026-11-19"))
+    after = apply_split(held, split(Ratio(Decimal(1), Decimal(10))))
+    assert (after.quantity, after.cost, after.realized_pnl) == (ZERO, ZERO, Decimal(-5))
+    assert (after.opened_at, after.closed_at) == (None, MIDDLE)
+
+
+def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
+    bought = fill("BUY", "10", "200", "2026-11-20T11")
+    moved = Fill(Side.BUY, Decimal(10), Decimal(200), at=MIDDLE)
+    left = replay_steps([bought, TransferOut(MIDDLE)])
+    assert (left.quantity, left.cost, left.realized_pnl, left.closed_at) == (ZERO, ZERO, ZERO, MIDDLE)
+    assert replay_steps([TransferOut(MIDDLE)]) == FLAT
+    sold = fill("SELL", "4", "100", "2026-11-20T13")
+    arrived = replay_steps([sold, TransferIn(MIDDLE, moved)])  # recorded late: the sale closes
+    assert (arrived.quantity, arrived.cost, arrived.realized_pnl) == tuple(map(Decimal, (6, 120, 20)))
+
+
+@pytest.mark.parametrize(
+    ("held", "ratio", "expected"),
+    [
+        ("100", ("1", "3"), "0.33333333"),
+        ("-100", ("1", "3"), "-0.33333333"),
+        ("100", ("2", "1"), "0"),
+        ("10.5", ("1", "2"), "0"),  # it had a fraction already
+        ("1", ("1", "10"), "0.1"),
+    ],
+)
+def test_fraction_of_whole_units_is_paid(held, ratio, expected):
+    assert find_fraction(Decimal(held), Ratio(*map(Decimal, ratio))) == Decimal(expected)
+
+
+def test_longs_receive_less_withholding_and_shorts_pay_gross():
+    terms = dividend("0.5", "15")
+    assert compute_dividend(Decimal(100), terms, None) == CashDividend(Decimal(50), Decimal("7.5"))
+    assert compute_dividend(Decimal(-100), terms, None) == CashDividend(Decimal(-50), Decimal(0))
+    assert compute_dividend(Decimal(100), dividend("0.5"), Decimal(2)) == CashDividend(
+        Decimal(100), Decimal(0)
+    )
+
+
+def test_key_of_a_row_names_its_action():
+    assert action_of_key(build_row_key("C1", "CNC", ":in")) == "C1"
+    assert action_of_key("corporate-action:C1") is None
+    assert action_of_key(None) is None
+
+
+def row(**changes):
+    facts = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
+    return trade_row()._replace(**facts)
+
+
+SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "fields"),
+    [
+        ({}, SPLIT_ACTION, []),
+        ({"kind": "trade"}, SPLIT_ACTION, []),  # the cash in lieu
+        ({"kind": "trade"}, None, []),
+        ({}, None, ["idempotency_key"]),
+        ({"executed_at": "2026"}, SPLIT_ACTION, ["executed_at"]),
+        ({"kind": "transfer"}, SPLIT_ACTION, ["kind"]),
+        ({"symbol": "MSFT"}, SPLIT_ACTION, ["symbol"]),
+    ],
+)
+def test_row_must_match_its_action(changes, action, fields):
+    assert [finding.field for finding in check_action_row(row(**changes), action)] == fields

@@ -1,0 +1,88 @@
+"""Open orders after a split."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ledger.rules.corporate_actions import Ratio
+from app.orders.rules.order_factory import OrderOrigin, new_order
+from app.orders.rules.split_adjustments import Terms, restate_order
+from app.orders.rules.values import OrderType, Status, Ticket
+from app.timestamps import Timestamp
+
+CENTS = Terms(Decimal("0.01"), Decimal(1))
+
+
+def order(**terms):
+    amounts = {"limit_price", "stop_price", "trail_amount", "quantity", "filled_quantity", "trail_level"}
+    facts: dict[str, Any] = {
+        name: Decimal(value) if name in amounts else value for name, value in terms.items()
+    }
+    extra: dict[str, Any] = {
+        name: facts.pop(name) for name in ("filled_quantity", "trail_level") if name in facts
+    }
+    defaults: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": OrderType.LIMIT}
+    ticket = Ticket(**defaults | {"quantity": Decimal(10)} | facts)
+    origin = OrderOrigin(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
+    made = new_order("O1", origin, ticket, ticket.quantity or Decimal(0))
+    return made._replace(status=Status.ACCEPTED, **extra)
+
+
+def restate(placed, units, terms=CENTS):
+    """Return the restated terms of an order of which something is left."""
+    restated = restate_order(placed, units, terms)
+    assert restated is not None
+    return restated
+
+
+def ratio(new, old):
+    return Ratio(Decimal(new), Decimal(old))
+
+
+@pytest.mark.parametrize(
+    ("terms", "units", "expected"),
+    [
+        ({"limit_price": "9.01"}, (2, 1), ("20", "4.50", None)),  # a buy's limit: down
+        ({"limit_price": "9.01", "side": "SELL"}, (2, 1), ("20", "4.51", None)),
+        ({"type": OrderType.STOP, "stop_price": "9.01", "side": "SELL"}, (2, 1), ("20", None, "4.50")),
+        ({"type": OrderType.STOP, "stop_price": "9.01"}, (2, 1), ("20", None, "4.51")),
+        ({"limit_price": "9", "filled_quantity": "4"}, (3, 1), ("22", "3.00", None)),
+        ({"limit_price": "9"}, (1, 3), ("3", "27.00", None)),
+        ({"limit_price": "0.01"}, (100, 1), ("1000", "0.01", None)),
+        ({"type": OrderType.MARKET}, (2, 1), ("20", None, None)),
+    ],
+)
+def test_quantity_is_multiplied_and_prices_are_divided_away_from_the_market(terms, units, expected):
+    restated = restate(order(**terms), ratio(*units))
+    found = (restated.quantity, restated.limit_price, restated.stop_price)
+    assert found == tuple(None if text is None else Decimal(text) for text in expected)
+
+
+def test_order_of_less_than_a_lot_has_nothing_left():
+    assert restate_order(order(limit_price="9", quantity="2"), ratio(1, 3), CENTS) is None
+
+
+def test_fraction_of_a_unit_is_kept_where_the_order_had_one():
+    fine = Terms(Decimal("0.01"), Decimal("0.01"))
+    restated = restate(order(limit_price="9", quantity="0.5"), ratio(1, 2), fine)
+    assert restated.quantity == Decimal("0.25")
+
+
+def test_trail_is_divided_to_the_nearest_tick():
+    stop = order(type=OrderType.TRAILING_STOP, side="SELL", trail_amount="2.01", trail_level="98")
+    restated = restate(stop, ratio(2, 1))
+    assert (restated.trail_amount, restated.trail_level) == (Decimal("1.01"), Decimal(49))
+
+
+@given(st.integers(1, 10_000), st.integers(1, 20), st.integers(1, 20), st.sampled_from(["BUY", "SELL"]))
+def test_restated_limit_is_never_nearer_the_market(cents, new, old, side):
+    price = cents * Decimal("0.01")
+    restated = restate(order(limit_price=str(price), quantity="100", side=side), ratio(new, old))
+    exact = price * old / new
+    if side == "SELL":
+        assert restated.limit_price >= exact
+    elif exact >= CENTS.tick_size:
+        assert restated.limit_price <= exact

@@ -1,0 +1,213 @@
+"""Events reach every endpoint that wants them: at least once, in order per order, whoever else hangs."""
+
+from datetime import timedelta
+
+import pytest
+from standardwebhooks import Webhook
+
+from app.webhooks.rules.attempts import MAX_ATTEMPTS, AttemptResult
+
+URL = "http://127.0.0.1:9999/hook"
+FAILED = AttemptResult(503, 1)
+
+
+def create(tenant, url=URL, types=("*",)):
+    answer = tenant.post("/webhooks", {"url": url, "event_types": list(types)})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def deliveries(tenant, webhook):
+    return tenant.get(f"/webhooks/{webhook['id']}/deliveries").json()["items"]
+
+
+def trade_events(endpoints, url=URL):
+    return [one["data"]["trade_id"] for one in endpoints.events(url) if one["type"] == "trade.recorded"]
+
+
+def test_events_are_those_of_the_list_with_signatures_that_the_standard_library_accepts(
+    tenant, dispatching, endpoints
+):
+    webhook = create(tenant)
+    tenant.order()
+    dispatching.run(lambda: len(endpoints.requests) >= len(tenant.get("/events").json()))
+    listed = {one["id"]: one for one in tenant.get("/events").json()}
+    for _, headers, body in endpoints.requests:
+        event = Webhook(webhook["secret"]).verify(body, headers)
+        assert event == listed.pop(headers["webhook-id"])
+    assert listed == {}
+    assert {one["status"] for one in deliveries(tenant, webhook)} == {"delivered"}
+
+
+def test_events_of_an_order_arrive_in_order(tenant, dispatching, endpoints):
+    create(tenant, types=["order.*"])
+    orders = [tenant.order(type="LIMIT", limit_price="1")["id"] for _ in range(5)]
+    for order in orders:
+        tenant.post(f"/orders/{order}/cancel", {})
+    endpoints.answers[URL] += [AttemptResult(204, 1), AttemptResult(204, 1)]
+    dispatching.run(lambda: sum(one["type"] == "order.canceled" for one in endpoints.events(URL)) == 5)
+    for order in orders:
+        sequences = [
+            one["data"]["sequence"] for one in endpoints.events(URL) if one["data"]["order_id"] == order
+        ]
+        assert sequences == sorted(set(sequences))
+
+
+@pytest.mark.any_database
+def test_endpoint_gets_only_the_types_that_it_wants(tenant, dispatching, endpoints):
+    create(tenant, types=["order.filled", "trade.*"])
+    tenant.order()
+    tenant.trade()
+    dispatching.run(lambda: len(trade_events(endpoints)) == 2)
+    assert {one["type"] for one in endpoints.events(URL)} == {"order.filled", "trade.recorded"}
+
+
+@pytest.mark.any_database
+def test_tenant_gets_only_its_own_events_and_none_from_before(hooks, tenant, dispatching, endpoints):
+    tenant.trade()
+    create(tenant, types=["trade.*"])
+    hooks.api().trade()
+    own = tenant.trade()["trade_id"]
+    dispatching.run(lambda: bool(endpoints.requests))
+    assert trade_events(endpoints) == [own]
+
+
+def test_dispatcher_that_is_killed_loses_nothing_and_repeats_the_same_ids(tenant, dispatching, endpoints):
+    webhook = create(tenant, types=["trade.*"])
+    trades = [tenant.trade()["trade_id"] for _ in range(6)]
+    dispatching.run(lambda: len(endpoints.requests) >= 3, kill=True)
+    dispatching.run(lambda: {one["status"] for one in deliveries(tenant, webhook)} == {"delivered"})
+    assert set(trade_events(endpoints)) == set(trades)
+    ids: dict[str, bytes] = {}
+    for _, headers, body in endpoints.requests:
+        assert ids.setdefault(headers["webhook-id"], body) == body
+    assert len(ids) == len(trades)
+    assert [one["status"] for one in deliveries(tenant, webhook)] == ["delivered"] * 6
+
+
+@pytest.mark.any_database
+def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
+    tenant, dispatching, endpoints
+):
+    webhook = create(tenant, types=["trade.*"])
+    tenant.trade()
+    endpoints.answers[URL] += [AttemptResult(None, 7, "No answer within 10 s."), FAILED]
+    dispatching.run(lambda: len(endpoints.requests) == 1)
+    [delivery] = deliveries(tenant, webhook)
+    assert (delivery["status"], delivery["attempt"], delivery["response_status"]) == ("pending", 1, None)
+    assert delivery["error"] == "No answer within 10 s."
+    dispatching.clock.ahead = timedelta(minutes=2)
+    dispatching.run(lambda: len(endpoints.requests) == 2)
+    dispatching.clock.ahead = timedelta(minutes=10)
+    dispatching.run(lambda: len(endpoints.requests) == 3)
+    [delivery] = deliveries(tenant, webhook)
+    assert (delivery["status"], delivery["attempt"], delivery["next_attempt_at"]) == ("delivered", 3, None)
+    assert [one["response_status"] for one in delivery["attempts"]] == [None, 503, 204]
+    assert len({headers["webhook-id"] for _, headers, _ in endpoints.requests}) == 1
+
+
+def test_410_disables_at_once_and_other_endpoints_are_told(tenant, dispatching, endpoints):
+    gone = create(tenant, types=["trade.*"])
+    create(tenant, f"{URL}/other", types=["webhook.*"])
+    endpoints.answers[URL].append(AttemptResult(410, 1))
+    tenant.trade()
+    dispatching.run(lambda: bool(endpoints.events(f"{URL}/other")))
+    shown = tenant.get(f"/webhooks/{gone['id']}").json()
+    assert (shown["status"], shown["disabled_reason"]) == ("disabled", "The endpoint answered 410 Gone.")
+    [event] = endpoints.events(f"{URL}/other")
+    assert event["type"] == "webhook.disabled"
+    assert event["data"] == {
+        "webhook_id": gone["id"], "name": None, "url": URL, "reason": "The endpoint answered 410 Gone."
+    }  # fmt: skip
+    tenant.trade()
+    assert tenant.post(f"/webhooks/{gone['id']}:test").status_code == 409
+
+
+@pytest.mark.any_database
+def test_tenth_failure_disables_and_enabling_sends_what_waited(tenant, dispatching, endpoints):
+    webhook = create(tenant, types=["trade.*"])
+    endpoints.answers[URL] += [FAILED] * MAX_ATTEMPTS
+    first = tenant.trade()["trade_id"]
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        dispatching.run(lambda: len(endpoints.requests) >= attempt)  # noqa: B023  # called at once
+        dispatching.clock.ahead = timedelta(days=attempt * 2)
+    assert tenant.get(f"/webhooks/{webhook['id']}").json()["disabled_reason"] == "10 attempts failed."
+    missed = tenant.trade()["trade_id"]
+    assert tenant.post(f"/webhooks/{webhook['id']}:enable").json()["status"] == "enabled"
+    dispatching.clock.ahead = None
+    later = tenant.trade()["trade_id"]
+    dispatching.run(lambda: later in trade_events(endpoints))
+    assert missed not in trade_events(endpoints), "it is in GET /events"
+    assert set(trade_events(endpoints)) == {first, later}
+
+
+def test_hanging_endpoint_delays_nobody_else(tenant, dispatching, endpoints):
+    hanging, quick = f"{URL}/hanging", [f"{URL}/{number}" for number in range(3)]
+    for url in (hanging, *quick):
+        create(tenant, url, ["trade.*"])
+    endpoints.hanging.add(hanging)
+    trades = [tenant.trade()["trade_id"] for _ in range(4)]
+    dispatching.run(lambda: all(len(trade_events(endpoints, url)) == 4 for url in quick), kill=True)
+    assert all(set(trade_events(endpoints, url)) == set(trades) for url in quick)
+    assert endpoints.most_running[hanging] == 1
+
+
+@pytest.mark.any_database
+def test_endpoint_behind_others_catches_up_in_order_with_bounded_memory(
+    tenant, dispatching, endpoints, monkeypatch
+):
+    monkeypatch.setattr("app.webhooks.service.dispatcher.MAX_WAITING", 3)
+    monkeypatch.setattr("app.webhooks.rules.endpoint_queue.MAX_WAITING", 3)
+    create(tenant, types=["trade.*"])
+    endpoints.answers[URL].append(FAILED)
+    trades = [tenant.trade()["trade_id"] for _ in range(9)]
+    dispatching.run(lambda: len(endpoints.requests) == 1)
+    dispatcher = dispatching.create()
+    dispatching.clock.ahead = timedelta(minutes=2)
+    dispatching.run(lambda: len(set(trade_events(endpoints))) == 9, dispatcher)
+    assert sorted(set(trade_events(endpoints))) == sorted(trades)
+
+
+@pytest.mark.any_database
+def test_rotated_secret_overlaps_and_the_old_one_ends(tenant, dispatching, endpoints):
+    webhook = create(tenant, types=["trade.*"])
+    new = tenant.post(f"/webhooks/{webhook['id']}:rotate", {"overlap_seconds": 600}).json()["secret"]
+    tenant.trade()
+    dispatching.run(lambda: len(endpoints.requests) == 1)
+    _, headers, body = endpoints.requests[0]
+    for secret in (webhook["secret"], new):
+        Webhook(secret).verify(body, headers)
+    dispatching.clock.ahead = timedelta(seconds=601)
+    tenant.trade()
+    dispatching.run(lambda: len(endpoints.requests) == 2)
+    assert len(endpoints.requests[1][1]["webhook-signature"].split(" ")) == 1
+
+
+@pytest.mark.any_database
+def test_test_event_goes_to_one_endpoint_and_a_delivery_can_be_sent_again(tenant, dispatching, endpoints):
+    webhook = create(tenant)
+    create(tenant, f"{URL}/other")
+    queued = tenant.post(f"/webhooks/{webhook['id']}:test")
+    assert queued.status_code == 202
+    dispatching.run(lambda: len(endpoints.requests) == 1)
+    [event] = endpoints.events(URL)
+    assert (event["type"], event["id"]) == ("webhook.test", queued.json()["event_id"])
+    path = f"/webhooks/{webhook['id']}/deliveries/{queued.json()['id']}:resend"
+    again = tenant.post(path)
+    assert (again.status_code, again.json()["event_id"]) == (202, event["id"])
+    dispatching.run(lambda: len(endpoints.requests) == 2)
+    assert endpoints.events(URL)[1] == event
+    assert endpoints.events(f"{URL}/other") == []
+
+
+@pytest.mark.any_database
+def test_suspended_tenant_and_deleted_webhook_get_nothing(tenant, dispatching, endpoints):
+    webhook = create(tenant, types=["trade.*"])
+    create(tenant, f"{URL}/other", types=["trade.*"])
+    path = f"/api/v1/webhooks/{webhook['id']}"
+    headers = {"X-API-Key": tenant.key}
+    assert tenant.service.client.delete(path, headers=headers).status_code == 204
+    assert tenant.service.client.delete(path, headers=headers).status_code == 404
+    tenant.trade()
+    dispatching.run(lambda: bool(endpoints.events(f"{URL}/other")))
+    assert endpoints.events(URL) == []

@@ -1,0 +1,152 @@
+"""Creating, listing, changing, rotating and deleting webhooks over REST."""
+
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine
+from app.encryption import KeyRing, derive_key_ring, parse_key_ring
+from app.webhooks.service.maintenance import WebhookMaintenance
+from tests.factories import BOOTSTRAP_KEY, NOON
+from tests.support.duties import EndlessLease
+
+pytestmark = pytest.mark.any_database
+
+URL = "https://hooks.example.com/oms"
+BODY = {"url": URL, "event_types": ["order.filled", "trade.*"], "description": "Risk"}
+BY_NAME = "/webhooks/by-name/slack-bot"
+
+
+def good(answer, status=200):
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):
+    created = good(tenant.post("/webhooks", BODY), 201)
+    assert created["secret"].startswith("whsec_")
+    assert {name: created[name] for name in BODY} == BODY
+    shown = good(tenant.get(f"/webhooks/{created['id']}"))
+    assert shown == {name: value for name, value in created.items() if name != "secret"}
+    assert good(tenant.get("/webhooks")) == [shown]
+    with hooks.reading() as connection:
+        rows = str(connection.execute(text("SELECT * FROM webhooks")).all())
+        audit = str(connection.execute(text("SELECT * FROM audit_log")).all())
+    assert created["id"] in rows
+    assert created["secret"] not in rows
+    assert created["secret"].removeprefix("whsec_") not in rows + audit
+    [entry] = good(tenant.get("/audit", action="webhook.created"))
+    assert entry["target"] == f"webhook:{created['id']}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            ("url", url)
+            for url in ("http://hooks.example.com/", "https://10.0.0.1/", "https://169.254.169.254/")
+        ),
+        *(("url", url) for url in ("ftp://x/", "https://user:pw@x.example/", "", 5, None)),
+        *(
+            ("event_types", types)
+            for types in ([], ["order"], ["*.filled"], ["Order.filled"], "order.*", [1])
+        ),
+        ("event_types", ["order.*"] * 51),
+        ("description", "x" * 301),
+        ("name", "mine"),
+        ("secret", "whsec_x"),
+    ],
+)
+def test_invalid_field_is_named(tenant, field, value):
+    refused = tenant.post("/webhooks", BODY | {field: value})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"].partition(".")[0] == field
+
+
+def test_change_keeps_what_it_does_not_name(tenant):
+    created = good(tenant.post("/webhooks", BODY), 201)
+    path = f"/webhooks/{created['id']}"
+    changed = good(tenant.patch(path, {"event_types": ["order.*", "order.*"]}))
+    assert (changed["event_types"], changed["url"], changed["description"]) == (["order.*"], URL, "Risk")
+    assert good(tenant.patch(path, {"description": None}))["description"] is None
+    assert tenant.patch(path, {"url": "http://hooks.example.com/"}).status_code == 422
+    assert tenant.patch(path, {}).status_code == 422
+    assert len(good(tenant.get("/audit", action="webhook.changed"))) == 2
+
+
+def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
+    bot = tenant.with_key(hooks.mint("act_as bot", tenant.tenant_id))
+    other = good(tenant.post("/webhooks", BODY), 201)
+    created = good(bot.put(BY_NAME, BODY), 201)
+    again = good(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
+    assert (again["id"], again["event_types"], again["description"]) == (created["id"], ["*"], "Risk")
+    assert "secret" not in again
+    assert [one["id"] for one in good(bot.get("/webhooks"))] == [created["id"]]
+    assert bot.get(f"/webhooks/{other['id']}").status_code == 404
+    assert bot.post(f"/webhooks/{other['id']}:rotate", {}).status_code == 404
+    assert good(bot.post(f"/webhooks/{created['id']}:rotate", {}), 201)["secret"] != created["secret"]
+    assert len(good(tenant.get("/webhooks"))) == 2
+    stranger = tenant.with_key(hooks.mint("bot", tenant.tenant_id))
+    assert stranger.put(BY_NAME, BODY).status_code == 409
+    assert bot.get("/events").status_code == 200
+    assert bot.get("/trades").status_code == 403
+
+
+def test_key_of_the_bot_survives_a_rotation_with_its_webhooks(tenant):
+    made = good(tenant.post("/api-keys", {"name": "slack-bot", "scopes": ["act_as", "bot"]}), 201)
+    created = good(tenant.with_key(made["key"]).put(BY_NAME, BODY), 201)
+    rotated = good(tenant.post(f"/api-keys/{made['key_id']}:rotate", {"overlap_seconds": 0}), 201)
+    assert good(tenant.with_key(rotated["key"]).put(BY_NAME, BODY))["id"] == created["id"]
+
+
+def test_rotation_takes_no_body_and_repeats_only_with_a_key(tenant):
+    created = good(tenant.post("/webhooks", BODY), 201)
+    path = f"/api/v1/webhooks/{created['id']}:rotate"
+    headers = {"X-API-Key": tenant.key, "Idempotency-Key": "rotate-1"}
+    rotated = good(tenant.service.client.post(path, headers=headers), 201)
+    assert rotated["previous_secret_expires_at"] is not None
+    assert tenant.service.client.post(path, headers=headers).status_code == 409
+    at_once = good(tenant.post(f"/webhooks/{created['id']}:rotate", {"overlap_seconds": 0}), 201)
+    assert at_once["previous_secret_expires_at"] is None
+
+
+def test_number_of_webhooks_is_limited(tenant, monkeypatch):
+    monkeypatch.setattr("app.webhooks.service.webhooks.MAX_WEBHOOKS", 1)
+    good(tenant.post("/webhooks", BODY), 201)
+    assert tenant.post("/webhooks", BODY).status_code == 409
+
+
+def test_deliveries_are_paged_and_unknown_ids_are_404(tenant):
+    created = good(tenant.post("/webhooks", BODY), 201)
+    path = f"/webhooks/{created['id']}"
+    sent = [good(tenant.post(f"{path}:test"), 202)["id"] for _ in range(3)]
+    first = tenant.get(f"{path}/deliveries", limit=2)
+    assert [one["id"] for one in good(first)["items"]] == sent[:0:-1]
+    link = first.headers["link"].partition("cursor=")[2].partition(">")[0]
+    assert [one["id"] for one in good(tenant.get(f"{path}/deliveries", cursor=link))["items"]] == sent[:1]
+    assert tenant.get(f"{path}/deliveries", cursor="none-of-that").status_code == 404
+    assert tenant.post(f"{path}/deliveries/none-of-that:resend").status_code == 404
+
+
+def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are_pruned(tenant, hooks):
+    created = good(tenant.post("/webhooks", BODY), 201)
+    good(tenant.post(f"/webhooks/{created['id']}:rotate", {}), 201)
+    good(tenant.post(f"/webhooks/{created['id']}:test"), 202)
+    old = derive_key_ring([BOOTSTRAP_KEY], "webhooks")
+    new = parse_key_ring("new:" + "A" * 43 + "=")
+    engine = connect_engine(hooks.database_url, readers=1, tenant_scoped=True)
+    complete = (
+        "UPDATE webhook_deliveries SET status = 'delivered', next_attempt_at = NULL, completed_at = :at "
+        "WHERE webhook_id = :id"
+    )
+    with hooks.engine.begin() as connection:
+        connection.execute(text(complete), {"at": "2026-01-01T00:00:00.000000Z", "id": created["id"]})
+    for keys, expected in ((new, 0), (new | old, 2)):
+        maintenance = WebhookMaintenance(engine, KeyRing(keys), lambda: NOON)
+        maintenance.encrypt_again(EndlessLease())
+        maintenance.prune(EndlessLease())
+        with hooks.reading() as connection:
+            statement = text("SELECT secret, previous_secret FROM webhooks WHERE id = :id")
+            [row] = connection.execute(statement, {"id": created["id"]})
+        assert sum(one.startswith("v1:new:") for one in row) == expected
+    assert good(tenant.get(f"/webhooks/{created['id']}/deliveries")) == {"items": []}
+    engine.dispose()

@@ -1,0 +1,1 @@
+"""Receive the events of the OMS and pass each to the functions that subscribed to its type."""

@@ -1,0 +1,135 @@
+"""Receive events over the webhook, and list those that were missed. Each event is handled once."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from app.errors import OmsError
+from app.events.registry import Event, EventRegistry
+from app.events.webhook_signature import is_signed
+from app.oms_client.event_api import EventApi
+from app.services.dependencies import Services
+
+log = logging.getLogger(__name__)
+
+OVERLAP = timedelta(minutes=5)  # events of concurrent transactions arrive in another order than their times
+MAX_MISSED_EVENTS = 20_000
+
+
+class EventReceiver:
+    """Pass each event to the registry once. Events that were handled are skipped.
+
+    An event is stored after it was handled. If the bot is killed between the two, it is handled again.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        registry: EventRegistry,
+        clock: Callable[[], float] = time.time,
+    ):
+        self._services = services
+        self._registry = registry
+        self._store = services.handled_events
+        self._clock = clock
+        self._handling = threading.Lock()
+        self._secret = ""
+
+    @property
+    def patterns(self) -> list[str]:
+        """The event types that the functions of the registry subscribe to."""
+        return self._registry.list_patterns()
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
+        """Verify a delivery and handle its event. Return the status of the answer to the OMS."""
+        if not self._is_signed(headers, body):
+            log.warning("Unsigned event refused", extra={"event_id": headers.get("webhook-id", "")})
+            return HTTPStatus.UNAUTHORIZED
+        event = parse_event(body)
+        if event is None:
+            log.warning("Event that cannot be read", extra={"event_id": headers.get("webhook-id", "")})
+            return HTTPStatus.BAD_REQUEST
+        self.handle_once(event)
+        return HTTPStatus.NO_CONTENT
+
+    def handle_once(self, event: Event) -> bool:
+        """Handle the event. Return False if it was handled before."""
+        with self._handling:
+            if self._store.contains(event.id):
+                return False
+            self._registry.handle(self._services, event)
+            self._store.add(event.id, event.created_at)
+            return True
+
+    def register(self, api: EventApi, url: str) -> None:
+        """Register the webhook, then handle the events that were missed. Raises `OmsError`."""
+        registration = api.register(url, self.patterns)
+        if registration.secret:
+            self._secret = registration.secret
+        elif not self._secret:  # it is kept in memory only
+            self._secret = api.rotate_secret(registration.id)
+        cursor = self._store.find_cursor()
+        if cursor is None:
+            self._store.add("start", registration.created_at)
+        else:
+            self.handle_missed(api, cursor)
+
+    def handle_missed(self, api: EventApi, cursor: str) -> int:
+        """Handle the events since the cursor, oldest first. Return their number. Raises `OmsError`."""
+        since = (datetime.fromisoformat(cursor) - OVERLAP).isoformat().replace("+00:00", "Z")
+        rows, next_cursor = api.list_events(since, self.patterns)
+        while next_cursor and len(rows) < MAX_MISSED_EVENTS:
+            page, next_cursor = api.list_events(since, self.patterns, next_cursor)
+            rows += page
+        events = [event for row in reversed(rows) if (event := _event_of(row)) is not None]
+        count = sum(self.handle_once(event) for event in events)
+        if count:
+            log.info("Missed events handled", extra={"count": count, "since": since})
+        return count
+
+    def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        message_id, timestamp, signatures = (headers.get(name, "") for name in names)
+        return bool(self._secret) and is_signed(
+            self._secret, message_id, timestamp, signatures, body, self._clock()
+        )
+
+
+def run_registration(receiver: EventReceiver, services: Services, api: EventApi, url: str) -> None:
+    """Register for events repeatedly until the bot stops.
+
+    The repetition enables a webhook that was disabled while the bot was not reachable.
+    """
+    while not services.stopping.is_set():
+        wait = services.waits.register_every
+        try:
+            receiver.register(api, url)
+        except OmsError as error:
+            log.warning("Not registered for events", extra={"fault": str(error)})
+            wait = services.waits.register_again
+        except Exception:  # an unreadable answer must not end the thread
+            log.exception("Not registered for events")
+        services.stopping.wait(wait)
+
+
+def parse_event(body: bytes) -> Event | None:
+    """Parse the body of a delivery. None if it is not an event."""
+    try:
+        return _event_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _event_of(values: Any) -> Event | None:
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return None
+    texts = [text for name in ("id", "type", "created_at") if isinstance(text := values.get(name), str)]
+    if len(texts) != 3 or not all(texts):
+        return None
+    event_id, event_type, created_at = texts
+    return Event(event_id, event_type, created_at, values["data"])

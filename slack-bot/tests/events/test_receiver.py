@@ -1,0 +1,193 @@
+"""Events of the OMS arrive at the bot: signed, once each, also those that it missed."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+
+import pytest
+
+from app.delivery.event_store import EventStore, open_event_store
+from app.delivery.outbox import Outbox
+from app.delivery.slack_api import SlackApi
+from app.events.receiver import EventReceiver, run_registration
+from app.events.registry import Event, EventRegistry
+from app.oms_client import OmsClient
+from app.oms_client.event_api import EventApi
+from app.server.build import create_bot
+from app.services.dependencies import Services
+from tests import factories
+from tests.conftest import SHORT
+from tests.fakes import Answer
+
+SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
+BY_NAME = "/webhooks/by-name/slack-bot"
+ROTATE = "/webhooks/wh_1:rotate"
+CREATED = Answer(201, {"id": "wh_1", "secret": SECRET, "created_at": "2026-11-29T10:00:00.000000Z"})
+KNOWN = Answer(200, {"id": "wh_1", "created_at": "2026-11-29T10:00:00.000000Z"})
+URL = "http://127.0.0.1:3000/oms/events"
+
+
+def sign(body, message_id="e1", at=None, secret=SECRET):
+    timestamp = str(int(time.time() if at is None else at))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+
+
+def written(event_id="e1", event_type="order.filled", created_at="2026-11-29T10:00:01.000000Z"):
+    return {"id": event_id, "type": event_type, "created_at": created_at, "data": {"order_id": "O1"}}
+
+
+@pytest.fixture
+def services(slack, oms):
+    settings = factories.settings(slack.api_url, oms.url)
+    services = Services(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=SHORT)
+    yield services
+    services.stop(1.0)
+
+
+@pytest.fixture
+def api(oms):
+    api = EventApi(factories.settings(oms_url=oms.url))
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def handled():
+    return []
+
+
+@pytest.fixture
+def receiver(services, handled):
+    registry = EventRegistry()
+    registry.register("order.*", lambda _, event: handled.append(event.id))
+    return EventReceiver(services, registry)
+
+
+@pytest.fixture
+def registered(receiver, api, oms):
+    oms.script(BY_NAME, CREATED)
+    receiver.register(api, URL)
+    return receiver
+
+
+def test_registration_names_the_address_and_the_subscribed_types(registered, oms):
+    (call,) = oms.named(BY_NAME)
+    assert (call.method, call.body) == ("PUT", {"url": URL, "event_types": ["order.*"]})
+    assert "x-on-behalf-of" not in call.headers
+
+
+def test_signed_event_is_handled_once_however_often_it_is_delivered(registered, handled):
+    body = json.dumps(written()).encode()
+    assert registered.receive(sign(body), body) == 204
+    assert registered.receive(sign(body), body) == 204
+    assert handled == ["e1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"webhook-signature": "v1,AAAA"},
+        {"webhook-signature": "é"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "1"},
+        {"webhook-id": "e2"},
+        {},
+    ],
+)
+def test_unsigned_event_is_refused(registered, handled, change):
+    body = json.dumps(written()).encode()
+    headers = sign(body) | change if change else {}
+    assert registered.receive(headers, body) == 401
+    assert handled == []
+
+
+def test_nothing_is_accepted_before_the_secret_is_known(receiver):
+    body = json.dumps(written()).encode()
+    assert receiver.receive(sign(body), body) == 401
+
+
+def test_signature_of_either_secret_counts_during_a_rotation(registered, handled):
+    body = json.dumps(written()).encode()
+    other = sign(body, secret="whsec_" + base64.b64encode(b"o" * 24).decode())
+    headers = sign(body)
+    headers["webhook-signature"] = f"{other['webhook-signature']} {headers['webhook-signature']}"
+    assert registered.receive(headers, body) == 204
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 20_000, b'{"id":"e1"}', b'{"id":1,"data":{}}'])
+def test_signed_body_that_is_no_event_is_a_400(registered, body):
+    assert registered.receive(sign(body), body) == 400
+
+
+def test_secret_that_was_shown_before_is_rotated(receiver, api, oms, handled):
+    oms.script(BY_NAME, KNOWN)
+    oms.script(ROTATE, Answer(201, {"id": "wh_1", "secret": SECRET}))
+    receiver.register(api, URL)
+    body = json.dumps(written()).encode()
+    assert receiver.receive(sign(body), body) == 204
+    assert handled == ["e1"]
+
+
+def test_missed_events_are_handled_once_and_in_order_after_a_restart(services, receiver, api, oms, handled):
+    services.handled_events.add("e1", "2026-11-29T10:00:01.000000Z")
+    oms.script(BY_NAME, CREATED)
+    newest = [written("e4", created_at="2026-11-29T11:00:00Z"), written("e3")]
+    next_page = {"Link": '</api/v1/events?from=x&cursor=e3>; rel="next"'}
+    oms.script("/events", Answer(200, newest, next_page), Answer(200, [written("e2"), written("e1")]))
+    receiver.register(api, URL)
+    assert handled == ["e2", "e3", "e4"]
+    first, second = oms.named("/events")
+    assert first.query["from"] == "2026-11-29T09:55:01Z"
+    assert (first.query["type"], second.query["cursor"]) == ("order.*", "e3")
+    assert receiver.handle_once(Event("e3", "order.filled", "2026-11-29T10:00:01Z")) is False
+
+
+def test_first_start_handles_no_history_and_the_next_one_begins_there(registered, services, oms):
+    assert oms.named("/events") == []
+    assert services.handled_events.find_cursor() == "2026-11-29T10:00:00.000000Z"
+
+
+def test_registration_is_tried_again_until_the_oms_answers(receiver, services, api, oms):
+    oms.script(BY_NAME, Answer(503), Answer(200, []), CREATED)
+    object.__setattr__(services, "waits", type(SHORT)(register_again=0.01, register_every=60.0))
+    thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
+    thread.start()
+    oms.wait_for(BY_NAME, 3)
+    services.stopping.set()
+    thread.join(10)
+    assert len(oms.named(BY_NAME)) == 3
+
+
+def test_handled_events_survive_a_restart(tmp_path):
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    store = open_event_store(url)
+    store.add("e1", "2026-11-29T10:00:00Z")
+    store.close()
+    store = open_event_store(url)
+    assert store.contains("e1")
+    assert not store.contains("e2")
+    assert (tmp_path / "bot-events.db").stat().st_mode & 0o077 == 0
+    store.close()
+
+
+def test_old_events_are_pruned():
+    store = EventStore()
+    store.add("old", "2026-11-01T10:00:00Z")
+    for number in range(999):
+        store.add(f"e{number}", "2026-11-29T10:00:00Z")
+    assert not store.contains("old")
+    assert store.contains("e998")
+    store.close()
+
+
+def test_server_answers_deliveries_of_the_oms(slack, oms, services):
+    bot = create_bot(factories.settings(slack.api_url, oms.url), services)
+    answer = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign(b"{}"))
+    assert answer.status_code == 401
+    assert bot.receiver.patterns == ["webhook.disabled"]
