@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 ZERO = Decimal(0)
+SPLIT_RATIO = 2  # new units of a split for an old one
 FLOWS = {"deposit", "withdrawal", "transfer_in", "transfer_out"}
 _PLACES = Decimal("0.00000001")
 
@@ -68,6 +69,9 @@ class NaivePortfolio:
         cash = self.opening_cash - charges
         held: dict[tuple[str, str | None], Decimal] = {}
         for one in trades:
+            if one.kind == "split":
+                held[one.symbol, one.currency] *= SPLIT_RATIO
+                continue
             value = Decimal(one.gmv)
             if one.fx_rate is not None:
                 value = multiply(value, Decimal(one.fx_rate))
@@ -101,19 +105,29 @@ class NaivePortfolio:
                 if at is None:
                     continue
                 for symbol in {one.symbol for one in mine}:
-                    quantity = sum(
-                        (_sign(one) * Decimal(one.quantity) for one in mine
-                         if one.symbol == symbol and _instant(one.created_at) <= at), ZERO,
-                    )  # fmt: skip
+                    quantity = self.quantity(symbol, at)
                     value = multiply(quantity, self.quotes.mark(symbol, at)) if quantity else ZERO
                     there += sign * value
                     here += sign * (multiply(value, self.quotes.mark(pair, at)) if value else ZERO)
             for one in mine:
+                if one.kind == "split":
+                    continue
                 if (start is None or _instant(one.created_at) > start) and _instant(one.created_at) <= end:
                     there -= _sign(one) * Decimal(one.gmv)
                     here -= _sign(one) * multiply(Decimal(one.gmv), Decimal(one.fx_rate))
             total += here - multiply(there, self.quotes.mark(pair, end))
         return total
+
+    def quantity(self, symbol: str, at: datetime) -> Decimal:
+        """Return the quantity of a symbol that is held at an instant."""
+        quantity = ZERO
+        for one in self.trades:
+            if one.symbol == symbol and _instant(one.created_at) <= at:
+                is_split = one.kind == "split"
+                quantity = (
+                    quantity * SPLIT_RATIO if is_split else quantity + _sign(one) * Decimal(one.quantity)
+                )
+        return quantity
 
     def _value(self, held: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
         total = ZERO

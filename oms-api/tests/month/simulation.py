@@ -11,7 +11,7 @@ from typing import Any
 from app.carry.service import CarryService
 from app.database import connect_engine
 from app.performance.service.snapshots import SnapshotService
-from tests.month.naive import Quotes
+from tests.month.naive import SPLIT_RATIO, Quotes
 from tests.support.clock import SetClock
 from tests.support.duties import EndlessLease
 from tests.support.service import ApiClient, Service, serving
@@ -22,6 +22,17 @@ INDIA, AMERICA = "India", "America"
 CURRENCIES = {INDIA: "INR", AMERICA: "USD"}
 OPENING = {INDIA: Decimal(2_000_000), AMERICA: Decimal(100_000)}
 PRICES = {"AAPL": 250, "MSFT": 500, "INFY": 1500, "TCS": 3000, "USD/INR": 84}
+ACTIONS: dict[date, dict[str, str]] = {
+    date(2026, 10, 13): {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1"},
+    date(2026, 10, 15): {
+        "kind": "dividend", "symbol": "AAPL", "amount": "0.27", "currency": "USD",
+        "withholding_percent": "25",
+    },
+    date(2026, 10, 21): {
+        "kind": "dividend", "symbol": "TCS", "amount": "15.35", "currency": "INR",
+        "withholding_percent": "10",
+    },
+}
 LEASE = EndlessLease()
 RISK = {"X-On-Behalf-Of": "slack:T1:RISK"}
 _RATES = [
@@ -78,6 +89,7 @@ class Month:
         self.good(api.patch(f"/portfolios/{AMERICA}", {"approval": policy}))
 
     def _trade_on(self, day: date) -> None:
+        self._book_corporate_action(day)
         if day not in HOLIDAYS:
             self.clock.set(f"{day}T05:00")
             self.publish_quotes(("INFY", "TCS", "USD/INR"))
@@ -91,6 +103,20 @@ class Month:
             self._trade(AMERICA, symbol, self.dice.randint(1, 120))
         self._move_cash(AMERICA)
         self._close(day, "19:50", "20:00", AMERICA, ("AAPL", "MSFT", "USD/INR"))
+
+    def _book_corporate_action(self, day: date) -> None:
+        """Book a split or a dividend on its ex-date, before the first trade of the day."""
+        terms = ACTIONS.get(day)
+        if terms is None:
+            return
+        self.clock.set(f"{day}T04:30")
+        announced = {"ex_date": day.isoformat(), "reason": "Announced"}
+        made = self.good(self.api.post("/corporate-actions", {**terms, **announced}))
+        assert made["status"] == "booked", made
+        if terms["kind"] == "split":  # the next quote is in new units
+            price = self.quotes.mark(terms["symbol"], self.clock.at) / SPLIT_RATIO
+            self.quotes.add(terms["symbol"], self.clock.at, price)
+            self.publish_quotes((terms["symbol"],))
 
     def _trade(self, portfolio: str, symbol: str, quantity: int) -> None:
         """Place a market order, or report a trade, some of which are reversed."""

@@ -1,6 +1,6 @@
 """A month on two markets and in two currencies: every figure equals a naive computation from the rows."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from app.database import connect_engine
 from app.verify import verify_database
-from tests.month.naive import Figures, NaivePortfolio, compute_performance, read_portfolio
-from tests.month.simulation import AMERICA, CURRENCIES, INDIA, OPENING, Month, simulated_month
+from tests.month.naive import Figures, NaivePortfolio, compute_performance, multiply, read_portfolio
+from tests.month.simulation import ACTIONS, AMERICA, CURRENCIES, INDIA, OPENING, Month, simulated_month
 
 SEED = 20261001
 BOTH = (INDIA, AMERICA)
@@ -46,7 +46,8 @@ def day_pnl(naive: NaivePortfolio, start: datetime | None, end: datetime) -> Dec
 
 def test_month_has_everything(month, naive):
     kinds = {one.kind for name in BOTH for one in naive[name].movements}
-    assert kinds >= {"deposit", "withdrawal", "interest", "borrow", "dp_charges"}
+    assert kinds >= {"deposit", "withdrawal", "interest", "borrow", "dp_charges", "dividend", "withholding"}
+    assert {one.symbol for name in BOTH for one in naive[name].trades if one.kind == "split"} == {"AAPL"}
     assert any(one.kind == "reversal" for one in naive[INDIA].trades)
     assert any(one.currency == "USD" for one in naive[INDIA].trades)
     assert month.approved
@@ -94,7 +95,7 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
         total = day_pnl(portfolio, start, end)
         assert Decimal(shown["day_pnl"]) == sum(parts.values()) == total
         charged = portfolio.figures(end).charges - (portfolio.figures(start).charges if start else 0)
-        carry = portfolio.sum_movements({"interest", "borrow"}, start, end)
+        carry = portfolio.sum_movements({"interest", "borrow", "dividend", "withholding"}, start, end)
         currency = portfolio.explain_currency(start, end)
         assert parts == {
             "price": total - currency - carry + charged,
@@ -132,6 +133,30 @@ def test_interest_of_each_day_equals_the_naive_computation(month, naive, name):
             if (one.kind, one.day) == ("interest", end.date().isoformat())
         ]  # fmt: skip
         assert booked == [amount]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_dividends_equal_the_naive_computation(month, naive, name):
+    portfolio = naive[name]
+    booked = {}
+    for one in portfolio.movements:
+        if one.kind in {"dividend", "withholding"}:
+            booked[one.symbol, one.kind] = Decimal(one.amount)
+    expected = {}
+    for day, terms in ACTIONS.items():
+        at = datetime.combine(day, time(4, 30), UTC)
+        quantity = portfolio.quantity(terms["symbol"], at) if terms["kind"] == "dividend" else Decimal(0)
+        if not quantity:
+            continue
+        rate = Decimal(1)
+        if terms["currency"] != portfolio.currency:
+            rate = month.quotes.mark(f"{terms['currency']}/{portfolio.currency}", at)
+        gross = multiply(multiply(quantity, Decimal(terms["amount"])), rate)
+        expected[terms["symbol"], "dividend"] = gross
+        if quantity > 0:
+            share = Decimal(terms["withholding_percent"]) / 100
+            expected[terms["symbol"], "withholding"] = -multiply(gross, share)
+    assert booked == expected
 
 
 @pytest.mark.parametrize("name", BOTH)
