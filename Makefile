@@ -39,6 +39,7 @@ check: dev ## lint, format, types and architecture
 	$(VENV)/bin/ruff format --check .
 	$(PY) scripts/check_vocabulary.py
 	$(PY) scripts/error_reference.py --check
+	$(PY) scripts/event_reference.py --check
 	$(PY) scripts/check_prose.py
 	$(VENV)/bin/codespell
 	cd oms-api && $(MYPY)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, cases, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, exports, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -61,6 +61,15 @@ def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
+def _alerts() -> list[Line]:
+    return _run_separately("alerts", "price alerts at 1,000 quotes a second")
+
+
+def _exports() -> list[Line]:
+    with scratch() as folder, postgres(folder) as server:
+        return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
+
+
 def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
@@ -86,6 +95,8 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "marks": _marks,
     "performance": _performance,
     "session_close": _session_close,
+    "alerts": _alerts,
+    "exports": _exports,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,

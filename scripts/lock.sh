@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pins every requirements*.in into its requirements*.txt, with hashes for every platform and Python >= 3.11.
-# The four files are resolved together first, so that one environment holds both services with the same versions.
+# The files are resolved together first, so that one environment holds both services with the same versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,9 @@ resolve() {
 }
 
 resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in
+rm -f oms-api/requirements-xlsx.txt
+resolve --generate-hashes --constraint "$tools/all.txt" --output-file oms-api/requirements-xlsx.txt \
+    oms-api/requirements-xlsx.in
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do
         rm -f "$service/$list.txt"

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from sqlalchemy import Engine
 
+from app.alerts.service.portfolio_alerts import PortfolioAlerts
+from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.paper.environment import load_paper_settings
@@ -83,6 +85,7 @@ from app.wire.pages import Cursors
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
+ALERT_PERIOD = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Components:
     delivery_runner: DeliveryRunner
     cash_reader: CashReader
     corporate_actions: CorporateActions
+    price_alerts: PriceAlerts
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -133,7 +137,7 @@ class Components:
             ),
             sharing=self.sharing,
             background_tasks=(
-                *(market_watcher.run, self.corporate_actions.run),
+                *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
             ),
         )
@@ -156,6 +160,7 @@ class Components:
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
+            "price_alerts": self.price_alerts,
             "standing_in": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -253,6 +258,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
+        price_alerts=PriceAlerts(readers, transactions, market, now),
     )
 
 
@@ -263,6 +269,7 @@ def create_duty_runner(
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.quotes_for, find_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.quotes_at, calendars, now)
     duties = [
@@ -272,6 +279,7 @@ def create_duty_runner(
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
+        Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
     ]
     return DutyRunner(engine, duties, now)

@@ -95,6 +95,12 @@ class Invalid(OmsError):
     status, kind, title = 422, "invalid", "The request is not valid"
 
 
+class NotInstalled(OmsError):
+    """The installation lacks an optional package that the request needs."""
+
+    status, kind, title = 501, "not-installed", "Not available in this installation"
+
+
 class TooMany(OmsError):
     """The caller exceeded its rate limit."""
 

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from app import __version__
 from app.addresses import AddressResolver
+from app.alerts import routes as alert_routes
 from app.assembly import Components, assemble
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
@@ -19,6 +20,7 @@ from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
+from app.exports import routes as export_routes
 from app.health import routes as health_routes
 from app.identity.routes import api_keys, roles, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
@@ -30,11 +32,13 @@ from app.market_data import routes as market_data_routes
 from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
+from app.preferences import routes as preference_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
 from app.webhooks import routes as webhook_routes
+from app.wire.csv_lists import send_as_accepted
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.methods import MethodTable
@@ -54,7 +58,8 @@ ROUTERS = (
     approvals.router,
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
-    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, day_close_routes.router),
+    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
+    *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(
         tenants.router,
         workspaces.router,
@@ -89,7 +94,7 @@ class Application(FastAPI):
 
     async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request by FastAPI, without the wrapping middleware."""
-        await super().__call__(scope, receive, send)
+        await super().__call__(scope, receive, send_as_accepted(scope, send))
 
 
 def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:

@@ -1,5 +1,6 @@
 """Imports every table, so that `Base.metadata` is complete."""
 
+from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
@@ -20,11 +21,13 @@ from app.ledger.models import CashMovement, CorporateAction, Portfolio, Position
 from app.market_data.models import BarRow, QuoteRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
+from app.preferences.models import PreferencesRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdminRequest",
+    "AlertRow",
     "ApiKey",
     "AuditHead",
     "AuditRow",
@@ -51,6 +54,7 @@ __all__ = [
     "Portfolio",
     "PortfolioGrant",
     "PositionRow",
+    "PreferencesRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",

@@ -17,7 +17,10 @@ METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What is taken as it stands, without people and tenants around it.
 TRADING = tuple(
     f"/api/v1/{name}"
-    for name in ("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs")
+    for name in (
+        *("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs"),
+        *("preferences", "alerts"),
+    )
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
 DEPOSIT = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": "Capital"}
@@ -125,6 +128,12 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/exposure"),
         ("GET", "/api/v1/round-trips"),
         ("GET", "/api/v1/lots"),
+        ("GET", "/api/v1/exports/{table}"),
+        ("GET", "/api/v1/preferences"),
+        ("GET", "/api/v1/alerts"),
+        ("POST", "/api/v1/alerts"),
+        ("DELETE", "/api/v1/alerts/{alert_id}"),
+        ("PUT", "/api/v1/preferences"),
         ("POST", "/api/v1/costs:estimate"),
         ("GET", "/api/v1/calendar"),
         ("GET", "/api/v1/clock"),

@@ -15,7 +15,9 @@ DATABASE_URL = re.compile(r"sqlite://(/.+)?")
 SLACK_API_URL = "https://slack.com/api/"
 EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -38,7 +40,9 @@ class Settings:
     log_format: str = "console"
     bot_database_url: str = "sqlite://"  # in memory
     bot_statement_secret: str = field(default="", repr=False)
+    trading_channel: str = ""  # the id of the channel that sees when trading is stopped
     oms_events_url: str = ""  # without it, the bot receives no events of the OMS
+    approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
     @property
     def socket_mode(self) -> bool:
@@ -77,7 +81,9 @@ def from_values(values: Mapping[str, str]) -> Settings:
         environment=environment,
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
+        trading_channel=values.get("TRADING_CHANNEL", ""),
         oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
+        approvals_channel=values.get("APPROVALS_CHANNEL", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -182,9 +188,23 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
+def _check_trading_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("TRADING_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "TRADING_CHANNEL must be the id of a channel, such as C0123456789; leave it out to have none."
+    return ""
+
+
 def _check_database_url(values: Mapping[str, str]) -> str:
     if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
         return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
+    return ""
+
+
+def _check_approvals_channel(values: Mapping[str, str]) -> str:
+    channel = values.get("APPROVALS_CHANNEL", "")
+    if channel and not CHANNEL_ID.fullmatch(channel):
+        return "APPROVALS_CHANNEL must be the id of a Slack channel, such as C0123456789, or be left out."
     return ""
 
 
@@ -200,5 +220,7 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
+    _check_trading_channel,
     _check_events_url,
+    _check_approvals_channel,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 
 class BotError(Exception):
@@ -67,12 +68,25 @@ class OutcomeUnknown(OmsError):
 
 
 class Refused(OmsError):
-    """The OMS refused the request (422, 409, 413), with a reason and the fields at fault."""
+    """The OMS refused the request (422, 409, 413), with a reason and the fields at fault.
 
-    def __init__(self, detail: str, problems: tuple[FieldProblem, ...] = (), status: int = 422):
+    `kind` is the last part of the problem type, such as `order-denied`. `facts` are all members of the
+    problem document.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        problems: tuple[FieldProblem, ...] = (),
+        status: int = 422,
+        kind: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ):
         super().__init__(detail)
         self.problems = problems
         self.status = status
+        self.kind = kind
+        self.facts = dict(facts or {})
 
 
 class KeyTaken(OmsError):

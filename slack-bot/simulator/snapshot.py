@@ -48,6 +48,7 @@ def _about(workspace_state: WorkspaceState) -> Json:
         "boot": workspace_state.boot,
         "version": workspace_state.version,
         "team": {"id": workspace.TEAM_ID, "name": workspace.TEAM_NAME},
+        "has_home": "app_home_opened" in workspace_state.manifest.bot_events,
         "bot": {"id": workspace.BOT_USER_ID, "name": workspace_state.manifest.bot_name},
         "system": {"id": workspace.SYSTEM_USER_ID, "name": "Workspace"},
         "people": [_person(person) for person in workspace_state.people.values()],

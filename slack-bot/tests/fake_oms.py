@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from tests.fake_orders import ORDER_CALLS, FakeOrders, cash_json, name_order_call
 from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
@@ -28,11 +29,14 @@ class FakeOms(Server):
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
         self.holdings: dict[tuple[str, str], dict[str, Any]] = {}  # by portfolio and symbol
+        self.orders = FakeOrders()
         super().__init__()
 
     @override
     def name_of(self, call: Call) -> str:
         path = call.path.removeprefix("/api/v1")
+        if name := name_order_call(call, path):
+            return name
         if path == "/trades":
             names = {"idempotency_key": "find", "from": "own_trades", "symbol": "last_price"}
             return next(name for parameter, name in names.items() if parameter in call.query)
@@ -59,7 +63,10 @@ class FakeOms(Server):
         person = person_of(call)
         if not PERSON.fullmatch(person):
             return problem(403, "The header X-On-Behalf-Of is missing.", kind="not-a-person")
-        return self.barred.get(person) or self._answer(call, person)
+        if person in self.barred:
+            return self.barred[person]
+        name = self.name_of(call)
+        return self.orders.answer(name, call, person) if name in ORDER_CALLS else self._answer(call, person)
 
     def _answer(self, call: Call, person: str) -> Answer:
         name = self.name_of(call)
@@ -70,7 +77,8 @@ class FakeOms(Server):
             return Answer(body={"actor": person, "role": role, "scopes": SCOPES[role]})
         if name == "portfolios":
             typed = call.query.get("q", "").casefold()
-            return Answer(body=[each for each in self._seen_by(person) if typed in each.casefold()])
+            names = [each for each in self._seen_by(person) if typed in each.casefold()]
+            return Answer(body=[cash_json(each) for each in names] if "detail" in call.query else names)
         if name == "quoted_price":
             quote = self.quotes.get(call.path.rpartition("/")[2])
             return Answer(body=quote) if quote else problem(404, "No quote.", kind="not-found")
@@ -93,7 +101,7 @@ class FakeOms(Server):
             held = self.holdings.get((portfolio, symbol))
             return Answer(body=held) if held else problem(404, "No position.", kind="not-found")
         named = self._portfolio_named(call.path.rpartition("/")[2], person)
-        body: dict[str, Any] = {"portfolio_name": named, "positions": {}}
+        body: dict[str, Any] = cash_json(named or "") | {"positions": {}}
         return Answer(body=body) if named else problem(404, "No portfolio.", kind="not-found")
 
     def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:

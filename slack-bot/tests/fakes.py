@@ -103,7 +103,10 @@ class FakeSlack(Server):
 
     def __init__(self) -> None:
         self.views = 0
+        self.posts = 0
+        self.teams: dict[str, str] = {}  # workspaces of people, `T1` by default
         self.hashes = 0
+        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -131,16 +134,19 @@ class FakeSlack(Server):
         return Answer(body={"ok": True} | self._body(name, call.body))
 
     def _body(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        if name == "views.open":
+        if name in ("views.open", "views.push"):
             self.views += 1
             return {"view": self._view(f"V{self.views}")}
         if name == "views.update":
             return self._update(body)
         if name == "auth.test":
             return {"team_id": "T1", "user_id": "UBOT", "bot_id": "BBOT", "is_enterprise_install": False}
+        if name == "users.info":
+            return {"user": {"id": body["user"], "team_id": self.teams.get(body["user"], "T1")}}
         if name == "conversations.open":
             return {"channel": {"id": f"D-{body['users']}"}}
-        return {"ts": "1.0", "channel": body.get("channel", "")}
+        self.posts += name == "chat.postMessage"
+        return {"ts": f"{self.posts}.0", "channel": body.get("channel", "")}
 
     def _update(self, body: dict[str, Any]) -> dict[str, Any]:
         known = self.current_hash.get(body["view_id"])
@@ -204,7 +210,8 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.answer(server.receive(self.call(_parse(raw, self.headers.get("Content-Type", "")))))
 
-        do_PUT = do_POST  # noqa: N815 - the name that the library calls
+        do_PUT = do_POST  # noqa: N815 - the name that http.server calls
+        do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
 
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))

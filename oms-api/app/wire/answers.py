@@ -28,6 +28,7 @@ _REASONS = {
     415: "Not JSON",
     422: "The request is not valid; `errors` names each bad field",
     429: "Over the rate limit",
+    501: "The installation lacks an optional package",
     503: "Not available now; `type` tells whether anything was recorded",
 }
 

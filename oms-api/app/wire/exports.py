@@ -1,4 +1,4 @@
-"""Long responses as JSON Lines, sent in chunks as the client receives them."""
+"""Long responses, such as JSON Lines or CSV, sent in chunks as the client receives them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,10 +32,24 @@ class Exports:
         return self._slots.used
 
     async def respond(
-        self, tenant_id: int, key: str, begin: Callable[[], Awaitable[Read]], file_name: str
+        self,
+        tenant_id: int,
+        key: str,
+        begin: Callable[[], Awaitable[Read]],
+        file_name: str,
+        media_type: str = JSON_LINES,
+        close: Callable[[], None] = lambda: None,
     ) -> StreamingResponse:
-        """Stream what the function returned by `begin` reads. Raise TooMany if no slot is left."""
-        release = self._slots.take(tenant_id, key)
+        """Stream what the function returned by `begin` reads. Raise TooMany if no slot is left.
+
+        `close` is called when the export ends or fails.
+        """
+        release_slot = self._slots.take(tenant_id, key)
+
+        def release() -> None:
+            close()
+            release_slot()
+
         try:
             async with self._reading:
                 read = await begin()
@@ -47,15 +61,17 @@ class Exports:
             async with self._reading:
                 return await read()
 
-        return stream_lines(read_in_turn, file_name, release)
+        return stream_lines(read_in_turn, file_name, release, media_type)
 
 
 class _Export(StreamingResponse):
     """Releases its slot in any case when it ends."""
 
-    def __init__(self, content: AsyncIterator[bytes], file_name: str, release: Callable[[], None]) -> None:
+    def __init__(
+        self, content: AsyncIterator[bytes], file_name: str, release: Callable[[], None], media_type: str
+    ) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-        super().__init__(content, media_type=JSON_LINES, headers=headers)
+        super().__init__(content, media_type=media_type, headers=headers)
         self._release = release
 
     @override
@@ -66,7 +82,12 @@ class _Export(StreamingResponse):
             self._release()
 
 
-def stream_lines(read: Read, file_name: str, release: Callable[[], None] = lambda: None) -> StreamingResponse:
+def stream_lines(
+    read: Read,
+    file_name: str,
+    release: Callable[[], None] = lambda: None,
+    media_type: str = JSON_LINES,
+) -> StreamingResponse:
     """Stream the results of repeated `read` calls until one is empty.
 
     No database connection is held while the client receives. If `read` fails, the connection is closed, so
@@ -77,7 +98,7 @@ def stream_lines(read: Read, file_name: str, release: Callable[[], None] = lambd
         while piece := await read():
             yield piece
 
-    return _Export(pieces(), file_name, release)
+    return _Export(pieces(), file_name, release, media_type)
 
 
 def describe_lines(text: str, example: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from app.wire.body import BODY_MODELS
+from app.wire.csv_lists import describe_lists
 from app.wire.openapi_examples import complete_document
 from app.wire.problems import Problem
 
@@ -19,11 +20,14 @@ TAGS = {  # in reading order
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "corporate actions": "Preview, record and reverse splits, symbol changes and cash dividends.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",
+    "exports": "Download trades, orders, positions, P&L, cash and charges as CSV or XLSX.",
     "instruments": "Describe what can be traded: exchange, currency, tick size and lot size.",
     "market data": "Read and publish quotes, and read price bars.",
     "costs": "Estimate the charges of an execution by a schedule of dated fees.",
     "calendars": "List the sessions and holidays of a market, and check whether it is open.",
     "risk": "Set risk limits and kill switches, and release execution latches.",
+    "preferences": "Read and set your own defaults, formats, quiet hours, notifications and watchlists.",
+    "alerts": "Create, list and delete your own alerts on prices, P&L, drawdowns and limits.",
     "events": "List or stream what changed.",
     "webhooks": "Register endpoints that receive events, and see what was delivered.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
@@ -56,6 +60,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         for name in _FRAMEWORK_ERRORS:
             schemas.pop(name, None)
         complete_document(document)
+        describe_lists(document)
         app.openapi_schema = document
     return app.openapi_schema
 

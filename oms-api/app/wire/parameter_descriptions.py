@@ -6,6 +6,7 @@ from app.wire.field_descriptions import FieldText
 PARAMETERS: dict[str, FieldText] = {
     name: FieldText(*text)
     for name, text in {
+        "alert_id": ("ID of the alert", "A17952423050000000c1937aec"),
         "cursor": ("Where to continue: from the `Link` header of the page before", None),
         "detail": ("Whether to return the totals of each portfolio instead of its name", False),
         "idempotency_key": ("Only the trade that was recorded with this key", "form-V0123-1"),

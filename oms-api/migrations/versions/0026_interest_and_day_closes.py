@@ -7,7 +7,7 @@ from app.database import Amount, Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0026"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 

@@ -18,6 +18,7 @@ NEVER = {
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
     "action_id": "C17000000000000000ffffffff",
+    "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
     "date": "2026-01-05",
@@ -60,6 +61,8 @@ DIVIDEND = {
     "currency": "USD",
     "reason": "Theirs",
 }
+# Not of a price, which would be watched in the background.
+SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9"}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,7 @@ def stage(service):
         "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
         "latch_id": latched(other.api),
         "action_id": other.api.post("/corporate-actions", DIVIDEND).json()["id"],
+        "alert_id": other.api.post("/alerts", SECRET_ALERT).json()["id"],
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
@@ -97,7 +101,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "webhook_name"}
+    shared = {"symbol", "market", "date", "webhook_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 

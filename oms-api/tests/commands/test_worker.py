@@ -21,7 +21,8 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         (name, None, None)
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
-            *("interest and borrow fees", "prune equity snapshots", "prune webhook deliveries"),
+            *("interest and borrow fees", "portfolio alerts"),
+            *("prune equity snapshots", "prune webhook deliveries"),
         )
     ]
 

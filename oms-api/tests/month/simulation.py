@@ -25,11 +25,17 @@ PRICES = {"AAPL": 250, "MSFT": 500, "INFY": 1500, "TCS": 3000, "USD/INR": 84}
 ACTIONS: dict[date, dict[str, str]] = {
     date(2026, 10, 13): {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1"},
     date(2026, 10, 15): {
-        "kind": "dividend", "symbol": "AAPL", "amount": "0.27", "currency": "USD",
+        "kind": "dividend",
+        "symbol": "AAPL",
+        "amount": "0.27",
+        "currency": "USD",
         "withholding_percent": "25",
     },
     date(2026, 10, 21): {
-        "kind": "dividend", "symbol": "TCS", "amount": "15.35", "currency": "INR",
+        "kind": "dividend",
+        "symbol": "TCS",
+        "amount": "15.35",
+        "currency": "INR",
         "withholding_percent": "10",
     },
 }

@@ -99,6 +99,22 @@ def test_covered_order_waits_and_fills_after_approval(client):
     assert client.events()[1][1]["decided_by"] == client.person("approver")
 
 
+def test_preview_says_whether_the_order_would_wait(client):
+    def needs_approval(**changes: Any) -> bool:
+        body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
+        answer = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)
+        return bool(answer.json()["needs_approval"])
+
+    assert needs_approval()
+    assert not needs_approval(quantity="1000000")  # buying power denies it: it would not wait
+    client.set_policy("above_value", value="2000")
+    assert not needs_approval()
+    assert needs_approval(quantity="20")
+    client.set_policy(None)
+    assert not needs_approval(quantity="20")
+    assert client.waiting() == []
+
+
 def test_rejected_approval_ends_the_order(client):
     order = client.order()
     done = client.decide(order, "reject", reason="Too large").json()

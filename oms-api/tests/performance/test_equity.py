@@ -223,3 +223,26 @@ def test_portfolio_at_an_earlier_time_has_no_valuation(api):
     api.buy("10", "100")
     assert api.portfolio(as_of="1")["equity"] is None
     assert api.portfolio(as_of="1")["day_pnl"] is None
+
+
+def test_close_publishes_a_summary_of_the_day_of_each_active_portfolio(service, api):
+    for name in ("Growth", "Idle"):
+        created = api.post("/portfolios", {"name": name, "opening_cash": "100000"})
+        assert created.status_code == 201, created.text
+    api.buy("100", "50", charges="1")
+    mistake = api.sell("10", "60", charges="1")
+    assert api.reverse(mistake["trade_id"]).status_code == 201
+    last_price(api, "52")
+    take_snapshots(service, TOMORROW)
+    take_snapshots(service, TOMORROW)
+    last_price(api, "51")
+    take_snapshots(service, TOMORROW + DAY)
+    second, first = (event["data"] for event in api.get("/events", type="portfolio.*").json())
+    portfolio = first.pop("portfolio_id")
+    assert first == {
+        "portfolio_name": "Growth", "currency": "USD", "closed_at": "2036-01-01T00:00:00.000000Z",
+        "trades": 2, "volume": "5600.00", "charges": "1.00", "realized_pnl": "0.00", "day_pnl": "199.00",
+        "unrealized_pnl": "200.00", "equity": "100199.00", "gross_exposure": "5200.00",
+        "net_exposure": "5200.00",
+    }  # fmt: skip
+    assert (second["portfolio_id"], second["trades"], second["day_pnl"]) == (portfolio, 0, "-100.00")

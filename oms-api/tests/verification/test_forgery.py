@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Base, connect_engine
 from app.verify import verify_database, verify_trails
+from tests.support.event_schemas import find_undocumented_events
 from tests.support.service import serving
 from tests.verification.forgery import delete, find_row, forge, forging, is_noticed, other_values, savepoint
 from tests.verification.workspace import fill_tables
@@ -22,6 +23,7 @@ EVERY_COLUMN = {name: {column.name for column in table.c} for name, table in TAB
 DELETED = "a deleted row"
 UNPROVEN: dict[str, set[str]] = {
     "admin_requests": EVERY_COLUMN["admin_requests"] | {DELETED},
+    "alerts": EVERY_COLUMN["alerts"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
@@ -33,6 +35,7 @@ UNPROVEN: dict[str, set[str]] = {
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
     "portfolios": {"accrued_until", "fee_totals", "orders_stamp"},
+    "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "users": {"id", "updated_at"},
@@ -108,6 +111,10 @@ def forged(backend, new_database) -> Iterator[Connection]:
     with forging(engine) as connection:
         yield connection
     engine.dispose()
+
+
+def test_every_published_event_fits_its_documented_schema(forged):
+    assert find_undocumented_events(forged) == {}
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -32,8 +32,10 @@ def fill_tables(service: Service) -> None:
     _book_corporate_actions(api)
     webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
+    _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
+    _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
-    duties += ["prune webhook deliveries", "encrypt webhook secrets again"]
+    duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
     duties.append("interest and borrow fees")
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)

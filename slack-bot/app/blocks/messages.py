@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.blocks.text import Json, code, escape, literal, section
+from app.blocks.trade_buttons import build_trade_buttons
 from app.forms.numbers import format_grouped, format_money
 from app.forms.ticket import Trade
 
@@ -29,12 +30,14 @@ MORE = "`/trade help` shows more."
 class Message:
     """A message to send.
 
-    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only.
+    Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only, `order_id`
+    for the message of an order.
     """
 
     text: str
     blocks: tuple[Json, ...]
     trade_id: str = ""
+    order_id: str = ""
 
 
 def notice(sentence: str) -> Message:
@@ -53,8 +56,11 @@ def with_reference(sentence: str, reference: str) -> str:
 
 
 def confirmation(trade: Trade, user: str) -> Message:
-    """Return the confirmation of a trade that `user` (a Slack user id) placed."""
-    return replace(notice("\n".join(confirmation_lines(trade, user))), trade_id=trade.trade_id)
+    """Return the confirmation of a trade that `user` (a Slack user id) placed, with its buttons."""
+    message = notice("\n".join(confirmation_lines(trade, user)))
+    return replace(
+        message, blocks=(*message.blocks, build_trade_buttons(trade, user)), trade_id=trade.trade_id
+    )
 
 
 def confirmation_lines(trade: Trade, user: str) -> list[str]:

@@ -4,14 +4,20 @@ Its block and action ids never change, so that Slack keeps entries when it redra
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.blocks.text import Json, escape, literal, mrkdwn, option, plain_text, section
+from app.blocks.inputs import (
+    LIVE,
+    build_context_line,
+    build_input,
+    build_number_input,
+    build_text_input,
+    given,
+)
+from app.blocks.text import Json, escape, literal, option, plain_text, section
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.instruments import Instrument, build_symbol_line
-from app.forms.numbers import format_plain
 from app.forms.price import Quote, build_price_line
 from app.forms.questions import Question, typed_price_id
 from app.forms.ticket import (
@@ -20,7 +26,6 @@ from app.forms.ticket import (
     MAX_PRICE,
     MAX_QUANTITY,
     MAX_SYMBOL_CHARACTERS,
-    MIN_AMOUNT,
     Draft,
     Side,
     Ticket,
@@ -28,7 +33,6 @@ from app.forms.ticket import (
 
 SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
 
-LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
 ASKING = "Nothing was sent yet. Please answer below, or change the entry, and place the trade again."
@@ -72,7 +76,7 @@ def build_question_blocks(question: Question) -> list[Json]:
     element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
     return [
         section(format_question(question), fields.REASON_PREFIX + question.id),
-        _input(question.id, question.label, element, optional=True),
+        build_input(question.id, question.label, element, optional=True),
     ]
 
 
@@ -116,7 +120,9 @@ def update_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -
     """
     lines = build_lines(draft, facts)
     blocks = [
-        _line(block["block_id"], lines[block["block_id"]]) if block.get("block_id") in lines else block
+        build_context_line(block["block_id"], lines[block["block_id"]])
+        if block.get("block_id") in lines
+        else block
         for block in view["blocks"]
     ]
     blocks = _without_old_price_question(blocks, typed_price_id(draft))
@@ -148,84 +154,53 @@ def build_question_form(ticket: Ticket, context: FormContext, questions: Sequenc
     return build_trade_form(ticket.draft(), context, ASKING, blocks)
 
 
-def _line(block_id: str, text: str) -> Json:
-    return {"type": "context", "block_id": block_id, "elements": [mrkdwn(text)]}
-
-
 def _entries(draft: Draft) -> list[Json]:
     lines = build_lines(draft)
     return [
-        _entry(fields.SYMBOL, _text(draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE, live=True),
-        _line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
+        _entry(
+            fields.SYMBOL,
+            build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE,
+            live=True,
+        ),
+        build_context_line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
         _entry(
             fields.QUANTITY,
-            _number(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
+            build_number_input(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
             live=True,
         ),
         _entry(
             fields.PRICE,
-            _number(fields.PRICE_ACTION, draft.price, MAX_PRICE),
+            build_number_input(fields.PRICE_ACTION, draft.price, MAX_PRICE),
             live=True,
             optional=True,
             hint="Per share. Fill in this or the GMV; the other follows.",
         ),
         _entry(
             fields.GMV,
-            _number(fields.GMV_ACTION, draft.gmv, MAX_GMV),
+            build_number_input(fields.GMV_ACTION, draft.gmv, MAX_GMV),
             live=True,
             optional=True,
             hint="Gross market value: quantity × price per share",
         ),
-        _line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
+        build_context_line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
         _entry(fields.SIDE, _sides(draft.side)),
         _entry(fields.PORTFOLIO, _portfolios(draft)),
-        _entry(fields.NOTE, _text(draft.note, "", MAX_NOTE_CHARACTERS), optional=True),
+        _entry(
+            fields.NOTE, build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS), optional=True
+        ),
     ]
 
 
 def _entry(
     block_id: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
 ) -> Json:
-    return _input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
-
-
-def _input(
-    block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
-) -> Json:
-    block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
-    if live:
-        block["dispatch_action"] = True
-    if optional:
-        block["optional"] = True
-    if hint:
-        block["hint"] = plain_text(hint)
-    return block
-
-
-def _text(initial: str, placeholder: str, longest: int) -> Json:
-    element: Json = {"type": "plain_text_input", "action_id": fields.ACTION, "max_length": longest}
-    return (
-        element
-        | _given("placeholder", plain_text(placeholder) if placeholder else None)
-        | _given("initial_value", initial)
-    )
-
-
-def _number(action_id: str, initial: str, largest: Decimal) -> Json:
-    element: Json = {
-        "type": "number_input",
-        "action_id": action_id,
-        "is_decimal_allowed": True,
-        "min_value": format_plain(MIN_AMOUNT),
-        "max_value": format_plain(largest),
-    } | LIVE
-    return element | _given("initial_value", initial)
+    return build_input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
 
 
 def _sides(initial: str) -> Json:
     element: Json = {"type": "radio_buttons", "action_id": fields.ACTION, "options": list(SIDES.values())}
     chosen = next((choice for side, choice in SIDES.items() if side.value == initial), None)
-    return element | _given("initial_option", chosen)
+    return element | given("initial_option", chosen)
 
 
 def _portfolios(draft: Draft) -> Json:
@@ -236,8 +211,4 @@ def _portfolios(draft: Draft) -> Json:
         "min_query_length": 0,
         "placeholder": plain_text("Choose, or type a new name"),
     }
-    return element | _given("initial_option", option(text, draft.portfolio) if draft.portfolio else None)
-
-
-def _given(name: str, value: Any) -> Json:
-    return {name: value} if value else {}
+    return element | given("initial_option", option(text, draft.portfolio) if draft.portfolio else None)

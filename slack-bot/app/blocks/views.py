@@ -45,6 +45,24 @@ def refused_view(text: str) -> Json:
     return _notice("Not allowed", text, FormContext(""))
 
 
+def working_view() -> Json:
+    """Return the view to show until the OMS answers a request about an existing order or trade."""
+    return _notice(
+        "Working…", "The trading system has not answered yet. The result will be shown here.", FormContext("")
+    )
+
+
+def done_view() -> Json:
+    """Return the view of a request that was carried out after the bot had answered."""
+    return _notice("Done", "This was done. The message in the channel shows it.", FormContext(""))
+
+
+def busy_view() -> Json:
+    """Return the view to push over a form that was not processed because no worker was free."""
+    text = "The app is busy, and nothing was sent. Please go back and try again in a few seconds."
+    return _notice("Busy", text, FormContext(""), close="Back")
+
+
 def _notice(title: str, text: str, context: FormContext, close: str = "Close") -> Json:
     return {
         "type": "modal",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +151,10 @@ class ConfirmationStore:
         """Remove a confirmation that was delivered."""
         statement = "DELETE FROM owed_confirmations WHERE key = ? AND submitted_at = ?"
         self._run(lambda: self._connection.execute(statement, (receipt.key, receipt.submitted_at)), None)
+
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement of another store of this file. Return its rows, none if the file failed."""
+        return self._run(lambda: self._connection.execute(statement, values).fetchall(), [])
 
     def close(self) -> None:
         """Close the file."""

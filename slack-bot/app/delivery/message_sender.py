@@ -104,7 +104,7 @@ class MessageSender:
         except SlackError as error:
             self._log_failure(to, "direct", error)
 
-    def _send(self, to: Address, send: Callable[[], None]) -> None:
+    def _send(self, to: Address, send: Callable[[], object]) -> None:
         if to.receipt is None:
             send()
             return

@@ -23,17 +23,19 @@ TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
+ORDER_MESSAGE = "order_message"
 
 
 @dataclass(frozen=True)
 class Opened:
     """A form that Slack opened.
 
-    `team` is the workspace of the app. It is empty if Slack did not return it.
+    `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
     """
 
     view_id: str
     team: str
+    hash: str = ""
 
 
 class SlackApi:
@@ -56,9 +58,10 @@ class SlackApi:
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
-        answer = _call("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
+        answer = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         shown = answer["view"]
-        return Opened(str(shown["id"]), str(shown.get("app_installed_team_id") or ""))
+        team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
+        return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.
@@ -66,31 +69,47 @@ class SlackApi:
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
         wanted = {"hash": view_hash} if view_hash else {}
-        answer = _call("views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted))
+        answer = call_slack(
+            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
+        )
         return str((answer.get("view") or {}).get("hash", ""))
 
-    def post(self, channel: str, message: Message) -> None:
-        """Post to a channel. After `SlackUnreachable`, the message may have been posted.
+    def post(self, channel: str, message: Message, thread_ts: str | None = None) -> str:
+        """Post to a channel or a thread, and return the timestamp, which identifies the message.
 
-        The metadata of a confirmation contains the trade id, so that a repeat after a crash can be
-        recognized.
+        After `SlackUnreachable`, the message may have been posted. The metadata of a confirmation contains
+        the id of the trade or the order, so that a repeat after a crash can be recognized.
         """
-        payload = {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
-        _call(
+        answer = call_slack(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
                 text=cut(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
+                thread_ts=thread_ts,
                 unfurl_links=False,
                 unfurl_media=False,
-                metadata=payload if message.trade_id else None,
+                metadata=_build_metadata(message),
+            ),
+        )
+        return str(answer.get("ts") or "")
+
+    def update_message(self, channel: str, ts: str, message: Message) -> None:
+        """Replace the content of a message of the bot."""
+        call_slack(
+            "chat.update",
+            lambda: self.client.chat_update(
+                channel=channel,
+                ts=ts,
+                text=cut(message.text, MAX_TEXT_CHARACTERS),
+                blocks=list(message.blocks),
+                metadata=_build_metadata(message),
             ),
         )
 
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
-        answer = _call("conversations.open", lambda: self.client.conversations_open(users=[user]))
+        answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
@@ -119,9 +138,11 @@ class SlackApi:
             raise SlackRateLimited("response_url", _retry_after(answer.headers))
         if answer.status_code != 200:
             raise SlackRefused("response_url", str(answer.status_code))
+        if answer.body.replace(" ", "").startswith('{"ok":false'):
+            raise SlackRefused("response_url", "not_ok")
 
     def _load_installation(self) -> Installation:
-        answer = _call("auth.test", self.client.auth_test)
+        answer = call_slack("auth.test", self.client.auth_test)
         return Installation(
             team_id=str(answer.get("team_id") or ""),
             enterprise_id=str(answer.get("enterprise_id") or ""),
@@ -129,7 +150,16 @@ class SlackApi:
         )
 
 
-def _call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+def _build_metadata(message: Message) -> Json | None:
+    if message.trade_id:
+        return {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
+    if message.order_id:
+        return {"event_type": ORDER_MESSAGE, "event_payload": {"order_id": message.order_id}}
+    return None
+
+
+def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+    """Call a method of the Web API. Raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
     try:
         return call()
     except SlackApiError as error:

@@ -2,8 +2,11 @@
 
 import logging
 
+from app.events.overview_updates import redraw_overviews, show_stop
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
+from app.services.orders.messages import update_order_message
+from app.services.overview import EVENT_PATTERNS
 
 log = logging.getLogger(__name__)
 
@@ -11,6 +14,10 @@ log = logging.getLogger(__name__)
 def register_subscriptions(registry: EventRegistry) -> None:
     """Register every function that handles events. Add a line for each."""
     registry.register("webhook.disabled", log_disabled_webhook)
+    registry.register("order.*", update_order_message)
+    registry.register("kill_switch.*", show_stop)
+    for pattern in EVENT_PATTERNS:
+        registry.register(pattern, redraw_overviews)
 
 
 def log_disabled_webhook(_: Services, event: Event) -> None:

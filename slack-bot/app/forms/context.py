@@ -5,7 +5,7 @@ It has no secrets: the person's client can read it.
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 VERSION = 1
 MAX_CONFIRMED = 16  # each has fewer than 60 characters
@@ -25,7 +25,7 @@ class FormContext:
     is_outcome_unknown: bool = False
     confirmed: tuple[str, ...] = ()
 
-    def with_confirmed(self, *answers: str) -> "FormContext":
+    def with_confirmed(self, *answers: str) -> Self:
         """Return the context with these confirmed questions added.
 
         The oldest are dropped beyond the limit.
@@ -33,7 +33,7 @@ class FormContext:
         known = dict.fromkeys([*self.confirmed, *answers])
         return replace(self, confirmed=tuple(known)[-MAX_CONFIRMED:])
 
-    def with_denial(self) -> "FormContext":
+    def with_denial(self) -> Self:
         """Return the context for a form that is shown again after a refusal, with a new idempotency key.
 
         While the outcome of an earlier submission is unknown, the key stays the same: that one may be
@@ -41,19 +41,16 @@ class FormContext:
         """
         return self if self.is_outcome_unknown else replace(self, attempt=self.attempt + 1)
 
-    def with_unknown_outcome(self) -> "FormContext":
+    def with_unknown_outcome(self) -> Self:
         """Return the context for a form that is shown again while its outcome is unknown."""
         return replace(self, is_outcome_unknown=True)
 
     def dump(self) -> str:
         """Serialize the context for `private_metadata` (under 3,000 characters)."""
-        values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
-        unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
-        confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
-        return json.dumps(values | unsettled | confirmed, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(self._values(), separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
-    def load(cls, text: str) -> "FormContext":
+    def load(cls, text: str) -> Self:
         """Parse `private_metadata`. Content that is not of this version returns an empty context."""
         try:
             values = json.loads(text)
@@ -61,11 +58,22 @@ class FormContext:
             return cls("")
         if not isinstance(values, dict) or values.get("v") != VERSION:
             return cls("")
-        attempt, is_unknown = _count(values.get("attempt")), bool(values.get("unsettled"))
+        return cls._parse(values)
+
+    def _values(self) -> dict[str, Any]:
+        values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
+        unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
+        confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
+        return values | unsettled | confirmed
+
+    @classmethod
+    def _parse(cls, values: dict[str, Any]) -> Self:
+        attempt, is_unknown = count_of(values.get("attempt")), bool(values.get("unsettled"))
         return cls(str(values.get("channel", "")), attempt, is_unknown, _texts(values.get("confirmed")))
 
 
-def _count(value: Any) -> int:
+def count_of(value: Any) -> int:
+    """Return a stored count, 0 if it is invalid."""
     return value if isinstance(value, int) and value >= 0 else 0
 
 

@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 def read_draft(state: State) -> Draft:
     """Return the entries of a view's `state.values` as texts, without validation."""
-    portfolio = _entry(state, fields.PORTFOLIO)
+    portfolio = get_entry(state, fields.PORTFOLIO)
     marked = _option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
     return Draft(
-        symbol=_entry(state, fields.SYMBOL),
-        quantity=_entry(state, fields.QUANTITY),
-        price=_entry(state, fields.PRICE),
-        gmv=_entry(state, fields.GMV),
-        side=_entry(state, fields.SIDE),
+        symbol=get_entry(state, fields.SYMBOL),
+        quantity=get_entry(state, fields.QUANTITY),
+        price=get_entry(state, fields.PRICE),
+        gmv=get_entry(state, fields.GMV),
+        side=get_entry(state, fields.SIDE),
         portfolio=portfolio,
-        note=_entry(state, fields.NOTE),
+        note=get_entry(state, fields.NOTE),
         new_portfolio=marked,
     )
 
@@ -38,7 +38,7 @@ def parse_draft(draft: Draft) -> Ticket:
     quantity = parser.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
     price, typed_gmv = parser.amount(fields.PRICE, draft.price), parser.amount(fields.GMV, draft.gmv)
     gmv = parser.gmv(draft, quantity, price, typed_gmv)
-    side = parser.field(fields.SIDE, _side, draft.side)
+    side = parser.field(fields.SIDE, parse_side, draft.side)
     portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
     note = parser.field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
@@ -61,20 +61,25 @@ def parse_draft(draft: Draft) -> Ticket:
 def list_confirmed(state: State) -> list[str]:
     """Return the ids of the questions whose checkbox is ticked."""
     block_ids = (block_id for block_id in state if block_id.startswith(fields.QUESTION_PREFIXES))
-    return [block_id for block_id in block_ids if _entry(state, block_id)]
+    return [block_id for block_id in block_ids if get_entry(state, block_id)]
 
 
-class _FormParser:
+class FieldParser:
+    """Parse fields, and collect a sentence for each invalid one by its block id."""
+
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}
 
     def field(self, block_id: str, parse: Callable[[str], T], text: str) -> T | None:
+        """Return the parsed text. None if it is invalid."""
         try:
             return parse(text)
         except (NotAnAmount, NotAName) as error:
             self.errors[block_id] = str(error)
             return None
 
+
+class _FormParser(FieldParser):
     def amount(self, block_id: str, text: str) -> Decimal | None:
         """Return a price or a GMV. None if the entry is empty or invalid."""
         largest = MAX_PRICE if block_id == fields.PRICE else MAX_GMV
@@ -112,14 +117,15 @@ def _check_price(ticket: Ticket) -> None:
         raise BadFields({find_amount_block(ticket): sentence})
 
 
-def _side(text: str) -> Side:
+def parse_side(text: str) -> Side:
+    """Return the side. Raises `NotAName`."""
     try:
         return Side(text)
     except ValueError:
         raise NotAName("Choose buy or sell.") from None
 
 
-def _entry(state: State, block_id: str) -> str:
+def get_entry(state: State, block_id: str) -> str:
     """Return the value of one input: typed text, or the value of the chosen option."""
     element = _element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)

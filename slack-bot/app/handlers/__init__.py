@@ -2,7 +2,19 @@
 
 from slack_bolt import App
 
-from app.handlers import commands, events, installation_check, interactions, options
+from app.handlers import (
+    commands,
+    events,
+    installation_check,
+    interactions,
+    messages,
+    options,
+    orders,
+    overview,
+    request_forms,
+    text_commands,
+    trade_buttons,
+)
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
@@ -12,6 +24,12 @@ def register(app: App, services: Services) -> None:
     installation_check.register(app, services)
     forms = OpenForms()
     commands.register(app, services)
+    text_commands.register(app, services)
+    messages.register(app, services)
+    overview.register(app, services)
+    request_forms.register(app, services)
+    orders.register(app, services, forms)
+    trade_buttons.register(app, services)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

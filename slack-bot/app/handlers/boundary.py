@@ -6,6 +6,8 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
+from app.blocks import views
+from app.blocks.messages import notice
 from app.errors import ForeignPerson
 from app.handlers.person import get_person
 from app.services import failure_messages
@@ -49,6 +51,23 @@ def guarded(
         handle.__name__
     )  # not functools.wraps: Bolt would inspect the argument names of the wrapped function
     return safe
+
+
+def build_private_answer(text: str) -> Body:
+    """Return the answer to a command that only the person sees."""
+    message = notice(text)
+    return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}
+
+
+def build_push(sentence: str) -> Body:
+    """Return the answer that shows a refusal over the form."""
+    return {"response_action": "push", "view": views.refused_view(sentence)}
+
+
+def build_pushed_error(request_id: str) -> Body:
+    """Return a view to push over the form, which keeps its entries and its idempotency key."""
+    view = views.failed_view(failure_messages.form_went_wrong(request_id))
+    return {"response_action": "push", "view": view}
 
 
 def get_request_id(context: BoltContext) -> str:

@@ -2,11 +2,11 @@
 
 from slack_bolt import Ack, App, BoltContext
 
-from app.blocks.messages import HELP, MORE, notice
+from app.blocks.messages import HELP, MORE
 from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
 from app.forms.command import HelpRequest, parse_command
-from app.handlers.boundary import Body, get_origin, guarded
+from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_form
@@ -37,19 +37,14 @@ def register(app: App, services: Services) -> None:
     def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
         _reply(ack, HELP)
 
-    app.command("/trade")(guarded(trade, _build_apology, _build_private_answer))
+    app.command("/trade")(guarded(trade, _build_apology, build_private_answer))
     app.command("/trade-help")(trade_help)
 
 
 def _reply(ack: Ack, text: str) -> None:
     """Answer the command so that only the person sees it. This replaces an earlier answer of `ack()`."""
-    ack(**_build_private_answer(text))
+    ack(**build_private_answer(text))
 
 
 def _build_apology(request_id: str) -> Body:
-    return _build_private_answer(failure_messages.went_wrong(request_id))
-
-
-def _build_private_answer(text: str) -> Body:
-    message = notice(text)
-    return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}
+    return build_private_answer(failure_messages.went_wrong(request_id))

@@ -4,11 +4,9 @@ import re
 
 from slack_bolt import Ack, App, BoltContext
 
-from app.blocks import views
 from app.errors import Saturated
 from app.forms import fields
-from app.handlers.boundary import Body, get_origin, guarded
-from app.services import failure_messages
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms, record_keystroke, release_waiter, update_price_lines
 from app.services.submit import submit
@@ -40,21 +38,9 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
     def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    app.view(fields.TRADE_FORM)(guarded(handle_submission, _build_error_view, _build_refusal))
+    app.view(fields.TRADE_FORM)(guarded(handle_submission, build_pushed_error, build_push))
     app.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(handle_typing)
     app.action(fields.QUANTITY_ACTION)(handle_typing)
     app.action(fields.PRICE_ACTION)(handle_typing)
     app.action(fields.GMV_ACTION)(handle_typing)
     app.action(ANY)(ignore)
-
-
-def _build_refusal(sentence: str) -> Body:
-    return {"response_action": "push", "view": views.refused_view(sentence)}
-
-
-def _build_error_view(request_id: str) -> Body:
-    """Return a view to push over the form, which keeps its entries and its idempotency key."""
-    return {
-        "response_action": "push",
-        "view": views.failed_view(failure_messages.form_went_wrong(request_id)),
-    }

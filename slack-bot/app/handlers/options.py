@@ -16,8 +16,9 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, _build_no_options, _build_no_options))
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
 
 
-def _build_no_options(_: str) -> Body:
+def build_no_options(_: str) -> Body:
+    """Return an empty list of options."""
     return {"options": []}

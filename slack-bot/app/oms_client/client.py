@@ -69,16 +69,8 @@ class OmsClient:
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
-        headers = _headers(person, request_id) | {"Idempotency-Key": key}
         body = ticket_to_json(ticket, person.user)
-        try:
-            answer = self._http.post("/api/v1/trade", json=body, headers=headers, timeout=self._write)
-        except NOTHING_SENT:
-            raise NotPlaced("The trading system cannot be reached.") from None
-        except httpx.HTTPError as error:
-            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
-        if answer.status_code != 201:
-            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
         return PlaceResult(
             _parse_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true"
         )
@@ -89,11 +81,11 @@ class OmsClient:
         With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
         wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return _parse_first_trade(self._get(person, "/api/v1/trades", wanted, request_id))
+        return _parse_first_trade(self.read(person, "/api/v1/trades", wanted, request_id))
 
     def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
-        trades = self._get(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
+        trades = self.read(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
         trade = _parse_first_trade(trades)
         return trade.price if trade else None
 
@@ -112,14 +104,14 @@ class OmsClient:
 
     def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
-        found = self._get(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
+        found = self.read(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
         known = found.get("portfolio_name") if isinstance(found, dict) else None
         return known if isinstance(known, str) else None
 
     def get_holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
         """Return the position of a portfolio in a symbol. It is empty if either is unknown."""
         path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
-        found = self._get(person, path, {}, request_id, absent=None)
+        found = self.read(person, path, {}, request_id, absent=None)
         try:
             return Holding() if found is None else holding_from_json(found)
         except (KeyError, TypeError, ValueError):
@@ -134,12 +126,12 @@ class OmsClient:
         """
         wanted = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
         moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        rows = self._get(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
+        rows = self.read(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
         return own_trades_from_json(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
         """Whether the symbol is a listed instrument."""
-        found = self._get(
+        found = self.read(
             person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None
         )
         return isinstance(found, dict) and found.get("listed") is True
@@ -147,20 +139,20 @@ class OmsClient:
     def list_instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
         """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
         wanted = {"limit": str(limit)} | ({"q": part} if part else {})
-        rows = self._get(person, "/api/v1/instruments", wanted, request_id)
+        rows = self.read(person, "/api/v1/instruments", wanted, request_id)
         return instruments_from_json(rows)
 
     def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
-        names = self._get(person, "/api/v1/portfolios", wanted, request_id)
+        names = self.read(person, "/api/v1/portfolios", wanted, request_id)
         if not isinstance(names, list):
             raise OmsError("The OMS answered something that is no list.")
         return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Whether the person's role includes trading. Raises `NotAllowed` if the person has no access."""
-        return has_trade_scope(self._get(person, "/api/v1/auth/me", {}, request_id))
+        return has_trade_scope(self.read(person, "/api/v1/auth/me", {}, request_id))
 
     @property
     def can_claim_workspace(self) -> bool:
@@ -190,7 +182,25 @@ class OmsClient:
         """Close the connections."""
         self._http.close()
 
-    def _get(
+    def write(
+        self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
+    ) -> httpx.Response:
+        """Send a change of this person once. Return the answer if it has the status 200 or 201.
+
+        Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
+        """
+        headers = _headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
+        try:
+            answer = self._http.request(method, path, json=dict(body), headers=headers, timeout=self._write)
+        except NOTHING_SENT:
+            raise NotPlaced("The trading system cannot be reached.") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
+        if answer.status_code not in (200, 201):
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return answer
+
+    def read(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""

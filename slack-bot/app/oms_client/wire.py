@@ -34,6 +34,7 @@ DENIAL_REASONS = {
     "tenant-suspended": DenialReason.SUSPENDED,
 }
 PORTFOLIO_NOT_GRANTED = "not-your-portfolio"
+DECISION_REFUSALS = ("own-order", "not-an-approver")  # of approvals: the person may not decide on this order
 
 
 def ticket_to_json(ticket: Ticket, user: str) -> Json:
@@ -142,6 +143,8 @@ def _parse_forbidden(problem: Json) -> OmsError:
     if kind == PORTFOLIO_NOT_GRANTED:
         detail = str(problem.get("detail", ""))
         return Refused(detail, (FieldProblem("portfolio_name", detail),), 403)
+    if kind in DECISION_REFUSALS:
+        return Refused(str(problem.get("detail", "")), (), 403, kind, problem)
     return NotAllowed(DENIAL_REASONS.get(kind, DenialReason.KEY))
 
 
@@ -157,7 +160,7 @@ def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
     if status == 409 and kind.endswith(KEY_TAKEN):
         return KeyTaken(detail)
     if 400 <= status < 500:
-        return Refused(detail, _parse_field_problems(problem), status)
+        return Refused(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
     return OutcomeUnknown(f"The OMS answered {status}.")
 
 

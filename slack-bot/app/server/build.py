@@ -45,7 +45,9 @@ def create_bot(settings: Settings, services: Services | None = None) -> Bot:
         slack=SlackApi(settings),
         outbox=Outbox(),
         confirmations=open_store(settings),
+        trading_channel=settings.trading_channel,
         handled_events=open_events(settings),
+        approvals_channel=settings.approvals_channel,
     )
     bolt = create_bolt(settings, services)
     health = Health(services)

@@ -11,22 +11,23 @@ from app.services.origin import Origin
 log = logging.getLogger(__name__)
 
 
-def check_admission(services: Services, origin: Origin, view_id: str) -> None:
+def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     """Replace a form that was just opened with a refusal if the person may not trade.
 
-    If the OMS does not answer, the form stays open: the OMS decides when the form is submitted, and no entry
-    is lost.
+    Return whether the form stays open. If the OMS does not answer, it does: the OMS decides when the form is
+    submitted, and no entry is lost.
     """
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
-            return
+            return True
         denial = NotAllowed(DenialReason.ROLE)
     except NotAllowed as error:
         denial = error
     except OmsError as error:
         log.info("Role unknown", extra={"request_id": origin.request_id, "fault": str(error)})
-        return
+        return True
     refuse_form(services, origin, view_id, denial, failure_messages.barred(denial, origin.request_id))
+    return False
 
 
 def refuse_form(services: Services, origin: Origin, view_id: str, error: BotError, sentence: str) -> None:

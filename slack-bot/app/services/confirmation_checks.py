@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from app.blocks.messages import format_time
 from app.errors import OmsError, format_log_name
@@ -37,12 +38,15 @@ def list_questions(services: Services, order: Order) -> list[Question]:
 
     Raises `OmsError` if the OMS does not answer. No trade is sent then.
     """
-    found = (*_check_symbol_and_price(services, order), *_check_portfolio(services, order))
+    found = (
+        *check_symbol_and_price(services, order, order.ticket.price),
+        *_check_portfolio(services, order),
+    )
     return [question for question in found if not order.is_confirmed(question.id)]
 
 
-def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Question]:
-    """Yield questions about an unknown symbol and an implausible price.
+def check_symbol_and_price(services: Services, order: Order, price: Decimal | None) -> Iterator[Question]:
+    """Yield questions about an unknown symbol and an implausible price. Without a price, only the first.
 
     A symbol is known if it has a live quote, was traded, or is a listed instrument.
     """
@@ -55,10 +59,12 @@ def _check_symbol_and_price(services: Services, order: Order) -> Iterator[Questi
     is_priced = quoted is not None or last is not None
     if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
         yield build_symbol_question(ticket.symbol, _nearest_symbols(services, order))
+    if price is None:
+        return
     reason = (
-        find_price_warning(ticket.price, last)
+        find_price_warning(price, last)
         if quoted is None
-        else find_price_warning(ticket.price, quoted, reference_name="quote")
+        else find_price_warning(price, quoted, reference_name="quote")
     )
     if reason:
         yield build_price_question(ticket, reason)

@@ -7,8 +7,10 @@ from app.forms import fields
 
 NO_REASON = "The trading system does not accept this."
 AGAIN = "Please run `/trade` again."
-TRIGGER_TOO_OLD = f"The form could not be opened in time. {AGAIN}"
-FORM_NOT_OPENED = f"Slack did not open the form. {AGAIN}"
+ORDER_AGAIN = "Please run `/order` again."
+CLICK_AGAIN = "Please click again."
+TRIGGER_TOO_OLD = "The form could not be opened in time."
+FORM_NOT_OPENED = "Slack did not open the form."
 BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
 NOT_KNOWN = "*Still not known whether this was placed.* The trading system has not confirmed it."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
@@ -39,9 +41,11 @@ TRIGGER_CODES = frozenset({
 })  # fmt: skip
 
 
-def not_opened(code: str, request_id: str) -> str:
-    """Return the message about a form that did not open."""
-    return TRIGGER_TOO_OLD if code in TRIGGER_CODES else with_reference(FORM_NOT_OPENED, request_id)
+def not_opened(code: str, request_id: str, again: str = AGAIN) -> str:
+    """Return the message about a form that did not open. `again` says what to do."""
+    if code in TRIGGER_CODES:
+        return f"{TRIGGER_TOO_OLD} {again}"
+    return with_reference(f"{FORM_NOT_OPENED} {again}", request_id)
 
 
 def barred(error: NotAllowed, request_id: str) -> str:
@@ -60,16 +64,21 @@ def not_placed(error: OmsError, request_id: str, *, earlier_unknown: bool = Fals
     return with_reference(f"*Not placed.* {_why(error)}{_nothing_traded(error)}", request_id)
 
 
+def not_decided(error: OmsError, request_id: str) -> str:
+    """Return the message about a request on an existing order that the OMS did not carry out."""
+    return with_reference(f"*Not done.* {_why(error)}", request_id)
+
+
 def not_known(request_id: str, *, form_is_open: bool) -> str:
     """Return the message about a trade of which it is unknown whether it was recorded."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
     return with_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 
-def not_recorded(order_text: str, request_id: str) -> str:
+def not_recorded(order_text: str, request_id: str, again: str = AGAIN) -> str:
     """Return the message that a trade with an unknown outcome turned out not to be recorded."""
     sentence = f"*Not placed.* The trading system has no record of {literal(order_text)}. Nothing was traded."
-    return with_reference(f"{sentence} {AGAIN}", request_id)
+    return with_reference(f"{sentence} {again}", request_id)
 
 
 def already_placed(trade_text: str) -> str:
@@ -85,9 +94,9 @@ def traded_before(trade_text: str) -> str:
     )
 
 
-def went_wrong(request_id: str) -> str:
+def went_wrong(request_id: str, again: str = AGAIN) -> str:
     """Return the message about an internal error of the bot."""
-    return with_reference(f"*Something went wrong here.* {AGAIN}", request_id)
+    return with_reference(f"*Something went wrong here.* {again}", request_id)
 
 
 def form_went_wrong(request_id: str) -> str:

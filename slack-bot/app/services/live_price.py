@@ -4,9 +4,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, update_lines
 from app.errors import OmsError, SlackError, format_log_name
@@ -79,7 +80,25 @@ def postpone_redraw(forms: OpenForms, view_id: str) -> None:
         form.active_at = time.monotonic()
 
 
+class LineUpdate(NamedTuple):
+    """How the lines of a kind of form are updated.
+
+    `load` returns the facts about the entries of a view (None without one). `build` returns the updated view,
+    None if its lines are current. With `always`, the lines of the view are not compared.
+    """
+
+    load: Callable[[Services, Origin, dict[str, Any] | None], Any]
+    build: Callable[[dict[str, Any], Any, bool], dict[str, Any] | None]
+
+
 def update_price_lines(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
+    """Wait for a pause in typing, then update the lines of the trade form."""
+    update_lines_when_idle(services, forms, origin, view_id, PRICE_LINES)
+
+
+def update_lines_when_idle(
+    services: Services, forms: OpenForms, origin: Origin, view_id: str, update: LineUpdate
+) -> None:
     """Wait for a pause in typing, then update the lines of the form."""
     form = forms.get(view_id)
     while not services.stopping.is_set():
@@ -88,13 +107,11 @@ def update_price_lines(services: Services, forms: OpenForms, origin: Origin, vie
         if left > 0:
             services.stopping.wait(left)
             continue
-        facts = _market_facts(
-            services, origin, view
-        )  # without the lock: a keystroke must not wait for the OMS
+        facts = update.load(services, origin, view)  # without the lock: a keystroke must not wait for the OMS
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.has_waiter = False
-                _draw(services, form, origin, facts)
+                _draw(services, form, origin, facts, update)
                 return
 
 
@@ -126,19 +143,27 @@ def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | Non
     return MarketFacts(quote, instruments)
 
 
-def _draw(services: Services, form: OpenForm, origin: Origin, facts: MarketFacts) -> None:
+def _build_price_lines(view: dict[str, Any], facts: MarketFacts, always: bool) -> dict[str, Any] | None:
+    draft = read_draft(view["state"]["values"])
+    if not always and get_shown_lines(view) == build_lines(draft, facts):
+        return None
+    return update_lines(view, draft, facts)
+
+
+PRICE_LINES = LineUpdate(_market_facts, _build_price_lines)
+
+
+def _draw(services: Services, form: OpenForm, origin: Origin, facts: Any, update: LineUpdate) -> None:
     view, form.view = form.view, None
     if view is None:
         return
-    draft = read_draft(view["state"]["values"])
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
-    if not form.newer_hash and get_shown_lines(view) == build_lines(draft, facts):
+    updated = update.build(view, facts, bool(form.newer_hash))
+    if updated is None:
         return
     current_hash = form.latest(str(view.get("hash", "")))
     try:
-        updated_hash = services.slack.update_view(
-            str(view["id"]), update_lines(view, draft, facts), current_hash
-        )
+        updated_hash = services.slack.update_view(str(view["id"]), updated, current_hash)
     except SlackError as error:
         log.info("Price line not updated", extra={"request_id": origin.request_id, "fault": str(error)})
         return

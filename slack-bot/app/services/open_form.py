@@ -3,6 +3,7 @@
 import logging
 
 from app.blocks.messages import notice
+from app.blocks.text import Json
 from app.blocks.trade_form import build_trade_form
 from app.delivery.slack_api import Opened
 from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
@@ -17,25 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the form. Nothing else is called first, because the trigger is valid for only 3 seconds."""
-    try:
-        opened = services.slack.open_view(
-            origin.trigger_id, build_trade_form(draft, FormContext(origin.channel))
-        )
-    except SlackError as error:
-        log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
-        code = error.code if isinstance(error, SlackRefused) else ""
-        sentence = failure_messages.not_opened(code, origin.request_id)
-        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
-        return
-    services.urls.remember(opened.view_id, origin.response_url)
-    log.info("Form opened", extra={"request_id": origin.request_id})
-    _check(services, origin, opened)
-
-
-def _check(services: Services, origin: Origin, opened: Opened) -> None:
-    if opened.team not in ("", origin.person.team):
-        refuse_form(services, origin, opened.view_id, ForeignPerson(), failure_messages.FOREIGN_PERSON)
+    """Open the trade form, and check whether the person may trade."""
+    opened = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
+    if opened is None:
         return
     try:
         services.admission_workers.submit(
@@ -43,3 +28,34 @@ def _check(services: Services, origin: Origin, opened: Opened) -> None:
         )
     except Saturated:
         return  # the OMS checks the submission as well
+
+
+def open_view(
+    services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN
+) -> Opened | None:
+    """Open a form. Return None if it is not open; `again` tells the person what to do then.
+
+    Nothing else is called first, because the trigger is valid for only 3 seconds.
+    """
+    try:
+        opened = services.slack.open_view(origin.trigger_id, view)
+    except SlackError as error:
+        log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
+        code = error.code if isinstance(error, SlackRefused) else ""
+        sentence = failure_messages.not_opened(code, origin.request_id, again)
+        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+        return None
+    services.urls.remember(opened.view_id, origin.response_url)
+    log.info("Form opened", extra={"request_id": origin.request_id})
+    if opened.team not in ("", origin.person.team):
+        refuse_form(services, origin, opened.view_id, ForeignPerson(), failure_messages.FOREIGN_PERSON)
+        return None
+    return opened
+
+
+def update_opened_view(services: Services, origin: Origin, view_id: str, view: Json, view_hash: str) -> None:
+    """Fill in a form that was just drawn, unless it was submitted or redrawn since then."""
+    try:
+        services.slack.update_view(view_id, view, view_hash or None)
+    except SlackError as error:
+        log.info("Form not filled in", extra={"request_id": origin.request_id, "fault": str(error)})

@@ -1,6 +1,6 @@
 """Answer a submitted form in time: with its outcome, or with "Placing…" if it takes longer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.blocks import views
@@ -9,8 +9,8 @@ from app.errors import BadFields, Saturated
 from app.services import submission_results
 from app.services.dependencies import Services
 from app.services.origin import Origin
-from app.services.submission_registry import Submission
-from app.services.ticket_submission import Order, read_order
+from app.services.submission_registry import Outcome, Submission
+from app.services.ticket_submission import read_order
 from app.services.trade_submission import execute_submission
 
 
@@ -20,20 +20,33 @@ def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
         order = read_order(origin, view)
     except BadFields as bad:
         return {"response_action": "errors", "errors": bad.sentences}
-    delivery = origin.trigger_id or f"{order.key}:{view.get('hash')}"
-    submission, is_new = services.submissions.claim(order.key, delivery, views.placing_view(order.context))
+    submission, is_new = services.submissions.claim(
+        order.key, build_delivery_id(origin, view, order.key), views.placing_view(order.context)
+    )
     if is_new:
-        _start(services, order, submission)
+        busy = submission_results.build_busy_outcome(order.ticket, order.context)
+        start_submission(
+            services, origin, submission, busy, lambda: execute_submission(services, order, submission)
+        )
+    return build_answer(services, submission)
+
+
+def build_delivery_id(origin: Origin, view: Mapping[str, Any], key: str) -> str:
+    """Return an id that repeated deliveries of one submission share."""
+    return origin.trigger_id or f"{key}:{view.get('hash')}"
+
+
+def start_submission(
+    services: Services, origin: Origin, submission: Submission, busy: Outcome, work: Callable[[], None]
+) -> None:
+    """Start the work of a new submission, or finish it with the outcome `busy` if no worker is free."""
+    try:
+        services.trade_workers.submit(origin.request_id, work)
+    except Saturated:
+        services.submissions.finish(submission, busy)
+
+
+def build_answer(services: Services, submission: Submission) -> Json:
+    """Wait for the outcome of a submission. Return the answer to Slack, also if there is no outcome yet."""
     outcome = submission.wait(services.waits.submission)
     return outcome.response if outcome else submission_results.build_update(submission.waiting_view)
-
-
-def _start(services: Services, order: Order, submission: Submission) -> None:
-    try:
-        services.trade_workers.submit(
-            order.origin.request_id, execute_submission, services, order, submission
-        )
-    except Saturated:
-        services.submissions.finish(
-            submission, submission_results.build_busy_outcome(order.ticket, order.context)
-        )

@@ -1,6 +1,7 @@
 """Find the options of the portfolio field while a person types in it."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 
 from app.blocks.options import build_portfolio_options, build_reason_option, find_name_error
@@ -17,20 +18,25 @@ BUSY = "Too many requests at the moment. Please try again."
 
 
 def suggest_portfolios(services: Services, origin: Origin, typed: str) -> Json:
-    """Return at most 100 options for the typed text, or why there are none.
+    """Return at most 100 options for the typed text, or why there are none."""
+    error = find_name_error(typed) if typed.strip() else ""
+    return find_within_time(services, origin, lambda: _find_portfolios(services, origin, typed), error)
 
-    The OMS has to answer within Slack's time limit.
+
+def find_within_time(
+    services: Services, origin: Origin, find: Callable[[], Json], typing_error: str = ""
+) -> Json:
+    """Return the options that `find` returns within Slack's time limit, or why there are none.
+
+    `typing_error` is the reason if the typed text is at fault.
     """
     request_id = origin.request_id
     try:
-        future = services.suggestion_workers.submit(request_id, _find_portfolios, services, origin, typed)
-        return future.result(timeout=services.waits.suggestions)
+        return services.suggestion_workers.submit(request_id, find).result(timeout=services.waits.suggestions)
     except (OmsError, Saturated, FutureTimeout) as error:
         error_name = format_log_name(error) if isinstance(error, BotError) else type(error).__name__
         log.warning("No suggestions", extra={"request_id": request_id, "fault": error_name})
-        return build_reason_option(
-            find_name_error(typed) if typed.strip() and find_name_error(typed) else _reason(error)
-        )
+        return build_reason_option(typing_error or _reason(error))
 
 
 def _reason(error: Exception) -> str:

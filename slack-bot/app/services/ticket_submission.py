@@ -2,13 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.forms.context import FormContext
 from app.forms.submission import list_confirmed, parse_draft, read_draft
 from app.forms.text import name_key
 from app.forms.ticket import Ticket, Trade
 from app.services.origin import Origin
+
+
+class SubmittedForm(Protocol):
+    """A submitted form: where it came from, and the views to redraw."""
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of the submission."""
+
+    @property
+    def context(self) -> FormContext:
+        """The state of the form."""
+
+    @property
+    def view_id(self) -> str:
+        """The id of the submitted view."""
+
+    @property
+    def root_view_id(self) -> str:
+        """The id of the first view of the stack."""
+
+
+def build_key(form: SubmittedForm) -> str:
+    """Return the idempotency key of a submission: workspace, root view and attempt."""
+    return f"{form.origin.person.team}:{form.root_view_id}:{form.context.attempt}"
 
 
 @dataclass(frozen=True)
@@ -23,8 +48,8 @@ class Order:
 
     @property
     def key(self) -> str:
-        """The idempotency key: workspace, root view and attempt."""
-        return f"{self.origin.person.team}:{self.root_view_id}:{self.context.attempt}"
+        """The idempotency key."""
+        return build_key(self)
 
     def is_confirmed(self, question_id: str) -> bool:
         """Whether the person confirmed this question in this form."""

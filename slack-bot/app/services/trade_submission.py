@@ -22,7 +22,7 @@ from app.services.confirmation_checks import list_questions
 from app.services.confirmation_recovery import build_owed_confirmation
 from app.services.dependencies import Services
 from app.services.submission_registry import Outcome, Submission
-from app.services.ticket_submission import Order
+from app.services.ticket_submission import Order, SubmittedForm
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,7 @@ def execute_submission(services: Services, order: Order, submission: Submission)
         "Submission ended", extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown}
     )
     services.confirmations.release(order.key, is_unknown=outcome.is_unknown)
-    if services.submissions.finish(submission, outcome) and not _redraw(
-        services, order, submission, outcome.view
-    ):
-        _send_outcome(services, order, outcome)
+    report_outcome(services, order, submission, outcome)
 
 
 def _place(services: Services, order: Order, submission: Submission) -> Outcome:
@@ -97,7 +94,7 @@ def _find_outcome(services: Services, order: Order, submission: Submission) -> O
     """Look up the trade by its key until it is found or the time has expired. Do not send it again."""
     submission.waiting_view = views.checking_view(order.context)
     if submission.late_since() is not None:
-        _redraw(services, order, submission, submission.waiting_view)
+        redraw(services, order, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
     while (trade := _find(services, order)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
@@ -156,14 +153,22 @@ def _report_earlier_trade(services: Services, order: Order, trade: Trade) -> Out
     return submission_results.build_traded_before_outcome(message, order.context)
 
 
-def _redraw(services: Services, order: Order, submission: Submission, view: Json) -> bool:
+def report_outcome(services: Services, form: SubmittedForm, submission: Submission, outcome: Outcome) -> None:
+    """Finish a submission. If its answer was late, redraw the form, or tell the person."""
+    if services.submissions.finish(submission, outcome) and not redraw(
+        services, form, submission, outcome.view
+    ):
+        _send_outcome(services, form, outcome)
+
+
+def redraw(services: Services, form: SubmittedForm, submission: Submission, view: Json) -> bool:
     """Replace the view that a late delivery showed. Return whether the form was still open."""
     late_since = submission.late_since() or 0.0
     services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))
     try:
-        _update_with_retry(services, order.view_id, view)
+        _update_with_retry(services, form.view_id, view)
     except SlackError as error:
-        log.info("Form not redrawn", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        log.info("Form not redrawn", extra={"request_id": form.origin.request_id, "fault": str(error)})
         return False
     return True
 
@@ -176,7 +181,7 @@ def _update_with_retry(services: Services, view_id: str, view: Json) -> None:
         services.slack.update_view(view_id, view)
 
 
-def _send_outcome(services: Services, order: Order, outcome: Outcome) -> None:
+def _send_outcome(services: Services, form: SubmittedForm, outcome: Outcome) -> None:
     if outcome.notice:  # a recorded trade has a confirmation instead
-        to = order.origin.address(order.context.channel, order.root_view_id)
+        to = form.origin.address(form.context.channel, form.root_view_id)
         services.message_sender.send_privately(to, notice(outcome.notice))

@@ -11,6 +11,7 @@ from simulator.blockkit.fields import (
     anything,
     array,
     boolean,
+    integer,
     one_of,
     string,
     text,
@@ -63,6 +64,39 @@ _RICH_PART = Shape(
     {"style": anything, "indent": anything, "border": anything, "offset": anything, "language": anything},
 ).check
 
+_CELL_KINDS = ("raw_text", "raw_number", "rich_text")
+_CELL = Shape(
+    {"type": one_of(*_CELL_KINDS)},
+    {"text": string(3_000), "value": anything, "elements": anything},
+).check
+_ROW = array(_CELL, 1, 20)
+
+
+def _equal_rows(table: dict[str, Any], at: str, found: Findings) -> None:
+    """Check that all rows have as many cells as the header, which has no rich text."""
+    rows = table.get("rows")
+    rows = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
+    if len({len(row) for row in rows}) > 1:
+        found.add(f"{at}/rows", "all rows must have the same number of cells")
+    header = rows[0] if rows else []
+    if any(isinstance(cell, dict) and cell.get("type") == "rich_text" for cell in header):
+        found.add(f"{at}/rows/0", "rich_text is not supported in the header")
+
+
+_POINT = Shape({"label": string(20), "value": anything}).check
+_SERIES = Shape({"name": string(20), "data": array(_POINT, 1, 20)}).check
+_AXES = Shape({"categories": array(string(20), 1, 20)}, {"x_label": string(50), "y_label": string(50)}).check
+_PIE = Shape({"type": one_of("pie"), "segments": array(_POINT, 1, 12)}).check
+_LINES = Shape(
+    {"type": one_of("bar", "area", "line"), "series": array(_SERIES, 1, 12), "axis_config": _AXES}
+).check
+
+
+def _chart(value: Any, at: str, found: Findings) -> None:
+    is_pie = isinstance(value, dict) and value.get("type") == "pie"
+    (_PIE if is_pie else _LINES)(value, at, found)
+
+
 BLOCKS: dict[str, Shape] = {
     "section": Shape(
         {},
@@ -90,6 +124,12 @@ BLOCKS: dict[str, Shape] = {
     ),
     "rich_text": Shape({"elements": array(_RICH_PART, 0, 1_000)}, BLOCK_ID),
     "markdown": Shape({"text": string(12_000)}, BLOCK_ID),
+    "data_visualization": Shape({"title": string(50), "chart": _chart}, BLOCK_ID),
+    "data_table": Shape(
+        {"caption": string(2_000), "rows": array(_ROW, 2, 201)},
+        {**BLOCK_ID, "page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
+        (_equal_rows,),
+    ),
 }
 # Other blocks of Slack. They are accepted without checks, and the page does not draw them.
 UNREAD = frozenset(

@@ -13,6 +13,9 @@ MOST_MESSAGE_BLOCKS = 50
 MOST_VIEW_BLOCKS = 100
 LONGEST_MESSAGE_TEXT = 40_000
 LONGEST_BLOCKS_TEXT = 12_000  # Slack's documented limit for all blocks of a message
+LONGEST_TABLE_TEXT = 20_000  # of the cells of all tables
+TABLE, CHART = "data_table", "data_visualization"
+MOST_CHARTS = 2
 LARGEST_VIEW_BYTES = 250_000
 
 Block = dict[str, Any]
@@ -51,6 +54,8 @@ def check_view(view: Any, kind: str = "modal") -> list[str]:
     (_MODAL if kind == "modal" else _HOME).check(view, "/view", found)
     if isinstance(view, dict):
         _check_across(view.get("blocks"), "/view/blocks", found)
+        if kind == "modal":
+            _refuse_tables(view.get("blocks"), found)
         if kind == "modal" and "submit" not in view and _has_input(view.get("blocks")):
             found.add(
                 "/view/submit", "`submit` is required when an `input` block is within the `blocks` array"
@@ -64,14 +69,21 @@ def view_size(view: Any) -> int:
 
 
 def text_length(value: Any) -> int:
-    """Return the total number of characters of text in blocks."""
+    """Return the total number of characters of text in blocks, without tables, which have their own limit."""
     if isinstance(value, list):
         return sum(text_length(part) for part in value)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.get("type") == TABLE:
         return 0
     own = value.get("text")
     nested = sum(text_length(part) for part in value.values())
     return nested + (len(own) if isinstance(own, str) else 0)
+
+
+def _refuse_tables(blocks: Any, found: Findings) -> None:
+    """Add an error for each table and chart: only messages and home tabs can have them."""
+    for number, block in enumerate(blocks if isinstance(blocks, list) else []):
+        if isinstance(block, dict) and block.get("type") in {TABLE, CHART}:
+            found.add(f"/view/blocks/{number}/type", f"unsupported type: {block['type']}")
 
 
 def add_ids(blocks: list[Block]) -> list[Block]:
@@ -107,6 +119,11 @@ def _check_across(blocks: Any, at: str, found: Findings) -> None:
     block_ids = [block["block_id"] for block in good if isinstance(block.get("block_id"), str)]
     for block_id in sorted({name for name in block_ids if block_ids.count(name) > 1}):
         found.add(at, f"`block_id` {block_id} already exists")
+    if sum(block.get("type") == CHART for block in good) > MOST_CHARTS:
+        found.add(at, f"no more than {MOST_CHARTS} charts are allowed")
+    characters = sum(text_length(block.get("rows")) for block in good if block.get("type") == TABLE)
+    if characters > LONGEST_TABLE_TEXT:
+        found.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")
     focused = [element for block in good for element in _elements(block) if _wants_focus(element)]
     if len(focused) > 1:
         found.add(at, "only one element can have focus_on_load set to true")

@@ -16,7 +16,10 @@ def blueprint(simulator: Simulator) -> Blueprint:
     def send_text() -> Outcome:
         body = Body()
         return message_composer.send_text(
-            simulator.actor(body.text("user")), body.text("channel"), body.text("text")
+            simulator.actor(body.text("user")),
+            body.text("channel"),
+            body.text("text"),
+            body.maybe_text("thread_ts"),
         )
 
     @routes.post("/submit")

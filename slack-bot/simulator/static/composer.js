@@ -2,14 +2,14 @@
 
 import { tell } from "./api.js";
 import { byId, el } from "./dom.js";
-import { refresh, store } from "./store.js";
+import { refresh, replyTo, store } from "./store.js";
 
 let active = 0;
 let shown = [];
 
-export function showComposer({ state }) {
+export function showComposer({ state, thread }) {
   const foot = byId("foot");
-  const signature = `${state.channel.id} ${state.channel.archived} ${state.channel.has_bot}`;
+  const signature = `${state.channel.id} ${state.channel.archived} ${state.channel.has_bot} ${thread}`;
   if (foot.dataset.signature === signature) return;
   const kept = byId("composer")?.value || "";
   const focused = document.activeElement?.id === "composer";
@@ -31,6 +31,8 @@ function box(state) {
   return [
     !state.channel.has_bot && el("p", { class: "note" }, `${state.bot.name} is not in this channel. `, el("code", {}, "/invite"),
       " adds it."),
+    store.thread && el("p", { class: "note", "data-testid": "thread" }, "Replying in a thread. ",
+      el("button", { type: "button", class: "button quiet", onclick: () => replyTo(null) }, "Leave the thread")),
     el("ul", { id: "commands", class: "commands", role: "listbox", "aria-label": "Commands", hidden: true }),
     el("div", { class: "composer" }, input,
       el("button", { type: "button", class: "button solid primary send", "aria-label": "Send", onclick: send }, "➤")),
@@ -93,13 +95,13 @@ async function send() {
   const input = byId("composer");
   const text = input.value.trim();
   if (!text) return;
-  const { user, channel } = store;
+  const { user, channel, thread } = store;
   input.value = "";
   typed();
   const status = byId("sending");
   status.textContent = text.startsWith("/") ? `${text.split(/\s/)[0]}…` : "";
   try {
-    await tell("say", { user, channel, text });
+    await tell("say", { user, channel, text, ...(thread && { thread_ts: thread }) });
     status.textContent = "";
   } catch (error) {
     status.textContent = error instanceof TypeError ? "Not sent: the simulator does not answer." : error.message;

@@ -1,4 +1,4 @@
-// The channel's name and topic, and its home tab where the bot has published one.
+// The channel's name and topic, and the home tab of the app in the direct message with it.
 
 import { tell } from "./api.js";
 import { drawBlocks } from "./blocks.js";
@@ -13,8 +13,9 @@ let tab = "messages";
 export function showHeading({ state }) {
   const room = state.channel;
   const name = room.kind === "im" ? state.bot.name : room.name;
-  const home = room.kind === "im" ? state.home : null;
-  if (!home) tab = "messages";
+  const hasHome = room.kind === "im" && state.has_home;
+  const home = hasHome ? state.home : null;
+  if (!hasHome) tab = "messages";
   const signature = JSON.stringify([room, state.me.id, home?.hash, tab, state.has_desk]);
   const heading = byId("heading");
   if (heading.dataset.signature === signature) return;
@@ -28,7 +29,7 @@ export function showHeading({ state }) {
     el("div", { class: "heading-text" },
       el("h1", {}, room.kind === "im" ? name : `# ${name}`),
       el("p", { class: "faint" }, topic(room, state))),
-    home && tabs(),
+    hasHome && tabs(),
     deskButton(state),
     el("button", {
       type: "button", id: "panel-button", class: "button quiet", "aria-controls": "panel", "data-testid": "controls",
@@ -59,10 +60,13 @@ function choose(name) {
 
 function showHome(home) {
   const node = byId("home");
-  const open = tab === "home" && home;
+  const open = tab === "home";
   node.hidden = !open;
-  byId("log").hidden = byId("foot").hidden = Boolean(open);
-  node.replaceChildren(...(open ? drawBlocks(home.blocks, surface(home)) : []));
+  byId("log").hidden = byId("foot").hidden = open;
+  if (!open) return void node.replaceChildren();
+  const scroll = node.scrollTop;
+  node.replaceChildren(...(home ? drawBlocks(home.blocks, surface(home)) : [el("p", { class: "faint" }, "This tab is empty so far.")]));
+  node.scrollTop = scroll;
 }
 
 function surface(home) {

@@ -5,7 +5,7 @@ import { drawBlocks } from "./blocks.js";
 import { byId, el } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { colour, initials, personName } from "./names.js";
-import { refresh, store } from "./store.js";
+import { refresh, replyTo, store } from "./store.js";
 
 let drawn = new Map();
 let shownPlace = "";
@@ -63,7 +63,15 @@ function draw(message, key) {
         isReply && el("span", { class: "faint" }, "replied in a thread"),
         el("time", { datetime: new Date(message.ts * 1000).toISOString() }, clock(message.ts))),
       content(message),
+      !message.ephemeral && kind !== "system" && el("button", {
+        type: "button", class: "reply-button", onclick: () => answer(message),
+      }, "Reply in thread"),
       message.edited && el("span", { class: "faint edited" }, "(edited)")));
+}
+
+function answer(message) {
+  replyTo(message.thread_ts || message.ts);
+  byId("composer")?.focus();
 }
 
 function content(message) {

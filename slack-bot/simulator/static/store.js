@@ -9,6 +9,7 @@ const asked = new URLSearchParams(location.search);
 export const store = {
   user: asked.get("as") || sessionStorage.getItem("user") || "ava",
   channel: asked.get("channel") || sessionStorage.getItem("channel") || "trading",
+  thread: null, // the timestamp of the message that is replied to
   state: null,
   connected: true,
   read: {},
@@ -56,6 +57,7 @@ function reset() {
 
 export function actAs(user) {
   store.user = user;
+  store.thread = null;
   sessionStorage.setItem("user", user);
   store.read = {};
   const room = store.state.channel;
@@ -69,8 +71,14 @@ function roomOf(user) {
   return room ? room.id : "dm";
 }
 
+export function replyTo(ts) {
+  store.thread = ts;
+  listeners.forEach((listener) => listener(store));
+}
+
 export function openChannel(channel) {
   store.channel = channel;
+  store.thread = null;
   sessionStorage.setItem("channel", channel);
   return refresh();
 }

@@ -11,32 +11,45 @@ from simulator.webapi import answers
 from simulator.workspace import Channel
 
 MAX_TEXT_CHARACTERS = 4_000
-MENTION = re.compile(r"(?<!\w)@([a-z]+)")
+MENTION = re.compile(r"(?<!\w)@([a-z]+)", re.IGNORECASE)
 COMMAND_ERRORS = {TIMEOUT: "operation_timeout", UNREACHABLE: "dispatch_failed"}
 
 
-def send_text(actor: Actor, reference: str, text: str) -> Outcome:
-    """Type ``text`` into a channel: a slash command if it begins with a slash, else a message."""
+def send_text(actor: Actor, reference: str, text: str, thread_ts: str | None = None) -> Outcome:
+    """Type ``text`` into a channel or a thread: a slash command if it begins with a slash, else a message.
+
+    Slack takes no slash commands in threads.
+    """
     text = text.strip()
     if not 0 < len(text) <= MAX_TEXT_CHARACTERS:
         raise ActError(f"A message has between 1 and {MAX_TEXT_CHARACTERS} characters.")
     channel = actor.channel(reference)
     if channel.archived:
         raise ActError(f"{channel.name} is archived.")
-    return _command(actor, channel, text) if text.startswith("/") else _message(actor, channel, text)
+    if thread_ts:
+        actor.message(channel, thread_ts)
+    if not text.startswith("/"):
+        return _message(actor, channel, text, thread_ts)
+    name = text.split(maxsplit=1)[0]
+    if thread_ts:
+        return _report_failure(
+            actor, channel, name, "not_in_threads", f"{_escape(name)} is not supported in threads. Sorry!"
+        )
+    return _command(actor, channel, text)
 
 
-def _message(actor: Actor, channel: Channel, text: str) -> Outcome:
+def _message(actor: Actor, channel: Channel, text: str, thread_ts: str | None) -> Outcome:
     with actor.workspace_state.change():
         message = actor.workspace_state.messages.post(
-            channel.id, actor.person.id, _format_mentions(actor, text)
+            channel.id, actor.person.id, _format_mentions(actor, text), thread_ts=thread_ts
         )
     inner = message.payload() | {"channel": channel.id, "event_ts": message.ts}
     kinds = {"im": "im", "private": "group"}
     scope = "message." + kinds.get(channel.kind, "channels")
     if channel.has_bot:
         actor.events.put_if_subscribed(scope, inner | {"channel_type": kinds.get(channel.kind, "channel")})
-    if f"<@{workspace.BOT_USER_ID}>" in message.text:
+    # Slack sends no mention of the app in a direct message with it.
+    if channel.kind != "im" and f"<@{workspace.BOT_USER_ID}>" in message.text:
         actor.events.put_if_subscribed("app_mention", inner | {"type": "app_mention"})
     return {"outcome": "said", "ts": message.ts}
 
@@ -45,7 +58,12 @@ def _format_mentions(actor: Actor, text: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     by_name = {person.name: person.id for person in actor.workspace_state.people.values()}
     by_name[actor.workspace_state.manifest.bot_name.lower()] = workspace.BOT_USER_ID
-    return MENTION.sub(lambda found: f"<@{by_name[found[1]]}>" if found[1] in by_name else found[0], escaped)
+
+    def mention(found: re.Match[str]) -> str:
+        user = by_name.get(found[1].lower())
+        return f"<@{user}>" if user else found[0]
+
+    return MENTION.sub(mention, escaped)
 
 
 def _command(actor: Actor, channel: Channel, text: str) -> Outcome:

@@ -27,7 +27,10 @@ def post_ephemeral(workspace_state: WorkspaceState, given: Arguments) -> dict[st
     text, blocks = args.content(given)
     if user not in channel.members or user not in workspace_state.people:
         raise SlackError("user_not_in_channel")
-    message = workspace_state.messages.post(channel.id, workspace.BOT_USER_ID, text, blocks, only_for=user)
+    thread = given.get("thread_ts") or None
+    message = workspace_state.messages.post(
+        channel.id, workspace.BOT_USER_ID, text, blocks, only_for=user, thread_ts=thread
+    )
     return {"message_ts": message.ts}
 
 

@@ -190,4 +190,4 @@ def test_server_answers_deliveries_of_the_oms(slack, oms, services):
     bot = create_bot(factories.settings(slack.api_url, oms.url), services)
     answer = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign(b"{}"))
     assert answer.status_code == 401
-    assert bot.receiver.patterns == ["webhook.disabled"]
+    assert "webhook.disabled" in bot.receiver.patterns

@@ -91,7 +91,7 @@ def test_junk_gets_one_hint_privately(workspace: Workspace, text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("positions", "Every confirmation names the position"),
+        ("positions", "`/desk positions` show positions"),
         ("list", "enters trades only"),
         ("LIST trades", "enters trades only"),
         ("undo", "`/trade sell 100 AAPL @ 175 in Growth`"),

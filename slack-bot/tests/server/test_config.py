@@ -46,6 +46,9 @@ def test_what_is_not_set_has_a_default():
         ("BOT_DATABASE_URL", "postgresql://db/bot"),
         ("BOT_DATABASE_URL", "sqlite:///"),
         ("BOT_STATEMENT_SECRET", "short"),
+        ("TRADING_CHANNEL", "#trading"),
+        ("TRADING_CHANNEL", "D0123456789"),
+        ("APPROVALS_CHANNEL", "#approvals"),
     ],
 )
 def test_a_bad_value_is_named_with_what_to_set(name, value):

@@ -16,14 +16,16 @@ MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 
 def test_every_command_of_the_manifest_is_handled_and_no_other(workspace: Workspace):
     commands = [entry["command"] for entry in MANIFEST["features"]["slash_commands"]]
-    assert commands == ["/trade", "/trade-help"]
+    assert commands == ["/trade", "/order", "/trade-help", "/portfolio", "/trades", "/desk"]
     assert all(workspace.type("help", name).status_code == 200 for name in commands)
     assert workspace.type("help", "/other").status_code == 404
 
 
 @pytest.mark.parametrize("event", MANIFEST["settings"]["event_subscriptions"]["bot_events"])
 def test_every_event_of_the_manifest_is_handled(workspace: Workspace, event):
-    body = json.dumps({"type": "event_callback", "event_id": event, "event": {"type": event}})
+    kind, _, channel_type = event.partition(".")
+    inner = {"type": kind, "channel_type": channel_type}
+    body = json.dumps({"type": "event_callback", "event_id": event, "event": inner})
     headers = factories.signed(body) | {"Content-Type": "application/json"}
     assert (
         workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
@@ -44,12 +46,20 @@ def test_every_address_of_the_manifest_is_served_under_its_path(workspace: Works
 
 
 def test_the_scopes_are_those_of_the_methods_that_are_called():
-    needed = {"chat_postMessage": "chat:write", "conversations_open": "im:write"}
+    needed = {
+        "chat_postMessage": "chat:write",
+        "chat_postEphemeral": "chat:write",
+        "chat_update": "chat:write",
+        "conversations_open": "im:write",
+        "users_info": "users:read",
+    }
     called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))
     scopes = {scope for method, scope in needed.items() if method in called}
-    # commands: the slash commands; chat:write.public: confirmations in public channels without an invitation
-    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == scopes | {"commands", "chat:write.public"}
-    without_scope = {"views_open", "views_update", "auth_test", "proxy"}
+    # commands: the slash commands; chat:write.public: confirmations in public channels without an invitation;
+    # app_mentions:read and im:history: the events of mentions and direct messages
+    others = {"commands", "chat:write.public", "app_mentions:read", "im:history"}
+    assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == scopes | others
+    without_scope = {"views_open", "views_update", "views_push", "views_publish", "auth_test", "proxy"}
     words = set(re.findall(r"self\.client\.(\w+)", called))
     assert words == without_scope | set(needed)
 
@@ -65,6 +75,8 @@ def test_the_template_names_every_setting_and_holds_no_secret():
         "OMS_API_KEY",
         "BOT_STATEMENT_SECRET",
         "BOT_DATABASE_URL",
+        "TRADING_CHANNEL",
+        "APPROVALS_CHANNEL",
         "HOST",
         "PORT",
         "ENVIRONMENT",

@@ -87,6 +87,7 @@ class Operation(StrEnum):
     MOVE_CASH = "move_cash"
     READ_METRICS = "read_metrics"
     READ_SELF = "read_self"
+    MANAGE_OWN = "manage_own"
     READ_ROLES = "read_roles"
     READ_AUDIT = "read_audit"
     READ_PEOPLE = "read_people"
@@ -128,6 +129,7 @@ def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people
 #                                    any of these scopes    roles that have one of them
 TABLE: dict[Operation, Rule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
+    Operation.MANAGE_OWN: _rule(_READ),                     # everybody: own preferences and alerts
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
     # everybody, and the bot's key: the events cover all portfolios
     Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),

@@ -12,7 +12,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading
 from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
 from app.ledger.queries.reading import Book
-from app.ledger.service.cash import CashListItem, list_cash, serialize_movement
+from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
 from app.money import money_text
@@ -46,20 +46,22 @@ def read_cash_statement(
         raise NoSuchPortfolio(name)
     book = found[key][0]
     reader.settlements.refresh(connection)
-    items = list_cash(connection, tenant_id, book.id, *page)
+    rows = list_cash_rows(connection, caller, book, page, reader.settlements, at)
     figures = reader.read(connection, tenant_id, [book], at)[book.id]
-    return CashStatement(book, figures, _serialize(connection, caller, book, items, reader.settlements, at))
+    return CashStatement(book, figures, rows)
 
 
-def _serialize(
+def list_cash_rows(
     connection: Connection,
     caller: Caller,
     book: Book,
-    items: list[CashListItem],
+    page: tuple[CashPosition | None, int],
     settlements: Settlements,
     at: datetime,
 ) -> list[tuple[CashPosition, dict[str, Any]]]:
+    """Return a page of a portfolio's rows as responses, newest first, each with its position."""
     tenant_id = caller.tenant_id
+    items = list_cash(connection, tenant_id, book.id, *page)
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     named = find_portfolio_names(connection, tenant_id, ids)
     visible = {portfolio_id: name for portfolio_id, (name, key) in named.items() if caller.sees(key)}

@@ -50,6 +50,7 @@ class OrderPreview(NamedTuple):
     """The effect that a ticket would have. Amounts are None if there is no price.
 
     `opens_at` is when the session opens that the order would wait for, None if it would not wait.
+    `needs_approval`: the order would wait for another person.
     """
 
     order: Order
@@ -62,3 +63,4 @@ class OrderPreview(NamedTuple):
     denial: Denial | None
     checks: tuple[Headroom, ...]
     opens_at: Timestamp | None = None
+    needs_approval: bool = False

@@ -158,6 +158,9 @@ class PreviewOut(BaseModel):
         description="The market is closed: when it opens. Null: it is open, or sessions are not enforced",
     )
     would_pass: bool
+    needs_approval: bool = Field(
+        description="The order would pass, and wait for the approval of another person", examples=[False]
+    )
     denial: DenialOut | None
     checks: list[CheckOut]
 
@@ -225,6 +228,7 @@ def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[st
         "position_after": _quantity(preview.position_after),
         "opens_at": preview.opens_at,
         "would_pass": denial is None,
+        "needs_approval": preview.needs_approval,
         "denial": denial,
         "checks": [_check(check) for check in preview.checks],
     }

@@ -2,6 +2,7 @@
 
 from app.orders.rules.order_factory import build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderPreview
+from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
 from app.orders.service.order_entry import check_end, origin_of, ticket_denial
@@ -29,6 +30,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     estimate = estimate_order(context, order, risk)
+    denial = ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,
@@ -37,7 +39,8 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
         charges=estimate.charges,
         cash_after=estimate.cash_after,
         position_after=estimate.position_after,
-        denial=ticket_denial(context, order, legs, confirms=ticket.confirm_repeat),
+        denial=denial,
         checks=tuple(list_headrooms(risk)),
         opens_at=None if hold is None else hold.opens_at,
+        needs_approval=denial is None and find_required_request(context, order) is not None,
     )

@@ -16,8 +16,10 @@ from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.database.bulk import Row
 from app.duties.rules.schedule import get_slot
 from app.duties.service import Lease
+from app.events.service import build_event_insert
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows
@@ -30,6 +32,7 @@ from app.performance.queries import FlowInstant, PortfolioTotals
 from app.performance.rules.closes import get_last_close, list_missed_closes
 from app.performance.rules.currencies import format_currencies
 from app.performance.rules.values import Snapshot
+from app.performance.service.summaries import build_summary_events
 
 CLOSE = "close"
 MAX_PORTFOLIOS = 500  # per transaction
@@ -106,14 +109,15 @@ class SnapshotService:
             states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
             for at, missing in _group_by_close(connection, states, calendar, last):
                 taken += self._build_snapshots(connection, missing, at, CLOSE)
-        self._store(taken)
+            events = build_summary_events(connection, states, taken, self._now())
+        self._store(taken, events)
         return states
 
-    def _store(self, taken: Sequence[Snapshot]) -> None:
+    def _store(self, taken: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
         if taken:
             with unit_of_work(self._engine) as connection:
                 set_all_tenants_scope(connection)
-                write(connection, queries.build_snapshot_insert(taken))
+                write(connection, queries.build_snapshot_insert(taken), build_event_insert(events))
 
     def _build_snapshots(
         self, connection: Connection, states: Sequence[PortfolioTotals], at: datetime, kind: str

@@ -1,0 +1,130 @@
+"""The share of a core that 10,000 price alerts on 500 symbols take at 1,000 quotes a second.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.alerts --seconds 5`. It uses a
+PostgreSQL server that is started for the run. The quotes of a second are given to the market of the process
+without a pause, then the alerts are loaded, followed and stored as once a second in the service. The share is
+the processor time of that second, less the time of the same quotes without alerts. Prices move at random, and
+some alerts fire and repeat.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from time import process_time
+
+from app.alerts.models import AlertRow
+from app.alerts.service.price_alerts import PriceAlerts
+from app.database import Readers, build_insert, connect_engine, set_tenant_scope, unit_of_work, write
+from app.database.transactions import Transactions
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.timestamps import iso
+from bench.disk import scratch
+from bench.postgres import Server, postgres
+from bench.report import Line, at_most, show
+from bench.service import fresh_key, migrate
+
+ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
+_START = datetime(2026, 1, 5, tzinfo=UTC)
+_CREATED_AT = iso(_START - timedelta(hours=1))
+_COLUMNS = (
+    *("tenant_id", "id", "owner", "kind", "symbol", "direction", "threshold", "is_repeating", "deliver_to"),
+    *("is_active", "is_armed", "firing", "created_at", "updated_at"),
+)
+
+
+def measure(server: Server, seconds: int) -> list[Line]:
+    """Return the line of the table."""
+    url = server.fresh_database("alerts")
+    migrate(url, fresh_key())
+    engine = connect_engine(url, readers=1)
+    quotes = _make_quotes(seconds)
+    readers, transactions = Readers(engine, 1), Transactions(engine)
+    try:
+        plain = _run(Market(ManualSource(), readers), quotes, None)
+        _insert_alerts(url)
+        market = Market(ManualSource(), readers)
+        now = [_START]
+        alerts = PriceAlerts(readers, transactions, market, lambda: now[0])
+        asyncio.run(alerts.check())
+        watched = _run(market, quotes, (alerts, now))
+    finally:
+        transactions.close()
+        readers.close()
+        engine.dispose()
+    fired = int(server.sql("SELECT count(*) FROM events WHERE type = 'alert.fired'", "alerts") or 0)
+    share = (watched - plain) / seconds * 100
+    what = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
+    return [Line(what, f"{share:.1f}% of a core", at_most(share, 25, 10))]
+
+
+def _run(
+    market: Market, quotes: list[list[Quote]], watch: tuple[PriceAlerts, list[datetime]] | None
+) -> float:
+    """Return the processor time in which the market takes the quotes."""
+
+    async def publish_quotes() -> None:
+        for second in quotes:
+            for quote in second:
+                market.arrived(1, quote)
+            if watch is not None:
+                watch[1][0] = second[-1].at
+                await watch[0].check()
+
+    started = process_time()
+    asyncio.run(publish_quotes())
+    return process_time() - started
+
+
+def _make_quotes(seconds: int) -> list[list[Quote]]:
+    random, prices = Random(1), [Decimal(100)] * SYMBOLS  # repeatable
+    found = []
+    for second in range(seconds):
+        batch = []
+        for number in range(QUOTES_A_SECOND):
+            symbol = number % SYMBOLS
+            prices[symbol] += Decimal(random.randint(-5, 5)) / 100
+            at = _START + timedelta(seconds=second, microseconds=number * 1_000)
+            batch.append(Quote(f"SYM{symbol}", None, None, prices[symbol], None, None, at, "manual"))
+        found.append(batch)
+    return found
+
+
+def _insert_alerts(url: str) -> None:
+    """Insert alerts whose thresholds lie 0.1 to 1 percent off the first price, on both sides."""
+    rows = []
+    for number in range(ALERTS):
+        offset = Decimal(1 + number // SYMBOLS % 10)
+        is_above = number // SYMBOLS % 2 == 0
+        threshold = Decimal(100) + offset / 10 if is_above else Decimal(100) - offset / 10
+        direction = "above" if is_above else "below"
+        rows.append(
+            (
+                *(1, f"A{number:020d}", "key:bench", "price", f"SYM{number % SYMBOLS}", direction),
+                *(f"{threshold:.8f}", True, "me", True, True, 0, _CREATED_AT, _CREATED_AT),
+            )
+        )
+    engine = connect_engine(url, readers=1)
+    with unit_of_work(engine) as connection:
+        set_tenant_scope(connection, [1])
+        write(connection, build_insert(AlertRow.__table__, _COLUMNS, rows))
+    engine.dispose()
+
+
+def main() -> int:
+    """Run the benchmark alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=SECONDS)
+    options = parser.parse_args()
+    with scratch() as folder, postgres(folder) as server:
+        lines = measure(server, options.seconds)
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""A day without another tool: read, close, stop and resume trading in Slack, by two people."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from deployment import wait_until
+
+pytestmark = pytest.mark.e2e
+
+AVA = "slack:T0DESK00001:U0AVACHEN01"
+BEN = "slack:T0DESK00001:U0BENOKAF02"
+SHOTS = os.environ.get("SCREENSHOTS")
+
+
+@pytest.fixture
+def portfolio(deployment, slack):
+    """Provide a portfolio with a position, an order, and two risk managers who also trade."""
+    name = f"Book {secrets.token_hex(3)}"
+    deployment.administer("POST", "/portfolios", name=name)
+    for symbol in ("GLNC", "GLND"):
+        deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="101", last="100")
+    ticket = {"portfolio_name": name, "symbol": "GLNC", "side": "BUY", "quantity": "10"}
+    deployment.administer("POST", "/trade", gmv="900", **ticket)
+    deployment.administer("POST", "/trade", gmv="500", **ticket | {"symbol": "GLND", "quantity": "5"})
+    limit = {"type": "LIMIT", "limit_price": "50", "time_in_force": "GTC"}
+    deployment.administer("POST", "/orders", **ticket | limit)
+    for person in (AVA, BEN):
+        assert deployment.get_as(person, "/auth/me").status_code == 200
+        deployment.change_person(person, role="admin")
+        wait_until(lambda person=person: deployment.get_as(person, "/auth/me").json()["role"] == "admin")
+    yield name
+    for person in (AVA, BEN):
+        deployment.change_person(person, role="trader")
+    deployment.administer("POST", "/kill-switch", scope="portfolio", name=name, state="ACTIVE")
+    deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
+
+
+def photograph(slack, name):
+    if SHOTS:
+        slack.page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
+    slack.type(f"/portfolio {portfolio}")
+    answer = slack.private_message(f"{portfolio} · equity")
+    expect(answer).to_contain_text("P&L today")
+    expect(answer.get_by_test_id("chart").last).to_contain_text("GLNC 66.7%")
+    expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
+    photograph(slack, "portfolio")
+
+    slack.type("/desk postions")
+    expect(slack.private_message("Did you mean positions?")).to_be_visible()
+    slack.type(f"/desk orders in {portfolio}")
+    expect(slack.private_message("Working orders").get_by_role("row").filter(has_text="GLNC")).to_be_visible()
+
+    # the position, its exits and its close
+    answer.get_by_role("combobox", name="Open a position").select_option(label=f"GLNC in {portfolio}")
+    expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
+    photograph(slack, "position")
+    slack.form.get_by_role("button", name="Set exits…").click()
+    slack.form.get_by_role("textbox", name="Take-profit (optional)").fill("120")
+    slack.form.get_by_role("textbox", name="Stop-loss (optional)").fill("80")
+    slack.form.get_by_role("button", name="Set exits", exact=True).click()
+    expect(slack.form).to_contain_text("SELL 10 at stop 80.00")
+    slack.form.get_by_role("button", name="Close everything").click()
+    slack.type(f"/desk close 4 GLNC in {portfolio}")
+    photograph(slack, "close")
+    slack.form.get_by_role("button", name="Close at market").click()
+    expect(slack.form).to_contain_text("SELL 4 GLNC")
+    slack.form.get_by_role("button", name="Close everything").click()
+    wait_until(lambda: deployment.position(portfolio, "GLNC") == 6, seconds=10)
+
+    # Ava stops trading; only Ben resumes it
+    slack.type(f"/desk halt in {portfolio}")
+    expect(slack.form).to_contain_text("Open now:")
+    photograph(slack, "halt")
+    slack.form.get_by_role("textbox", name="Reason").fill("Bad prices")
+    slack.form.get_by_role("button", name="Stop trading").click()
+    expect(slack.form).to_contain_text(f"{portfolio} is HALTED.")
+    slack.form.get_by_role("button", name="Close everything").click()
+    banner = slack.message(f"Trading of {portfolio} is HALTED")
+    expect(banner).to_contain_text("Bad prices")
+    banner.get_by_role("button", name="Resume trading…").click()
+    expect(slack.form).to_contain_text("Another person")
+    slack.form.get_by_role("button", name="Close everything").click()
+    slack.be("Ben Okafor")
+    banner.get_by_role("button", name="Resume trading…").click()
+    slack.form.get_by_role("textbox", name="Reason").fill("Prices are good")
+    slack.form.get_by_role("button", name="Resume trading").click()
+    expect(slack.form).to_contain_text(f"{portfolio} is ACTIVE.")
+    slack.form.get_by_role("button", name="Close everything").click()
+    expect(slack.message(f"Trading of {portfolio} was resumed").first).to_contain_text("Prices are good")
+    photograph(slack, "resumed")
+
+
+def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deployment, portfolio):
+    slack.type("Prices?")
+    slack.message("Prices?").hover()
+    slack.message("Prices?").get_by_role("button", name="Reply in thread").click()
+    slack.type("/desk positions")
+    expect(slack.private_message("is not supported in threads")).to_be_visible()
+    slack.type("@SlackOMS quote GLNC share")
+    reply = slack.message("bid 99.00 · ask 101.00")
+    expect(reply).to_have_class(re.compile(r"\breply\b"))
+    photograph(slack, "thread")
+
+    slack.page.get_by_test_id("channel-SlackOMS").click()
+    slack.type("positions")
+    held = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
+    expect(held.filter(has_text="GLNC")).to_be_visible()
+    slack.page.get_by_role("tab", name="Home").click()
+    home = slack.page.locator("#home")
+    expect(home.get_by_role("button", name="Report a trade")).to_be_visible()
+    photograph(slack, "home")
+    for tab, expected in (
+        ("Positions", "GLNC"), ("Orders", "Cancel orders…"), ("Approvals", "No order waits"),
+        ("Activity", "Newest orders"), ("Settings", "Role: admin"),
+    ):  # fmt: skip
+        home.get_by_role("button", name=tab, exact=True).click()
+        expect(home).to_contain_text(expected)
+        photograph(slack, f"home-{tab.lower()}")
+    slack.page.emulate_media(color_scheme="dark")
+    slack.page.set_viewport_size({"width": 390, "height": 844})
+    home.get_by_role("button", name="Positions", exact=True).click()
+    expect(home.get_by_role("table")).to_be_visible()
+    photograph(slack, "home-phone-dark")
+    assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,8 @@
+"""Dependencies of the routes of alerts."""
+
+from typing import Annotated
+
+from app.alerts.service.price_alerts import PriceAlerts
+from app.wire.dependencies import part
+
+ThePriceAlerts = Annotated[PriceAlerts, part("price_alerts")]

@@ -1,0 +1,16 @@
+"""Errors of alerts."""
+
+from app.errors import Conflict, NotFound
+
+
+class NoSuchAlert(NotFound):
+    """The caller has no such alert."""
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(f"You have no alert {alert_id}; list your alerts with `GET /alerts`.")
+
+
+class TooManyAlerts(Conflict):
+    """The tenant has as many alerts as it may have."""
+
+    kind, title = "too-many-alerts", "Too many alerts"

@@ -1,0 +1,101 @@
+"""Routes of alerts."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
+
+from app.alerts import queries
+from app.alerts.dependencies import ThePriceAlerts
+from app.alerts.rules.conditions import Alert
+from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
+from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Change
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheChanges, TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.lists import Cursor, Limit, link
+from app.wire.pages import DEFAULT_LIMIT
+
+router = APIRouter(prefix="/alerts", tags=["alerts"])
+
+Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+_LIST = "alerts"
+
+
+class AlertQuery(BaseModel):
+    """A page of the alerts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@router.post(
+    "",
+    summary="Create an alert",
+    status_code=201,
+    responses=responses(201, {"model": AlertOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(AlertIn, EXAMPLE),
+)
+async def post_alert(
+    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
+    administration: TheAdministration, request_context: TheRequestContext, price_alerts: ThePriceAlerts,
+) -> Response:  # fmt: skip
+    """Create an alert. If its condition is true already, it fires at once."""
+    terms = AlertTerms(
+        *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
+        body.deliver_to,
+    )
+    context, created = request_context.context(caller, body), list[Alert]()
+
+    def create(connection: Connection, now: datetime) -> Change:
+        listed = create_alert(connection, caller, terms, now)
+        created[:] = [listed.alert]
+        return Change(serialize_alert(listed), [], 201)
+
+    done = await administration.change(context, create)
+    for alert in created:
+        price_alerts.add(alert)
+    return build_response(done)
+
+
+@router.get(
+    "", summary="List your alerts", responses=responses(200, {"model": list[AlertOut]}, headers=NEXT_HEADER)
+)
+async def list_alerts(
+    caller: Owner, query: Annotated[AlertQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """List the alerts of the person that the request acts for, or of the key itself, newest first."""
+    tenant_id = caller.tenant_id
+    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: queries.list_alerts(connection, tenant_id, caller.actor, query.limit + 1, before),
+        tenant_id,
+    )
+    page = found[: query.limit]
+    cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(found) > query.limit else None
+    return answer(list(map(serialize_alert, page)), headers=link(request, cursor))
+
+
+@router.delete(
+    "/{alert_id}",
+    summary="Delete an alert",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {"description": "It is deleted"}, 404),
+)
+async def remove_alert(
+    caller: Owner, alert_id: Annotated[Wanted, Path(max_length=32)], changes: TheChanges
+) -> Response:
+    """Delete one of your alerts. It does not fire any more."""
+    await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)
+    return Response(status_code=204)

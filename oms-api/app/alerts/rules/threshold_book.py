@@ -1,0 +1,118 @@
+"""The levels of price alerts by symbol, sorted, so that a quote is compared with the nearest ones only."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.alerts.rules.conditions import Alert, Direction, Transition, apply_transition, get_level
+
+_LAST_ID = "\U0010ffff"  # sorts after every id
+
+
+class SymbolKey(NamedTuple):
+    """A symbol of a tenant."""
+
+    tenant_id: int
+    symbol: str
+
+
+class AlertKey(NamedTuple):
+    """An alert of a tenant."""
+
+    tenant_id: int
+    id: str
+
+
+class _Levels:
+    """The levels of a symbol, in ascending order, each with the id of its alert.
+
+    A price at or above a level of `rising`, or at or below one of `falling`, is a transition.
+    """
+
+    __slots__ = ("falling", "rising")
+
+    def __init__(self) -> None:
+        self.rising: list[tuple[Decimal, str]] = []
+        self.falling: list[tuple[Decimal, str]] = []
+
+    def get_side(self, direction: Direction) -> list[tuple[Decimal, str]]:
+        """Return the levels of transitions on that side."""
+        return self.rising if direction is Direction.ABOVE else self.falling
+
+    def pop_due(self, price: Decimal) -> list[str]:
+        """Remove and return the ids of the alerts with a transition at the price."""
+        due: list[str] = []
+        if self.rising and self.rising[0][0] <= price:
+            end = bisect_right(self.rising, (price, _LAST_ID))
+            due += [alert_id for _, alert_id in self.rising[:end]]
+            del self.rising[:end]
+        if self.falling and self.falling[-1][0] >= price:
+            start = bisect_left(self.falling, (price, ""))
+            due += [alert_id for _, alert_id in self.falling[start:]]
+            del self.falling[start:]
+        return due
+
+
+class ThresholdBook:
+    """All active price alerts. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._alerts: dict[AlertKey, Alert] = {}
+        self._levels: dict[SymbolKey, _Levels] = {}
+
+    def __len__(self) -> int:
+        return len(self._alerts)
+
+    @property
+    def symbols(self) -> Collection[SymbolKey]:
+        """The symbols that have alerts."""
+        return self._levels.keys()
+
+    def put(self, alert: Alert) -> None:
+        """Add or replace an alert. One that is not active is removed."""
+        key = AlertKey(alert.tenant_id, alert.id)
+        self.remove(key)
+        if not alert.is_active or alert.symbol is None:
+            return
+        self._alerts[key] = alert
+        direction, level = get_level(alert)
+        levels = self._levels.setdefault(SymbolKey(alert.tenant_id, alert.symbol), _Levels())
+        insort(levels.get_side(direction), (level, alert.id))
+
+    def remove(self, key: AlertKey) -> None:
+        """Remove an alert, if it is there."""
+        alert = self._alerts.pop(key, None)
+        if alert is None or alert.symbol is None:
+            return
+        symbol = SymbolKey(alert.tenant_id, alert.symbol)
+        levels = self._levels.get(symbol)
+        if levels is None:  # all of its levels were due
+            return
+        direction, level = get_level(alert)
+        side, entry = levels.get_side(direction), (level, alert.id)
+        index = bisect_left(side, entry)
+        if index < len(side) and side[index] == entry:
+            del side[index]
+        if not levels.rising and not levels.falling:
+            del self._levels[symbol]
+
+    def apply_price(self, key: SymbolKey, price: Decimal, at: datetime) -> list[Transition]:
+        """Apply a price to the alerts of its symbol, and return their transitions in order.
+
+        A price that is older than an alert's last transition has no effect on it.
+        """
+        levels = self._levels.get(key)
+        if levels is None:
+            return []
+        transitions = []
+        for alert_id in levels.pop_due(price):
+            alert = self._alerts[AlertKey(key.tenant_id, alert_id)]
+            if alert.changed_at is not None and at < alert.changed_at:
+                self.put(alert)
+                continue
+            transition = Transition(alert, alert.is_armed, price, at)
+            transitions.append(transition)
+            self.put(apply_transition(transition))
+        return transitions

@@ -1,0 +1,158 @@
+"""Request and response bodies of alerts."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.alerts.queries import ListedAlert
+from app.alerts.rules.conditions import AlertKind, Direction
+from app.alerts.rules.event_payloads import serialize_threshold
+from app.instruments.schemas import Symbol
+from app.ledger.schemas import PortfolioName
+from app.money import fits, fixed, money_text
+from app.timestamps import iso
+from app.wire.fields import exact_amount, lower_case
+from app.wire.json import JsonNumber
+
+_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"
+_SCHEMA = {"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}
+
+
+def _parse_signed(value: Any) -> Decimal:  # any JSON value
+    """Parse an amount that may be negative."""
+    text = value.text if isinstance(value, JsonNumber) else value
+    if not isinstance(text, str) or not text.startswith("-"):
+        return exact_amount(value)
+    return -exact_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
+
+
+def _require_storable(amount: Decimal) -> Decimal:
+    if not fits(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+SignedAmount = Annotated[
+    Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SCHEMA)
+]
+Destination = Annotated[str, Field(pattern=r"^(me|[CG][A-Z0-9]{2,20})$")]
+
+
+class AlertIn(BaseModel):
+    """The condition of an alert, and where the alert is delivered."""
+
+    model_config = ConfigDict(extra="forbid")
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {
+        "portfolio": "Did you mean `portfolio_name`?",
+        "price": "Use `above` or `below`.",
+        "channel": "Did you mean `deliver_to`?",
+    }
+
+    kind: Annotated[AlertKind, BeforeValidator(lower_case)] = Field(
+        description="What is watched: `price`, `day_pnl`, `drawdown` or `limit_use`", examples=["price"]
+    )
+    symbol: Symbol | None = Field(None, description="`price`: the instrument", examples=["AAPL"])
+    portfolio_name: PortfolioName | None = Field(
+        None, description="All others: the portfolio", examples=[None]
+    )
+    above: SignedAmount | None = Field(
+        None,
+        description="Fires at this value or above: a price, an amount of P&L, or percent",
+        examples=["200.00"],
+    )
+    below: SignedAmount | None = Field(
+        None, description="Fires at this value or below, in the same units", examples=[None]
+    )
+    repeat: StrictBool = Field(
+        False, description="Whether it fires at each crossing instead of once", examples=[False]
+    )
+    deliver_to: Destination = Field("me", description="`me` or the ID of a Slack channel", examples=["me"])
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "AlertIn":
+        if (self.above is None) == (self.below is None):
+            raise PydanticCustomError("threshold", "Send either `above` or `below`.", {"field": "above"})
+        is_price = self.kind is AlertKind.PRICE
+        for field, is_needed in (("symbol", is_price), ("portfolio_name", not is_price)):
+            if (getattr(self, field) is not None) != is_needed:
+                message = "This kind needs it." if is_needed else "This kind does not have it."
+                raise PydanticCustomError("alert_subject", "{message}", {"message": message, "field": field})
+        if self.kind is not AlertKind.DAY_PNL and self.threshold <= 0:
+            message = "Must be positive."
+            field = "above" if self.direction is Direction.ABOVE else "below"
+            raise PydanticCustomError("threshold", "{message}", {"message": message, "field": field})
+        return self
+
+    @property
+    def direction(self) -> Direction:
+        """The side on which the condition is true."""
+        return Direction.BELOW if self.above is None else Direction.ABOVE
+
+    @property
+    def threshold(self) -> Decimal:
+        """The value of `above` or `below`."""
+        threshold = self.below if self.above is None else self.above
+        assert threshold is not None, "validated"  # noqa: S101  # for the type checker
+        return threshold
+
+
+class AlertOut(BaseModel):
+    """An alert with its state."""
+
+    id: str = Field(description="ID of the alert", examples=["A17952423050000000c1937aec"])
+    kind: AlertKind = Field(description="What is watched", examples=["price"])
+    symbol: str | None = Field(description="`price`: the instrument", examples=["AAPL"])
+    portfolio_name: str | None = Field(description="All others: the portfolio", examples=[None])
+    above: str | None = Field(description="Fires at this value or above", examples=["200.00"])
+    below: str | None = Field(description="Fires at this value or below", examples=[None])
+    repeat: bool = Field(description="Whether it fires at each crossing", examples=[False])
+    deliver_to: str = Field(description="`me` or the ID of a Slack channel", examples=["me"])
+    status: Literal["armed", "waiting", "done"] = Field(
+        description="`armed`: fires next; `waiting`: fired, and armed again when the value has moved "
+        "back; `done`: fired and does not repeat",
+        examples=["armed"],
+    )
+    firing: int = Field(description="How often it fired", examples=[0])
+    value: str | None = Field(description="The value at which it fired last", examples=[None])
+    fired_at: str | None = Field(description="When it fired last", examples=[None])
+    created_at: str = Field(description="When it was created", examples=["2026-11-20T15:04:05.123456Z"])
+
+
+EXAMPLE: dict[str, Any] = {
+    "kind": "price",
+    "symbol": "AAPL",
+    "above": "200.00",
+    "repeat": False,
+    "deliver_to": "me",
+}
+
+
+def serialize_alert(listed: ListedAlert) -> dict[str, Any]:
+    """Return the alert as `AlertOut` describes it."""
+    alert = listed.alert
+    return {
+        "id": alert.id,
+        "kind": alert.kind,
+        "symbol": alert.symbol,
+        "portfolio_name": listed.portfolio_name,
+        **serialize_threshold(alert),
+        "repeat": alert.is_repeating,
+        "deliver_to": alert.deliver_to,
+        "status": "done" if not alert.is_active else "armed" if alert.is_armed else "waiting",
+        "firing": alert.firing,
+        "value": None if alert.value is None else money_text(fixed(alert.value)),
+        "fired_at": None if alert.fired_at is None else iso(alert.fired_at),
+        "created_at": iso(alert.created_at),
+    }

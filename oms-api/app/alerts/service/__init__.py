@@ -1,0 +1,1 @@
+"""Creates, lists and evaluates alerts."""

@@ -1,0 +1,182 @@
+"""Watch the prices of alerts, in the background of each API process.
+
+Every quote that the process receives is compared with the nearest thresholds of its symbol in memory. A
+crossing is then stored under the condition that the row is still in the state that it had in memory, so that
+each crossing counts once however many processes see it. At start, and for alerts that other processes create,
+the current price counts.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from threading import Lock
+
+from sqlalchemy import Connection
+
+from app.alerts import queries
+from app.alerts.rules.conditions import Alert, Transition
+from app.alerts.rules.threshold_book import AlertKey, SymbolKey, ThresholdBook
+from app.alerts.service.firing import record_transitions
+from app.clock import Now
+from app.database import Readers, set_all_tenants_scope, set_tenant_scope
+from app.database.transactions import Transactions
+from app.errors import OmsError
+from app.market_data.rules.values import Quote, mid
+from app.market_data.service import Market
+
+WAKE_SECONDS = 1.0  # alerts of other processes take effect within this time
+OVERLAP = timedelta(seconds=5)  # a row may be committed that much later than the time it shows
+RELOAD_PERIOD = timedelta(minutes=5)  # removes alerts that were deleted in other processes
+MAX_TRANSITIONS = 500  # in one transaction
+_LOG = logging.getLogger(__name__)
+
+
+class PriceAlerts:
+    """The price alerts of all tenants, as one process watches them."""
+
+    def __init__(self, readers: Readers, transactions: Transactions, market: Market, now: Now) -> None:
+        self._readers, self._transactions = readers, transactions
+        self._market, self._now = market, now
+        self._lock = Lock()  # quotes arrive in several threads
+        self._book = ThresholdBook()
+        self._pending: deque[Transition] = deque()
+        self._loaded_at: datetime | None = None
+        self._read_until: datetime | None = None
+        self._followed: frozenset[SymbolKey] = frozenset()
+        self._unsubscribe: Callable[[], None] | None = None
+        self._wake: Callable[[], object] = lambda: None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = lambda: loop.call_soon_threadsafe(woken.set)
+        while True:
+            try:
+                await self.check()
+            except OmsError as refusal:
+                _LOG.warning("the price alerts were not checked: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and check again
+                _LOG.exception("the price alerts were not checked")
+                self._loaded_at = None
+            woken.clear()
+            await _wait(woken)
+
+    async def check(self) -> None:
+        """Load what changed, follow the symbols, and store the transitions that are due."""
+        await self._store_pending()
+        await self._load()
+        self._follow()
+        await self._readers.run_single(lambda connection: self._market.poll(connection, self._now()))
+        await self._store_pending()
+
+    def add(self, alert: Alert) -> None:
+        """Watch a new alert at once."""
+        self._put([alert])
+        self._follow()
+
+    def apply_quote(self, tenant_id: int, quote: Quote) -> None:
+        """Compare a quote with the alerts of its symbol. It may be called in any thread, and does no I/O."""
+        price = get_alert_price(quote)
+        if price is None or self._market.is_stale(quote, self._now()):
+            return
+        with self._lock:
+            found = self._book.apply_price(SymbolKey(tenant_id, quote.symbol), price, quote.at)
+            self._pending.extend(found)
+        if found:
+            self._wake()
+
+    async def _load(self) -> None:
+        now = self._now()
+        is_full = self._loaded_at is None or now - self._loaded_at >= RELOAD_PERIOD
+        since = None if is_full or self._read_until is None else self._read_until - OVERLAP
+
+        def read(connection: Connection) -> list[Alert]:
+            return queries.list_price_alerts(set_all_tenants_scope(connection), since)
+
+        found = await self._readers.run(read)
+        self._read_until = now
+        if since is None:
+            self._loaded_at = now
+            with self._lock:
+                self._book = ThresholdBook()
+        self._put(found)
+
+    def _put(self, alerts: Iterable[Alert]) -> None:
+        """Add alerts as they are stored, unless a transition of theirs still has to be stored.
+
+        The last price that this process has seen counts for them.
+        """
+        with self._lock:
+            waiting = {AlertKey(one.alert.tenant_id, one.alert.id) for one in self._pending}
+            keys = set()
+            for alert in alerts:
+                if AlertKey(alert.tenant_id, alert.id) not in waiting:
+                    self._book.put(alert)
+                    keys.add(SymbolKey(alert.tenant_id, alert.symbol or ""))
+        for key in keys:
+            quote = self._market.last(*key)
+            if quote is not None:
+                self.apply_quote(key.tenant_id, quote)
+
+    def _follow(self) -> None:
+        with self._lock:
+            symbols = frozenset(self._book.symbols)
+        if symbols == self._followed:
+            return
+        previous = self._unsubscribe
+        self._unsubscribe = self._market.subscribe(symbols, self.apply_quote)
+        self._followed = symbols
+        if previous is not None:
+            previous()
+
+    async def _store_pending(self) -> None:
+        while self._pending:
+            with self._lock:
+                batch = list(islice(self._pending, MAX_TRANSITIONS))
+            lost = await self._transactions.run(lambda connection: self._record(connection, batch))  # noqa: B023  # awaited
+            with self._lock:
+                for _ in batch:
+                    self._pending.popleft()
+            await self._reload(lost)
+
+    def _record(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
+        """Store transitions, and return the alerts that were in another state."""
+        set_tenant_scope(connection, {one.alert.tenant_id for one in batch})
+        updated = record_transitions(connection, batch, self._now())
+        return {
+            AlertKey(one.alert.tenant_id, one.alert.id)
+            for one, alert in zip(batch, updated, strict=True)
+            if alert is None
+        }
+
+    async def _reload(self, keys: set[AlertKey]) -> None:
+        if not keys:
+            return
+
+        def read(connection: Connection) -> dict[AlertKey, Alert | None]:
+            set_tenant_scope(connection, {key.tenant_id for key in keys})
+            return {key: queries.find_alert(connection, *key) for key in keys}
+
+        found = await self._readers.run(read)
+        with self._lock:
+            for key, alert in found.items():
+                if alert is None:
+                    self._book.remove(key)
+        self._put(alert for alert in found.values() if alert is not None)
+
+
+def get_alert_price(quote: Quote) -> Decimal | None:
+    """Return the price that alerts watch: the last, as stop orders do, or else the mid."""
+    return mid(quote) if quote.last is None else quote.last
+
+
+async def _wait(woken: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(WAKE_SECONDS):
+            await woken.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,297 @@
+"""The types of events with the schemas of their data. `scripts/event_reference.py` writes them to a document.
+
+A test compares the events that the service publishes with this module.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+Schema = dict[str, Any]
+_AT = "2026-11-20T15:04:05.123456Z"
+_AMOUNT = r"^-?[0-9]+(\.[0-9]{1,8})?$"
+_PERSON = "slack:T024BE7LD:U061F7AUR"
+
+
+class EventType(NamedTuple):
+    """A type of events: what happened, and the fields of its data.
+
+    `fields` are in each event, `optional` where they apply.
+    """
+
+    name: str
+    summary: str
+    fields: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+def _text(description: str, example: str) -> Schema:
+    return {"type": "string", "description": description, "examples": [example]}
+
+
+def _amount(description: str, example: str) -> Schema:
+    return {**_text(description, example), "pattern": _AMOUNT}
+
+
+def _instant(description: str, example: str = _AT) -> Schema:
+    return {**_text(description, example), "format": "date-time"}
+
+
+def _integer(description: str, example: int) -> Schema:
+    return {"type": "integer", "description": description, "examples": [example]}
+
+
+def _flag(description: str, *, example: bool) -> Schema:
+    return {"type": "boolean", "description": description, "examples": [example]}
+
+
+def _object(description: str, example: Any) -> Schema:  # a JSON object
+    return {"type": "object", "description": description, "examples": [example]}
+
+
+def _or_null(schema: Schema) -> Schema:
+    """Return the schema of values that may be null."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+# By name. A name means the same in every event, but for those of `_SPECIAL`.
+_FIELDS: dict[str, Schema] = {
+    "above": _or_null(_amount("Fires at this value or above; null: see `below`", "200.00")),
+    "actor": _text("Who caused it", _PERSON),
+    "alert_id": _text("ID of the alert", "A17952423050000000c1937aec"),
+    "amount": _amount("Signed like its effect on the cash", "50000.00"),
+    "approvers": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Who may decide",
+        "examples": [["role:risk"]],
+    },
+    "at": _or_null(_instant("When the value was reached")),
+    "average_price": _amount("Of all fills so far", "270.51"),
+    "balance": _amount("The cash after it", "1050000.00"),
+    "below": _or_null(_amount("Fires at this value or below; null: see `above`", "50.00")),
+    "broker": _text("Where the order is sent", "paper"),
+    "broker_words": _text("What the broker said", "insufficient margin"),
+    "charges": _amount("Charges in the portfolio's currency", "1.00"),
+    "client_order_id": _text("The client's ID of the order", "mine-1"),
+    "closed_at": _instant("The close"),
+    "code": _text("Code of the limit or the denial", "MAX_ORDER_VALUE"),
+    "cost": _amount("Cost of the position, signed like its quantity", "1750.00"),
+    "cost_schedule": _text("Schedule that charges its fills", "zerodha"),
+    "counterpart_id": _integer("ID of the other portfolio of a transfer", 4713),
+    "currency": _text("ISO 4217 code", "USD"),
+    "day": _text("Day that the movement is for", "2026-11-20"),
+    "day_pnl": _amount("P&L since the close before", "198.00"),
+    "decided_by": _text("Who decided", _PERSON),
+    "deliver_to": _text("`me` or the ID of a Slack channel", "me"),
+    "denial": _object("The denial with its numbers", {"code": "MAX_ORDER_VALUE", "limit": "1000"}),
+    "ends_at": _instant("When it ends by itself"),
+    "equity": _amount("Cash and market value", "1000198.00"),
+    "estimate": _object("What the order would do", {"value": "1750.00"}),
+    "execution_id": _text("ID of the fill", "O17952423050000000c1937aec-0"),
+    "executions": _integer("Executions that were counted", 5),
+    "executed_at": _instant("When it was executed"),
+    "expires_at": _instant("When it expires"),
+    "extended_hours": _flag("Whether it may fill outside regular hours", example=True),
+    "filled_quantity": _amount("Units that filled so far", "10"),
+    "firing": _integer("Counts the firings of the alert from 1", 1),
+    "fx_rate": _amount("The portfolio's currency per unit of `currency`", "83.50"),
+    "gmv": _amount("Gross market value: quantity × price", "1750.00"),
+    "gross_exposure": _amount("Market values without their signs", "1750.00"),
+    "group_id": _text("ID of the group", "G17952423050000000c1937aec"),
+    "group_kind": _text("BRACKET, OCO or OTO", "OCO"),
+    "kind": _text("Kind of the object", "trade"),
+    "last_price": _amount("Price of the fill", "270.51"),
+    "last_quantity": _amount("Units of the fill", "10"),
+    "latch_id": _text("ID of the latch", "L17952360655300000c5d8cbe8"),
+    "leaves_quantity": _amount("Units that can still fill", "0"),
+    "limit_price": _amount("Limit price", "170.00"),
+    "max_move_percent": _amount("How far the price may move until the decision", "1"),
+    "most": _integer("Executions that are allowed", 4),
+    "name": _or_null(_text("Name of what the scope selects; null: the whole tenant", "Growth")),
+    "net_exposure": _amount("Market values with their signs", "1750.00"),
+    "note": _text("Free text of the order", "Hedge"),
+    "notional": _amount("Amount that the order is for", "5000.00"),
+    "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
+    "override_of": _or_null(_text("ID of the denied order; null: no override", "O17952423040000000c1937aec")),
+    "owner": _text("Who created the alert", _PERSON),
+    "parent_id": _text("ID of the parent order", "O17952423040000000c1937aec"),
+    "portfolio_id": _integer("ID of the portfolio", 4712),
+    "portfolio_name": _text("Name of the portfolio", "Growth"),
+    "price": _amount("Price per unit, in the instrument's currency", "175.00"),
+    "price_seen": _or_null(_amount("The price at the request", "175.00")),
+    "product": _text("Product; empty: none", "CNC"),
+    "quantity": _amount("Units, of a position with sign", "10"),
+    "realized_pnl": _amount("Realised P&L before charges", "120.00"),
+    "reason": _or_null(_text("Why", "Bad prices")),
+    "released_by": _text("Who released the latch", _PERSON),
+    "repeat": _flag("Whether it fires at each crossing", example=False),
+    "replaced_by": _text("ID of the order that replaced it", "O17952423060000000c1937aec"),
+    "replaces": _text("ID of the order that it replaced", "O17952423040000000c1937aec"),
+    "requested_by": _text("Who placed the order", _PERSON),
+    "role": _text("Role in the group", "take_profit"),
+    "rule": _text("Rule that requires the approval", "above_value"),
+    "scope": _text("What it applies to", "portfolio"),
+    "sequence": _integer("Its number, without gaps", 4),
+    "set_by": _text("Who set it", _PERSON),
+    "side": _text("BUY or SELL", "BUY"),
+    "source": _text("Name of the key", "bootstrap"),
+    "state": _text("ACTIVE, REDUCING or HALTED", "HALTED"),
+    "status": _text("Status after the transition", "FILLED"),
+    "stop_price": _amount("Stop price", "160.00"),
+    "strategy": _text("Strategy of the order", "momentum"),
+    "symbol": _text("Symbol of the instrument", "AAPL"),
+    "time_in_force": _text("How long the order remains open", "DAY"),
+    "trade_id": _text("ID of the trade", "T17952423050000000b1f2c3d4"),
+    "trades": _integer("Number of trades, without reversals", 12),
+    "trail_amount": _amount("Distance of a trailing stop", "2.00"),
+    "trail_level": _amount("The stop that the trail has come to", "168.00"),
+    "trail_percent": _amount("Distance of a trailing stop in percent", "2"),
+    "type": _text("Type of the order", "MARKET"),
+    "unrealized_pnl": _amount("Market value less cost", "12.00"),
+    "user_id": _text("Person that the order is for", "U123"),
+    "value": _or_null(_amount("The value at which it fired", "200.05")),
+    "volume": _amount("Sum of the trades' market values", "52000.00"),
+    "waived": _or_null(_text("The limit that the override waives; null: no override", "MAX_ORDER_VALUE")),
+}
+_LIMIT_VALUE = _or_null(_object("The limit; null: not set", {"value": "1000.00000000", "until": None}))
+_SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and the field
+    ("limit", "before"): _LIMIT_VALUE,
+    ("limit", "after"): _LIMIT_VALUE,
+    ("order", "charges"): _object("Charges of the fill", {"total": "1.00", "commission": "1.00"}),
+    ("order", "expires_at"): _or_null(_instant("When it expires, as the ticket said")),
+    ("alert", "symbol"): _or_null(_FIELDS["symbol"]),
+    ("alert", "portfolio_name"): _or_null(_FIELDS["portfolio_name"]),
+}
+_ORDER = _split(
+    "order_id client_order_id portfolio_id portfolio_name sequence symbol side type status quantity "
+    "filled_quantity leaves_quantity actor"
+)
+_ORDER_OPTIONAL = _split(
+    "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
+    "replaced_by reason broker_words product time_in_force notional expires_at ends_at extended_hours note "
+    "user_id source broker cost_schedule group_id group_kind role"
+)
+_FILL = ("average_price", "execution_id", "trade_id", "last_quantity", "last_price")
+_ORDER_STATES = {
+    "initialized": "placed",
+    "awaiting_approval": "waiting for an approval",
+    "held": "held until its parent fills or its market opens",
+    "submitted": "sent to the broker",
+    "accepted": "working at the broker",
+    "triggered": "triggered: the stop price was reached",
+    "pending_cancel": "waiting for the broker's answer to a cancel",
+    "pending_replace": "waiting for the broker's answer to a replacement",
+    "canceled": "cancelled",
+    "expired": "expired",
+    "replaced": "replaced by another order",
+    "denied": "denied by a risk check or an approver",
+    "rejected": "rejected by the broker",
+}
+_CASH_KINDS = (
+    *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
+    *("withholding", "interest", "borrow", "adjustment"),
+)
+_CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
+_APPROVAL = ("order_id", "portfolio_id")
+_SWITCH = ("scope", "name", "state", "reason", "set_by")
+_LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
+
+
+def list_event_types() -> list[EventType]:
+    """Return all types by name."""
+    return sorted(_iterate_event_types())
+
+
+def build_data_schema(event_type: EventType) -> Schema:
+    """Return the JSON schema of the event's data."""
+    family = event_type.name.partition(".")[0]
+    names = (*event_type.fields, *event_type.optional)
+    return {
+        "type": "object",
+        "properties": {name: _SPECIAL.get((family, name)) or _FIELDS[name] for name in names},
+        "required": list(event_type.fields),
+    }
+
+
+def build_example(event_type: EventType) -> dict[str, Any]:
+    """Return an example of the event's data, with the fields that it always has."""
+    properties = build_data_schema(event_type)["properties"]
+    return {name: properties[name]["examples"][0] for name in event_type.fields}
+
+
+def _iterate_event_types() -> Iterator[EventType]:
+    for status, words in _ORDER_STATES.items():
+        yield EventType(f"order.{status}", f"An order is {words}.", _ORDER, _ORDER_OPTIONAL)
+    yield EventType("order.changed", "An order changed without a new status.", _ORDER, _ORDER_OPTIONAL)
+    for name, words in (("partially_filled", "filled in part"), ("filled", "filled completely")):
+        optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
+        yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
+    for kind in _CASH_KINDS:
+        optional = ("counterpart_id", "symbol", "day", "reason", "actor")
+        yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
+    for state in ("activated", "reducing", "halted"):
+        yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
+    yield from _OTHERS
+
+
+_OTHERS = (
+    EventType(
+        "trade.recorded",
+        "A trade or a reversal was booked in the ledger.",
+        (
+            *("trade_id", "portfolio_id", "portfolio_name", "sequence", "kind", "symbol", "side", "quantity"),
+            *("price", "gmv", "realized_pnl", "executed_at"),
+        ),
+        ("charges", "order_id", "currency", "fx_rate"),
+    ),
+    EventType(
+        "position.changed",
+        "A position changed; one event per position and transaction.",
+        _split("portfolio_id portfolio_name symbol product sequence quantity cost realized_pnl"),
+    ),
+    EventType("risk.denied", "A risk check denied an order.", (*_APPROVAL, "code", "denial")),
+    EventType(
+        "approval.requested",
+        "An order waits for an approval.",
+        (
+            *(*_APPROVAL, "rule", "requested_by", "expires_at", "price_seen", "max_move_percent"),
+            *("approvers", "estimate", "override_of", "waived", "reason"),
+        ),
+    ),
+    EventType(
+        "approval.granted", "An approver granted the order.", (*_APPROVAL, "decided_by", "reason"),
+        ("price_seen", "price"),
+    ),
+    EventType("approval.rejected", "An approver rejected the order.", (*_APPROVAL, "decided_by", "reason")),
+    EventType("approval.expired", "Nobody decided in time.", (*_APPROVAL, "expires_at")),
+    EventType(
+        "limit.changed",
+        "A limit was set or removed.",
+        ("scope", "name", "code", "before", "after", "set_by"),
+    ),
+    EventType("latch.set", "A strategy or key was stopped: it executed too often in a symbol.", _LATCH),
+    EventType("latch.released", "A person released a latch.", (*_LATCH, "reason", "released_by")),
+    EventType(
+        "reconciliation.issue", "A fill does not fit its order.", ("order_id", "execution_id", "kind")
+    ),
+    EventType(
+        "alert.fired",
+        "The condition of an alert became true; once per `alert_id` and `firing`.",
+        (
+            *("alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below"),
+            *("repeat", "owner", "deliver_to"),
+        ),
+    ),
+    EventType(
+        "portfolio.summary",
+        "The P&L day of a portfolio ended.",
+        (
+            *("portfolio_id", "portfolio_name", "currency", "closed_at", "trades", "volume", "charges"),
+            *("realized_pnl", "day_pnl", "unrealized_pnl", "equity", "gross_exposure", "net_exposure"),
+        ),
+    ),
+)  # fmt: skip

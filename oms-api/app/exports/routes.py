@@ -1,0 +1,100 @@
+"""Routes of the exports."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from app.database import Readers
+from app.errors import NotFound
+from app.exports.queries import ExportFilter
+from app.exports.service.csv_export import CsvExport, read_lines
+from app.exports.service.pages import ExportContext, Source
+from app.exports.service.sources import SOURCES
+from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
+from app.identity.dependencies import Reader, get_rate_limit_key
+from app.ledger.dependencies import TheCashReader, TheExits
+from app.market_data.dependencies import TheMarket
+from app.text import name_key
+from app.wire.answers import responses
+from app.wire.csv_format import CSV, CSV_UTF8
+from app.wire.csv_lists import prefers
+from app.wire.dependencies import TheClock, TheExports, TheReaders
+from app.wire.exports import Read
+from app.wire.fields import Wanted, lower_case
+from app.wire.lists import Period, When
+
+router = APIRouter(prefix="/exports", tags=["exports"])
+
+Table = Annotated[
+    str, Path(description="What to export", examples=["trades"], json_schema_extra={"enum": list(SOURCES)})
+]
+_TEXT = {"schema": {"type": "string"}, "example": "trade_id,sequence,kind,…\r\nT1763…,1,trade,…\r\n"}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILE = {"description": "The file, as a download", "content": {CSV: _TEXT, XLSX: _BINARY}}
+
+
+class ExportQuery(Period):
+    """The filters and the format of an export."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    until: When | None = Field(None, alias="to", description="Recorded before this instant")
+    format: Annotated[Literal["csv", "xlsx"], BeforeValidator(lower_case)] | None = Field(
+        None, description="`csv` or `xlsx`; null: as the header Accept says, else CSV"
+    )
+
+
+@router.get(
+    "/{table}", summary="Export a table", response_class=Response, responses=responses(200, _FILE, 404, 501)
+)
+async def export_table(
+    table: Table, caller: Reader, query: Annotated[ExportQuery, Query()], readers: TheReaders,
+    exports: TheExports, market: TheMarket, exits: TheExits, cash_reader: TheCashReader, now: TheClock,
+    accept: Annotated[str, Header(description=f"`{CSV}` or `{XLSX}`")] = CSV,
+) -> Response:  # fmt: skip
+    """Export all trades, orders, positions, P&L by day, cash or charges that the caller may see.
+
+    The rows have the order of their lists. Positions are those of now; the period limits their last trades.
+    """
+    if table not in SOURCES:
+        raise NotFound(f"There is no such export. Use one of {', '.join(SOURCES)}.")
+    portfolio_key = None if query.portfolio is None else name_key(query.portfolio.strip())
+    filters = ExportFilter(caller.tenant_id, portfolio_key, query.since, query.until, caller.portfolios)
+    source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, now()))
+    slot = (caller.tenant_id, get_rate_limit_key(caller))
+    if query.format == "xlsx" or (query.format is None and prefers(accept, XLSX, CSV)):
+        require_xlsx()
+        workbook = XlsxExport(source)
+        begin = _write_workbook(workbook, readers, caller.tenant_id)
+        return await exports.respond(*slot, begin, f"{table}.xlsx", XLSX, workbook.close)
+    return await exports.respond(
+        *slot, _begin_csv(source, readers, caller.tenant_id), f"{table}.csv", CSV_UTF8
+    )
+
+
+def _begin_csv(source: Source, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
+    export = CsvExport(source)
+
+    async def begin() -> Read:
+        return lambda: read_lines(export, lambda: readers.run(export.read_page, tenant_id))
+
+    return begin
+
+
+def _write_workbook(workbook: XlsxExport, readers: Readers, tenant_id: int) -> Callable[[], Awaitable[Read]]:
+    async def begin() -> Read:
+        while not await readers.run(workbook.write_page, tenant_id):
+            pass
+        await asyncio.to_thread(workbook.finish)
+
+        async def read() -> bytes:
+            return workbook.read()
+
+        return read
+
+    return begin

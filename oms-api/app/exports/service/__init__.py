@@ -1,0 +1,1 @@
+"""Exports as a sequence of pages, and their formats."""

@@ -1,0 +1,62 @@
+"""The export of charges."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.costs.rules.booking import parse_components
+from app.exports import queries
+from app.exports.queries import ExportFilter
+from app.exports.rules.columns import CHARGE_COLUMNS, TRADE_COLUMNS
+from app.exports.rules.tables import Cell
+from app.exports.service.pages import ExportContext, Page, Source
+from app.money import ZERO, fixed, parse_plain
+
+_TRADE_FIELDS = [column.name for column in TRADE_COLUMNS]
+
+
+def build_charges(context: ExportContext) -> Source:
+    """Return the export of charges: those of trades, newest first, and then those booked on their own."""
+    filters = context.filters
+
+    def read_page(connection: Connection, position: tuple[str, Any] | None, limit: int) -> Page:
+        kind, after = ("trades", None) if position is None else position
+        if kind == "trades":
+            found = queries.list_trades(connection, filters, limit, after, only_charged=True)
+            rows = _read_trade_charges(connection, filters, found)
+            is_full = len(found) == limit
+            return Page(rows, ("trades", found[-1][0]) if is_full else ("movements", None))
+        movements = queries.list_charge_movements(connection, filters, limit, after)
+        last = movements[-1][:2] if len(movements) == limit else None
+        return Page(
+            list(map(_build_movement, movements)), None if last is None else ("movements", tuple(last))
+        )
+
+    return Source(CHARGE_COLUMNS, read_page)
+
+
+def _read_trade_charges(connection: Connection, filters: ExportFilter, found: Any) -> list[list[Cell]]:
+    trades = [dict(zip(_TRADE_FIELDS, row, strict=True)) for row in found]
+    order_ids = sorted({trade["order_id"] for trade in trades if trade["order_id"] is not None})
+    components = queries.find_components(connection, filters.tenant_id, order_ids)
+    return [_build_trade(trade, components.get(trade["trade_id"])) for trade in trades]
+
+
+def _build_trade(trade: dict[str, Any], components: str | None) -> list[Cell]:
+    """Return the row of a trade. `components` is JSON text; None: they are not known."""
+    amounts = {name: fixed(amount) for name, amount in parse_components(components).items()}
+    values = {**trade, "currency": trade["base_currency"], "reason": trade["note"], **amounts}
+    return [values.get(column.name) for column in CHARGE_COLUMNS]
+
+
+def _build_movement(row: Any) -> list[Cell]:  # see `list_charge_movements`
+    values = {
+        "portfolio_name": row[2],
+        "currency": row[3],
+        "kind": row[4],
+        "charges": fixed(-(parse_plain(row[5]) or ZERO)),
+        "symbol": row[6],
+        "reason": row[7],
+        "created_at": row[8],
+    }
+    return [values.get(column.name) for column in CHARGE_COLUMNS]

@@ -1,0 +1,59 @@
+"""An export as CSV, in pieces of bounded size."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.exports.rules.tables import format_cells
+from app.exports.service.pages import Page, Source
+from app.wire.csv_format import format_rows, guard_text
+
+PAGE_ROWS = 2_000
+PAGES = 4  # that are read at once: while the database reads one, the one before is formatted
+
+
+class CsvExport:
+    """Reads the pages of an export as CSV. Each page is a snapshot of its own."""
+
+    def __init__(self, source: Source, page_rows: int = PAGE_ROWS) -> None:
+        self._source = source
+        self._page_rows = page_rows
+        self._position: Any = None
+        self._is_started = self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last page was read."""
+        return self._is_over
+
+    def read_page(self, connection: Connection) -> Page:
+        """Return the next page."""
+        page = self._source.read_page(connection, self._position, self._page_rows)
+        # set at the end, because a read may be retried
+        self._position, self._is_over = page.position, page.position is None
+        return page
+
+    def format_page(self, page: Page) -> bytes:
+        """Return the lines of a page, first the heading."""
+        lines = format_rows(format_cells(self._source.columns, page.rows, guard_text))
+        if self._is_started:
+            return lines
+        self._is_started = True
+        return format_rows([[column.name for column in self._source.columns]]) + lines
+
+
+async def read_lines(export: CsvExport, read_page: Callable[[], Awaitable[Page]]) -> bytes:
+    """Return the lines of the next pages, nothing at the end. `read_page` calls the export's in a thread."""
+    lines: list[bytes] = []
+    while not export.is_over and not any(lines):
+        page: Page | None = await read_page()
+        for number in range(PAGES):
+            if page is None:
+                break
+            is_last = export.is_over or number == PAGES - 1
+            following = None if is_last else asyncio.ensure_future(read_page())
+            lines.append(await asyncio.to_thread(export.format_page, page))
+            page = None if following is None else await following
+    return b"".join(lines)

@@ -1,0 +1,39 @@
+"""What the exports are read with, and the form in which each is read."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from app.exports.queries import ExportFilter
+from app.exports.rules.tables import Cell, Column
+from app.identity.rules.access import Caller
+from app.ledger.service.cash_figures import CashReader
+from app.ledger.service.exits import ExitsReader
+from app.market_data.service import Market
+
+
+class ExportContext(NamedTuple):
+    """The caller, the filters, and what the exports are read with. `at` is the time of the request."""
+
+    caller: Caller
+    filters: ExportFilter
+    market: Market
+    exits: ExitsReader
+    cash_reader: CashReader
+    at: datetime
+
+
+class Page(NamedTuple):
+    """Rows of an export. `position` is where the next page starts; None after the last page."""
+
+    rows: Sequence[Sequence[Cell]]
+    position: Any
+
+
+class Source(NamedTuple):
+    """An export. `read_page` takes a connection, a position (None: the start) and a number of rows."""
+
+    columns: tuple[Column, ...]
+    read_page: Callable[[Connection, Any, int], Page]

@@ -1,0 +1,149 @@
+"""The exports by name."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from app.exports import queries
+from app.exports.queries import ExportFilter
+from app.exports.rules.columns import (
+    CASH_COLUMNS,
+    ORDER_COLUMNS,
+    PNL_COLUMNS,
+    POSITION_COLUMNS,
+    TRADE_COLUMNS,
+)
+from app.exports.rules.tables import select_values
+from app.exports.service.charges import build_charges
+from app.exports.service.pages import ExportContext, Page, Source
+from app.ledger.queries.cash import CashPosition
+from app.ledger.queries.positions import PositionFilter
+from app.ledger.queries.reading import Book, find_books, list_books
+from app.ledger.routes.marked_positions import held_position_out
+from app.ledger.service.cash_statement import list_cash_rows
+from app.ledger.service.exits import with_exits
+from app.ledger.service.positions import list_positions_at_marks
+from app.orders.queries.reading import OrderFilter, list_orders
+from app.orders.rules.order_views import OrderView
+from app.orders.schemas.responses import order_out
+from app.reports.queries import ReportFilter
+from app.reports.schemas.responses import serialize_days
+from app.reports.service import report_days
+from app.text import name_key
+from app.timestamps import iso
+
+
+def build_trades(context: ExportContext) -> Source:
+    """Return the export of trades, newest first."""
+
+    def read_page(connection: Connection, position: str | None, limit: int) -> Page:
+        rows = queries.list_trades(connection, context.filters, limit, position)
+        return Page(rows, rows[-1][0] if len(rows) == limit else None)
+
+    return Source(TRADE_COLUMNS, read_page)
+
+
+def build_orders(context: ExportContext) -> Source:
+    """Return the export of orders, newest first. Child orders are rows of their own."""
+    filters = context.filters
+    wanted = OrderFilter(
+        portfolio_key=filters.portfolio_key,
+        since=filters.since,
+        until=filters.until,
+        portfolios=filters.portfolios,
+    )
+
+    def read_page(connection: Connection, position: str | None, limit: int) -> Page:
+        found = list_orders(connection, filters.tenant_id, wanted, limit, position)
+        items = [order_out(OrderView(*listed)) for listed in found]
+        for item in items:
+            item["denial_code"] = item["denial"] and item["denial"]["code"]
+        rows = select_values(ORDER_COLUMNS, items)
+        return Page(rows, found[-1].order.id if len(found) == limit else None)
+
+    return Source(ORDER_COLUMNS, read_page)
+
+
+def build_positions(context: ExportContext) -> Source:
+    """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
+    filters = context.filters
+    wanted = PositionFilter(filters.portfolio_key, portfolios=filters.portfolios)
+
+    def read_page(connection: Connection, position: tuple[str, str, str] | None, limit: int) -> Page:
+        tenant_id = filters.tenant_id
+        found = list_positions_at_marks(
+            connection, context.market, tenant_id, wanted, context.at, limit, position
+        )
+        marked = with_exits(connection, tenant_id, found, context.exits)
+        items = [held_position_out(one) for one in marked if _is_in_period(filters, iso(one.held.last_at))]
+        rows = select_values(POSITION_COLUMNS, items)
+        return Page(rows, found[-1].held.place if len(found) == limit else None)
+
+    return Source(POSITION_COLUMNS, read_page)
+
+
+def build_pnl(context: ExportContext) -> Source:
+    """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
+    filters = context.filters
+    wanted = ReportFilter(filters.portfolio_key, None, filters.since, filters.until, filters.portfolios)
+
+    def read_page(connection: Connection, _position: None, _limit: int) -> Page:
+        report = report_days(connection, context.market, filters.tenant_id, wanted, context.at)
+        return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
+
+    return Source(PNL_COLUMNS, read_page)
+
+
+def build_cash(context: ExportContext) -> Source:
+    """Return the export of what moved the cash, portfolio by portfolio, newest first."""
+    filters, reader = context.filters, context.cash_reader
+
+    def read_page(
+        connection: Connection, position: tuple[str, CashPosition | None] | None, limit: int
+    ) -> Page:
+        """Read rows of one portfolio. The position is its name key and the last row seen."""
+        after, before = (None, None) if position is None else position
+        book = _find_next_book(connection, filters, after, is_same=before is not None)
+        if book is None:
+            return Page([], None)
+        name, key = book.name, name_key(book.name)
+        reader.settlements.refresh(connection)
+        page = (before, limit)
+        found = list_cash_rows(connection, context.caller, book, page, reader.settlements, context.at)
+        items = [
+            {"portfolio_name": name, **row} for _, row in found if _is_in_period(filters, row["created_at"])
+        ]
+        next_before = found[-1][0] if len(found) == limit else None
+        return Page(select_values(CASH_COLUMNS, items), (key, next_before))
+
+    return Source(CASH_COLUMNS, read_page)
+
+
+SOURCES: dict[str, Callable[[ExportContext], Source]] = {
+    "trades": build_trades,
+    "orders": build_orders,
+    "positions": build_positions,
+    "pnl": build_pnl,
+    "cash": build_cash,
+    "charges": build_charges,
+}
+
+
+def _is_in_period(filters: ExportFilter, instant: str) -> bool:
+    """Return whether the period contains an instant in canonical text, which sorts by time."""
+    is_late = filters.until is not None and instant >= iso(filters.until)
+    return not is_late and (filters.since is None or instant >= iso(filters.since))
+
+
+def _find_next_book(
+    connection: Connection, filters: ExportFilter, after: str | None, *, is_same: bool
+) -> Book | None:
+    """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""
+    if is_same and after is not None:
+        return find_books(connection, filters.tenant_id, [after])[after][0]
+    visible = filters.portfolios
+    if filters.portfolio_key is not None:
+        wanted = frozenset({filters.portfolio_key})
+        visible = wanted if visible is None else visible & wanted
+    found = list_books(connection, filters.tenant_id, None, 1, after, visible)
+    return found[0] if found else None

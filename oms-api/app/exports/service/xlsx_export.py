@@ -1,0 +1,93 @@
+"""An export as an XLSX workbook, by the optional package `xlsxwriter`.
+
+The workbook is written to a temporary file row by row, because its index is at its end.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import IO, Any
+
+from sqlalchemy import Connection
+
+from app.errors import FieldError, Invalid, NotInstalled
+from app.exports.rules.tables import NUMERIC_KINDS, Cell, format_cells
+from app.exports.service.pages import Source
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
+PAGE_ROWS = 2_000
+PIECE_BYTES = 256 * 1024
+_PACKAGE = "xlsxwriter"
+_EXACT_DIGITS = 15  # a spreadsheet's numbers are binary and keep that many digits
+_NUMBER_FORMAT = "#,##0.00######"
+
+
+def require_xlsx() -> None:
+    """Raise NotInstalled if the installation has no `xlsxwriter`."""
+    if find_spec(_PACKAGE) is None:
+        raise NotInstalled(
+            "XLSX needs the package `xlsxwriter` (requirements-xlsx.txt). Install it, or ask for text/csv."
+        )
+
+
+class XlsxExport:
+    """Writes an export to a temporary file page by page, and then reads the file in pieces."""
+
+    def __init__(self, source: Source, max_rows: int = MAX_ROWS) -> None:
+        self._source = source
+        self._max_rows = max_rows
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
+        self._folder = tempfile.TemporaryDirectory(prefix="export-")
+        options = {"constant_memory": True, "tmpdir": self._folder.name}
+        self._book = import_module(_PACKAGE).Workbook(self._file, options)
+        self._sheet = self._book.add_worksheet()
+        self._format = self._book.add_format({"num_format": _NUMBER_FORMAT})
+        self._rows = 0
+        self._position: Any = None
+        self._append([column.name for column in source.columns], is_heading=True)
+
+    def write_page(self, connection: Connection) -> bool:
+        """Write the next page. Return whether it was the last one. Raise Invalid if a sheet is too small."""
+        page = self._source.read_page(connection, self._position, PAGE_ROWS)
+        if self._rows + len(page.rows) > self._max_rows + 1:
+            message = f"A sheet has at most {self._max_rows:,} rows. Shorten the period, or ask for text/csv."
+            raise Invalid(message, [FieldError("from", "Must be later.", "too_many_rows")])
+        for row in format_cells(self._source.columns, page.rows, lambda text: text):
+            self._append(row)
+        self._position = page.position
+        return page.position is None
+
+    def finish(self) -> None:
+        """Complete the workbook and go to its start."""
+        self._book.close()
+        self._file.seek(0)
+
+    def read(self) -> bytes:
+        """Return the next piece of the complete workbook, nothing at its end."""
+        return self._file.read(PIECE_BYTES)
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._file.close()
+        self._folder.cleanup()
+
+    def _append(self, row: Sequence[Cell], *, is_heading: bool = False) -> None:
+        for index, value in enumerate(row):
+            if value is not None:
+                is_numeric = not is_heading and self._source.columns[index].kind in NUMERIC_KINDS
+                self._write(index, value, is_numeric=is_numeric)
+        self._rows += 1
+
+    def _write(self, index: int, value: Cell, *, is_numeric: bool) -> None:
+        """Write a cell. Text is never a formula.
+
+        An amount that a binary number does not keep is exact text.
+        """
+        if isinstance(value, int | float):
+            self._sheet.write_number(self._rows, index, value)
+        elif is_numeric and sum(map(str.isdigit, str(value))) <= _EXACT_DIGITS:
+            self._sheet.write_number(self._rows, index, float(str(value)), self._format)
+        else:
+            self._sheet.write_string(self._rows, index, str(value))

@@ -1,0 +1,1 @@
+"""Settings of people: defaults of tickets, formats, quiet hours, notifications and watchlists."""

@@ -1,0 +1,35 @@
+"""Statements about preferences. Each one filters by tenant."""
+
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import Connection, Table, select
+
+from app.database import build_upsert, write
+from app.preferences.models import PreferencesRow
+from app.timestamps import iso
+
+_TABLE = cast("Table", PreferencesRow.__table__)
+_KEY = ("tenant_id", "owner")
+
+
+def find_preferences(
+    connection: Connection, tenant_id: int, owner: str, *, for_update: bool = False
+) -> dict[str, Any]:
+    """Return the fields that the owner has set."""
+    is_mine = (PreferencesRow.tenant_id == tenant_id, PreferencesRow.owner == owner)
+    statement = select(PreferencesRow.document).where(*is_mine)
+    if for_update:
+        statement = statement.with_for_update()
+    document = connection.execute(statement).scalar_one_or_none()
+    fields: dict[str, Any] = orjson.loads(document) if document is not None else {}
+    return fields
+
+
+def store_preferences(
+    connection: Connection, tenant_id: int, owner: str, fields: dict[str, Any], at: datetime
+) -> None:
+    """Store the fields that the owner has set."""
+    row = (tenant_id, owner, orjson.dumps(fields).decode(), iso(at))
+    write(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))

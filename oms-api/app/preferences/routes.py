@@ -1,0 +1,55 @@
+"""Routes of preferences."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import require_permission
+from app.identity.rules.access import Caller, Operation
+from app.ledger.service.portfolio_lookup import require_portfolio
+from app.preferences import queries
+from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
+from app.wire.answers import answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheChanges, TheClock, TheReaders
+
+router = APIRouter(tags=["preferences"])
+
+Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
+
+
+@router.get(
+    "/preferences", summary="Get your preferences", responses=responses(200, {"model": PreferencesOut})
+)
+async def get_preferences(caller: Owner, readers: TheReaders) -> Response:
+    """Get the preferences of the person that the request acts for, or of the key itself."""
+    fields = await readers.run(
+        lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
+        caller.tenant_id,
+    )
+    return answer({**DEFAULTS, **fields})
+
+
+@router.put(
+    "/preferences",
+    summary="Set your preferences",
+    responses=responses(200, {"model": PreferencesOut}, 413, 415),
+    openapi_extra=documented_body(PreferencesIn, EXAMPLE),
+)
+async def put_preferences(
+    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn))], changes: TheChanges,
+    now: TheClock,
+) -> Response:  # fmt: skip
+    """Replace the preferences that the body names. The others stay as they are."""
+    tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.fields()
+
+    def write(connection: Connection) -> dict[str, Any]:
+        if fields.get("default_portfolio") is not None:
+            book = require_portfolio(connection, caller, fields["default_portfolio"], "default_portfolio")
+            fields["default_portfolio"] = book.name
+        stored = queries.find_preferences(connection, tenant_id, owner, for_update=True)
+        queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
+        return {**stored, **fields}
+
+    return answer({**DEFAULTS, **await changes.run(write, tenant_id)})

@@ -1,0 +1,116 @@
+"""Request and response bodies of preferences."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.brokers.rules.values import OrderType, TimeInForce
+from app.instruments.schemas import Symbol
+from app.ledger.schemas import PortfolioName
+from app.wire.fields import capitals, clean_label, lower_case
+
+MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
+_EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+NumberFormat = Literal["1,234.5", "1.234,5"]
+Loudness = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(lower_case)]
+
+
+@cache
+def _list_time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _time_zone(value: str) -> str:
+    if value not in _list_time_zones():
+        raise PydanticCustomError("time_zone", "Must be an IANA time zone, such as Europe/Berlin.")
+    return value
+
+
+def _event_type(value: str) -> str:
+    if not _EVENT_TYPE.fullmatch(value):
+        raise PydanticCustomError("event_type", "Must be an event type such as order.filled or alert.*.")
+    return value
+
+
+EventType = Annotated[str, Field(max_length=61), AfterValidator(_event_type)]
+ListName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean_label)]
+TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_time_zone)]
+Time = Annotated[str, Field(pattern=_TIME)]
+
+
+class QuietHours(BaseModel):
+    """A daily period without notifications, in the time zone of the person. It may span midnight."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Time = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
+    until: Time = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> "QuietHours":
+        if self.since == self.until:
+            raise PydanticCustomError("quiet_hours", "Must differ from `from`.", {"field": "to"})
+        return self
+
+
+class PreferencesIn(BaseModel):
+    """The preferences to replace. Those that are left out stay as they are."""
+
+    model_config = ConfigDict(extra="forbid")
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {
+        "portfolio": "Did you mean `default_portfolio`?",
+        "timezone": "Did you mean `time_zone`?",
+    }
+
+    default_portfolio: PortfolioName | None = Field(
+        None, description="Portfolio of tickets that name none; null: none", examples=["Growth"]
+    )
+    order_type: Annotated[OrderType, BeforeValidator(capitals)] = Field(
+        OrderType.MARKET, description="Type that order forms start with", examples=["LIMIT"]
+    )
+    time_in_force: Annotated[TimeInForce, BeforeValidator(capitals)] = Field(
+        TimeInForce.DAY, description="Time in force that order forms start with", examples=["DAY"]
+    )
+    number_format: NumberFormat = Field(
+        "1,234.5", description="How numbers are written, shown by an example", examples=["1,234.5"]
+    )
+    time_zone: TimeZone = Field("UTC", description="IANA time zone", examples=["Europe/Berlin"])
+    quiet_hours: QuietHours | None = Field(
+        None,
+        description="When nothing is sent that can wait; null: never",
+        examples=[{"from": "22:00", "to": "07:00"}],
+    )
+    notify: dict[EventType, Loudness] = Field(
+        {},
+        max_length=MAX_NOTIFY,
+        description="By event type or family: `ping` at once, `bundle` with others, or `off`",
+        examples=[{"order.filled": "bundle", "approval.*": "ping"}],
+    )
+    watchlists: dict[ListName, Annotated[list[Symbol], Field(max_length=MAX_SYMBOLS)]] = Field(
+        {}, max_length=MAX_WATCHLISTS, description="Symbols by name of list", examples=[{"Tech": ["AAPL"]}]
+    )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that the request names, as JSON values."""
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
+
+
+class PreferencesOut(PreferencesIn):
+    """All preferences of the caller."""
+
+
+DEFAULTS: Mapping[str, Any] = PreferencesIn().model_dump(mode="json", by_alias=True)
+EXAMPLE: dict[str, Any] = {
+    "default_portfolio": None,
+    "number_format": "1.234,5",
+    "time_zone": "Europe/Berlin",
+    "quiet_hours": {"from": "22:00", "to": "07:00"},
+    "notify": {"order.filled": "bundle", "approval.requested": "ping", "limit.*": "off"},
+    "watchlists": {"Tech": ["AAPL", "MSFT"]},
+}

@@ -1,0 +1,45 @@
+"""The documented types of events: complete, and with valid examples."""
+
+import json
+import runpy
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from app.event_catalog import build_data_schema, build_example, list_event_types
+from app.ledger.rules.cash import CashKind
+from app.orders.rules.values import Status
+from tests.support.event_schemas import VALIDATORS
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "event_reference.py"
+TYPES = {one.name: one for one in list_event_types()}
+
+
+def test_every_status_and_kind_of_cash_movement_is_documented():
+    assert {f"order.{status.lower()}" for status in Status} <= TYPES.keys()
+    assert {f"cash.{kind}" for kind in CashKind} <= TYPES.keys()
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_schema_and_example_are_valid(name):
+    schema = build_data_schema(TYPES[name])
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert all(field["description"] and field["examples"] for field in schema["properties"].values())
+    VALIDATORS[name].validate(build_example(TYPES[name]))
+
+
+def test_families_are_those_that_clients_subscribe_to():
+    families = {name.partition(".")[0] for name in TYPES}
+    assert families >= {"order", "trade", "position", "cash", "limit", "kill_switch", "approval", "alert"}
+
+
+def test_asyncapi_document_describes_each_type_with_an_example():
+    document = runpy.run_path(str(SCRIPT))["build_document"]()
+    messages = document["components"]["messages"]
+    assert set(messages) == set(document["channels"]["events"]["messages"]) == set(TYPES)
+    for name, message in messages.items():
+        (example,) = message["examples"]
+        schema = {**message["payload"], "components": document["components"]}
+        jsonschema.validate(example["payload"], json.loads(json.dumps(schema)))
+        assert example["payload"]["type"] == name

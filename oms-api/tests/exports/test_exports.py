@@ -1,0 +1,185 @@
+"""GET /exports/{name}, and `Accept: text/csv` on the lists."""
+
+import csv
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.exports.service import xlsx_export
+from app.exports.service.csv_export import CsvExport
+from app.exports.service.sources import SOURCES
+
+NAMES = list(SOURCES)
+CSV = {"Accept": "text/csv"}
+FORMULA = "=HYPERLINK(1)"
+
+
+def rows_of(answer):
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def export(api, name, **params):
+    return rows_of(api.get(f"/exports/{name}", **params))
+
+
+@pytest.fixture
+def workspace(api):
+    """Provide trades in two portfolios, an order and cash movements."""
+    api.buy("10", "100", portfolio_name="Growth", charges="1.5", note="first")
+    api.sell("10", "99", portfolio_name="Growth", charges="1.5")
+    api.buy("5", "20", portfolio_name="Income", symbol="MSFT")
+    api.quote("AAPL", "101", "102", "101.5")
+    api.quote("MSFT", "20", "20", "20")
+    api.order(portfolio_name="Growth", symbol="AAPL", quantity="3")
+    deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "Capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    return api
+
+
+@pytest.mark.any_database
+def test_exported_trades_are_the_listed_trades(workspace):
+    exported, listed = export(workspace, "trades"), workspace.trades()
+    same = (
+        "trade_id",
+        "symbol",
+        "side",
+        "quantity",
+        "price",
+        "gmv",
+        "charges",
+        "realized_pnl",
+        "executed_at",
+    )
+    assert [[row[name] for name in same] for row in exported] == [
+        [trade[name] for name in same] for trade in listed
+    ]
+
+
+def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
+    found = {name: export(workspace, name) for name in NAMES}
+    assert len(found["trades"]) == 4
+    assert [row["status"] for row in found["orders"]] == ["FILLED"]
+    assert [(row["portfolio_name"], row["symbol"]) for row in found["positions"]] == [
+        ("Growth", "AAPL"), ("Income", "MSFT"),
+    ]  # fmt: skip
+    assert {row["portfolio_name"] for row in found["pnl"]} == {"Growth", "Income"}
+    growth = [row["kind"] for row in found["cash"] if row["portfolio_name"] == "Growth"]
+    assert growth == ["deposit", "trade", "trade", "trade", "opening"]
+    assert [row["charges"] for row in found["charges"]] == ["1.50", "1.50"]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("name", NAMES)
+def test_export_of_nothing_is_a_heading(api, name):
+    answer = api.get(f"/exports/{name}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}.csv"'
+    assert answer.text.endswith("\r\n")
+    assert answer.text.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_filters_of_an_export_are_portfolio_and_period(workspace, name):
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert export(workspace, name, from_=soon) == []
+    assert export(workspace, name, portfolio="unknown") == []
+    whole = export(workspace, name, to=soon)
+    chosen = export(workspace, name, portfolio="growth")
+    assert [row for row in whole if row["portfolio_name"] == "Growth"] == chosen or name == "positions"
+    assert {row["portfolio_name"] for row in chosen} == {"Growth"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_of_an_export_leave_nothing_out(workspace, name, monkeypatch):
+    whole = export(workspace, name)
+    monkeypatch.setattr(CsvExport.__init__, "__defaults__", (1,))
+    paged = export(workspace, name)
+    for row in (*whole, *paged):
+        row.pop("mark_age_seconds", None)
+    assert paged == whole
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("name", NAMES)
+def test_export_shows_only_the_portfolios_of_a_restricted_caller(workspace, name):
+    key = workspace.post(
+        "/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}
+    ).json()["key"]
+    rows = export(workspace.with_key(key), name)
+    assert {row["portfolio_name"] for row in rows} <= {"Income"}
+    assert export(workspace.with_key(key), name, portfolio="Growth") == []
+    assert export(workspace.service.api(), name) == []
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_no_text_of_a_file_is_a_formula(api, start):
+    """Every free text of a trade, an order and a cash movement begins like a formula."""
+    text = f"{start}1+1|cmd"
+    api.buy("1", "10", key=text, portfolio_name=f"{text} book", user_id=text, note=text, charges="1")
+    api.quote("AAPL", "10", "10", "10")
+    named = {"user_id": text, "strategy": text, "client_order_id": text}
+    placed = api.place(portfolio_name=f"{text} book", **named)
+    assert placed.status_code == 201, placed.text
+    deposit = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": text}
+    assert api.post(f"/portfolios/{text} book/cash", deposit, {"Idempotency-Key": text}).status_code == 201
+    for path in [*(f"/exports/{name}" for name in NAMES), "/trades", "/orders", "/positions", "/daily-stats"]:
+        answer = api.get(path, CSV)
+        cells = [cell for row in csv.reader(io.StringIO(answer.text, newline="")) for cell in row]
+        assert any(cell.startswith(f"'{text}") for cell in cells), path
+        assert not any(cell.startswith(text) for cell in cells), path
+
+
+@pytest.mark.any_database
+def test_lists_answer_in_csv_if_the_client_prefers_it(workspace):
+    answer = workspace.get("/trades", CSV, limit=2)
+    rows = rows_of(answer)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert [row["trade_id"] for row in rows] == [trade["trade_id"] for trade in workspace.trades(limit=2)]
+    assert 'rel="next"' in answer.headers["link"]
+    assert rows_of(workspace.get("/portfolios", CSV)) == [{"value": "Growth"}, {"value": "Income"}]
+    assert {row["kind"] for row in rows_of(workspace.get("/portfolios/Growth/cash", CSV))} == {
+        "deposit", "trade", "opening",
+    }  # fmt: skip
+    both = {"Accept": "application/json, text/csv;q=0.5"}
+    assert workspace.get("/trades", both).json() == workspace.trades()
+
+
+@pytest.mark.any_database
+def test_answers_that_are_no_lists_stay_as_they_are(workspace):
+    assert workspace.get("/portfolio/Growth", CSV).json()["positions"]["AAPL"]
+    refused = workspace.get("/trades", CSV, limit=0)
+    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+
+
+@pytest.mark.any_database
+def test_xlsx_has_amounts_as_numbers_and_long_ones_as_exact_text(api):
+    pytest.importorskip("xlsxwriter")
+    api.buy("99.9", "999999.12345679", note=FORMULA, charges="1.5")
+    answer = api.get("/exports/trades", {"Accept": xlsx_export.XLSX})
+    assert answer.headers["content-type"] == xlsx_export.XLSX
+    sheet = zipfile.ZipFile(io.BytesIO(answer.content)).read("xl/worksheets/sheet1.xml").decode()
+    assert f"<t>{FORMULA}</t>" in sheet
+    assert "<f>" not in sheet
+    assert "<t>99899912.43333332</t>" in sheet
+    assert "<v>1.5</v>" in sheet
+
+
+@pytest.mark.any_database
+def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
+    monkeypatch.setattr(xlsx_export, "find_spec", lambda _: None)
+    answer = api.get("/exports/trades", format="xlsx")
+    assert answer.status_code == 501
+    assert "xlsxwriter" in answer.json()["detail"]
+    assert "text/csv" in answer.json()["detail"]
+
+
+@pytest.mark.any_database
+def test_unknown_export_is_not_found(api):
+    answer = api.get("/exports/secrets")
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges.")

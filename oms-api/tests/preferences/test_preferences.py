@@ -1,0 +1,91 @@
+"""GET and PUT /preferences: of a person, and refused by field."""
+
+import pytest
+
+pytestmark = pytest.mark.any_database
+
+QUIET = {"from": "22:00", "to": "07:00"}
+
+
+def saved(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def create_portfolios(api, *names):
+    for name in names:
+        assert api.post("/portfolios", {"name": name}).status_code == 201
+
+
+def test_preferences_start_with_defaults(api):
+    assert saved(api.get("/preferences")) == {
+        "default_portfolio": None, "order_type": "MARKET", "time_in_force": "DAY",
+        "number_format": "1,234.5", "time_zone": "UTC", "quiet_hours": None, "notify": {}, "watchlists": {},
+    }  # fmt: skip
+
+
+def test_put_replaces_what_it_names_and_keeps_the_rest(api):
+    create_portfolios(api, "Growth")
+    first = {"default_portfolio": "growth", "quiet_hours": QUIET, "watchlists": {"Tech": ["aapl", "MSFT"]}}
+    assert saved(api.put("/preferences", first))["default_portfolio"] == "Growth"
+    second = {"watchlists": {"Banks": ["JPM"]}, "notify": {"order.filled": "BUNDLE", "alert.*": "ping"}}
+    assert saved(api.put("/preferences", second)) == saved(api.get("/preferences"))
+    found = saved(api.get("/preferences"))
+    assert found["watchlists"] == {"Banks": ["JPM"]}
+    assert found["notify"] == {"order.filled": "bundle", "alert.*": "ping"}
+    assert (found["quiet_hours"], found["default_portfolio"]) == (QUIET, "Growth")
+    assert saved(api.put("/preferences", {"quiet_hours": None}))["quiet_hours"] is None
+
+
+def test_everybody_has_preferences_of_their_own(api):
+    api.claim_workspace("T07")
+    bot = api.with_key(api.service.mint("admin act_as", api.tenant_id))
+    people = [{"X-On-Behalf-Of": f"slack:T07:U{number}"} for number in (1, 2)]
+    changed = bot.service.client.put(
+        "/api/v1/preferences", json={"time_zone": "Asia/Kolkata"}, headers={"X-API-Key": bot.key, **people[0]}
+    )
+    assert saved(changed)["time_zone"] == "Asia/Kolkata"
+    zones = [saved(bot.get("/preferences", headers))["time_zone"] for headers in (*people, {})]
+    assert zones == ["Asia/Kolkata", "UTC", "UTC"]
+    assert saved(api.service.api().get("/preferences"))["time_zone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"default_portfolio": "unknown"}, "default_portfolio"),
+        ({"order_type": "ICEBERG"}, "order_type"),
+        ({"time_in_force": "SOON"}, "time_in_force"),
+        ({"number_format": "1 234,5"}, "number_format"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": "../../etc/passwd"}, "time_zone"),
+        ({"quiet_hours": {"from": "25:00", "to": "07:00"}}, "quiet_hours.from"),
+        ({"quiet_hours": {"from": "22:00"}}, "quiet_hours.to"),
+        ({"quiet_hours": {"from": "22:00", "to": "22:00"}}, "quiet_hours.to"),
+        ({"notify": {"order.filled": "shout"}}, "notify.order.filled"),
+        ({"watchlists": {"Tech": ["A B"]}}, "watchlists.Tech.0"),
+        ({"watchlists": {f"L{number}": [] for number in range(21)}}, "watchlists"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_invalid_preference_is_refused_by_field_and_changes_nothing(api, body, field):
+    answer = api.put("/preferences", {"time_zone": "Asia/Tokyo"} | body)
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert saved(api.get("/preferences"))["time_zone"] == "UTC"
+
+
+def test_unknown_event_type_is_refused(api):
+    answer = api.put("/preferences", {"notify": {"filled": "ping"}})
+    assert answer.status_code == 422
+    assert "notify.filled" in answer.json()["errors"][0]["field"]
+
+
+def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
+    create_portfolios(api, "Growth", "Income")
+    key = api.post("/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}).json()[
+        "key"
+    ]
+    answer = api.with_key(key).put("/preferences", {"default_portfolio": "Growth"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "default_portfolio"

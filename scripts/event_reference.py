@@ -1,0 +1,83 @@
+"""Generates `docs/asyncapi.json`: every type of events with its schema and an example (AsyncAPI 3.0).
+
+The types come from `app.event_catalog`. `--check` writes nothing and fails if the document differs from what
+would be generated.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "asyncapi.json"
+sys.path.insert(0, str(ROOT / "oms-api"))
+
+from app import __version__  # noqa: E402  # after the path
+from app.event_catalog import EventType, build_data_schema, build_example, list_event_types  # noqa: E402
+
+_ID = "q83vEjRWeJCrze8SNFZ4kKvN7xI"
+_AT = "2026-11-20T15:04:05.123456Z"
+
+
+def build_document() -> dict[str, Any]:
+    """Return the document."""
+    types = list_event_types()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "SlackOMS events",
+            "version": __version__,
+            "description": "Each event is written in the transaction of its change. The stream and the list "
+            "of events return it as described here. Fields may be added.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "events": {
+                "address": "/api/v1/events/stream",
+                "description": "Server-sent events; a message is the `data` of one",
+                "messages": {one.name: {"$ref": f"#/components/messages/{one.name}"} for one in types},
+            }
+        },
+        "operations": {"sendEvents": {"action": "send", "channel": {"$ref": "#/channels/events"}}},
+        "components": {
+            "messages": {one.name: _build_message(one) for one in types},
+            "schemas": {one.name: build_data_schema(one) for one in types},
+        },
+    }
+
+
+def _build_message(event_type: EventType) -> dict[str, Any]:
+    example = {"id": _ID, "type": event_type.name, "created_at": _AT, "data": build_example(event_type)}
+    return {
+        "name": event_type.name,
+        "summary": event_type.summary,
+        "payload": {
+            "type": "object",
+            "required": ["id", "type", "created_at", "data"],
+            "properties": {
+                "id": {"type": "string", "description": "Unique; what to send as `Last-Event-ID`"},
+                "type": {"const": event_type.name},
+                "created_at": {"type": "string", "format": "date-time"},
+                "data": {"$ref": f"#/components/schemas/{event_type.name}"},
+            },
+        },
+        "examples": [{"payload": example}],
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or with `--check` compare it. Return the exit status."""
+    text = json.dumps(build_document(), indent=1, ensure_ascii=False) + "\n"
+    if "--check" not in arguments:
+        DOCUMENT.write_text(text)
+        return 0
+    if not DOCUMENT.is_file() or DOCUMENT.read_text() != text:
+        print("docs/asyncapi.json is out of date. Run scripts/event_reference.py, and review the difference.")
+        return 1
+    print("docs/asyncapi.json is up to date.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""Build charts: Slack's `data_visualization`. Their numbers are in the text of the message as well."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.blocks.amounts import format_rounded, format_signed
+from app.blocks.text import Json, cut
+from app.forms.portfolio_values import EquityPoint, Position
+
+MAX_POINTS = 20  # Slack accepts 20 categories
+MAX_SEGMENTS = 12
+MAX_LABEL_CHARACTERS = 20
+MAX_TITLE_CHARACTERS = 50
+LABEL_CHARACTERS = slice(5, 19)  # of an ISO 8601 instant: 11-30T16:00:00
+
+
+def build_equity_chart(points: Sequence[EquityPoint]) -> list[Json]:
+    """Return the line of a portfolio's equity. Nothing for less than two points."""
+    shown = points[-MAX_POINTS:]
+    labels = [_label(point) for point in shown]
+    if len(shown) < 2 or len(set(labels)) < len(labels):
+        return []
+    data = [
+        {"label": label, "value": float(point.equity)} for label, point in zip(labels, shown, strict=True)
+    ]
+    chart = {
+        "type": "line",
+        "series": [{"name": "Equity", "data": data}],
+        "axis_config": {"categories": labels, "x_label": "Close (UTC)", "y_label": "Equity"},
+    }
+    return [_build_block("Equity of the last 30 days", chart)]
+
+
+def describe_equities(points: Sequence[EquityPoint]) -> list[str]:
+    """Return the numbers of the line as a sentence in mrkdwn. Nothing for less than two points."""
+    if len(points) < 2:
+        return []
+    equities = [point.equity for point in points]
+    return [
+        f"Equity in 30 days: from {format_rounded(equities[0])} to {format_rounded(equities[-1])} "
+        f"({format_signed(equities[-1] - equities[0])}), lowest {format_rounded(min(equities))}, "
+        f"highest {format_rounded(max(equities))}"
+    ]
+
+
+def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
+    """Return the shares of the positions' market values, the largest first. Nothing for one position."""
+    values: dict[str, Decimal] = {}
+    for each in positions:
+        label = cut(each.symbol, MAX_LABEL_CHARACTERS)
+        values[label] = values.get(label, Decimal(0)) + abs(each.market_value)
+    ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
+    if len(ranked) < 2:
+        return []
+    shown, rest = ranked, Decimal(0)
+    if len(ranked) > MAX_SEGMENTS:
+        shown, rest = (
+            ranked[: MAX_SEGMENTS - 1],
+            sum((value for value, _ in ranked[MAX_SEGMENTS - 1 :]), rest),
+        )
+    segments = [{"label": label, "value": float(value)} for value, label in shown]
+    segments += [{"label": "Other positions", "value": float(rest)}] if rest else []
+    return [_build_block("Allocation by market value", {"type": "pie", "segments": segments})]
+
+
+def _label(point: EquityPoint) -> str:
+    return point.at[LABEL_CHARACTERS].replace("T", " ")
+
+
+def _build_block(title: str, chart: Json) -> Json:
+    return {"type": "data_visualization", "title": cut(title, MAX_TITLE_CHARACTERS), "chart": chart}

@@ -1,0 +1,56 @@
+"""Build input blocks and their elements."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.blocks.text import Json, mrkdwn, plain_text
+from app.forms.numbers import format_plain
+from app.forms.ticket import MIN_AMOUNT
+
+LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]}}
+
+
+def build_input(
+    block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+) -> Json:
+    """Return an input block. With `live`, the bot is told about every change of the entry."""
+    block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
+    if live:
+        block["dispatch_action"] = True
+    if optional:
+        block["optional"] = True
+    if hint:
+        block["hint"] = plain_text(hint)
+    return block
+
+
+def build_text_input(action_id: str, initial: str, placeholder: str, longest: int) -> Json:
+    """Return an input of plain text with at most `longest` characters."""
+    element: Json = {"type": "plain_text_input", "action_id": action_id, "max_length": longest}
+    return (
+        element
+        | given("placeholder", plain_text(placeholder) if placeholder else None)
+        | given("initial_value", initial)
+    )
+
+
+def build_number_input(action_id: str, initial: str, largest: Decimal) -> Json:
+    """Return an input of a positive decimal number."""
+    element: Json = {
+        "type": "number_input",
+        "action_id": action_id,
+        "is_decimal_allowed": True,
+        "min_value": format_plain(MIN_AMOUNT),
+        "max_value": format_plain(largest),
+    } | LIVE
+    return element | given("initial_value", initial)
+
+
+def build_context_line(block_id: str, text: str) -> Json:
+    """Return a line of small text in mrkdwn."""
+    return {"type": "context", "block_id": block_id, "elements": [mrkdwn(text)]}
+
+
+def given(name: str, value: Any) -> Json:
+    """Return the property if it has a value, else nothing."""
+    return {name: value} if value else {}

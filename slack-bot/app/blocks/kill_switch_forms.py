@@ -1,0 +1,152 @@
+"""Build the forms of the kill switch, and the banner that the channel sees while trading is stopped."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.blocks.amounts import count_things
+from app.blocks.form_parts import (
+    build_checkbox,
+    build_choice,
+    build_input,
+    build_modal,
+    build_reason,
+    build_select,
+)
+from app.blocks.messages import Message
+from app.blocks.order_reports import format_person
+from app.blocks.replies import actions, button
+from app.blocks.risk_reports import describe_switch
+from app.blocks.text import Json, cut, escape, literal, option, section
+from app.forms import action_ids
+from app.forms.portfolio_values import KillSwitch, KillSwitchResult
+from app.forms.request_context import RequestContext
+
+EVERYTHING = "/"  # the value of the option that stands for all portfolios; not a portfolio's name
+REDUCE, HALT, HALT_EXITS, FLATTEN = "reduce", "halt", "halt_exits", "flatten"
+MODES = {
+    REDUCE: "Reduce only: orders may only make positions smaller",
+    HALT: "Halt: no new orders. Exits stay at the market",
+    HALT_EXITS: "Halt, and cancel the exits too",
+    FLATTEN: "Halt and flatten: close every position at market",
+}
+STATES = {
+    REDUCE: ("REDUCING", ""),
+    HALT: ("HALTED", "keep"),
+    HALT_EXITS: ("HALTED", "cancel"),
+    FLATTEN: ("HALTED", "flatten"),
+}
+MAX_LISTED = 20
+
+
+class OpenRisk(NamedTuple):
+    """What is open now: working orders, exits among them, and positions. `is_cut`: there are more."""
+
+    orders: int
+    exits: int
+    positions: int
+    is_cut: bool = False
+
+
+def build_halt_form(
+    open_risk: OpenRisk, portfolios: Sequence[str], chosen: str, context: RequestContext
+) -> Json:
+    """Return the form that stops trading. It says what stays open."""
+    options = [option("The whole desk", EVERYTHING), *(option(name, name) for name in portfolios[:99])]
+    initial = next((each for each in options if chosen and each["value"] == chosen), options[0])
+    blocks = [
+        section(_describe_open_risk(open_risk)),
+        build_input(action_ids.SCOPE, "Stop trading of", build_select(options, initial)),
+        build_input(action_ids.MODE, "How", build_choice(MODES, HALT)),
+        build_input(
+            action_ids.FLATTEN_OK,
+            "To flatten, confirm",
+            build_checkbox("Yes, close every position at market"),
+            optional=True,
+        ),
+        build_input(action_ids.REASON, "Reason", build_reason()),
+    ]
+    return build_modal(
+        "Stop trading", blocks, context, submit="Stop trading", callback_id=action_ids.HALT_FORM
+    )
+
+
+def _describe_open_risk(found: OpenRisk) -> str:
+    orders = count_things(found.orders, "working order", is_cut=found.is_cut)
+    positions = count_things(found.positions, "position", is_cut=found.is_cut)
+    return (
+        f"*Open now:* {orders}, {found.exits} of them exits, and {positions}.\n"
+        "Positions stay open unless you flatten. Halting cancels the orders that open or increase a "
+        "position; exits stay unless you cancel them. Cancels always work.\n"
+        "Another person has to resume trading."
+    )
+
+
+def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -> Json:
+    """Return the form that resumes trading. `switches` restrict trading, and the person may resume them."""
+    options = [option(cut(_label(each), 75), get_switch_value(each)) for each in switches]
+    lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
+    blocks = [
+        section(lines),
+        build_input(
+            action_ids.SWITCH, "Resume", build_select(options, options[0] if len(options) == 1 else None)
+        ),
+        build_input(action_ids.REASON, "Reason", build_reason()),
+    ]
+    return build_modal(
+        "Resume trading", blocks, context, submit="Resume trading", callback_id=action_ids.RESUME_FORM
+    )
+
+
+def get_switch_value(switch: KillSwitch) -> str:
+    """Return the value of an option: a portfolio's name, or that of all portfolios."""
+    return EVERYTHING if switch.scope == "tenant" else switch.name or ""
+
+
+def _label(switch: KillSwitch) -> str:
+    name = "The whole desk" if switch.scope == "tenant" else switch.name or ""
+    return f"{name}: {switch.state}"
+
+
+def name_scope(portfolio: str) -> str:
+    """Return what a kill switch covers, in mrkdwn."""
+    return literal(portfolio) if portfolio else "the whole desk"
+
+
+def describe_result(portfolio: str, result: KillSwitchResult) -> str:
+    """Return the result of a change of a kill switch in mrkdwn."""
+    lines = [f"*{name_scope(portfolio)}* is {escape(result.state)}."]
+    if result.canceled:
+        lines.append(f"Cancelled: {count_things(len(result.canceled), 'order')}.")
+    if result.unsettled:
+        names = ", ".join(map(literal, result.unsettled[:MAX_LISTED]))
+        lines.append(f"Not finished yet: {names}. New orders are denied there already.")
+    if result.left:
+        names = ", ".join(map(literal, result.left[:MAX_LISTED]))
+        lines.append(f"Not closed yet, because there is no price: {names}.")
+    return "\n".join(lines)
+
+
+def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Message:
+    """Return the message that the channel sees while trading is stopped."""
+    effect = (
+        "Only orders that make a position smaller pass."
+        if state == "REDUCING"
+        else "New orders are denied. Cancels work."
+    )
+    text = (
+        f":octagonal_sign: *Trading of {name_scope(portfolio)} is {escape(state)}* "
+        f"by {format_person(actor)}: {literal(reason)}\n"
+        f"{effect} Another person with the role risk or admin can resume it."
+    )
+    scope = f" in {portfolio}" if portfolio else ""
+    resume = button("Resume trading…", action_ids.FORM_OPEN, f"resume{scope}")
+    return Message(text, (section(text), actions(resume)))
+
+
+def build_resumed_banner(portfolio: str, actor: str, reason: str) -> Message:
+    """Return the message that replaces the banner when trading is resumed."""
+    text = (
+        f":white_check_mark: *Trading of {name_scope(portfolio)} was resumed* by {format_person(actor)}: "
+        f"{literal(reason)}"
+    )
+    return Message(text, (section(text),))

@@ -1,0 +1,61 @@
+"""Build the form that cancels orders."""
+
+from collections.abc import Sequence
+
+from app.blocks.amounts import count_things, format_order_price
+from app.blocks.form_parts import build_input, build_modal, build_reason, build_select
+from app.blocks.text import Json, code, escape, option
+from app.forms import action_ids
+from app.forms.numbers import format_grouped
+from app.forms.portfolio_values import OrderSummary
+from app.forms.request_context import RequestContext
+
+ALL = "all"
+MAX_LISTED = 20
+
+
+def build_cancel_form(
+    orders: Sequence[OrderSummary], context: RequestContext, *, is_cut: bool, is_chosen: bool
+) -> Json:
+    """Return the form that cancels all of these orders or one of them.
+
+    `is_chosen`: the command named the orders. `is_cut`: more orders match.
+    """
+    count = f"more than {len(orders)}" if is_cut else str(len(orders))
+    everything = option(f"All {count} working orders that match", ALL)
+    each = [option(_label(order), order.id) for order in orders]
+    options = [everything, *each] if len(orders) > 1 else each
+    initial = options[0] if is_chosen or len(orders) == 1 else None
+    blocks = [
+        build_input(action_ids.ORDERS, "Orders", build_select(options, initial)),
+        build_input(action_ids.REASON, "Reason", build_reason(), optional=True),
+    ]
+    return build_modal(
+        "Cancel orders",
+        blocks,
+        context,
+        submit="Cancel them",
+        close="Keep",
+        callback_id=action_ids.CANCEL_FORM,
+    )
+
+
+def describe_canceled(orders: Sequence[OrderSummary]) -> str:
+    """Return the result of a cancel in mrkdwn."""
+    if not orders:
+        return "No order was cancelled: none was working."
+    lines = [f"• {_label_markdown(each)}" for each in orders[:MAX_LISTED]]
+    more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
+    return "\n".join(
+        [f"*{count_things(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
+    )
+
+
+def _label(order: OrderSummary) -> str:
+    what = f"{order.side} {format_grouped(order.quantity)} {order.symbol} {format_order_price(order)}"
+    return f"{what} in {order.portfolio_name}"
+
+
+def _label_markdown(order: OrderSummary) -> str:
+    what = f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}"
+    return f"{what} {format_order_price(order)} ({code(order.id)})"

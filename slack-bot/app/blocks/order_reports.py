@@ -1,0 +1,130 @@
+"""Build the replies that show orders, trades and approvals."""
+
+from collections.abc import Sequence
+
+from app.blocks.amounts import format_order_price, format_rounded, format_words, price, signed_money, units
+from app.blocks.messages import format_time
+from app.blocks.orders.approvals import APPROVE, REJECT
+from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.blocks.tables import Table
+from app.blocks.text import Json, code, escape, literal, section
+from app.forms.numbers import format_grouped, format_money
+from app.forms.portfolio_values import ApprovalSummary, OrderSummary, TradeSummary
+
+NO_ORDERS = "No order is working."
+NO_TRADES = "No trade matches."
+NO_APPROVALS = "No order waits for your decision."
+MAX_APPROVALS = 20
+
+
+def build_orders_reply(orders: Sequence[OrderSummary], *, is_cut: bool, is_all: bool) -> Reply:
+    """Return orders, a row for each."""
+    if not orders:
+        return build_sentence_reply("No order matches." if is_all else NO_ORDERS)
+    lines = [
+        f"{each.side} {format_grouped(each.quantity)} {escape(each.symbol)} {format_order_price(each)}: "
+        f"{format_words(each.status)} ({code(each.id)})"
+        for each in orders[:5]
+    ]
+    more = [f"and {len(orders) - 5} more"] if len(orders) > 5 else []
+    caption = "Orders" if is_all else "Working orders"
+    return Reply("\n".join([*lines, *more]), tables=(build_order_table(caption, orders, is_cut=is_cut),))
+
+
+def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: bool) -> Table:
+    """Return the table of orders."""
+    columns = ("Symbol", "Side", "Quantity", "Filled", "Type", "Price", "Status", "Portfolio", "Order")
+    rows = [
+        (
+            each.symbol,
+            each.side,
+            units(each.quantity),
+            units(each.filled_quantity),
+            f"{format_words(each.type)} {each.time_in_force}",
+            format_order_price(each),
+            format_words(each.status),
+            each.portfolio_name,
+            each.id,
+        )
+        for each in orders
+    ]
+    return Table(caption, columns, rows, is_cut)
+
+
+def build_trades_reply(trades: Sequence[TradeSummary], *, is_cut: bool) -> Reply:
+    """Return trades, a row for each."""
+    if not trades:
+        return build_sentence_reply(NO_TRADES)
+    lines = [describe_trade(each) for each in trades[:5]]
+    more = [f"and {len(trades) - 5} more"] if len(trades) > 5 else []
+    return Reply("\n".join([*lines, *more]), tables=(build_trade_table(trades, is_cut=is_cut),))
+
+
+def describe_trade(trade: TradeSummary) -> str:
+    """Return a trade as a line in mrkdwn."""
+    kind = "reversal: " if trade.kind == "reversal" else ""
+    what = f"{kind}{trade.side} {format_grouped(trade.quantity)} {escape(trade.symbol)}"
+    return (
+        f"{what} at {format_money(trade.price)} in {literal(trade.portfolio_name)} ({code(trade.trade_id)})"
+    )
+
+
+def build_trade_table(trades: Sequence[TradeSummary], *, is_cut: bool) -> Table:
+    """Return the table of trades."""
+    columns = ("Time", "Symbol", "Side", "Quantity", "Price", "Realised", "Portfolio", "Trade")
+    rows = [
+        (
+            format_time(each.executed_at).removesuffix(" UTC"),
+            each.symbol,
+            f"{each.side} (reversal)" if each.kind == "reversal" else each.side,
+            units(each.quantity),
+            price(each.price),
+            signed_money(each.realized_pnl),
+            each.portfolio_name,
+            each.trade_id,
+        )
+        for each in trades
+    ]
+    return Table("Trades (times in UTC)", columns, rows, is_cut)
+
+
+def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
+    """Return the orders on which the person may decide."""
+    if not approvals:
+        return build_sentence_reply(NO_APPROVALS)
+    lines = [describe_approval(each) for each in approvals[:MAX_APPROVALS]]
+    more = [f"and {len(approvals) - MAX_APPROVALS} more"] if len(approvals) > MAX_APPROVALS else []
+    blocks = list_approval_blocks(approvals)
+    return Reply("\n".join([*lines, *more]), (*blocks, *(section(line) for line in more)))
+
+
+def list_approval_blocks(approvals: Sequence[ApprovalSummary]) -> list[Json]:
+    """Return the first orders that wait for a decision, each with its buttons."""
+    blocks = []
+    for each in approvals[:MAX_APPROVALS]:
+        approve = button("Approve…", APPROVE, each.order.id, "primary")
+        reject = button("Reject…", REJECT, each.order.id, "danger")
+        blocks += [section(describe_approval(each)), actions(approve, reject)]
+    return blocks
+
+
+def describe_approval(approval: ApprovalSummary) -> str:
+    """Return an order that waits for a decision, in mrkdwn."""
+    order = approval.order
+    what = (
+        f"*{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}* {format_order_price(order)}"
+    )
+    value = "" if approval.value is None else f", worth {format_rounded(approval.value)}"
+    why = f" · {literal(approval.reason)}" if approval.reason else ""
+    expiry = f"expires {format_time(approval.expires_at)}"
+    return (
+        f"{what} in {literal(order.portfolio_name)}{value} · {code(order.id)}\n"
+        f"Requested by {format_person(approval.requested_by)}{why} · {expiry}"
+    )
+
+
+def format_person(actor: str | None) -> str:
+    """Return a mention of a person in Slack, else the name in the OMS, in mrkdwn."""
+    if actor and actor.startswith("slack:"):
+        return f"<@{escape(actor.rpartition(':')[2])}>"
+    return code(actor) if actor else "nobody"

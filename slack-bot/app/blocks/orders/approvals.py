@@ -1,0 +1,126 @@
+"""Build the request for approval, its review form, and the message of the decision."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from app.blocks.inputs import build_input, build_text_input
+from app.blocks.messages import Message, format_time, notice
+from app.blocks.orders.form import format_denial
+from app.blocks.orders.messages import STATUS_NAMES, format_order, mention
+from app.blocks.text import Json, code, escape, literal, plain_text, section
+from app.forms.numbers import format_grouped, format_money, format_rounded_money
+from app.forms.orders.approvals import DECISION_FORM, DecisionContext
+from app.forms.orders.order import AWAITING_APPROVAL, Approval, Order
+
+APPROVE, REJECT = "approval_approve", "approval_reject"
+REASON, REASON_ACTION = "decision_reason", "decision_reason_entry"
+AMOUNTS = {
+    "price": "Price",
+    "value": "Value",
+    "charges": "Charges",
+    "cash_after": "Cash after it",
+    "position_after": "Position after it",
+    "gross_exposure": "Gross exposure before it",
+    "net_exposure": "Net exposure before it",
+    "equity": "Equity",
+}
+MAX_REASON_CHARACTERS = 500
+
+
+def build_approval_request(order: Order) -> Message:
+    """Return the message that asks the approvers to decide on an order."""
+    text = (
+        f"*Approval needed*: {format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
+        f"Requested by {mention(order.actor)} · {format_time(order.created_at)}"
+    )
+    buttons = [
+        _button(APPROVE, "Approve", order.id, "primary"),
+        _button(REJECT, "Reject", order.id, "danger"),
+    ]
+    actions = {"type": "actions", "block_id": "approval_actions", "elements": buttons}
+    return Message(text, (section(text), actions), order_id=order.id)
+
+
+def build_decided_message(order: Order) -> Message:
+    """Return the message of a request for approval after its end. It has no buttons."""
+    ended = next((each for each in order.events if each.previous == AWAITING_APPROVAL), None)
+    who = mention(ended.actor) if ended else ""
+    reason = f": {literal(ended.reason)}" if ended and ended.reason else ""
+    outcome = {
+        "DENIED": f"Rejected by {who}",
+        "EXPIRED": "Expired",
+        "CANCELED": f"Cancelled by {who}",
+        "REPLACED": f"Changed by {who}",
+    }.get(ended.current if ended else "", f"Approved by {who}")
+    state = STATUS_NAMES.get(order.status, escape(order.status))
+    text = (
+        f"*{outcome}*{reason}\n{format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
+        f"Requested by {mention(order.actor)} · now: {state}"
+    )
+    return Message(text, notice(text).blocks, order_id=order.id)
+
+
+def build_decision_form(context: DecisionContext, body: str, reason: str = "") -> Json:
+    """Return the form in which an approver decides, with a text in mrkdwn and a reason."""
+    label = "Approve" if context.is_approval else "Reject"
+    entry = build_text_input(REASON_ACTION, reason, "", MAX_REASON_CHARACTERS)
+    return {
+        "type": "modal",
+        "callback_id": DECISION_FORM,
+        "title": plain_text(f"{label} order"),
+        "submit": plain_text(label),
+        "close": plain_text("Back"),
+        "private_metadata": context.dump(),
+        "blocks": [
+            section(body, "decision_body"),
+            build_input(REASON, "Reason", entry, optional=context.is_approval),
+        ],
+    }
+
+
+def format_review(approval: Approval) -> str:
+    """Return what an approver must know, in mrkdwn: the order, and the estimates then and now."""
+    order = approval.order
+    lines = [
+        f"*{format_order(order)}* in {literal(order.portfolio)} · {code(order.id)}",
+        f"Requested by {mention(approval.requested_by)} · expires at {format_time(approval.expires_at)}",
+    ]
+    if approval.waived:
+        lines.append(
+            f"Exceeds {escape(approval.waived.replace('_', ' ').lower())}: "
+            f"{literal(approval.override_reason)}"
+        )
+    lines.append(
+        f"Market price {_price(approval.price_seen)} when it was placed, {_price(approval.price)} now"
+    )
+    lines += [
+        f"{label}: {_format_amount(name, approval.then)} then, {_format_amount(name, approval.now)} now"
+        for name, label in AMOUNTS.items()
+    ]
+    if approval.denial:
+        lines.append(f"An approval would fail. {format_denial(approval.denial)}")
+    return "\n".join(lines)
+
+
+def _format_amount(name: str, estimate: Mapping[str, str]) -> str:
+    try:
+        amount = Decimal(estimate[name])
+    except (KeyError, InvalidOperation):
+        return "unknown"
+    if name == "position_after":
+        return format_grouped(amount)
+    return format_money(amount) if name == "price" else format_rounded_money(amount)
+
+
+def _price(price: Decimal | None) -> str:
+    return "unknown" if price is None else format_money(price)
+
+
+def _button(action_id: str, label: str, order_id: str, style: str) -> Json:
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": plain_text(label),
+        "style": style,
+        "value": order_id,
+    }

@@ -1,0 +1,247 @@
+"""Build the order form. It shows only the fields that the chosen type needs."""
+
+from collections.abc import Sequence
+
+from app.blocks.inputs import (
+    LIVE,
+    build_context_line,
+    build_input,
+    build_number_input,
+    build_text_input,
+    given,
+)
+from app.blocks.text import Json, escape, option, plain_text, section
+from app.blocks.trade_form import ASKING, BANNER, MAX_SYMBOL_ENTRY, SIDES, build_question_blocks
+from app.forms.instruments import SYMBOL_PROMPT
+from app.forms.numbers import format_grouped, format_plain
+from app.forms.orders import fields
+from app.forms.orders.context import OrderContext
+from app.forms.orders.order import Denial
+from app.forms.orders.submission import hide_entries
+from app.forms.orders.ticket import PRICE_ENTRIES, TIME_NAMES, TYPE_NAMES, OrderDraft, TimeInForce
+from app.forms.questions import Question
+from app.forms.ticket import MAX_GMV, MAX_NOTE_CHARACTERS, MAX_PRICE, MAX_QUANTITY
+
+TYPES = {each.value: option(name, each.value) for each, name in TYPE_NAMES.items()}
+TIMES = {each.value: option(name, each.value) for each, name in TIME_NAMES.items()}
+PREVIEW_PROMPT = "Fill in the entries above: price, charges, cash and limits are shown here."
+MAX_TRAIL_CHARACTERS = 20
+PROPOSAL_SEPARATOR = ":"  # between the entry and its text in the value of the proposal's button
+
+
+def build_order_form(
+    draft: OrderDraft,
+    context: OrderContext,
+    banner: str = "",
+    questions: Sequence[Json] = (),
+    lines: Sequence[str] = (SYMBOL_PROMPT, PREVIEW_PROMPT),
+) -> Json:
+    """Return the view with the given entries, a banner in mrkdwn, and the blocks of questions.
+
+    `lines` are the line below the symbol and the preview, in mrkdwn.
+    """
+    texts = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    banners = [section(texts, BANNER)] if texts else []
+    return {
+        "type": "modal",
+        "callback_id": fields.ORDER_FORM,
+        "title": plain_text("Change order" if context.replaces else "New order"),
+        "submit": plain_text("Change order" if context.replaces else "Place order"),
+        "close": plain_text("Close"),
+        "private_metadata": hide_entries(draft, context).dump(),
+        "blocks": [*banners, *questions, *_build_entries(draft, context, *lines)],
+    }
+
+
+def build_loading_view(sentence: str) -> Json:
+    """Return the view to show until the form is filled in, or instead of it."""
+    return {
+        "type": "modal",
+        "title": plain_text("Order"),
+        "close": plain_text("Close"),
+        "private_metadata": "",
+        "blocks": [section(sentence)],
+    }
+
+
+def build_order_question_form(
+    draft: OrderDraft, context: OrderContext, questions: Sequence[Question]
+) -> Json:
+    """Return the form with all questions that need a confirmation. Entries are kept."""
+    blocks = [block for question in questions for block in build_question_blocks(question)]
+    return build_order_form(draft, context, ASKING, blocks)
+
+
+def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
+    """Return the block with one button that fills in the nearest order that passes. None if none does."""
+    found = find_proposal(denial, draft)
+    if found is None:
+        return None
+    entry, text = found
+    label = f"Use {fields.LABELS[entry].lower()} {text} instead"
+    button = {
+        "type": "button",
+        "action_id": fields.PROPOSAL_ACTION,
+        "style": "primary",
+        "text": plain_text(label),
+        "value": f"{entry}{PROPOSAL_SEPARATOR}{text}",
+    }
+    return {"type": "actions", "block_id": fields.PROPOSAL, "elements": [button]}
+
+
+def find_proposal(denial: Denial, draft: OrderDraft) -> tuple[str, str] | None:
+    """Return the entry to change and its nearest passing text. None if no change of one entry passes."""
+    if denial.nearest_price is not None:
+        prices = PRICE_ENTRIES[draft.order_type]
+        entry = next((each for each in (fields.LIMIT, fields.STOP) if each in prices), None)
+        return (entry, format_plain(denial.nearest_price)) if entry else None
+    if denial.largest_passing:
+        return fields.QUANTITY, format_plain(denial.largest_passing)
+    return None
+
+
+def get_shown_order_lines(view: Json) -> tuple[str, str]:
+    """Return the lines that an open view shows, in mrkdwn. `view` has the form of Slack's payloads."""
+    blocks = {block.get("block_id"): block for block in view["blocks"]}
+    symbol_line, preview = blocks.get(fields.SYMBOL_LINE), blocks.get(fields.PREVIEW)
+    return (
+        symbol_line["elements"][0]["text"] if symbol_line else SYMBOL_PROMPT,
+        preview["text"]["text"] if preview else PREVIEW_PROMPT,
+    )
+
+
+def update_order_lines(view: Json, symbol_line: str, preview: str) -> Json:
+    """Return the content of an open view for `views.update`, with its lines updated."""
+    updated = {
+        fields.SYMBOL_LINE: build_context_line(fields.SYMBOL_LINE, symbol_line),
+        fields.PREVIEW: section(preview, fields.PREVIEW),
+    }
+    blocks = [updated.get(block.get("block_id"), block) for block in view["blocks"]]
+    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
+
+
+def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, preview: str) -> list[Json]:
+    builder = _EntryBuilder(draft, context)
+    prices = [builder.price(each) for each in PRICE_ENTRIES[draft.order_type]]
+    expires = [builder.expires()] if draft.time_in_force == TimeInForce.GTD else []
+    terms = [*prices, builder.select(fields.TIME_IN_FORCE, TIMES), *expires]
+    if context.replaces:
+        total = builder.number(fields.QUANTITY, hint="The total, including what has filled.")
+        return [_build_fixed_terms(draft), total, *terms, builder.reason()]
+    exits = [
+        builder.number(each, optional=True, hint=hint)
+        for each, hint in (
+            (fields.STOP_LOSS, "Optional: a stop order that closes the position."),
+            (fields.TAKE_PROFIT, "Optional: a limit order that closes the position."),
+        )
+    ]
+    return [
+        builder.select(fields.TYPE, TYPES),
+        builder.symbol(),
+        build_context_line(fields.SYMBOL_LINE, symbol_line),
+        builder.side(),
+        builder.number(fields.QUANTITY, optional=True, hint="Fill in this or the value."),
+        builder.number(fields.VALUE, optional=True, hint="In the instrument's currency."),
+        *terms,
+        *exits,
+        builder.portfolio(),
+        builder.reason(),
+        section(preview, fields.PREVIEW),
+    ]
+
+
+def _build_fixed_terms(draft: OrderDraft) -> Json:
+    type_name = TYPE_NAMES[draft.order_type].lower()
+    text = f"*{escape(draft.side)} {escape(draft.symbol)}* · {type_name} order in {escape(draft.portfolio)}"
+    return section(text, "fixed_terms")
+
+
+class _EntryBuilder:
+    """Build the input blocks of one form."""
+
+    def __init__(self, draft: OrderDraft, context: OrderContext):
+        self._draft = draft
+        self._revision = context.revision
+
+    def select(self, entry: str, options: dict[str, Json]) -> Json:
+        element = {
+            "type": "static_select",
+            "action_id": fields.CHOICE_ACTION,
+            "options": list(options.values()),
+            "initial_option": options[getattr(self._draft, entry)],
+        }
+        return self._build(entry, element, live=True)
+
+    def symbol(self) -> Json:
+        element = build_text_input(fields.LIVE_ACTION, self._draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE
+        return self._build(fields.SYMBOL, element, live=True)
+
+    def side(self) -> Json:
+        chosen = next((each for side, each in SIDES.items() if side.value == self._draft.side), None)
+        element: Json = {
+            "type": "radio_buttons",
+            "action_id": fields.LIVE_ACTION,
+            "options": list(SIDES.values()),
+        }
+        return self._build(fields.SIDE, element | given("initial_option", chosen), live=True)
+
+    def number(self, entry: str, *, optional: bool = False, hint: str = "") -> Json:
+        largest = {fields.QUANTITY: MAX_QUANTITY, fields.VALUE: MAX_GMV}.get(entry, MAX_PRICE)
+        element = build_number_input(fields.LIVE_ACTION, getattr(self._draft, entry), largest)
+        return self._build(entry, element, live=True, optional=optional, hint=hint)
+
+    def price(self, entry: str) -> Json:
+        if entry != fields.TRAIL:
+            return self.number(entry)
+        element = (
+            build_text_input(fields.LIVE_ACTION, self._draft.trail, "2.50 or 5%", MAX_TRAIL_CHARACTERS) | LIVE
+        )
+        return self._build(entry, element, live=True, hint="Distance from the best price: per unit, or in %.")
+
+    def expires(self) -> Json:
+        seconds = self._draft.expires_at
+        element: Json = {"type": "datetimepicker", "action_id": fields.ENTRY_ACTION}
+        return self._build(
+            fields.EXPIRES, element | given("initial_date_time", int(seconds) if seconds else None)
+        )
+
+    def portfolio(self) -> Json:
+        name = self._draft.portfolio
+        element: Json = {
+            "type": "external_select",
+            "action_id": fields.PORTFOLIO_ACTION,
+            "min_query_length": 0,
+            "placeholder": plain_text("Choose a portfolio"),
+        }
+        chosen = option(name, name) if name else None
+        return self._build(fields.PORTFOLIO, element | given("initial_option", chosen), live=True)
+
+    def reason(self) -> Json:
+        element = build_text_input(fields.ENTRY_ACTION, self._draft.reason, "", MAX_NOTE_CHARACTERS)
+        return self._build(fields.REASON, element, optional=True)
+
+    def _build(
+        self, entry: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
+    ) -> Json:
+        block_id = fields.build_block_id(entry, self._revision)
+        return build_input(block_id, fields.LABELS[entry], element, live=live, optional=optional, hint=hint)
+
+
+def format_denial(denial: Denial) -> str:
+    """Return why an order was denied, in mrkdwn: the rule, the numbers, and what passes."""
+    numbers = [
+        f"{name} {escape(text)}" for name, text in (("limit", denial.limit), ("asked", denial.asked)) if text
+    ]
+    nearest = ""
+    if denial.nearest_price is not None:
+        nearest = f" The nearest price that passes is {format_grouped(denial.nearest_price)}."
+    elif denial.largest_passing is not None:
+        nearest = (
+            f" The largest quantity that passes is {format_grouped(denial.largest_passing)}."
+            if denial.largest_passing
+            else " No quantity passes."
+        )
+    rule = denial.code.replace("_", " ").lower()
+    figures = f" ({', '.join(numbers)})" if numbers else ""
+    return f"*Denied by {escape(rule)}*{figures}: {escape(denial.message)}{nearest}"

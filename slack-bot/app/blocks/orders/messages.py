@@ -1,0 +1,190 @@
+"""Build the message of an order, the lines of its thread, and its buttons."""
+
+from app.blocks.messages import Message, format_time, notice
+from app.blocks.text import Json, code, escape, literal, plain_text, section
+from app.forms.numbers import format_grouped, format_money
+from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Fill, Order, OrderEvent
+from app.forms.orders.ticket import TYPE_NAMES, OrderType
+
+CANCEL, CHANGE, CLOSE, AGAIN = "order_cancel", "order_change", "order_close", "order_again"
+ORDER_HELP = """\
+*Orders from Slack*
+`/order` opens the order form, `/order MSFT` opens it for a symbol.
+`/order buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440` fills it in. The order of the words is free: \
+`limit` (or `@`), `stop`, `trail 5%`, `value 5000`, `day gtc ioc fok opg cls`, `until 2026-12-31`, \
+`sl`, `tp`, `in` a portfolio, `because` a reason. You still check and place it.
+With `private`, only you get the order's message; otherwise it is posted in the channel of the command. \
+Fills, changes and cancels update that message, and add a line to its thread."""
+ACTIONS = "order_actions"
+STATUS_NAMES = {
+    "INITIALIZED": "Being checked",
+    "AWAITING_APPROVAL": "Awaiting approval",
+    "HELD": "Held",
+    "SUBMITTED": "Sent",
+    "ACCEPTED": "Working",
+    "TRIGGERED": "Triggered",
+    "PARTIALLY_FILLED": "Partially filled",
+    "PENDING_CANCEL": "Being cancelled",
+    "PENDING_REPLACE": "Being changed",
+    "FILLED": "Filled",
+    "CANCELED": "Cancelled",
+    "EXPIRED": "Expired",
+    "REPLACED": "Changed",
+    "DENIED": "Denied",
+    "REJECTED": "Rejected by the broker",
+}
+ROLE_NAMES = {"stop_loss": "Stop loss", "take_profit": "Take profit"}
+MAX_LINES = 20  # of one message in a thread
+
+
+def build_order_message(order: Order, working: str = "") -> Message:
+    """Return the message of an order. With `working`, its buttons are replaced by that sentence."""
+    lines = [
+        f"*{format_order(order)}* in {literal(order.portfolio)} · {code(order.id)}",
+        _format_state(order),
+        *(_format_leg(leg) for leg in order.legs),
+        _format_origin(order),
+    ]
+    text = "\n".join(line for line in lines if line)
+    buttons = [] if working else list_buttons(order)
+    end = [{"type": "actions", "block_id": ACTIONS, "elements": buttons}] if buttons else []
+    working_line = [section(working)] if working else []
+    return Message(text, (section(text), *working_line, *end), order_id=order.id)
+
+
+def format_order(order: Order) -> str:
+    """Return what an order does, in mrkdwn: BUY 50 MSFT limit 410.00 GTC."""
+    size = f"{format_grouped(order.quantity)} {escape(order.symbol)}"
+    return f"{escape(order.side)} {size} {format_terms(order)} {escape(order.time_in_force)}"
+
+
+def format_terms(order: Order) -> str:
+    """Return the type of an order with its prices: limit 410.00, or trailing stop 5%."""
+    prices = {
+        OrderType.LIMIT: (order.limit_price,),
+        OrderType.STOP: (order.stop_price,),
+        OrderType.STOP_LIMIT: (order.stop_price, order.limit_price),
+    }.get(order.order_type, ())
+    texts = [format_money(price) for price in prices if price is not None]
+    if order.trail_percent is not None:
+        texts.append(f"{format_grouped(order.trail_percent)}%")
+    elif order.trail_amount is not None:
+        texts.append(format_money(order.trail_amount))
+    return " ".join((TYPE_NAMES[order.order_type].lower(), " / ".join(texts))).strip()
+
+
+def list_buttons(order: Order) -> list[Json]:
+    """Return the buttons that the state of the order allows."""
+    is_open = not order.is_final
+    buttons = []
+    if is_open and order.status != "PENDING_CANCEL":
+        buttons.append(_button(CANCEL, "Cancel", order, style="danger"))
+    if is_open and order.status not in PENDING_STATUSES:
+        buttons.append(_button(CHANGE, "Change", order))
+    if order.filled_quantity and order.role != "closing":
+        buttons.append(_button(CLOSE, "Close position", order, confirm=_confirm_close(order)))
+    if not is_open:
+        buttons.append(_button(AGAIN, "Trade again", order))
+    return buttons
+
+
+def build_thread_message(lines: list[str]) -> Message:
+    """Return one message with the changes of an order. Older lines are left out if there are many."""
+    left_out = len(lines) - MAX_LINES
+    more = [f"{left_out} earlier changes are not shown."] if left_out > 0 else []
+    return notice("\n".join([*more, *lines[-MAX_LINES:]]))
+
+
+def format_changes(order: Order, after: int) -> list[str]:
+    """Return a line for each change of the order after that sequence number that people must know."""
+    fills = {fill.execution_id: fill for fill in order.fills}
+    lines = [_format_change(order, event, fills) for event in order.events if event.sequence > after]
+    return [line for line in lines if line]
+
+
+def format_leg_state(leg: Order) -> str:
+    """Return the state of an exit: Working, or Filled 50 at 395.00."""
+    name = STATUS_NAMES.get(leg.status, escape(leg.status))
+    if not leg.filled_quantity or leg.average_price is None:
+        return name
+    return f"{name} {format_grouped(leg.filled_quantity)} at {format_money(leg.average_price)}"
+
+
+def format_leg_change(leg: Order) -> str:
+    """Return the line about a changed exit."""
+    return f"{_role(leg)} {format_terms(leg)}: {format_leg_state(leg)}"
+
+
+def mention(actor: str) -> str:
+    """Return a person of Slack as a mention, and any other actor as text."""
+    kind, _, rest = actor.partition(":")
+    return f"<@{escape(rest.rpartition(':')[2])}>" if kind == "slack" else escape(actor)
+
+
+def _format_state(order: Order) -> str:
+    state = f"Status: *{STATUS_NAMES.get(order.status, escape(order.status))}*"
+    if order.filled_quantity and order.average_price is not None:
+        filled = f"{format_grouped(order.filled_quantity)} of {format_grouped(order.quantity)}"
+        state += f" · filled {filled} at {format_money(order.average_price)}"
+    if order.denial:
+        state += f" · {escape(order.denial.message)}"
+    return state
+
+
+def _format_leg(leg: Order) -> str:
+    return f"{_role(leg)} {format_terms(leg)} · {format_leg_state(leg)}"
+
+
+def _format_origin(order: Order) -> str:
+    reason = f" · {literal(order.reason)}" if order.reason else ""
+    return f"By {mention(order.actor)} · {format_time(order.created_at)}{reason}"
+
+
+def _role(leg: Order) -> str:
+    return ROLE_NAMES.get(leg.role, "Exit")
+
+
+def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
+    if event.execution_id and (fill := fills.get(event.execution_id)):
+        return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
+    who, why = mention(event.actor), f": {literal(event.reason)}" if event.reason else ""
+    if event.previous == AWAITING_APPROVAL:
+        return _format_decision(order, event, who, why)
+    return {
+        "AWAITING_APPROVAL": "Awaiting approval",
+        "TRIGGERED": "Triggered",
+        "CANCELED": f"Cancelled by {who}{why}",
+        "REPLACED": f"Changed by {who}{why}",
+        "EXPIRED": f"Expired{why}",
+        "DENIED": f"Denied{why}",
+        "REJECTED": f"Rejected by the broker{why}",
+    }.get(event.current, "")
+
+
+def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str:
+    """Return the line about the end of a wait for approval. It mentions the person who asked."""
+    if event.current in ("CANCELED", "REPLACED"):
+        return f"{STATUS_NAMES[event.current]} by {who}{why}"
+    outcome = {"EXPIRED": "The approval has expired", "DENIED": f"Rejected by {who}"}.get(
+        event.current, f"Approved by {who}"
+    )
+    return f"{mention(order.actor)} {outcome}{why}"
+
+
+def _confirm_close(order: Order) -> Json:
+    what = f"This closes the position in {order.symbol} of {order.portfolio} at market."
+    return {
+        "title": plain_text("Close the position?"),
+        "text": plain_text(what[:300]),
+        "confirm": plain_text("Close position"),
+        "deny": plain_text("Keep it"),
+    }
+
+
+def _button(
+    action_id: str, label: str, order: Order, *, style: str = "", confirm: Json | None = None
+) -> Json:
+    button: Json = {
+        "type": "button", "action_id": action_id, "text": plain_text(label), "value": order.id
+    }  # fmt: skip
+    return button | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})

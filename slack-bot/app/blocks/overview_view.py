@@ -1,0 +1,187 @@
+"""Build the overview: the view in the home tab of the app."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.blocks.order_reports import (
+    MAX_APPROVALS,
+    build_order_table,
+    build_trade_table,
+    format_person,
+    list_approval_blocks,
+)
+from app.blocks.portfolio_reports import (
+    NO_PORTFOLIOS,
+    NO_POSITIONS,
+    Page,
+    build_portfolio_table,
+    build_position_table,
+    describe_portfolio,
+)
+from app.blocks.replies import actions, button, position_select
+from app.blocks.risk_reports import describe_switches
+from app.blocks.tables import Table, build_data_tables, build_lines
+from app.blocks.text import Json, escape, literal, mrkdwn, section
+from app.forms import action_ids
+from app.forms.overview_tabs import Tab, list_tabs
+from app.forms.portfolio_values import (
+    ApprovalSummary,
+    KillSwitch,
+    Member,
+    OrderSummary,
+    PortfolioValue,
+    TradeSummary,
+)
+
+NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
+NO_APPROVALS = (
+    "No order waits for your decision. You get those that a portfolio's approval policy assigns to you."
+)
+NO_TRADES = "No trades yet. `/trade buy 100 AAPL @ 175 in Growth` reports the first one."
+TYPED_HELP = (
+    "`/desk help` shows what you can type. In a direct message to me, type the same words without `/desk`."
+)
+
+
+@dataclass(frozen=True)
+class OverviewFacts:
+    """What the tab shows. Only the values of that tab are read."""
+
+    member: Member
+    tab: Tab
+    switches: Sequence[KillSwitch] = ()
+    portfolios: Sequence[PortfolioValue] = ()
+    positions: Page = field(default_factory=lambda: Page([]))
+    orders: Sequence[OrderSummary] = ()
+    approvals: Sequence[ApprovalSummary] = ()
+    trades: Sequence[TradeSummary] = ()
+    is_cut: bool = False
+    shown_at: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a tab: blocks, then tables, then blocks."""
+
+    head: Sequence[Json] = ()
+    tables: Sequence[Table] = ()
+    foot: Sequence[Json] = ()
+
+
+def build_overview(facts: OverviewFacts, *, with_tables: bool) -> Json:
+    """Return the view. Without tables, for workspaces that refuse them, rows are lines of text."""
+    content = CONTENTS[facts.tab](facts)
+    build = build_data_tables if with_tables else build_lines
+    tables = [block for table in content.tables for block in build(table)]
+    warnings = [section(f":octagonal_sign: {line}") for line in describe_switches(facts.switches)[:5]]
+    age = [{"type": "context", "elements": [mrkdwn(f"As of {escape(facts.shown_at)}")]}]
+    blocks = [_build_tabs(facts), *warnings, *content.head, *tables, *content.foot, *age]
+    return {"type": "home", "private_metadata": facts.tab.value, "blocks": blocks}
+
+
+def build_overview_notice(sentence: str) -> Json:
+    """Return an overview with one sentence in mrkdwn."""
+    return {"type": "home", "private_metadata": "", "blocks": [section(sentence)]}
+
+
+def _build_tabs(facts: OverviewFacts) -> Json:
+    tabs = list_tabs(facts.member)
+    elements = [
+        button(
+            tab.value.capitalize(),
+            action_ids.TAB_PREFIX + tab.value,
+            tab.value,
+            "primary" if tab is facts.tab else "",
+        )
+        for tab in tabs
+    ]
+    return actions(*elements, block_id="tabs")
+
+
+def _build_summary(facts: OverviewFacts) -> Content:
+    buttons = [*_build_trade_buttons(facts), *_build_switch_buttons(facts)]
+    foot = [actions(*buttons)] if buttons else []
+    if not facts.portfolios:
+        return Content([section(NO_PORTFOLIOS)], foot=[*foot, section(TYPED_HELP)])
+    if len(facts.portfolios) == 1:
+        return Content([section("\n".join(describe_portfolio(facts.portfolios[0])))], foot=foot)
+    table = build_portfolio_table(facts.portfolios, is_cut=facts.is_cut)
+    return Content(tables=[table], foot=foot)
+
+
+def _build_trade_buttons(facts: OverviewFacts) -> list[Json]:
+    if not facts.member.may("trade"):
+        return []
+    place = button("Place an order", action_ids.ORDER_OPEN, style="primary")
+    return [place, button("Report a trade", action_ids.TRADE_OPEN)]
+
+
+def _build_switch_buttons(facts: OverviewFacts) -> list[Json]:
+    if not facts.member.may("risk", "admin"):
+        return []
+    stop = button("Stop trading…", action_ids.FORM_OPEN, "halt", "danger")
+    is_stopped = any(not each.is_active for each in facts.switches)
+    resume = {"action_id": f"{action_ids.FORM_OPEN}:resume"}
+    return [
+        stop,
+        *([button("Resume trading…", action_ids.FORM_OPEN, "resume") | resume] if is_stopped else []),
+    ]
+
+
+def _build_positions(facts: OverviewFacts) -> Content:
+    if not facts.positions.rows:
+        return Content([section(NO_POSITIONS)])
+    table = build_position_table("Positions", facts.positions, with_portfolio=True)
+    return Content([actions(position_select(facts.positions.rows), block_id="positions")], [table])
+
+
+def _build_orders(facts: OverviewFacts) -> Content:
+    if not facts.orders:
+        return Content([section(NO_ORDERS)])
+    table = build_order_table("Working orders", facts.orders, is_cut=facts.is_cut)
+    foot = []
+    if facts.member.may("trade", "risk"):
+        foot = [actions(button("Cancel orders…", action_ids.FORM_OPEN, "cancel"))]
+    return Content(tables=[table], foot=foot)
+
+
+def _build_approvals(facts: OverviewFacts) -> Content:
+    if not facts.approvals:
+        return Content([section(NO_APPROVALS)])
+    rest = len(facts.approvals) - MAX_APPROVALS
+    more = [section(f"and {rest} more")] if rest > 0 else []
+    return Content([*list_approval_blocks(facts.approvals), *more])
+
+
+def _build_activity(facts: OverviewFacts) -> Content:
+    tables = []
+    if facts.trades:
+        tables.append(build_trade_table(facts.trades, is_cut=False))
+    if facts.orders:
+        tables.append(build_order_table("Newest orders", facts.orders, is_cut=False))
+    return Content([] if facts.trades else [section(NO_TRADES)], tables)
+
+
+def _build_settings(facts: OverviewFacts) -> Content:
+    member = facts.member
+    portfolios = (
+        "all" if member.portfolios is None else ", ".join(map(literal, member.portfolios[:50])) or "none"
+    )
+    lines = [
+        f"You are {format_person(member.actor)} at {literal(member.tenant_name)}.",
+        f"Role: *{escape(member.role or 'none')}* · permissions: {escape(', '.join(member.scopes))}",
+        f"Portfolios: {portfolios}",
+        "An administrator of the desk changes roles and portfolios.",
+        TYPED_HELP,
+    ]
+    return Content([section("\n".join(lines))])
+
+
+CONTENTS = {
+    Tab.OVERVIEW: _build_summary,
+    Tab.POSITIONS: _build_positions,
+    Tab.ORDERS: _build_orders,
+    Tab.APPROVALS: _build_approvals,
+    Tab.ACTIVITY: _build_activity,
+    Tab.SETTINGS: _build_settings,
+}

@@ -1,0 +1,149 @@
+"""Build the replies that show portfolios, positions and P&L."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.blocks.amounts import (
+    NOT_KNOWN,
+    count_things,
+    format_rounded,
+    format_signed,
+    money,
+    price,
+    signed_money,
+    units,
+)
+from app.blocks.charts import build_allocation_chart, build_equity_chart, describe_equities
+from app.blocks.replies import Reply, actions, build_sentence_reply, position_select
+from app.blocks.tables import Amount, Cell, Table
+from app.blocks.text import escape, literal, section
+from app.forms.numbers import format_grouped, format_money
+from app.forms.portfolio_values import EquityPoint, PortfolioValue, Position, ProfitSummary
+
+NO_POSITIONS = "There are no open positions. A trade opens one: `/trade buy 100 AAPL @ 175 in Growth`."
+NO_PORTFOLIOS = (
+    "There are no portfolios yet. The first trade opens one: `/trade buy 100 AAPL @ 175 in Growth`."
+)
+
+
+class Page(NamedTuple):
+    """Rows that were read. `is_cut`: more exist."""
+
+    rows: Sequence[Position]
+    is_cut: bool = False
+
+
+def build_portfolio_reply(value: PortfolioValue, page: Page, equities: Sequence[EquityPoint] = ()) -> Reply:
+    """Return a portfolio at a glance, with its positions and its equity through time."""
+    lines = [*describe_portfolio(value), *describe_equities(equities)]
+    charts = (*build_equity_chart(equities), *build_allocation_chart(page.rows))
+    count = len(page.rows)
+    text = "\n".join([*lines, f"{count_things(count, 'open position', is_cut=page.is_cut)}."])
+    if not page.rows:
+        return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),), charts=charts)
+    table = build_position_table(f"Positions of {value.portfolio_name}", page, with_portfolio=False)
+    foot = (actions(position_select(page.rows)),)
+    return Reply(text, (section("\n".join(lines)),), (table,), charts, foot)
+
+
+def describe_portfolio(value: PortfolioValue) -> list[str]:
+    """Return the equity, cash, P&L and exposure of a portfolio, as lines in mrkdwn."""
+    currency = escape(value.base_currency)
+    return [
+        f"*{literal(value.portfolio_name)}* · equity {_rounded(value.equity)} {currency}",
+        f"P&amp;L today {_signed(value.day_pnl)} · in all {_signed(value.total_pnl)} "
+        f"(realised {_signed(value.net_realized_pnl)}, unrealised {_signed(value.unrealized_pnl)})",
+        f"Cash {_rounded(value.cash)} · buying power {_rounded(value.buying_power)} · "
+        f"exposure {_rounded(value.gross_exposure)} gross, {_rounded(value.net_exposure)} net",
+    ]
+
+
+def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) -> Reply:
+    """Return all portfolios, a row for each."""
+    if not values:
+        return build_sentence_reply(NO_PORTFOLIOS)
+    lines = [
+        f"{literal(each.portfolio_name)}: equity {_rounded(each.equity)} {escape(each.base_currency)}, "
+        f"today {_signed(each.day_pnl)}"
+        for each in values[:5]
+    ]
+    return Reply("\n".join(lines), tables=(build_portfolio_table(values, is_cut=is_cut),))
+
+
+def build_portfolio_table(values: Sequence[PortfolioValue], *, is_cut: bool) -> Table:
+    """Return the table of portfolios."""
+    columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "P&L in all", "Gross", "Net")
+    rows = [
+        (
+            each.portfolio_name,
+            each.base_currency,
+            money(each.equity),
+            money(each.cash),
+            signed_money(each.day_pnl),
+            signed_money(each.total_pnl),
+            money(each.gross_exposure),
+            money(each.net_exposure),
+        )
+        for each in values
+    ]
+    return Table("Portfolios", columns, rows, is_cut)
+
+
+def build_positions_reply(page: Page) -> Reply:
+    """Return positions, a row for each."""
+    if not page.rows:
+        return build_sentence_reply(NO_POSITIONS)
+    lines = [
+        f"{escape(each.symbol)} {format_grouped(each.quantity)} in {literal(each.portfolio_name)}: "
+        f"unrealised {_signed(each.unrealized_pnl)} {escape(each.base_currency)}"
+        for each in page.rows[:5]
+    ]
+    more = [f"and {len(page.rows) - 5} more"] if len(page.rows) > 5 else []
+    table = build_position_table("Positions", page, with_portfolio=True)
+    return Reply("\n".join([*lines, *more]), tables=(table,), foot=(actions(position_select(page.rows)),))
+
+
+def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> Table:
+    """Return the table of positions."""
+    names = ("Symbol", "Portfolio") if with_portfolio else ("Symbol",)
+    columns = (*names, "Quantity", "Average cost", "Mark", "Value", "Unrealised", "Stop", "Target")
+    rows: list[list[Cell]] = []
+    for each in page.rows:
+        name = f"{each.symbol} {each.product}" if each.product else each.symbol
+        mark = Amount(each.mark, format_money(each.mark) + (" stale" if each.mark_is_stale else ""))
+        row: list[Cell] = [name, each.portfolio_name] if with_portfolio else [name]
+        row += [units(each.quantity), money(each.avg_cost), mark, money(each.market_value)]
+        row += [signed_money(each.unrealized_pnl), price(each.stop_loss), price(each.take_profit)]
+        rows.append(row)
+    return Table(caption, columns, rows, page.is_cut)
+
+
+def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSummary]) -> Reply:
+    """Return the P&L of today and in all, a row for each portfolio."""
+    if not total and not today:
+        return build_sentence_reply(NO_PORTFOLIOS)
+    by_key = {each.key: each for each in today}
+    rows = []
+    lines = []
+    for each in total or today:
+        now = by_key.get(each.key)
+        realized = now.realized_pnl - now.charges if now else Decimal(0)
+        name = each.key or "–"
+        row = (name, each.currency, signed_money(realized), signed_money(each.unrealized_pnl))
+        rows.append((*row, money(each.charges), signed_money(each.net_pnl)))
+        lines.append(
+            f"{literal(name)}: realised today {_signed(realized)}, "
+            f"in all {_signed(each.net_pnl)} {escape(each.currency)}"
+        )
+    columns = ("Portfolio", "Currency", "Realised today", "Unrealised", "Charges", "Net in all")
+    more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
+    return Reply("\n".join([*lines[:5], *more]), tables=(Table("P&L after charges", columns, rows),))
+
+
+def _rounded(value: Decimal | None) -> str:
+    return NOT_KNOWN if value is None else format_rounded(value)
+
+
+def _signed(value: Decimal | None) -> str:
+    return NOT_KNOWN if value is None else format_signed(value)

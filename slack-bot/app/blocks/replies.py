@@ -1,0 +1,73 @@
+"""A reply to a command in words: sentences, tables and elements to click."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.blocks.messages import Message
+from app.blocks.tables import Table, build_data_tables, build_lines
+from app.blocks.text import Json, option, plain_text, section
+from app.forms import action_ids
+from app.forms.portfolio_values import Position
+
+MAX_GROUP_OPTIONS = 100
+BUTTON_STYLES = ("primary", "danger")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A message with tables and charts.
+
+    `text` is complete without the blocks, because notifications show only the text.
+    """
+
+    text: str
+    head: tuple[Json, ...] = ()
+    tables: tuple[Table, ...] = ()
+    charts: tuple[Json, ...] = ()
+    foot: tuple[Json, ...] = ()
+
+    def build_message(self) -> Message:
+        """Return the message with Slack's tables and charts."""
+        tables = [block for table in self.tables if table.rows for block in build_data_tables(table)]
+        return Message(self.text, (*self.head, *tables, *self.charts, *self.foot) or (section(self.text),))
+
+    def build_plain_message(self) -> Message:
+        """Return the message for workspaces that refuse tables or charts."""
+        lines = [block for table in self.tables if table.rows for block in build_lines(table)]
+        return Message(self.text, (*self.head, *lines, *self.foot) or (section(self.text),))
+
+
+def build_sentence_reply(sentence: str, *foot: Json) -> Reply:
+    """Return a reply of one sentence in mrkdwn."""
+    return Reply(sentence, (section(sentence),), foot=foot)
+
+
+def button(text: str, action_id: str, value: str = "", style: str = "") -> Json:
+    """Return a button."""
+    extra = ({"value": value} if value else {}) | ({"style": style} if style in BUTTON_STYLES else {})
+    return {"type": "button", "action_id": action_id, "text": plain_text(text)} | extra
+
+
+def actions(*elements: Json, block_id: str = "") -> Json:
+    """Return a block of elements."""
+    return {"type": "actions", "elements": list(elements)} | ({"block_id": block_id} if block_id else {})
+
+
+def position_select(positions: Iterable[Position]) -> Json:
+    """Return a select that opens a position. It offers the first 10,000."""
+    options = [option(f"{each.symbol} in {each.portfolio_name}", each.key) for each in positions]
+    groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)][:100]
+    select: Json = {
+        "type": "static_select",
+        "action_id": action_ids.POSITION_OPEN,
+        "placeholder": plain_text("Open a position"),
+    }
+    if len(groups) == 1:
+        return select | {"options": groups[0]}
+    labels = [f"{group[0]['text']['text'].split(' in ')[0]} – …"[:75] for group in groups]
+    return select | {
+        "option_groups": [
+            {"label": plain_text(label), "options": group}
+            for label, group in zip(labels, groups, strict=True)
+        ]
+    }

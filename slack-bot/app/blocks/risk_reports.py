@@ -1,0 +1,93 @@
+"""Build the replies that show risk, kill switches and quotes."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.blocks.amounts import format_rounded, format_signed, money, units
+from app.blocks.messages import format_time
+from app.blocks.order_reports import format_person
+from app.blocks.replies import Reply, build_sentence_reply
+from app.blocks.tables import Table
+from app.blocks.text import escape, literal, section
+from app.forms.numbers import format_money
+from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
+
+MAX_LISTED_LIMITS = 30
+
+
+class RiskFacts(NamedTuple):
+    """Exposures with the total at the end, in `currency`, kill switches and limits."""
+
+    currency: str
+    exposures: Sequence[ExposureSummary]
+    switches: Sequence[KillSwitch]
+    limits: Sequence[RiskLimit]
+
+
+def build_risk_reply(facts: RiskFacts) -> Reply:
+    """Return kill switches, exposures and limits."""
+    lines = describe_switches(facts.switches) or ["Kill switches: all ACTIVE."]
+    total = facts.exposures[-1]
+    summary = (
+        f"Exposure {format_rounded(total.gross_exposure)} gross, "
+        f"{format_signed(total.net_exposure)} net {escape(facts.currency)}"
+    )
+    columns = ("Portfolio", "Positions", "Long", "Short", "Gross", "Net")
+    rows = [
+        (
+            each.key or "Total",
+            units(Decimal(each.positions)),
+            money(each.long_value),
+            money(each.short_value),
+            money(each.gross_exposure),
+            money(each.net_exposure),
+        )
+        for each in facts.exposures
+    ]
+    limits = [
+        (f"{each.code} {each.scope} {each.name or ''}".strip(), each.value or "none")
+        for each in facts.limits
+        if each.in_force
+    ]
+    tables = [Table(f"Exposure in {facts.currency}", columns, rows)]
+    if limits:
+        is_cut = len(limits) > MAX_LISTED_LIMITS
+        tables.append(Table("Limits", ("Limit", "Value"), limits[:MAX_LISTED_LIMITS], is_cut))
+    text = "\n".join([*lines, summary])
+    return Reply(text, (section(text),), tuple(tables))
+
+
+def describe_switches(switches: Sequence[KillSwitch]) -> list[str]:
+    """Return a line in mrkdwn for each kill switch that restricts trading."""
+    return [describe_switch(each) for each in switches if not each.is_active]
+
+
+def describe_switch(switch: KillSwitch) -> str:
+    """Return the state of a kill switch in mrkdwn."""
+    scope = "The whole desk" if switch.scope == "tenant" else f"{switch.scope} {literal(switch.name or '')}"
+    since = f", {format_time(switch.set_at)}" if switch.set_at else ""
+    reason = f": {literal(switch.reason)}" if switch.reason else ""
+    return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
+
+
+def build_quotes_reply(quotes: Sequence[tuple[str, QuoteDetail | None]]) -> Reply:
+    """Return quotes, a line for each symbol."""
+    return build_sentence_reply("\n".join(_describe_quote(symbol, found) for symbol, found in quotes))
+
+
+def _describe_quote(symbol: str, found: QuoteDetail | None) -> str:
+    if found is None:
+        return f"*{escape(symbol)}* has no quote."
+    sides = [("bid", found.bid), ("ask", found.ask), ("last", found.last)]
+    prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
+    age = format_age(found.age_seconds)
+    return f"*{escape(found.symbol)}* {prices or 'no price'} · {age} old, {escape(found.source)}"
+
+
+def format_age(seconds: float) -> str:
+    """Return an age in words: 5 s, 3 min, 2 h or 4 days."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size * (2 if unit == "days" else 1):
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

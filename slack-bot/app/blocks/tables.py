@@ -1,0 +1,120 @@
+"""Build tables: Slack's `data_table`, and lines of text where a workspace refuses it."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.blocks.text import MAX_SECTION_CHARACTERS, Json, cut, literal, section
+
+MAX_TABLE_ROWS = 100  # rows of one table, without the header
+MAX_TABLE_CHARACTERS = 18_000  # of all cells; Slack accepts 20,000 in a message
+MAX_LINE_CHARACTERS = 9_000  # of all lines; Slack accepts 12,000 in the blocks of a message
+MAX_CELL_CHARACTERS = 150
+
+
+class Amount(NamedTuple):
+    """A number that sorts by its value and is shown as its text."""
+
+    value: Decimal
+    text: str
+
+
+Cell = str | Amount
+
+
+class Table(NamedTuple):
+    """A table. Its first column names the row. `is_cut`: more rows exist than `rows`."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    is_cut: bool = False
+
+
+def build_data_tables(table: Table) -> list[Json]:
+    """Return `data_table` blocks of up to 100 rows each, and a line that says if rows are left out.
+
+    https://docs.slack.dev/reference/block-kit/blocks/data-table-block
+    """
+    rows = _take_rows(table, MAX_TABLE_CHARACTERS)
+    header = [_cell(column) for column in table.columns]
+    pages = [rows[start : start + MAX_TABLE_ROWS] for start in range(0, len(rows), MAX_TABLE_ROWS)]
+    blocks: list[Json] = [
+        {
+            "type": "data_table",
+            "caption": _caption(table.caption, number, len(pages)),
+            "page_size": MAX_TABLE_ROWS,
+            "row_header_column_index": 0,
+            "rows": [header, *([_cell(each) for each in row] for row in page)],
+        }
+        for number, page in enumerate(pages, 1)
+    ]
+    return [*blocks, *_rest(table, len(rows))]
+
+
+def build_lines(table: Table) -> list[Json]:
+    """Return the rows as lines of text in sections, and a line that says if rows are left out."""
+    lines: list[str] = []
+    characters = 0
+    for row in table.rows:
+        line = _line(table.columns, row)
+        characters += len(line) + 1
+        if characters > MAX_LINE_CHARACTERS:
+            break
+        lines.append(line)
+    return [*(section(text) for text in _join(lines)), *_rest(table, len(lines))]
+
+
+def get_text(cell: Cell) -> str:
+    """Return the text of a cell."""
+    return cell if isinstance(cell, str) else cell.text
+
+
+def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
+    """Return the first rows whose texts have at most `characters` characters."""
+    left = characters - sum(map(len, table.columns))
+    for number, row in enumerate(table.rows):
+        left -= sum(len(_cell_text(cell)) for cell in row)
+        if left < 0:
+            return table.rows[:number]
+    return table.rows
+
+
+def _cell_text(cell: Cell) -> str:
+    return cut(get_text(cell), MAX_CELL_CHARACTERS) or "–"
+
+
+def _cell(cell: Cell) -> Json:
+    if isinstance(cell, str):
+        return {"type": "raw_text", "text": _cell_text(cell)}
+    # Slack sorts by the value; people read the exact text.
+    return {"type": "raw_number", "value": float(cell.value), "text": _cell_text(cell)}
+
+
+def _caption(caption: str, number: int, pages: int) -> str:
+    return f"{caption} ({number} of {pages})" if pages > 1 else caption
+
+
+def _line(columns: Sequence[str], row: Sequence[Cell]) -> str:
+    name, *others = (_cell_text(cell) for cell in row)
+    facts = [
+        f"{column} {literal(text)}" for column, text in zip(columns[1:], others, strict=True) if text != "–"
+    ]
+    return f"*{literal(name)}* · {' · '.join(facts)}" if facts else f"*{literal(name)}*"
+
+
+def _join(lines: Iterable[str]) -> list[str]:
+    """Return the lines as few texts, each within the limit of a section."""
+    texts: list[str] = []
+    for line in lines:
+        if texts and len(texts[-1]) + 1 + len(line) <= MAX_SECTION_CHARACTERS:
+            texts[-1] += f"\n{line}"
+        else:
+            texts.append(line)
+    return texts
+
+
+def _rest(table: Table, shown: int) -> list[Json]:
+    if not table.is_cut and shown == len(table.rows):
+        return []
+    return [section(f"The first {shown} are shown. Name a portfolio or a symbol to see the others.")]

@@ -1,0 +1,131 @@
+"""Send replies to commands, mentions and direct messages, and publish the overview."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.blocks.messages import Message
+from app.blocks.replies import Reply
+from app.blocks.text import Json, cut
+from app.delivery.outbox import Job, Outbox
+from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReplyAddress:
+    """Where a reply goes.
+
+    A command has a `response_url`. A mention has the `thread_ts` of its thread. `is_direct`: the channel is
+    the direct message of the person with the bot.
+    """
+
+    user: str
+    channel: str
+    request_id: str
+    response_url: str = ""
+    thread_ts: str = ""
+    is_direct: bool = False
+
+
+class ReplySender:
+    """Send each reply where its command was typed. If that fails, send it to the person directly.
+
+    A message that Slack refuses is sent again without tables, because some workspaces refuse tables.
+    """
+
+    def __init__(self, slack: SlackApi, outbox: Outbox):
+        self._slack = slack
+        self._outbox = outbox
+        self.client = slack.client
+
+    def send(self, to: ReplyAddress, reply: Reply, *, is_shared: bool = False) -> None:
+        """Queue a reply. Only the person sees it unless `is_shared`."""
+        lane = f"channel:{to.channel}" if to.is_direct or is_shared else f"person:{to.user}"
+
+        def work() -> None:
+            self._deliver(to, reply, is_shared=is_shared)
+
+        def log_abandoned() -> None:
+            self._log_failure(to, Saturated("given up"))
+
+        try:
+            self._outbox.put(lane, Job(work, log_abandoned), paced=lane.startswith("channel:"))
+        except Saturated as error:
+            self._log_failure(to, error)
+
+    def publish(self, user: str, view: Json, plain_view: Json) -> None:
+        """Show the overview of a person. Raises `SlackError`."""
+        try:
+            self._publish(user, view)
+        except SlackRateLimited:
+            raise
+        except SlackRefused:
+            self._publish(user, plain_view)
+
+    def push(self, trigger_id: str, view: Json) -> str:
+        """Open a form on top of an open form, and return its id. Raises `SlackError`."""
+        answer = call_slack("views.push", lambda: self.client.views_push(trigger_id=trigger_id, view=view))
+        return str(answer["view"]["id"])
+
+    def find_team(self, user: str) -> str:
+        """Return the workspace of a person. Raises `SlackError`."""
+        answer = call_slack("users.info", lambda: self.client.users_info(user=user))
+        return str((answer.get("user") or {}).get("team_id", ""))
+
+    def _publish(self, user: str, view: Json) -> None:
+        call_slack("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
+
+    def _deliver(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
+        try:
+            self._send_either(reply, lambda message: self._send(to, message, is_shared=is_shared))
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            self._log_failure(to, error)
+            self._send_directly(to, reply)
+
+    def _send_directly(self, to: ReplyAddress, reply: Reply) -> None:
+        if to.is_direct:
+            return  # it is the route that just failed
+        try:
+            channel = self._slack.direct_channel(to.user)
+            self._send_either(reply, lambda message: self._slack.post(channel, message))
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            self._log_failure(to, error)
+
+    def _send_either(self, reply: Reply, send: Callable[[Message], object]) -> None:
+        """Send the message with tables and charts, or without them if Slack refuses it."""
+        try:
+            send(reply.build_message())
+        except SlackRefused:
+            if not (reply.tables or reply.charts):
+                raise
+            send(reply.build_plain_message())
+
+    def _send(self, to: ReplyAddress, message: Message, *, is_shared: bool) -> None:
+        if to.response_url:
+            self._slack.respond(to.response_url, message, in_channel=is_shared)
+        elif to.is_direct or is_shared:
+            self._slack.post(to.channel, message, thread_ts=to.thread_ts or None)
+        else:
+            call_slack(
+                "chat.postEphemeral",
+                lambda: self.client.chat_postEphemeral(
+                    channel=to.channel,
+                    user=to.user,
+                    thread_ts=to.thread_ts or None,
+                    **_content(message),
+                ),
+            )
+
+    def _log_failure(self, to: ReplyAddress, error: Exception) -> None:
+        log.warning("Reply not delivered", extra={"request_id": to.request_id, "fault": str(error)})
+
+
+def _content(message: Message) -> Json:
+    return {"text": cut(message.text, MAX_TEXT_CHARACTERS), "blocks": list(message.blocks)}

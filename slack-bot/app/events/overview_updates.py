@@ -1,0 +1,31 @@
+"""Redraw overviews, and show stops of trading, when events of the OMS report changes."""
+
+from app.blocks.kill_switch_forms import build_halt_banner, build_resumed_banner
+from app.events.registry import Event
+from app.services.banners import replace_banner, show_banner
+from app.services.dependencies import Services
+from app.services.overview import queue_changed_overviews
+
+PERSON_IN_SLACK = "slack:"
+NO_REASON = "no reason given"
+
+
+def redraw_overviews(services: Services, event: Event) -> None:
+    """Redraw the overviews that show what an event changed."""
+    queue_changed_overviews(services, event.type, event.id)
+
+
+def show_stop(services: Services, event: Event) -> None:
+    """Show in the channel that trading was stopped or resumed outside Slack: by a program, or a loss limit.
+
+    The forms of the bot show what people do in Slack.
+    """
+    data = event.data
+    actor, reason = str(data.get("set_by") or ""), str(data.get("reason") or NO_REASON)
+    if actor.startswith(PERSON_IN_SLACK) or data.get("scope") == "strategy":
+        return
+    portfolio, state = str(data.get("name") or ""), str(data.get("state") or "")
+    if state == "ACTIVE":
+        replace_banner(services, None, "", portfolio, build_resumed_banner(portfolio, actor, reason))
+    else:
+        show_banner(services, None, "", portfolio, build_halt_banner(portfolio, state, actor, reason))

@@ -1,0 +1,27 @@
+"""Action ids and callback ids of positions, kill switches, cancels and the overview."""
+
+POSITION_OPEN = "position:open"  # a select whose value is the key of a position
+POSITION_CLOSE = "position:close"  # a button that opens the form to close
+POSITION_EXITS = "position:exits"  # a button that opens the form of the exits
+FORM_OPEN = "form:open"  # a button whose value is a command in words
+TAB_PREFIX = "overview:tab:"
+TRADE_OPEN = "overview:trade"  # a button that opens the trade form
+ORDER_OPEN = "overview:order"  # a button that opens the order form
+
+CLOSE_FORM = "close_form"
+EXITS_FORM = "exits_form"
+CANCEL_FORM = "cancel_form"
+HALT_FORM = "halt_form"
+RESUME_FORM = "resume_form"
+
+# Block ids of the forms. The action id of each entry is `fields.ACTION`.
+POSITION = "position"
+QUANTITY = "close_quantity"
+REASON = "reason"
+TAKE_PROFIT = "take_profit"
+STOP_LOSS = "stop_loss"
+SCOPE = "scope"
+MODE = "mode"
+FLATTEN_OK = "flatten_ok"
+SWITCH = "switch"
+ORDERS = "orders"

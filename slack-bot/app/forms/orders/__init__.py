@@ -1,0 +1,1 @@
+"""Parse order commands and order forms, and describe orders. Without side effects."""

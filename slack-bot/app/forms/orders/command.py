@@ -1,0 +1,206 @@
+"""Parse the text after `/order`. The order of the words is free."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from app.errors import BadCommand
+from app.forms.command import MAX_LINE_CHARACTERS, HelpRequest
+from app.forms.input_normalization import GROUPING_SPACE, normalize_punctuation
+from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
+from app.forms.orders import fields
+from app.forms.orders.submission import parse_trail
+from app.forms.orders.ticket import OrderDraft, OrderType, TimeInForce
+from app.forms.price import describe_ambiguous
+from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol, unescape
+from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
+
+EXAMPLE = "`/order buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440`"
+TOKEN = re.compile(r'"[^"]*"|\S+')
+PRICE_SIGN = re.compile(r"\s*@\s*(?=[\d.$₹€£¥])")
+NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?", re.ASCII)
+MONEY = re.compile(r"[$₹€£¥][\d.,]+", re.ASCII)
+SIDES = {"buy": "BUY", "sell": "SELL"}
+TYPES = {
+    "market": OrderType.MARKET,
+    "mkt": OrderType.MARKET,
+    "stop-limit": OrderType.STOP_LIMIT,
+    "stoplimit": OrderType.STOP_LIMIT,
+}
+TIMES = {each.value.lower(): each.value for each in TimeInForce if each is not TimeInForce.GTD}
+AMOUNTS = {
+    **dict.fromkeys(("limit", "lmt", "@", "at"), fields.LIMIT),
+    **dict.fromkeys(("stop", "stp", "trigger"), fields.STOP),
+    **dict.fromkeys(("trail", "trailing"), fields.TRAIL),
+    **dict.fromkeys(("sl", "stop-loss", "stoploss"), fields.STOP_LOSS),
+    **dict.fromkeys(("tp", "take-profit", "takeprofit", "target"), fields.TAKE_PROFIT),
+    **dict.fromkeys(("value", "worth", "notional"), fields.VALUE),
+    **dict.fromkeys(("qty", "quantity"), fields.QUANTITY),
+}
+DATES = ("until", "gtd")
+REASONS = ("because", "reason", "note")
+FILLERS = ("of", "share", "shares", "unit", "units", "order", "with", "and")
+KEYWORDS = frozenset({*SIDES, *TYPES, *TIMES, *AMOUNTS, *DATES, *REASONS, "in", "private"})
+END_OF_DAY = timedelta(hours=23, minutes=59)
+
+
+@dataclass
+class _Reader:
+    """Read tokens from left to right into the entries of the form."""
+
+    tokens: list[str]
+    entries: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    typed: list[tuple[str, str]] = field(default_factory=list)
+    type: OrderType | None = None
+    is_private: bool = False
+
+    def read(self) -> None:
+        while self.tokens:
+            token = self.tokens.pop(0)
+            word = normalize_punctuation(token).casefold()
+            self._read_keyword(token, word) if word in KEYWORDS else self._read_other(token, word)
+
+    def _read_keyword(self, token: str, word: str) -> None:
+        if word in SIDES:
+            self._set(fields.SIDE, SIDES[word], token)
+        elif word in TIMES:
+            self._set(fields.TIME_IN_FORCE, TIMES[word], token)
+        elif word in TYPES:
+            self.type = TYPES[word]
+        elif word == "private":
+            self.is_private = True
+        elif word in AMOUNTS:
+            self._read_amount(AMOUNTS[word], token)
+        else:
+            self._read_text(token, word)
+
+    def _read_text(self, token: str, word: str) -> None:
+        if word in DATES:
+            self._read_date(token)
+        elif word in REASONS:
+            reason, self.tokens = " ".join(self.tokens), []
+            self._parse(fields.REASON, parse_note, reason, token)
+        else:
+            self._parse(fields.PORTFOLIO, parse_portfolio, self._take_name(), token)
+
+    def _take_name(self) -> str:
+        """Return the words of a portfolio's name: a quoted name, or the words up to the next keyword."""
+        words: list[str] = []
+        while self.tokens and (not words or normalize_punctuation(self.tokens[0]).casefold() not in KEYWORDS):
+            words.append(self.tokens.pop(0))
+            if normalize_punctuation(words[0])[:1] == '"':
+                break
+        return " ".join(words)
+
+    def _read_amount(self, entry: str, token: str) -> None:
+        if not self.tokens or normalize_punctuation(self.tokens[0]).casefold() in KEYWORDS:
+            self._set_type_without_price(entry, token)
+            return
+        text = self.tokens.pop(0)
+        self._parse(entry, PARSERS[entry], normalize_punctuation(text), f"{token} {text}")
+        self.typed.append((fields.LABELS[entry], text))
+
+    def _set_type_without_price(self, entry: str, word: str) -> None:
+        types = {
+            fields.LIMIT: OrderType.LIMIT,
+            fields.STOP: OrderType.STOP,
+            fields.TRAIL: OrderType.TRAILING_STOP,
+        }
+        if entry in types and word != "@":
+            self.type = types[entry]
+        else:
+            self._refuse(word, "the amount after it is missing")
+
+    def _read_date(self, token: str) -> None:
+        text = self.tokens.pop(0) if self.tokens else ""
+        try:
+            day = datetime.strptime(normalize_punctuation(text), "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            self._refuse(f"{token} {text}".strip(), "write the date like 2026-12-31")
+            return
+        self._set(fields.TIME_IN_FORCE, TimeInForce.GTD.value, token)
+        self._set(fields.EXPIRES, str(int((day + END_OF_DAY).timestamp())), text)
+
+    def _read_other(self, token: str, word: str) -> None:
+        text = normalize_punctuation(token)
+        if word in FILLERS:
+            return
+        if MONEY.fullmatch(text):
+            self._parse(fields.VALUE, PARSERS[fields.VALUE], text, token)
+        elif NUMBER.fullmatch(text):
+            self._parse(fields.QUANTITY, PARSERS[fields.QUANTITY], text, token)
+            self.typed.append((fields.LABELS[fields.QUANTITY], text))
+        else:
+            self._parse(fields.SYMBOL, parse_symbol, text, token)
+
+    def _parse(self, entry: str, parse: Callable[[str], str], text: str, token: str) -> None:
+        try:
+            self._set(entry, parse(text), token)
+        except (NotAnAmount, NotAName) as error:
+            self._refuse(token, str(error))
+
+    def _set(self, entry: str, text: str, token: str) -> None:
+        if self.entries.get(entry, text) != text:
+            self._refuse(token, f"{fields.LABELS[entry].lower()} is already {self.entries[entry]}")
+        else:
+            self.entries[entry] = text
+
+    def _refuse(self, token: str, reason: str) -> None:
+        self.problems.append(f"“{token}”: {reason.rstrip('.')}")
+
+
+def _amount(largest: Decimal) -> Callable[[str], str]:
+    return lambda text: format_plain(parse_amount(text, largest))
+
+
+PARSERS: dict[str, Callable[[str], str]] = {
+    fields.QUANTITY: lambda text: format_plain(parse_quantity(text, MAX_QUANTITY)),
+    fields.VALUE: _amount(MAX_GMV),
+    fields.TRAIL: lambda text: parse_trail(text).text,
+    **dict.fromkeys((fields.LIMIT, fields.STOP, fields.STOP_LOSS, fields.TAKE_PROFIT), _amount(MAX_PRICE)),
+}
+
+
+def parse_order_command(text: str) -> OrderDraft | HelpRequest:
+    """Return the initial entries of the order form for the text after `/order`.
+
+    `read_as` says exactly what was not understood. Raises `BadCommand` if nothing was.
+    """
+    line = PRICE_SIGN.sub(" @ ", GROUPING_SPACE.sub(",", unescape(text))).strip()
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise BadCommand("That line is too long.")
+    if line.casefold() in ("help", "?", "--help"):
+        return HelpRequest()
+    reader = _Reader(TOKEN.findall(line))
+    reader.read()
+    if reader.problems and not reader.entries:
+        raise BadCommand(f"Not understood: {'; '.join(reader.problems)}. Type it like {EXAMPLE}.")
+    return _build_draft(reader)
+
+
+def _build_draft(reader: _Reader) -> OrderDraft:
+    entries = dict(reader.entries)
+    draft = OrderDraft(**entries, is_private=reader.is_private)
+    not_understood = f"Not understood: {'; '.join(reader.problems)}." if reader.problems else ""
+    ambiguous = describe_ambiguous(*((name, text) for name, text in reader.typed if _is_amount(text)))
+    read_as = " ".join(each for each in (not_understood, ambiguous) if each)
+    return replace(draft, type=(reader.type or _infer_type(entries)).value, read_as=read_as)
+
+
+def _is_amount(text: str) -> bool:
+    try:
+        parse_amount(text, MAX_GMV)
+    except NotAnAmount:
+        return False
+    return True
+
+
+def _infer_type(entries: dict[str, str]) -> OrderType:
+    if fields.TRAIL in entries:
+        return OrderType.TRAILING_STOP
+    if fields.STOP in entries:
+        return OrderType.STOP_LIMIT if fields.LIMIT in entries else OrderType.STOP
+    return OrderType.LIMIT if fields.LIMIT in entries else OrderType.MARKET

@@ -1,0 +1,46 @@
+"""State of an order form, stored in Slack's `private_metadata`."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from app.forms.context import FormContext, count_of
+from app.forms.orders import fields
+
+MAX_HIDDEN_CHARACTERS = 100  # of one entry
+
+
+@dataclass(frozen=True)
+class OrderContext(FormContext):
+    """The channel of the command and the state of its order form.
+
+    `replaces`: the id of the order that the form changes, empty for a new order.
+    `revision`: how often the bot has filled in entries.
+    `hidden`: entries that the form may not show, as (entry, text): those of other types, which return with
+    their type, and the fixed terms of an order that is changed.
+    """
+
+    replaces: str = ""
+    revision: int = 0
+    hidden: tuple[tuple[str, str], ...] = ()
+
+    def with_next_revision(self) -> Self:
+        """Return the context for a form in which the bot fills in entries."""
+        return replace(self, revision=self.revision + 1)
+
+    def _values(self) -> dict[str, Any]:  # type: ignore[explicit-override] # typing has it from 3.12
+        order = {"replaces": self.replaces, "revision": self.revision, "hidden": dict(self.hidden)}
+        return super()._values() | {name: value for name, value in order.items() if value}
+
+    @classmethod
+    def _parse(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # as above
+        hidden = values.get("hidden")
+        texts = hidden.items() if isinstance(hidden, dict) else ()
+        parsed = super()._parse(values)
+        return replace(
+            parsed,
+            replaces=str(values.get("replaces", "")),
+            revision=count_of(values.get("revision")),
+            hidden=tuple(
+                (name, str(text)[:MAX_HIDDEN_CHARACTERS]) for name, text in texts if name in fields.LABELS
+            ),
+        )

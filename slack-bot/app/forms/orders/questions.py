@@ -1,0 +1,61 @@
+"""Build the question about an order that the same person placed a moment ago."""
+
+from decimal import Decimal
+
+from app.forms import fields
+from app.forms.numbers import compute_gmv, format_grouped
+from app.forms.orders.order import Order, build_order_draft
+from app.forms.orders.ticket import TYPE_NAMES, OrderTicket
+from app.forms.questions import Question
+from app.forms.text import name_key
+from app.forms.ticket import Side, Ticket
+
+CLOSED_WITHOUT_FILL = frozenset({"DENIED", "REJECTED", "CANCELED", "EXPIRED", "REPLACED"})
+TERMS = ("type", "symbol", "side", "quantity", "limit_price", "stop_price", "trail")
+
+
+def is_repeated(ticket: OrderTicket, order: Order) -> bool:
+    """Whether an earlier order that can trade has the terms of the ticket."""
+    typed, placed = ticket.draft(), build_order_draft(order)
+    is_same_size = ticket.value == order.notional if ticket.value else ticket.quantity == order.quantity
+    terms = TERMS if ticket.quantity else tuple(each for each in TERMS if each != "quantity")
+    return (
+        order.status not in CLOSED_WITHOUT_FILL
+        and not order.parent_id
+        and is_same_size
+        and all(getattr(typed, each) == getattr(placed, each) for each in terms)
+        and name_key(ticket.portfolio) == name_key(order.portfolio)
+    )
+
+
+def build_repeated_order_question(order: Order, placed_at: str) -> Question:
+    """Return the question about an order that the same person placed a moment ago."""
+    what = f"{order.side} {format_grouped(order.quantity)} {order.symbol}"
+    terms = TYPE_NAMES[order.order_type].lower()
+    reason = f"You placed {what} ({terms}) in {order.portfolio} at {placed_at} ({order.id})."
+    return Question(
+        fields.REPEAT_OK_PREFIX + order.id, "Order it again?", "order", reason, "Yes, order it once more"
+    )
+
+
+def build_trade_ticket(ticket: OrderTicket, reference: Decimal | None) -> Ticket | None:
+    """Return the trade that the order would lead to, at its own price or else at a reference price.
+
+    None without any price.
+    """
+    price = get_typed_price(ticket) or reference
+    if price is None:
+        return None
+    quantity = ticket.quantity or (ticket.value or Decimal(0)) / price
+    return Ticket(
+        symbol=ticket.symbol,
+        quantity=quantity,
+        gmv=compute_gmv(quantity, price),
+        side=Side(ticket.side),
+        portfolio=ticket.portfolio,
+    )
+
+
+def get_typed_price(ticket: OrderTicket) -> Decimal | None:
+    """Return the price that the person typed: the limit, else the stop. None for other orders."""
+    return ticket.limit_price or ticket.stop_price

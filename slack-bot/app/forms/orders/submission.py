@@ -1,0 +1,133 @@
+"""Parse a submitted order form into a ticket, or into a sentence per invalid entry."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.errors import BadFields
+from app.forms.numbers import parse_amount, parse_quantity
+from app.forms.orders import fields
+from app.forms.orders.context import OrderContext
+from app.forms.orders.ticket import (
+    PRICE_ENTRIES,
+    OrderDraft,
+    OrderTicket,
+    TimeInForce,
+    Trail,
+    to_instant,
+)
+from app.forms.submission import FieldParser, State, get_entry, parse_side
+from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
+from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
+
+MAX_PERCENT = Decimal(100)
+HIDEABLE = (fields.LIMIT, fields.STOP, fields.TRAIL, fields.EXPIRES)
+FIXED = (fields.TYPE, fields.SYMBOL, fields.SIDE, fields.PORTFOLIO)  # of an order that is changed
+
+
+def read_order_draft(state: State, context: OrderContext) -> OrderDraft:
+    """Return the entries of a view's `state.values` as texts, without validation.
+
+    Entries that the form does not show are those that an earlier choice has hidden.
+    """
+    shown = {block_id.partition(fields.REVISION_MARK)[0]: block_id for block_id in state}
+    texts = dict(context.hidden)
+    for entry in fields.LABELS.keys() & shown.keys():
+        read = _read_moment if entry == fields.EXPIRES else get_entry
+        texts[entry] = read(state, shown[entry])
+    return replace(OrderDraft(), **{entry: text for entry, text in texts.items() if text})  # type: ignore[arg-type]
+
+
+def hide_entries(draft: OrderDraft, context: OrderContext) -> OrderContext:
+    """Return the context with the entries that the form may hide, or that cannot be changed."""
+    names = (*HIDEABLE, *(FIXED if context.replaces else ()))
+    texts = ((name, str(getattr(draft, name))) for name in names)
+    return replace(context, hidden=tuple((name, text) for name, text in texts if text))
+
+
+def parse_order_draft(draft: OrderDraft) -> OrderTicket:
+    """Return the ticket of the entries. Raises `BadFields` with every invalid entry."""
+    parser = _OrderParser()
+    prices = PRICE_ENTRIES[draft.order_type]
+    symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
+    side = parser.field(fields.SIDE, parse_side, draft.side)
+    portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
+    reason = parser.field(fields.REASON, parse_note, draft.reason)
+    quantity, value = parser.size(draft)
+    limit, stop = (
+        parser.price(each, getattr(draft, each), is_required=True) if each in prices else None
+        for each in (fields.LIMIT, fields.STOP)
+    )
+    trail = parser.field(fields.TRAIL, parse_trail, draft.trail) if fields.TRAIL in prices else None
+    stop_loss, take_profit = (
+        parser.price(each, getattr(draft, each), is_required=False)
+        for each in (fields.STOP_LOSS, fields.TAKE_PROFIT)
+    )
+    expires_at = parser.expiry(draft)
+    if parser.errors or symbol is None or side is None or portfolio is None:
+        raise BadFields(parser.errors)
+    return OrderTicket(
+        type=draft.order_type,
+        symbol=symbol,
+        side=side,
+        quantity=quantity,
+        value=value,
+        time_in_force=TimeInForce(draft.time_in_force),
+        portfolio=portfolio,
+        limit_price=limit,
+        stop_price=stop,
+        trail=trail,
+        expires_at=expires_at,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        reason=reason or "",
+    )
+
+
+def parse_trail(text: str) -> Trail:
+    """Return the distance of a text such as `2.50` or `5%`. Raises `NotAnAmount`."""
+    typed = text.strip()
+    if typed.endswith("%"):
+        return Trail(parse_amount(typed[:-1], MAX_PERCENT), is_percent=True)
+    return Trail(parse_amount(typed, MAX_PRICE), is_percent=False)
+
+
+class _OrderParser(FieldParser):
+    def price(self, entry: str, text: str, *, is_required: bool) -> Decimal | None:
+        if not (is_required or text.strip()):
+            return None
+        return self.field(entry, lambda typed: parse_amount(typed, MAX_PRICE), text)
+
+    def size(self, draft: OrderDraft) -> tuple[Decimal | None, Decimal | None]:
+        """Return the quantity and the value, one of which is None."""
+        if draft.quantity.strip() and draft.value.strip():
+            self.errors[fields.VALUE] = "Enter a quantity or a value, not both."
+            return None, None
+        if draft.value.strip():
+            return None, self.field(fields.VALUE, lambda typed: parse_amount(typed, MAX_GMV), draft.value)
+        if not draft.quantity.strip():
+            self.errors[fields.QUANTITY] = "Enter a quantity or a value."
+            return None, None
+        parsed = self.field(
+            fields.QUANTITY, lambda typed: parse_quantity(typed, MAX_QUANTITY), draft.quantity
+        )
+        return parsed, None
+
+    def expiry(self, draft: OrderDraft) -> datetime | None:
+        if draft.time_in_force != TimeInForce.GTD:
+            return None
+        return self.field(fields.EXPIRES, _parse_moment, draft.expires_at)
+
+
+def _parse_moment(seconds: str) -> datetime:
+    moment = to_instant(seconds) if seconds.isascii() and seconds.isdigit() else None
+    if moment is None:
+        raise NotAName("Choose when the order expires.")
+    return moment
+
+
+def _read_moment(state: State, block_id: str) -> str:
+    element: Mapping[str, Any] = next(iter((state.get(block_id) or {}).values()), {})
+    return str(element.get("selected_date_time") or "")

@@ -1,0 +1,61 @@
+"""State of a form that changes orders, positions or kill switches, stored in `private_metadata`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.forms import fields
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """The channel where the form was requested, its subject, and how many submissions were refused.
+
+    `subject` is a command in words, or the key of a position. It has no secrets.
+    """
+
+    channel: str = ""
+    subject: str = ""
+    attempt: int = 0
+
+    def with_refusal(self) -> "RequestContext":
+        """Return the context after a submission that changed nothing: the next one gets a new key."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def dump(self) -> str:
+        """Serialize the context for `private_metadata` (under 3,000 characters)."""
+        values = {"v": VERSION, "channel": self.channel, "subject": self.subject, "attempt": self.attempt}
+        return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def load(cls, text: str) -> "RequestContext":
+        """Parse `private_metadata`. Content that is not of this version returns an empty context."""
+        try:
+            values = json.loads(text)
+        except ValueError:
+            return cls()
+        if not isinstance(values, dict) or values.get("v") != VERSION:
+            return cls()
+        attempt = values.get("attempt")
+        return cls(
+            str(values.get("channel", "")),
+            str(values.get("subject", "")),
+            attempt if isinstance(attempt, int) and attempt >= 0 else 0,
+        )
+
+
+def read_entries(view: Mapping[str, Any]) -> dict[str, str]:
+    """Return the entries of a submitted form by block id. Several choices are joined with commas."""
+    state = (view.get("state") or {}).get("values") or {}
+    return {block_id: _read_entry(actions.get(fields.ACTION) or {}) for block_id, actions in state.items()}
+
+
+def _read_entry(entry: Mapping[str, Any]) -> str:
+    if "selected_options" in entry:
+        return ",".join(str(each["value"]) for each in entry["selected_options"] or [])
+    if "selected_option" in entry:
+        return str((entry["selected_option"] or {}).get("value", ""))
+    return str(entry.get("value") or "").strip()

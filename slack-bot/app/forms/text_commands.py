@@ -1,0 +1,282 @@
+"""Parse the words after `/desk`, `/portfolio` and `/trades`, of a mention, and of a direct message."""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from app.errors import BadCommand
+from app.forms.input_normalization import normalize_punctuation, strip_name_quotes
+from app.forms.numbers import NotAnAmount, parse_quantity
+from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
+from app.forms.ticket import MAX_QUANTITY
+
+MAX_LINE_CHARACTERS = 400
+MAX_SYMBOLS = 10
+MIN_LIKENESS = 0.6
+LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]+)(?:\|([^<>]+))?>")
+MENTION = re.compile(r"<[@!#][^<>]*>")
+IN = re.compile(r"(?:^|\s)(?:in|of|for)\s+(\S.*)$", re.IGNORECASE | re.DOTALL)
+SHARE = re.compile(r"(?:^|\s)share$", re.IGNORECASE)
+ORDER_ID = re.compile(r"O[0-9][0-9a-z]{9,30}", re.ASCII)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)
+HELP_WORDS = ("help", "?", "--help")
+
+
+class Verb(StrEnum):
+    """What a person wants to see or do."""
+
+    HELP = "help"
+    PORTFOLIO = "portfolio"
+    POSITIONS = "positions"
+    ORDERS = "orders"
+    TRADES = "trades"
+    PNL = "pnl"
+    QUOTE = "quote"
+    RISK = "risk"
+    APPROVALS = "approvals"
+    CANCEL = "cancel"
+    CLOSE = "close"
+    HALT = "halt"
+    RESUME = "resume"
+
+
+FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME})  # each opens a form
+SYNONYMS = {
+    "?": Verb.HELP,
+    "--help": Verb.HELP,
+    "portfolios": Verb.PORTFOLIO,
+    "position": Verb.POSITIONS,
+    "holdings": Verb.POSITIONS,
+    "p&l": Verb.PNL,
+    "pl": Verb.PNL,
+    "quotes": Verb.QUOTE,
+    "price": Verb.QUOTE,
+    "exposure": Verb.RISK,
+    "limits": Verb.RISK,
+    "approval": Verb.APPROVALS,
+    "stop": Verb.HALT,
+    "unhalt": Verb.RESUME,
+}
+VERBS = {each.value: each for each in Verb} | SYNONYMS
+OTHER_COMMANDS = {
+    "trade": "To report a trade, type `/trade` in the message box. It opens a form.",
+    "order": "To place an order, type `/order` in the message box. It opens a form.",
+    "buy": "To report a trade, type `/trade buy 100 AAPL @ 175 in Growth` in the message box.",
+    "sell": "To report a trade, type `/trade sell 100 AAPL @ 175 in Growth` in the message box.",
+}
+
+NOT_AVAILABLE = "`{}` is not available here yet."
+PLANNED = ("alert", "alerts", "export", "settings", "watch")
+OTHER_COMMANDS |= {word: NOT_AVAILABLE.format(word) for word in PLANNED}
+
+
+class Part(StrEnum):
+    """A part of a command that some verbs accept."""
+
+    SYMBOL = "symbol"
+    SYMBOLS = "symbols"
+    SIDE = "side"
+    PERIOD = "period"
+    QUANTITY = "quantity"
+    ORDER_ID = "order id"
+    ALL = "all"
+    MINE = "mine"
+    PORTFOLIO = "portfolio"
+
+
+PARTS: dict[Verb, frozenset[Part]] = {
+    Verb.HELP: frozenset(),
+    Verb.PORTFOLIO: frozenset(),
+    Verb.POSITIONS: frozenset({Part.SYMBOL, Part.PORTFOLIO}),
+    Verb.ORDERS: frozenset({Part.SYMBOL, Part.SIDE, Part.ALL, Part.MINE, Part.PORTFOLIO}),
+    Verb.TRADES: frozenset({Part.SYMBOL, Part.SIDE, Part.PERIOD, Part.MINE, Part.PORTFOLIO}),
+    Verb.PNL: frozenset({Part.PORTFOLIO}),
+    Verb.QUOTE: frozenset({Part.SYMBOLS}),
+    Verb.RISK: frozenset({Part.PORTFOLIO}),
+    Verb.APPROVALS: frozenset(),
+    Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
+    Verb.CLOSE: frozenset({Part.SYMBOL, Part.QUANTITY, Part.PORTFOLIO}),
+    Verb.HALT: frozenset({Part.PORTFOLIO}),
+    Verb.RESUME: frozenset({Part.PORTFOLIO}),
+}
+EXAMPLES: dict[Verb, str] = {
+    Verb.HELP: "help",
+    Verb.PORTFOLIO: "portfolio Growth",
+    Verb.POSITIONS: "positions AAPL in Growth",
+    Verb.ORDERS: "orders AAPL in Growth",
+    Verb.TRADES: "trades buy AAPL today in Growth",
+    Verb.PNL: "pnl in Growth",
+    Verb.QUOTE: "quote AAPL MSFT",
+    Verb.RISK: "risk in Growth",
+    Verb.APPROVALS: "approvals",
+    Verb.CANCEL: "cancel AAPL in Growth",
+    Verb.CLOSE: "close 100 AAPL in Growth",
+    Verb.HALT: "halt in Growth",
+    Verb.RESUME: "resume",
+}
+
+FLAGS: tuple[tuple[Part, tuple[str, ...], Callable[[str], dict[str, Any]]], ...] = (
+    (Part.SIDE, ("buy", "sell"), lambda word: {"side": word.upper()}),
+    (Part.ALL, ("all",), lambda _word: {"is_all": True}),
+    (Part.MINE, ("mine",), lambda _word: {"is_own": True}),
+)
+
+
+@dataclass(frozen=True)
+class TextCommand:
+    """A command in words.
+
+    Empty fields were not typed. `since` and `until` are instants in ISO 8601 (UTC). `text` is the command as
+    it can be parsed again.
+    """
+
+    verb: Verb
+    symbols: tuple[str, ...] = ()
+    portfolio: str = ""
+    side: str = ""
+    quantity: Decimal | None = None
+    order_id: str = ""
+    since: str = ""
+    until: str = ""
+    is_all: bool = False
+    is_own: bool = False
+    is_shared: bool = False
+    text: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol, empty if none was typed."""
+        return self.symbols[0] if self.symbols else ""
+
+
+def parse_text_command(text: str, now: datetime) -> TextCommand:
+    """Return the command of the text. `now` is the time in UTC. Raises `BadCommand`."""
+    line = _clean(text)
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise BadCommand("That line is too long.")
+    word, _, rest = line.partition(" ")
+    if not word:
+        return TextCommand(Verb.HELP)
+    verb = _parse_verb(word)
+    rest, is_shared = _split_share(rest.strip())
+    if verb is Verb.HELP or rest.casefold() in HELP_WORDS:
+        return TextCommand(Verb.HELP, is_shared=is_shared)
+    command = TextCommand(verb, is_shared=is_shared, text=line)
+    if verb is Verb.PORTFOLIO:
+        return replace(command, portfolio=_parse_portfolio(rest) if rest else "")
+    return _parse_parts(command, rest, now)
+
+
+def _clean(text: str) -> str:
+    """Return the text without mentions and links. Slack turns words such as `BRK.B` into links."""
+    without = LINK.sub(lambda found: found[2] or found[1], MENTION.sub(" ", text))
+    line = unescape(without).replace("\u00a0", " ").strip()
+    return re.sub(r"\s+", " ", line).removeprefix("/desk ").removeprefix("/")
+
+
+def _split_share(rest: str) -> tuple[str, bool]:
+    found = SHARE.search(rest)
+    return (rest[: found.start()].strip(), True) if found else (rest, False)
+
+
+def _parse_verb(word: str) -> Verb:
+    name = word.casefold().rstrip("?!.,:") or word
+    if name in VERBS:
+        return VERBS[name]
+    if name in OTHER_COMMANDS:
+        raise BadCommand(OTHER_COMMANDS[name])
+    known = [*VERBS, *(word for word in OTHER_COMMANDS if word not in PLANNED)]
+    nearest = difflib.get_close_matches(name, known, 1, MIN_LIKENESS)
+    if nearest:
+        raise BadCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")
+    raise BadCommand(f"{_quote(word)} is not known here.")
+
+
+def _quote(word: str) -> str:
+    return f"“{word[:40]}”"
+
+
+def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
+    """Return the command with its parts. They may come in any order, a portfolio comes last."""
+    accepted = PARTS[command.verb]
+    if found := IN.search(rest):
+        if Part.PORTFOLIO not in accepted:
+            raise _not_understood(command.verb, found[0].strip())
+        command = replace(command, portfolio=_parse_portfolio(found[1]))
+        rest = rest[: found.start()]
+    for word in normalize_punctuation(rest).split():
+        command = _add_word(command, accepted, word, now)
+    return command
+
+
+def _add_word(command: TextCommand, accepted: frozenset[Part], word: str, now: datetime) -> TextCommand:
+    """Return the command with one more word. Raises `BadCommand` if its verb does not accept the word."""
+    name = word.casefold()
+    period = _parse_period(name, now) if Part.PERIOD in accepted else None
+    if period:
+        return replace(command, since=period[0], until=period[1])
+    for part, words, change in FLAGS:
+        if part in accepted and name in words:
+            return replace(command, **change(name))
+    if Part.ORDER_ID in accepted and ORDER_ID.fullmatch(word):
+        return replace(command, order_id=word)
+    if Part.QUANTITY in accepted and word[0].isdigit() and command.quantity is None:
+        return replace(command, quantity=_parse_quantity(word))
+    return _add_symbol(command, accepted, word)
+
+
+def _add_symbol(command: TextCommand, accepted: frozenset[Part], word: str) -> TextCommand:
+    most = MAX_SYMBOLS if Part.SYMBOLS in accepted else 1 if Part.SYMBOL in accepted else 0
+    if len(command.symbols) >= most:
+        raise _not_understood(command.verb, word)
+    try:
+        return replace(command, symbols=(*command.symbols, parse_symbol(word)))
+    except NotAName:
+        raise _not_understood(command.verb, word) from None
+
+
+def _not_understood(verb: Verb, words: str) -> BadCommand:
+    return BadCommand(f"{_quote(words)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`.")
+
+
+def _parse_portfolio(text: str) -> str:
+    name = strip_name_quotes(text)
+    try:
+        return parse_portfolio(name)
+    except NotAName as error:
+        raise BadCommand(str(error)) from None
+
+
+def _parse_quantity(word: str) -> Decimal:
+    try:
+        return parse_quantity(word, MAX_QUANTITY)
+    except NotAnAmount as error:
+        raise BadCommand(f"Quantity: {error}") from None
+
+
+def _parse_period(word: str, now: datetime) -> tuple[str, str] | None:
+    """Return the instants from which and before which a period lasts. None if the word is no period."""
+    days = {"today": 0, "yesterday": 1}
+    if word in days:
+        day = now.date() - timedelta(days=days[word])
+        return _instants(day, day + timedelta(days=1))
+    try:
+        if DAY.fullmatch(word):
+            day = date.fromisoformat(word)
+            return _instants(day, day + timedelta(days=1))
+        if MONTH.fullmatch(word):
+            first = date.fromisoformat(f"{word}-01")
+            return _instants(first, (first + timedelta(days=32)).replace(day=1))
+    except (ValueError, OverflowError):
+        raise BadCommand(f"{_quote(word)} is not a day or month. Type it like `2026-11-30`.") from None
+    return None
+
+
+def _instants(first: date, until: date) -> tuple[str, str]:
+    return f"{first.isoformat()}T00:00:00Z", f"{until.isoformat()}T00:00:00Z"

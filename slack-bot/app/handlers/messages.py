@@ -1,0 +1,73 @@
+"""Handle mentions of the bot and direct messages to it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.replies import build_sentence_reply
+from app.blocks.text import escape
+from app.delivery.reply_sender import ReplyAddress
+from app.errors import BadCommand, ForeignPerson, Saturated
+from app.forms.text_commands import parse_text_command
+from app.handlers.boundary import Body, get_request_id, guarded
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.event_person import find_event_person
+from app.services.text_requests import TextRequest, answer_request
+
+log = logging.getLogger(__name__)
+
+MORE = "Type `help` to see what you can type."
+
+
+def register(app: App, services: Services) -> None:
+    """Register the message events of the manifest."""
+
+    @guarded
+    def handle_message(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        event = body.get("event") or {}
+        if not is_from_person(event) or not services.recent_deliveries.add(str(body.get("event_id", ""))):
+            return
+        to = get_address(event, get_request_id(context))
+        try:
+            services.query_workers.submit(to.request_id, answer_message, services, event, to)
+        except Saturated:
+            services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
+
+    app.event("app_mention")(handle_message)
+    app.event("message")(handle_message)
+
+
+def is_from_person(event: Mapping[str, Any]) -> bool:
+    """Whether a message was written by a person: not by this bot or another one, and not an edit."""
+    is_direct = event.get("channel_type") == "im" or event.get("type") == "app_mention"
+    return is_direct and bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype")
+
+
+def get_address(event: Mapping[str, Any], request_id: str) -> ReplyAddress:
+    """Return where the reply to a message goes: to its thread, if it is in one."""
+    return ReplyAddress(
+        user=str(event["user"]),
+        channel=str(event.get("channel", "")),
+        request_id=request_id,
+        thread_ts=str(event.get("thread_ts") or ""),
+        is_direct=event.get("channel_type") == "im",
+    )
+
+
+def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddress) -> None:
+    """Answer the command in a message."""
+    try:
+        person = find_event_person(services, event)
+        command = parse_text_command(str(event.get("text", "")), services.now())
+    except ForeignPerson as error:
+        log.warning("Foreign person refused", extra={"request_id": to.request_id, "fault": str(error)})
+        services.reply_sender.send(to, build_sentence_reply(failure_messages.FOREIGN_PERSON))
+        return
+    except BadCommand as error:
+        services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {MORE}"))
+        return
+    answer_request(services, TextRequest(person, command, to))

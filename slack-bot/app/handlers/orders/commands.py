@@ -1,0 +1,42 @@
+"""Handle `/order`."""
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.orders.messages import ORDER_HELP
+from app.blocks.text import escape
+from app.errors import BadCommand, Saturated
+from app.forms.command import HelpRequest
+from app.forms.orders.command import parse_order_command
+from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.orders.form import open_order_form
+
+MORE = "`/order help` shows more."
+
+
+def register(app: App, services: Services) -> None:
+    """Register the command."""
+
+    def order(ack: Ack, body: Body, context: BoltContext) -> None:
+        try:
+            wanted = parse_order_command(str(body.get("text", "")))
+        except BadCommand as error:
+            ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
+            return
+        if isinstance(wanted, HelpRequest):
+            ack(**build_private_answer(ORDER_HELP))
+            return
+        origin = get_origin(body, context)
+        ack()
+        if not services.recent_deliveries.add(origin.trigger_id):
+            return
+        try:
+            services.form_workers.submit(origin.request_id, open_order_form, services, origin, wanted)
+        except Saturated:
+            ack(**build_private_answer(failure_messages.BUSY))
+
+    def build_apology(request_id: str) -> Body:
+        return build_private_answer(failure_messages.went_wrong(request_id, failure_messages.ORDER_AGAIN))
+
+    app.command("/order")(guarded(order, build_apology, build_private_answer))

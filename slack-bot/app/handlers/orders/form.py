@@ -1,0 +1,70 @@
+"""Handle the order form: typing, choices, the portfolio field, and the submission."""
+
+from collections.abc import Callable
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.errors import Saturated
+from app.forms.orders import fields
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.options import build_no_options
+from app.services.dependencies import Services
+from app.services.live_price import (
+    OpenForms,
+    postpone_redraw,
+    record_keystroke,
+    release_waiter,
+    update_lines_when_idle,
+)
+from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
+from app.services.orders.submission import submit_order
+from app.services.orders.suggestions import suggest_order_portfolios
+from app.services.origin import Origin
+
+
+def register(app: App, services: Services, forms: OpenForms) -> None:
+    """Register the handlers of the form."""
+
+    def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(**submit_order(services, get_origin(body, context), body["view"]))
+
+    @guarded
+    def handle_entry(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin, view_id = get_origin(body, context), str(body["view"]["id"])
+        if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
+            return
+        try:
+            services.price_workers.submit(
+                origin.request_id, update_lines_when_idle, services, forms, origin, view_id, ORDER_LINES
+            )
+        except Saturated:  # the preview stays as it is; the OMS checks the submission as well
+            release_waiter(forms, view_id)
+
+    def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
+        postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
+        ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
+
+    app.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
+    app.action(fields.LIVE_ACTION)(handle_entry)
+    app.action(fields.PORTFOLIO_ACTION)(handle_entry)
+    app.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
+    app.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
+    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
+
+
+def _build_view_handler(
+    services: Services, forms: OpenForms, work: Callable[[Services, OpenForms, Origin, Body, str], None]
+) -> Callable[[Ack, Body, BoltContext], None]:
+    """Return a handler that acknowledges an action in the form and redraws the form once."""
+
+    @guarded
+    def handle_action(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin, value = get_origin(body, context), str(body["actions"][0].get("value", ""))
+        if services.recent_deliveries.add(origin.trigger_id):
+            services.form_workers.submit(
+                origin.request_id, work, services, forms, origin, body["view"], value
+            )
+
+    return handle_action

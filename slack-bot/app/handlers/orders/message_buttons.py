@@ -1,0 +1,61 @@
+"""Handle the buttons of an order's message."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.messages import notice
+from app.blocks.orders.messages import AGAIN, CANCEL, CHANGE, CLOSE
+from app.errors import Saturated
+from app.handlers.boundary import Body, get_origin, guarded
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.orders.actions import ClickedMessage, cancel_order, close_position, read_clicked_message
+from app.services.orders.form import open_form_of
+from app.services.origin import Origin
+from app.services.workers import Workers
+
+Work = Callable[[Services, Origin, str, ClickedMessage], None]
+
+
+def register(app: App, services: Services) -> None:
+    """Register the buttons."""
+    app.action(CANCEL)(build_button_handler(services, cancel_order, services.trade_workers))
+    app.action(CLOSE)(build_button_handler(services, close_position, services.trade_workers))
+    app.action(CHANGE)(build_button_handler(services, _open_change))
+    app.action(AGAIN)(build_button_handler(services, _open_again))
+
+
+def build_button_handler(
+    services: Services, work: Work, workers: Workers | None = None
+) -> Callable[[Ack, Body, BoltContext], None]:
+    """Return a handler that acknowledges a click and does the work once. The button's value is passed on.
+
+    Without `workers`, those that open forms do the work.
+    """
+    run = (workers or services.form_workers).submit
+
+    @guarded
+    def handle_click(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        clicked = read_clicked_message(body)
+        origin = replace(get_origin(body, context), channel=clicked.channel)
+        if not services.recent_deliveries.add(origin.trigger_id):
+            return
+        value = str(body["actions"][0].get("value", ""))
+        try:
+            run(origin.request_id, work, services, origin, value, clicked)
+        except Saturated:
+            busy = notice(failure_messages.BUSY)
+            services.message_sender.respond(origin.address(), origin.response_url, busy)
+
+    return handle_click
+
+
+def _open_change(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
+    open_form_of(services, origin, order_id, is_change=True)
+
+
+def _open_again(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
+    open_form_of(services, origin, order_id, is_change=False)

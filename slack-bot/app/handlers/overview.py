@@ -1,0 +1,103 @@
+"""Handle the overview in the home tab of the app: opening it, choosing tabs, and its buttons."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.overview_view import build_overview_notice
+from app.errors import ForeignPerson, Saturated, SlackError
+from app.forms import action_ids
+from app.forms.orders.ticket import OrderDraft
+from app.forms.overview_tabs import parse_tab
+from app.forms.ticket import Draft
+from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guarded
+from app.oms_client import Person
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.event_person import find_event_person
+from app.services.open_form import open_form
+from app.services.orders.form import open_order_form
+from app.services.origin import Origin
+from app.services.overview import queue_overview, show_overview
+
+log = logging.getLogger(__name__)
+
+TABS = re.compile(re.escape(action_ids.TAB_PREFIX) + ".*")
+
+
+def register(app: App, services: Services) -> None:
+    """Register the event of the home tab, its tabs and its buttons."""
+
+    @guarded
+    def handle_opening(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        event = body.get("event") or {}
+        if event.get("tab") == "home" and services.recent_deliveries.add(str(body.get("event_id", ""))):
+            _submit(services, get_request_id(context), event)
+
+    @guarded
+    def handle_tab(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin = get_origin(body, context)
+        services.overview_viewers.record(origin.person, parse_tab(str(body["actions"][0].get("value", ""))))
+        _publish(services, origin.person, origin.request_id)
+
+    app.event("app_home_opened")(handle_opening)
+    app.action(TABS)(handle_tab)
+    app.action(action_ids.TRADE_OPEN)(
+        _create_opener(services, lambda origin: open_form(services, origin, Draft()))
+    )
+    app.action(action_ids.ORDER_OPEN)(
+        _create_opener(services, lambda origin: open_order_form(services, origin, OrderDraft()))
+    )
+
+
+def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]) -> Handler:
+    """Return a handler of a button that opens an empty form."""
+
+    @guarded
+    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin = get_origin(body, context)
+        if services.recent_deliveries.add(origin.trigger_id):
+            services.form_workers.submit(origin.request_id, open_entry_form, origin)
+
+    return handle
+
+
+def _submit(services: Services, request_id: str, event: Mapping[str, Any]) -> None:
+    try:
+        services.query_workers.submit(request_id, open_overview, services, request_id, event)
+    except Saturated:
+        log.warning("Overview not opened", extra={"request_id": request_id})
+
+
+def open_overview(services: Services, request_id: str, event: Mapping[str, Any]) -> None:
+    """Publish the overview of the person who opened the home tab."""
+    try:
+        person = find_event_person(services, event)
+    except ForeignPerson as error:
+        log.warning("Foreign person refused", extra={"request_id": request_id, "fault": str(error)})
+        _refuse(services, str(event.get("user", "")))
+        return
+    services.overview_viewers.record(person)
+    show_overview(services, person, request_id)
+
+
+def _refuse(services: Services, user: str) -> None:
+    view = build_overview_notice(failure_messages.FOREIGN_PERSON)
+    try:
+        services.reply_sender.publish(user, view, view)
+    except SlackError as error:
+        log.info("Overview not published", extra={"fault": str(error)})
+
+
+def _publish(services: Services, person: Person, request_id: str) -> None:
+    """Show the chosen tab at once. If no worker is free, queue it."""
+    try:
+        services.query_workers.submit(request_id, show_overview, services, person, request_id)
+    except Saturated:
+        queue_overview(services, person, request_id)

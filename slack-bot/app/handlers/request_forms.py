@@ -1,0 +1,116 @@
+"""Handle the forms that change orders, positions and kill switches, and the elements that open them."""
+
+import re
+from collections.abc import Callable
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.form_parts import build_text_view
+from app.errors import BadCommand, Saturated
+from app.forms import action_ids
+from app.forms.portfolio_values import PositionKey
+from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
+from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
+from app.services import failure_messages, kill_switch, position_actions
+from app.services.banner_registry import Banner
+from app.services.banners import CHANNEL_IDS
+from app.services.dependencies import Services
+from app.services.form_submission import FormAction, submit_form
+from app.services.origin import Origin
+from app.services.request_forms import open_close_form, open_exits_form, open_position, open_request_form
+
+FORMS = {
+    action_ids.CLOSE_FORM: position_actions.CLOSE,
+    action_ids.EXITS_FORM: position_actions.EXITS,
+    action_ids.CANCEL_FORM: position_actions.CANCEL,
+    action_ids.HALT_FORM: kill_switch.STOP,
+    action_ids.RESUME_FORM: kill_switch.RESUME,
+}
+FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
+Open = Callable[[Services, Origin, Body], None]
+
+
+def register(app: App, services: Services) -> None:
+    """Register the forms, and the elements that open them."""
+    for callback_id, action in FORMS.items():
+        handler = _create_submission_handler(services, action)
+        app.view(callback_id)(guarded(handler, _build_error_view, build_push))
+    app.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
+    app.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
+    app.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
+    app.action(FORM_OPENERS)(_create_opener(services, _open_form))
+
+
+def _create_submission_handler(services: Services, action: FormAction) -> Handler:
+    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack(**submit_form(services, get_origin(body, context), body["view"], action))
+
+    return handle
+
+
+def _create_opener(services: Services, open_view: Open) -> Handler:
+    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        origin = get_action_origin(body, context)
+        if not services.recent_deliveries.add(origin.trigger_id):
+            return
+        try:
+            services.form_workers.submit(origin.request_id, open_view, services, origin, body)
+        except Saturated:
+            return  # the person clicks again
+
+    return guarded(handle)
+
+
+def get_action_origin(body: Body, context: BoltContext) -> Origin:
+    """Return the origin of a click. Its channel is that of the message. Raises `ForeignPerson`."""
+    origin = get_origin(body, context)
+    channel = str((body.get("channel") or {}).get("id", ""))
+    return Origin(origin.request_id, origin.person, origin.trigger_id, channel, origin.response_url)
+
+
+def _open_position(services: Services, origin: Origin, body: Body) -> None:
+    option = body["actions"][0].get("selected_option") or {}
+    open_position(services, origin, PositionKey.load(str(option.get("value", ""))))
+
+
+def _open_close_form(services: Services, origin: Origin, body: Body) -> None:
+    open_close_form(services, origin, _read_key(body), is_pushed=_is_in_modal(body))
+
+
+def _open_exits_form(services: Services, origin: Origin, body: Body) -> None:
+    open_exits_form(services, origin, _read_key(body), is_pushed=_is_in_modal(body))
+
+
+def _open_form(services: Services, origin: Origin, body: Body) -> None:
+    try:
+        command = parse_text_command(str(body["actions"][0].get("value", "")), services.now())
+    except BadCommand:
+        return
+    if command.verb not in FORM_VERBS:
+        return
+    if command.verb is Verb.RESUME:
+        _restore_banner(services, command.portfolio, body)
+    open_request_form(services, origin, command)
+
+
+def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
+    """Store where the banner is that was clicked: the registry is empty after a restart."""
+    container = body.get("container") or {}
+    channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
+    is_banner = timestamp and not container.get("is_ephemeral") and channel.startswith(CHANNEL_IDS)
+    if is_banner and services.banners.get(portfolio) is None:
+        services.banners.add(portfolio, Banner(channel, timestamp))
+
+
+def _read_key(body: Body) -> PositionKey:
+    return PositionKey.load(str(body["actions"][0].get("value", "")))
+
+
+def _is_in_modal(body: Body) -> bool:
+    return (body.get("view") or {}).get("type") == "modal"
+
+
+def _build_error_view(request_id: str) -> Body:
+    view = build_text_view("Not known", failure_messages.went_wrong(request_id))
+    return {"response_action": "push", "view": view}

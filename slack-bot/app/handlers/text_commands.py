@@ -1,0 +1,56 @@
+"""Handle `/desk`, `/portfolio` and `/trades`."""
+
+from slack_bolt import Ack, App, BoltContext
+
+from app.blocks.text import escape
+from app.delivery.reply_sender import ReplyAddress
+from app.errors import BadCommand, Saturated
+from app.forms.text_commands import FORM_VERBS, TextCommand, parse_text_command
+from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guarded
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.request_forms import open_request_form
+from app.services.text_requests import TextRequest, answer_request
+
+MORE = "`/desk help` shows what you can type."
+PREFIXES = {"/desk": "", "/portfolio": "portfolio ", "/trades": "trades "}
+
+
+def register(app: App, services: Services) -> None:
+    """Register the commands in words of the manifest."""
+    for name, prefix in PREFIXES.items():
+        handler = _create_handler(services, prefix)
+        app.command(name)(guarded(handler, _build_apology, build_private_answer))
+
+
+def _create_handler(services: Services, prefix: str) -> Handler:
+    def handle(ack: Ack, body: Body, context: BoltContext) -> None:
+        try:
+            command = parse_text_command(prefix + str(body.get("text", "")), services.now())
+        except BadCommand as error:
+            ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
+            return
+        origin = get_origin(body, context)
+        ack()
+        if services.recent_deliveries.add(origin.trigger_id):
+            try:
+                start_request(services, origin, command)
+            except Saturated:
+                ack(**build_private_answer(failure_messages.BUSY))
+
+    return handle
+
+
+def start_request(services: Services, origin: Origin, command: TextCommand) -> None:
+    """Answer a command, or open its form, on a thread. Raises `Saturated`."""
+    if command.verb in FORM_VERBS:
+        services.form_workers.submit(origin.request_id, open_request_form, services, origin, command)
+        return
+    to = ReplyAddress(origin.user, origin.channel, origin.request_id, origin.response_url)
+    request = TextRequest(origin.person, command, to)
+    services.query_workers.submit(origin.request_id, answer_request, services, request)
+
+
+def _build_apology(request_id: str) -> Body:
+    return build_private_answer(failure_messages.went_wrong(request_id))

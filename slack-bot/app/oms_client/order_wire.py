@@ -1,0 +1,236 @@
+"""Serialize order requests, and parse orders, previews and approvals of the OMS."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from app.errors import OmsError, Refused
+from app.forms.numbers import format_plain
+from app.forms.orders.order import Approval, Check, Denial, Fill, Order, OrderEvent, PortfolioCash, Preview
+from app.forms.orders.ticket import OrderTicket
+from app.oms_client.wire import Json, amount
+
+T = TypeVar("T")
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+
+
+def ticket_to_json(ticket: OrderTicket, *, client_order_id: str = "", confirm_repeat: bool = False) -> Json:
+    """Return the body of `POST /orders`. The OMS takes the person from the header, not from the body."""
+    optional = {
+        "quantity": _text(ticket.quantity),
+        "notional": _text(ticket.value),
+        "take_profit": {"limit_price": _text(ticket.take_profit)} if ticket.take_profit else None,
+        "stop_loss": {"stop_price": _text(ticket.stop_loss)} if ticket.stop_loss else None,
+        "client_order_id": client_order_id or None,
+        "reason": ticket.reason or None,
+        "confirm_repeat": confirm_repeat or None,
+    }
+    body = {
+        "portfolio_name": ticket.portfolio,
+        "symbol": ticket.symbol,
+        "side": ticket.side.value,
+        "type": ticket.type.value,
+        **_terms(ticket),
+    }
+    return body | {name: value for name, value in optional.items() if value is not None}
+
+
+def changes_to_json(ticket: OrderTicket, previous: Order, *, client_order_id: str) -> Json:
+    """Return the body of `PATCH /orders/{id}`: the terms of the form that differ from those of the order.
+
+    Raises `Refused` if none does.
+    """
+    terms = _terms(ticket) | ({"quantity": format_plain(ticket.quantity)} if ticket.quantity else {})
+    old = {
+        "quantity": _text(previous.quantity),
+        "limit_price": _text(previous.limit_price),
+        "stop_price": _text(previous.stop_price),
+        "trail_amount": _text(previous.trail_amount),
+        "trail_percent": _text(previous.trail_percent),
+        "time_in_force": previous.time_in_force,
+    }
+    changed = {name: value for name, value in terms.items() if value != old.get(name)}
+    if ticket.expires_at and previous.expires_at[:16] == changed.get("expires_at", "")[:16]:
+        changed.pop("expires_at")
+    if not changed:
+        raise Refused("Nothing was changed: every entry is as it was.")
+    reason = {"reason": ticket.reason} if ticket.reason else {}
+    return changed | reason | {"client_order_id": client_order_id}
+
+
+def order_from_json(values: Any) -> Order:
+    """Parse an order with its exits. Raises `OmsError` if it is invalid."""
+    return _parse(_order, values, "an order")
+
+
+def orders_from_json(rows: Any) -> list[Order]:
+    """Parse a list of orders. Raises `OmsError` if it is invalid."""
+    return _parse(lambda values: [_order(row) for row in values], rows, "orders")
+
+
+def preview_from_json(values: Any) -> Preview:
+    """Parse a preview. Raises `OmsError` if it is invalid."""
+    return _parse(_preview, values, "a preview")
+
+
+def approvals_from_json(rows: Any) -> list[Approval]:
+    """Parse a list of orders that wait for approval. Raises `OmsError` if it is invalid."""
+    return _parse(lambda values: [_approval(row) for row in values], rows, "approvals")
+
+
+def portfolio_cash_from_json(values: Any) -> PortfolioCash:
+    """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
+    return _parse(_portfolio_cash, values, "a portfolio")
+
+
+def portfolio_cashes_from_json(rows: Any) -> list[PortfolioCash]:
+    """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
+    return _parse(lambda values: [_portfolio_cash(row) for row in values], rows, "portfolios")
+
+
+def denial_from_facts(facts: Mapping[str, Any]) -> Denial | None:
+    """Parse the denial of a problem document, None if it has none or it cannot be read."""
+    try:
+        return _denial(facts.get("denial"))
+    except UNREADABLE:
+        return None
+
+
+def _terms(ticket: OrderTicket) -> Json:
+    trail = ticket.trail
+    found = {
+        "limit_price": _text(ticket.limit_price),
+        "stop_price": _text(ticket.stop_price),
+        "trail_percent": _text(trail.distance) if trail and trail.is_percent else None,
+        "trail_amount": _text(trail.distance) if trail and not trail.is_percent else None,
+        "time_in_force": ticket.time_in_force.value,
+        "expires_at": f"{ticket.expires_at:%Y-%m-%dT%H:%M:%SZ}" if ticket.expires_at else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
+    try:
+        return parse(values)
+    except UNREADABLE:
+        raise OmsError(f"The OMS answered {what} that cannot be read.") from None
+
+
+def _order(values: Json) -> Order:
+    optional = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional", "average_price")
+    texts = (
+        "expires_at",
+        "client_order_id",
+        "reason",
+        "actor",
+        "created_at",
+        "replaced_by",
+        "parent_id",
+        "role",
+    )
+    return Order(
+        id=str(values["id"]),
+        status=str(values["status"]),
+        portfolio=str(values["portfolio_name"]),
+        symbol=str(values["symbol"]),
+        side=str(values["side"]),
+        quantity=amount(values["quantity"]),
+        type=str(values["type"]),
+        time_in_force=str(values["time_in_force"]),
+        filled_quantity=amount(values["filled_quantity"]),
+        leaves_quantity=amount(values["leaves_quantity"]),
+        legs=tuple(_order(leg) for leg in values.get("legs") or ()),
+        denial=_denial(values.get("denial")),
+        events=tuple(map(_event, values.get("events") or ())),
+        fills=tuple(map(_fill, values.get("fills") or ())),
+        **{name: _amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
+        **{name: str(values.get(name) or "") for name in texts},  # type: ignore[arg-type]
+    )
+
+
+def _event(values: Json) -> OrderEvent:
+    return OrderEvent(
+        sequence=int(values["sequence"]),
+        previous=str(values["from_status"] or ""),
+        current=str(values["to_status"]),
+        actor=str(values["actor"]),
+        reason=str(values["reason"] or values["broker_words"] or ""),
+        execution_id=str(values["execution_id"] or ""),
+    )
+
+
+def _fill(values: Json) -> Fill:
+    return Fill(str(values["execution_id"]), amount(values["quantity"]), amount(values["price"]))
+
+
+def _denial(values: Any) -> Denial | None:
+    if not values:
+        return None
+    return Denial(
+        code=str(values["code"]),
+        message=str(values["message"]),
+        limit=str(values.get("limit") or ""),
+        asked=str(values.get("asked") or ""),
+        largest_passing=_amount(values.get("largest_passing")),
+        nearest_price=_amount(values.get("nearest_price")),
+    )
+
+
+def _preview(values: Json) -> Preview:
+    return Preview(
+        symbol=str(values["symbol"]),
+        quantity=amount(values["quantity"]),
+        price=_amount(values["expected_price"]),
+        value=_amount(values["expected_value"]),
+        charges=_amount(values["expected_charges"]),
+        cash_after=_amount(values["cash_after"]),
+        position_after=amount(values["position_after"]),
+        opens_at=str(values.get("opens_at") or ""),
+        needs_approval=values.get("needs_approval") is True,
+        denial=_denial(values["denial"]),
+        checks=tuple(map(_check, values["checks"])),
+    )
+
+
+def _check(values: Json) -> Check:
+    return Check(
+        name=str(values["check"]),
+        passes=values["passes"] is True,
+        largest_passing=_amount(values["largest_passing"]),
+        code=str(values["code"] or ""),
+        limit=str(values["limit"] or ""),
+    )
+
+
+def _approval(values: Json) -> Approval:
+    return Approval(
+        order=_order(values["order"]),
+        rule=str(values["rule"]),
+        requested_by=str(values["requested_by"]),
+        expires_at=str(values["expires_at"]),
+        price_seen=_amount(values["price_seen"]),
+        price=_amount(values["price"]),
+        then={name: str(value) for name, value in values["then"].items() if value is not None},
+        now={name: str(value) for name, value in values["now"].items() if value is not None},
+        denial=_denial(values["denial"]),
+        override_reason=str(values.get("reason") or ""),
+        waived=str(values.get("waived") or ""),
+        approvers=tuple(map(str, values["approvers"])),
+    )
+
+
+def _portfolio_cash(values: Json) -> PortfolioCash:
+    return PortfolioCash(
+        name=str(values["portfolio_name"]),
+        cash=amount(values["cash"]),
+        currency=str(values["base_currency"]),
+        buying_power=_amount(values.get("buying_power")),
+    )
+
+
+def _amount(value: Any) -> Decimal | None:
+    return None if value is None else amount(value)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else format_plain(value)

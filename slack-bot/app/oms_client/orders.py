@@ -1,0 +1,140 @@
+"""Call the order routes of the OMS."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from app.errors import OmsError, OutcomeUnknown
+from app.forms.orders.order import Approval, Order, PortfolioCash, Preview
+from app.forms.orders.ticket import OrderTicket
+from app.oms_client.client import OmsClient
+from app.oms_client.order_wire import (
+    approvals_from_json,
+    changes_to_json,
+    order_from_json,
+    orders_from_json,
+    portfolio_cash_from_json,
+    portfolio_cashes_from_json,
+    preview_from_json,
+    ticket_to_json,
+)
+from app.oms_client.person import Person
+
+ORDERS = "/api/v1/orders"
+
+
+@dataclass(frozen=True)
+class OrderClient:
+    """Place, change and read orders for people. Writes raise as `OmsClient.write` does."""
+
+    oms: OmsClient
+
+    def preview(self, person: Person, ticket: OrderTicket, *, request_id: str) -> Preview:
+        """Return the effect that the ticket would have now."""
+        body = ticket_to_json(ticket)
+        answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
+        return preview_from_json(_read_json(answer))
+
+    def place(
+        self, person: Person, ticket: OrderTicket, *, key: str, confirm_repeat: bool, request_id: str
+    ) -> Order:
+        """Place an order at most once per `key`, which is also its client order id."""
+        body = ticket_to_json(ticket, client_order_id=key, confirm_repeat=confirm_repeat)
+        return self._write(person, "POST", ORDERS, body, key=key, request_id=request_id)
+
+    def replace(
+        self, person: Person, previous: Order, ticket: OrderTicket, *, key: str, request_id: str
+    ) -> Order:
+        """Replace the terms that differ from those of the previous order. Return the new order."""
+        body = changes_to_json(ticket, previous, client_order_id=key)
+        return self._write(person, "PATCH", _path(previous.id), body, key=key, request_id=request_id)
+
+    def cancel(self, person: Person, order_id: str, *, key: str, request_id: str) -> Order:
+        """Cancel an order."""
+        path = f"{_path(order_id)}/cancel"
+        return self._write(person, "POST", path, {}, key=key, request_id=request_id)
+
+    def close(self, person: Person, portfolio: str, symbol: str, *, key: str, request_id: str) -> Order:
+        """Close a position at market. Return the closing order."""
+        body = {"portfolio_name": portfolio, "symbol": symbol, "reason": "Closed in Slack"}
+        return self._write(person, "POST", "/api/v1/positions:close", body, key=key, request_id=request_id)
+
+    def approve(
+        self, person: Person, order_id: str, reason: str, price_seen: str, *, key: str, request_id: str
+    ) -> Order:
+        """Approve an order. `price_seen` is the moved reference price that the person agreed to."""
+        body = {name: text for name, text in (("reason", reason), ("price_seen", price_seen)) if text}
+        path = f"{_path(order_id)}/approve"
+        return self._write(person, "POST", path, body, key=key, request_id=request_id)
+
+    def reject(self, person: Person, order_id: str, reason: str, *, key: str, request_id: str) -> Order:
+        """Reject an order."""
+        path, body = f"{_path(order_id)}/reject", {"reason": reason}
+        return self._write(person, "POST", path, body, key=key, request_id=request_id)
+
+    def list_approvals(self, person: Person, *, request_id: str) -> list[Approval]:
+        """Return the orders on which the person may decide."""
+        return approvals_from_json(self.oms.read(person, "/api/v1/approvals", {}, request_id))
+
+    def get(self, person: Person, order_id: str, *, request_id: str) -> Order | None:
+        """Return an order with its history and its fills. None if the person sees no such order."""
+        found = self.oms.read(person, _path(order_id), {}, request_id, absent=None)
+        return None if found is None else order_from_json(found)
+
+    def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
+        """Return the order with this client order id, None if there is none."""
+        wanted = {"client_order_id": client_order_id, "limit": "1"}
+        found = orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+        return found[0] if found else None
+
+    def list_since(
+        self, person: Person, ticket: OrderTicket, since: datetime, *, request_id: str
+    ) -> list[Order]:
+        """Return the orders since then with the ticket's symbol, side and portfolio, newest first."""
+        wanted = {
+            "portfolio": ticket.portfolio,
+            "symbol": ticket.symbol,
+            "side": ticket.side.value,
+            "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "limit": "100",
+        }
+        return orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+
+    def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
+        """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
+        path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
+        found = self.oms.read(person, path, {}, request_id, absent=None)
+        return None if found is None else portfolio_cash_from_json(found)
+
+    def list_cash(self, person: Person, query: str, *, limit: int, request_id: str) -> list[PortfolioCash]:
+        """Return the portfolios that match the query, with their cash."""
+        wanted = {"limit": str(limit), "detail": "true"} | ({"q": query} if query else {})
+        return portfolio_cashes_from_json(self.oms.read(person, "/api/v1/portfolios", wanted, request_id))
+
+    def reverse(self, person: Person, trade_id: str, reason: str, *, key: str, request_id: str) -> None:
+        """Reverse a reported trade."""
+        path = f"/api/v1/trades/{quote(trade_id, safe='')}:reverse"
+        self.oms.write(person, "POST", path, {"reason": reason}, key=key, request_id=request_id)
+
+    def _write(
+        self, person: Person, method: str, path: str, body: dict[str, Any], *, key: str, request_id: str
+    ) -> Order:
+        answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
+        try:
+            return order_from_json(_read_json(answer))
+        except OmsError as error:  # the change was made; its result is looked up
+            raise OutcomeUnknown(str(error)) from None
+
+
+def _read_json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
+
+
+def _path(order_id: str) -> str:
+    return f"{ORDERS}/{quote(order_id, safe='')}"

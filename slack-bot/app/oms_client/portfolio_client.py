@@ -1,0 +1,210 @@
+"""Read positions, orders, P&L and risk from the OMS for a person, and change them."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from app.errors import OmsError, OutcomeUnknown
+from app.forms.numbers import format_plain
+from app.forms.portfolio_values import (
+    ApprovalSummary,
+    EquityPoint,
+    ExposureSummary,
+    KillSwitch,
+    KillSwitchResult,
+    Member,
+    OrderSummary,
+    PortfolioValue,
+    Position,
+    PositionKey,
+    ProfitSummary,
+    QuoteDetail,
+    RiskLimit,
+    TradeSummary,
+)
+from app.forms.text_commands import TextCommand
+from app.oms_client.client import OmsClient
+from app.oms_client.person import Person
+from app.oms_client.rows import parse_approvals, parse_row, parse_rows, parse_switch_result
+
+Params = dict[str, str]
+
+
+class PortfolioClient:
+    """Calls of the OMS on behalf of one person, with the request id of the request from Slack.
+
+    Every method raises `OmsError`.
+    """
+
+    def __init__(self, oms: OmsClient, person: Person, request_id: str):
+        self._oms = oms
+        self._person = person
+        self._request_id = request_id
+
+    def get_member(self) -> Member:
+        """Return the person's role and permissions."""
+        return parse_row(Member, self._read("/auth/me"))
+
+    def list_positions(self, portfolio: str = "", symbol: str = "", *, limit: int) -> list[Position]:
+        """Return open positions by portfolio and symbol."""
+        wanted = _named(portfolio=portfolio, symbol=symbol, limit=str(limit))
+        return parse_rows(Position, self._read("/positions", wanted) or [])
+
+    def get_position(self, key: PositionKey) -> Position | None:
+        """Return a position, None if the person sees no such position."""
+        found = self._read(_position_path(key), _named(product=key.product))
+        return None if found is None else parse_row(Position, found)
+
+    def list_portfolio_names(self, *, limit: int) -> list[str]:
+        """Return the names of the portfolios that the person may see."""
+        return self._oms.list_portfolios(self._person, "", limit=limit, request_id=self._request_id)
+
+    def get_portfolio(self, name: str) -> PortfolioValue | None:
+        """Return a portfolio at current marks, None if the person sees no such portfolio."""
+        found = self._read(f"/portfolio/{quote(name, safe='')}")
+        return None if found is None else parse_row(PortfolioValue, found)
+
+    def list_equities(self, name: str) -> list[EquityPoint]:
+        """Return the equity of a portfolio at the closes of the last 30 days, and now."""
+        wanted = {"period": "1M", "interval": "1d"}
+        found = self._read(f"/portfolio/{quote(name, safe='')}/history", wanted)
+        return parse_rows(EquityPoint, found.get("points") if isinstance(found, dict) else [])
+
+    def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
+        """Return the orders that a command names, newest first: the open ones unless it asks for all."""
+        wanted = _named(
+            open="" if command.is_all else "true",
+            symbol=command.symbol,
+            side=command.side,
+            portfolio=command.portfolio,
+            user=self._person.actor if command.is_own else "",
+            limit=str(limit),
+        )
+        return parse_rows(OrderSummary, self._read("/orders", wanted) or [])
+
+    def get_order(self, order_id: str) -> OrderSummary | None:
+        """Return an order, None if the person sees no such order."""
+        found = self._read(f"/orders/{quote(order_id, safe='')}")
+        return None if found is None else parse_row(OrderSummary, found)
+
+    def list_trades(self, command: TextCommand, *, limit: int) -> list[TradeSummary]:
+        """Return the trades that a command names, newest first."""
+        wanted = _named(
+            symbol=command.symbol,
+            side=command.side,
+            portfolio=command.portfolio,
+            user=self._person.user if command.is_own else "",
+            limit=str(limit),
+        )
+        wanted |= _named(**{"from": command.since, "to": command.until})
+        return parse_rows(TradeSummary, self._read("/trades", wanted) or [])
+
+    def list_profits(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
+        """Return the P&L by portfolio: since 00:00 UTC, or in all."""
+        path, grouping = ("/pnl/today", "") if is_today else ("/pnl", "portfolio")
+        found = self._read(path, _named(by=grouping, portfolio=portfolio))
+        return parse_rows(ProfitSummary, _items(found))
+
+    def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
+        """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
+        found = self._read("/exposure", _named(by="portfolio", portfolio=portfolio))
+        try:
+            currency, total = str(found["currency"]), found["total"]
+        except (KeyError, TypeError):
+            raise OmsError("The OMS answered an exposure that cannot be read.") from None
+        return currency, parse_rows(ExposureSummary, [*_items(found), total])
+
+    def list_limits(self, *, limit: int) -> list[RiskLimit]:
+        """Return the limits that were set and that the person may see."""
+        return parse_rows(RiskLimit, self._read("/limits", {"limit": str(limit)}) or [])
+
+    def list_switches(self) -> list[KillSwitch]:
+        """Return the kill switches: the tenant's first, then those that were ever set."""
+        return parse_rows(KillSwitch, self._read("/kill-switch") or [])
+
+    def list_approvals(self, *, limit: int) -> list[ApprovalSummary]:
+        """Return the orders on which the person may decide, oldest first."""
+        return parse_approvals(self._read("/approvals", {"limit": str(limit)}) or [])
+
+    def get_quote(self, symbol: str) -> QuoteDetail | None:
+        """Return the newest quote of a symbol, None if there is none."""
+        found = self._read(f"/quotes/{quote(symbol, safe='')}")
+        return None if found is None else parse_row(QuoteDetail, found)
+
+    def close_position(
+        self, key: PositionKey, quantity: Decimal | None, reason: str, *, idempotency_key: str
+    ) -> OrderSummary:
+        """Close a position at market, or `quantity` units of it. Return the closing order."""
+        body: dict[str, Any] = {"portfolio_name": key.portfolio_name, "symbol": key.symbol}
+        body |= _named(product=key.product, reason=reason)
+        body |= {} if quantity is None else {"quantity": format_plain(quantity)}
+        return parse_row(OrderSummary, self._write("POST", "/positions:close", body, idempotency_key))
+
+    def set_exits(
+        self,
+        key: PositionKey,
+        take_profit: Decimal | None,
+        stop_loss: Decimal | None,
+        *,
+        idempotency_key: str,
+    ) -> list[OrderSummary]:
+        """Replace the exits of a position. None removes an exit. Return the orders of the exits."""
+        body: dict[str, Any] = {
+            "take_profit": None if take_profit is None else {"limit_price": format_plain(take_profit)},
+            "stop_loss": None if stop_loss is None else {"stop_price": format_plain(stop_loss)},
+        }
+        body |= _named(product=key.product)
+        found = self._write("PUT", f"{_position_path(key)}/exits", body, idempotency_key)
+        return parse_rows(OrderSummary, _orders(found))
+
+    def cancel_orders(self, command: TextCommand, reason: str, *, idempotency_key: str) -> list[OrderSummary]:
+        """Cancel the open orders that a command names. Return the orders that were cancelled."""
+        if command.order_id:
+            path = f"/orders/{quote(command.order_id, safe='')}/cancel"
+            found = self._write("POST", path, _named(reason=reason), idempotency_key)
+            return [parse_row(OrderSummary, found)]
+        body = _named(
+            portfolio_name=command.portfolio, symbol=command.symbol, side=command.side, reason=reason
+        )
+        found = self._write("POST", "/orders:cancel-all", body, idempotency_key)
+        return parse_rows(OrderSummary, _orders(found))
+
+    def set_switch(
+        self, portfolio: str, state: str, exits: str, reason: str, *, idempotency_key: str
+    ) -> KillSwitchResult:
+        """Set the kill switch of a portfolio, or that of the tenant if `portfolio` is empty."""
+        body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
+        body |= _named(name=portfolio, exits=exits, reason=reason)
+        return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
+
+    def _read(self, path: str, params: Params | None = None) -> Any:
+        """Return the JSON of a read. None if the OMS does not know what the path names."""
+        return self._oms.read(
+            self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None
+        )
+
+    def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
+        answer = self._oms.write(
+            self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
+        )
+        try:
+            return answer.json()
+        except ValueError:
+            raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
+
+
+def _named(**values: str) -> Params:
+    """Return the values that are not empty."""
+    return {name: value for name, value in values.items() if value}
+
+
+def _position_path(key: PositionKey) -> str:
+    return f"/positions/{quote(key.portfolio_name, safe='')}/{quote(key.symbol, safe='')}"
+
+
+def _items(found: Any) -> Any:
+    return found.get("items") if isinstance(found, dict) else found
+
+
+def _orders(found: Any) -> Any:
+    return found.get("orders") if isinstance(found, dict) else found

@@ -1,0 +1,93 @@
+"""Parse rows of the OMS's JSON into dataclasses, by the names and types of their fields."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from app.errors import OmsError
+from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary
+from app.oms_client.wire import amount
+
+T = TypeVar("T")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("The OMS sends texts as strings.")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(_text, value))
+
+
+def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+_PARSERS: dict[Any, Callable[[Any], Any]] = {
+    str: _text,
+    bool: bool,
+    int: int,
+    float: float,
+    Decimal: amount,
+    tuple[str, ...]: _texts,
+    str | None: _optional(_text),
+    Decimal | None: _optional(amount),
+    tuple[str, ...] | None: _optional(_texts),
+}
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def parse_row(kind: type[T], row: Any) -> T:
+    """Parse a JSON object by the fields of a dataclass. Raises `OmsError`."""
+    try:
+        return _parse(kind, row)
+    except UNREADABLE:
+        raise OmsError("The OMS answered a row that cannot be read.") from None
+
+
+def parse_rows(kind: type[T], rows: Any) -> list[T]:
+    """Parse a JSON array of objects. Raises `OmsError`."""
+    if not isinstance(rows, list):
+        raise OmsError("The OMS answered something that is no list.")
+    return [parse_row(kind, row) for row in rows]
+
+
+def parse_approvals(rows: Any) -> list[ApprovalSummary]:
+    """Parse the orders that wait for a decision. Raises `OmsError`."""
+    try:
+        return [
+            ApprovalSummary(
+                order=_parse(OrderSummary, row["order"]),
+                requested_by=_text(row["requested_by"]),
+                expires_at=_text(row["expires_at"]),
+                rule=_text(row["rule"]),
+                price=_optional(amount)(row["now"]["price"]),
+                value=_optional(amount)(row["now"]["value"]),
+                reason=_optional(_text)(row.get("reason")),
+            )
+            for row in rows
+        ]
+    except UNREADABLE:
+        raise OmsError("The OMS answered approvals that cannot be read.") from None
+
+
+def parse_switch_result(body: Any) -> KillSwitchResult:
+    """Parse the answer to a change of a kill switch. Raises `OmsError`."""
+    try:
+        left = (body.get("flattened") or {}).get("left") or []
+        return KillSwitchResult(
+            state=_text(body["state"]),
+            canceled=_texts(body["canceled"]),
+            unsettled=_texts(body["unsettled"]),
+            left=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in left),
+        )
+    except UNREADABLE:
+        raise OmsError("The OMS answered a kill switch that cannot be read.") from None
+
+
+def _parse(kind: type[T], row: Any) -> T:
+    values = {each.name: _PARSERS[each.type](row[each.name]) for each in fields(kind)}  # type: ignore[arg-type]
+    return kind(**values)

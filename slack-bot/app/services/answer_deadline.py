@@ -1,0 +1,48 @@
+"""Answer a submitted form in time, even if the OMS takes longer than Slack waits."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+from app.blocks.text import Json
+from app.blocks.views import busy_view, done_view, working_view
+from app.errors import Saturated, SlackError
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+
+def answer_within_time(
+    services: Services, origin: Origin, view: dict[str, Any], work: Callable[[], Json]
+) -> Json:
+    """Return the answer that `work` returns, or "Working…" if it takes longer. The form is redrawn then.
+
+    An answer either closes the form, or updates it with a view.
+    """
+    try:
+        future = services.trade_workers.submit(origin.request_id, work)
+    except Saturated:
+        return {"response_action": "push", "view": busy_view()}
+    try:
+        return future.result(timeout=services.waits.submission)
+    except FutureTimeout:
+        answered_at = time.monotonic()
+        future.add_done_callback(lambda done: _redraw(services, origin, str(view["id"]), done, answered_at))
+        return {"response_action": "update", "view": working_view()}
+
+
+def _redraw(
+    services: Services, origin: Origin, view_id: str, done: "Future[Json]", answered_at: float
+) -> None:
+    """Show a late answer in the form, after Slack has displayed "Working…"."""
+    if done.cancelled() or done.exception() is not None:
+        return
+    services.stopping.wait(max(0.0, answered_at + services.waits.redraw_after - time.monotonic()))
+    try:
+        services.slack.update_view(view_id, done.result().get("view") or done_view())
+    except SlackError as error:
+        log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})

@@ -1,0 +1,1 @@
+"""Place, show, change and decide on orders."""

@@ -1,0 +1,109 @@
+"""Carry out the buttons of an order's message."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from app.blocks.messages import Message, notice
+from app.blocks.text import Json, section
+from app.errors import BotError, OmsError, SlackError, format_log_name
+from app.forms.orders.order import Order
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.orders.messages import publish_order, refresh_order
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+CANCELLING = "Cancelling…"
+CLOSING = "Closing the position…"
+NO_ACCESS = "You have no access to this order."
+REPEATED_CLOSE = "This position is being closed already."
+REPEAT_SECONDS = 10  # within which a second click on Close does nothing
+
+
+@dataclass(frozen=True)
+class ClickedMessage:
+    """The message whose button was clicked, as Slack sent it."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: tuple[Json, ...]
+
+
+def cancel_order(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
+    """Cancel an order for the person who clicked. The message shows the result."""
+    strip_buttons(services, origin, clicked, CANCELLING)
+    key = f"{origin.person.team}:{origin.trigger_id}:cancel"
+    try:
+        services.orders.cancel(origin.person, order_id, key=key, request_id=origin.request_id)
+    except OmsError as error:
+        report_failure(services, origin, error)
+    refresh_order(services, order_id, origin.request_id)
+
+
+def close_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
+    """Close the position of an order's symbol at market. The closing order gets a message of its own."""
+    if not _is_first_close(services, order_id):
+        services.message_sender.respond(origin.address(), origin.response_url, notice(REPEATED_CLOSE))
+        return
+    strip_buttons(services, origin, clicked, CLOSING)
+    try:
+        order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
+        if order is None:
+            services.message_sender.respond(origin.address(), origin.response_url, notice(NO_ACCESS))
+        else:
+            publish_order(services, origin, _close(services, origin, order), origin.channel)
+    except OmsError as error:
+        report_failure(services, origin, error)
+    refresh_order(services, order_id, origin.request_id)
+
+
+def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
+    """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
+    kept = [block for block in clicked.blocks if block.get("type") != "actions"]
+    message = Message(clicked.text, (*kept, section(sentence)))
+    try:
+        services.slack.update_message(clicked.channel, clicked.ts, message)
+    except SlackError as error:
+        log.info("Buttons not replaced", extra={"request_id": origin.request_id, "fault": str(error)})
+
+
+def report_failure(services: Services, origin: Origin, error: BotError) -> None:
+    """Tell the person who clicked why nothing was done."""
+    extra = {"request_id": origin.request_id, "person": origin.person.actor}
+    log.warning("Order action failed", extra=extra | {"fault": format_log_name(error)})
+    sentence = (
+        failure_messages.not_decided(error, origin.request_id)
+        if isinstance(error, OmsError)
+        else failure_messages.went_wrong(origin.request_id, failure_messages.CLICK_AGAIN)
+    )
+    services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+
+
+def read_clicked_message(body: dict[str, Any]) -> ClickedMessage:
+    """Return the message of an interaction."""
+    message, container = body.get("message") or {}, body.get("container") or {}
+    channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
+    return ClickedMessage(
+        channel=str(channel or ""),
+        ts=str(message.get("ts") or container.get("message_ts") or ""),
+        text=str(message.get("text") or ""),
+        blocks=tuple(message.get("blocks") or ()),
+    )
+
+
+def _close(services: Services, origin: Origin, order: Order) -> Order:
+    key = f"{origin.person.team}:{origin.trigger_id}:close"
+    return services.orders.close(
+        origin.person, order.portfolio, order.symbol, key=key, request_id=origin.request_id
+    )
+
+
+def _is_first_close(services: Services, order_id: str) -> bool:
+    """Whether nobody clicked Close on this message within the last seconds."""
+    slot = int(time.time() / REPEAT_SECONDS)
+    is_recent = f"close:{order_id}:{slot - 1}" in services.recent_deliveries
+    return services.recent_deliveries.add(f"close:{order_id}:{slot}") and not is_recent

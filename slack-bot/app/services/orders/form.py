@@ -1,0 +1,199 @@
+"""Open the order form, and redraw it while a person fills it in."""
+
+import logging
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from app.blocks.orders.form import (
+    PREVIEW_PROMPT,
+    PROPOSAL_SEPARATOR,
+    build_loading_view,
+    build_order_form,
+    get_shown_order_lines,
+    update_order_lines,
+)
+from app.blocks.orders.preview import build_preview
+from app.blocks.text import Json, escape
+from app.errors import BadFields, OmsError, Refused, SlackError, format_log_name
+from app.forms.instruments import Instrument, build_symbol_line
+from app.forms.orders import fields
+from app.forms.orders.context import OrderContext
+from app.forms.orders.order import Order, PortfolioCash, Preview, build_order_draft
+from app.forms.orders.submission import parse_order_draft, read_order_draft
+from app.forms.orders.ticket import OrderDraft
+from app.forms.price import Quote, format_quote
+from app.forms.text import NotAName, parse_symbol
+from app.services import failure_messages
+from app.services.admission import check_admission
+from app.services.dependencies import Services
+from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
+from app.services.open_form import open_view, update_opened_view
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+LOADING = "Loading the order…"
+NO_ACCESS = "You have no access to this order."
+NOT_OPEN = "This order is no longer open, so it cannot be changed. Its message shows what became of it."
+
+
+class OrderFacts(NamedTuple):
+    """What the OMS knows about the entries of the form. `problem` is why there is no preview."""
+
+    instruments: list[Instrument] | None = None
+    quote: Quote | None = None
+    cash: PortfolioCash | None = None
+    preview: Preview | None = None
+    problem: str = ""
+
+
+def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
+    """Open the order form. The order's message goes to the channel, or to the person of a private order."""
+    context = OrderContext("" if draft.is_private else origin.channel)
+    opened = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
+    if opened and check_admission(services, origin, opened.view_id) and draft.symbol:
+        _show_facts(services, origin, opened.view_id, opened.hash, draft, context)
+
+
+def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
+    """Open the form that changes an open order, or one for a new order like it.
+
+    The form opens before the order is read, because the trigger is valid for only 3 seconds.
+    """
+    opened = open_view(services, origin, build_loading_view(LOADING), failure_messages.CLICK_AGAIN)
+    if opened is None:
+        return
+    try:
+        order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
+        view = build_loading_view(NO_ACCESS) if order is None else _build_form_of(origin, order, is_change)
+    except OmsError as error:
+        view = build_loading_view(failure_messages.not_decided(error, origin.request_id))
+    update_opened_view(services, origin, opened.view_id, view, opened.hash)
+
+
+def _build_form_of(origin: Origin, order: Order, is_change: bool) -> Json:
+    if is_change and order.is_final:
+        return build_loading_view(NOT_OPEN)
+    context = OrderContext(origin.channel, replaces=order.id if is_change else "")
+    return build_order_form(build_order_draft(order), context)
+
+
+def redraw_choice(
+    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], _value: str
+) -> None:
+    """Show the fields that the chosen type and time in force need. Typed entries are kept."""
+    context = OrderContext.load(str(view.get("private_metadata", "")))
+    draft = read_order_draft(view["state"]["values"], context)
+    form = build_order_form(draft, context, lines=get_shown_order_lines(view))
+    view_hash = _redraw(services, forms, origin, view, form)
+    if view_hash is not None:
+        _show_facts(services, origin, str(view["id"]), view_hash, draft, context)
+
+
+def apply_proposal(
+    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], proposal: str
+) -> None:
+    """Fill in the nearest order that passes. The person still places it."""
+    context = OrderContext.load(str(view.get("private_metadata", "")))
+    draft = read_order_draft(view["state"]["values"], context)
+    entry, _, text = proposal.partition(PROPOSAL_SEPARATOR)
+    if entry not in fields.LABELS:
+        return
+    changes: dict[str, Any] = {entry: text} | ({fields.VALUE: ""} if entry == fields.QUANTITY else {})
+    banner = f"{fields.LABELS[entry]} {escape(text)} is filled in. Nothing was sent yet."
+    form = build_order_form(
+        replace(draft, **changes), context.with_next_revision(), banner, lines=get_shown_order_lines(view)
+    )
+    _redraw(services, forms, origin, view, form)
+
+
+def _redraw(
+    services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
+) -> str | None:
+    """Replace the form, and forget the view of the latest keystroke. Return the hash, None if it failed."""
+    form, view_id = forms.get(str(view["id"])), str(view["id"])
+    with form.lock:
+        form.view = None
+        current_hash = form.latest(str(view.get("hash", "")))
+        try:
+            updated_hash = services.slack.update_view(view_id, updated)
+        except SlackError as error:
+            log.info("Order form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
+            return None
+        if updated_hash and updated_hash != current_hash:
+            form.newer_hash[current_hash] = updated_hash
+        return updated_hash
+
+
+def _show_facts(
+    services: Services,
+    origin: Origin,
+    view_id: str,
+    view_hash: str,
+    draft: OrderDraft,
+    context: OrderContext,
+) -> None:
+    """Show the quote and the preview of entries that the bot has just drawn."""
+    facts = _load_draft_facts(services, origin, draft)
+    form = build_order_form(draft, context, lines=_format_lines(draft, facts))
+    update_opened_view(services, origin, view_id, form, view_hash)
+
+
+def _load_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> OrderFacts:
+    """Return the instrument, the quote, the cash and the preview of the current entries."""
+    if view is None:
+        return OrderFacts()
+    context = OrderContext.load(str(view.get("private_metadata", "")))
+    return _load_draft_facts(services, origin, read_order_draft(view["state"]["values"], context))
+
+
+def _load_draft_facts(services: Services, origin: Origin, draft: OrderDraft) -> OrderFacts:
+    facts = OrderFacts()
+    try:
+        facts = _load_symbol(services, origin, draft.symbol.strip())
+        ticket = parse_order_draft(draft)
+        cash = services.orders.get_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
+        preview = services.orders.preview(origin.person, ticket, request_id=origin.request_id)
+    except BadFields:
+        return facts
+    except OmsError as error:
+        log.info("No preview", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
+        return facts._replace(problem=_describe(error))
+    return facts._replace(cash=cash, preview=preview)
+
+
+def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
+    if not typed:
+        return OrderFacts()
+    person, request_id = origin.person, origin.request_id
+    found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+    try:
+        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+    except NotAName:
+        quote = None
+    return OrderFacts(found, quote)
+
+
+def _describe(error: OmsError) -> str:
+    if isinstance(error, Refused):
+        return " ".join(problem.message for problem in error.problems) or str(error)
+    return "There is no preview at the moment."
+
+
+def _build_lines(view: dict[str, Any], facts: OrderFacts, always: bool) -> dict[str, Any] | None:
+    context = OrderContext.load(str(view.get("private_metadata", "")))
+    draft = read_order_draft(view["state"]["values"], context)
+    lines = _format_lines(draft, facts)
+    if not always and lines == get_shown_order_lines(view):
+        return None
+    return update_order_lines(view, *lines)
+
+
+def _format_lines(draft: OrderDraft, facts: OrderFacts) -> tuple[str, str]:
+    symbol = build_symbol_line(draft.symbol, facts.instruments)
+    symbol_line = escape(" · ".join(part for part in (symbol, format_quote(facts.quote)) if part))
+    preview = build_preview(facts.preview, facts.cash) if facts.preview else escape(facts.problem)
+    return symbol_line, preview or PREVIEW_PROMPT
+
+
+ORDER_LINES = LineUpdate(_load_facts, _build_lines)

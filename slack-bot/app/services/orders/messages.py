@@ -1,0 +1,242 @@
+"""Post the message of an order once. Later changes edit it, and add a line to its thread."""
+
+import logging
+from dataclasses import replace
+from typing import Any, Protocol
+
+from app.blocks.messages import Message, with_hint
+from app.blocks.orders.approvals import build_decided_message
+from app.blocks.orders.messages import (
+    build_order_message,
+    build_thread_message,
+    format_changes,
+    format_leg_change,
+    format_leg_state,
+)
+from app.delivery.message_sender import INVITE_HINT
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.outbox import Job
+from app.delivery.pending_orders import PendingState
+from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.forms.orders.order import AWAITING_APPROVAL, Order
+from app.oms_client import Person
+from app.services.dependencies import Services
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+MAX_CHECKED = 20  # orders that one round of the refresh looks up
+MAX_SUCCESSORS = 20  # changes of one order that are followed at once
+
+
+def is_published(services: Services, order_id: str) -> bool:
+    """Whether the order has a message."""
+    return services.order_messages.find(order_id, MessageKind.ORDER) is not None
+
+
+def publish_order(
+    services: Services, origin: Origin, order: Order, channel: str, *, key: str = "", hint: str = ""
+) -> None:
+    """Post the message of a new order in its channel, or to the person if there is none or Slack refuses.
+
+    `key` is that of the pending order, which is removed then. `hint` is added to the message.
+    """
+
+    def post() -> None:
+        current = _load(services, origin.person, order.id, origin.request_id) or order
+        message = build_order_message(current)
+        services.pending_orders.set_state(key, PendingState.POSTING)
+        try:
+            posted_in, ts = post_message(
+                services, origin, channel, with_hint(message, hint) if hint else message
+            )
+        except SlackError as error:
+            _record_failed_post(services, key, error)
+            raise
+        services.order_messages.save(
+            OrderMessage(
+                order_id=order.id,
+                kind=MessageKind.ORDER,
+                channel=posted_in,
+                ts=ts,
+                team=origin.person.team,
+                user=origin.person.user,
+                sequence=_last_sequence(current),
+                legs=_leg_states(current),
+                is_open=current.is_open,
+            )
+        )
+        services.pending_orders.remove(key)
+
+    queue_in_channel(services, channel or origin.user, post, origin.request_id)
+
+
+def _record_failed_post(services: Services, key: str, error: SlackError) -> None:
+    """Keep an order pending if its message may be posted later. A refused one is given up."""
+    match error:
+        case SlackRateLimited():
+            services.pending_orders.set_state(key, PendingState.SUBMITTED)  # the outbox tries again
+        case SlackRefused():
+            services.pending_orders.remove(key)
+        case _:
+            services.pending_orders.set_state(key, PendingState.INTERRUPTED)
+
+
+def post_message(services: Services, origin: Origin, channel: str, message: Message) -> tuple[str, str]:
+    """Post in the channel, else as a direct message. Return the channel and the timestamp."""
+    hint = ""
+    if channel:
+        try:
+            return channel, services.slack.post(channel, message)
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            extra = {"request_id": origin.request_id, "route": "channel", "fault": str(error)}
+            log.warning("Message not delivered", extra=extra)
+            hint = INVITE_HINT.format(channel=channel)
+    direct = services.slack.direct_channel(origin.user)
+    return direct, services.slack.post(direct, with_hint(message, hint) if hint else message)
+
+
+def queue_in_channel(services: Services, lane: str, work: Any, request_id: str) -> None:
+    """Queue calls to Slack for one channel, one after the other."""
+
+    def log_abandoned() -> None:
+        log.warning("Order message not delivered", extra={"request_id": request_id})
+
+    try:
+        services.outbox.put(f"channel:{lane}", Job(work, log_abandoned))
+    except Saturated as error:
+        log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
+
+
+class OrderChange(Protocol):
+    """An event of the OMS about an order. `data` names the order, its parent, and the order it replaces."""
+
+    @property
+    def id(self) -> str:
+        """The id of the event."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The order after the change."""
+
+
+def update_order_message(services: Services, event: OrderChange) -> None:
+    """Update the message of the order of an event, or of the order whose exit or successor it is."""
+    for name in ("order_id", "parent_id", "replaces"):
+        order_id = str(event.data.get(name) or "")
+        if order_id and is_published(services, order_id):
+            refresh_order(services, order_id, event.id, always=False)
+
+
+def refresh_order(services: Services, order_id: str, request_id: str, *, always: bool = True) -> None:
+    """Queue the update of an order's messages. Without `always`, only if the order has changed."""
+    shown = services.order_messages.find(order_id, MessageKind.ORDER)
+    if shown is None:
+        return
+
+    def update() -> None:
+        _update(services, order_id, request_id, always=always)
+
+    queue_in_channel(services, shown.channel, update, request_id)
+
+
+def refresh_open_orders(services: Services) -> None:
+    """Update the messages of the open orders that were checked longest ago."""
+    for shown in services.order_messages.list_open(MAX_CHECKED):
+        services.order_messages.touch(shown)
+        if shown.kind is MessageKind.ORDER:
+            refresh_order(services, shown.order_id, "order-refresh", always=False)
+
+
+def _update(services: Services, order_id: str, request_id: str, *, always: bool) -> None:
+    """Edit the message of an order, and post its changes since the last update in the thread."""
+    shown = services.order_messages.find(order_id, MessageKind.ORDER)
+    if shown is None:
+        return
+    order = _load(services, Person(shown.team, shown.user), order_id, request_id)
+    if order is None:
+        return
+    lines = _list_changes(order, shown)
+    current = _follow_changes(services, shown, order, request_id)
+    if not (lines or always):
+        return
+    updated = replace(
+        shown,
+        order_id=current.id,
+        sequence=_last_sequence(current),
+        legs=_leg_states(current),
+        is_open=current.is_open,
+    )
+    _edit(services, updated, build_order_message(current), request_id)
+    if lines:
+        _post_in_thread(services, shown, build_thread_message(lines), request_id)
+    if current.id != order_id:
+        services.order_messages.save(
+            replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
+        )
+    services.order_messages.save(updated)
+    _update_approval(services, current, request_id)
+
+
+def _list_changes(order: Order, shown: OrderMessage) -> list[str]:
+    legs = [
+        format_leg_change(leg)
+        for leg in order.legs
+        if leg.id in shown.legs and shown.legs[leg.id] != format_leg_state(leg)
+    ]
+    return format_changes(order, shown.sequence) + legs
+
+
+def _follow_changes(services: Services, shown: OrderMessage, order: Order, request_id: str) -> Order:
+    """Return the order that replaced this one, the order itself if none did."""
+    person = Person(shown.team, shown.user)
+    for _ in range(MAX_SUCCESSORS):
+        successor = order.replaced_by and _load(services, person, order.replaced_by, request_id)
+        if not successor:
+            return order
+        order = successor
+    return order
+
+
+def _edit(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
+    try:
+        services.slack.update_message(shown.channel, shown.ts, message)
+    except SlackRateLimited:
+        raise
+    except SlackError as error:  # the message may have been deleted; the thread still tells the change
+        log.warning("Order message not edited", extra={"request_id": request_id, "fault": str(error)})
+
+
+def _post_in_thread(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
+    """Post in the thread of a message. If Slack refuses it, as in an archived channel, it is given up."""
+    try:
+        services.slack.post(shown.channel, message, shown.ts)
+    except SlackRefused as error:
+        log.warning("Order change not posted", extra={"request_id": request_id, "fault": str(error)})
+
+
+def _update_approval(services: Services, order: Order, request_id: str) -> None:
+    """Show the decision on the request for approval, once there is one."""
+    request = services.order_messages.find(order.id, MessageKind.APPROVAL)
+    if request is None or not request.is_open or order.status == AWAITING_APPROVAL:
+        return
+    _edit(services, request, build_decided_message(order), request_id)
+    services.order_messages.save(replace(request, is_open=False))
+
+
+def _load(services: Services, person: Person, order_id: str, request_id: str) -> Order | None:
+    try:
+        return services.orders.get(person, order_id, request_id=request_id)
+    except OmsError as error:
+        log.info("Order not looked up", extra={"request_id": request_id, "fault": str(error)})
+        return None
+
+
+def _last_sequence(order: Order) -> int:
+    return max((event.sequence for event in order.events), default=0)
+
+
+def _leg_states(order: Order) -> dict[str, str]:
+    return {leg.id: format_leg_state(leg) for leg in order.legs}

@@ -1,0 +1,62 @@
+"""Post the messages of orders that a restart or a lost answer has left without one."""
+
+import logging
+import time
+
+from app.blocks.messages import notice
+from app.delivery.pending_orders import PendingOrder, PendingState
+from app.errors import OmsError
+from app.oms_client import Person
+from app.services import failure_messages
+from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
+from app.services.dependencies import Services
+from app.services.orders.approvals import publish_approval
+from app.services.orders.messages import is_published, publish_order, refresh_open_orders
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+
+def run_order_refresh(services: Services) -> None:
+    """Recover messages, and update those of open orders, repeatedly until the bot stops."""
+    services.pending_orders.list_unresolved()  # opens the store, which adopts the rows of an earlier process
+    while not services.stopping.wait(services.waits.order_refresh_every):
+        try:
+            recover_orders(services, time.time())
+            refresh_open_orders(services)
+        except Exception:  # one failure must not end the thread
+            log.exception("Orders not refreshed")
+
+
+def recover_orders(services: Services, now: float) -> None:
+    """Find every unresolved order in the OMS. Post its message, or tell the person that it was not placed."""
+    for pending in services.pending_orders.list_unresolved():
+        try:
+            _recover(services, pending, now)
+        except OmsError as error:
+            extra = {"request_id": pending.request_id, "fault": str(error)}
+            log.info("Order message not recovered", extra=extra)
+
+
+def _recover(services: Services, pending: PendingOrder, now: float) -> None:
+    person = Person(pending.team, pending.user)
+    order = services.orders.find(person, pending.key, request_id=pending.request_id)
+    age_seconds = now - pending.submitted_at
+    if order is None and age_seconds < NOT_RECORDED_AFTER_SECONDS:
+        return
+    origin = Origin(pending.request_id, person, "", pending.channel)
+    log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
+    if order is None or order.status == "DENIED":
+        sentence = failure_messages.not_recorded(
+            pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
+        )
+        services.message_sender.send_privately(origin.address(), notice(sentence))
+        services.pending_orders.remove(pending.key)
+    elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
+        services.pending_orders.remove(pending.key)
+    else:
+        is_repeat = pending.state is PendingState.INTERRUPTED
+        services.pending_orders.set_state(pending.key, PendingState.SUBMITTED)
+        hint = failure_messages.MAYBE_REPEATED if is_repeat else ""
+        publish_order(services, origin, order, pending.channel, key=pending.key, hint=hint)
+        publish_approval(services, origin, order, pending.channel)

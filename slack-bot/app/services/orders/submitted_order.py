@@ -1,0 +1,68 @@
+"""A submitted order form with valid entries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.blocks.orders.form import build_order_form
+from app.errors import BadFields
+from app.forms.orders import fields
+from app.forms.orders.context import OrderContext
+from app.forms.orders.submission import parse_order_draft, read_order_draft
+from app.forms.orders.ticket import OrderDraft, OrderTicket
+from app.forms.submission import list_confirmed
+from app.services.origin import Origin
+from app.services.ticket_submission import build_key
+
+
+@dataclass(frozen=True)
+class SubmittedOrder:
+    """An order and the form in which it was entered."""
+
+    origin: Origin
+    ticket: OrderTicket
+    draft: OrderDraft
+    context: OrderContext
+    view_id: str
+    root_view_id: str
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the submission, which is also the client order id."""
+        return build_key(self)
+
+
+def read_submitted_order(origin: Origin, view: Mapping[str, Any]) -> SubmittedOrder:
+    """Return the order of a submitted view. Raises `BadFields` with the block ids of the form."""
+    state = view["state"]["values"]
+    context = OrderContext.load(str(view.get("private_metadata", "")))
+    draft = read_order_draft(state, context)
+    try:
+        ticket = parse_order_draft(draft)
+    except BadFields as bad:
+        raise BadFields(find_block_errors(bad.sentences, draft, context)) from None
+    return SubmittedOrder(
+        origin=origin,
+        ticket=ticket,
+        draft=draft,
+        context=context.with_confirmed(*list_confirmed(state)),
+        view_id=str(view["id"]),
+        root_view_id=str(view.get("root_view_id") or view["id"]),
+    )
+
+
+def find_block_errors(
+    sentences: Mapping[str, str], draft: OrderDraft, context: OrderContext
+) -> dict[str, str]:
+    """Return sentences by entry as sentences by block id.
+
+    The sentence of an entry that the form does not show is reported at its first input.
+    """
+    blocks = build_order_form(draft, context)["blocks"]
+    shown = [block["block_id"] for block in blocks if block["type"] == "input"]
+    errors: dict[str, str] = {}
+    for entry, sentence in sentences.items():
+        block_id = fields.build_block_id(entry, context.revision)
+        block_id = block_id if block_id in shown else shown[0]
+        errors[block_id] = f"{errors.get(block_id, '')} {sentence}".strip()
+    return errors

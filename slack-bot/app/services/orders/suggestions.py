@@ -1,0 +1,25 @@
+"""Find the options of the portfolio field of the order form: existing portfolios with their cash."""
+
+from app.blocks.options import build_reason_option
+from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, option
+from app.forms.numbers import format_rounded_money
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.suggestions import find_within_time
+
+NONE_FOUND = "No portfolio matches."
+
+
+def suggest_order_portfolios(services: Services, origin: Origin, typed: str) -> Json:
+    """Return at most 100 existing portfolios for the typed text, or why there are none."""
+    return find_within_time(services, origin, lambda: _find(services, origin, typed.strip()))
+
+
+def _find(services: Services, origin: Origin, query: str) -> Json:
+    found = services.orders.list_cash(origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id)
+    options = [
+        option(f"{each.name} · {format_rounded_money(each.cash)} {each.currency}", each.name)
+        for each in found
+        if 0 < len(each.name) <= MAX_OPTION_VALUE_CHARACTERS
+    ]
+    return {"options": options} if options else build_reason_option(NONE_FOUND)

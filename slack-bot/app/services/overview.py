@@ -1,0 +1,139 @@
+"""Read the values of the overview, and publish it."""
+
+import logging
+from dataclasses import replace
+
+from app.blocks.messages import format_time
+from app.blocks.overview_view import OverviewFacts, build_overview, build_overview_notice
+from app.delivery.outbox import Job
+from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
+from app.forms.overview_tabs import Tab, list_tabs
+from app.forms.text_commands import TextCommand, Verb
+from app.oms_client import Person
+from app.oms_client.portfolio_client import PortfolioClient
+from app.services.dependencies import Services
+from app.services.query_answers import (
+    MAX_APPROVALS,
+    MAX_NAMES,
+    MAX_ORDERS,
+    list_values,
+    read_positions,
+)
+from app.services.request_failures import describe_read_failure
+
+log = logging.getLogger(__name__)
+
+MAX_ACTIVITY = 20
+# The tabs that show the changes of a family of events.
+_TABS_BY_EVENT: dict[str, tuple[Tab, ...]] = {
+    "order": (Tab.POSITIONS, Tab.ORDERS, Tab.APPROVALS, Tab.ACTIVITY),
+    "trade": (Tab.OVERVIEW, Tab.POSITIONS, Tab.ACTIVITY),
+    "cash": (Tab.OVERVIEW,),
+    "approval": (Tab.ORDERS, Tab.APPROVALS),
+    "kill_switch": tuple(Tab),
+}
+EVENT_PATTERNS = tuple(f"{family}.*" for family in _TABS_BY_EVENT)
+
+
+def publish_overview(services: Services, person: Person, request_id: str) -> None:
+    """Read the values of the person's tab and publish them. Raises `SlackRateLimited`."""
+    tab = services.overview_viewers.get_tab(person)
+    extra = {"request_id": request_id, "person": person.actor, "tab": tab.value}
+    try:
+        facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
+        view, plain = (build_overview(facts, with_tables=with_tables) for with_tables in (True, False))
+    except OmsError as error:
+        log.info("Overview not read", extra=extra | {"fault": format_log_name(error)})
+        view = plain = build_overview_notice(describe_read_failure(error, request_id))
+    if services.overview_viewers.get_tab(person) is not tab:
+        return  # the person has chosen another tab, which is being published
+    try:
+        services.reply_sender.publish(person.user, view, plain)
+    except SlackRateLimited:
+        raise
+    except SlackError as error:
+        log.warning("Overview not published", extra=extra | {"fault": str(error)})
+
+
+def show_overview(services: Services, person: Person, request_id: str) -> None:
+    """Publish a person's overview now. If Slack is busy, queue it."""
+    try:
+        publish_overview(services, person, request_id)
+    except SlackRateLimited:
+        queue_overview(services, person, request_id)
+
+
+def queue_overview(services: Services, person: Person, request_id: str) -> None:
+    """Queue a redraw of a person's overview. Changes until it begins need no other one."""
+    if not services.overview_viewers.claim(person):
+        return
+
+    def work() -> None:
+        services.overview_viewers.release(person)
+        publish_overview(services, person, request_id)
+
+    def log_abandoned() -> None:
+        log.warning("Overview given up", extra={"request_id": request_id, "person": person.actor})
+
+    try:
+        services.overview_outbox.put(f"overview:{person.user}", Job(work, log_abandoned))
+    except Saturated:
+        services.overview_viewers.release(person)
+        log_abandoned()
+
+
+def queue_changed_overviews(services: Services, event_type: str, request_id: str) -> None:
+    """Queue a redraw for each person who looks at a tab that an event of the OMS changes."""
+    family = event_type.partition(".")[0]
+    for person in services.overview_viewers.list_active(_TABS_BY_EVENT.get(family, ())):
+        queue_overview(services, person, request_id)
+
+
+def read_facts(services: Services, client: PortfolioClient, tab: Tab) -> OverviewFacts:
+    """Return the values of a tab. A tab that the person may not see becomes the first one.
+
+    Raises `OmsError`.
+    """
+    member = client.get_member()
+    shown = tab if tab in list_tabs(member) else Tab.OVERVIEW
+    at = format_time(services.now().isoformat())
+    facts = OverviewFacts(member, shown, client.list_switches(), shown_at=at)
+    return _READERS[shown](client, facts)
+
+
+def _read_summary(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    values, is_cut = list_values(client, client.list_portfolio_names(limit=MAX_NAMES))
+    return replace(facts, portfolios=values, is_cut=is_cut)
+
+
+def _read_positions(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    return replace(facts, positions=read_positions(client))
+
+
+def _read_orders(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    found = client.list_orders(TextCommand(Verb.ORDERS), limit=MAX_ORDERS + 1)
+    return replace(facts, orders=found[:MAX_ORDERS], is_cut=len(found) > MAX_ORDERS)
+
+
+def _read_approvals(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    return replace(facts, approvals=client.list_approvals(limit=MAX_APPROVALS))
+
+
+def _read_activity(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    trades = client.list_trades(TextCommand(Verb.TRADES), limit=MAX_ACTIVITY)
+    orders = client.list_orders(TextCommand(Verb.ORDERS, is_all=True), limit=MAX_ACTIVITY)
+    return replace(facts, trades=trades, orders=orders)
+
+
+def _read_settings(_client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    return facts
+
+
+_READERS = {
+    Tab.OVERVIEW: _read_summary,
+    Tab.POSITIONS: _read_positions,
+    Tab.ORDERS: _read_orders,
+    Tab.APPROVALS: _read_approvals,
+    Tab.ACTIVITY: _read_activity,
+    Tab.SETTINGS: _read_settings,
+}

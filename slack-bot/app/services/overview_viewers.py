@@ -1,0 +1,69 @@
+"""Who looks at the overview, on which tab, and whose overview waits to be redrawn."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from app.forms.overview_tabs import Tab
+from app.oms_client import Person
+
+MAX_VIEWERS = 1000
+MAX_IDLE_SECONDS = 4 * 3600.0  # a person who opened the overview earlier gets a new one when opening it again
+
+
+@dataclass
+class Viewer:
+    """A person who opened the overview. `is_queued`: a redraw is queued and has not begun."""
+
+    person: Person
+    tab: Tab
+    active_at: float
+    is_queued: bool = False
+
+
+class OverviewViewers:
+    """The people who opened the overview recently."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._viewers: OrderedDict[Person, Viewer] = OrderedDict()
+
+    def record(self, person: Person, tab: Tab | None = None) -> None:
+        """Record that a person opened the overview, or chose a tab."""
+        with self._lock:
+            viewer = self._viewers.setdefault(person, Viewer(person, Tab.OVERVIEW, 0.0))
+            viewer.tab, viewer.active_at = tab or viewer.tab, self._clock()
+            self._viewers.move_to_end(person)
+            while len(self._viewers) > MAX_VIEWERS:
+                self._viewers.popitem(last=False)
+
+    def get_tab(self, person: Person) -> Tab:
+        """Return the tab that a person chose last."""
+        with self._lock:
+            viewer = self._viewers.get(person)
+            return viewer.tab if viewer else Tab.OVERVIEW
+
+    def claim(self, person: Person) -> bool:
+        """Whether a redraw of this person's overview has to be queued. It is queued once."""
+        with self._lock:
+            viewer = self._viewers.get(person)
+            if viewer is None or viewer.is_queued:
+                return False
+            viewer.is_queued = True
+            return True
+
+    def release(self, person: Person) -> None:
+        """Record that the queued redraw begins: later changes queue another one."""
+        with self._lock:
+            if viewer := self._viewers.get(person):
+                viewer.is_queued = False
+
+    def list_active(self, tabs: Collection[Tab]) -> list[Person]:
+        """Return the people who chose one of these tabs and were active within the last four hours."""
+        with self._lock:
+            since = self._clock() - MAX_IDLE_SECONDS
+            viewers = self._viewers.values()
+            return [each.person for each in viewers if each.tab in tabs and each.active_at >= since]

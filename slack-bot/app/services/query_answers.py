@@ -1,0 +1,153 @@
+"""Answer commands in words that read: portfolios, positions, orders, trades, P&L, quotes and risk."""
+
+import logging
+from collections.abc import Callable
+
+from app.blocks.help_reply import build_help_reply
+from app.blocks.order_reports import build_approvals_reply, build_orders_reply, build_trades_reply
+from app.blocks.portfolio_reports import (
+    Page,
+    build_portfolio_reply,
+    build_portfolios_reply,
+    build_positions_reply,
+    build_profit_reply,
+)
+from app.blocks.replies import Reply, build_sentence_reply
+from app.blocks.risk_reports import RiskFacts, build_quotes_reply, build_risk_reply
+from app.blocks.text import literal
+from app.errors import OmsError, format_log_name
+from app.forms.portfolio_values import EquityPoint, PortfolioValue
+from app.forms.questions import find_nearest_names
+from app.forms.text_commands import TextCommand, Verb
+from app.oms_client.portfolio_client import PortfolioClient
+
+log = logging.getLogger(__name__)
+
+MAX_POSITIONS = 200
+MAX_ORDERS = 100
+MAX_TRADES = 100
+MAX_LIMITS = 100
+MAX_APPROVALS = 100
+MAX_PORTFOLIOS = 20  # each takes a call
+MAX_NAMES = 1000
+NO_SYMBOL = "Name one or more symbols, such as `quote AAPL MSFT`."
+
+
+def build_answer(client: PortfolioClient, command: TextCommand) -> Reply:
+    """Return the reply to a command that reads. Raises `OmsError`."""
+    return ANSWERS[command.verb](client, command)
+
+
+def _answer_help(client: PortfolioClient, _command: TextCommand) -> Reply:
+    try:
+        return build_help_reply(client.get_member())
+    except OmsError as error:
+        log.info("Help without a role", extra={"fault": format_log_name(error)})
+        return build_help_reply(None)
+
+
+def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
+    names = [command.portfolio] if command.portfolio else client.list_portfolio_names(limit=MAX_NAMES)
+    if not command.portfolio and len(names) != 1:
+        values, is_cut = list_values(client, names)
+        return build_portfolios_reply(values, is_cut=is_cut)
+    value = client.get_portfolio(names[0])
+    if value is None:
+        return _build_unknown_portfolio(client, names[0])
+    page = read_positions(client, value.portfolio_name)
+    return build_portfolio_reply(value, page, _read_equities(client, value.portfolio_name))
+
+
+def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
+    """Return the equity through time. Nothing if the OMS does not answer: the portfolio is shown anyway."""
+    try:
+        return client.list_equities(name)
+    except OmsError as error:
+        log.info("Portfolio without its equity", extra={"fault": format_log_name(error)})
+        return []
+
+
+def list_values(client: PortfolioClient, names: list[str]) -> tuple[list[PortfolioValue], bool]:
+    """Return the first portfolios at current marks, and whether there are more. Raises `OmsError`."""
+    found = [client.get_portfolio(name) for name in names[:MAX_PORTFOLIOS]]
+    return [value for value in found if value is not None], len(names) > MAX_PORTFOLIOS
+
+
+def read_positions(client: PortfolioClient, portfolio: str = "", symbol: str = "") -> Page:
+    """Return the first 200 positions. Raises `OmsError`."""
+    found = client.list_positions(portfolio, symbol, limit=MAX_POSITIONS + 1)
+    return Page(found[:MAX_POSITIONS], len(found) > MAX_POSITIONS)
+
+
+def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
+    page = read_positions(client, command.portfolio, command.symbol)
+    if not page.rows and (unknown := _find_unknown_portfolio(client, command)):
+        return unknown
+    if not page.rows and command.symbol:
+        return build_sentence_reply(f"There is no open position in {literal(command.symbol)}.")
+    return build_positions_reply(page)
+
+
+def _answer_orders(client: PortfolioClient, command: TextCommand) -> Reply:
+    found = client.list_orders(command, limit=MAX_ORDERS + 1)
+    if not found and (unknown := _find_unknown_portfolio(client, command)):
+        return unknown
+    return build_orders_reply(found[:MAX_ORDERS], is_cut=len(found) > MAX_ORDERS, is_all=command.is_all)
+
+
+def _answer_trades(client: PortfolioClient, command: TextCommand) -> Reply:
+    found = client.list_trades(command, limit=MAX_TRADES + 1)
+    if not found and (unknown := _find_unknown_portfolio(client, command)):
+        return unknown
+    return build_trades_reply(found[:MAX_TRADES], is_cut=len(found) > MAX_TRADES)
+
+
+def _answer_profit(client: PortfolioClient, command: TextCommand) -> Reply:
+    if unknown := _find_unknown_portfolio(client, command):
+        return unknown
+    today = client.list_profits(command.portfolio, is_today=True)
+    return build_profit_reply(today, client.list_profits(command.portfolio, is_today=False))
+
+
+def _answer_quote(client: PortfolioClient, command: TextCommand) -> Reply:
+    if not command.symbols:
+        return build_sentence_reply(NO_SYMBOL)
+    return build_quotes_reply([(symbol, client.get_quote(symbol)) for symbol in command.symbols])
+
+
+def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
+    if unknown := _find_unknown_portfolio(client, command):
+        return unknown
+    currency, exposures = client.list_exposures(command.portfolio)
+    facts = RiskFacts(currency, exposures, client.list_switches(), client.list_limits(limit=MAX_LIMITS))
+    return build_risk_reply(facts)
+
+
+def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:
+    return build_approvals_reply(client.list_approvals(limit=MAX_APPROVALS))
+
+
+def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:
+    """Return a reply if the command names a portfolio that the person does not see."""
+    if not command.portfolio or client.get_portfolio(command.portfolio) is not None:
+        return None
+    return _build_unknown_portfolio(client, command.portfolio)
+
+
+def _build_unknown_portfolio(client: PortfolioClient, name: str) -> Reply:
+    nearest = find_nearest_names(name, client.list_portfolio_names(limit=MAX_NAMES))
+    hint = f" Did you mean {' or '.join(map(literal, nearest))}?" if nearest else ""
+    return build_sentence_reply(f"There is no portfolio called {literal(name)}.{hint}")
+
+
+ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
+    Verb.HELP: _answer_help,
+    Verb.PORTFOLIO: _answer_portfolio,
+    Verb.POSITIONS: _answer_positions,
+    Verb.ORDERS: _answer_orders,
+    Verb.TRADES: _answer_trades,
+    Verb.PNL: _answer_profit,
+    Verb.QUOTE: _answer_quote,
+    Verb.RISK: _answer_risk,
+    Verb.APPROVALS: _answer_approvals,
+}

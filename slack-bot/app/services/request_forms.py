@@ -1,0 +1,221 @@
+"""Open the forms that change orders, positions and kill switches, and the view of a position."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.blocks.form_parts import build_text_view
+from app.blocks.kill_switch_forms import OpenRisk, build_halt_form, build_resume_form
+from app.blocks.messages import notice
+from app.blocks.order_forms import build_cancel_form
+from app.blocks.position_views import build_close_form, build_exits_form, build_position_view
+from app.blocks.text import Json, literal
+from app.delivery.slack_api import Opened
+from app.errors import OmsError, SlackError, SlackRefused, format_log_name
+from app.forms.portfolio_values import KillSwitch, OrderSummary, PositionKey
+from app.forms.request_context import RequestContext
+from app.forms.text import name_key
+from app.forms.text_commands import TextCommand, Verb
+from app.oms_client.portfolio_client import PortfolioClient
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.query_answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
+from app.services.request_failures import describe_read_failure
+
+log = logging.getLogger(__name__)
+
+LOADING = "Loading…"
+TITLES = {
+    Verb.CANCEL: "Cancel orders",
+    Verb.CLOSE: "Close a position",
+    Verb.HALT: "Stop trading",
+    Verb.RESUME: "Resume trading",
+}
+EXIT_ROLES = ("take_profit", "stop_loss")
+NEWEST_TRADES = 10
+NO_KILL_SWITCH = (
+    "Your role at this desk does not include the kill switch. Please ask a risk manager or admin."
+)
+NOTHING_TO_RESUME = "Trading is not stopped. There is nothing to resume."
+SAME_PERSON = "You stopped this. Another person with the role risk or admin has to resume it."
+NO_TRADING = "Your role at this desk does not include trading. Please ask an administrator."
+
+Build = Callable[[PortfolioClient], Json]
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """A view to open. `is_pushed`: it opens on top of an open view."""
+
+    origin: Origin
+    title: str
+    is_pushed: bool = False
+
+
+def open_request_form(services: Services, origin: Origin, command: TextCommand) -> None:
+    """Open the form of a command, or tell the person why it does not open."""
+    context = RequestContext(origin.channel, command.text)
+    build = FORMS[command.verb]
+    _open(services, ViewRequest(origin, TITLES[command.verb]), lambda client: build(client, command, context))
+
+
+def open_position(services: Services, origin: Origin, key: PositionKey) -> None:
+    """Open the view of a position."""
+    _open(services, ViewRequest(origin, "Position"), lambda client: load_position_view(client, key))
+
+
+def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
+    """Open the form that closes a position."""
+    context = RequestContext(origin.channel, key.dump())
+
+    def build(client: PortfolioClient) -> Json:
+        found = client.get_position(key)
+        if found is None or not found.quantity:
+            return build_text_view(TITLES[Verb.CLOSE], _format_no_position(key.symbol))
+        return build_close_form([found], None, context)
+
+    _open(services, ViewRequest(origin, TITLES[Verb.CLOSE], is_pushed), build)
+
+
+def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_pushed: bool) -> None:
+    """Open the form that sets the exits of a position."""
+    context = RequestContext(origin.channel, key.dump())
+
+    def build(client: PortfolioClient) -> Json:
+        found = client.get_position(key)
+        if found is None or not found.quantity:
+            return build_text_view("Set exits", _format_no_position(key.symbol))
+        return build_exits_form(found, context)
+
+    _open(services, ViewRequest(origin, "Set exits", is_pushed), build)
+
+
+def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
+    """Return the view of a position. Raises `OmsError`."""
+    found = client.get_position(key)
+    if found is None:
+        return build_text_view("Position", _format_no_position(key.symbol))
+    command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
+    trades = client.list_trades(command, limit=NEWEST_TRADES)
+    orders = client.list_orders(command, limit=NEWEST_TRADES)
+    return build_position_view(found, trades, orders, may_trade=client.get_member().may("trade"))
+
+
+def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
+    """Return the kill switches of the tenant and of portfolios that restrict trading."""
+    return [each for each in switches if not each.is_active and each.scope != "strategy"]
+
+
+def _open(services: Services, request: ViewRequest, build: Build) -> None:
+    """Open a view at once, because the trigger is valid for only 3 seconds. Then fill it in."""
+    origin = request.origin
+    extra = {"request_id": origin.request_id, "person": origin.person.actor}
+    try:
+        opened = _open_loading(services, request)
+    except SlackError as error:
+        log.warning("View not opened", extra=extra | {"fault": str(error)})
+        code = error.code if isinstance(error, SlackRefused) else ""
+        _report_not_opened(services, origin, failure_messages.not_opened(code, origin.request_id))
+        return
+    view = _build(services, request, opened, build)
+    try:
+        services.slack.update_view(opened.view_id, view)
+    except SlackError as error:
+        log.info("View not updated", extra=extra | {"fault": str(error)})
+
+
+def _build(services: Services, request: ViewRequest, opened: Opened, build: Build) -> Json:
+    origin = request.origin
+    if opened.team not in ("", origin.person.team):
+        return build_text_view(request.title, failure_messages.FOREIGN_PERSON)
+    try:
+        return build(PortfolioClient(services.oms, origin.person, origin.request_id))
+    except OmsError as error:
+        extra = {"request_id": origin.request_id, "fault": format_log_name(error)}
+        log.info("View not filled in", extra=extra)
+        return build_text_view(request.title, describe_read_failure(error, origin.request_id))
+
+
+def _open_loading(services: Services, request: ViewRequest) -> Opened:
+    view = build_text_view(request.title, LOADING)
+    if request.is_pushed:
+        return Opened(services.reply_sender.push(request.origin.trigger_id, view), "")
+    return services.slack.open_view(request.origin.trigger_id, view)
+
+
+def _report_not_opened(services: Services, origin: Origin, sentence: str) -> None:
+    sentence = sentence.replace("`/trade`", "the command")
+    services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+
+
+def _load_close_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
+    if not client.get_member().may("trade"):
+        return build_text_view(TITLES[Verb.CLOSE], NO_TRADING)
+    found = client.list_positions(command.portfolio, command.symbol, limit=MAX_POSITIONS)
+    if not found:
+        return build_text_view(TITLES[Verb.CLOSE], _format_no_position(command.symbol))
+    return build_close_form(found, command.quantity, context)
+
+
+def _load_cancel_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
+    if not client.get_member().may("trade", "risk"):
+        return build_text_view(TITLES[Verb.CANCEL], NO_TRADING)
+    found = _find_orders(client, command)
+    if not found:
+        return build_text_view(TITLES[Verb.CANCEL], "No order matches, or none of them is working.")
+    is_chosen = bool(command.symbols or command.side or command.portfolio or command.is_all)
+    is_cut = len(found) > MAX_ORDERS
+    return build_cancel_form(found[:MAX_ORDERS], context, is_cut=is_cut, is_chosen=is_chosen)
+
+
+def _find_orders(client: PortfolioClient, command: TextCommand) -> list[OrderSummary]:
+    if command.order_id:
+        found = client.get_order(command.order_id)
+        return [found] if found else []
+    wanted = TextCommand(Verb.ORDERS, command.symbols, command.portfolio, command.side)
+    return client.list_orders(wanted, limit=MAX_ORDERS + 1)
+
+
+def _load_halt_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
+    if not client.get_member().may("risk", "admin"):
+        return build_text_view(TITLES[Verb.HALT], NO_KILL_SWITCH)
+    names = client.list_portfolio_names(limit=MAX_NAMES)
+    chosen = next((each for each in names if name_key(each) == name_key(command.portfolio)), "")
+    if command.portfolio and not chosen:
+        sentence = f"There is no portfolio called {literal(command.portfolio)}."
+        return build_text_view(TITLES[Verb.HALT], sentence)
+    portfolios = [chosen, *(each for each in names if each != chosen)] if chosen else names
+    return build_halt_form(_read_open_risk(client, chosen), portfolios, chosen, context)
+
+
+def _read_open_risk(client: PortfolioClient, portfolio: str) -> OpenRisk:
+    orders = client.list_orders(TextCommand(Verb.ORDERS, portfolio=portfolio), limit=MAX_NAMES)
+    positions = client.list_positions(portfolio, limit=MAX_NAMES)
+    exits = sum(1 for each in orders if each.role in EXIT_ROLES)
+    return OpenRisk(len(orders), exits, len(positions), MAX_NAMES in (len(orders), len(positions)))
+
+
+def _load_resume_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
+    member = client.get_member()
+    if not member.may("risk", "admin"):
+        return build_text_view(TITLES[Verb.RESUME], NO_KILL_SWITCH)
+    stopped = list_restricting(client.list_switches())
+    if command.portfolio:
+        stopped = [each for each in stopped if name_key(each.name or "") == name_key(command.portfolio)]
+    others = [each for each in stopped if each.set_by != member.actor]
+    if not others:
+        return build_text_view(TITLES[Verb.RESUME], SAME_PERSON if stopped else NOTHING_TO_RESUME)
+    return build_resume_form(others, context)
+
+
+def _format_no_position(symbol: str) -> str:
+    return f"There is no open position in {literal(symbol)}." if symbol else "There are no open positions."
+
+
+FORMS: dict[Verb, Callable[[PortfolioClient, TextCommand, RequestContext], Json]] = {
+    Verb.CANCEL: _load_cancel_form,
+    Verb.CLOSE: _load_close_form,
+    Verb.HALT: _load_halt_form,
+    Verb.RESUME: _load_resume_form,
+}

@@ -1,0 +1,58 @@
+"""Carry out a command in words: answer it, or open its form."""
+
+import logging
+from dataclasses import dataclass
+
+from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.delivery.reply_sender import ReplyAddress
+from app.errors import OmsError, format_log_name
+from app.forms import action_ids
+from app.forms.text_commands import FORM_VERBS, TextCommand, Verb
+from app.oms_client import Person
+from app.oms_client.portfolio_client import PortfolioClient
+from app.services.dependencies import Services
+from app.services.query_answers import build_answer
+from app.services.request_failures import describe_read_failure
+
+log = logging.getLogger(__name__)
+
+BUTTON_TEXTS = {
+    Verb.CANCEL: "Cancel orders…",
+    Verb.CLOSE: "Close a position…",
+    Verb.HALT: "Stop trading…",
+    Verb.RESUME: "Resume trading…",
+}
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A command in words, who typed it, and where its reply goes."""
+
+    person: Person
+    command: TextCommand
+    to: ReplyAddress
+
+
+def answer_request(services: Services, request: TextRequest) -> None:
+    """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
+    command, request_id = request.command, request.to.request_id
+    extra = {"request_id": request_id, "person": request.person.actor, "verb": command.verb.value}
+    if command.verb in FORM_VERBS:
+        reply = _build_form_button(command)
+    else:
+        try:
+            reply = build_answer(PortfolioClient(services.oms, request.person, request_id), command)
+        except OmsError as error:
+            log.info("Command not answered", extra=extra | {"fault": format_log_name(error)})
+            services.reply_sender.send(
+                request.to, build_sentence_reply(describe_read_failure(error, request_id))
+            )
+            return
+    log.info("Command answered", extra=extra)
+    services.reply_sender.send(request.to, reply, is_shared=command.is_shared)
+
+
+def _build_form_button(command: TextCommand) -> Reply:
+    text = BUTTON_TEXTS[command.verb]
+    element = button(text, action_ids.FORM_OPEN, command.text)
+    return build_sentence_reply(f"`{command.verb}` opens a form.", actions(element))

@@ -1,0 +1,81 @@
+"""Reverse a reported trade: by its author, within a minute, with a reason."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from app.blocks.messages import Message, notice
+from app.blocks.text import Json, cut, literal, section
+from app.blocks.trade_buttons import build_reversal_form
+from app.errors import OmsError, SlackError, format_log_name
+from app.forms.submission import get_entry
+from app.forms.trade_buttons import MAX_TEXT_CHARACTERS, REASON, ReversalContext, read_again_value
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.open_form import open_form, open_view
+from app.services.orders.actions import ClickedMessage
+from app.services.origin import Origin
+
+log = logging.getLogger(__name__)
+
+NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
+TOO_LATE = (
+    "A trade can be undone here within a minute. To correct this one, report the opposite trade, or ask an "
+    "administrator to reverse it."
+)
+
+
+def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
+    """Open the form that asks for the reason, or tell the person why the trade cannot be undone here."""
+    button = ReversalContext.load(value)
+    refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
+    if refusal:
+        services.message_sender.respond(origin.address(), origin.response_url, notice(refusal))
+        return
+    text = cut(clicked.text, MAX_TEXT_CHARACTERS)
+    context = ReversalContext(
+        button.trade_id, button.user, button.recorded_at, clicked.channel, clicked.ts, text
+    )
+    open_view(services, origin, build_reversal_form(context), failure_messages.CLICK_AGAIN)
+
+
+def open_form_again(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
+    """Open the trade form for a trade like the clicked one."""
+    open_form(services, origin, read_again_value(value))
+
+
+def find_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str:
+    """Return why the person cannot undo the trade. Empty if they can."""
+    if origin.user != context.user:
+        return NOT_AUTHOR.format(user=context.user) if context.user else TOO_LATE
+    return "" if context.is_recent(now) else TOO_LATE
+
+
+def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
+    """Reverse the trade of a submitted form once. Return the answer to Slack."""
+    context = ReversalContext.load(str(view.get("private_metadata", "")))
+    reason = get_entry(view["state"]["values"], REASON).strip()
+    key = f"{origin.person.team}:{context.trade_id}:reverse"
+    try:
+        services.orders.reverse(
+            origin.person, context.trade_id, reason, key=key, request_id=origin.request_id
+        )
+    except OmsError as error:
+        log.warning("Not reversed", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
+        sentence = failure_messages.not_decided(error, origin.request_id)
+        return {"response_action": "update", "view": build_reversal_form(context, sentence)}
+    _show_reversal(services, origin, context, reason)
+    return {"response_action": "clear"}
+
+
+def _show_reversal(services: Services, origin: Origin, context: ReversalContext, reason: str) -> None:
+    """Show the reversal in the confirmation of the trade, which keeps no buttons."""
+    text = f"{context.text}\n*Reversed* by <@{origin.user}>: {literal(reason)}"
+    message = Message(text, (section(text),), trade_id=context.trade_id)
+    try:
+        services.slack.update_message(context.channel, context.ts, message)
+    except SlackError as error:
+        log.warning("Reversal not shown", extra={"request_id": origin.request_id, "fault": str(error)})
+        to = origin.address(context.channel)
+        services.message_sender.confirm(to, message)

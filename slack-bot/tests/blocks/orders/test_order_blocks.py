@@ -1,0 +1,223 @@
+"""Every view and message of orders with its smallest and its largest content."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from app.blocks.orders.approvals import (
+    build_approval_request,
+    build_decided_message,
+    build_decision_form,
+    format_review,
+)
+from app.blocks.orders.form import build_loading_view, build_order_form, build_proposal, format_denial
+from app.blocks.orders.messages import (
+    MAX_LINES,
+    ORDER_HELP,
+    build_order_message,
+    build_thread_message,
+    format_changes,
+    list_buttons,
+    mention,
+)
+from app.blocks.orders.preview import build_preview
+from app.blocks.trade_buttons import build_reversal_form, build_trade_buttons
+from app.blocks.trade_form import build_question_blocks
+from app.forms.orders.approvals import DecisionContext
+from app.forms.orders.context import OrderContext
+from app.forms.orders.order import Approval, Check, Denial, PortfolioCash, Preview, build_order_draft
+from app.forms.orders.questions import build_repeated_order_question
+from app.forms.orders.submission import read_order_draft
+from app.forms.orders.ticket import OrderDraft, OrderType
+from app.forms.trade_buttons import MAX_TEXT_CHARACTERS, ReversalContext
+from tests import factories
+from tests.limits import check_blocks, check_message, check_view
+from tests.order_factories import event, order, order_state
+
+NAME = "<!channel> & *_~`" * 5 + "x" * 15
+LARGEST_DRAFT = OrderDraft(
+    symbol="A" * 40, side="SELL", quantity="1000000", value="100000000", limit_price="1000000",
+    stop_price="0.00000001", trail="1000000.12345678", time_in_force="GTD", expires_at="1798761540",
+    stop_loss="1000000", take_profit="1000000", portfolio=NAME, reason="r" * 500, read_as="?" * 3000,
+)  # fmt: skip
+DENIAL = Denial("MAX_ORDER_QUANTITY", "m" * 3000, "1" * 500, "2" * 500, Decimal("0.00000001"), None)
+LARGEST_ORDER = order(
+    id="O" * 32, portfolio=NAME, symbol="A" * 40, quantity=Decimal("123456.12345678"), reason="r" * 500,
+    filled_quantity=Decimal("1.5"), average_price=Decimal("409.95"), denial=DENIAL,
+    legs=tuple(order(id=f"L{n}", role="stop_loss", type="STOP", stop_price=Decimal(395)) for n in range(2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(OrderType))
+@pytest.mark.parametrize("draft", [OrderDraft(), LARGEST_DRAFT])
+@pytest.mark.parametrize("context", [OrderContext("C1"), OrderContext("C1", 9, True, (), "O" * 32, 99)])
+def test_the_form_is_one_that_slack_takes(kind, draft, context):
+    question = build_repeated_order_question(LARGEST_ORDER, "2026-11-29 10:00:00 UTC")
+    proposal = build_proposal(DENIAL, draft)
+    assert proposal
+    view = build_order_form(
+        replace(draft, type=kind.value),
+        context,
+        format_denial(DENIAL),
+        [proposal, *build_question_blocks(question)],
+    )
+    check_view(view)
+    check_view(build_order_form(replace(draft, type=kind.value), context))
+
+
+def test_the_largest_form_state_fits_in_the_metadata():
+    confirmed = tuple(f"price_ok:{'A' * 40}:1000000.1234567{n}" for n in range(16))
+    context = OrderContext("C0123456789", 99, True, confirmed, "O" * 32, 99)
+    metadata = build_order_form(LARGEST_DRAFT, context)["private_metadata"]
+    assert len(metadata) < 3000
+    assert OrderContext.load(metadata).hidden
+
+
+def test_a_form_that_changes_an_order_keeps_its_fixed_terms():
+    draft = build_order_draft(order())
+    metadata = build_order_form(draft, OrderContext("C1", replaces="O1"))["private_metadata"]
+    state = {
+        name: order_state(limit_price="409")[name] for name in ("quantity", "limit_price", "time_in_force")
+    }
+    read = read_order_draft(state, OrderContext.load(metadata))
+    assert (read.symbol, read.side, read.portfolio, read.type) == ("MSFT", "BUY", "Growth", "LIMIT")
+    assert read.limit_price == "409"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"v":1,"hidden":[1]}', '{"v":1,"hidden":{"x":1},"revision":-1}']
+)
+def test_a_damaged_form_state_is_read_as_an_empty_one(text):
+    context = OrderContext.load(text)
+    assert (context.replaces, context.revision, context.hidden) == ("", 0, ())
+
+
+@pytest.mark.parametrize(
+    "shown", [order(), LARGEST_ORDER, order(status="FILLED", filled_quantity=Decimal(50))]
+)
+@pytest.mark.parametrize("working", ["", "Cancelling…"])
+def test_the_message_of_an_order_is_one_that_slack_takes(shown, working):
+    message = build_order_message(shown, working)
+    check_message(message.text, list(message.blocks))
+    assert "<!channel>" not in message.text
+    assert not any(block["type"] == "actions" for block in message.blocks) or not working
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "labels"),
+    [
+        ("ACCEPTED", 0, ["Cancel", "Change"]),
+        ("AWAITING_APPROVAL", 0, ["Cancel", "Change"]),
+        ("PARTIALLY_FILLED", 20, ["Cancel", "Change", "Close position"]),
+        ("PENDING_CANCEL", 0, []),
+        ("PENDING_REPLACE", 0, ["Cancel"]),
+        ("FILLED", 50, ["Close position", "Trade again"]),
+        ("CANCELED", 0, ["Trade again"]),
+        ("DENIED", 0, ["Trade again"]),
+    ],
+)
+def test_the_buttons_are_those_that_the_state_allows(status, filled, labels):
+    shown = order(status=status, filled_quantity=Decimal(filled))
+    assert [each["text"]["text"] for each in list_buttons(shown)] == labels
+
+
+def test_a_thread_says_what_changed_and_cuts_long_lists():
+    events = (
+        event(1, "", "INITIALIZED"),
+        event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
+        event(3, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U2", "Fine"),
+        event(4, "SUBMITTED", "ACCEPTED"),
+        event(5, "ACCEPTED", "CANCELED", "ava@example.com", "<!here>"),
+    )
+    assert format_changes(order(events=events), 0) == [
+        "Awaiting approval",
+        "<@U1> Approved by <@U2>: Fine",
+        "Cancelled by ava@example.com: &lt;!here&gt;",
+    ]
+    assert format_changes(order(events=events), 4) == ["Cancelled by ava@example.com: &lt;!here&gt;"]
+    message = build_thread_message(["Filled 1 at 2.00"] * 500)
+    check_message(message.text, list(message.blocks))
+    assert message.text.startswith(f"{500 - MAX_LINES} earlier changes are not shown.")
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("EXPIRED", "The approval has expired"),
+        ("DENIED", "Rejected by <@U2>"),
+        ("CANCELED", "Cancelled by <@U2>"),
+    ],
+)
+def test_the_end_of_a_wait_is_told(last, said):
+    ended = order(status=last, events=(event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
+    assert said in format_changes(ended, 0)[0]
+    message = build_decided_message(ended)
+    check_message(message.text, list(message.blocks))
+    assert message.text.split("*")[1] in (said, "Expired")
+
+
+def test_help_and_other_views_are_ones_that_slack_takes():
+    check_view(build_loading_view(ORDER_HELP))
+    check_message(
+        build_approval_request(LARGEST_ORDER).text, list(build_approval_request(LARGEST_ORDER).blocks)
+    )
+    trade = factories.trade(portfolio=NAME, symbol="A" * 40)
+    check_blocks([build_trade_buttons(trade, "U0123456789")], 50)
+    assert all(len(each["value"]) <= 2000 for each in build_trade_buttons(trade, "U1")["elements"])
+    reversal = ReversalContext("T" * 32, "U1", trade.timestamp, "C1", "1.0", '"' * MAX_TEXT_CHARACTERS)
+    check_view(build_reversal_form(reversal))
+    assert ReversalContext.load(reversal.dump()) == reversal
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
+    names = ("price", "value", "charges", "cash_after", "position_after", "gross_exposure", "equity")
+    estimate = dict.fromkeys(names, "-123456789.12345678") if is_known else {"position_after": "junk"}
+    price = Decimal("123456789.12345678") if is_known else None
+    approval = Approval(
+        LARGEST_ORDER, "override", "slack:T1:U1", "2026-11-29T10:00:00Z", price, price, estimate, estimate,
+        DENIAL if is_known else None, "r" * 500, "MAX_ORDER_VALUE" if is_known else "",
+    )  # fmt: skip
+    for is_approval in (True, False):
+        context = DecisionContext("O" * 32, is_approval, "C1", "123456789.12345678")
+        check_view(build_decision_form(context, format_review(approval), "r" * 500))
+        assert DecisionContext.load(context.dump()) == context
+    assert DecisionContext.load("junk") == DecisionContext("", is_approval=False)
+
+
+@pytest.mark.parametrize(
+    ("denial", "price", "said"),
+    [
+        (None, None, "there is no price yet"),
+        (None, Decimal(410), "Needs the approval of another person."),
+        (DENIAL, Decimal(410), "Denied by max order quantity"),
+    ],
+)
+def test_the_preview_says_it_all(denial, price, said):
+    checks = tuple(Check(f"check_{n}", True, Decimal(1000 - n), "", "") for n in range(30))
+    preview = Preview(
+        "MSFT",
+        Decimal(50),
+        price,
+        price,
+        price,
+        price,
+        Decimal(-50),
+        "2026-11-30T14:30:00Z",
+        True,
+        denial,
+        checks,
+    )
+    text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
+    assert said in text
+    assert "It opens at 2026-11-30 14:30:00 UTC" in text
+    assert "Limits pass at most 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)" in text
+    check_view(build_order_form(OrderDraft(), OrderContext("C1"), lines=("x" * 2000, text)))
+
+
+@pytest.mark.parametrize(
+    ("actor", "shown"), [("slack:T1:U1", "<@U1>"), ("paper", "paper"), ("key:<x>", "key:&lt;x&gt;"), ("", "")]
+)
+def test_people_of_slack_are_mentioned(actor, shown):
+    assert mention(actor) == shown

@@ -1,0 +1,98 @@
+"""Parse commands in words."""
+
+import contextlib
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.errors import BadCommand
+from app.forms.text_commands import EXAMPLES, TextCommand, Verb, parse_text_command
+
+NOW = datetime(2026, 11, 30, 1, 2, tzinfo=UTC)
+
+
+def parse(text) -> TextCommand:
+    return parse_text_command(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("positions", {}),
+        ("Positions AAPL", {"symbols": ("AAPL",)}),
+        ("positions in Growth", {"portfolio": "Growth"}),
+        ("positions aapl in “Tech  Fund”", {"symbols": ("AAPL",), "portfolio": "Tech Fund"}),
+        ("orders buy AAPL mine", {"side": "BUY", "symbols": ("AAPL",), "is_own": True}),
+        ("orders mine aapl BUY", {"side": "BUY", "symbols": ("AAPL",), "is_own": True}),
+        ("orders all share", {"is_all": True, "is_shared": True}),
+        ("quote aapl $msft", {"symbols": ("AAPL", "MSFT")}),
+        ("close 1,000 AAPL of Growth", {"quantity": Decimal(1000), "portfolio": "Growth"}),
+        ("cancel O17952360655300000c5d8cbe8", {"order_id": "O17952360655300000c5d8cbe8"}),
+        ("trades today", {"since": "2026-11-30T00:00:00Z", "until": "2026-12-01T00:00:00Z"}),
+        ("trades yesterday", {"since": "2026-11-29T00:00:00Z", "until": "2026-11-30T00:00:00Z"}),
+        ("trades 2026-12", {"since": "2026-12-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}),
+        ("trades 2026-02-28 sell", {"since": "2026-02-28T00:00:00Z", "side": "SELL"}),
+        ("portfolio Growth in Asia share", {"portfolio": "Growth in Asia", "is_shared": True}),
+        ("portfolio", {"portfolio": ""}),
+        ("halt in Growth", {"portfolio": "Growth"}),
+        ("positions <http://BRK.B|BRK.B>", {"symbols": ("BRK.B",)}),
+        ("<@U0BOT> positions   M&amp;M", {"symbols": ("M&M",)}),
+    ],
+)
+def test_words_come_in_any_order_and_the_portfolio_comes_last(text, facts):
+    command = parse(text)
+    assert {name: getattr(command, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "help", "?", "HELP", "<@U0BOT>", "positions help", "cancel ?", "halt --help"]
+)
+def test_every_verb_answers_help(text):
+    assert parse(text).verb is Verb.HELP
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("postions", "Did you mean `positions`?"),
+        ("ordrs", "Did you mean `orders`?"),
+        ("resum", "Did you mean `resume`?"),
+        ("xyzzy", "“xyzzy” is not known here."),
+        ("trade", "type `/trade`"),
+        ("alerts", "`alerts` is not available here yet."),
+        ("export trades 2026-11", "`export` is not available here yet."),
+        ("positions AAPL MSFT", "“MSFT” is not understood after `positions`"),
+        ("risk now", "“now” is not understood after `risk`"),
+        ("quote in Growth", "“in Growth” is not understood after `quote`"),
+        ("close 1e3 AAPL", "without an exponent"),
+        ("trades 2026-13", "is not a day or month"),
+        ("trades 2026-02-30", "is not a day or month"),
+        ("positions in a/b", "no slash"),
+        ("quote " + "A " * 11, "not understood"),
+        ("x" * 401, "too long"),
+    ],
+)
+def test_what_is_not_understood_is_quoted(text, sentence):
+    with pytest.raises(BadCommand) as caught:
+        parse(text)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_the_example_of_each_verb_is_understood(verb):
+    assert parse(EXAMPLES[verb]).verb is verb
+
+
+@pytest.mark.parametrize("text", ["cancel AAPL in Growth", "close 5 AAPL", "halt", "resume"])
+def test_the_text_of_a_command_is_parsed_again_to_the_same_command(text):
+    command = parse(text)
+    assert parse(command.text) == command
+
+
+@pytest.mark.parametrize(
+    "junk", ["\u202e" * 10, "😀 🚀", "/", "//", "-", "`positions`", "\x00", "<!channel>", "in", "share"]
+)
+def test_junk_is_refused_or_understood_and_never_fails(junk):
+    with contextlib.suppress(BadCommand):
+        assert isinstance(parse(junk), TextCommand)

@@ -1,0 +1,24 @@
+"""Fixtures: a workspace whose OMS has portfolios."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import close, make_bot
+from tests.fakes import FakeSlack
+from tests.handlers.portfolio_workspace import PortfolioWorkspace
+from tests.portfolio_oms import PortfolioOms
+
+
+@pytest.fixture
+def portfolio_oms() -> Iterator[PortfolioOms]:
+    server = PortfolioOms()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def trading(slack: FakeSlack, portfolio_oms: PortfolioOms) -> Iterator[PortfolioWorkspace]:
+    workspace = PortfolioWorkspace(make_bot(slack, portfolio_oms, read=5.0), slack, portfolio_oms)
+    yield workspace
+    close(workspace)

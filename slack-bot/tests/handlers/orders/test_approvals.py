@@ -1,0 +1,155 @@
+"""Requests for approval: posted to the approvers, decided once, never by the person who placed the order."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import problem
+from tests.handlers.orders.test_order_messages import buttons, click
+from tests.limits import check_message, check_view
+from tests.order_factories import order_state
+
+ESTIMATE = {
+    "price": "410.00", "value": "20500.00", "charges": "1.20", "cash_after": "79498.80",
+    "position_after": "50", "gross_exposure": "0.00", "net_exposure": "0.00", "equity": "100000.00",
+}  # fmt: skip
+
+
+@pytest.fixture
+def order_id(workspace: Workspace):
+    """Place an order that waits for approval."""
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+    workspace.oms.orders.next_status = "AWAITING_APPROVAL"
+    object.__setattr__(workspace.bot.services, "approvals_channel", "C-APPROVERS")
+    workspace.submit(order_state(type="LIMIT", limit_price="410"), callback_id="order_form")
+    workspace.slack.wait_for("chat.postMessage", 2)
+    (placed,) = workspace.oms.orders.orders
+    return placed
+
+
+def request_of(workspace: Workspace):
+    posted = workspace.slack.named("chat.postMessage")
+    return next(call.body for call in posted if call.body["channel"] == "C-APPROVERS")
+
+
+def decide(workspace: Workspace, view, by="U2", reason="Within the mandate"):
+    values = {"decision_reason": {"decision_reason_entry": {"type": "plain_text_input", "value": reason}}}
+    return workspace.submit(
+        values, by=by, callback_id="decision_form", private_metadata=view["private_metadata"]
+    )
+
+
+def open_decision(workspace: Workspace, order_id, action="approval_approve", by="U2"):
+    click(workspace, action, order_id, by=by, channel="C-APPROVERS")
+    return workspace.slack.wait_for("views.update")[-1].body["view"]
+
+
+def test_the_request_is_posted_in_the_approvers_channel(workspace: Workspace, order_id):
+    request = request_of(workspace)
+    check_message(request["text"], request["blocks"])
+    assert "*Approval needed*: BUY 50 MSFT limit 410.00 DAY in Growth" in request["text"]
+    assert "Requested by <@U1>" in request["text"]
+    assert buttons(request) == ["Approve", "Reject"]
+
+
+def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_id):
+    workspace.oms.orders.waiting = [{
+        "order": workspace.oms.orders.orders[order_id], "rule": "always", "requested_by": "slack:T1:U1",
+        "requested_at": "2026-11-29T10:00:00Z", "expires_at": "2026-11-29T10:30:00Z",
+        "approvers": ["role:approver"], "price_seen": "410.00", "price": "412.00", "max_move_percent": "1",
+        "then": ESTIMATE, "now": ESTIMATE | {"value": "20600.00", "charges": None}, "denial": None,
+        "override_of": None, "waived": None, "reason": None,
+    }]  # fmt: skip
+    view = open_decision(workspace, order_id)
+    check_view(view)
+    text = view["blocks"][0]["text"]["text"]
+    assert "Market price 410.00 when it was placed, 412.00 now" in text
+    assert "Value: 20,500.00 then, 20,600.00 now" in text
+    assert "Charges: 1.20 then, unknown now" in text
+    assert "Equity: 100,000.00 then, 100,000.00 now" in text
+
+
+def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: Workspace, order_id):
+    assert decide(workspace, open_decision(workspace, order_id)) == {"response_action": "clear"}
+    sent = workspace.oms.named("approve")[0]
+    assert (sent.body, sent.headers["x-on-behalf-of"]) == ({"reason": "Within the mandate"}, "slack:T1:U2")
+    thread = workspace.slack.wait_for("chat.postMessage", 3)[2].body
+    assert thread["text"] == "<@U1> Approved by <@U2>: Within the mandate"
+    closed = next(
+        call.body
+        for call in workspace.slack.wait_for("chat.update", 2)
+        if call.body["channel"] == "C-APPROVERS"
+    )
+    assert "*Approved by <@U2>*: Within the mandate" in closed["text"]
+    assert buttons(closed) == []
+
+
+def test_a_rejection_needs_a_reason_and_tells_it(workspace: Workspace, order_id):
+    view = open_decision(workspace, order_id, "approval_reject")
+    assert "optional" not in view["blocks"][1]
+    decide(workspace, view, reason="Too large today")
+    assert (
+        "Rejected by <@U2>: Too large today"
+        in workspace.slack.wait_for("chat.postMessage", 3)[2].body["text"]
+    )
+
+
+def test_nobody_approves_their_own_order(workspace: Workspace, order_id):
+    answer = decide(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
+    assert f"You placed order {order_id} yourself." in answer["view"]["blocks"][0]["text"]["text"]
+    assert workspace.oms.orders.orders[order_id]["status"] == "AWAITING_APPROVAL"
+
+
+def test_the_second_approver_sees_who_was_first(workspace: Workspace, order_id):
+    first, second = open_decision(workspace, order_id), open_decision(workspace, order_id, by="U3")
+    decide(workspace, first)
+    answer = decide(workspace, second, by="U3")
+    check_view(answer["view"])
+    assert "already approved by slack:T1:U2" in answer["view"]["blocks"][0]["text"]["text"]
+
+
+def test_a_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
+    moved = problem(409, "The price has moved.", kind="price-moved")
+    moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
+    workspace.oms.script("approve", moved)
+    view = decide(workspace, open_decision(workspace, order_id))["view"]
+    check_view(view)
+    assert "from 410.00 to 421.00" in view["blocks"][0]["text"]["text"]
+    assert decide(workspace, view) == {"response_action": "clear"}
+    first, second = workspace.oms.named("approve")
+    assert second.body["price_seen"] == "421.00"
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+
+
+def test_a_person_of_another_workspace_decides_nothing(workspace: Workspace, order_id):
+    payload = factories.interaction(
+        "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
+        user={"id": "U2", "team_id": "T2"},
+        actions=[{"type": "button", "action_id": "approval_approve", "value": order_id}],
+    )  # fmt: skip
+    workspace.deliver(payload)
+    assert workspace.slack.named("views.open") == []
+    assert workspace.oms.named("approve") == []
+
+
+def test_a_form_that_opens_too_late_is_told_to_the_person(workspace: Workspace, order_id):
+    workspace.slack.refuse("views.open", "expired_trigger_id")
+    click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
+    told = workspace.slack.wait_for("respond")[0].body["text"]
+    assert told == "The form could not be opened in time. Please click again."
+
+
+def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
+    view = open_decision(workspace, order_id)
+    object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
+    moved = problem(409, "The price has moved.", kind="price-moved")
+    moved.body |= {"price_seen": "410.00", "price": "421.00"}
+    moved.slow = 1.0
+    workspace.oms.script("approve", moved)
+    answer = decide(workspace, view)
+    check_view(answer["view"])
+    assert answer["view"]["title"]["text"] == "Working…"
+    shown = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
+    assert "from 410.00 to 421.00" in shown["blocks"][0]["text"]["text"]

@@ -1,0 +1,294 @@
+"""`/order` opens a form; its submission places one order, and posts one message."""
+
+import json
+
+import pytest
+
+from tests import factories
+from tests.conftest import Workspace
+from tests.fake_orders import denial_json
+from tests.fakes import Answer, problem
+from tests.limits import check_message, check_view
+from tests.order_factories import order_state
+from tests.reading import banner_of, blocks_of, questions_of, wait_until
+
+LINE = "buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440"
+LIMIT = order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395", take_profit="440")
+
+
+@pytest.fixture(autouse=True)
+def listed(workspace: Workspace):
+    """List the instrument, so that no question is asked about it."""
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+
+
+def submit(workspace: Workspace, values=None, **changes):
+    return workspace.submit(values or LIMIT, callback_id="order_form", **changes)
+
+
+def opened_view(workspace: Workspace):
+    return workspace.slack.wait_for("views.open")[-1].body["view"]
+
+
+def element(view, block_id):
+    return next(block["element"] for block in view["blocks"] if block.get("block_id") == block_id)
+
+
+def test_a_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace):
+    workspace.type(LINE, "/order")
+    view = opened_view(workspace)
+    check_view(view)
+    entries = ("quantity", "limit_price", "stop_loss", "take_profit", "symbol")
+    assert [element(view, each)["initial_value"] for each in entries] == ["50", "410", "395", "440", "MSFT"]
+    assert element(view, "type")["initial_option"]["value"] == "LIMIT"
+    assert element(view, "time_in_force")["initial_option"]["value"] == "GTC"
+    assert element(view, "portfolio")["initial_option"]["value"] == "Growth"
+    shown = workspace.slack.wait_for("views.update")[-1].body["view"]
+    check_view(shown)
+    preview = next(each["text"]["text"] for each in shown["blocks"] if each["block_id"] == "order_preview")
+    assert "50 MSFT at about 410.00 = 20,500.00 · charges 1.20" in preview
+    assert "cash 100,000.00 USD · after it 79,498.80 USD · buying power 100,000.00 USD" in preview
+    assert "Limits pass at most 243 (buying power)" in preview
+
+
+def test_what_was_not_understood_is_said_exactly(workspace: Workspace):
+    workspace.type("buy 50 MSFT at 1e3 limitt", "/order")
+    banner = banner_of(opened_view(workspace))
+    assert "“at 1e3”: Write the number out, without an exponent" in banner
+    assert "“limitt”: symbol is already MSFT" in banner
+
+
+def test_help_and_junk_are_answered_privately(workspace: Workspace):
+    for text, said in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
+        answer = workspace.type(text, "/order").get_json()
+        assert answer["response_type"] == "ephemeral"
+        assert said in answer["text"]
+    assert workspace.slack.named("views.open") == []
+
+
+def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(workspace: Workspace):
+    payload = factories.interaction(
+        "block_actions",
+        view=factories.view(
+            callback_id="order_form", state={"values": order_state(type="STOP_LIMIT", quantity="7")}
+        ),
+        actions=[
+            {"action_id": "order_choice", "block_id": "type", "type": "static_select", "action_ts": "1.0"}
+        ],
+    )
+    assert workspace.deliver(payload).status_code == 200
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    check_view(view)
+    shown = [block["block_id"] for block in view["blocks"]]
+    assert "stop_price" in shown
+    assert "limit_price" in shown
+    assert not {"trail", "expires_at"} & set(shown)
+    assert element(view, "quantity")["initial_value"] == "7"
+
+
+def test_a_price_that_another_type_hides_returns_with_its_type(workspace: Workspace):
+    hidden = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "hidden": {"limit_price": "410"}})
+    payload = factories.interaction(
+        "block_actions",
+        view=factories.view(
+            callback_id="order_form", state={"values": order_state(type="LIMIT")}, private_metadata=hidden
+        ),
+        actions=[
+            {"action_id": "order_choice", "block_id": "type", "type": "static_select", "action_ts": "1.0"}
+        ],
+    )
+    workspace.deliver(payload)
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    assert element(view, "limit_price")["initial_value"] == "410"
+
+
+def test_an_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace: Workspace):
+    assert submit(workspace) == {"response_action": "clear"}
+    call = workspace.oms.named("place_order")[0]
+    assert call.body == {
+        "portfolio_name": "Growth",
+        "symbol": "MSFT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "limit_price": "410",
+        "time_in_force": "GTC",
+        "quantity": "50",
+        "take_profit": {"limit_price": "440"},
+        "stop_loss": {"stop_price": "395"},
+        "client_order_id": "T1:V1:0",
+    }
+    assert call.headers["idempotency-key"] == "T1:V1:0"
+    posted = workspace.slack.wait_for("chat.postMessage")[0].body
+    assert posted["channel"] == "C1"
+    check_message(posted["text"], posted["blocks"])
+    assert "*BUY 50 MSFT limit 410.00 GTC* in Growth" in posted["text"]
+    assert "Status: *Working*" in posted["text"]
+    assert "Stop loss stop 395.00 · Held" in posted["text"]
+    assert "By <@U1>" in posted["text"]
+    buttons = [each["text"]["text"] for each in posted["blocks"][-1]["elements"]]
+    assert buttons == ["Cancel", "Change"]
+
+
+def test_eight_deliveries_place_one_order_with_one_message(workspace: Workspace):
+    payload = factories.submission(LIMIT, callback_id="order_form")
+    for _ in range(8):
+        assert workspace.deliver(payload).get_json() == {"response_action": "clear"}
+    workspace.slack.wait_for("chat.postMessage")
+    assert len(workspace.oms.named("place_order")) == 1
+    assert len(workspace.slack.named("chat.postMessage")) == 1
+
+
+def test_without_a_channel_or_where_slack_refuses_the_person_gets_the_message(workspace: Workspace):
+    workspace.slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
+    submit(workspace)
+    posted = workspace.slack.wait_for("chat.postMessage", 2)[1].body
+    assert posted["channel"] == "D-U1"
+    assert "type `/invite`" in posted["text"]
+
+
+def test_all_bad_fields_are_reported_at_once(workspace: Workspace):
+    values = order_state(
+        type="STOP_LIMIT", quantity=None, symbol="?", portfolio=None, stop_price="0", limit_price=None
+    )
+    errors = submit(workspace, values)["errors"]
+    assert set(errors) == {"quantity", "symbol", "portfolio", "stop_price", "limit_price"}
+    assert workspace.oms.named("place_order") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({"value": "1000"}, "value"),
+        ({"time_in_force": "GTD", "expires_at": None}, "expires_at"),
+        ({"type": "TRAILING_STOP", "trail": "101%"}, "trail"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused(workspace: Workspace, changes, block):
+    assert set(submit(workspace, order_state(**changes))["errors"]) == {block}
+
+
+def test_errors_of_the_oms_are_shown_at_their_fields(workspace: Workspace):
+    errors = [{"field": "stop_loss.stop_price", "message": "Must be below the limit."}]
+    workspace.oms.script("place_order", problem(422, "Invalid.", errors))
+    assert submit(workspace)["errors"] == {"stop_loss": "Must be below the limit."}
+
+
+def test_an_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
+    workspace.oms.script("place_order", problem(404, "There is no portfolio.", kind="not-found"))
+    assert "There is no portfolio called Growth" in submit(workspace)["errors"]["portfolio"]
+
+
+def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
+    workspace.oms.orders.denial = denial_json()
+    answer = submit(workspace)
+    view = answer["view"]
+    check_view(view)
+    assert "*Denied by max order quantity* (limit 40, asked 50)" in banner_of(view)
+    assert "The largest quantity that passes is 40." in banner_of(view)
+    button = blocks_of(answer)["proposal"]["elements"][0]
+    assert button["text"]["text"] == "Use quantity 40 instead"
+    assert json.loads(view["private_metadata"])["attempt"] == 1
+
+    payload = factories.interaction(
+        "block_actions",
+        view=factories.view(
+            callback_id="order_form",
+            state={"values": LIMIT},
+            private_metadata=view["private_metadata"],
+            blocks=view["blocks"],
+        ),
+        actions=[button | {"block_id": "proposal", "action_ts": "1.0"}],
+    )
+    workspace.deliver(payload)
+    filled = workspace.slack.wait_for("views.update")[-1].body["view"]
+    check_view(filled)
+    assert element(filled, "quantity~1")["initial_value"] == "40"
+    assert element(filled, "limit_price~1")["initial_value"] == "410"
+    workspace.oms.orders.denial = None
+    values = {
+        f"{name}~1": state
+        for name, state in (LIMIT | {"quantity": order_state(quantity="40")["quantity"]}).items()
+    }
+    assert submit(workspace, values, private_metadata=filled["private_metadata"]) == {
+        "response_action": "clear"
+    }
+    placed = workspace.oms.named("place_order")[-1]
+    assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
+
+
+def test_a_denied_price_is_offered_at_the_limit(workspace: Workspace):
+    workspace.oms.orders.denial = denial_json(largest_passing=None, nearest_price="405.00")
+    button = blocks_of(submit(workspace))["proposal"]["elements"][0]
+    assert button["value"] == "limit_price:405"
+
+
+def test_where_nothing_passes_there_is_no_button(workspace: Workspace):
+    workspace.oms.orders.denial = denial_json(largest_passing="0")
+    answer = submit(workspace)
+    assert "No quantity passes." in banner_of(answer["view"])
+    assert "proposal" not in blocks_of(answer)
+
+
+def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
+    workspace.oms.instruments.clear()
+    workspace.oms.quotes["MSFT"] = {"mid": "300.00", "last": None, "age_seconds": 1.0, "source": "manual"}
+    del workspace.oms.quotes["MSFT"]
+    submit(workspace, LIMIT | factories.answered("symbol_ok:MSFT"), id="V0", root_view_id="V0")
+    values = order_state(type="LIMIT", limit_price="410", side="SELL", time_in_force="GTC")
+    answer = submit(workspace, values)
+    check_view(answer["view"])
+    kinds = [each.partition(":")[0] for each in questions_of(answer["view"])]
+    assert kinds == ["symbol_ok", "short_ok"]
+
+
+def test_the_same_order_within_a_minute_is_asked_about_and_confirmed_to_the_oms(workspace: Workspace):
+    submit(workspace)
+    answer = submit(workspace, id="V2", root_view_id="V2")
+    repeat = questions_of(answer["view"])
+    assert [each.partition(":")[0] for each in repeat] == ["repeat_ok"]
+    again = submit(workspace, LIMIT | factories.answered(*repeat), id="V2", root_view_id="V2")
+    assert again == {"response_action": "clear"}
+    assert workspace.oms.named("place_order")[-1].body["confirm_repeat"] is True
+
+
+def test_an_odd_limit_price_is_asked_about(workspace: Workspace):
+    workspace.oms.quotes["MSFT"] = {"mid": "41.00", "last": None, "age_seconds": 1.0, "source": "manual"}
+    assert questions_of(submit(workspace)["view"]) == ["price_ok:MSFT:410"]
+
+
+def test_an_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
+    workspace.oms.orders.is_answer_lost = True
+    answer = submit(workspace)
+    wait_until(lambda: workspace.slack.named("chat.postMessage"))
+    assert len(workspace.oms.named("place_order")) == 1
+    assert answer == {"response_action": "clear"}
+
+
+def test_the_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
+    payload = factories.interaction(
+        "block_suggestion", view=factories.view(callback_id="order_form"),
+        block_id="portfolio", action_id="order_portfolio", value="gro",
+    )  # fmt: skip
+    options = workspace.deliver(payload).get_json()["options"]
+    assert [(each["text"]["text"], each["value"]) for each in options] == [
+        ("Growth · 100,000.00 USD", "Growth")
+    ]
+
+
+def test_who_may_not_trade_sees_a_refusal_instead_of_the_form(workspace: Workspace):
+    workspace.oms.roles["slack:T1:U1"] = "viewer"
+    workspace.type(LINE, "/order")
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    assert "You cannot trade here" in view["blocks"][0]["text"]["text"]
+    workspace.bot.services.stop_workers(wait=True)
+    assert len(workspace.slack.named("views.update")) == 1
+
+
+def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
+    workspace.oms.script("preview_order", Answer(500, slow=0.5))
+    workspace.type(LINE, "/order")
+    workspace.oms.wait_for("preview_order")
+    workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
+    late = workspace.slack.wait_for("views.update")[0]
+    assert late.body["hash"] == "h1"
+    assert "V1" not in workspace.slack.shown

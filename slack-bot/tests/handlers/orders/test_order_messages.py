@@ -1,0 +1,239 @@
+"""One order, one message: changes edit it and add a line to its thread; its buttons act on the order."""
+
+import itertools
+
+import pytest
+
+from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageStore
+from app.events.registry import Event
+from app.services.orders.messages import refresh_open_orders
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import problem
+from tests.limits import check_message, check_view
+from tests.order_factories import order_state
+from tests.reading import wait_until
+
+LIMIT = order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def order_id(workspace: Workspace):
+    """Place an order, and wait for its message."""
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+    assert workspace.submit(LIMIT, callback_id="order_form") == {"response_action": "clear"}
+    workspace.slack.wait_for("chat.postMessage")
+    (placed,) = workspace.oms.orders.orders
+    wait_until(lambda: find_row(workspace, placed))
+    return placed
+
+
+def find_row(workspace: Workspace, order_id, kind=MessageKind.ORDER):
+    return workspace.bot.services.order_messages.find(order_id, kind)
+
+
+def send_change(workspace: Workspace, **data):
+    event = Event(f"E{next(NUMBERS)}", "order.changed", "2026-11-29T10:00:00.000000Z", data)
+    assert workspace.bot.receiver.handle_once(event)
+
+
+def click(workspace: Workspace, action, value, by="U1", channel="C1"):
+    message = {
+        "ts": "1.0",
+        "text": "BUY",
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "BUY"}}],
+    }
+    payload = factories.interaction(
+        "block_actions",
+        container={"type": "message", "message_ts": "1.0", "channel_id": channel},
+        channel={"id": channel},
+        message=message | {"blocks": [*message["blocks"], {"type": "actions", "elements": []}]},
+        response_url=workspace.slack.response_url,
+        actions=[{"type": "button", "action_id": action, "block_id": "order_actions", "value": value}],
+    )
+    assert workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}}).status_code == 200
+
+
+def buttons(message):
+    return [
+        each["text"]["text"]
+        for block in message["blocks"]
+        if block["type"] == "actions"
+        for each in block["elements"]
+    ]
+
+
+def test_a_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "20", "409.95")
+    send_change(workspace, order_id=order_id)
+    edited = workspace.slack.wait_for("chat.update")[0].body
+    check_message(edited["text"], edited["blocks"])
+    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    assert "Status: *Partially filled* · filled 20 of 50 at 409.95" in edited["text"]
+    assert buttons(edited) == ["Cancel", "Change", "Close position"]
+    line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
+    assert (line["thread_ts"], line["text"]) == ("1.0", "Filled 20 at 409.95")
+
+
+def test_the_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "20", "409.95")
+    send_change(workspace, order_id=order_id)
+    wait_until(lambda: find_row(workspace, order_id).sequence == 2)
+    send_change(workspace, order_id=order_id)
+    refresh_open_orders(workspace.bot.services)
+    workspace.oms.wait_for("get_order", 4)
+    workspace.bot.services.outbox.close(5.0)
+    assert len(workspace.slack.named("chat.update")) == 1
+    assert len(workspace.slack.named("chat.postMessage")) == 2
+
+
+def test_changes_that_no_event_told_are_found_by_the_refresh(workspace: Workspace, order_id):
+    workspace.oms.orders.move(order_id, "EXPIRED", "calendar")
+    refresh_open_orders(workspace.bot.services)
+    edited = workspace.slack.wait_for("chat.update")[0].body
+    assert buttons(edited) == ["Trade again"]
+    assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Expired"
+
+
+def test_an_exit_is_told_in_the_thread_of_its_order(workspace: Workspace, order_id):
+    order = workspace.oms.orders.orders[order_id]
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    order["legs"][0] |= {"status": "FILLED", "filled_quantity": "50", "average_price": "394.90"}
+    send_change(workspace, order_id=order["legs"][0]["id"], parent_id=order_id)
+    lines = workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"]
+    assert lines == "Filled 50 at 410.00\nStop loss stop 395.00: Filled 50 at 394.90"
+
+
+def test_cancel_strips_the_buttons_at_once_and_shows_who_cancelled(workspace: Workspace, order_id):
+    click(workspace, "order_cancel", order_id, by="U2")
+    first, last = workspace.slack.wait_for("chat.update", 2)
+    assert buttons(first.body) == []
+    assert "Cancelling…" in first.body["blocks"][-1]["text"]["text"]
+    assert "Status: *Cancelled*" in last.body["text"]
+    assert workspace.oms.named("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
+    assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Cancelled by <@U2>"
+
+
+def test_a_cancel_that_comes_too_late_is_told_privately_and_the_buttons_return(
+    workspace: Workspace, order_id
+):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    click(workspace, "order_cancel", order_id)
+    told = workspace.slack.wait_for("respond")[0].body
+    assert told["response_type"] == "ephemeral"
+    assert f"Order {order_id} is FILLED" in told["text"]
+    assert buttons(workspace.slack.wait_for("chat.update", 2)[-1].body) == ["Close position", "Trade again"]
+
+
+def test_who_may_not_trade_cancels_nothing(workspace: Workspace, order_id):
+    workspace.oms.script("cancel_order", problem(403, "Not allowed.", kind="forbidden"))
+    click(workspace, "order_cancel", order_id, by="U9")
+    assert (
+        "Your role at this desk does not include trading"
+        in workspace.slack.wait_for("respond")[0].body["text"]
+    )
+
+
+def test_a_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
+    payload = factories.interaction(
+        "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
+        response_url=workspace.slack.response_url,
+        actions=[{"type": "button", "action_id": "order_cancel", "value": order_id}],
+    )  # fmt: skip
+    for _ in range(3):
+        workspace.deliver(payload)
+    workspace.slack.wait_for("chat.update", 2)
+    assert len(workspace.oms.named("cancel_order")) == 1
+
+
+def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(workspace: Workspace, order_id):
+    click(workspace, "order_change", order_id)
+    opened = workspace.slack.wait_for("views.update")[0].body["view"]
+    check_view(opened)
+    assert opened["submit"]["text"] == "Change order"
+    ids = [block["block_id"] for block in opened["blocks"]]
+    assert ids == ["fixed_terms", "quantity", "limit_price", "time_in_force", "reason"]
+    shown = {name: order_state(limit_price="409.5", time_in_force="GTC")[name] for name in ids[1:]}
+    answer = workspace.submit(
+        shown,
+        callback_id="order_form",
+        private_metadata=opened["private_metadata"],
+        id="V7",
+        root_view_id="V7",
+    )
+    assert answer == {"response_action": "clear"}
+    changed = workspace.oms.named("replace_order")[0]
+    assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
+    edited = workspace.slack.wait_for("chat.update")[0].body
+    assert "limit 409.50" in edited["text"]
+    assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
+    line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
+    assert (line["thread_ts"], line["text"]) == ("1.0", "Changed by <@U1>")
+
+    successor = list(workspace.oms.orders.orders)[-1]
+    wait_until(lambda: find_row(workspace, successor))
+    workspace.oms.orders.fill(successor, "50", "409.50")
+    send_change(workspace, order_id=successor)
+    assert workspace.slack.wait_for("chat.postMessage", 3)[2].body["thread_ts"] == "1.0"
+
+
+def test_a_change_of_nothing_is_refused(workspace: Workspace, order_id):
+    click(workspace, "order_change", order_id)
+    opened = workspace.slack.wait_for("views.update")[0].body["view"]
+    names = ("quantity", "limit_price", "time_in_force", "reason")
+    same = {name: order_state(limit_price="410", time_in_force="GTC")[name] for name in names}
+    answer = workspace.submit(
+        same,
+        callback_id="order_form",
+        private_metadata=opened["private_metadata"],
+        id="V7",
+        root_view_id="V7",
+    )
+    assert "Nothing was changed" in answer["view"]["blocks"][0]["text"]["text"]
+    assert workspace.oms.named("replace_order") == []
+
+
+def test_a_final_order_cannot_be_changed(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    click(workspace, "order_change", order_id)
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    assert "no longer open" in view["blocks"][0]["text"]["text"]
+
+
+def test_close_posts_the_closing_order_and_a_second_click_closes_nothing(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    click(workspace, "order_close", order_id)
+    posted = workspace.slack.wait_for("chat.postMessage", 2)
+    closing = next(call.body for call in posted if "SELL 50 MSFT market" in call.body["text"])
+    assert closing["channel"] == "C1"
+    assert "thread_ts" not in closing
+    assert buttons(closing) == ["Trade again"]
+    click(workspace, "order_close", order_id)
+    assert "being closed already" in workspace.slack.wait_for("respond")[0].body["text"]
+    assert len(workspace.oms.named("close_position")) == 1
+
+
+def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    click(workspace, "order_again", order_id)
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    check_view(view)
+    entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
+    names = ("symbol", "quantity", "limit_price", "stop_loss")
+    assert [entries[name]["initial_value"] for name in names] == ["MSFT", "50", "410", "395"]
+    assert view["submit"]["text"] == "Place order"
+
+
+def test_the_messages_of_orders_survive_a_restart(tmp_path):
+    file = str(tmp_path / "bot.db")
+    first = ConfirmationStore(file)
+    shown = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
+    OrderMessageStore(first).save(shown)
+    first.close()
+    second = ConfirmationStore(file)
+    assert OrderMessageStore(second).find("O1", MessageKind.ORDER) == shown
+    assert OrderMessageStore(second).list_open(5) == [shown]
+    second.close()

@@ -1,0 +1,232 @@
+"""`/desk`, `/portfolio` and `/trades`: signed requests and their replies."""
+
+import json
+
+import pytest
+
+from tests import portfolio_oms
+from tests.fakes import Answer, problem
+from tests.handlers.portfolio_workspace import ALL_VERBS, PortfolioWorkspace
+from tests.limits import check_message
+
+READS = ["help", "portfolio", "positions", "orders", "trades", "pnl", "quote AAPL", "risk", "approvals"]
+RISK = "slack:T1:U1"
+
+
+def words_of(message):
+    return json.dumps(message, ensure_ascii=False).replace("\u2060", "")
+
+
+@pytest.mark.parametrize("text", READS)
+def test_every_verb_that_reads_answers_privately(trading: PortfolioWorkspace, text):
+    message = trading.query(text)
+    assert message["response_type"] == "ephemeral"
+    check_message(message["text"], message["blocks"])
+    assert trading.oms.person_of_calls() == {"slack:T1:U1"}
+
+
+@pytest.mark.parametrize("text", [f"{text} share" for text in READS if text != "help"])
+def test_share_answers_in_the_channel(trading: PortfolioWorkspace, text):
+    assert trading.query(text)["response_type"] == "in_channel"
+
+
+@pytest.mark.parametrize("name", ["/desk", "/portfolio", "/trades"])
+def test_every_command_answers_help(trading: PortfolioWorkspace, name):
+    assert "What you can type here" in trading.query("help", name)["text"]
+
+
+def test_help_shows_what_the_role_may_do(trading: PortfolioWorkspace):
+    trading.oms.roles["slack:T1:U2"] = "viewer"
+    trading.oms.roles["slack:T1:U3"] = "risk"
+    trader, viewer, risk = (trading.query("help", user_id=user)["text"] for user in ("U1", "U2", "U3"))
+    assert "/desk close" in trader
+    assert "/desk halt" not in trader
+    assert "/desk close" not in viewer
+    assert "/desk positions" in viewer
+    assert "/desk halt" in risk
+    assert "/desk close" not in risk
+
+
+def test_help_without_an_oms_shows_everything(trading: PortfolioWorkspace):
+    trading.oms.script("me", Answer(drop=True))
+    assert "/desk halt" in trading.query("help")["text"]
+
+
+def test_a_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWorkspace):
+    message = trading.query("Growth", "/portfolio")
+    assert "equity 1,000,500.00 USD" in message["text"]
+    assert "today -20.00 · in all +500.00" in message["text"]
+    assert "Cash 982,500.00" in message["text"]
+    table = next(block for block in message["blocks"] if block["type"] == "data_table")
+    assert [cell["text"] for cell in table["rows"][1]] == [
+        *("AAPL", "100", "171.50", "175.00", "17,500.00", "+350.00", "160.00", "–"),
+    ]
+    assert table["rows"][1][5]["value"] == 350.0
+
+
+def charts_of(message):
+    return [block["chart"] for block in message["blocks"] if block["type"] == "data_visualization"]
+
+
+def test_a_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(trading: PortfolioWorkspace):
+    message = trading.query("Growth", "/portfolio")
+    (line,) = charts_of(message)
+    assert [point["value"] for point in line["series"][0]["data"]] == [1_000_000, 1_000_100, 1_000_200]
+    sentence = "from 1,000,000.00 to 1,000,200.00 (+200.00), lowest 1,000,000.00, highest 1,000,200.00"
+    assert sentence in message["text"]
+
+
+def test_the_largest_charts_fit(trading: PortfolioWorkspace):
+    trading.oms.rows["/portfolio/Growth/history"] = {"points": portfolio_oms.equities(30)}
+    rows = [portfolio_oms.position("S" * 37 + f"{n:03}", market_value=f"-{n}.00") for n in range(200)]
+    trading.oms.rows["/positions"] = [portfolio_oms.position(f"L{n}") for n in range(13)] + rows
+    message = trading.query("Growth", "/portfolio")
+    check_message(message["text"], message["blocks"])
+    line, pie = charts_of(message)
+    assert len(line["axis_config"]["categories"]) == 20
+    assert pie["segments"][-1]["label"] == "Other positions"
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(500), Answer(body={"points": []}), Answer(body={"points": portfolio_oms.equities(1)})]
+)
+def test_without_history_there_is_no_line(trading: PortfolioWorkspace, answer):
+    trading.oms.script("GET /portfolio/Growth/history", answer)
+    assert charts_of(trading.query("Growth", "/portfolio")) == []
+
+
+def test_an_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
+    text = trading.query("Growht", "/portfolio")["text"]
+    assert text == "There is no portfolio called Growht. Did you mean Growth?"
+
+
+@pytest.mark.parametrize("verb", ["positions", "orders", "trades", "pnl", "risk"])
+def test_an_unknown_portfolio_after_a_verb_is_said(trading: PortfolioWorkspace, verb):
+    for path in ("/positions", "/orders", "/trades"):
+        trading.oms.rows[path] = []
+    assert "There is no portfolio called Nope." in trading.query(f"{verb} in Nope")["text"]
+
+
+def test_words_become_filters_of_the_oms(trading: PortfolioWorkspace):
+    trading.query("buy AAPL 2026-11 mine in Growth", "/trades")
+    assert trading.oms.reads()[-1] == (
+        "/trades",
+        {
+            "symbol": "AAPL", "side": "BUY", "portfolio": "Growth", "user": "U1", "limit": "101",
+            "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z",
+        },
+    )  # fmt: skip
+    trading.query("orders sell MSFT mine")
+    assert trading.oms.reads()[-1] == (
+        "/orders",
+        {"open": "true", "symbol": "MSFT", "side": "SELL", "user": "slack:T1:U1", "limit": "101"},
+    )
+
+
+def test_nothing_at_all_is_shown_with_what_to_do_next(trading: PortfolioWorkspace):
+    for path in ("/positions", "/orders", "/trades", "/approvals", "/portfolios"):
+        trading.oms.rows[path] = []
+    trading.oms.rows["/pnl"] = trading.oms.rows["/pnl/today"] = {"items": []}
+    for text in READS:
+        message = trading.query(text)
+        check_message(message["text"], message["blocks"])
+    assert "`/trade buy 100 AAPL" in trading.query("positions")["text"]
+
+
+@pytest.mark.parametrize("text", ["positions", "portfolio Growth", "orders", "trades"])
+def test_the_largest_answers_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
+    names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
+    rows = trading.oms.rows
+    rows["/positions"] = [portfolio_oms.position(name, "P" * 100, product="NRML") for name in names]
+    rows["/orders"] = [portfolio_oms.order(f"O{name}", symbol=name[-38:]) for name in names[:101]]
+    rows["/trades"] = [portfolio_oms.trade(symbol=name, portfolio_name="P" * 100) for name in names[:101]]
+    message = trading.query(text)
+    check_message(message["text"], message["blocks"])
+    assert "are shown" in words_of(message)
+
+
+def test_two_hundred_usual_positions_are_all_shown(trading: PortfolioWorkspace):
+    rows = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
+    trading.oms.rows["/positions"] = rows
+    message = trading.query("positions")
+    check_message(message["text"], message["blocks"])
+    tables = [block for block in message["blocks"] if block["type"] == "data_table"]
+    assert sum(len(table["rows"]) - 1 for table in tables) == 200
+    assert "are shown" not in words_of(message)
+
+
+def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
+    trading.slack.script("respond", Answer(400, b"invalid_blocks"))
+    trading.oms.rows["/positions"] = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
+    trading.type("positions", "/desk")
+    message = trading.slack.wait_for("respond", 2)[-1].body
+    check_message(message["text"], message["blocks"])
+    assert not any(block["type"] == "data_table" for block in message["blocks"])
+    assert "*SYM0* · Portfolio Growth · Quantity 100 · Average cost 171.50" in words_of(message)
+    assert sum(len(block.get("text", {}).get("text", "")) for block in message["blocks"]) < 12_000
+
+
+def test_texts_of_the_oms_are_escaped(trading: PortfolioWorkspace):
+    trading.oms.rows["/kill-switch"] = [
+        portfolio_oms.switch("portfolio", "<!channel>", state="HALTED", reason="*_~`& <@U9>", set_by="key:a")
+    ]
+    text = trading.query("risk")["text"]
+    assert "<!channel>" not in text
+    assert "<@U9>" not in text
+    assert "&lt;!channel&gt;" in text.replace("\u2060", "")
+
+
+@pytest.mark.parametrize(
+    "junk", ["postions", "$$$ <!channel>", "positions AAPL MSFT", "x" * 500, "trades 2026-99"]
+)
+def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
+    answer = trading.type(junk, "/desk").get_json()
+    assert answer["response_type"] == "ephemeral"
+    assert answer["text"].endswith("`/desk help` shows what you can type.")
+    assert "<!channel>" not in answer["text"]
+    assert trading.oms.calls == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "expected"),
+    [
+        (Answer(drop=True), "does not answer"),
+        (Answer(500), "does not answer"),
+        (Answer(body={"rows": 1}), "does not answer"),
+        (Answer(429, headers={"Retry-After": "7"}), "in 7 seconds"),
+        (problem(403, "No.", kind="person-refused"), "not a member"),
+        (problem(403, "No.", kind="tenant-suspended"), "suspended"),
+        (Answer(401), "does not accept this app's key"),
+    ],
+)
+def test_a_failing_oms_is_explained_with_a_reference(trading: PortfolioWorkspace, trouble, expected):
+    trading.oms.script("GET /positions", trouble)
+    message = trading.query("positions")
+    assert expected in message["text"]
+    assert "Reference: `req-" in message["text"]
+
+
+def test_a_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace):
+    trading.slack.always["respond"] = Answer(404, b"expired_url")
+    trading.type("quote AAPL", "/desk")
+    call = trading.slack.wait_for("chat.postMessage")[0].body
+    assert call["channel"] == "D-U1"
+    assert "bid 174.90" in call["text"]
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, verb):
+    answer = trading.type(verb, "/desk", team_id="T2").get_json()
+    assert "Only members of the workspace" in answer["text"]
+    assert trading.oms.calls == []
+
+
+def test_a_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
+    trading.query("quote AAPL", trigger_id="same")
+    assert trading.type("quote AAPL", "/desk", trigger_id="same").status_code == 200
+    assert len(trading.oms.named("GET /quotes/AAPL")) == 1
+
+
+def test_without_a_free_worker_the_person_gets_a_message(trading: PortfolioWorkspace):
+    trading.bot.services.query_workers.stop()
+    assert "busy" in trading.type("positions", "/desk").get_json()["text"]

@@ -1,0 +1,83 @@
+"""The buttons under a recorded trade: Undo by its author within a minute, and Trade again."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.forms.trade_buttons import ReversalContext, build_again_value
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import problem
+from tests.handlers.orders.test_order_messages import click
+from tests.limits import check_view
+
+
+def button_value(seconds_ago: float = 5.0, user: str = "U1") -> str:
+    at = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=seconds_ago)
+    return ReversalContext("T1X", user, at.isoformat()).dump()
+
+
+def open_reversal(workspace: Workspace):
+    click(workspace, "trade_undo", button_value())
+    return workspace.slack.wait_for("views.open")[0].body["view"]
+
+
+def submit_reason(workspace: Workspace, view, reason="Reported twice"):
+    values = {"reversal_reason": {"reversal_reason_entry": {"type": "plain_text_input", "value": reason}}}
+    return workspace.submit(values, callback_id="reversal_form", private_metadata=view["private_metadata"])
+
+
+def test_the_author_undoes_a_trade_within_a_minute(workspace: Workspace):
+    view = open_reversal(workspace)
+    check_view(view)
+    assert submit_reason(workspace, view) == {"response_action": "clear"}
+    sent = workspace.oms.named("reverse")[0]
+    assert (sent.path, sent.body) == ("/api/v1/trades/T1X:reverse", {"reason": "Reported twice"})
+    assert sent.headers["idempotency-key"] == "T1:T1X:reverse"
+    edited = workspace.slack.wait_for("chat.update")[0].body
+    assert edited["text"] == "BUY\n*Reversed* by <@U1>: Reported twice"
+    assert [block["type"] for block in edited["blocks"]] == ["section"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (button_value(61), "within a minute"),
+        (button_value(user="U2"), "Only <@U2>, who reported this trade"),
+        ("{}", "within a minute"),
+        ("junk", "within a minute"),
+    ],
+)
+def test_nobody_else_and_not_later(workspace: Workspace, value, said):
+    click(workspace, "trade_undo", value)
+    assert said in workspace.slack.wait_for("respond")[0].body["text"]
+    assert workspace.slack.named("views.open") == []
+
+
+def test_a_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
+    view = open_reversal(workspace)
+    workspace.oms.script("reverse", problem(409, "The trade is reversed already.", kind="conflict"))
+    answer = submit_reason(workspace, view)
+    check_view(answer["view"])
+    assert "The trade is reversed already." in answer["view"]["blocks"][0]["text"]["text"]
+    assert workspace.slack.named("chat.update") == []
+
+
+def test_trade_again_fills_in_the_form(workspace: Workspace):
+    click(workspace, "trade_again", build_again_value(factories.trade()))
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
+    entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
+    assert [entries[name]["initial_value"] for name in ("symbol", "quantity", "price")] == [
+        "AAPL",
+        "100",
+        "175",
+    ]
+    assert entries["portfolio"]["initial_option"]["value"] == "Growth"
+
+
+def test_every_confirmation_has_the_buttons(workspace: Workspace):
+    workspace.submit()
+    posted = workspace.slack.wait_for("chat.postMessage")[0].body
+    labels = [each["text"]["text"] for each in posted["blocks"][-1]["elements"]]
+    assert labels == ["Undo", "Trade again"]

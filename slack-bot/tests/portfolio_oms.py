@@ -1,0 +1,217 @@
+"""The part of the OMS's REST API that shows and changes portfolios, for the fake OMS."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from tests.fake_oms import FakeOms, person_of
+from tests.fakes import Answer, Call, problem
+
+SCOPES = {
+    "viewer": ["read"],
+    "trader": ["read", "trade"],
+    "risk": ["read", "risk"],
+    "admin": ["read", "trade", "approve", "risk", "admin"],
+}
+
+
+def position(symbol: str = "AAPL", portfolio: str = "Growth", **changes: Any) -> dict[str, Any]:
+    return {
+        "portfolio_name": portfolio,
+        "symbol": symbol,
+        "product": None,
+        "quantity": "100",
+        "avg_cost": "171.50",
+        "cost": "17150.00",
+        "mark": "175.00",
+        "mark_is_stale": False,
+        "market_value": "17500.00",
+        "unrealized_pnl": "350.00",
+        "realized_pnl": "0.00",
+        "stop_loss": "160.00",
+        "take_profit": None,
+        "currency": "USD",
+        "base_currency": "USD",
+    } | changes
+
+
+def portfolio(name: str = "Growth", **changes: Any) -> dict[str, Any]:
+    return {
+        "portfolio_name": name,
+        "base_currency": "USD",
+        "cash": "982500.00",
+        "equity": "1000500.00",
+        "buying_power": "982500.00",
+        "gross_exposure": "17500.00",
+        "net_exposure": "17500.00",
+        "unrealized_pnl": "350.00",
+        "net_realized_pnl": "150.00",
+        "day_pnl": "-20.00",
+        "total_pnl": "500.00",
+    } | changes
+
+
+def order(order_id: str = "O17952360655300000c5d8cbe8", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": order_id,
+        "status": "ACCEPTED",
+        "portfolio_name": "Growth",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "10",
+        "filled_quantity": "0",
+        "average_price": None,
+        "type": "LIMIT",
+        "limit_price": "170.00",
+        "stop_price": None,
+        "trail_amount": None,
+        "trail_percent": None,
+        "time_in_force": "GTC",
+        "role": None,
+        "actor": "slack:T1:U1",
+        "created_at": "2026-11-29T10:00:00.000000Z",
+    } | changes
+
+
+def trade(**changes: Any) -> dict[str, Any]:
+    return {
+        "trade_id": "T1697234567123ABC",
+        "kind": "trade",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "100",
+        "price": "171.50",
+        "realized_pnl": "0.00",
+        "portfolio_name": "Growth",
+        "actor": "slack:T1:U1",
+        "executed_at": "2026-11-29T10:00:00.000000Z",
+    } | changes
+
+
+def profit(key: str = "Growth", **changes: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "currency": "USD",
+        "realized_pnl": "100.00",
+        "unrealized_pnl": "350.00",
+        "charges": "1.00",
+        "net_pnl": "449.00",
+    } | changes
+
+
+def exposure(key: str | None = "Growth") -> dict[str, Any]:
+    return {
+        "key": key,
+        "positions": 1,
+        "long_value": "17500.00",
+        "short_value": "0.00",
+        "gross_exposure": "17500.00",
+        "net_exposure": "17500.00",
+    }
+
+
+def switch(scope: str = "tenant", name: str | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "name": name,
+        "state": "ACTIVE",
+        "reason": None,
+        "set_by": None,
+        "set_at": None,
+    } | changes
+
+
+def quote(symbol: str = "AAPL", **changes: Any) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "bid": "174.90",
+        "ask": "175.10",
+        "last": None,
+        "mid": "175.00",
+        "age_seconds": 2.5,
+        "source": "manual",
+    } | changes
+
+
+def approval(**changes: Any) -> dict[str, Any]:
+    return {
+        "order": order(status="AWAITING_APPROVAL"),
+        "requested_by": "slack:T1:U2",
+        "expires_at": "2026-11-29T11:00:00.000000Z",
+        "rule": "above_value",
+        "now": {"price": "170.00", "value": "1700.00"},
+        "reason": None,
+    } | changes
+
+
+def equities(days: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": f"2026-11-{day + 1:02}T21:00:00.000000Z",
+            "equity": f"{1_000_000 + 100 * day}.00",
+            "drawdown": None,
+        }
+        for day in range(days)
+    ]
+
+
+class PortfolioOms(FakeOms):
+    """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {
+            "/positions": [position()],
+            "/portfolios": ["Growth"],
+            "/portfolio/Growth": portfolio(),
+            "/portfolio/Growth/history": {"points": equities(3)},
+            "/positions/Growth/AAPL": position(),
+            "/orders": [order()],
+            "/trades": [trade()],
+            "/pnl/today": {"items": [profit(net_pnl="349.00", realized_pnl="0.00")]},
+            "/pnl": {"items": [profit()]},
+            "/exposure": {"currency": "USD", "items": [exposure()], "total": exposure(None)},
+            "/kill-switch": [switch()],
+            "/limits": [],
+            "/approvals": [],
+            "/quotes/AAPL": quote(),
+        }
+        self.results: dict[str, Answer] = {}  # answers to changes, by method and path
+        self.changes: dict[str, tuple[str, str, Any]] = {}  # method, path and body by idempotency key
+        super().__init__()
+
+    @override
+    def name_of(self, call: Call) -> str:
+        path = urlsplit(call.path).path.removeprefix("/api/v1")
+        return f"{call.method} {path}" if path != "/auth/me" else "me"
+
+    @override
+    def _answer(self, call: Call, person: str) -> Answer:
+        path = call.path.removeprefix("/api/v1")
+        if path == "/auth/me":
+            role = self.roles.get(person, "trader")
+            return Answer(
+                body={
+                    "actor": person,
+                    "tenant_name": "Alpha Capital",
+                    "name": "Ava",
+                    "role": role,
+                    "scopes": SCOPES[role],
+                    "portfolios": None,
+                }
+            )
+        if call.method == "GET":
+            found = self.rows.get(path)
+            return problem(404, "Not found.", kind="not-found") if found is None else Answer(body=found)
+        key = call.headers["idempotency-key"]
+        self.changes.setdefault(key, (call.method, path, call.body))
+        return self.results.get(f"{call.method} {path}", problem(404, "Not found.", kind="not-found"))
+
+    def reads(self) -> list[tuple[str, dict[str, str]]]:
+        """Return the path and query of each read, in order."""
+        return [
+            (call.path.removeprefix("/api/v1"), call.query) for call in self.calls if call.method == "GET"
+        ]
+
+    def person_of_calls(self) -> set[str]:
+        return {person_of(call) for call in self.calls}

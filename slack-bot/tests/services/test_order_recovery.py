@@ -1,0 +1,88 @@
+"""A restart in the middle of an order loses no message."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.pending_orders import PendingOrder, PendingOrderStore, PendingState
+from app.services.orders.recovery import recover_orders
+from tests.conftest import Workspace
+from tests.fakes import Answer
+from tests.order_factories import order_state
+from tests.reading import wait_until
+
+KEY = "T1:V1:0"
+PENDING = PendingOrder(KEY, 1000.0, "T1", "U1", "C1", "req-1", "BUY 50 MSFT in Growth", PendingState.UNKNOWN)
+TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
+
+
+def place(workspace: Workspace, status="ACCEPTED"):
+    orders = workspace.oms.orders
+    order = orders.add(TICKET | {"client_order_id": KEY}, "slack:T1:U1")
+    orders.move(order["id"], status, "slack:T1:U1")
+    return order["id"]
+
+
+def test_an_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
+    place(workspace)
+    workspace.bot.services.pending_orders.add(PENDING)
+    recover_orders(workspace.bot.services, 1030.0)
+    posted = workspace.slack.wait_for("chat.postMessage")[0].body
+    assert (posted["channel"], "BUY 50 MSFT" in posted["text"]) == ("C1", True)
+    wait_until(lambda: not workspace.bot.services.pending_orders.list_unresolved())
+    recover_orders(workspace.bot.services, 1035.0)
+    workspace.bot.services.outbox.close(5.0)
+    assert len(workspace.slack.named("chat.postMessage")) == 1
+
+
+def test_an_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
+    place(workspace)
+    workspace.bot.services.pending_orders.add(replace(PENDING, state=PendingState.INTERRUPTED))
+    recover_orders(workspace.bot.services, 1030.0)
+    assert "you may see it twice" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+
+
+@pytest.mark.parametrize("status", ["", "DENIED"])
+def test_an_order_that_was_not_placed_is_told_to_the_person(workspace: Workspace, status):
+    if status:
+        place(workspace, status)
+    workspace.bot.services.pending_orders.add(PENDING)
+    recover_orders(workspace.bot.services, 1030.0)
+    told = workspace.slack.wait_for("chat.postMessage")[0].body
+    assert told["channel"] == "D-U1"
+    assert "no record of BUY 50 MSFT in Growth" in told["text"]
+    assert workspace.bot.services.pending_orders.list_unresolved() == []
+
+
+def test_the_oms_has_time_to_record_an_order(workspace: Workspace):
+    workspace.bot.services.pending_orders.add(PENDING)
+    recover_orders(workspace.bot.services, 1005.0)
+    workspace.oms.always["find_order"] = Answer(500)
+    recover_orders(workspace.bot.services, 1030.0)
+    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING]
+
+
+def test_a_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Workspace):
+    services = workspace.bot.services
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+    workspace.submit(order_state(), callback_id="order_form")
+    workspace.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not services.confirmations.execute("SELECT key FROM pending_orders"))
+
+
+def test_the_rows_of_an_earlier_process_are_adopted(tmp_path):
+    file = str(tmp_path / "bot.db")
+    first = ConfirmationStore(file)
+    store = PendingOrderStore(first)
+    now = time.time()
+    store.add(replace(PENDING, key="a", submitted_at=now, state=PendingState.SUBMITTED))
+    store.add(replace(PENDING, key="b", submitted_at=now + 1, state=PendingState.POSTING))
+    assert store.list_unresolved() == []
+    first.close()
+    second = ConfirmationStore(file)
+    states = [(each.key, each.state) for each in PendingOrderStore(second).list_unresolved()]
+    assert states == [("a", PendingState.UNKNOWN), ("b", PendingState.INTERRUPTED)]
+    second.close()
