@@ -34,6 +34,9 @@ DAYS = 30
 WAIT_SECONDS, POLL_SECONDS = 10.0, 0.1
 # By day of the month. Of three days in a row at least one is no weekend day.
 _FLOWS = dict.fromkeys((1, 2, 3, 15, 16, 17), "deposit") | dict.fromkeys((23, 24, 25), "withdrawal")
+_SPLIT = {"kind": "split", "symbol": "PFE", "new_units": "2", "old_units": "1"}
+_DIVIDEND = {"kind": "dividend", "symbol": "AAPL", "amount": "0.27", "currency": "USD"}
+_ACTIONS = {8: _SPLIT, 12: _DIVIDEND | {"withholding_percent": "15"}}  # by the number of the session
 TRADERS = ("U0AVACHEN01", "U0BENOKAF02", "U0ZOENUNE03", "U0DEVPATE04")
 _SYMBOLS = {
     US: (("AAPL", 30), ("MSFT", 15), ("NVDA", 40)),
@@ -128,9 +131,12 @@ class _Month:
         self.set_clock(day)
         for settings in _SETTINGS:
             await self.client.request("POST", "/portfolios", settings)
-        placed = 0
+        placed = await self._buy_before_the_split()
+        sessions = 0
         while day.date() < self.last.date():
             if day.weekday() < 5:
+                sessions += 1
+                await self._book_corporate_action(sessions, day.replace(hour=5))
                 for portfolio, hour in ((INDIA, 5), (US, 16)):
                     placed += await self._trade_in(portfolio, day.replace(hour=hour))
             self._store_closes(day.replace(hour=23))
@@ -142,6 +148,21 @@ class _Month:
         await self._wait_until_expired(expiring)
         await self._stop_some()
         return placed + 1
+
+    async def _buy_before_the_split(self) -> int:
+        """Buy what a split concerns, at a quote that is set: the simulated prices do not know of splits."""
+        quote = {"bid": "25.10", "ask": "25.12", "last": "25.11"}
+        await self.client.request("PUT", f"/quotes/{_SPLIT['symbol']}", quote)
+        await self._place(symbol=_SPLIT["symbol"], type="MARKET", time_in_force="DAY", quantity="60")
+        return 1
+
+    async def _book_corporate_action(self, session: int, at: datetime) -> None:
+        """Book an action on its ex-date, before the open."""
+        action = _ACTIONS.get(session)
+        if action is not None:
+            self.set_clock(at)
+            dated = {"ex_date": at.date().isoformat(), "reason": "Announced by the company"}
+            await self.client.request("POST", "/corporate-actions", action | dated)
 
     async def _trade_in(self, portfolio: str, at: datetime) -> int:
         """Place some market orders in a session, and sometimes move cash."""

@@ -50,6 +50,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
     with engine.connect() as connection:
         statuses = set(connection.execute(text("SELECT DISTINCT status FROM orders")).scalars())
         kinds = set(connection.execute(text("SELECT DISTINCT kind FROM cash_movements")).scalars())
+        ledger_kinds = set(connection.execute(text("SELECT DISTINCT kind FROM trades")).scalars())
         names = "SELECT p.name, count(*) FROM equity_snapshots s JOIN portfolios p ON p.id = s.portfolio_id"
         closes = dict(connection.execute(text(f"{names} WHERE s.kind = 'close' GROUP BY p.name")).all())
         halted = connection.execute(text("SELECT name FROM kill_switches WHERE state = 'HALTED'")).scalars()
@@ -60,7 +61,8 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
         *("FILLED", "ACCEPTED", "HELD", "PARTIALLY_FILLED", "TRIGGERED", "AWAITING_APPROVAL"),
         *("CANCELED", "REPLACED", "EXPIRED", "DENIED"),
     }
-    assert kinds >= {"deposit", "withdrawal", "interest"}
+    assert kinds >= {"deposit", "withdrawal", "interest", "dividend", "withholding"}
+    assert ledger_kinds >= {"trade", "split"}
     assert min(closes[name] for name in (seed_month.US, seed_month.INDIA)) >= 18
     assert verify_database(engine).clean
     assert seed_month.seed_month(engine, settings, NOON) == 0
