@@ -22,7 +22,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
             *("interest and borrow fees", "portfolio alerts"),
-            *("prune equity snapshots", "prune webhook deliveries"),
+            *("prune equity snapshots", "prune webhook deliveries", "webhook deliveries"),
         )
     ]
 

@@ -63,6 +63,7 @@ _KINDS = {
     ],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
+    "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation
     "limits": ["is_temporary = 1", "words IS NOT NULL", "code = 'REPEATED_EXECUTIONS'"],
     "order_events": [
         "sequence = 1",
