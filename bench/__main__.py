@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, cases, exports, footprint, orders, reads, speed_index, trades, verify
+from bench import access, cases, during_marks, exports, footprint, orders, reads, speed_index, trades, verify
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -93,6 +93,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "risk": _risk,
     "quote": _quote,
     "marks": _marks,
+    "during_marks": during_marks.measure,
     "performance": _performance,
     "session_close": _session_close,
     "alerts": _alerts,

@@ -142,12 +142,18 @@ def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
 
 @contextmanager
 def api(
-    database_url: str, log: Path, key: str, folder: Path = OMS_API, workers: int = 1
+    database_url: str,
+    log: Path,
+    key: str,
+    folder: Path = OMS_API,
+    workers: int = 1,
+    settings: Environment | None = None,
 ) -> Iterator[Service]:
     """Run the API on a migrated database until the block ends. `folder` holds its code."""
     port = free_port()
     command = [sys.executable, "-m", "app.main"]
-    with _running(command, folder, api_environment(database_url, key, port, workers), log) as process:
+    environment = api_environment(database_url, key, port, workers) | (settings or {})
+    with _running(command, folder, environment, log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
         yield Service(port, key, process.pid)
 

@@ -133,7 +133,7 @@ def _fill_positions(engine: Engine) -> None:
             Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
             for number in range(SYMBOLS)
         ]
-        write(connection, *build_quote_writes(connection, [(1, quote) for quote in quotes], {}))
+        write(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
 def _positions() -> Iterator[Row]:

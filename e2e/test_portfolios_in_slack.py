@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from deployment import wait_until
+from deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -32,12 +33,17 @@ def portfolio(deployment, slack):
     for person in (AVA, BEN):
         assert deployment.get_as(person, "/auth/me").status_code == 200
         deployment.change_person(person, role="admin")
-        wait_until(lambda person=person: deployment.get_as(person, "/auth/me").json()["role"] == "admin")
+        wait_until(partial(_is_admin, deployment, person))
     yield name
     for person in (AVA, BEN):
         deployment.change_person(person, role="trader")
     deployment.administer("POST", "/kill-switch", scope="portfolio", name=name, state="ACTIVE")
     deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
+
+
+def _is_admin(deployment: Deployment, person: str) -> bool:
+    found: bool = deployment.get_as(person, "/auth/me").json()["role"] == "admin"
+    return found
 
 
 def photograph(slack, name):
@@ -113,6 +119,12 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     slack.type("positions")
     held = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
     expect(held.filter(has_text="GLNC")).to_be_visible()
+    slack.type("alert GLNC above 90")  # it is true already, so that the OMS sends the event at once
+    expect(slack.message("GLNC above 90.00: now 100.00")).to_be_visible(timeout=10_000)
+    slack.type("watch GLNC")
+    expect(slack.message("GLNC bid 99.00 · ask 101.00")).to_be_visible()
+    slack.type("settings")
+    expect(slack.message("Your settings")).to_contain_text("Watchlist: GLNC")
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()

@@ -35,7 +35,11 @@ def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
 
 def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
     own = {"OMS_API_KEY": "k" * 40}
-    oms_files = ({}, own, own | {"OMS_BOT_KEY": "b" * 40, "BOT_STATEMENT_SECRET": "s" * 40})
+    oms_files: tuple[dict[str, str], ...] = (
+        {},
+        own,
+        own | {"OMS_BOT_KEY": "b" * 40, "BOT_STATEMENT_SECRET": "s" * 40},
+    )
     for environment, bot, oms in ((own, {}, {}), *(({}, own if oms else {}, oms) for oms in oms_files)):
         programs = {each.name: each for each in run.list_programs(environment, bot, PORTS, oms)}
         api, slack_bot = (programs[name].environment for name in ("oms-api", "slack-bot"))

@@ -40,12 +40,14 @@ from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
+from app.ledger.service.position_records import PositionRecords
 from app.ledger.service.recording import Recording
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
+from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
@@ -82,6 +84,7 @@ from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
+BAR_PERIOD = timedelta(seconds=10)
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
@@ -253,7 +256,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
-        valuer=Valuer(market.quotes_for, find_baselines),
+        valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
@@ -267,16 +270,24 @@ def create_duty_runner(
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.quotes_at, calendars, interval, now)
+    snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
-    alerts = PortfolioAlerts(engine, Valuer(market.quotes_for, find_baselines), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.marks_for, find_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
-    carry = CarryService(engine, market.quotes_at, calendars, now)
+    carry = CarryService(engine, market.marks_at, calendars, now)
+    ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
         Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty(
+            "position records",
+            timedelta(seconds=settings.mark_interval_seconds),
+            PositionRecords(engine, market, now).update,
+        ),
+        Duty("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
+        Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
         Duty("portfolio alerts", ALERT_PERIOD, alerts.check),

@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     paper_reject_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(0)
     equity_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     equity_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    mark_interval_seconds: Annotated[int, Field(ge=1, le=3_600)] = 5
+    tick_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 7
     duties: Literal["embedded", "worker"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()

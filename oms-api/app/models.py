@@ -17,8 +17,15 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRow, Trade
-from app.market_data.models import BarRow, QuoteRow
+from app.ledger.models import (
+    CashMovement,
+    CorporateAction,
+    Portfolio,
+    PositionRecordRow,
+    PositionRow,
+    Trade,
+)
+from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
@@ -35,6 +42,7 @@ __all__ = [
     "CalendarDayRow",
     "CashMovement",
     "CorporateAction",
+    "DailyBarRow",
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
@@ -48,17 +56,20 @@ __all__ = [
     "LatchRow",
     "LimitRow",
     "Login",
+    "MarkOverrideRow",
     "OpenBreakRow",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",
     "PortfolioGrant",
+    "PositionRecordRow",
     "PositionRow",
     "PreferencesRow",
     "QuoteRow",
     "Session",
     "SlackWorkspace",
     "Tenant",
+    "TickRow",
     "Trade",
     "User",
     "WebhookDeliveryRow",

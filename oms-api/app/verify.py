@@ -34,6 +34,7 @@ from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
 from app.ledger.service.verification import Verdict, verify
+from app.market_data.service.marks import verify_marks
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.approval_verification import verify_approvals
@@ -62,6 +63,7 @@ class RecordCheck(StrEnum):
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
     CALENDAR = "calendar record"
+    MARK = "mark record"
     CORPORATE_ACTION = "corporate action record"
     IDENTITY = "identity record"
     DAY_CLOSE = "day close"
@@ -75,6 +77,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
     "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
     "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
+    "the marks": _compared(RecordCheck.MARK, verify_marks),
     "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
     "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
@@ -106,6 +109,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.PORTFOLIO: "name, currency, opening cash and settings of portfolios match the audit log",
     RecordCheck.INSTRUMENT: "terms of instruments match the audit log",
     RecordCheck.CALENDAR: "dates of calendars that the operator set match the audit log",
+    RecordCheck.MARK: "marks that people set match the audit log",
     RecordCheck.CORPORATE_ACTION: "corporate actions match the audit log, and dividends the positions",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",

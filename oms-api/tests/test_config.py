@@ -251,6 +251,8 @@ def test_paper_market_defaults_have_no_faults(load):
         ("MAX_QUOTE_AGE_SECONDS", "0"),
         ("EQUITY_INTERVAL_SECONDS", "0"),
         ("EQUITY_RETENTION_DAYS", "0"),
+        ("MARK_INTERVAL_SECONDS", "0"),
+        ("TICK_RETENTION_DAYS", "0"),
         ("DUTIES", "nobody"),
         ("PAPER_SPREAD", "-1"),
         ("PAPER_SPREAD", "NaN"),

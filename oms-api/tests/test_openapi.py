@@ -101,6 +101,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/orders:preview"),
         ("POST", "/api/v1/orders:cancel-all"),
         ("POST", "/api/v1/orders/{order_id}/cancel"),
+        ("POST", "/api/v1/orders/{order_id}/bust"),
         ("PATCH", "/api/v1/orders/{order_id}"),
         ("GET", "/api/v1/orders"),
         ("GET", "/api/v1/orders/{order_id}"),
@@ -118,6 +119,9 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("GET", "/api/v1/marks"),
+        ("PUT", "/api/v1/marks/{symbol}"),
+        ("DELETE", "/api/v1/marks/{symbol}"),
         ("GET", "/api/v1/pnl"),
         ("GET", "/api/v1/pnl/today"),
         ("GET", "/api/v1/pnl/explain"),
@@ -205,8 +209,8 @@ def test_every_body_has_a_schema_and_a_valid_example(document):
 
 def test_documented_examples_are_accepted(document, api):
     for (method, path), operation in operations(document).items():
-        needs_person = operation.get("x-operation") in {"decide_approval", "request_override"}
-        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_person:
+        needs_more = operation.get("x-operation") in {"decide_approval", "request_override", "bust_execution"}
+        if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_more:
             example = operation["requestBody"]["content"]["application/json"]["example"]
             answer = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
             assert answer.status_code in {200, 201}, answer.text

@@ -212,6 +212,7 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
 
         do_PUT = do_POST  # noqa: N815 - the name that http.server calls
         do_PATCH = do_POST  # noqa: N815 - the name that http.server calls
+        do_DELETE = do_POST  # noqa: N815 - the name that http.server calls
 
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))

@@ -156,6 +156,33 @@ def equities(days: int) -> list[dict[str, Any]]:
     ]
 
 
+def alert(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "A17952423050000000c1937aec",
+        "kind": "price",
+        "symbol": "AAPL",
+        "portfolio_name": None,
+        "above": "200.00",
+        "below": None,
+        "repeat": False,
+        "deliver_to": "me",
+        "status": "armed",
+    } | changes
+
+
+def preferences(**changes: Any) -> dict[str, Any]:
+    return {
+        "default_portfolio": None,
+        "order_type": "MARKET",
+        "time_in_force": "DAY",
+        "number_format": "1,234.5",
+        "time_zone": "UTC",
+        "quiet_hours": {"from": "22:00", "to": "07:00"},
+        "notify": {},
+        "watchlists": {"Tech": ["AAPL"]},
+    } | changes
+
+
 class PortfolioOms(FakeOms):
     """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
 
@@ -174,6 +201,8 @@ class PortfolioOms(FakeOms):
             "/kill-switch": [switch()],
             "/limits": [],
             "/approvals": [],
+            "/alerts": [],
+            "/preferences": preferences(),
             "/quotes/AAPL": quote(),
         }
         self.results: dict[str, Answer] = {}  # answers to changes, by method and path

@@ -75,7 +75,7 @@ class Writing(Generic[Command, Outcome]):
         try:
             return self._transact(commands)
         except LostAtCommit as lost:
-            return self._settle_commit(lost)
+            return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # the writer thread must survive any error
             return (
                 self._write_by_lock_group(commands) if is_row_locked(error) else self._rescue(commands, error)
@@ -102,7 +102,7 @@ class Writing(Generic[Command, Outcome]):
         try:
             outcomes = self._transact(commands, briefly=True)
         except LostAtCommit as lost:
-            return self._settle_commit(lost)
+            return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in _together
             if is_row_locked(error):
                 self._contention.close(lock_group)
@@ -133,7 +133,7 @@ class Writing(Generic[Command, Outcome]):
         try:
             return self._transact(commands, briefly=True)
         except LostAtCommit as lost:
-            return self._settle_commit(lost)
+            return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # as in _together
             if _connection_lost(error):
                 return self._refuse_as_lost(commands)
@@ -203,7 +203,7 @@ class Writing(Generic[Command, Outcome]):
                 raise LostAtCommit(result, number) from error
             raise
 
-    def _settle_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
+    def _resolve_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
         """Find out whether a lost COMMIT was carried out, once its transaction has ended."""
         outcomes: list[Outcome | OmsError] = lost.result.outcomes
         _LOG.warning(

@@ -217,6 +217,32 @@ class PositionRow(Base):
     last_executed_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class PositionRecordRow(Base):
+    """The figures of a position through time: charges, highest and lowest price, maximum drawdown.
+
+    `rules.position_extremes.PositionRecord` documents the fields. A duty computes them from the ledger and
+    from bars, and computes a deleted row again.
+    """
+
+    __tablename__ = "position_records"
+    __table_args__ = (_in_portfolio(),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    product: Mapped[str] = mapped_column(String(8), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(Instant)
+    quantity: Mapped[Decimal] = mapped_column(Amount)
+    cost: Mapped[Decimal] = mapped_column(Amount)
+    realized_pnl: Mapped[Decimal] = mapped_column(Amount)
+    charges: Mapped[Decimal] = mapped_column(Amount)
+    highest_price: Mapped[Decimal | None] = mapped_column(Amount)
+    lowest_price: Mapped[Decimal | None] = mapped_column(Amount)
+    peak_pnl: Mapped[Decimal | None] = mapped_column(Amount)
+    max_drawdown: Mapped[Decimal | None] = mapped_column(Amount)
+
+
 class CashMovement(Base):
     """A row of the cash ledger, append-only by trigger.
 

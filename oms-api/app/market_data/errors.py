@@ -1,6 +1,6 @@
 """Errors of market data."""
 
-from app.errors import NotFound
+from app.errors import FieldError, Invalid, NotFound
 
 
 class NoQuote(NotFound):
@@ -8,3 +8,30 @@ class NoQuote(NotFound):
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"There is no quote of {symbol}; publish one with `PUT /quotes/{{symbol}}`.")
+
+
+class NoOverride(NotFound):
+    """Nobody set the mark of the symbol."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"The mark of {symbol} was not set by hand.")
+
+
+class PairNotMarkable(Invalid):
+    """The symbol is a currency pair, whose price is an exchange rate."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(
+            "The mark of a currency pair cannot be set: publish a quote with `PUT /quotes/{symbol}`.",
+            [FieldError("symbol", f"{symbol} is a currency pair.", "symbol")],
+        )
+
+
+class ExpiryPassed(Invalid):
+    """The mark would expire before it is set."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "`expires_at` must be in the future.",
+            [FieldError("expires_at", "Must be in the future.", "expires_at")],
+        )

@@ -1,12 +1,12 @@
-"""Tables of quotes and of one-minute bars."""
+"""Tables of quotes, of their ticks, of bars, and of marks that people set."""
 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
 
 _UNMATCHED = text("unmatched_since IS NOT NULL")
@@ -43,10 +43,29 @@ class QuoteRow(Base):
     unmatched_since: Mapped[datetime | None] = mapped_column(Instant)
 
 
-class BarRow(Base):
-    """A one-minute bar of manual quotes."""
+class TickRow(Base):
+    """A manual quote as it arrived. Ticks are deleted after TICK_RETENTION_DAYS.
 
-    __tablename__ = "bars"
+    The ticks of a symbol are in the order of `at`, and of `id` where that is equal.
+    """
+
+    __tablename__ = "ticks"
+    __table_args__ = (Index(None, "tenant_id", "symbol", "at"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer)  # no foreign key: its quote in `quotes` has one
+    symbol: Mapped[str] = mapped_column(SymbolText)
+    bid: Mapped[Decimal | None] = mapped_column(Amount)
+    ask: Mapped[Decimal | None] = mapped_column(Amount)
+    last: Mapped[Decimal | None] = mapped_column(Amount)
+    bid_size: Mapped[Decimal | None] = mapped_column(Amount)
+    ask_size: Mapped[Decimal | None] = mapped_column(Amount)
+    at: Mapped[datetime] = mapped_column(Instant)
+    source: Mapped[str] = mapped_column(String(20))
+
+
+class BarColumns:
+    """The columns of a bar."""
 
     tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
     symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
@@ -56,3 +75,30 @@ class BarRow(Base):
     low: Mapped[Decimal] = mapped_column(Amount)
     close: Mapped[Decimal] = mapped_column(Amount)
     volume: Mapped[Decimal | None] = mapped_column(Amount)
+
+
+class BarRow(BarColumns, Base):
+    """A one-minute bar of ticks. It is never deleted."""
+
+    __tablename__ = "bars"
+
+
+class DailyBarRow(BarColumns, Base):
+    """The bar of a UTC day that has ended, combined from its one-minute bars."""
+
+    __tablename__ = "daily_bars"
+
+
+class MarkOverrideRow(Base):
+    """The price at which a person lets positions in a symbol be valued until it expires."""
+
+    __tablename__ = "mark_overrides"
+    __table_args__ = (CheckConstraint("CAST(price AS NUMERIC) > 0", name="price_is_positive"),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(SymbolText, primary_key=True)
+    price: Mapped[Decimal] = mapped_column(Amount)
+    reason: Mapped[str] = mapped_column(Text)
+    set_by: Mapped[str] = mapped_column(String(300))
+    set_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)

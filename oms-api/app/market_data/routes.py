@@ -1,22 +1,36 @@
-"""Routes of quotes and bars."""
+"""Routes of quotes, bars and marks."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
+from app.audit.service import AuditEntry, record
 from app.clock import EPOCH
+from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import TheMarket, ThePublisher
+from app.market_data.queries.marks import list_overrides
 from app.market_data.rules.bars import Interval
-from app.market_data.schemas import BarOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
+from app.market_data.rules.values import MarkOverride
+from app.market_data.schemas import (
+    BarOut,
+    MarkIn,
+    MarkOut,
+    QuoteIn,
+    QuoteOut,
+    serialize_bar,
+    serialize_quote,
+)
+from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheCursors
+from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -25,6 +39,23 @@ Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 router = APIRouter(tags=["market data"])
 
 EXAMPLE: dict[str, Any] = {"bid": "99", "ask": "101", "last": "100", "bid_size": None, "ask_size": None}
+
+
+MARK_EXAMPLE: dict[str, Any] = {
+    "price": "95.00",
+    "reason": "Halted since noon",
+    "expires_at": "2036-12-31T21:00:00Z",
+}
+_MARKS = "marks"
+
+
+class MarkQuery(BaseModel):
+    """Cursor of the list of marks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
 
 
 class BarQuery(Period):
@@ -97,3 +128,74 @@ async def list_bars(
     page = found[-query.limit :]
     cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
     return answer([serialize_bar(bar) for bar in reversed(page)], headers=link(request, cursor))
+
+
+@router.get(
+    "/marks",
+    summary="List marks that people set",
+    responses=responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
+)
+async def list_marks(
+    caller: Reader, query: Annotated[MarkQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """List the marks that are in force instead of the market's price, by symbol."""
+    tenant_id, at = caller.tenant_id, now()
+    after = cursors.read(tenant_id, _MARKS, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: list_overrides(connection, tenant_id, at, query.limit + 1, after), tenant_id
+    )
+    page = found[: query.limit]
+    cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(found) > query.limit else None
+    return answer(list(map(serialize_mark, page)), headers=link(request, cursor))
+
+
+@router.put(
+    "/marks/{symbol:path}",
+    summary="Set a mark",
+    responses=responses(200, {"model": MarkOut}, 404, 413, 415),
+    openapi_extra=documented_body(MarkIn, MARK_EXAMPLE),
+)
+async def put_mark(
+    caller: Quoter, symbol: Annotated[Symbol, Path()],
+    body: Annotated[MarkIn, Depends(json_body(MarkIn))], changes: TheChanges, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Value positions in a symbol at a price of your own until it expires.
+
+    It counts in positions, equity, exposure and risk checks. Orders still match against quotes, which are
+    also what their price collar uses. The audit log keeps who set it and why.
+    """
+    tenant_id, at = caller.tenant_id, now()
+    override = body.override(symbol, caller.actor, at)
+    edge: FastRequest = request.state.edge
+
+    def write(connection: Connection) -> MarkOverride:
+        previous, updated = set_mark(connection, tenant_id, override)
+        who = (tenant_id, at, caller.actor, caller.name, SET, updated.symbol, edge.address, edge.request_id)
+        facts = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
+        record(connection, [AuditEntry(*who, *facts)])
+        return updated
+
+    return answer(serialize_mark(await changes.run(write, tenant_id)))
+
+
+@router.delete(
+    "/marks/{symbol:path}",
+    summary="Revoke a mark",
+    status_code=204,
+    responses=responses(204, {"description": "The market's price is used again."}, 404),
+)
+async def delete_mark(
+    caller: Quoter, symbol: Annotated[Symbol, Path()], changes: TheChanges, now: TheClock, request: Request
+) -> Response:
+    """Value positions in a symbol at the market's price again."""
+    tenant_id, at = caller.tenant_id, now()
+    edge: FastRequest = request.state.edge
+
+    def write(connection: Connection) -> None:
+        removed = remove_mark(connection, tenant_id, symbol, at)
+        who = (tenant_id, at, caller.actor, caller.name, REMOVED, removed.symbol)
+        record(connection, [AuditEntry(*who, edge.address, edge.request_id, serialize_mark(removed))])
+
+    await changes.run(write, tenant_id)
+    return Response(status_code=204)

@@ -4,13 +4,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.market_data.rules.values import Bar, Quote, age, mid
+from app.market_data.errors import ExpiryPassed
+from app.market_data.rules.values import Bar, MarkOverride, Quote, age, mid
 from app.money import fits, fixed, money_text, quantity_text
 from app.timestamps import iso
-from app.wire.fields import Amount, PositiveAmount
+from app.wire.fields import Amount, PositiveAmount, at_most, clean
+from app.wire.lists import When
 
 
 def _storable(amount: Decimal) -> Decimal:
@@ -19,6 +21,10 @@ def _storable(amount: Decimal) -> Decimal:
     return amount
 
 
+MAX_REASON_LENGTH = 500
+Reason = Annotated[
+    str, StringConstraints(min_length=1), AfterValidator(clean), AfterValidator(at_most(MAX_REASON_LENGTH))
+]
 Size = Annotated[Amount, AfterValidator(_storable)]
 
 
@@ -73,6 +79,39 @@ class BarOut(BaseModel):
     low: str = Field(examples=["99.50"])
     close: str = Field(examples=["100.25"])
     volume: str | None = Field(description="Units; null where it is not known")
+
+
+class MarkIn(BaseModel):
+    """The price at which positions in a symbol are valued until `expires_at`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    price: PositiveAmount = Field(
+        description="Price per unit, in the instrument's currency", examples=["95.00"]
+    )
+    reason: Reason = Field(description="Why the market's price is not used", examples=["Halted since noon"])
+    expires_at: When = Field(
+        description="When the market's price is used again", examples=["2036-12-31T21:00:00Z"]
+    )
+
+    def override(self, symbol: str, who: str, at: datetime) -> MarkOverride:
+        """Return the mark that `who` sets at an instant. Raise ExpiryPassed."""
+        if self.expires_at <= at:
+            raise ExpiryPassed
+        return MarkOverride(symbol, self.price, self.reason, who, at, self.expires_at)
+
+
+class MarkOut(BaseModel):
+    """A mark that a person set."""
+
+    symbol: str = Field(examples=["AAPL"])
+    price: str = Field(examples=["95.00"], description="Per unit, in the instrument's currency")
+    reason: str = Field(examples=["Halted since noon"], description="Why the market's price is not used")
+    set_by: str = Field(examples=["slack:T0123:U0123"], description="The person, or the key for none")
+    set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
+    expires_at: str = Field(
+        examples=["2036-12-31T21:00:00.000000Z"], description="When the market's price is used again"
+    )
 
 
 def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:

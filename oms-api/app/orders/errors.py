@@ -12,6 +12,22 @@ class NoSuchOrder(NotFound):
         super().__init__(f"There is no order {order_id!r}; list the orders with `GET /orders`.")
 
 
+class NoSuchExecution(NotFound):
+    """Raise when the order has no execution with that id."""
+
+    def __init__(self, order_id: str, execution_id: str) -> None:
+        super().__init__(
+            f"Order {order_id} has no execution {execution_id!r}; see `fills` of `GET /orders/{{order_id}}`."
+        )
+
+
+class AlreadyBusted(Conflict):
+    """Raise when an execution is to be busted again."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"The execution {execution_id!r} was busted already; read the order again.")
+
+
 class IllegalMove(Conflict):
     """Raise when the table of states does not allow the transition."""
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.any_database
 
 def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
-    Timer(1.5, stop.set).start()
+    Timer(3, stop.set).start()
     run(settings_for(database_url), stop)
     with engine.connect() as connection:
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
@@ -21,8 +21,9 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         (name, None, None)
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
-            *("interest and borrow fees", "portfolio alerts"),
-            *("prune equity snapshots", "prune webhook deliveries", "webhook deliveries"),
+            *("interest and borrow fees",),
+            *("portfolio alerts", "position records", "prune equity snapshots", "prune ticks"),
+            *("prune webhook deliveries", "roll up bars", "webhook deliveries"),
         )
     ]
 

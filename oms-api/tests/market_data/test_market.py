@@ -8,8 +8,10 @@ from typing_extensions import override
 
 from app.database import Readers, unit_of_work, write
 from app.market_data import queries
+from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service import Market
+from app.market_data.service.bars import read_bars
 from app.market_data.sources.simulated import SimulatedSource
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -34,7 +36,7 @@ def given(last, at=NOON, symbol="AAPL"):
 
 def store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.build_quote_writes(connection, [(1, quote) for quote in quotes], {}))
+        write(connection, *queries.build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
 @pytest.fixture
@@ -131,8 +133,7 @@ def test_quotes_of_a_batch_are_stored_in_sequence(engine):
     hour = timedelta(hours=1)
     with engine.connect() as connection:
         found = queries.find_quotes(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
-        minutes = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 10)
-        newest = queries.list_minute_bars(connection, 1, "AAPL", NOON - hour, NOON + hour, 1)
+        minutes = read_bars(connection, (1, "AAPL"), Interval.MINUTE, NOON - hour, NOON + hour)
     assert found == {
         (1, "AAPL"): given("97", NOON + 60 * SECOND),
         (1, "MSFT"): given("50", symbol="MSFT"),
@@ -141,4 +142,3 @@ def test_quotes_of_a_batch_are_stored_in_sequence(engine):
         Bar("AAPL", NOON, *map(Decimal, ("100", "103", "98", "99"))),
         Bar("AAPL", NOON + 60 * SECOND, *map(Decimal, ("97", "97", "97", "97"))),
     ]
-    assert newest == minutes[-1:]

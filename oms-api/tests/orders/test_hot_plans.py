@@ -39,6 +39,7 @@ MOST_ROWS = 150  # that one command reads of one table; the small tables of a te
 BULK = 77  # id of a portfolio whose rows are many
 _ID = "(1763654400000 + n)::text || lpad(to_hex(n), 12, '0')"
 _OLD = "'2026-01-01T00:00:00Z'::timestamptz + n * interval '1 second'"
+_GENERATED = {("events", "id"), ("ticks", "id")}
 _CLONED = {
     "portfolios": {"id": "1000 + n", "name": "'Bulk ' || n", "name_key": "'bulk ' || n"},
     "positions": {"portfolio_id": f"{BULK}", "symbol": "'BULK' || n"},
@@ -70,7 +71,7 @@ _CLONED = {
         "executed_at": _OLD,
     },
     "quotes": {"symbol": "'BULK' || n"},
-    "bars": {"start": _OLD},
+    "ticks": {"at": _OLD},
     "instruments": {"symbol": "'BULK' || n"},
     "events": {},
 }
@@ -102,7 +103,7 @@ def clone(connection, table, first, last):
         text("SELECT column_name, is_identity FROM information_schema.columns WHERE table_name = :table"),
         {"table": table},
     )
-    names = [name for name, is_identity in found if is_identity == "NO" and (table, name) != ("events", "id")]
+    names = [name for name, is_identity in found if is_identity == "NO" and (table, name) not in _GENERATED]
     values = ", ".join(_CLONED[table].get(name, name) for name in names)
     where = "WHERE status = 'FILLED'" if table == "orders" else ""
     connection.execute(

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import orjson
 import pytest
 from sqlalchemy import insert
 
@@ -148,3 +149,57 @@ def test_automatic_switch_passes_verification(serve):
         verdict = check(connection)
     engine.dispose()
     assert verdict.clean, verdict.first
+
+
+def denial(order):
+    assert order.status is Status.DENIED
+    return orjson.loads(order.denial)
+
+
+def test_order_after_a_loss_is_denied_before_the_switch_is_set(losing):
+    losing.quote("91", "91.2", "91")
+    assert losing.place(quantity="1").status is Status.FILLED
+    losing.quote("90.4", "90.4", "90.4")
+    found = denial(losing.place(quantity="1"))
+    assert (found["code"], found["limit"]) == ("MAX_DAILY_LOSS", "100")
+    assert Decimal(found["asked"]) >= 100
+    assert losing.rows("SELECT trading_state FROM portfolios") == [("ACTIVE",)]
+    assert losing.place(side="SELL", quantity="4").status is Status.FILLED
+    assert denial(losing.place(side="SELL", quantity="20"))["largest_passing"] == "7"
+
+
+@pytest.mark.any_database
+def test_drawdown_denies_orders_of_each_portfolio_of_the_tenant(losing):
+    set_limit(losing, LimitCode.MAX_DAILY_LOSS, "100000")
+    set_limit(losing, LimitCode.MAX_DRAWDOWN, "200", LimitScope.TENANT, "")
+    store_close(losing, "1000150")
+    losing.quote("95.9", "96.1", "96")
+    assert denial(losing.place(quantity="1"))["code"] == "MAX_DRAWDOWN"
+    assert losing.place(portfolio="Other", quantity="1").status is Status.FILLED
+
+
+@pytest.mark.any_database
+def test_orders_pass_after_a_person_reset_the_switch_on_the_same_day(losing):
+    losing.quote("80", "80", "80")
+    assert denial(losing.place(quantity="1"))["code"] == "MAX_DAILY_LOSS"
+    assert check_losses(losing) == "REDUCING"
+    with unit_of_work(losing.engine) as connection:
+        for statement in (
+            "UPDATE kill_switches SET state = 'ACTIVE', set_by = 'alice'",
+            "UPDATE portfolios SET trading_state = 'ACTIVE'",
+        ):
+            connection.exec_driver_sql(statement)
+    losing.restart()
+    assert losing.place(quantity="1").status is Status.FILLED
+    losing.tick(days=1)
+    losing.quote("80", "80", "80")
+    assert denial(losing.place(quantity="1"))["code"] == "MAX_DAILY_LOSS"
+
+
+@pytest.mark.any_database
+def test_new_close_counts_within_seconds(losing):
+    losing.quote("80", "80", "80")
+    assert denial(losing.place(quantity="1"))["code"] == "MAX_DAILY_LOSS"
+    store_close(losing, "999790")
+    losing.tick(seconds=2)
+    assert losing.place(quantity="1").status is Status.FILLED

@@ -9,6 +9,7 @@ from typing_extensions import override
 from app.carry.service import CarryService
 from app.database import connect_engine
 from app.duties.service import Lease
+from app.market_data.service.bar_rollup import BarRollup
 from app.performance.service.snapshots import WRITE_DELAY, SnapshotService
 from tests.support.service import Service
 
@@ -30,7 +31,7 @@ class EndlessLease(Lease):
 def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -> Iterator[SnapshotService]:
     """Yield the service of snapshots as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    read_quotes = service.app.state.market.quotes_at
+    read_quotes = service.app.state.market.marks_at
     try:
         yield SnapshotService(
             engine, read_quotes, service.app.state.calendars, interval, lambda: at + WRITE_DELAY
@@ -45,7 +46,7 @@ def carry_at(service: Service, at: datetime) -> Iterator[CarryService]:
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     state = service.app.state
     try:
-        yield CarryService(engine, state.market.quotes_at, state.calendars, lambda: at + WRITE_DELAY)
+        yield CarryService(engine, state.market.marks_at, state.calendars, lambda: at + WRITE_DELAY)
     finally:
         engine.dispose()
 
@@ -62,3 +63,12 @@ def take_snapshots(service: Service, at: datetime) -> None:
         snapshots.take_interval_snapshots(EndlessLease())
         snapshots.take_flow_snapshots(EndlessLease())
         snapshots.take_close_snapshots(EndlessLease())
+
+
+def roll_up_bars(service: Service, at: datetime) -> None:
+    """Roll ticks up into bars as at an instant."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    try:
+        BarRollup(engine, lambda: at).roll_up(EndlessLease())
+    finally:
+        engine.dispose()

@@ -119,6 +119,10 @@ class ApiClient:
         sent = {"X-API-Key": self.key, "Content-Type": "application/json", **(headers or {})}
         return self.service.client.patch(f"/api/v1{path}", content=json.dumps(body).encode(), headers=sent)
 
+    def delete(self, path: str) -> Any:
+        """DELETE below /api/v1."""
+        return self.service.client.delete(f"/api/v1{path}", headers={"X-API-Key": self.key})
+
     def quote(self, symbol: str, bid: str | None, ask: str | None, last: str | None, **sizes: str) -> None:
         """Give a quote."""
         answer = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})

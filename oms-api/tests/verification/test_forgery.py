@@ -26,6 +26,7 @@ UNPROVEN: dict[str, set[str]] = {
     "alerts": EVERY_COLUMN["alerts"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
+    "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
     "events": {"id"},
@@ -35,9 +36,11 @@ UNPROVEN: dict[str, set[str]] = {
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
     "portfolios": {"accrued_until", "fee_totals", "orders_stamp"},
+    "position_records": EVERY_COLUMN["position_records"] | {DELETED},
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
+    "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},
     "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},
     "webhooks": EVERY_COLUMN["webhooks"] | {DELETED},
@@ -61,6 +64,7 @@ _KINDS = {
             )
         ),
     ],
+    "executions": ["note IS NULL", "note = 'bust'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation

@@ -122,6 +122,19 @@ def test_execution_must_match_the_terms_of_its_order():
     ]
 
 
+def test_bust_must_match_the_reversal_of_its_trade():
+    row = execution("bust")._replace(execution_id="E1:bust", quantity="-1.00000000", value="-2.00000000")
+    amounts = ("1.00000000", "2.00000000", "2.00000000", "0.00000000")
+    booked = BookedTrade(None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous")
+    assert fields(find_trade_differences(order(), row, booked)) == []
+    bought = row._replace(side="BUY")
+    assert fields(find_trade_differences(order(), bought, booked)) == ["side of execution E1:bust"]
+    other = booked._replace(quantity="3.00000000", order_id="O1")
+    assert fields(find_trade_differences(order(), row, other)) == [
+        "quantity of execution E1:bust", "order_id of execution E1:bust",
+    ]  # fmt: skip
+
+
 def act(
     action: str, target: str, before: Any = None, after: Any = None, at: Timestamp = LATER
 ) -> AuditedAction:

@@ -8,7 +8,7 @@ from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.idempotent_operations import OperationContext
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.duties import take_snapshots
+from tests.support.duties import roll_up_bars, take_snapshots
 from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
@@ -35,10 +35,12 @@ def fill_tables(service: Service) -> None:
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
     duties.append("interest and borrow fees")
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
+    roll_up_bars(service, _TOMORROW)
     _close_day(service, api)
 
 
@@ -68,6 +70,10 @@ def _create_portfolios(api: ApiClient) -> None:
     _ok(api.put("/instruments/BRK.B", _SHARE))
     _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
     api.quote("USD/INR", "83.50", "83.50", "83.50")
+    mark = {"price": "95", "reason": "Halted", "expires_at": _LATER}
+    for symbol in ("HALTED", "OPEN"):
+        _ok(api.put(f"/marks/{symbol}", mark))
+    _ok(api.delete("/marks/OPEN"))
 
 
 def _create_users(api: ApiClient) -> None:
@@ -171,7 +177,9 @@ def _set_kill_switches(api: ApiClient) -> None:
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
     api.order(**income, quantity="4", limit_price="90", **exits)
-    api.order(**income, quantity="8", limit_price="98")  # five fill
+    filled = api.found(api.order(**income, quantity="8", limit_price="98")["id"])  # five fill
+    bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}
+    _ok(api.post(f"/orders/{filled['id']}/bust", bust))
 
 
 def _book_corporate_actions(api: ApiClient) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 
+from app.events.alert_messages import send_fired_alert
 from app.events.overview_updates import redraw_overviews, show_stop
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
@@ -16,6 +17,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     registry.register("webhook.disabled", log_disabled_webhook)
     registry.register("order.*", update_order_message)
     registry.register("kill_switch.*", show_stop)
+    registry.register("alert.fired", send_fired_alert)
     for pattern in EVENT_PATTERNS:
         registry.register(pattern, redraw_overviews)
 

@@ -24,6 +24,12 @@ LINES = (
     HelpLine("/desk quote AAPL MSFT", "bid, ask, last and age"),
     HelpLine("/desk risk [in Growth]", "kill switches, exposure and limits"),
     HelpLine("/desk approvals", "orders that wait for your decision", ("trade", "approve", "risk")),
+    HelpLine(
+        "/desk alert AAPL above 200 [repeat]", "a direct message at a price; also `pnl`, `drawdown`, `limit`"
+    ),
+    HelpLine("/desk alerts", "your alerts"),
+    HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),
+    HelpLine("/desk settings", "your preferences"),
     HelpLine("/desk cancel [all|AAPL|order id] [in Growth]", "cancel working orders", ("trade", "risk")),
     HelpLine("/desk close [100] AAPL [in Growth]", "close a position", ("trade",)),
     HelpLine("/desk halt [in Growth]", "stop trading: reduce only, halt or flatten", ("risk", "admin")),

@@ -216,3 +216,31 @@ class Member:
     def may(self, *scopes: str) -> bool:
         """Whether the person has one of the scopes."""
         return any(scope in self.scopes for scope in scopes)
+
+
+@dataclass(frozen=True)
+class AlertSummary:
+    """An alert with its state. `above` or `below` is its threshold."""
+
+    id: str
+    kind: str
+    symbol: str | None
+    portfolio_name: str | None
+    above: str | None
+    below: str | None
+    repeat: bool
+    deliver_to: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """A person's preferences. `watchlists` are symbols by name of list."""
+
+    default_portfolio: str | None
+    order_type: str
+    time_in_force: str
+    number_format: str
+    time_zone: str
+    quiet_hours: str | None  # such as 22:00 to 07:00
+    watchlists: dict[str, tuple[str, ...]]

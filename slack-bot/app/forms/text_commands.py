@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.errors import BadCommand
+from app.forms.alerts import AlertRequest, parse_alert
 from app.forms.input_normalization import normalize_punctuation, strip_name_quotes
 from app.forms.numbers import NotAnAmount, parse_quantity
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
@@ -40,6 +41,10 @@ class Verb(StrEnum):
     QUOTE = "quote"
     RISK = "risk"
     APPROVALS = "approvals"
+    ALERT = "alert"
+    ALERTS = "alerts"
+    WATCH = "watch"
+    SETTINGS = "settings"
     CANCEL = "cancel"
     CLOSE = "close"
     HALT = "halt"
@@ -72,7 +77,7 @@ OTHER_COMMANDS = {
 }
 
 NOT_AVAILABLE = "`{}` is not available here yet."
-PLANNED = ("alert", "alerts", "export", "settings", "watch")
+PLANNED = ("export",)
 OTHER_COMMANDS |= {word: NOT_AVAILABLE.format(word) for word in PLANNED}
 
 
@@ -100,6 +105,10 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.QUOTE: frozenset({Part.SYMBOLS}),
     Verb.RISK: frozenset({Part.PORTFOLIO}),
     Verb.APPROVALS: frozenset(),
+    Verb.ALERT: frozenset(),
+    Verb.ALERTS: frozenset(),
+    Verb.WATCH: frozenset({Part.SYMBOLS}),
+    Verb.SETTINGS: frozenset(),
     Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
     Verb.CLOSE: frozenset({Part.SYMBOL, Part.QUANTITY, Part.PORTFOLIO}),
     Verb.HALT: frozenset({Part.PORTFOLIO}),
@@ -115,6 +124,10 @@ EXAMPLES: dict[Verb, str] = {
     Verb.QUOTE: "quote AAPL MSFT",
     Verb.RISK: "risk in Growth",
     Verb.APPROVALS: "approvals",
+    Verb.ALERT: "alert AAPL above 200",
+    Verb.ALERTS: "alerts",
+    Verb.WATCH: "watch AAPL MSFT",
+    Verb.SETTINGS: "settings",
     Verb.CANCEL: "cancel AAPL in Growth",
     Verb.CLOSE: "close 100 AAPL in Growth",
     Verb.HALT: "halt in Growth",
@@ -147,6 +160,7 @@ class TextCommand:
     is_all: bool = False
     is_own: bool = False
     is_shared: bool = False
+    alert: AlertRequest | None = None
     text: str = ""
 
     @property
@@ -170,6 +184,8 @@ def parse_text_command(text: str, now: datetime) -> TextCommand:
     command = TextCommand(verb, is_shared=is_shared, text=line)
     if verb is Verb.PORTFOLIO:
         return replace(command, portfolio=_parse_portfolio(rest) if rest else "")
+    if verb is Verb.ALERT:
+        return replace(command, alert=parse_alert(normalize_punctuation(rest)))
     return _parse_parts(command, rest, now)
 
 

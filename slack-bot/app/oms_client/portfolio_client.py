@@ -1,12 +1,15 @@
 """Read positions, orders, P&L and risk from the OMS for a person, and change them."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from app.errors import OmsError, OutcomeUnknown
+from app.forms.alerts import AlertRequest
 from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
+    AlertSummary,
     ApprovalSummary,
     EquityPoint,
     ExposureSummary,
@@ -17,6 +20,7 @@ from app.forms.portfolio_values import (
     PortfolioValue,
     Position,
     PositionKey,
+    Preferences,
     ProfitSummary,
     QuoteDetail,
     RiskLimit,
@@ -25,9 +29,16 @@ from app.forms.portfolio_values import (
 from app.forms.text_commands import TextCommand
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
-from app.oms_client.rows import parse_approvals, parse_row, parse_rows, parse_switch_result
+from app.oms_client.rows import (
+    parse_approvals,
+    parse_preferences,
+    parse_row,
+    parse_rows,
+    parse_switch_result,
+)
 
 Params = dict[str, str]
+NO_CONTENT = 204
 
 
 class PortfolioClient:
@@ -131,6 +142,31 @@ class PortfolioClient:
         found = self._read(f"/quotes/{quote(symbol, safe='')}")
         return None if found is None else parse_row(QuoteDetail, found)
 
+    def get_preferences(self) -> Preferences:
+        """Return the person's preferences."""
+        return parse_preferences(self._read("/preferences"))
+
+    def set_watchlists(self, watchlists: Mapping[str, Sequence[str]]) -> None:
+        """Replace the person's watchlists."""
+        body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
+        self._write("PUT", "/preferences", body, self._request_id)
+
+    def list_alerts(self) -> list[AlertSummary]:
+        """Return the person's alerts."""
+        found = self._read("/alerts")
+        return parse_rows(AlertSummary, found.get("items") if isinstance(found, dict) else found or [])
+
+    def create_alert(self, request: AlertRequest) -> AlertSummary:
+        """Create an alert. It is delivered to the person."""
+        body: dict[str, Any] = {"kind": request.kind, request.side: request.value}
+        body |= {"repeat": request.is_repeated, "deliver_to": "me"}
+        body |= _named(symbol=request.symbol, portfolio_name=request.portfolio)
+        return parse_row(AlertSummary, self._write("POST", "/alerts", body, self._request_id))
+
+    def remove_alert(self, alert_id: str) -> None:
+        """Remove an alert of the person."""
+        self._write("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
+
     def close_position(
         self, key: PositionKey, quantity: Decimal | None, reason: str, *, idempotency_key: str
     ) -> OrderSummary:
@@ -187,6 +223,8 @@ class PortfolioClient:
         answer = self._oms.write(
             self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
         )
+        if answer.status_code == NO_CONTENT:
+            return None
         try:
             return answer.json()
         except ValueError:

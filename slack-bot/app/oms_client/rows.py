@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from app.errors import OmsError
-from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary
+from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary, Preferences
 from app.oms_client.wire import amount
 
 T = TypeVar("T")
@@ -72,6 +72,23 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
         ]
     except UNREADABLE:
         raise OmsError("The OMS answered approvals that cannot be read.") from None
+
+
+def parse_preferences(body: Any) -> Preferences:
+    """Parse a person's preferences. Raises `OmsError`."""
+    try:
+        hours = body["quiet_hours"]
+        return Preferences(
+            default_portfolio=_optional(_text)(body["default_portfolio"]),
+            order_type=_text(body["order_type"]),
+            time_in_force=_text(body["time_in_force"]),
+            number_format=_text(body["number_format"]),
+            time_zone=_text(body["time_zone"]),
+            quiet_hours=None if hours is None else f"{hours['from']} to {hours['to']}",
+            watchlists={str(name): _texts(symbols) for name, symbols in body["watchlists"].items()},
+        )
+    except UNREADABLE:
+        raise OmsError("The OMS answered preferences that cannot be read.") from None
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:

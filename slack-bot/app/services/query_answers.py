@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from app.blocks.alert_reports import build_alerts_reply, build_created_reply
 from app.blocks.help_reply import build_help_reply
 from app.blocks.order_reports import build_approvals_reply, build_orders_reply, build_trades_reply
 from app.blocks.portfolio_reports import (
@@ -12,6 +13,7 @@ from app.blocks.portfolio_reports import (
     build_positions_reply,
     build_profit_reply,
 )
+from app.blocks.preference_reports import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.risk_reports import RiskFacts, build_quotes_reply, build_risk_reply
 from app.blocks.text import literal
@@ -30,6 +32,9 @@ MAX_LIMITS = 100
 MAX_APPROVALS = 100
 MAX_PORTFOLIOS = 20  # each takes a call
 MAX_NAMES = 1000
+MAX_WATCHED = 20  # each takes a call
+WATCHLIST = "Watchlist"
+NO_WATCHLIST = "Your watchlist is empty. `watch AAPL MSFT` adds to it."
 NO_SYMBOL = "Name one or more symbols, such as `quote AAPL MSFT`."
 
 
@@ -127,6 +132,39 @@ def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_approvals_reply(client.list_approvals(limit=MAX_APPROVALS))
 
 
+def _answer_alerts(client: PortfolioClient, _command: TextCommand) -> Reply:
+    return build_alerts_reply(client.list_alerts())
+
+
+def _answer_alert(client: PortfolioClient, command: TextCommand) -> Reply:
+    """Create or remove an alert."""
+    request = command.alert
+    if request is None:
+        return build_alerts_reply(client.list_alerts())
+    if not request.removed_id:
+        return build_created_reply(client.create_alert(request))
+    client.remove_alert(request.removed_id)
+    return build_sentence_reply(f"The alert `{request.removed_id}` is removed.")
+
+
+def _answer_settings(client: PortfolioClient, _command: TextCommand) -> Reply:
+    return build_settings_reply(client.get_preferences())
+
+
+def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
+    """Add the typed symbols to the person's first watchlist, and return the quotes of all watchlists."""
+    lists = dict(client.get_preferences().watchlists)
+    if command.symbols:
+        name = next(iter(lists), WATCHLIST)
+        lists[name] = tuple(dict.fromkeys([*lists.get(name, ()), *command.symbols]))
+        client.set_watchlists(lists)
+    symbols = list(dict.fromkeys(symbol for each in lists.values() for symbol in each))
+    if not symbols:
+        return build_sentence_reply(NO_WATCHLIST)
+    shown = symbols[-MAX_WATCHED:]
+    return build_quotes_reply([(symbol, client.get_quote(symbol)) for symbol in shown])
+
+
 def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:
     """Return a reply if the command names a portfolio that the person does not see."""
     if not command.portfolio or client.get_portfolio(command.portfolio) is not None:
@@ -150,4 +188,8 @@ ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
     Verb.QUOTE: _answer_quote,
     Verb.RISK: _answer_risk,
     Verb.APPROVALS: _answer_approvals,
+    Verb.ALERT: _answer_alert,
+    Verb.ALERTS: _answer_alerts,
+    Verb.WATCH: _answer_watch,
+    Verb.SETTINGS: _answer_settings,
 }

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app.errors import BadCommand
+from app.forms.alerts import AlertRequest
 from app.forms.text_commands import EXAMPLES, TextCommand, Verb, parse_text_command
 
 NOW = datetime(2026, 11, 30, 1, 2, tzinfo=UTC)
@@ -60,7 +61,10 @@ def test_every_verb_answers_help(text):
         ("resum", "Did you mean `resume`?"),
         ("xyzzy", "“xyzzy” is not known here."),
         ("trade", "type `/trade`"),
-        ("alerts", "`alerts` is not available here yet."),
+        ("alert AAPL", "That alert is not understood."),
+        ("alert AAPL above x", "That alert is not understood."),
+        ("alert pnl below -5", "of a portfolio"),
+        ("alert AAPL above 5 in Growth", "of a portfolio"),
         ("export trades 2026-11", "`export` is not available here yet."),
         ("positions AAPL MSFT", "“MSFT” is not understood after `positions`"),
         ("risk now", "“now” is not understood after `risk`"),
@@ -96,3 +100,17 @@ def test_the_text_of_a_command_is_parsed_again_to_the_same_command(text):
 def test_junk_is_refused_or_understood_and_never_fails(junk):
     with contextlib.suppress(BadCommand):
         assert isinstance(parse(junk), TextCommand)
+
+
+@pytest.mark.parametrize(
+    ("text", "alert"),
+    [
+        ("alert aapl above 1,200.50", AlertRequest("price", "AAPL", "", "above", "1200.50")),
+        ("alert AAPL below $200 repeat", AlertRequest("price", "AAPL", "", "below", "200", is_repeated=True)),
+        ("alert pnl below -500 in Growth", AlertRequest("day_pnl", "", "Growth", "below", "-500")),
+        ("alert drawdown above 5% in Growth", AlertRequest("drawdown", "", "Growth", "above", "5")),
+        ("alert remove A179", AlertRequest(removed_id="A179")),
+    ],
+)
+def test_alerts_are_on_a_symbol_or_a_portfolio(text, alert):
+    assert parse(text).alert == alert

@@ -9,8 +9,18 @@ from tests.fakes import Answer, problem
 from tests.handlers.portfolio_workspace import ALL_VERBS, PortfolioWorkspace
 from tests.limits import check_message
 
-READS = ["help", "portfolio", "positions", "orders", "trades", "pnl", "quote AAPL", "risk", "approvals"]
-RISK = "slack:T1:U1"
+READS = [
+    "help",
+    "portfolio",
+    "positions",
+    "orders",
+    "trades",
+    "pnl",
+    "quote AAPL",
+    "risk",
+    "approvals",
+    "alerts",
+]
 
 
 def words_of(message):
@@ -230,3 +240,46 @@ def test_a_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
 def test_without_a_free_worker_the_person_gets_a_message(trading: PortfolioWorkspace):
     trading.bot.services.query_workers.stop()
     assert "busy" in trading.type("positions", "/desk").get_json()["text"]
+
+
+def test_an_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
+    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
+    message = trading.query("alert AAPL above 200")
+    assert "*Alert set:* AAPL above 200.00" in message["text"]
+    body = {"kind": "price", "above": "200", "repeat": False, "deliver_to": "me", "symbol": "AAPL"}
+    assert list(trading.oms.changes.values()) == [("POST", "/alerts", body)]
+    pnl = {"kind": "day_pnl", "symbol": None, "portfolio_name": "Growth", "above": None, "below": "-500.00"}
+    trading.oms.rows["/alerts"] = [portfolio_oms.alert(), portfolio_oms.alert(**pnl, repeat=True)]
+    message = trading.query("alerts")
+    check_message(message["text"], message["blocks"])
+    assert "P&amp;L today of Growth below -500.00: armed" in message["text"]
+    trading.oms.results["DELETE /alerts/A1"] = Answer(204, b"")
+    assert "is removed" in trading.query("alert remove A1")["text"]
+
+
+def test_an_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):
+    errors = [{"field": "above", "message": "Must be positive."}]
+    trading.oms.results["POST /alerts"] = problem(422, "Not valid.", errors)
+    assert "Must be positive." in trading.query("alert AAPL above 0")["text"]
+
+
+def test_a_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
+    trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences())
+    message = trading.query("watch AAPL MSFT")
+    assert "bid 174.90" in message["text"]
+    assert "*MSFT* has no quote." in message["text"]
+    body = {"watchlists": {"Tech": ["AAPL", "MSFT"]}}
+    assert list(trading.oms.changes.values()) == [("PUT", "/preferences", body)]
+
+
+def test_an_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
+    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={}, quiet_hours=None)
+    assert "is empty" in trading.query("watch")["text"]
+    assert "Quiet hours: none" in trading.query("settings")["text"]
+
+
+def test_the_largest_settings_fit(trading: PortfolioWorkspace):
+    lists = {f"{'L' * 98}{number:02}": ["S" * 40] * 200 for number in range(20)}
+    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists=lists)
+    message = trading.query("settings")
+    check_message(message["text"], message["blocks"])

@@ -64,7 +64,7 @@ def list_mark_breaks(
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
     symbols = sorted({held.symbol for held in list_positions_of(tenant_id, statement)})
-    quotes = market.quotes_at(connection, [(tenant_id, symbol) for symbol in symbols], close.at)
+    quotes = market.marks_at(connection, [(tenant_id, symbol) for symbol in symbols], close.at)
     for symbol in symbols:
         quote = quotes.get((tenant_id, symbol))
         if quote is None or mark(quote) is None:

@@ -100,6 +100,7 @@ class Operation(StrEnum):
     SET_CALENDAR = "set_calendar"
     CLOSE_DAY = "close_day"
     BOOK_CORPORATE_ACTION = "book_corporate_action"
+    BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
 
 
@@ -141,6 +142,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.PLACE_ORDER: _rule(_TRADE),                   # trader, approver, admin
     Operation.CHANGE_ORDER: _rule(_TRADE),                  # trader, approver, admin
     Operation.CANCEL_ORDER: _rule(_TRADE, _RISK),           # trader, approver, risk, admin
+    Operation.BUST_EXECUTION: _rule(_RISK, _ADMIN),         # risk, admin
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
     # The portfolio's policy names the approvers among those who may decide at all.
     Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, people=True),  # trader, approver, risk, admin

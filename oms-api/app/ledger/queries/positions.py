@@ -57,7 +57,7 @@ def list_positions(
     last = aliased(Trade)
     same = (last.tenant_id == page.c.tenant_id) & (last.portfolio_id == page.c.portfolio_id)
     statement = (
-        select(*list(page.c)[:12], last.price, last.executed_at)
+        select(*list(page.c)[:12], last.price, last.executed_at, page.c.portfolio_id)
         .join(last, same & (last.sequence == page.c.last_sequence))
         .order_by(page.c.name_key, page.c.symbol, page.c.product)
     )

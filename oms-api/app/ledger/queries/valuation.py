@@ -9,11 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from app.database import find_matching_rows
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
+from app.ledger.queries.books import PositionKey
 from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import OpenPosition, PortfolioKey
 from app.money import ZERO
 
 _TRADES = cast("Table", Trade.__table__)
+_POSITIONS = cast("Table", PositionRow.__table__)
+_POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _ROW_KEY = ("tenant_id", "portfolio_id", "sequence")
 
 
@@ -72,3 +75,11 @@ def find_trade_prices(
         (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
         for tenant_id, portfolio_id, sequence, price in found
     }
+
+
+def find_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
+    """Return the price of the last trade of each of the positions that is stored."""
+    found = find_matching_rows(connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys)
+    sequences = {tuple(row[:4]): (PortfolioKey(row[0], row[1]), row[4]) for row in found}
+    prices = find_trade_prices(connection, sorted(set(sequences.values())))
+    return {key: prices[row] for key, row in sequences.items()}

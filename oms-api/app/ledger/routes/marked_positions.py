@@ -11,7 +11,7 @@ from app.timestamps import iso
 
 
 class HeldPositionOut(PositionOut):
-    """A position at its mark: mid, else last, else the price of its last trade.
+    """A position at its mark: what a person set, else mid, else last, else the price of its last trade.
 
     `mark` and `local_cost` are in the instrument's `currency`, all other amounts in the portfolio's.
     """
@@ -20,13 +20,31 @@ class HeldPositionOut(PositionOut):
     symbol: str = Field(examples=["AAPL"])
     product: str | None = Field(examples=[None])
     mark: str = Field(examples=["180.00"], description="Per unit, in the instrument's currency")
-    mark_source: Literal["quote", "trade"]
+    mark_source: Literal["override", "quote", "trade"]
     mark_age_seconds: float = Field(examples=[0.25])
-    mark_is_stale: bool = Field(description="The mark is older than 60 seconds")
+    mark_is_stale: bool = Field(description="The mark is older than 60 seconds, and no person set it")
     market_value: str = Field(
         examples=["18000.00"], description="Quantity × mark, by the rate of now in the portfolio's currency"
     )
     unrealized_pnl: str = Field(examples=["500.00"], description="Market value - cost")
+    charges: str = Field(examples=["1.00"], description="Of all its trades")
+    total_pnl: str = Field(examples=["499.00"], description="Realised and unrealised P&L - charges")
+    highest_price: str | None = Field(
+        examples=["182.50"], description="Since it was opened, in the instrument's currency; null when flat"
+    )
+    lowest_price: str | None = Field(
+        examples=["174.00"], description="Since it was opened, in the instrument's currency; null when flat"
+    )
+    max_drawdown: str | None = Field(
+        examples=["250.00"],
+        description="The largest fall of realised and unrealised P&L since it was opened, before charges; "
+        "null when flat",
+    )
+    risk_reward: str | None = Field(
+        examples=["1.50"],
+        description="The distance of the take-profit from the average cost, over that of the stop-loss; "
+        "null without both, or if one is not beyond the average cost",
+    )
     stop_loss: str | None = Field(
         examples=["160.00"], description="Where working exits cut its loss; of several the nearest"
     )
@@ -55,7 +73,7 @@ class HeldPositionOut(PositionOut):
 
 def held_position_out(found: MarkedPosition) -> dict[str, Any]:
     """Return the position as `HeldPositionOut` describes it."""
-    held, mark, valuation, rate, exits = found
+    held, mark, valuation, rate, exits, charges, extremes = found
     return {
         "portfolio_name": held.portfolio_name,
         "symbol": held.symbol,
@@ -67,6 +85,12 @@ def held_position_out(found: MarkedPosition) -> dict[str, Any]:
         "mark_is_stale": valuation.is_stale,
         "market_value": money_text(fixed(valuation.market_value)),
         "unrealized_pnl": money_text(fixed(valuation.unrealized_pnl)),
+        "charges": money_text(fixed(charges)),
+        "total_pnl": money_text(fixed(found.total_pnl)),
+        "highest_price": None if extremes is None else money_text(fixed(extremes.highest_price)),
+        "lowest_price": None if extremes is None else money_text(fixed(extremes.lowest_price)),
+        "max_drawdown": None if extremes is None else money_text(fixed(extremes.max_drawdown)),
+        "risk_reward": None if found.risk_reward is None else money_text(fixed(found.risk_reward)),
         "stop_loss": None if exits.stop_loss is None else money_text(fixed(exits.stop_loss)),
         "take_profit": None if exits.take_profit is None else money_text(fixed(exits.take_profit)),
         "currency": held.currency or held.base_currency,

@@ -15,6 +15,7 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, held_position_out
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.exits import with_exits
+from app.ledger.service.position_records import with_records
 from app.ledger.service.positions import get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import TheMarket
 from app.text import name_key
@@ -84,7 +85,8 @@ async def list_positions(
 
     def read(connection: Connection) -> list[MarkedPosition]:
         marked = list_positions_at_marks(connection, market, tenant_id, filters, at, query.limit + 1, after)
-        return with_exits(connection, tenant_id, marked, exits)
+        recorded = with_records(connection, market, tenant_id, marked, at)
+        return with_exits(connection, tenant_id, recorded, exits)
 
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]
@@ -108,7 +110,8 @@ async def get_position(
 
     def read(connection: Connection) -> MarkedPosition:
         marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
-        return with_exits(connection, caller.tenant_id, [marked], exits)[0]
+        recorded = with_records(connection, market, caller.tenant_id, [marked], at)
+        return with_exits(connection, caller.tenant_id, recorded, exits)[0]
 
     return answer(held_position_out(await readers.run(read, caller.tenant_id)))
 

@@ -4,7 +4,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import product
+from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.position_extremes import Extremes
+from app.market_data.rules.values import OVERRIDE
+from app.money import ZERO, product, ratio
 
 STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 
@@ -12,7 +15,7 @@ STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 class Mark(NamedTuple):
     """The price per unit that a position is valued at.
 
-    `source` is "quote", or "trade" if there is no quote.
+    `source` is "override" if a person set it, "quote", or "trade" if there is no quote.
     """
 
     price: Decimal
@@ -54,6 +57,7 @@ class HeldPosition(NamedTuple):
     closed_at: datetime | None
     last_price: Decimal
     last_at: datetime
+    portfolio_id: int
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -72,13 +76,37 @@ NO_EXITS = Exits()
 
 
 class MarkedPosition(NamedTuple):
-    """A position with its mark and the exchange rate used, None for the portfolio's own currency."""
+    """A position with its mark and the exchange rate used, None for the portfolio's own currency.
+
+    `charges` are those of all its trades. `extremes` is None while it is flat.
+    """
 
     held: HeldPosition
     mark: Mark
     valuation: Valuation
     rate: Decimal | None = None
     exits: Exits = NO_EXITS
+    charges: Decimal = ZERO
+    extremes: Extremes | None = None
+
+    @property
+    def total_pnl(self) -> Decimal:
+        """Realised and unrealised P&L less charges, in the portfolio's currency."""
+        return self.held.realized_pnl + self.valuation.unrealized_pnl - self.charges
+
+    @property
+    def risk_reward(self) -> Decimal | None:
+        """The distance of the take-profit from the average cost, over that of the stop-loss.
+
+        None if an exit is missing or is not beyond the average cost.
+        """
+        held, (stop_loss, take_profit) = self.held, self.exits
+        if not held.quantity or stop_loss is None or take_profit is None:
+            return None
+        entry = average_cost(held.quantity, held.cost if held.local_cost is None else held.local_cost)
+        sign = 1 if held.quantity > 0 else -1
+        risk, reward = sign * (entry - stop_loss), sign * (take_profit - entry)
+        return ratio(reward, risk) if risk > 0 and reward > 0 else None
 
 
 def value_at(
@@ -86,10 +114,11 @@ def value_at(
 ) -> Valuation:
     """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
 
-    A mark from a clock that runs ahead has the age zero.
+    A mark from a clock that runs ahead has the age zero. A mark that a person set is not stale.
     """
     worth = product(quantity, mark.price)
     if rate is not None:
         worth = product(worth, rate)
     age = max(now - mark.at, timedelta(0))
-    return Valuation(worth, worth - cost, round(age.total_seconds(), 3), age > STALE_AFTER)
+    is_stale = age > STALE_AFTER and mark.source != OVERRIDE
+    return Valuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)

@@ -206,6 +206,11 @@ class Books:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
 
+    def get_new_price(self, key: PositionKey) -> Decimal | None:
+        """Return the price of the last trade that this batch made in a position, None if it made none."""
+        row = self._moved.get(key)
+        return None if row is None else Decimal(row.price)
+
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         return currency_of_fill(

@@ -15,7 +15,7 @@ from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import rate_of_cost
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
 from app.market_data.rules.rates import find_rate, list_pairs
-from app.market_data.rules.values import Quote
+from app.market_data.rules.values import OVERRIDE, Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
 from app.text import name_key
@@ -34,7 +34,7 @@ def list_positions_at_marks(
 ) -> list[MarkedPosition]:
     """Return positions by portfolio, symbol and product, each at its mark.
 
-    The mark is mid, else last, else the price of the last trade.
+    The mark is what a person set, else mid, else last, else the price of the last trade.
     """
     if filters.symbol is not None:
         filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
@@ -80,7 +80,7 @@ def _marked(
     for one in held:
         if one.currency is not None:
             symbols.update(list_pairs(one.currency, one.base_currency))
-    quotes = market.quotes_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
+    quotes = market.marks_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
     by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
     marked = []
     for one in held:
@@ -89,7 +89,7 @@ def _marked(
         if quote is None or price is None:
             mark = Mark(one.last_price, one.last_at, "trade")
         else:
-            mark = Mark(price, quote.at, "quote")
+            mark = Mark(price, quote.at, OVERRIDE if quote.source == OVERRIDE else "quote")
         rate = _rate(one, by_symbol)
         marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now, rate), rate))
     return marked

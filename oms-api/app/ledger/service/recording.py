@@ -275,7 +275,7 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
         raise ReversalOfReversal(work.trade_id)
     if key in batch.reversed:
         raise AlreadyReversed(work.trade_id, batch.reversed[key])
-    _require_no_action(batch, original)
+    require_no_action(batch, original)
     recorded = _book_reversal(batch, work, original)
     batch.reversed[key] = recorded.row.trade_id
     return recorded
@@ -293,7 +293,7 @@ def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Reco
     return Recorded(batch.books.append(portfolio, work.origin, entry, after), portfolio.name)
 
 
-def _require_no_action(batch: Batch, original: TradeRow) -> None:
+def require_no_action(batch: Batch, original: TradeRow) -> None:
     """Raise where a corporate action booked the trade, or acted on its position since."""
     action_id = action_of_key(original.idempotency_key)
     if action_id is not None:

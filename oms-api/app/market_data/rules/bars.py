@@ -57,6 +57,17 @@ def extend_bar(bar: Bar | None, quote: Quote) -> Bar:
     return bar._replace(high=max(bar.high, price), low=min(bar.low, price), close=price)
 
 
+def fold_quotes(quotes: Iterable[Quote]) -> list[Bar]:
+    """Return the one-minute bars of quotes that are in time order."""
+    bars: list[Bar] = []
+    for quote in quotes:
+        if bars and bars[-1].start == get_bar_start(quote.at, Interval.MINUTE):
+            bars[-1] = extend_bar(bars[-1], quote)
+        else:
+            bars.append(extend_bar(None, quote))
+    return bars
+
+
 def combine_bars(bars: Iterable[Bar], interval: Interval) -> list[Bar]:
     """Combine shorter bars, in time order, into bars of `interval`."""
     longer: list[Bar] = []

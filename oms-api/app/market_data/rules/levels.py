@@ -55,7 +55,13 @@ KNOWN: dict[str, Level] = {
 _MIN_CENTS, _RANGE_CENTS = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 
 
+_CURRENCIES = {currency for pair in _PAIRS for currency in pair.split("/")}
 _CURRENCY_PAIR = re.compile(r"[A-Z]{3}/[A-Z]{3}", re.ASCII)
+
+
+def is_currency_pair(symbol: str) -> bool:
+    """Return whether the symbol is the exchange rate of two well-known currencies."""
+    return "/" in symbol and all(currency in _CURRENCIES for currency in symbol.split("/"))
 
 
 def find_known_symbol(symbol: str) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from app.money import ratio
 
+OVERRIDE = "override"  # the source of marks that a person set
 _TWO = Decimal(2)
 
 
@@ -36,6 +37,25 @@ class Bar(NamedTuple):
     low: Decimal
     close: Decimal
     volume: Decimal | None = None
+
+
+class MarkOverride(NamedTuple):
+    """The price per unit that a person set as the mark of a symbol, from `set_at` until `expires_at`.
+
+    `set_by` is the person, or the key that acted for none.
+    """
+
+    symbol: str
+    price: Decimal
+    reason: str
+    set_by: str
+    set_at: datetime
+    expires_at: datetime
+
+    @property
+    def quote(self) -> Quote:
+        """The override as a quote of its price."""
+        return Quote(self.symbol, None, None, self.price, None, None, self.set_at, OVERRIDE)
 
 
 def mid(quote: Quote) -> Decimal | None:

@@ -15,7 +15,16 @@ from app.ledger.service.trade_service import Asking
 from app.orders.dependencies import TheOrderService
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
-from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, CloseIn, ExitsIn, GroupIn, TicketIn
+from app.orders.schemas.requests import (
+    BustIn,
+    CancelAllIn,
+    CancelIn,
+    ChangesIn,
+    CloseIn,
+    ExitsIn,
+    GroupIn,
+    TicketIn,
+)
 from app.orders.schemas.responses import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.commands import Done, Outcome, PlaceOrder
 from app.orders.service.order_service import OrderService
@@ -31,6 +40,7 @@ positions_router = APIRouter(tags=["positions"])
 Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 Previewer = Annotated[Caller, Depends(require_permission(Operation.PREVIEW_ORDER))]
 Changer = Annotated[Caller, Depends(require_permission(Operation.CHANGE_ORDER))]
+Buster = Annotated[Caller, Depends(require_permission(Operation.BUST_EXECUTION))]
 Canceler = Annotated[Caller, Depends(require_permission(Operation.CANCEL_ORDER))]
 Closer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_POSITION))]
 
@@ -156,6 +166,28 @@ async def cancel_order(
     asking = Asking(caller, request.state.edge.request_id, key)
     done = await service.cancel(asking, order_id, body.reason)
     return build_order_response(done, 200)
+
+
+@router.post(
+    "/orders/{order_id}/bust",
+    summary="Reverse a fill of an order",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(
+        BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
+    ),
+)
+async def bust_execution(
+    caller: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    service: TheOrderService, key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Take back an execution that its venue cancelled (a bust).
+
+    Its trade is reversed with its charges, and the order's filled quantity and average price are reduced by
+    rows of their own. The status of the order stays; what an open order lost is open again.
+    """
+    asking = Asking(caller, request.state.edge.request_id, key)
+    return build_order_response(await service.bust(asking, order_id, body.execution_id, body.reason), 200)
 
 
 @router.patch(

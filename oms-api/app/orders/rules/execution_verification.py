@@ -1,6 +1,7 @@
 """Verify an execution against its order, its trade in the ledger and the history row that it caused."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from app.costs.rules.booking import InvalidCharges, parse_components
@@ -9,6 +10,15 @@ from app.money import ZERO, fixed
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
+
+BookedFields = Mapping[str, str | int | None]  # of the trade, by column
+BUST = "bust"  # the note of an execution that takes another one back
+_BUST_SUFFIX = ":bust"
+
+
+def get_bust_id(execution_id: str) -> str:
+    """Return the id of the execution that takes another one back. Its amounts are negative."""
+    return f"{execution_id}{_BUST_SUFFIX}"
 
 
 class Trade(Protocol):
@@ -30,17 +40,37 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None)
         yield _finding(row, "trade_id", row.trade_id, "a trade of the ledger")
         return
     booked = trade._asdict()
-    for name, due in _of_execution(row).items():
-        if booked[name] != due:
-            yield _finding(row, name, due, booked[name])
+    find = _find_bust_differences if row.note == BUST else _find_fill_differences
+    yield from find(order, row, booked)
     yield from _find_charge_differences(row, booked["charges"])
-    for name, due in _of_order(order).items():
-        if booked[name] != due:
-            yield Finding(OrderCheck.TRADE, name, due, booked[name])
     pairs = (("portfolio_id", row.portfolio_id, order.portfolio_id), ("broker", row.broker, order.broker))
     for name, stored, expected in pairs:
         if stored != expected:
             yield _finding(row, name, stored, expected)
+
+
+def _find_fill_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
+    for name, due in _of_execution(row).items():
+        if booked[name] != due:
+            yield _finding(row, name, due, booked[name])
+    for name, due in _of_order(order).items():
+        if booked[name] != due:
+            yield Finding(OrderCheck.TRADE, name, due, booked[name])
+
+
+def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
+    """Yield the differences between a bust and the ledger's reversal, which has the opposite side."""
+    same = ("portfolio_id", "symbol", "price", "executed_at")
+    due = {name: getattr(row, name) for name in same} | {
+        "side": "SELL" if row.side == "BUY" else "BUY",
+        "quantity": fixed(-Decimal(row.quantity)),
+        "gmv": fixed(-Decimal(row.value)),
+        "product": order.product,
+        "order_id": None,
+    }
+    for name, expected in due.items():
+        if booked[name] != expected:
+            yield _finding(row, name, expected, booked[name])
 
 
 def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[ExecutionMove]) -> Iterator[Finding]:

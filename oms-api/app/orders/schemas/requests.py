@@ -320,6 +320,19 @@ class CancelIn(BaseModel):
     reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
 
 
+class BustIn(BaseModel):
+    """The execution that its venue cancelled, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    execution_id: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)] = Field(
+        description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
+    )
+    reason: Annotated[Note, Field(min_length=1)] = Field(
+        description="Why, for the history and the ledger", examples=["Clearly erroneous, cancelled by NYSE"]
+    )
+
+
 class CancelAllIn(BaseModel):
     """Which orders are cancelled. A field that is left out matches all."""
 

@@ -13,7 +13,8 @@ from app.orders.queries.firm import firm_books
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
 from app.orders.service.currency_conversion import rate_between, rate_to_value_in
-from app.orders.service.exposure import exposure_in, mark_of, prices_of, working_of
+from app.orders.service.exposure import exposure_in, prices_of, working_of
+from app.orders.service.marks import find_mark, load_last_trade_prices
 from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
 from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
 
@@ -96,6 +97,7 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     position_keys = {((key[0], key[1]), (key[2], key[3])) for key in held}
     position_keys |= orders.keys()
     context.load_quotes(sorted({(tenant_id, position_key[0]) for _, position_key in position_keys}))
+    load_last_trade_prices(context, held)
     totals: dict[str, Totals] = {}
     for portfolio_key, book in _books(context, bases, held, orders, position_keys):
         totals[bases[portfolio_key]] = add_totals(totals.get(bases[portfolio_key], NOTHING), total_of(book))
@@ -114,5 +116,5 @@ def _books(
         quote = context.quote(portfolio_key[0], position_key[0])
         working = working_of(orders.get((portfolio_key, position_key), []), position)
         rate = rate_to_value_in(context, portfolio_key[0], bases[portfolio_key], position_key[0], position)
-        mark, prices = mark_of(quote, position), prices_of(quote)
+        mark, prices = find_mark(context, (*portfolio_key, *position_key), position), prices_of(quote)
         yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

@@ -27,7 +27,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order
-from app.orders.service.loss_baselines import read_loss_baselines
+from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
 from app.risk.queries.losses import BaselineReader
@@ -43,7 +43,6 @@ PortfolioKey = queries.PortfolioKey
 PositionKey = queries.PositionKey
 
 MAX_BOOKS = 5_000  # cached portfolios
-_ANY_VERSION = ""
 
 
 @dataclass(slots=True)
@@ -92,9 +91,10 @@ class BatchServices:
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
     positions: VersionedCache[PortfolioKey, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
+    loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
     exposures: VersionedCache[PortfolioKey, Exposure] = field(
         default_factory=lambda: VersionedCache(MAX_BOOKS)
-    )  # of any version, because they are compared with what they were computed from
+    )  # by the version of the marks that people set; otherwise compared with what they were computed from
 
 
 class BatchContext:
@@ -115,6 +115,7 @@ class BatchContext:
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
+        self.last_trade_prices: dict[tuple[int, int, str, str], Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
@@ -127,6 +128,7 @@ class BatchContext:
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
         self._counted_messages = {} if messages is None else messages  # by command, over all its attempts
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
+        self._marks_version = str(services.market.overrides.version)
         self._quotes: dict[InstrumentKey, Quote | None] = {}
         self._instruments: dict[InstrumentKey, Instrument] = {}
         self._switches: dict[int, Switches] = {}
@@ -169,7 +171,7 @@ class BatchContext:
 
         Another process may have changed the portfolio since. Most of its positions are the same nevertheless.
         """
-        exposure = self.services.exposures.take(portfolio_key, _ANY_VERSION)
+        exposure = self.services.exposures.take(portfolio_key, self._marks_version)
         if exposure is None:
             return
         self.exposures[portfolio_key] = exposure
@@ -202,7 +204,7 @@ class BatchContext:
                 exposure.stale = self.order_store.dirty.get(portfolio_key, set())
                 exposure.held = self.books.positions(portfolio_key)
                 exposure.orders = self.order_store.find_open(portfolio_key)
-                self.services.exposures.put(portfolio_key, _ANY_VERSION, exposure)
+                self.services.exposures.put(portfolio_key, self._marks_version, exposure)
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
         """Load quotes and instruments that are not loaded yet."""

@@ -20,11 +20,13 @@ from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
+from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
     MAX_EXPIRIES,
     ApplyCorporateAction,
     ApprovalCommand,
     BrokerReport,
+    BustExecution,
     CancelAll,
     CancelHalted,
     CancelOrder,
@@ -126,7 +128,7 @@ class OrderBatchHandler:
             for command, outcome in zip(commands, outcomes, strict=True)
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(connection, arrived, plan.unmatched) if arrived else []
+        context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
@@ -199,7 +201,7 @@ def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval
     return (command.origin.tenant_id, command.order_id) in plan.by_order
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911  # a table of commands
+def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
     match command:
         case PlaceOrder():
             return place(context, command)
@@ -221,6 +223,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return set_exits(context, command)
         case PreviewOrder():
             return preview(context, command)
+        case BustExecution():
+            plan.require(command)
+            return bust_execution(context, command)
         case ApplyCorporateAction():
             return apply_corporate_action(context, command)
         case BrokerReport():

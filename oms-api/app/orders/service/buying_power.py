@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import position_of, positions_in
+from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.service.cash import PortfolioCash
+from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -18,8 +20,9 @@ from app.money import ZERO
 from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
 from app.orders.service.currency_conversion import rate_of_cost
-from app.orders.service.exposure import mark_of, prices_of, working_of
+from app.orders.service.exposure import prices_of, working_of
 from app.orders.service.fill_charges import ChargedMarket
+from app.orders.service.marks import mark_of
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.values import SymbolBook
@@ -70,13 +73,19 @@ class BuyingPowerReader:
         }
         quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
+        overrides = find_overrides(connection, symbols, at)
+        unquoted = [(tenant_id, *key) for key in held if mark_of(by_symbol.get(key[1])) is None]
+        last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolBook]] = {}
         for key, currency in currencies.items():
             position, quote = held.get(key, FLAT), by_symbol.get(key[1])
             rate = None if currency is None else _rate(position, currency, bases[key[0]], by_symbol)
             exchange = instruments[tenant_id, key[1]].exchange
             market = ChargedMarket(exchange, currency or bases[key[0]], rate)
-            mark_price, prices = mark_of(quote, position), prices_of(quote)
+            override, prices = overrides.get((tenant_id, key[1])), prices_of(quote)
+            mark_price = mark_of(quote) if override is None else override.price
+            if mark_price is None and position.quantity:
+                mark_price = last_prices.get((tenant_id, *key))
             working = working_of(orders.get(key, []), position, prices, mark_price, market)
             book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
             books.setdefault(key[0], []).append(book)

@@ -89,6 +89,15 @@ class ReviewApprovals(NamedTuple):
     limit: int
 
 
+class BustExecution(NamedTuple):
+    """Take back an execution of an order that its venue cancelled."""
+
+    origin: Origin
+    order_id: str
+    execution_id: str
+    reason: str
+
+
 class CancelAll(NamedTuple):
     """Cancel all open orders that match; None matches all.
 
@@ -228,6 +237,7 @@ OrderRequest = (
     | SetExits
     | ApprovalCommand
     | ApplyCorporateAction
+    | BustExecution
 )
 # What time and prices cause.
 Duty = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
@@ -270,7 +280,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
-        case CancelOrder() | ReplaceOrder() | DecideApproval() | RequestOverride():
+        case CancelOrder() | ReplaceOrder() | DecideApproval() | RequestOverride() | BustExecution():
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
             return (command.origin.tenant_id, command.portfolio_key or "")

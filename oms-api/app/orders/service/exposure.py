@@ -3,13 +3,14 @@
 from decimal import Decimal
 
 from app.costs.rules.values import Schedule
-from app.ledger.rules.accounting import Position, average_cost
-from app.market_data.rules.values import Quote, mark
+from app.ledger.rules.accounting import Position
+from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
+from app.orders.service.marks import find_mark
 from app.risk.rules.exposure import (
     NO_PRICES,
     add_totals,
@@ -64,7 +65,7 @@ def _revalue(
     held = context.books.position((*portfolio_key, *position_key))
     quote = context.quote(portfolio_key[0], position_key[0])
     rate = rate_to_value_by(context, portfolio_key, position_key[0], held)
-    prices, mark_price = prices_of(quote), mark_of(quote, held)
+    prices, mark_price = prices_of(quote), find_mark(context, (*portfolio_key, *position_key), held)
     market = charged_market_of(context, portfolio_key, position_key[0], held, rate) if working else None
     orders = working_of(working, held, prices, mark_price, market)
     after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
@@ -130,14 +131,6 @@ def charged_market_of(
     currency = currency_in(context, portfolio_key, symbol, held)
     base = context.books.portfolio(*portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key[0], symbol).exchange, currency or base, rate)
-
-
-def mark_of(quote: Quote | None, held: Position) -> Decimal | None:
-    """Return the mark of a position in its currency: mid, else last, else its average cost."""
-    price = mark(quote) if quote else None
-    if price is None and held.quantity:
-        return average_cost(held.quantity, held.cost if held.currency is None else held.local_cost)
-    return price
 
 
 def prices_of(quote: Quote | None) -> Prices:

@@ -32,7 +32,7 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
     BookIsFull, NoRate or RateUnknown before anything is changed.
     """
-    successor = _find_successor(context, order)
+    successor = find_successor(context, order)
     mark = _mark(order, successor, event)
     trade, charges = _record_trade(context, order, event, at)
     context.order_store.execute(_execution(order, event, trade, mark, charges))
@@ -56,7 +56,7 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     return moved
 
 
-def _find_successor(context: BatchContext, order: Order) -> Order:
+def find_successor(context: BatchContext, order: Order) -> Order:
     """Return the order that the fill counts for: the last successor of a replaced order."""
     while order.status is Status.REPLACED and order.replaced_by:
         order = context.order_store.get(order.tenant_id, order.replaced_by)

@@ -113,7 +113,7 @@ class MarketWatcher:
         checks_losses = at >= self._next_loss_check
 
         def read(connection: Connection) -> _MarketState:
-            set_all_tenants_scope(connection)
+            self._market.overrides.refresh(set_all_tenants_scope(connection), at)
             keys = queries.symbols_with_orders(connection)
             overdue = find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)

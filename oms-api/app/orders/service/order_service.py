@@ -23,6 +23,7 @@ from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
@@ -140,6 +141,11 @@ class OrderService:
         outcome = await self._submit(ReviewApprovals(origin, _role_of(asking), limit))
         assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
         return outcome.approvals
+
+    async def bust(self, asking: Asking, order_id: str, execution_id: str, reason: str) -> Done:
+        """Take back an execution of an order."""
+        origin = self._origin(asking, "bust", order_id, execution_id, reason)
+        return await self._done(BustExecution(origin, order_id, execution_id, reason))
 
     async def cancel_all(
         self,

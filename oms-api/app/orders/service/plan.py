@@ -17,6 +17,7 @@ from app.orders.service.commands import (
     MAX_EXPIRIES,
     ApplyCorporateAction,
     BrokerReport,
+    BustExecution,
     CancelAll,
     CancelHalted,
     CancelOrder,
@@ -42,8 +43,8 @@ from app.risk.queries.losses import find_portfolios_with_loss_limits
 
 TenantKey = tuple[int, str]
 # Commands with an order id.
-_BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BrokerReport)
-OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride
+_BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, BrokerReport)
+OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 # Commands with a portfolio name.
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)

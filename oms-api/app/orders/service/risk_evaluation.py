@@ -14,9 +14,11 @@ from app.orders.rules.values import Order, Role
 from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
+from app.orders.service.current_losses import find_current_losses
 from app.orders.service.execution_latch import count_execution, latch_of
-from app.orders.service.exposure import charged_market_of, exposure_in, mark_of, prices_of, working_of
+from app.orders.service.exposure import charged_market_of, exposure_in, prices_of, working_of
 from app.orders.service.fill_charges import estimate_charges
+from app.orders.service.marks import find_mark
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
@@ -71,6 +73,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
     hold = find_current_hold(context, order)
     refusal = find_session_refusal(context, order, hold)
+    losses = find_current_losses(context, order, limits)
     return RiskInput(
         order=candidate,
         instrument=_tradable(instrument),
@@ -89,6 +92,8 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         is_person=order.actor is not None,
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        pnl_of_day=losses.pnl_of_day,
+        drawdown=losses.drawdown,
         no_rate=unrated or firm.missing,
         session_refusal=refusal and refusal.reason,
         closed_until=refusal and refusal.opens_at,
@@ -159,7 +164,7 @@ def _book(context: BatchContext, order: Order, without: set[str], candidate: Can
     ]
     quote = context.quote(order.tenant_id, order.symbol)
     held = context.position(order)
-    mark = mark_of(quote, held)
+    mark = find_mark(context, (order.tenant_id, order.portfolio_id, order.symbol, order.product), held)
     rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
     prices = prices_of(quote)
     market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)

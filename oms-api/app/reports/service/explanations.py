@@ -117,7 +117,7 @@ class ProfitExplainer(NamedTuple):
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
         keys = [(self.tenant_id, pair) for pair in list_pairs(currency, base)]
-        read = self.market.quotes_for if at is None else self.market.quotes_at
+        read = self.market.marks_for if at is None else self.market.marks_at
         found = read(self.connection, keys, at or self.now)
         return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.bars import Interval, combine_bars, extend_bar, get_bar_start, get_traded_price
+from app.market_data.rules.bars import (
+    Interval,
+    combine_bars,
+    extend_bar,
+    fold_quotes,
+    get_bar_start,
+    get_traded_price,
+)
 from app.market_data.rules.values import Bar, Quote
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -96,3 +103,16 @@ def test_merging_in_steps_equals_merging_at_once(path):
     assert combine_bars(combine_bars(minutes, Interval.QUARTER), Interval.HOUR) == combine_bars(
         minutes, Interval.HOUR
     )
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 200)), max_size=30))
+def test_folded_quotes_equal_bars_extended_one_by_one(points):
+    quotes, at = [], NOON
+    for seconds, price in points:
+        at += timedelta(seconds=seconds)
+        quotes.append(quote(price, at))
+    bars: dict[datetime, Bar] = {}
+    for one in quotes:
+        start = get_bar_start(one.at, Interval.MINUTE)
+        bars[start] = extend_bar(bars.get(start), one)
+    assert fold_quotes(quotes) == list(bars.values())

@@ -1,6 +1,7 @@
 """Post the message of an order once. Later changes edit it, and add a line to its thread."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -98,16 +99,25 @@ def post_message(services: Services, origin: Origin, channel: str, message: Mess
     return direct, services.slack.post(direct, with_hint(message, hint) if hint else message)
 
 
-def queue_in_channel(services: Services, lane: str, work: Any, request_id: str) -> None:
+def queue_in_channel(services: Services, channel: str, work: Callable[[], None], request_id: str) -> None:
     """Queue calls to Slack for one channel, one after the other."""
+    _queue(services, f"channel:{channel}", work, request_id)
+
+
+def _queue(
+    services: Services, lane: str, work: Callable[[], None], request_id: str, *, paced: bool = True
+) -> bool:
+    """Queue work. Return False if the queue is full."""
 
     def log_abandoned() -> None:
         log.warning("Order message not delivered", extra={"request_id": request_id})
 
     try:
-        services.outbox.put(f"channel:{lane}", Job(work, log_abandoned))
+        services.outbox.put(lane, Job(work, log_abandoned), paced=paced)
     except Saturated as error:
         log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
+        return False
+    return True
 
 
 class OrderChange(Protocol):
@@ -131,15 +141,57 @@ def update_order_message(services: Services, event: OrderChange) -> None:
 
 
 def refresh_order(services: Services, order_id: str, request_id: str, *, always: bool = True) -> None:
-    """Queue the update of an order's messages. Without `always`, only if the order has changed."""
+    """Queue the update of an order's messages. Without `always`, only if the order has changed.
+
+    The order is read at once. Only a call to Slack waits for its turn in the channel.
+    """
     shown = services.order_messages.find(order_id, MessageKind.ORDER)
     if shown is None:
         return
+    if always:
+        _queue_update(services, shown, request_id)
+        return
 
+    def check() -> None:
+        if _has_changed(services, order_id, request_id):
+            _queue_update(services, shown, request_id)
+
+    _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, paced=False)
+
+
+def _queue_update(services: Services, shown: OrderMessage, request_id: str) -> None:
     def update() -> None:
-        _update(services, order_id, request_id, always=always)
+        _update(services, shown.order_id, request_id)
 
-    queue_in_channel(services, shown.channel, update, request_id)
+    _queue_once(services, f"channel:{shown.channel}", f"update:{shown.order_id}", update, request_id)
+
+
+def _queue_once(
+    services: Services,
+    lane: str,
+    key: str,
+    work: Callable[[], None],
+    request_id: str,
+    *,
+    paced: bool = True,
+) -> None:
+    """Queue work in a lane, unless the same work is queued already and has not started."""
+    if not services.queued_order_work.add(key):
+        return
+
+    def start() -> None:
+        services.queued_order_work.remove(key)
+        work()
+
+    if not _queue(services, lane, start, request_id, paced=paced):
+        services.queued_order_work.remove(key)
+
+
+def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
+    """Whether the order has changed since its message was updated."""
+    shown = services.order_messages.find(order_id, MessageKind.ORDER)
+    order = shown and _load(services, Person(shown.team, shown.user), order_id, request_id)
+    return isinstance(order, Order) and shown is not None and bool(_list_changes(order, shown))
 
 
 def refresh_open_orders(services: Services) -> None:
@@ -150,7 +202,7 @@ def refresh_open_orders(services: Services) -> None:
             refresh_order(services, shown.order_id, "order-refresh", always=False)
 
 
-def _update(services: Services, order_id: str, request_id: str, *, always: bool) -> None:
+def _update(services: Services, order_id: str, request_id: str) -> None:
     """Edit the message of an order, and post its changes since the last update in the thread."""
     shown = services.order_messages.find(order_id, MessageKind.ORDER)
     if shown is None:
@@ -160,8 +212,6 @@ def _update(services: Services, order_id: str, request_id: str, *, always: bool)
         return
     lines = _list_changes(order, shown)
     current = _follow_changes(services, shown, order, request_id)
-    if not (lines or always):
-        return
     updated = replace(
         shown,
         order_id=current.id,
@@ -177,7 +227,8 @@ def _update(services: Services, order_id: str, request_id: str, *, always: bool)
             replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
         )
     services.order_messages.save(updated)
-    _update_approval(services, current, request_id)
+    for each in {order.id: order, current.id: current}.values():
+        _update_approval(services, each, request_id)
 
 
 def _list_changes(order: Order, shown: OrderMessage) -> list[str]:

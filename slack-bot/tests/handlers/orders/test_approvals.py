@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from app.delivery.order_messages import MessageKind
+from app.services.orders.messages import refresh_order
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import problem
 from tests.handlers.orders.test_order_messages import buttons, click
 from tests.limits import check_message, check_view
 from tests.order_factories import order_state
+from tests.reading import wait_until
 
 ESTIMATE = {
     "price": "410.00", "value": "20500.00", "charges": "1.20", "cash_after": "79498.80",
@@ -26,6 +29,8 @@ def order_id(workspace: Workspace):
     workspace.submit(order_state(type="LIMIT", limit_price="410"), callback_id="order_form")
     workspace.slack.wait_for("chat.postMessage", 2)
     (placed,) = workspace.oms.orders.orders
+    store = workspace.bot.services.order_messages
+    wait_until(lambda: all(store.find(placed, kind) for kind in MessageKind))
     return placed
 
 
@@ -153,3 +158,15 @@ def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspac
     assert answer["view"]["title"]["text"] == "Working…"
     shown = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     assert "from 410.00 to 421.00" in shown["blocks"][0]["text"]["text"]
+
+
+def test_a_changed_order_closes_its_request(workspace: Workspace, order_id):
+    orders = workspace.oms.orders
+    successor = orders.add(orders.orders[order_id] | {"limit_price": "409"}, "slack:T1:U1")
+    orders.orders[order_id]["replaced_by"] = successor["id"]
+    orders.move(order_id, "REPLACED", "slack:T1:U1")
+    refresh_order(workspace.bot.services, order_id, "req-1")
+    edited = [call.body for call in workspace.slack.wait_for("chat.update", 2)]
+    closed = next(each for each in edited if each["channel"] == "C-APPROVERS")
+    assert "*Changed by <@U1>*" in closed["text"]
+    assert buttons(closed) == []

@@ -1,6 +1,8 @@
 """One order, one message: changes edit it and add a line to its thread; its buttons act on the order."""
 
 import itertools
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,7 @@ from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageS
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from tests import factories
-from tests.conftest import Workspace
+from tests.conftest import SHORT, Workspace, close, make_bot
 from tests.fakes import problem
 from tests.limits import check_message, check_view
 from tests.order_factories import order_state
@@ -237,3 +239,23 @@ def test_the_messages_of_orders_survive_a_restart(tmp_path):
     assert OrderMessageStore(second).find("O1", MessageKind.ORDER) == shown
     assert OrderMessageStore(second).list_open(5) == [shown]
     second.close()
+
+
+def test_events_that_change_nothing_do_not_delay_other_messages(slack, oms):
+    workspace = Workspace(
+        make_bot(slack, oms, replace(SHORT, submission=20.0), read=20.0, write=20.0, pace=1.0), slack, oms
+    )
+    oms.instruments["MSFT"] = "Microsoft"
+    workspace.submit(LIMIT, callback_id="order_form")
+    slack.wait_for("chat.postMessage")
+    (placed,) = oms.orders.orders
+    wait_until(lambda: find_row(workspace, placed))
+    for _ in range(30):
+        send_change(workspace, order_id=placed)
+    began = time.monotonic()
+    other = order_state(type="LIMIT", limit_price="409")
+    workspace.submit(other, callback_id="order_form", id="V2", root_view_id="V2")
+    slack.wait_for("chat.postMessage", 2)
+    assert time.monotonic() - began < 15.0
+    assert slack.named("chat.update") == []
+    close(workspace)

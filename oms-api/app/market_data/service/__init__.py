@@ -12,15 +12,18 @@ from app.instruments.queries import find_symbol
 from app.market_data import queries
 from app.market_data.errors import NoQuote
 from app.market_data.queries import Key
-from app.market_data.rules.bars import Interval, combine_bars, get_bar_start
+from app.market_data.queries.bars import find_last_close, find_last_tick
+from app.market_data.queries.marks import find_overrides
+from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
+from app.market_data.service.bars import read_bars
+from app.market_data.service.marks import CurrentOverrides
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
 MAX_FEED_SILENCE = timedelta(seconds=30)
 _MICROSECOND = timedelta(microseconds=1)
-_MAX_MINUTES = 50_000  # the maximum read per request; older minutes are cut off
 _MAX_CACHED = 100_000
 _SUBSCRIPTION_PERIOD = timedelta(minutes=10)  # how long a symbol stays subscribed after its last request
 
@@ -36,6 +39,7 @@ class Market:
     ) -> None:
         self._source = source
         self.max_silence = max_silence
+        self.overrides = CurrentOverrides()
         self._readers = readers
         self._last: dict[Key, Quote] = {}
         self._lock = Lock()
@@ -62,20 +66,33 @@ class Market:
     def quotes_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
         """Return the quotes of those of the (tenant id, symbol) that had one at an instant of the past.
 
-        Where a later quote was set manually, it is the close of the last minute before the instant.
+        Where a later quote was set manually, it is the last tick by the instant, or else, where the ticks of
+        that time are deleted, the close of the last minute that ended before it.
         """
         found: dict[Key, Quote] = {}
         stored = queries.find_quotes(connection, keys)
         for key in keys:
             quote = stored.get(key)
             if quote is not None and quote.at > at:
-                quote = queries.find_last_close(connection, *key, at)
+                quote = find_last_tick(connection, key, at) or find_last_close(connection, key, at)
             elif quote is None:
                 quote = self._source.quote(key[1], at)
             if quote is not None:
                 found[key] = quote
         self._remember({}, {symbol: at for tenant_id, symbol in keys if (tenant_id, symbol) not in stored})
         return found
+
+    def marks_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return what values positions: marks that people set, else the latest quotes."""
+        found = find_overrides(connection, keys, at)
+        quotes = self.quotes_for(connection, [key for key in keys if key not in found], at)
+        return quotes | {key: override.quote for key, override in found.items()}
+
+    def marks_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+        """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
+        found = find_overrides(connection, keys, at)
+        quotes = self.quotes_at(connection, [key for key in keys if key not in found], at)
+        return quotes | {key: override.quote for key, override in found.items()}
 
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
@@ -144,8 +161,10 @@ class Market:
         end: datetime,
     ) -> list[Bar]:  # fmt: skip
         """Return the bars that begin in [start, end), in time order."""
-        given = self._given(connection, (tenant_id, symbol), interval, start, end)
-        return list(self._source.bars(symbol, interval, start, end) or ()) if given is None else given
+        key = (tenant_id, symbol)
+        if queries.find_quotes(connection, [key]):
+            return read_bars(connection, key, interval, start, end)
+        return list(self._source.bars(symbol, interval, start, end) or ())
 
     def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol).
@@ -188,15 +207,6 @@ class Market:
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
         self._remember({(tenant_id, quote.symbol): quote}, {})
-
-    def _given(
-        self, connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
-    ) -> list[Bar] | None:
-        """Return the bars of a symbol with manual quotes, or None if its bars come from the source."""
-        if not queries.find_quotes(connection, [key]):
-            return None
-        minutes = queries.list_minute_bars(connection, *key, start, end, _MAX_MINUTES)
-        return combine_bars(minutes, interval)
 
     def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:

@@ -1,33 +1,29 @@
-"""Statements about quotes and bars. Each one filters by tenant."""
+"""Statements about quotes. Each one filters by tenant."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select
 
 from app.column_values import convert_instant, parse_decimal, parse_instant
-from app.database import build_update, build_upsert, find_matching_rows
+from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
-from app.market_data.models import BarRow, QuoteRow
-from app.market_data.rules.bars import Interval, extend_bar, get_bar_start
-from app.market_data.rules.values import Bar, Quote
+from app.market_data.models import QuoteRow, TickRow
+from app.market_data.rules.values import Quote
 from app.money import fixed
 from app.timestamps import Timestamp, iso
 
 _QUOTES = cast("Table", QuoteRow.__table__)
-_BARS = cast("Table", BarRow.__table__)
+_TICKS = cast("Table", TickRow.__table__)
 _KEY = ("tenant_id", "symbol")
-_SAID = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
-_BAR_KEY = ("tenant_id", "symbol", "start")
-_PRICES = ("open", "high", "low", "close", "volume")
+QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 Key = tuple[int, str]
 
 
 def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
     """Return the stored quotes of those of the (tenant id, symbol) that have one."""
-    found = find_matching_rows(connection, _QUOTES, _KEY + _SAID, _KEY, keys)
+    found = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
     return {(row[0], row[1]): _quote(row) for row in found}
 
 
@@ -76,76 +72,38 @@ def build_matched_write(key: Key, since: str) -> Write:
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 
 
-def build_quote_writes(
-    connection: Connection, arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[Key, str]
-) -> list[Write]:
+def build_quote_writes(arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[Key, str]) -> list[Write]:
     """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
 
-    They store the latest quote of each symbol and the one-minute bars. `unmatched` are times of arrival of
-    quotes that still have to be matched.
+    They store the latest quote of each symbol, and all as ticks. `unmatched` are times of arrival of quotes
+    that still have to be matched.
     """
     newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
-    starts = {_minute(tenant_id, quote) for tenant_id, quote in arrived}
-    bars = _bars_at(connection, sorted(starts))
-    for tenant_id, quote in arrived:
-        key = _minute(tenant_id, quote)
-        bars[key] = extend_bar(bars.get(key), quote)
     return [
         build_upsert(
             _QUOTES,
-            (*_KEY, *_SAID, "unmatched_since"),
+            (*_KEY, *QUOTE_COLUMNS, "unmatched_since"),
             _KEY,
             [(*_quote_row(key, newest[key]), unmatched.get(key)) for key in sorted(newest)],
         ),
-        build_upsert(_BARS, _BAR_KEY + _PRICES, _BAR_KEY, [_bar_row(key, bars[key]) for key in sorted(bars)]),
+        build_insert(
+            _TICKS,
+            (*_KEY, *QUOTE_COLUMNS),
+            [_quote_row((tenant_id, quote.symbol), quote) for tenant_id, quote in arrived],
+        ),
     ]
 
 
 def build_quote_restatement(key: Key, quote: Quote) -> Write:
-    """Return the write that replaces the stored quote of (tenant id, symbol). The bars stay as they are."""
-    return build_upsert(_QUOTES, (*_KEY, *_SAID), _KEY, [_quote_row(key, quote)])
+    """Return the write that replaces the stored quote of (tenant id, symbol). Its ticks and bars stay."""
+    return build_upsert(_QUOTES, (*_KEY, *QUOTE_COLUMNS), _KEY, [_quote_row(key, quote)])
 
 
-def find_last_close(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> Quote | None:
-    """Return the close of the last minute that ended by `at`, as a quote of its last price, or None."""
-    row = BarRow
-    query = select(row.close, row.start).where(row.tenant_id == tenant_id, row.symbol == symbol)
-    query = query.where(row.start <= at - Interval.MINUTE.length).order_by(row.start.desc()).limit(1)
-    found = connection.execute(query).one_or_none()
-    if found is None:
-        return None
-    return Quote(symbol, None, None, found[0], None, None, found[1] + Interval.MINUTE.length, "bar")
-
-
-def list_minute_bars(
-    connection: Connection, tenant_id: int, symbol: str, start: datetime, end: datetime, most: int
-) -> list[Bar]:
-    """Return the newest one-minute bars of [start, end), at most `most`, in time order."""
-    row = BarRow
-    columns = [_BARS.c[name] for name in ("symbol", "start", *_PRICES)]
-    query = select(*columns).where(row.tenant_id == tenant_id, row.symbol == symbol)
-    query = query.where(row.start >= start, row.start < end).order_by(row.start.desc()).limit(most)
-    return [Bar._make(found) for found in connection.execute(query)][::-1]
-
-
-def _bars_at(connection: Connection, keys: Sequence[Row]) -> dict[tuple[int, str, str], Bar]:
-    found = find_matching_rows(connection, _BARS, _BAR_KEY + _PRICES, _BAR_KEY, keys, lock_by="symbol")
-    bars = [_bar(row[1:]) for row in found]
-    return {(row[0], row[1], iso(bar.start)): bar for row, bar in zip(found, bars, strict=True)}
-
-
-def _bar(row: Sequence[Any]) -> Bar:
-    """Build a bar. PostgreSQL returns decimals and datetimes, SQLite text."""
-    symbol, start, *prices, volume = row
-    return Bar._make((symbol, parse_instant(start), *map(Decimal, prices), parse_decimal(volume)))
-
-
-def _bar_row(key: tuple[int, str, str], bar: Bar) -> Row:
-    return (*key, *_amounts((bar.open, bar.high, bar.low, bar.close, bar.volume)))
-
-
-def _minute(tenant_id: int, quote: Quote) -> tuple[int, str, str]:
-    return tenant_id, quote.symbol, iso(get_bar_start(quote.at, Interval.MINUTE))
+def list_quoted_symbols(connection: Connection, since: datetime) -> list[Key]:
+    """Return (tenant id, symbol) of the stored quotes that arrived at `since` or later."""
+    statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(_QUOTES.c.at >= since)
+    found = connection.execute(statement.order_by(_QUOTES.c.tenant_id, _QUOTES.c.symbol))
+    return [(row[0], row[1]) for row in found]
 
 
 def _quote_row(key: Key, quote: Quote) -> Row:

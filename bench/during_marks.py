@@ -1,0 +1,62 @@
+"""`POST /trade` and `POST /orders` while background jobs mark positions, compared with none of these jobs.
+
+The jobs update position records every five seconds, roll up bars, and take snapshots of equity. The load
+itself opens up to 1,000 positions.
+"""
+
+import argparse
+from pathlib import Path
+
+from bench.disk import scratch
+from bench.load import PORTFOLIOS, portfolio_names
+from bench.postgres import Server, postgres
+from bench.report import Line, at_least, median, show
+from bench.service import Environment, api, fresh_key, migrate
+
+ROUNDS, SECONDS = 3, 5.0
+MUST, REACH = 0.9, 0.95
+LOADS = {"trades": "POST /trade", "orders": "POST /orders"}
+WITHOUT: Environment = {"DUTIES": "worker"}
+WITH: Environment = {"DUTIES": "embedded"}
+
+
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+    """Return the lines of the table: medians of the rounds, which measure both services in turn."""
+    ratios: dict[str, list[float]] = {path: [] for path in LOADS}
+    with scratch() as folder, postgres(folder) as server:
+        for turn in range(rounds):
+            for path, found in ratios.items():
+                settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
+                rates = {one["DUTIES"]: _drive(server, folder, path, seconds, one) for one in settings}
+                found.append(rates["embedded"] / rates["worker"])
+                print(f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {found[-1]:.2f} of without", flush=True)
+    return [
+        Line(
+            f"{what} while marks run, of without",
+            f"{median(ratios[path]):.2f}",
+            at_least(median(ratios[path]), MUST, REACH),
+        )
+        for path, what in LOADS.items()
+    ]
+
+
+def _drive(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
+    key, database_url = fresh_key(), server.fresh_database("marks")
+    migrate(database_url, key)
+    with api(database_url, folder / "api.log", key, settings=settings) as service:
+        if path == "orders":
+            service.open_portfolios(portfolio_names(PORTFOLIOS))
+        return service.load(path, seconds, server=server).rate
+
+
+def main() -> None:
+    """Measure with the options of the command line, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    asked = parser.parse_args()
+    show(measure(asked.rounds, asked.seconds))
+
+
+if __name__ == "__main__":
+    main()

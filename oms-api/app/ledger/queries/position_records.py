@@ -1,0 +1,150 @@
+"""Statements about the figures of positions through time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, tuple_
+
+from app.column_values import parse_instant
+from app.database import build_upsert, find_matching_rows
+from app.database.bulk import Row, Write
+from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
+from app.ledger.queries.books import PositionKey
+from app.ledger.rules.equity import rate_of_cost
+from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
+from app.market_data.models import QuoteRow
+from app.money import ZERO, fixed
+from app.timestamps import iso
+
+_RECORDS = cast("Table", PositionRecordRow.__table__)
+_TRADES = cast("Table", Trade.__table__)
+_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
+_AMOUNTS = ("quantity", "cost", "realized_pnl", "charges")
+_EXTREMES = Extremes._fields
+_COLUMNS = ("sequence", "until", *_AMOUNTS, *_EXTREMES)
+_ROW = ("sequence", "created_at", "kind", "price", "charges")
+_HOLDING = ("position_quantity", "position_cost", "position_realized_pnl")
+
+
+class RecordedPosition(NamedTuple):
+    """A position with its stored record, None if it has none. `cost_rate` is None in the own currency."""
+
+    key: PositionKey
+    last_sequence: int
+    currency: str | None
+    base_currency: str
+    cost_rate: Decimal | None
+    record: PositionRecord | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the record includes the last trade."""
+        return self.record is not None and self.record.sequence == self.last_sequence
+
+
+def list_recorded_positions(
+    connection: Connection, after: PositionKey | None, limit: int, quoted_since: datetime | None
+) -> list[RecordedPosition]:
+    """Return open positions and those with trades that are not in their record, by key after `after`.
+
+    With `quoted_since`, only open positions with a current record whose symbol has a manual quote since then.
+    """
+    position, is_open = PositionRow, PositionRow.quantity != ZERO
+    sequence = PositionRecordRow.sequence
+    conditions: list[ColumnElement[bool]]
+    if quoted_since is None:
+        conditions = [or_(is_open, sequence.is_(None), sequence != position.last_sequence)]
+    else:
+        conditions = [is_open, sequence == position.last_sequence, _is_quoted(quoted_since)]
+    keys = tuple(getattr(position, name) for name in _KEY)
+    if after is not None:
+        conditions.append(tuple_(*keys) > tuple_(*after))
+    return _list(connection, conditions, limit)
+
+
+def find_recorded_positions(
+    connection: Connection, tenant_id: int, keys: Sequence[PositionKey]
+) -> dict[PositionKey, RecordedPosition]:
+    """Return positions of a tenant with their records."""
+    portfolios, symbols = {key[1] for key in keys}, {key[2] for key in keys}
+    conditions: list[ColumnElement[bool]] = [
+        PositionRow.tenant_id == tenant_id,
+        PositionRow.portfolio_id.in_(sorted(portfolios)),
+        PositionRow.symbol.in_(sorted(symbols)),
+    ]
+    wanted = set(keys)
+    return {one.key: one for one in _list(connection, conditions, None) if one.key in wanted}
+
+
+def list_rows_since(
+    connection: Connection, sequences: Mapping[PositionKey, int]
+) -> dict[PositionKey, list[LedgerRow]]:
+    """Return, by position, its rows of the ledger after a sequence, in their order."""
+    keys: list[Row] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
+    columns = _KEY + _ROW + _HOLDING
+    rows: dict[PositionKey, list[LedgerRow]] = {}
+    for found in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
+        sequence, at, kind, price, charges, *held = found[4:]
+        row = LedgerRow(
+            *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
+            Holding(*map(Decimal, held)),
+        )
+        rows.setdefault(found[:4], []).append(row)
+    for listed in rows.values():
+        listed.sort()
+    return rows
+
+
+def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> Write:
+    """Return the write that stores the records of positions."""
+    rows: list[Row] = [(*key, *_values(record)) for key, record in sorted(records.items())]
+    return build_upsert(_RECORDS, _KEY + _COLUMNS, _KEY, rows)
+
+
+def _is_quoted(since: datetime) -> ColumnElement[bool]:
+    position, quote = PositionRow, QuoteRow
+    is_same = (quote.tenant_id == position.tenant_id, quote.symbol == position.symbol)
+    return select(quote.symbol).where(*is_same, quote.at >= since).exists()
+
+
+def _list(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], limit: int | None
+) -> list[RecordedPosition]:
+    position, record = PositionRow, PositionRecordRow
+    columns = (
+        *(getattr(position, name) for name in (*_KEY, "last_sequence", "currency", "cost", "local_cost")),
+        Portfolio.base_currency,
+        *(getattr(record, name) for name in _COLUMNS),
+    )
+    is_owner = and_(Portfolio.tenant_id == position.tenant_id, Portfolio.id == position.portfolio_id)
+    is_same = and_(*(getattr(record, name) == getattr(position, name) for name in _KEY))
+    statement = (
+        select(*columns)
+        .join(Portfolio, is_owner)
+        .outerjoin(record, is_same)
+        .where(*conditions)
+        .order_by(*(getattr(position, name) for name in _KEY))
+        .limit(limit)
+    )
+    return [_recorded(tuple(row)) for row in connection.execute(statement)]
+
+
+def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
+    last_sequence, currency, cost, local_cost, base = row[4:9]
+    rate = None if currency is None else rate_of_cost(cost, local_cost)
+    record = None if row[9] is None else _record(row[9:])
+    return RecordedPosition(row[:4], last_sequence, currency, base, rate, record)
+
+
+def _record(values: tuple[Any, ...]) -> PositionRecord:
+    sequence, until, quantity, cost, realized_pnl, charges, *extremes = values
+    found = None if extremes[0] is None else Extremes._make(extremes)
+    return PositionRecord(sequence, until, Holding(quantity, cost, realized_pnl), charges, found)
+
+
+def _values(record: PositionRecord) -> Row:
+    held = (*map(fixed, record.holding), fixed(record.charges))
+    extremes = [None] * len(_EXTREMES) if record.extremes is None else list(map(fixed, record.extremes))
+    return (record.sequence, iso(record.until), *held, *extremes)

@@ -1,0 +1,159 @@
+"""The highest and lowest price of an open position, and its maximum drawdown, from fills and bars.
+
+The P&L of a position is realised + unrealised, in the portfolio's currency, before charges. The drawdown is
+the highest P&L so far less the current one. Within a bar the favourable extreme comes first, so that the
+drawdown is never too small. All figures begin again when the position opens or goes through zero.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.market_data.rules.bars import Interval, get_bar_start
+from app.market_data.rules.values import Bar
+from app.money import ZERO, product
+
+_MINUTE = Interval.MINUTE.length
+RateAt = Callable[[datetime], Decimal | None]  # None: the position trades in the portfolio's currency
+
+
+class Extremes(NamedTuple):
+    """Prices are per unit in the instrument's currency, P&L and drawdown in the portfolio's."""
+
+    highest_price: Decimal
+    lowest_price: Decimal
+    peak_pnl: Decimal
+    max_drawdown: Decimal
+
+
+class Holding(NamedTuple):
+    """A position as a row of the ledger leaves it."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+
+
+class LedgerRow(NamedTuple):
+    """A row of the ledger and the position after it. `at` is when it was recorded."""
+
+    sequence: int
+    at: datetime
+    is_trade: bool
+    price: Decimal
+    charges: Decimal
+    holding: Holding
+
+
+class PositionRecord(NamedTuple):
+    """The figures of a position.
+
+    They include the rows of the ledger up to `sequence`, and the prices before `until`. `charges` are those
+    of all its trades. `extremes` is None while it is flat.
+    """
+
+    sequence: int
+    until: datetime
+    holding: Holding
+    charges: Decimal
+    extremes: Extremes | None
+
+
+class PricePoint(NamedTuple):
+    """A price at an instant."""
+
+    at: datetime
+    price: Decimal
+
+
+class PriceHistory(NamedTuple):
+    """The prices of a symbol: one-minute bars in time order, and ticks by the start of their minute."""
+
+    bars: Sequence[Bar]
+    ticks: Mapping[datetime, Sequence[PricePoint]]
+    rate_at: RateAt
+
+
+def list_precise_minutes(until: datetime, rows: Iterable[LedgerRow]) -> set[datetime]:
+    """Return the minutes whose bar does not fit the position, since it changed within them."""
+    minutes = {get_bar_start(row.at, Interval.MINUTE) for row in rows}
+    first = get_bar_start(until, Interval.MINUTE)
+    return minutes if first == until else minutes | {first}
+
+
+def extend_record(
+    record: PositionRecord, rows: Sequence[LedgerRow], prices: PriceHistory, now: datetime
+) -> PositionRecord:
+    """Return the record extended by further rows of the ledger and by the prices up to `now`.
+
+    In a minute in which the position changed, its ticks count instead of the bar. Where no ticks are kept,
+    the close counts once the minute is complete.
+    """
+    precise = list_precise_minutes(record.until, rows)
+    steps: list[tuple[datetime, int, LedgerRow | Bar | Decimal]] = [(row.at, 0, row) for row in rows]
+    for bar in prices.bars:
+        steps += _list_steps(bar, prices, record.until, now, is_precise=bar.start in precise)
+    holding, charges, extremes, sequence = record.holding, record.charges, record.extremes, record.sequence
+    for at, _, step in sorted(steps, key=lambda step: step[:2]):
+        rate = prices.rate_at(at)
+        if isinstance(step, LedgerRow):
+            extremes = _apply_row(extremes, holding, step, rate)
+            holding, charges, sequence = step.holding, charges + step.charges, step.sequence
+        elif holding.quantity:
+            counted = _list_bar_prices(step, holding) if isinstance(step, Bar) else (step,)
+            for price in counted:
+                extremes = count_price(extremes, holding, price, rate)
+    minute = get_bar_start(now, Interval.MINUTE)
+    until = max(now if minute in precise else minute, record.until)
+    return PositionRecord(sequence, until, holding, charges, extremes)
+
+
+def count_price(
+    extremes: Extremes | None, holding: Holding, price: Decimal, rate: Decimal | None
+) -> Extremes:
+    """Return the extremes extended by a price of an open position; None starts new ones."""
+    value = product(holding.quantity, price)
+    pnl = holding.realized_pnl + (value if rate is None else product(value, rate)) - holding.cost
+    if extremes is None:
+        return Extremes(price, price, pnl, ZERO)
+    peak = max(extremes.peak_pnl, pnl)
+    return Extremes(
+        max(extremes.highest_price, price),
+        min(extremes.lowest_price, price),
+        peak,
+        max(extremes.max_drawdown, peak - pnl),
+    )
+
+
+def _list_steps(
+    bar: Bar, prices: PriceHistory, until: datetime, now: datetime, *, is_precise: bool
+) -> list[tuple[datetime, int, Bar | Decimal]]:
+    if not is_precise:
+        return [(bar.start, 1, bar)]
+    ticks = prices.ticks.get(bar.start)
+    if ticks:
+        return [(tick.at, 1, tick.price) for tick in ticks if tick.at > until]
+    end = bar.start + _MINUTE
+    return [(end - timedelta.resolution, 1, bar.close)] if end <= now else []
+
+
+def _apply_row(
+    extremes: Extremes | None, before: Holding, row: LedgerRow, rate: Decimal | None
+) -> Extremes | None:
+    """Return the extremes after a row of the ledger. The price of a reversal is not one of the market."""
+    after = row.holding
+    if not after.quantity:
+        return None
+    if before.quantity * after.quantity <= 0:
+        extremes = None
+    if extremes is not None and not row.is_trade:
+        return extremes
+    return count_price(extremes, after, row.price, rate)
+
+
+def _list_bar_prices(bar: Bar, holding: Holding) -> tuple[Decimal, ...]:
+    """Return the prices of a bar in the order that makes the largest drawdown."""
+    if holding.quantity > 0:
+        return bar.high, bar.low, bar.close
+    return bar.low, bar.high, bar.close

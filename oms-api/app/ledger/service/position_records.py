@@ -1,0 +1,217 @@
+"""Compute the figures of positions through time, and store them in the background."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, Engine
+
+from app.clock import EPOCH, Now
+from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.duties.service import Lease
+from app.ledger.queries import position_records as queries
+from app.ledger.queries.books import PositionKey
+from app.ledger.queries.position_records import RecordedPosition
+from app.ledger.rules.marks import MarkedPosition
+from app.ledger.rules.position_extremes import (
+    Holding,
+    LedgerRow,
+    PositionRecord,
+    PriceHistory,
+    PricePoint,
+    RateAt,
+    count_price,
+    extend_record,
+    list_precise_minutes,
+)
+from app.market_data.queries.bars import list_ticks
+from app.market_data.rules.bars import Interval, get_bar_start, get_traded_price
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.rules.values import Bar, Quote
+from app.market_data.service import Market
+from app.money import ZERO
+
+MAX_POSITIONS = 1_000  # per transaction
+MAX_TICKS = 5_000  # of a minute
+REFRESH = timedelta(minutes=2)  # a record without new figures is stored again after this time
+MINUTES_SPAN = timedelta(days=2)  # earlier prices count by bars of a day
+TICKS_SPAN = timedelta(hours=1)  # earlier minutes in which a position changed count by their close
+QUOTE_DELAY = timedelta(seconds=10)  # a quote may reach the database that much later than its time
+_MINUTE, _DAY = Interval.MINUTE.length, Interval.DAY.length
+
+
+class PositionRecords:
+    """Stores the figures of the positions of all tenants: a duty."""
+
+    def __init__(self, engine: Engine, market: Market, now: Now) -> None:
+        self._engine, self._market, self._now = engine, market, now
+        self._quotes_until, self._minute = EPOCH, EPOCH
+
+    def update(self, lease: Lease) -> None:
+        """Store the figures that changed: of all positions each minute, else of symbols with new quotes.
+
+        A position that traded within the minute has no current record, and is computed when it is read.
+        """
+        now = self._now()
+        minute = get_bar_start(now, Interval.MINUTE)
+        quoted_since = None if minute != self._minute else self._quotes_until - QUOTE_DELAY
+        after: PositionKey | None = None
+        while True:
+            with snapshot(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                page = queries.list_recorded_positions(connection, after, MAX_POSITIONS, quoted_since)
+                records = compute_records(connection, self._market, page, now)
+            self._store({one.key: records[one.key] for one in page if _is_due(one, records[one.key])})
+            if len(page) < MAX_POSITIONS:
+                break
+            after = page[-1].key
+            lease.renew()
+        self._quotes_until, self._minute = now, minute
+
+    def _store(self, records: Mapping[PositionKey, PositionRecord]) -> None:
+        if records:
+            with unit_of_work(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                write(connection, queries.build_record_write(records))
+
+
+def with_records(
+    connection: Connection, market: Market, tenant_id: int, found: Sequence[MarkedPosition], now: datetime
+) -> list[MarkedPosition]:
+    """Return the positions with their charges, and their extremes up to their mark."""
+    keys = {one.held.place: _key(tenant_id, one) for one in found}
+    positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
+    missing = [one for one in positions.values() if not one.is_current]
+    records = {key: one.record for key, one in positions.items() if one.record is not None}
+    records |= compute_records(connection, market, missing, now)
+    recorded = []
+    for one in found:
+        record, extremes = records[keys[one.held.place]], None
+        if one.held.quantity:
+            extremes = count_price(record.extremes, record.holding, one.mark.price, one.rate)
+        recorded.append(one._replace(charges=record.charges, extremes=extremes))
+    return recorded
+
+
+def compute_records(
+    connection: Connection, market: Market, positions: Sequence[RecordedPosition], now: datetime
+) -> dict[PositionKey, PositionRecord]:
+    """Return the records of positions up to now, by their keys."""
+    missing = {one.key: one.record.sequence if one.record else 0 for one in positions if not one.is_current}
+    rows = queries.list_rows_since(connection, missing)
+    starts = {one.key: _start(one.record, rows.get(one.key, []), now) for one in positions}
+    reader = _PriceReader(connection, market, now)
+    records = {}
+    for symbol in sorted({(one.key[0], one.key[2]) for one in positions}):
+        of_symbol = [one for one in positions if (one.key[0], one.key[2]) == symbol]
+        since = min(starts[one.key].until for one in of_symbol)
+        bars = reader.read_bars(*symbol, since)
+        for one in of_symbol:
+            start, new = starts[one.key], rows.get(one.key, [])
+            first = get_bar_start(start.until, Interval.MINUTE)
+            ticks = reader.read_ticks(symbol, list_precise_minutes(start.until, new))
+            own = bars[_find_index(bars, first) :]
+            prices = PriceHistory(own, ticks, reader.create_rates(one, since))
+            records[one.key] = extend_record(start, new, prices, now)
+    return records
+
+
+class _PriceReader:
+    """Reads bars, ticks and exchange rates once per symbol."""
+
+    def __init__(self, connection: Connection, market: Market, now: datetime) -> None:
+        self._connection, self._market, self._now = connection, market, now
+        self._rates: dict[tuple[int, str, str], RateAt] = {}
+        self._ticks: dict[tuple[int, str, datetime], list[PricePoint]] = {}
+
+    def read_bars(self, tenant_id: int, symbol: str, since: datetime) -> list[Bar]:
+        """Return bars from the minute of `since` on: of days first, where that is long ago."""
+        first, key = get_bar_start(since, Interval.MINUTE), (self._connection, tenant_id, symbol)
+        if self._now - first <= MINUTES_SPAN:
+            return self._market.read_bars(*key, Interval.MINUTE, first, self._now)
+        start = get_bar_start(first, Interval.DAY) + _DAY
+        end = get_bar_start(self._now, Interval.DAY) - _DAY
+        return [
+            *self._market.read_bars(*key, Interval.MINUTE, first, start),
+            *self._market.read_bars(*key, Interval.DAY, start, end),
+            *self._market.read_bars(*key, Interval.MINUTE, max(start, end), self._now),
+        ]
+
+    def read_ticks(self, symbol: tuple[int, str], minutes: set[datetime]) -> dict[datetime, list[PricePoint]]:
+        """Return the ticks of recent minutes."""
+        recent = [minute for minute in minutes if self._now - minute <= TICKS_SPAN]
+        return {minute: self._read_minute(symbol, minute) for minute in recent}
+
+    def create_rates(self, position: RecordedPosition, since: datetime) -> RateAt:
+        """Return the rate of a position's currency by time, that of its cost where none is quoted."""
+        if position.currency is None:
+            return _get_no_rate
+        name = (position.key[0], position.currency, position.base_currency)
+        if name not in self._rates:
+            pairs = list_pairs(position.currency, position.base_currency)
+            closes = {pair: self.read_bars(position.key[0], pair, since) for pair in pairs}
+            self._rates[name] = _RateHistory(closes, name[1], name[2])
+        quoted = self._rates[name]
+        return lambda at: quoted(at) or position.cost_rate
+
+    def _read_minute(self, symbol: tuple[int, str], minute: datetime) -> list[PricePoint]:
+        name = (*symbol, minute)
+        if name not in self._ticks:
+            found = list_ticks(self._connection, symbol, minute, minute + _MINUTE, MAX_TICKS)
+            self._ticks[name] = [PricePoint(quote.at, get_traded_price(quote)) for quote in found]
+        return self._ticks[name]
+
+
+class _RateHistory:
+    """The exchange rate of two currencies by the bars of their pairs."""
+
+    def __init__(self, bars: Mapping[str, list[Bar]], currency: str, base: str) -> None:
+        self._bars, self._currency, self._base = bars, currency, base
+        self._known: dict[datetime, Decimal | None] = {}
+
+    def __call__(self, at: datetime) -> Decimal | None:
+        """Return the rate of the minute of an instant, None if no earlier close is known."""
+        minute = get_bar_start(at, Interval.MINUTE)
+        if minute not in self._known:
+            quotes = {pair: _find_close(pair, bars, minute) for pair, bars in self._bars.items()}
+            self._known[minute] = find_rate(self._currency, self._base, quotes)
+        return self._known[minute]
+
+
+def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: datetime) -> PositionRecord:
+    """Return the record to extend: the stored one, or an empty one from the opening of the position on."""
+    if record is not None:
+        return record
+    opened_at, previous = now, ZERO
+    for row in rows:
+        if previous * row.holding.quantity <= 0:
+            opened_at = row.at
+        previous = row.holding.quantity
+    until = get_bar_start(opened_at if previous else now, Interval.MINUTE)
+    return PositionRecord(0, until, Holding(), ZERO, None)
+
+
+def _is_due(position: RecordedPosition, updated: PositionRecord) -> bool:
+    record = position.record
+    if record is None or not position.is_current or updated.until - record.until >= REFRESH:
+        return True
+    return updated.extremes != record.extremes
+
+
+def _find_index(bars: Sequence[Bar], start: datetime) -> int:
+    return bisect_right(bars, start - timedelta.resolution, key=lambda bar: bar.start)
+
+
+def _find_close(pair: str, bars: Sequence[Bar], minute: datetime) -> Quote | None:
+    index = bisect_right(bars, minute, key=lambda bar: bar.start)
+    return Quote(pair, None, None, bars[index - 1].close, None, None, minute, "bar") if index else None
+
+
+def _get_no_rate(_: datetime) -> None:
+    return None
+
+
+def _key(tenant_id: int, position: MarkedPosition) -> PositionKey:
+    held = position.held
+    return (tenant_id, held.portfolio_id, held.symbol, held.product)

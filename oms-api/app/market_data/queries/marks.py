@@ -1,0 +1,62 @@
+"""Statements about marks that people set. Each one filters by tenant."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import cast
+
+from sqlalchemy import Connection, Table, delete, select
+
+from app.column_values import parse_instant
+from app.database import build_upsert, find_matching_rows, write
+from app.market_data.models import MarkOverrideRow
+from app.market_data.queries import Key
+from app.market_data.rules.values import MarkOverride
+from app.money import fixed
+from app.timestamps import iso
+
+_OVERRIDES = cast("Table", MarkOverrideRow.__table__)
+_KEY = ("tenant_id", "symbol")
+_FACTS = ("price", "reason", "set_by", "set_at", "expires_at")
+_COLUMNS = [_OVERRIDES.c[name] for name in MarkOverride._fields]
+
+
+def find_overrides(connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, MarkOverride]:
+    """Return the overrides of those of the (tenant id, symbol) that have one in force at an instant."""
+    found = {}
+    for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
+        price, reason, set_by, *times = row[2:]
+        override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(parse_instant, times))
+        if override.set_at <= at < override.expires_at:
+            found[row[0], row[1]] = override
+    return found
+
+
+def list_overrides(
+    connection: Connection, tenant_id: int, at: datetime, limit: int, after: str | None
+) -> list[MarkOverride]:
+    """Return the overrides of a tenant that are in force, by symbol after `after`."""
+    query = select(*_COLUMNS).where(_OVERRIDES.c.tenant_id == tenant_id, _OVERRIDES.c.expires_at > at)
+    if after is not None:
+        query = query.where(_OVERRIDES.c.symbol > after)
+    found = connection.execute(query.order_by(_OVERRIDES.c.symbol).limit(limit))
+    return [MarkOverride._make(row) for row in found]
+
+
+def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverride]]:
+    """Yield the overrides of every tenant that `connection` sees, with its id, expired ones too."""
+    for row in connection.execute(select(_OVERRIDES.c.tenant_id, *_COLUMNS)):
+        yield row[0], MarkOverride._make(row[1:])
+
+
+def store_override(connection: Connection, tenant_id: int, override: MarkOverride) -> None:
+    """Store an override. It takes the place of the symbol's earlier one."""
+    price, reason, set_by = fixed(override.price), override.reason, override.set_by
+    row = (tenant_id, override.symbol, price, reason, set_by, iso(override.set_at), iso(override.expires_at))
+    write(connection, build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row]))
+
+
+def delete_override(connection: Connection, key: Key) -> None:
+    """Delete the override of a symbol."""
+    is_own = (_OVERRIDES.c.tenant_id == key[0], _OVERRIDES.c.symbol == key[1])
+    connection.execute(delete(_OVERRIDES).where(*is_own))

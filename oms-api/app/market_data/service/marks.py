@@ -1,0 +1,97 @@
+"""Set and remove marks by hand, and verify them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
+from app.identity.queries.tenants import lock_tenant
+from app.instruments.queries import find_symbol
+from app.market_data.errors import NoOverride, PairNotMarkable
+from app.market_data.queries import Key, marks
+from app.market_data.rules.levels import is_currency_pair
+from app.market_data.rules.values import MarkOverride
+from app.money import fixed, money_text
+from app.timestamps import iso
+
+SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
+
+
+class CurrentOverrides:
+    """The overrides of all tenants as this process last read them, for the writer. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._found: dict[Key, MarkOverride] = {}
+        self.version = 0  # changes with them
+
+    def refresh(self, connection: Connection, at: datetime) -> None:
+        """Read the overrides that are in force. `connection` sees every tenant."""
+        found = {
+            (tenant_id, one.symbol): one
+            for tenant_id, one in marks.list_all_overrides(connection)
+            if one.set_at <= at < one.expires_at
+        }
+        with self._lock:
+            if found != self._found:
+                self._found, self.version = found, self.version + 1
+
+    def get(self, key: Key, at: datetime) -> MarkOverride | None:
+        """Return the override of a symbol that is in force."""
+        override = self._found.get(key)
+        return override if override is not None and override.set_at <= at < override.expires_at else None
+
+
+def set_mark(
+    connection: Connection, tenant_id: int, override: MarkOverride
+) -> tuple[MarkOverride | None, MarkOverride]:
+    """Set the mark of a symbol or alias. Return the one that was in force and the new one.
+
+    Raise PairNotMarkable for a currency pair.
+    """
+    lock_tenant(connection, tenant_id)  # a concurrent change of the same symbol waits here
+    key = (tenant_id, find_symbol(connection, tenant_id, override.symbol))
+    if is_currency_pair(key[1]):
+        raise PairNotMarkable(key[1])
+    previous = marks.find_overrides(connection, [key], override.set_at).get(key)
+    updated = override._replace(symbol=key[1])
+    marks.store_override(connection, tenant_id, updated)
+    return previous, updated
+
+
+def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
+    """Remove the mark of a symbol or alias and return it. Raise NoOverride."""
+    lock_tenant(connection, tenant_id)
+    key = (tenant_id, find_symbol(connection, tenant_id, symbol))
+    previous = marks.find_overrides(connection, [key], at).get(key)
+    if previous is None:
+        raise NoOverride(key[1])
+    marks.delete_override(connection, key)
+    return previous
+
+
+def serialize_mark(override: MarkOverride) -> dict[str, Any]:
+    """Return the mark as the API and the audit log show it."""
+    facts = override._asdict()
+    instants = {name: iso(facts[name]) for name in ("set_at", "expires_at")}
+    return facts | {"price": money_text(fixed(override.price))} | instants
+
+
+def verify_marks(connection: Connection) -> Iterator[Difference]:
+    """Yield each mark that differs from what the audit log says was last set."""
+    stored = {(tenant_id, one.symbol): one for tenant_id, one in marks.list_all_overrides(connection)}
+    expected = {(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
+    newest = {(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}
+    for act in list_actions(connection, REMOVED):
+        if act.sequence > newest.get((act.tenant_id, act.target), 0):
+            expected.pop((act.tenant_id, act.target), None)
+    for key in sorted(stored.keys() | expected.keys()):
+        place = f"mark of {key[1]} of tenant {key[0]}"
+        if key not in stored or key not in expected:
+            yield Difference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
+        else:
+            yield from find_differences(place, serialize_mark(stored[key]), expected[key])

@@ -1,0 +1,107 @@
+"""Bust an execution that its venue cancelled: by rows of their own in the ledger and among the executions."""
+
+from decimal import Decimal
+
+import orjson
+
+from app.costs.rules.booking import parse_components
+from app.ledger.errors import AlreadyReversed, MixesCurrencies
+from app.ledger.queries.books import reversals_of, trades_by_id
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.corporate_actions import replay_position
+from app.ledger.rules.accounting import MIXED
+from app.ledger.rules.chain import TradeRow
+from app.ledger.service.recording import require_no_action
+from app.ledger.service.reversals import build_reversal_entry
+from app.money import fixed
+from app.orders.errors import AlreadyBusted, NoSuchExecution
+from app.orders.queries.book import executions_of
+from app.orders.rules.execution_verification import BUST, get_bust_id
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.values import Order
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import BustExecution, Done
+from app.orders.service.exit_quantities import reduce_competing_orders
+from app.orders.service.filling import find_successor
+from app.orders.service.order_changes import actor_of
+from app.orders.service.order_entry import build_result
+from app.timestamps import iso
+
+
+def bust_execution(context: BatchContext, command: BustExecution) -> Done:
+    """Take an execution back: its trade is reversed, and the order's filled amounts are reduced.
+
+    The status of the order stays. What an open order lost is open again. Raises NoSuchOrder, NoSuchExecution,
+    AlreadyBusted, AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
+    """
+    origin = command.origin
+    order = context.order_for(origin, command.order_id)
+    key = origin.idempotency_key
+    if key and context.has_request_key(find_successor(context, order), key):
+        return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+    execution = _find_execution(context, order, command.execution_id)
+    trade = _reverse_trade(context, command, execution)
+    bust = execution._replace(
+        execution_id=get_bust_id(execution.execution_id),
+        quantity=_negate(execution.quantity),
+        value=_negate(execution.value),
+        trade_id=trade.trade_id,
+        note=BUST,
+        executed_at=trade.executed_at,
+        charges=_negate_charges(execution.charges),
+    )
+    context.order_store.execute(bust)
+    busted = find_successor(context, order)
+    context.order_store.note(
+        busted,
+        iso(origin.at),
+        actor_of(origin),
+        reason=BUST,
+        broker_words=command.reason,
+        execution_id=bust.execution_id,
+        request_key=key,
+        filled_quantity=busted.filled_quantity + Decimal(bust.quantity),
+        filled_value=busted.filled_value + Decimal(bust.value),
+    )
+    reduce_competing_orders(context, trade, iso(origin.at))
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def _find_execution(context: BatchContext, order: Order, execution_id: str) -> ExecutionRow:
+    rows = executions_of(context.connection, order.tenant_id, [order.id])
+    rows += [one for one in context.order_store.executions if one.order_id == order.id]
+    found = {row.execution_id: row for row in rows}
+    if execution_id not in found or found[execution_id].note == BUST:
+        raise NoSuchExecution(order.id, execution_id)
+    if get_bust_id(execution_id) in found:
+        raise AlreadyBusted(execution_id)
+    return found[execution_id]
+
+
+def _reverse_trade(context: BatchContext, command: BustExecution, execution: ExecutionRow) -> TradeRow:
+    """Append the reversal of the execution's trade. It returns the charges that were booked with it."""
+    batch, connection = context.batch, context.connection
+    batch.flush()  # so that the replay also reads the rows of this batch
+    trade_key = (execution.tenant_id, execution.trade_id)
+    (original,) = map(canonical_trade, trades_by_id(connection, [trade_key]))
+    undone = reversals_of(connection, [trade_key])
+    if undone:
+        raise AlreadyReversed(original.trade_id, undone[trade_key])
+    require_no_action(batch, original)
+    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    after = replay_position(connection, key, without=original.trade_id)
+    if after.quantity and after.currency == MIXED:
+        raise MixesCurrencies(original.trade_id)
+    origin = command.origin._replace(idempotency_key=None, request_hash=None)
+    portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
+    return batch.books.append(portfolio, origin, build_reversal_entry(original, command.reason), after)
+
+
+def _negate(amount: str) -> str:
+    return fixed(-Decimal(amount))
+
+
+def _negate_charges(charges: str | None) -> str | None:
+    if charges is None:
+        return None
+    return orjson.dumps({name: fixed(-amount) for name, amount in parse_components(charges).items()}).decode()

@@ -1,0 +1,45 @@
+"""Find the marks of positions in a batch.
+
+The mark is what a person set, else the mid or last of the quote, else the price of the last trade.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from app.ledger.queries.books import PositionKey
+from app.ledger.queries.valuation import find_last_prices
+from app.ledger.rules.accounting import Position
+from app.market_data.rules.values import Quote, mark
+from app.orders.service.batch_context import BatchContext
+
+
+def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
+    """Return the mark of a position in its currency, None for a flat one without a quote."""
+    override = context.services.market.overrides.get((key[0], key[2]), context.now)
+    price = mark_of(context.quote(key[0], key[2])) if override is None else override.price
+    return _find_last_trade_price(context, key) if price is None and held.quantity else price
+
+
+def mark_of(quote: Quote | None) -> Decimal | None:
+    """Return the mark that a quote gives: mid, else last; None without one."""
+    return None if quote is None else mark(quote)
+
+
+def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:
+    """Load the last trade's price of those open positions whose symbols have no mark in a quote."""
+    keys = [
+        key
+        for key, position in held.items()
+        if position.quantity
+        and key not in context.last_trade_prices
+        and mark_of(context.quote(key[0], key[2])) is None
+    ]
+    context.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+
+
+def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:
+    """Return the price of the newest trade in a position, of this batch or stored."""
+    price = context.books.get_new_price(key)
+    if price is None and key not in context.last_trade_prices:
+        load_last_trade_prices(context, context.books.positions(key[:2]))
+    return context.last_trade_prices.get(key) if price is None else price

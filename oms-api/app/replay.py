@@ -1,0 +1,221 @@
+"""Plays prices of a CSV file into a running service: `python -m app.replay FILE --speed 60x`.
+
+The file has bars or ticks (`market_data.rules.price_files` documents both). Each becomes quotes with the time
+of now, so orders fill against them as against any other. The whole file is checked before the first quote is
+sent. The key is OMS_API_KEY; it needs the scope `admin`.
+
+Exit status: 0 played, 1 the service is away or refused a quote, 2 the file or a setting is wrong.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import NamedTuple, TextIO
+from urllib.parse import quote as quote_path
+from urllib.parse import urlsplit
+
+from app.clock import monotonic_seconds
+from app.config import ConfigurationError, load_settings
+from app.market_data.rules.bars import Interval
+from app.market_data.rules.price_files import PriceFileError, list_points, read_price_rows
+from app.market_data.rules.values import Bar, Quote
+from app.money import fixed
+
+PLAYED, FAILED, CANNOT = 0, 1, 2
+TIMEOUT_SECONDS = 30.0
+MAX_GAP = timedelta(hours=1)  # a longer gap between prices, such as a night, is skipped
+MAX_ATTEMPTS = 10  # of a quote that a rate limit refuses
+REFRESH_SECONDS = 0.2
+WIDTH = 30  # of the progress bar, in characters
+Publish = Callable[[Quote], None]
+Sleep = Callable[[float], None]
+
+
+class PublishFailed(Exception):
+    """The service is away or refused a quote."""
+
+
+class FileSummary(NamedTuple):
+    """What a checked file holds. `length` is that of its bars."""
+
+    rows: int
+    length: timedelta
+
+
+class Publisher:
+    """Publishes quotes over one connection to a service."""
+
+    def __init__(self, url: str, key: str, sleep: Sleep = time.sleep) -> None:
+        parts = urlsplit(url)
+        connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError("--url must be such as http://127.0.0.1:8001")
+        self._connection = connect(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        self._path, self._sleep = parts.path.rstrip("/"), sleep
+        self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
+
+    def __call__(self, quote: Quote) -> None:
+        """Publish a quote, after a pause where a rate limit asks for one. Raise PublishFailed."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                answer, text = self._put(quote)
+            except (OSError, HTTPException) as error:
+                raise PublishFailed(f"The service cannot be reached: {error}.") from None
+            if answer.status != 429:  # too many requests
+                break
+            self._sleep(float(answer.headers.get("Retry-After") or 1))
+        if answer.status >= 300:  # not a success
+            raise PublishFailed(f"The service refused the quote of {quote.symbol}: {text}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _put(self, quote: Quote) -> tuple[HTTPResponse, str]:
+        path = f"{self._path}/api/v1/quotes/{quote_path(quote.symbol, safe='')}"
+        self._connection.request("PUT", path, json.dumps(format_quote(quote)), self._headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read().decode(errors="replace")
+
+
+class ProgressBar:
+    """The progress: one line that is drawn again on a terminal, and elsewhere a line for each tenth."""
+
+    def __init__(self, stream: TextIO, rows: int) -> None:
+        self._stream, self._rows = stream, rows
+        self._is_terminal = stream.isatty()
+        self._started = self._drawn = monotonic_seconds()
+        self._tenth = 0
+
+    def draw(self, row: int, at: datetime) -> None:
+        """Draw the progress after `row` rows, whose prices are of the time `at`."""
+        now, tenth = monotonic_seconds(), row * 10 // self._rows
+        is_due = now - self._drawn >= REFRESH_SECONDS if self._is_terminal else tenth > self._tenth
+        if row < self._rows and not is_due:
+            return
+        self._drawn, self._tenth = now, tenth
+        line = format_progress(row, self._rows, at, now - self._started)
+        self._stream.write(f"\r{line}" if self._is_terminal else f"{line}\n")
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """End the line."""
+        if self._is_terminal:
+            self._stream.write("\n")
+
+
+def format_quote(quote: Quote) -> dict[str, str | None]:
+    """Return the body of `PUT /quotes`."""
+    names = ("bid", "ask", "last", "bid_size", "ask_size")
+    return {
+        name: None if amount is None else fixed(amount)
+        for name, amount in zip(names, quote[1:6], strict=True)
+    }
+
+
+def format_progress(row: int, rows: int, at: datetime, seconds: float) -> str:
+    """Return the progress bar and its numbers."""
+    filled = WIDTH * row // rows
+    bar = "#" * filled + "." * (WIDTH - filled)
+    rate = row / seconds if seconds > 0 else 0
+    return f"[{bar}] {100 * row // rows:3}% {row:,}/{rows:,} {at:%Y-%m-%d %H:%M:%S} {rate:,.0f} rows/s"
+
+
+def parse_speed(text: str) -> float | None:
+    """Return how many times faster than the market to play, None for as fast as the service allows."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1_000_000:  # a million times
+        raise argparse.ArgumentTypeError("must be such as 1x, 60x or max")
+    return speed
+
+
+def check_file(path: Path) -> FileSummary:
+    """Read the whole file. Raise PriceFileError, also if it has no rows."""
+    rows, gaps, start = 0, set[timedelta](), None
+    with path.open(newline="", encoding="utf-8") as lines:
+        for rows, (_, value) in enumerate(read_price_rows(lines), 1):  # noqa: B007  # the number is the result
+            if isinstance(value, Bar):
+                gaps.add(value.start - (start or value.start))
+                start = value.start
+    if not rows:
+        raise PriceFileError(1, "the file has no prices")
+    return FileSummary(rows, min(filter(None, gaps), default=Interval.MINUTE.length))
+
+
+def play(
+    path: Path, summary: FileSummary, speed: float | None, publish: Publish, progress: ProgressBar,
+    sleep: Sleep = time.sleep,
+) -> None:  # fmt: skip
+    """Publish the prices of a checked file at the speed. Raise PublishFailed."""
+    last, due = None, monotonic_seconds()
+    max_gap = max(MAX_GAP, summary.length)
+    for row, quotes in _list_steps(path, summary.length):
+        for quote in quotes:
+            if speed is not None and last is not None:
+                gap = quote.at - last
+                due += gap.total_seconds() / speed if gap <= max_gap else 0
+                sleep(max(due - monotonic_seconds(), 0))
+            publish(quote)
+            last = quote.at
+        progress.draw(row, quotes[-1].at)
+
+
+def _list_steps(path: Path, length: timedelta) -> Iterator[tuple[int, list[Quote]]]:
+    """Yield rows whose quotes are played together, with the number of rows so far.
+
+    These are all bars of one start, whose quotes are mixed by time, or one tick.
+    """
+    row, start, waiting = 0, None, list[Quote]()
+    with path.open(newline="", encoding="utf-8") as lines:
+        for number, (_, value) in enumerate(read_price_rows(lines), 1):
+            at = value.start if isinstance(value, Bar) else None
+            if waiting and (at is None or at != start):
+                yield row, sorted(waiting, key=lambda quote: quote.at)
+                waiting = []
+            waiting += list_points(value, length) if isinstance(value, Bar) else [value]
+            row, start = number, at
+    if waiting:
+        yield row, sorted(waiting, key=lambda quote: quote.at)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play a file and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.replay", description="Play prices into a service.")
+    parser.add_argument("file", type=Path, help="bars or ticks as CSV")
+    parser.add_argument("--speed", type=parse_speed, default="60x", help="60x: an hour in a minute; or max")
+    parser.add_argument("--url", help="the service's address; by default HOST and PORT")
+    given, stream = parser.parse_args(arguments), sys.stderr
+    try:
+        settings = load_settings()
+        summary = check_file(given.file)
+        publisher = Publisher(given.url or f"http://{settings.host}:{settings.port}", settings.oms_api_key)
+    except (PriceFileError, UnicodeDecodeError, OSError) as error:
+        stream.write(f"{given.file}: {error}\n")
+        return CANNOT
+    except ConfigurationError as error:
+        stream.write(f"{error}\n")
+        return CANNOT
+    progress, problem = ProgressBar(stream, summary.rows), None
+    try:
+        play(given.file, summary, given.speed, publisher, progress)
+    except (PublishFailed, KeyboardInterrupt) as failure:
+        problem = str(failure) or "Interrupted."
+    publisher.close()
+    progress.finish()
+    if problem is not None:
+        stream.write(f"{problem}\n")
+    return PLAYED if problem is None else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Executions that their venue cancelled: taken back by rows of their own."""
+
+import pytest
+
+from app.verify import verify_database
+from tests.identity.administration import good
+
+
+def bust(api, order_id, execution_id, key=None, reason="Clearly erroneous"):
+    body = {"execution_id": execution_id, "reason": reason}
+    headers = {"Idempotency-Key": key} if key else None
+    return api.post(f"/orders/{order_id}/bust", body, headers)
+
+
+def refused(answer, status):
+    assert answer.status_code == status, answer.text
+    return answer.json()["detail"]
+
+
+@pytest.fixture
+def filled(api):
+    """Provide a limit order of 10 AAPL that filled 4 at 10 and waits for the rest."""
+    api.quote("AAPL", "9", "10", "9.5", ask_size="4", bid_size="4")
+    order = api.order(type="LIMIT", limit_price="10", quantity="10", time_in_force="GTC")
+    return api, api.found(order["id"])
+
+
+def test_bust_takes_the_fill_out_of_position_cash_and_order(filled):
+    api, order = filled
+    (fill,) = order["fills"]
+    before = api.portfolio()["cash"]
+    api.quote("AAPL", "9", "11", "9.5")  # the order must not fill again
+    busted = good(bust(api, order["id"], fill["execution_id"], key="bust-1"))
+    assert (busted["status"], busted["filled_quantity"]) == ("PARTIALLY_FILLED", "0")
+    assert (busted["leaves_quantity"], busted["average_price"]) == ("10", None)
+    assert float(api.portfolio()["cash"]) - float(before) == 40
+    reversal = api.trades()[0]
+    assert (reversal["kind"], reversal["reverses"]) == ("reversal", fill["trade_id"])
+    found = api.found(order["id"])
+    last = found["fills"][-1]
+    assert (last["execution_id"], last["quantity"]) == (f"{fill['execution_id']}:bust", "-4")
+    (event,) = good(api.get("/events", type="order.fill_busted"))
+    assert (event["data"]["last_quantity"], event["data"]["broker_words"]) == ("-4", "Clearly erroneous")
+    repeated = bust(api, order["id"], fill["execution_id"], key="bust-1")
+    assert (repeated.status_code, repeated.json()["filled_quantity"]) == (200, "0")
+    verdict = verify_database(api.service.engine)
+    assert verdict.clean, verdict.reported
+
+
+def test_filled_order_stays_filled_with_less(api):
+    api.quote("AAPL", "9", "10", "9.5")
+    order = api.found(api.order(quantity="10")["id"])
+    exits = api.found(api.order(quantity="5", stop_loss={"stop_price": "5"})["id"])
+    good(bust(api, order["id"], order["fills"][0]["execution_id"]))
+    found = api.found(order["id"])
+    assert (found["status"], found["filled_quantity"], found["leaves_quantity"]) == ("FILLED", "0", "0")
+    good(bust(api, exits["id"], exits["fills"][0]["execution_id"]))
+    assert api.found(exits["legs"][0]["id"])["status"] == "CANCELED"  # nothing is left to protect
+    verdict = verify_database(api.service.engine)
+    assert verdict.clean, verdict.reported
+
+
+def test_execution_is_busted_once_and_only_by_its_order(filled):
+    api, order = filled
+    (fill,) = order["fills"]
+    assert "no execution" in refused(bust(api, order["id"], "X1"), 404)
+    good(bust(api, order["id"], fill["execution_id"]))
+    assert "already" in refused(bust(api, order["id"], fill["execution_id"]), 409)
+    assert "no execution" in refused(bust(api, order["id"], f"{fill['execution_id']}:bust"), 404)
+
+
+def test_reversed_trade_cannot_be_busted(filled):
+    api, order = filled
+    (fill,) = order["fills"]
+    assert api.reverse(fill["trade_id"]).status_code == 201
+    assert "reversed already" in refused(bust(api, order["id"], fill["execution_id"]), 409)

@@ -1,0 +1,39 @@
+"""Without a quote the mark is the price of the last trade, for risk as for valuations."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.risk.risk_requests import put_limit, put_quote, try_order
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def api(serve):
+    with serve(price_source="manual") as service:
+        yield service.api()
+
+
+@pytest.mark.parametrize("scope", ["portfolio", "tenant"])
+def test_exposure_counts_the_last_trade_price(api, scope):
+    api.buy("10", "100", symbol="QUIET")
+    api.buy("10", "200", symbol="QUIET")  # 20 at an average of 150
+    put_quote(api, "AAPL", bid="10", ask="10", last="10")
+    name = "Growth" if scope == "portfolio" else None
+    assert put_limit(api, "MAX_GROSS_EXPOSURE", "3900", scope, name).status_code == 200
+    denial = try_order(api, quantity="1", portfolio_name="Growth")
+    assert denial.status_code == 422, denial.text
+    if scope == "tenant":
+        assert try_order(api, quantity="1", portfolio_name="Other").status_code == 422
+    assert put_limit(api, "MAX_GROSS_EXPOSURE", "4010", scope, name).status_code == 200
+    assert try_order(api, quantity="1").status_code == 201
+
+
+def test_buying_power_counts_the_last_trade_price_of_shorts(api):
+    api.sell("10", "100", symbol="QUIET")
+    api.sell("10", "200", symbol="QUIET")
+    shown = api.portfolio()
+    cash = Decimal(shown["cash"])
+    assert Decimal(shown["buying_power"]) == cash - Decimal("1.5") * 20 * 200
+    assert Decimal(shown["net_exposure"]) == -4000

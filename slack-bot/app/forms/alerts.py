@@ -1,0 +1,54 @@
+"""Parse alerts, such as `AAPL above 200 repeat` or `pnl below -500 in Growth`."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import BadCommand
+from app.forms.text import NotAName, parse_portfolio, parse_symbol
+
+EXAMPLE = "Type it like `alert AAPL above 200`, `alert pnl below -500 in Growth` or `alert remove A179…`."
+ALERT = re.compile(
+    r"(?P<subject>\S+)\s+(?P<side>above|below)\s+(?P<value>-?[$]?[0-9][0-9,]*(?:\.[0-9]+)?)%?"
+    r"(?P<repeat>\s+repeat)?(?:\s+(?:in|of)\s+(?P<portfolio>.+))?",
+    re.IGNORECASE | re.DOTALL,
+)
+REMOVAL = re.compile(r"(?:remove|delete)\s+(?P<id>[A-Za-z0-9]{1,40})", re.IGNORECASE)
+KINDS = {"pnl": "day_pnl", "p&l": "day_pnl", "drawdown": "drawdown", "limit": "limit_use"}
+
+
+@dataclass(frozen=True)
+class AlertRequest:
+    """An alert to create, or the id of an alert to remove."""
+
+    kind: str = ""
+    symbol: str = ""
+    portfolio: str = ""
+    side: str = ""
+    value: str = ""
+    is_repeated: bool = False
+    removed_id: str = ""
+
+
+def parse_alert(text: str) -> AlertRequest:
+    """Return the alert of the words after `alert`. Raises `BadCommand`."""
+    if removal := REMOVAL.fullmatch(text):
+        return AlertRequest(removed_id=removal["id"])
+    found = ALERT.fullmatch(text)
+    if found is None:
+        raise BadCommand(f"That alert is not understood. {EXAMPLE}")
+    kind = KINDS.get(found["subject"].casefold(), "price")
+    if (kind == "price") == bool(found["portfolio"]):
+        raise BadCommand(
+            f"An alert is on a symbol, or on `pnl`, `drawdown` or `limit` of a portfolio. {EXAMPLE}"
+        )
+    try:
+        return AlertRequest(
+            kind,
+            parse_symbol(found["subject"]) if kind == "price" else "",
+            parse_portfolio(found["portfolio"]) if found["portfolio"] else "",
+            found["side"].casefold(),
+            found["value"].replace(",", "").replace("$", ""),
+            bool(found["repeat"]),
+        )
+    except NotAName as error:
+        raise BadCommand(str(error)) from None
