@@ -219,4 +219,4 @@ def _close_day(service: Service, api: ApiClient) -> None:
 
 def _ok(answer: Any) -> Any:
     assert answer.status_code < 300, answer.text
-    return answer.json()
+    return answer.json() if answer.content else None
