@@ -61,6 +61,10 @@ def _session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
+def _webhooks() -> list[Line]:
+    return _run_separately("webhooks", "delivery of events to webhooks")
+
+
 def _alerts() -> list[Line]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
@@ -96,6 +100,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "during_marks": during_marks.measure,
     "performance": _performance,
     "session_close": _session_close,
+    "webhooks": _webhooks,
     "alerts": _alerts,
     "exports": _exports,
     "footprint": footprint.measure,

@@ -25,6 +25,7 @@ from app.money import ZERO, fixed
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
 _IS_DAILY = text("kind IN ('interest', 'borrow')")
+_IS_ACTION = text("kind IN ('split', 'transfer')")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
     "ELSE CAST(fx_rate AS NUMERIC) > 0 AND local_cost_delta IS NOT NULL "
@@ -133,6 +134,14 @@ class Trade(Base):
             sqlite_where=_IS_REVERSAL,
         ),
         Index(None, "tenant_id", "portfolio_id", "symbol", "product", "sequence"),
+        Index(
+            "ix_trades_of_corporate_actions",
+            "tenant_id",
+            "portfolio_id",
+            "symbol",
+            postgresql_where=_IS_ACTION,
+            sqlite_where=_IS_ACTION,
+        ),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),

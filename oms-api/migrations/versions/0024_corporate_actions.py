@@ -12,6 +12,7 @@ down_revision = "0023"
 branch_labels = None
 depends_on = None
 
+_INDEX = "ix_trades_of_corporate_actions"
 _CHECK = "ck_trades_kind_is_known"
 _PREVIOUS = "kind IN ('trade', 'reversal')"
 _CURRENT = "kind IN ('trade', 'reversal', 'split', 'transfer')"
@@ -51,6 +52,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_corporate_actions")),
     )
+    is_action = sa.text("kind IN ('split', 'transfer')")
+    op.create_index(
+        _INDEX,
+        "trades",
+        ["tenant_id", "portfolio_id", "symbol"],
+        postgresql_where=is_action,
+        sqlite_where=is_action,
+    )
     if op.get_bind().dialect.name == "sqlite":
         return
     verbs = "SELECT, INSERT, UPDATE"
@@ -66,6 +75,7 @@ def downgrade() -> None:
         op.execute(f"SELECT set_config('app.tenants', {every}, true)")
     if bind.execute(sa.text("SELECT count(*) FROM corporate_actions")).scalar_one():
         raise RuntimeError("There are corporate actions: restore a backup instead.")
+    op.drop_index(_INDEX, "trades")
     op.drop_table("corporate_actions")
     _replace_check(_CURRENT, _PREVIOUS)
 

@@ -1,6 +1,7 @@
 """`python -m app.worker` runs duties until it is stopped."""
 
-from threading import Event, Timer
+import time
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import text
@@ -11,9 +12,22 @@ from tests.support.service import settings_for
 pytestmark = pytest.mark.any_database
 
 
+def count_finished(engine):
+    with engine.connect() as connection:
+        statement = text("SELECT count(*) FROM duties WHERE finished_at IS NOT NULL")
+        return connection.execute(statement).scalar_one()
+
+
 def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
-    Timer(3, stop.set).start()
+
+    def stop_after_a_round():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and count_finished(engine) < 10:
+            time.sleep(0.05)
+        stop.set()
+
+    Thread(target=stop_after_a_round).start()
     run(settings_for(database_url), stop)
     with engine.connect() as connection:
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()

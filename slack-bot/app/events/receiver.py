@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from app.errors import OmsError
+from app.errors import NotAllowed, OmsError
 from app.events.registry import Event, EventRegistry
 from app.events.webhook_signature import is_signed
 from app.oms_client.event_api import EventApi
@@ -109,6 +109,8 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
         wait = services.waits.register_every
         try:
             receiver.register(api, url)
+        except NotAllowed:
+            log.warning("Not registered for events: the API key needs the scope `bot`")
         except OmsError as error:
             log.warning("Not registered for events", extra={"fault": str(error)})
             wait = services.waits.register_again

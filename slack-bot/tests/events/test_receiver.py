@@ -20,7 +20,7 @@ from app.server.build import create_bot
 from app.services.dependencies import Services
 from tests import factories
 from tests.conftest import SHORT
-from tests.fakes import Answer
+from tests.fakes import Answer, problem
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
 BY_NAME = "/webhooks/by-name/slack-bot"
@@ -162,6 +162,23 @@ def test_registration_is_tried_again_until_the_oms_answers(receiver, services, a
     services.stopping.set()
     thread.join(10)
     assert len(oms.named(BY_NAME)) == 3
+
+
+def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
+    receiver, services, api, oms, caplog
+):
+    oms.script(BY_NAME, problem(403, "no", kind="forbidden"), CREATED)
+    object.__setattr__(services, "waits", type(SHORT)(register_again=0.01))
+    thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
+    thread.start()
+    oms.wait_for(BY_NAME)
+    time.sleep(0.2)
+    services.stopping.set()
+    thread.join(10)
+    assert len(oms.named(BY_NAME)) == 1
+    assert [record.message for record in caplog.records] == [
+        "Not registered for events: the API key needs the scope `bot`"
+    ]
 
 
 def test_handled_events_survive_a_restart(tmp_path):

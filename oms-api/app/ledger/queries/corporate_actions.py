@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Trade
@@ -35,6 +35,8 @@ _ACTION = (
     *("amount", "withholding_percent", "cash_in_lieu_price", "currency"),
 )
 _CHUNK = 10_000
+# Databases use a partial index only for a condition without parameters.
+_IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
 
 
 def find_actions(connection: Connection, tenant_id: int, ids: Iterable[str]) -> dict[str, Action]:
@@ -77,7 +79,7 @@ def replay_position(
 
 def has_action_rows(connection: Connection, key: PositionKey, until: int | None = None) -> bool:
     """Return whether a corporate action changed the position, up to a sequence."""
-    statement = select(Trade.trade_id).where(*_in_position(key, until), Trade.kind.in_(ACTION_ROWS)).limit(1)
+    statement = select(Trade.trade_id).where(*_in_position(key, until), _IS_ACTION).limit(1)
     return connection.execute(statement).first() is not None
 
 
@@ -102,7 +104,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_in_position(key, None), Trade.kind.in_(ACTION_ROWS), ~is_undone())
+        .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )

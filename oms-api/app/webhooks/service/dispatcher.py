@@ -207,6 +207,8 @@ class Dispatcher:
             self._horizon = advance_horizon(self._horizon, seen)
         horizon = self._horizon.safe
         if self._position is None:
+            if not horizon:
+                return  # there are no events, or it is not known yet which are final
             self._position = horizon
         tenant_ids = {queue.endpoint.tenant_id for queue in self._queues.values()}
         while self._position < horizon:
@@ -221,6 +223,7 @@ class Dispatcher:
                 current.setdefault(queue.endpoint.tenant_id, []).append(queue)
         planned: list[tuple[EndpointQueue, OutgoingEvent]] = []
         cursors = {queue: position for queues in current.values() for queue in queues}
+        rooms: dict[EndpointQueue, int] = {}
         for tenant_id, event in events:
             wanting = [
                 queue
@@ -231,12 +234,13 @@ class Dispatcher:
                 continue
             prepared = self._store.prepare(tenant_id, event)
             for queue in wanting:
-                room = MAX_WAITING - queue.waiting - sum(one is queue for one, _ in planned)
-                if queue.has_more or room <= 0:
+                room = rooms.setdefault(queue, 0 if queue.has_more else MAX_WAITING - queue.waiting)
+                if room > 0:
+                    planned.append((queue, prepared))
+                    rooms[queue] = room - 1
+                else:
                     current[tenant_id].remove(queue)
                     cursors[queue] = event.number - 1
-                else:
-                    planned.append((queue, prepared))
         await self._commit_plan(planned, cursors)
         self._position = position
 

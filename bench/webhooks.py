@@ -1,0 +1,183 @@
+"""Delivers events to webhooks on this machine: the time from the commit until an endpoint has the request.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.webhooks [--seconds 20]
+[--sqlite]`.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection as Pipe
+from time import perf_counter, sleep, time
+
+from sqlalchemy import Engine, text
+
+from app.assembly import create_delivery_runner, create_key_ring
+from app.clock import utc_now
+from app.config import Settings
+from app.database import connect_engine, set_tenant_scope, unit_of_work, write
+from app.events.service.outbox import build_event_insert
+from app.migrate import migrate
+from app.timestamps import iso
+from app.webhooks.queries.webhooks import StoredWebhook, insert_webhook
+from app.webhooks.rules.signatures import format_secret
+from app.webhooks.service.webhooks import get_secret_context
+from bench.disk import scratch
+from bench.postgres import postgres
+from bench.report import Line, at_most, show
+from bench.service import fresh_key
+
+ENDPOINTS, HANGING, RATE = 1_000, 10, 100
+_SETTLE_SECONDS = 8.0  # every endpoint gets a first event, and the hanging ones are found out
+_END_SECONDS = 3.0
+
+
+def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
+    """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
+    one = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
+    many = _measure(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
+    what = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
+    return [
+        Line(f"commit → webhook at {RATE} events/s, p99", f"{one:.0f} ms", at_most(one, 500, 150)),
+        Line(what, f"{many:.0f} ms", at_most(many, 1_000, 300)),
+    ]
+
+
+def _measure(seconds: float, endpoints: int, hanging: int, *, on_sqlite: bool) -> float:
+    with scratch() as folder:
+        if on_sqlite:
+            return _run(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging)
+        with postgres(folder) as server:
+            return _run(server.fresh_database("hooks"), seconds, endpoints, hanging)
+
+
+def _run(url: str, seconds: float, endpoints: int, hanging: int) -> float:
+    settings = Settings(_env_file=None, oms_api_key=fresh_key(), database_url=url)  # type: ignore[call-arg]
+    owner = connect_engine(url)
+    migrate(owner)
+    owner.dispose()
+    engine = connect_engine(url, readers=2, tenant_scoped=True)
+    with _receiver(hanging) as (port, pipe):
+        _create_webhooks(engine, settings, port, endpoints)
+        runner = create_delivery_runner(settings, engine, utc_now)
+        runner.start()
+        sleep(1.0)
+        committed = _write_events(engine, seconds + _SETTLE_SECONDS, endpoints)
+        sleep(_END_SECONDS)
+        runner.close()
+        pipe.send("stop")
+        received: dict[int, float] = pipe.recv()
+    engine.dispose()
+    start = min(committed.values()) + _SETTLE_SECONDS
+    counted = {n: at for n, at in committed.items() if at >= start and n % endpoints >= hanging}
+    lost = [n for n in counted if n not in received]
+    if lost:
+        raise RuntimeError(f"{len(lost)} of {len(counted)} events did not arrive")
+    delays = sorted(1000 * (received[n] - at) for n, at in counted.items())
+    p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
+    print(f"  {endpoints:,} webhooks, {len(delays):,} events: p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
+    return p99
+
+
+def _create_webhooks(engine: Engine, settings: Settings, port: int, count: int) -> None:
+    """Create a tenant with a webhook for each number. The path of its URL is the number."""
+    keys, now = create_key_ring(settings), utc_now()
+    with unit_of_work(engine) as connection:
+        for tenant_id in range(2, count + 1):
+            statement = "INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'Bench', :at)"
+            row = {"id": tenant_id, "slug": f"bench-{tenant_id}", "at": iso(now)}
+            connection.execute(text(statement), row)
+        set_tenant_scope(connection, range(1, count + 1))
+        for number in range(count):
+            tenant_id, webhook_id = number + 1, f"wh_{number:024x}"
+            secret = keys.encrypt(format_secret(b"s" * 32), get_secret_context(tenant_id, webhook_id))
+            url = f"http://127.0.0.1:{port}/{number}"
+            insert_webhook(
+                connection,
+                StoredWebhook(
+                    *(webhook_id, tenant_id, None, "bench", url, "order.*", None, "enabled", None),
+                    *(secret, None, None, 0, 1, "key:bench", now, now),
+                ),
+            )
+
+
+def _write_events(engine: Engine, seconds: float, tenants: int) -> dict[int, float]:
+    """Write numbered events at the rate, to one tenant after the other. Return the times of the commits."""
+    committed: dict[int, float] = {}
+    started = perf_counter()
+    for number in range(int(seconds * RATE)):
+        sleep(max(0.0, started + number / RATE - perf_counter()))
+        tenant_id = number % tenants + 1
+        payload = json.dumps(
+            {"order_id": f"O{number}", "portfolio_id": 1, "number": number, "note": "x" * 600}
+        )
+        with unit_of_work(engine) as connection:
+            set_tenant_scope(connection, [tenant_id])
+            connection.execute(text("SELECT 1"))
+            write(connection, build_event_insert([(tenant_id, "order.filled", payload, iso(utc_now()))]))
+        committed[number] = time()
+    return committed
+
+
+@contextmanager
+def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
+    """Run the endpoints in a process of their own. Yield their port, and a pipe that returns the times."""
+    pipe, other = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=_receive, args=(other, hanging), daemon=True
+    )
+    process.start()
+    try:
+        yield pipe.recv(), pipe
+    finally:
+        process.kill()
+        process.join()
+
+
+def _receive(pipe: Pipe, hanging: int) -> None:
+    asyncio.run(_serve(pipe, hanging))
+
+
+async def _serve(pipe: Pipe, hanging: int) -> None:
+    received: dict[int, float] = {}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        received.setdefault(body["data"]["number"], time())
+        if int(head.split(b" ")[1][1:]) < hanging:
+            await asyncio.sleep(3600)
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
+    pipe.send(server.sockets[0].getsockname()[1])
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    threading.Thread(
+        target=lambda: (pipe.recv(), loop.call_soon_threadsafe(stopped.set)), daemon=True
+    ).start()
+    await stopped.wait()
+    pipe.send(received)
+    await asyncio.sleep(1.0)
+
+
+def main() -> int:
+    """Measure, and print the lines. Return 1 if a required value was missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.webhooks", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--sqlite", action="store_true")
+    options = parser.parse_args()
+    lines = measure(options.seconds, on_sqlite=options.sqlite)
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Any number of processes run the dispatcher, and one at a time delivers, whoever is killed."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import text
+from standardwebhooks import Webhook
+from typing_extensions import override
+
+from app.webhooks.service import delivery_runner
+from app.webhooks.service.delivery_runner import DeliveryRunner
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.webhooks.test_dispatching import create, trade_events
+
+OMS_API = Path(__file__).parents[2]
+
+
+def wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+@pytest.mark.any_database
+def test_second_worker_waits_and_takes_over_when_the_first_stops(tenant, dispatching, endpoints):
+    runners = [DeliveryRunner(dispatching.engine, dispatching.create, dispatching.clock) for _ in range(2)]
+    create(tenant, types=["trade.*"])
+    try:
+        runners[0].start()
+        first = tenant.trade()["trade_id"]
+        wait_until(lambda: first in trade_events(endpoints))
+        runners[1].start()
+        second = tenant.trade()["trade_id"]
+        wait_until(lambda: second in trade_events(endpoints))
+        runners[0].close()
+        third = tenant.trade()["trade_id"]
+        wait_until(lambda: third in trade_events(endpoints))
+    finally:
+        for runner in runners:
+            runner.close()
+    assert trade_events(endpoints) == [first, second, third], "each event is sent by one of them"
+
+
+@pytest.mark.any_database
+def test_lease_of_a_dead_worker_ends_and_the_dead_one_notices(hooks, dispatching):
+    dead, alive = (
+        DeliveryRunner(dispatching.engine, dispatching.create, dispatching.clock) for _ in range(2)
+    )
+    assert dead._acquire()
+    assert not alive._acquire()
+    assert dead._renew()
+    dispatching.clock.ahead = delivery_runner.LEASE + timedelta(seconds=1)
+    assert alive._acquire()
+    assert not dead._renew()
+    with hooks.engine.begin() as connection:  # so that no other test waits for its end
+        connection.execute(
+            text("DELETE FROM duties WHERE name = :name"), {"name": delivery_runner.LEASE_NAME}
+        )
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """A stranger's receiver. It verifies each delivery, and fails some."""
+
+    secret, count = "", 0
+    received: ClassVar[dict[str, list[Any]]] = {}
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        event = Webhook(Receiver.secret).verify(
+            body, {name.lower(): text for name, text in self.headers.items()}
+        )
+        Receiver.count += 1
+        is_accepted = Receiver.count % 50 != 0
+        if is_accepted:
+            Receiver.received.setdefault(event["id"], []).append(event)
+        self.send_response(204 if is_accepted else 500)
+        self.end_headers()
+
+    @override
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+@pytest.mark.long
+def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Receiver.received, Receiver.count = {}, 0
+    webhook = create(tenant, f"http://127.0.0.1:{server.server_port}/", ["trade.*"])
+    Receiver.secret = webhook["secret"]
+    environment = {"PATH": os.environ["PATH"], "OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS}
+    environment |= {"DATABASE_URL": hooks.database_url, "ENVIRONMENT": "development", "DUTIES": "worker"}
+
+    def start():
+        return subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=OMS_API, env=environment)
+
+    trades = set()
+    workers = [start(), start()]
+    for round_ in range(6):
+        for _ in range(40):
+            trades.add(tenant.trade()["trade_id"])
+            time.sleep(0.05)
+        workers[round_ % 2].kill()
+        workers[round_ % 2].wait()
+        workers[round_ % 2] = start()
+
+    def is_complete():
+        found = [events[0]["data"]["trade_id"] for events in list(Receiver.received.values())]
+        return set(found) == trades
+
+    try:
+        wait_until(is_complete, 180)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        server.shutdown()
+        server.server_close()
+    assert all(len({json.dumps(one) for one in events}) == 1 for events in Receiver.received.values())
