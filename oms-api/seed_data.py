@@ -4,7 +4,7 @@
 
 It uses the service's own recording instead of the REST API, so that trades can have times before today. A
 running OMS may stay up meanwhile. Every trade and order has an idempotency key, so that a second run adds
-nothing. Refused in production. See `seed_orders` for the orders.
+nothing. Refused in production. See `seed_orders` for the orders, and `seed_month` for a month on two markets.
 """
 
 import random
@@ -30,6 +30,7 @@ from app.ledger.service.recording import Recording
 from app.migrate import is_current
 from app.money import fixed, to_cents
 from app.text import name_key
+from seed_month import INDIA, US, seed_month
 from seed_orders import PORTFOLIO, seed_orders
 
 DONE, REFUSED, CANNOT = 0, 1, 2
@@ -220,6 +221,7 @@ def main() -> int:
             )
         fresh, total = seed(engine, utc_now())
         orders = seed_orders(engine, settings, utc_now())
+        month = seed_month(engine, settings, utc_now())
     except ConfigurationError as error:
         return _print_and_exit(str(error), CANNOT)
     except SQLAlchemyError as error:
@@ -229,6 +231,7 @@ def main() -> int:
     print(f"{fresh} of {total} demo trades are new, in {books}.")
     print(f"New beside them: {orders.orders} orders in {PORTFOLIO}, {orders.instruments} instruments, "
           f"{orders.limits} limits.")  # fmt: skip
+    print(f"A month of {US} and {INDIA}: {month} new orders.")
     return DONE
 
 

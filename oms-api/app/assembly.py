@@ -12,6 +12,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
+from app.carry.service import CarryService
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
@@ -21,6 +22,7 @@ from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
+from app.day_close.service.signing import DayCloser
 from app.duties.service import Duty, DutyRunner
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
@@ -85,6 +87,7 @@ from app.wire.pages import Cursors
 BAR_PERIOD = timedelta(seconds=10)
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
+CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
 
 
@@ -156,6 +159,7 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
@@ -270,6 +274,7 @@ def create_duty_runner(
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
     alerts = PortfolioAlerts(engine, Valuer(market.marks_for, find_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
+    carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     duties = [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
@@ -286,6 +291,7 @@ def create_duty_runner(
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
         Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
+        Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
     ]
     return DutyRunner(engine, duties, now)
 

@@ -17,6 +17,7 @@ from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
+from app.day_close import routes as day_close_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
@@ -58,7 +59,7 @@ ROUTERS = (
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
-    *(preference_routes.router, alert_routes.router),
+    *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(
         tenants.router,
         workspaces.router,

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 _LOCK = 7_266_311_042  # an arbitrary number, the same in every process of this service
 _LOCK_SECONDS = 120.0
 _LOG = logging.getLogger(__name__)
+_DOWN_REVISION = re.compile(r'^down_revision = "([0-9]+)"', re.MULTILINE)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -81,12 +83,13 @@ def current_revision(connection: Connection) -> str | None:
 
 @cache
 def list_earlier_revisions() -> frozenset[str]:
-    """Return the revisions before this version's, by their file names.
+    """Return the revisions before this version's: those that another revision follows.
 
     An unknown revision is of a later version.
     """
-    known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")}
-    return frozenset(known - {max(known)})
+    files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
+    found = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
+    return frozenset(one[1] for one in found if one is not None)
 
 
 @contextmanager

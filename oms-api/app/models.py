@@ -3,6 +3,7 @@
 from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
+from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.duties.models import DutyRow
 from app.events.models import Event
 from app.identity.models import (
@@ -42,6 +43,8 @@ __all__ = [
     "CashMovement",
     "CorporateAction",
     "DailyBarRow",
+    "DayCloseRow",
+    "DayFiguresRow",
     "DutyRow",
     "EquitySnapshot",
     "Event",
@@ -54,6 +57,7 @@ __all__ = [
     "LimitRow",
     "Login",
     "MarkOverrideRow",
+    "OpenBreakRow",
     "OrderEvent",
     "OrderRecord",
     "Portfolio",

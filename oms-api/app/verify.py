@@ -27,6 +27,7 @@ from app.database import connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
+from app.day_close.service.verification import verify_day_closes
 from app.identity.service.verification import verify_identities
 from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
@@ -65,6 +66,7 @@ class RecordCheck(StrEnum):
     MARK = "mark record"
     CORPORATE_ACTION = "corporate action record"
     IDENTITY = "identity record"
+    DAY_CLOSE = "day close"
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
@@ -78,6 +80,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the marks": _compared(RecordCheck.MARK, verify_marks),
     "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
+    "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, times and text are in canonical form",
@@ -109,6 +112,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.MARK: "marks that people set match the audit log",
     RecordCheck.CORPORATE_ACTION: "corporate actions match the audit log, and dividends the positions",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
+    RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
     RiskCheck.LIMIT: "limits match their events and the audit log",

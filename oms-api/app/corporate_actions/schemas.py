@@ -9,7 +9,7 @@ from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft
 from app.corporate_actions.rules.values import ActionPreview, OrderChange, PositionChange
 from app.instruments.schemas import Symbol
-from app.ledger.routes.portfolio_settings import Currency
+from app.ledger.routes.currencies import Currency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
 from app.money import fixed, money_text, quantity_text

@@ -89,6 +89,13 @@ def _iterate_event_types() -> Iterator[EventType]:
     for name, words in (("partially_filled", "filled in part"), ("filled", "filled completely")):
         optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
         yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
+    busted = tuple(name for name in _FILL if name != "average_price")
+    yield EventType(
+        "order.fill_busted",
+        "A fill was taken back; the order's other fields are those after it.",
+        (*_ORDER, *busted),
+        (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges"),
+    )
     for kind in _CASH_KINDS:
         optional = ("counterpart_id", "symbol", "day", "reason", "actor")
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
@@ -149,6 +156,11 @@ _OTHERS = (
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "url", "reason")
     ),
     EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id", "url")),
+    EventType(
+        "day.closed",
+        "A day was signed off.",
+        ("date", "portfolios", "breaks", "digest", "signed_by"),
+    ),
     EventType(
         "portfolio.summary",
         "The P&L day of a portfolio ended.",

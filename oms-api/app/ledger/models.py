@@ -24,6 +24,7 @@ from app.money import ZERO, fixed
 
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
+_IS_DAILY = text("kind IN ('interest', 'borrow')")
 _IS_ACTION = text("kind IN ('split', 'transfer')")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
@@ -60,6 +61,10 @@ class Portfolio(Base):
       share of its equity in percent.
     - `participation`: the share of a bar's or quote's size that its orders fill at most; 0.1 is 10%.
     - `slippage`: how much worse than the quote its market orders fill, in basis points.
+    - `carry_rates`: JSON list of yearly rates of interest and borrow fees in percent, `[{"kind": "interest" |
+      "margin" | "borrow", "from": "2026-01-01", "percent": "6.5", "currency": "USD" | null}]`.
+
+    `accrued_until` is the close up to which interest and borrow fees are booked, null before the first.
 
     `cash_sequence` and `cash_hash` are the last row's of its cash ledger. `moved_cash` is the sum of the rows
     that are no charges.
@@ -101,6 +106,8 @@ class Portfolio(Base):
     approval: Mapped[str | None] = mapped_column(Text)
     participation: Mapped[Decimal | None] = mapped_column(Amount)
     slippage: Mapped[Decimal | None] = mapped_column(Amount)
+    carry_rates: Mapped[str | None] = mapped_column(Text)
+    accrued_until: Mapped[datetime | None] = mapped_column(Instant)
     moved_cash: Mapped[Decimal] = mapped_column(Amount, server_default=NO_AMOUNT)
     cash_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     cash_hash: Mapped[str] = mapped_column(String(64), server_default=GENESIS)
@@ -256,6 +263,13 @@ class CashMovement(Base):
     __table_args__ = (
         _in_portfolio(),
         Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
+        Index(
+            "uq_cash_movements_daily",
+            *("tenant_id", "portfolio_id", "kind", "day"),
+            unique=True,
+            postgresql_where=_IS_DAILY,
+            sqlite_where=_IS_DAILY,
+        ),
         CheckConstraint("sequence > 0", name="sequence_is_positive"),
         CheckConstraint("trade_sequence >= 0", name="trade_sequence_is_not_negative"),
         CheckConstraint(

@@ -258,6 +258,10 @@ class SummaryOut(BaseModel):
     slippage: str | None = Field(
         examples=["5"], description="How much worse than the quote market orders fill, in basis points"
     )
+    carry_rates: list[dict[str, Any]] | None = Field(
+        description="Yearly rates of interest and borrow fees in percent; null: none",
+        examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5", "currency": None}]],
+    )
     broker: Literal["paper"] = Field(description="Where its orders go", examples=["paper"])
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Amount, Base, Instant
@@ -17,7 +17,9 @@ class EquitySnapshot(Base):
     The kind is "interval", "close" (of the portfolio's P&L day) or "flow" (just after a deposit or a
     withdrawal). `market_value` is signed, `gross_exposure` is not. `realized_pnl` is before charges.
     `charges`, `realized_pnl` and `flows` are sums since the portfolio was opened, so that those of a period
-    are differences. Closes are never restated.
+    are differences. Closes are never restated. At closes, `currencies` has the positions in other
+    currencies as JSON, `{"USD": ["100.00000000", "8350.00000000", "83.50000000"]}`: the market value there
+    and in the portfolio's currency, and the rate or null. It is null without such positions.
     """
 
     __tablename__ = "equity_snapshots"
@@ -44,3 +46,4 @@ class EquitySnapshot(Base):
     unrealized_pnl: Mapped[Decimal] = mapped_column(Amount)
     charges: Mapped[Decimal] = mapped_column(Amount)
     flows: Mapped[Decimal] = mapped_column(Amount)
+    currencies: Mapped[str | None] = mapped_column(Text)

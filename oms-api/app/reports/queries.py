@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, null, select
 
 from app.ids import build_first_trade_id
-from app.ledger.models import Portfolio, Trade
+from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.corporate_actions import find_all_actions
 from app.ledger.queries.reversals import is_undone
+from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
+    ACTION_ROWS,
     SPLIT,
     TRANSFER,
     Action,
@@ -24,8 +26,9 @@ from app.ledger.rules.corporate_actions import (
     action_of_key,
     order_by_effect,
 )
-from app.money import ratio
+from app.money import ZERO, ratio
 from app.orders.models import OrderRecord
+from app.reports.rules.explanation import BookedMovement, BookedTrade
 from app.reports.rules.profit import BookedRow
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
 from app.timestamps import BEFORE_ALL
@@ -137,3 +140,52 @@ def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
 
 def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from connection.execute(statement, execution_options={"yield_per": _CHUNK})
+
+
+class DayBounds(NamedTuple):
+    """The instants between which a portfolio's rows count: after `start` up to `end`; None is no limit."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+def list_booked_trades(
+    connection: Connection, tenant_id: int, portfolio_id: int, bounds: DayBounds
+) -> list[BookedTrade]:
+    """Return the rows of a portfolio's ledger that were booked in a period, in order.
+
+    Rows of corporate actions move no cash.
+    """
+    statement = (
+        select(
+            Trade.kind, Trade.currency, Trade.side, Trade.gmv, Trade.fx_rate, Trade.charges, Trade.cash_delta
+        )
+        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(*_within(Trade.created_at, bounds))
+        .order_by(Trade.sequence)
+    )
+    if bounds.start is not None:
+        statement = statement.where(Trade.trade_id >= build_first_trade_id(bounds.start))
+    trades = []
+    for kind, currency, side, gmv, rate, charges, cash_delta in connection.execute(statement):
+        local_cash = ZERO if kind in ACTION_ROWS else -Side(side).sign * gmv
+        trades.append(BookedTrade(currency, cash_delta + charges, charges, local_cash, rate))
+    return trades
+
+
+def list_booked_movements(
+    connection: Connection, tenant_id: int, portfolio_id: int, bounds: DayBounds
+) -> list[BookedMovement]:
+    """Return the rows of a portfolio's cash ledger that were booked in a period."""
+    row = CashMovement
+    statement = (
+        select(row.kind, row.amount)
+        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
+        .where(*_within(row.created_at, bounds))
+    )
+    return [BookedMovement._make(found) for found in connection.execute(statement)]
+
+
+def _within(column: Any, bounds: DayBounds) -> list[ColumnElement[bool]]:  # a column of instants
+    after = [] if bounds.start is None else [column > bounds.start]
+    return after if bounds.end is None else [*after, column <= bounds.end]

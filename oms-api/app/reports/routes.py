@@ -4,11 +4,15 @@ from datetime import UTC, datetime, time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
+from app.ledger.dependencies import TheValuer
 from app.market_data.dependencies import TheMarket
 from app.reports.queries import ReportFilter
+from app.reports.rules.explanation import ExplanationReport
 from app.reports.rules.profit import Grouping
+from app.reports.schemas.explanations import ExplanationOut, ExplanationQuery, serialize_explanation
 from app.reports.schemas.positions import (
     LotsOut,
     RoundTripOut,
@@ -33,6 +37,7 @@ from app.reports.schemas.responses import (
     serialize_profit,
 )
 from app.reports.service import report_days, report_exposure, report_lots, report_profit, report_round_trips
+from app.reports.service.explanations import ProfitExplainer
 from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.dependencies import TheClock, TheReaders
@@ -87,6 +92,27 @@ async def get_todays_profit(
 
 
 @router.get(
+    "/pnl/explain",
+    summary="Get the causes of the profit and loss of a day",
+    responses=responses(200, {"model": ExplanationOut}),
+)
+async def explain_profit(
+    caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: TheReaders, market: TheMarket,
+    valuer: TheValuer, now: TheClock,
+) -> Response:  # fmt: skip
+    """Get by portfolio how much of its day P&L is due to prices, exchange rates, carry and fees.
+
+    The parts add up to the day P&L exactly.
+    """
+    at, filters = now(), query.filter(caller)
+
+    def read(connection: Connection) -> ExplanationReport:
+        return ProfitExplainer(connection, market, valuer, caller.tenant_id, at).explain(filters, query.day)
+
+    return answer(serialize_explanation(await readers.run(read, caller.tenant_id)))
+
+
+@router.get(
     "/exposure",
     summary="Get the exposure by group",
     responses=responses(200, {"model": ExposureReportOut}),
@@ -111,14 +137,15 @@ async def get_exposure(
     "/daily-stats", summary="List daily statistics", responses=responses(200, {"model": list[DayStatsOut]})
 )
 async def list_daily_stats(
-    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders
-) -> Response:
+    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders, market: TheMarket,
+    now: TheClock,
+) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
-    filters = query.filter(caller)
-    days = await readers.run(
-        lambda connection: report_days(connection, caller.tenant_id, filters), caller.tenant_id
+    at, filters = now(), query.filter(caller)
+    report = await readers.run(
+        lambda connection: report_days(connection, market, caller.tenant_id, filters, at), caller.tenant_id
     )
-    return answer(serialize_days(days.items()))
+    return answer(serialize_days(report))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from app.database import Instant, Serial
 from app.database.policies import prepare_role, protect
 
 revision = "0027"
-down_revision = "0025"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 

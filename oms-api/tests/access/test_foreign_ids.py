@@ -21,6 +21,7 @@ NEVER = {
     "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
+    "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
@@ -83,6 +84,7 @@ def stage(service):
         "session_id": "1" * 32,  # keys have none, and are refused either way
         "portfolio": "Secret Book",
         "symbol": "AAPL",
+        "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
     }

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 import seed_data as command
+import seed_month
 from app.database import snapshot, unit_of_work
 from app.instruments.queries import find_instruments, set_terms
 from app.instruments.rules import Instrument
@@ -16,7 +17,9 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import iso
 from app.verify import verify_database
+from seed_orders import seed_orders
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
+from tests.support.service import settings_for
 
 
 @pytest.fixture
@@ -24,6 +27,7 @@ def configured(database_url, monkeypatch) -> None:
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.delenv("ENVIRONMENT", raising=False)
+    monkeypatch.setattr(command, "seed_month", lambda *_: 0)  # takes seconds; a test of its own covers it
 
 
 def test_seed_creates_portfolios_users_and_trades(configured, engine, capsys):
@@ -36,6 +40,32 @@ def test_seed_creates_portfolios_users_and_trades(configured, engine, capsys):
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
     assert [row.kind for row in rows].count("reversal") == 1
     assert verify_database(engine).clean
+
+
+@pytest.mark.any_database
+def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
+    settings = settings_for(database_url, environment="development", jwt_keys=None)
+    seed_orders(engine, settings, NOON)  # lists the instruments, whose exchanges define the charges
+    assert seed_month.seed_month(engine, settings, NOON) > 50
+    with engine.connect() as connection:
+        statuses = set(connection.execute(text("SELECT DISTINCT status FROM orders")).scalars())
+        kinds = set(connection.execute(text("SELECT DISTINCT kind FROM cash_movements")).scalars())
+        ledger_kinds = set(connection.execute(text("SELECT DISTINCT kind FROM trades")).scalars())
+        names = "SELECT p.name, count(*) FROM equity_snapshots s JOIN portfolios p ON p.id = s.portfolio_id"
+        closes = dict(connection.execute(text(f"{names} WHERE s.kind = 'close' GROUP BY p.name")).all())
+        halted = connection.execute(text("SELECT name FROM kill_switches WHERE state = 'HALTED'")).scalars()
+        assert set(halted) == {seed_month.PAUSED, "mean-reversion"}
+        charged = connection.execute(text("SELECT count(*) FROM executions WHERE charges IS NOT NULL"))
+        assert charged.scalar_one() > 20
+    assert statuses == {
+        *("FILLED", "ACCEPTED", "HELD", "PARTIALLY_FILLED", "TRIGGERED", "AWAITING_APPROVAL"),
+        *("CANCELED", "REPLACED", "EXPIRED", "DENIED"),
+    }
+    assert kinds >= {"deposit", "withdrawal", "interest", "dividend", "withholding"}
+    assert ledger_kinds >= {"trade", "split"}
+    assert min(closes[name] for name in (seed_month.US, seed_month.INDIA)) >= 18
+    assert verify_database(engine).clean
+    assert seed_month.seed_month(engine, settings, NOON) == 0
 
 
 def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):

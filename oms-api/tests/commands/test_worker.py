@@ -35,6 +35,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         (name, None, None)
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
+            *("interest and borrow fees",),
             *("portfolio alerts", "position records", "prune equity snapshots", "prune ticks"),
             *("prune webhook deliveries", "roll up bars", "webhook deliveries"),
         )

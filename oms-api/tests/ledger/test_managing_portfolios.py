@@ -37,6 +37,7 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         "approval": None,
         "participation": None,
         "slippage": None,
+        "carry_rates": None,
         "broker": "paper",
         "last_sequence": 0,
     }

@@ -104,6 +104,18 @@ def test_daily_stats_have_one_row_per_portfolio_and_day(traded):
     assert Decimal(day["max_drawdown"]) == 994  # the mistake lost 990, and its charges and those before it
 
 
+def test_daily_stats_convert_with_a_named_rate_and_its_age(api):
+    api.quote("USD/INR", "80", "80", "80")
+    for name, currency in (("India", "INR"), ("Far", "ISK")):
+        api.post("/portfolios", {"name": name, "base_currency": currency})
+        api.report(portfolio_name=name, side="BUY", quantity="10", gmv="1000")
+        api.report(portfolio_name=name, side="SELL", quantity="10", gmv="1800")
+    far, india = get(api, "/daily-stats")
+    assert far["converted"] is None
+    assert india["converted"].pop("age_seconds") >= 0
+    assert india["converted"] == {"currency": "USD", "net_pnl": "10.00", "rate": "0.0125"}
+
+
 def test_round_trips_exclude_reversed_trades(traded):
     (trip,) = get(traded, "/round-trips")
     assert (trip["symbol"], trip["side"], trip["quantity"]) == ("AAPL", "LONG", "200")
@@ -147,6 +159,8 @@ def test_exposure_is_in_the_tenants_currency(api):
     assert found == {"Technology": ("1100.00", "0.00"), "": ("0.00", "-10.00")}
     assert (report["total"]["gross_exposure"], report["total"]["net_exposure"]) == ("1110.00", "1090.00")
     assert (report["currency"], report["unconverted"]) == ("USD", ["ISK"])
+    assert [(one["currency"], one["rate"]) for one in report["rates"]] == [("INR", "0.0125")]
+    assert report["rates"][0]["age_seconds"] >= 0
     assert [item["key"] for item in get(api, "/exposure", portfolio="growth", by="symbol")["items"]] == [
         "MSFT"
     ]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
+from app.carry.service import CarryService
 from app.database import connect_engine
 from app.duties.service import Lease
 from app.market_data.service.bar_rollup import BarRollup
@@ -37,6 +38,23 @@ def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -
         )
     finally:
         engine.dispose()
+
+
+@contextmanager
+def carry_at(service: Service, at: datetime) -> Iterator[CarryService]:
+    """Yield the service of interest and borrow fees as it works shortly after an instant."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    state = service.app.state
+    try:
+        yield CarryService(engine, state.market.marks_at, state.calendars, lambda: at + WRITE_DELAY)
+    finally:
+        engine.dispose()
+
+
+def book_carry(service: Service, at: datetime) -> None:
+    """Book the interest and the borrow fees that are due at an instant."""
+    with carry_at(service, at) as carry:
+        carry.book(EndlessLease())
 
 
 def take_snapshots(service: Service, at: datetime) -> None:

@@ -204,8 +204,9 @@ class ApiClient:
 
 @contextmanager
 def serving(database_url: str, **changes: Any) -> Iterator[Service]:
-    """Run the application on a migrated database."""
-    app = create_app(settings_for(database_url, **changes))
+    """Run the application on a migrated database, by the clock `now` if one is given."""
+    now = changes.pop("now", None)
+    app = create_app(settings_for(database_url, **changes), now)
     engine = connect_engine(database_url, readers=2)
     try:
         with TestClient(app, base_url="http://127.0.0.1:8001", raise_server_exceptions=False) as client:

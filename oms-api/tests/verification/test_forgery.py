@@ -35,7 +35,7 @@ UNPROVEN: dict[str, set[str]] = {
     "order_events": {"request_key"},
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},
-    "portfolios": {"fee_totals", "orders_stamp"},
+    "portfolios": {"accrued_until", "fee_totals", "orders_stamp"},
     "position_records": EVERY_COLUMN["position_records"] | {DELETED},
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
@@ -67,6 +67,7 @@ _KINDS = {
     "executions": ["note IS NULL", "note = 'bust'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
+    "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation
     "limits": ["is_temporary = 1", "words IS NOT NULL", "code = 'REPEATED_EXECUTIONS'"],
     "order_events": [
         "sequence = 1",

@@ -1,8 +1,12 @@
 """A service with rows in every table, for tests of verification."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.audit.service import record
+from app.database import set_tenant_scope, unit_of_work
+from app.identity.rules.access import Caller, Scope
+from app.identity.service.idempotent_operations import OperationContext
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, take_snapshots
 from tests.support.service import ApiClient, Service
@@ -33,9 +37,11 @@ def fill_tables(service: Service) -> None:
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
+    duties.append("interest and borrow fees")
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)
+    _close_day(service, api)
 
 
 def _create_tenant(service: Service) -> ApiClient:
@@ -201,6 +207,16 @@ def _book_corporate_actions(api: ApiClient) -> None:
     _ok(api.post(f"/corporate-actions/{made['id']}:reverse", {"reason": "Wrong date"}))
 
 
+def _close_day(service: Service, api: ApiClient) -> None:
+    """Sign off the last day, as it is done after its end."""
+    context = OperationContext(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
+    with unit_of_work(service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
+        done = service.app.state.day_closer.close_day(connection, context, *arguments)
+        record(connection, done.entries)
+
+
 def _ok(answer: Any) -> Any:
     assert answer.status_code < 300, answer.text
-    return answer.json()
+    return answer.json() if answer.content else None

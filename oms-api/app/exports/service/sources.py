@@ -88,8 +88,8 @@ def build_pnl(context: ExportContext) -> Source:
     wanted = ReportFilter(filters.portfolio_key, None, filters.since, filters.until, filters.portfolios)
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        days = report_days(connection, filters.tenant_id, wanted)
-        return Page(select_values(PNL_COLUMNS, serialize_days(days.items())), None)
+        report = report_days(connection, context.market, filters.tenant_id, wanted, context.at)
+        return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
     return Source(PNL_COLUMNS, read_page)
 

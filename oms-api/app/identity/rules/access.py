@@ -98,6 +98,7 @@ class Operation(StrEnum):
     MAKE_TENANT = "make_tenant"
     CLAIM_WORKSPACE = "claim_workspace"
     SET_CALENDAR = "set_calendar"
+    CLOSE_DAY = "close_day"
     BOOK_CORPORATE_ACTION = "book_corporate_action"
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
@@ -153,6 +154,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
     Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
     Operation.EXPORT_LEDGER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
+    Operation.CLOSE_DAY: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.READ_AUDIT: _rule(_RISK, _ADMIN, narrowed=False),         # risk, admin
     Operation.READ_PEOPLE: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
     Operation.READ_TENANTS: _rule(_ADMIN, narrowed=False),              # admin

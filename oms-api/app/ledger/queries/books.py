@@ -212,7 +212,7 @@ def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol:
 
 
 def has_cash_movement(
-    connection: Connection, tenant_id: int, portfolio_id: int, kind: str, symbol: str, day: str
+    connection: Connection, tenant_id: int, portfolio_id: int, kind: str, symbol: str | None, day: str
 ) -> bool:
     """Return whether the portfolio has a cash movement of that kind, symbol and day."""
     statement = (

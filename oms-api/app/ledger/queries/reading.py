@@ -52,6 +52,7 @@ class Book(NamedTuple):
     slippage: str | None = None
     moved_cash: str = NO_AMOUNT
     last_hash: str = ""
+    carry_rates: str | None = None
 
 
 class Holding(NamedTuple):
@@ -330,6 +331,7 @@ _BOOK_COLUMNS = (
     _text(Portfolio.slippage),
     _text(Portfolio.moved_cash),
     Portfolio.last_hash,
+    Portfolio.carry_rates,
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

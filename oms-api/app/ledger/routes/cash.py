@@ -13,7 +13,7 @@ from app.identity.routes.request_context import TheAdministration, TheRequestCon
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import TheCashReader
 from app.ledger.queries.cash import CashPosition
-from app.ledger.routes.portfolio_settings import Currency
+from app.ledger.routes.currencies import Currency
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import Note, PortfolioName
 from app.ledger.service.cash import CashMove, move_cash

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from app.calendars.rules.values import Market
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
-from app.ledger.rules.currencies import CURRENCIES
+from app.ledger.routes.carry_rates import CarryRateIn
+from app.ledger.routes.currencies import Currency
 from app.ledger.rules.settings import NO_SCHEDULE, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.money import fixed
@@ -19,12 +20,6 @@ from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, ca
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
 _ONE_HUNDRED = Decimal(100)
-
-
-def _require_known_currency(value: str) -> str:
-    if value not in CURRENCIES:
-        raise PydanticCustomError("currency", "Must be a currency code of ISO 4217, such as USD.")
-    return value
 
 
 def _require_share(value: Decimal) -> Decimal:
@@ -52,9 +47,6 @@ def _parse_enforcement(value: object) -> object:
     return lower_case(value)
 
 
-Currency = Annotated[
-    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
-]
 Sessions = Annotated[
     Literal["off", "hold", "deny"],
     BeforeValidator(_parse_enforcement, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
@@ -161,6 +153,11 @@ class SettingsIn(BaseModel):
         "null: PAPER_SLIPPAGE",
         examples=["5"],
     )
+    carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LISTED)] | None = Field(
+        None,
+        description="Yearly rates of interest and borrow fees from dates on, booked daily; null: none",
+        examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5"}]],
+    )
     broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
         None, description="Where its orders go: the paper market", examples=["paper"]
     )
@@ -202,6 +199,7 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
     "approval": lambda value: format_json(None if value is None else value.facts()),
     "participation": lambda value: None if value is None else fixed(value),
     "slippage": lambda value: None if value is None else fixed(value),
+    "carry_rates": lambda value: format_json([rate.facts() for rate in value or ()]),
 }
 
 

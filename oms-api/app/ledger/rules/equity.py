@@ -64,6 +64,29 @@ class PortfolioValue(NamedTuple):
     total_pnl: Decimal
 
 
+class CurrencyValue(NamedTuple):
+    """The positions of a portfolio in one other currency: their market value there and in the portfolio's.
+
+    `rate` is the current rate between both, None where no quote gives one.
+    """
+
+    local: Decimal
+    value: Decimal
+    rate: Decimal | None
+
+
+class Marks(NamedTuple):
+    """The prices and rates at which positions are valued.
+
+    `prices` are by (tenant id, symbol). A position without one is valued at its last trade's price, in
+    `last_prices` by its portfolio and last sequence. `rates` are by (tenant id, currency, base currency).
+    """
+
+    prices: Mapping[tuple[int, str], Decimal]
+    last_prices: Mapping[tuple[PortfolioKey, int], Decimal]
+    rates: Mapping[tuple[int, str, str], Decimal]
+
+
 NO_EXPOSURE = Exposure()
 
 
@@ -92,6 +115,27 @@ def value_exposures(
         total[1] += value
         total[2] += value - cost
     return {portfolio: Exposure._make(total) for portfolio, total in sums.items()}
+
+
+def value_currencies(
+    positions: Iterable[OpenPosition], marks: Marks
+) -> dict[PortfolioKey, dict[str, CurrencyValue]]:
+    """Return the values of positions in other currencies, by portfolio and currency."""
+    values: dict[PortfolioKey, dict[str, CurrencyValue]] = {}
+    for position in positions:
+        portfolio, currency = position.portfolio, position.currency
+        if currency is None:
+            continue
+        price = marks.prices.get((portfolio.tenant_id, position.symbol))
+        if price is None:
+            price = marks.last_prices[portfolio, position.last_sequence]
+        local = product(position.quantity, price)
+        rate = marks.rates.get((portfolio.tenant_id, currency, position.base_currency))
+        held = values.setdefault(portfolio, {})
+        total = held.get(currency, CurrencyValue(ZERO, ZERO, rate))
+        value = _convert(local, position, marks.rates)
+        held[currency] = CurrencyValue(total.local + local, total.value + value, rate)
+    return values
 
 
 def rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:

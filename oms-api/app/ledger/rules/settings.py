@@ -1,13 +1,22 @@
 """The settings of a portfolio as they are stored, shown and audited."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
 
 NO_SCHEDULE = "none"
 SESSIONS_OFF = "off"
-AUDITED_AS_JSON = ("cost_schedules", "approval")
+AUDITED_AS_JSON = ("cost_schedules", "approval", "carry_rates")
+
+
+class CarryRateKind(StrEnum):
+    """What a yearly rate applies to: positive cash, negative cash, or the market value of short positions."""
+
+    INTEREST = "interest"
+    MARGIN = "margin"
+    BORROW = "borrow"
 
 
 class PortfolioSettings(NamedTuple):
@@ -23,13 +32,14 @@ class PortfolioSettings(NamedTuple):
     approval: str | None = None
     participation: str | None = None
     slippage: str | None = None
+    carry_rates: str | None = None
 
 
 DEFAULT_SETTINGS = PortfolioSettings()
 
 
-def format_json(value: Mapping[str, Any] | None) -> str | None:
-    """Return an object as the JSON text that is stored, None if it is None or empty."""
+def format_json(value: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> str | None:
+    """Return an object or a list as the JSON text that is stored, None if it is None or empty."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None
 
 

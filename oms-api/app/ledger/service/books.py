@@ -275,7 +275,9 @@ class Books:
         self._happened.append(_event(home, f"cash.{row.kind}", build_cash_payload(row, portfolio.name)))
         return row
 
-    def has_cash_movement(self, portfolio: PortfolioState, kind: CashKind, symbol: str, day: str) -> bool:
+    def has_cash_movement(
+        self, portfolio: PortfolioState, kind: CashKind, symbol: str | None, day: str
+    ) -> bool:
         """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
         wanted = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
         return any(

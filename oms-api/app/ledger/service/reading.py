@@ -130,12 +130,13 @@ def build_summary(book: Book) -> dict[str, Any]:
         "approval": _parse_json(book.approval),
         "participation": None if book.participation is None else quantity_text(book.participation),
         "slippage": None if book.slippage is None else quantity_text(book.slippage),
+        "carry_rates": _parse_json(book.carry_rates),
         "broker": "paper",
         "last_sequence": book.last_sequence,
     }
 
 
-def _parse_json(text: str | None) -> Any:  # an object, None for null
+def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
     return None if text is None else orjson.loads(text)
 
 

@@ -12,6 +12,7 @@ from app.ledger.rules.equity import (
     NO_EXPOSURE,
     Baseline,
     Exposure,
+    Marks,
     OpenPosition,
     PortfolioKey,
     PortfolioValue,
@@ -62,6 +63,13 @@ def value_positions(
     """Return the exposure of each portfolio that has positions, at the marks of the instant."""
     if not positions:
         return {}
+    return value_exposures(positions, *load_marks(connection, read_quotes, positions, at))
+
+
+def load_marks(
+    connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
+) -> Marks:
+    """Return the prices and rates of positions at an instant."""
     symbols = {(held.portfolio.tenant_id, held.symbol) for held in positions}
     foreign = {
         (held.portfolio.tenant_id, held.currency, held.base_currency)
@@ -77,7 +85,7 @@ def value_positions(
         if (held.portfolio.tenant_id, held.symbol) not in prices
     }
     last_prices = find_trade_prices(connection, sorted(unpriced))
-    return value_exposures(positions, prices, last_prices, _find_rates(foreign, quotes))
+    return Marks(prices, last_prices, _find_rates(foreign, quotes))
 
 
 def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosition]:

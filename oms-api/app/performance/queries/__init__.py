@@ -206,7 +206,7 @@ def _list_totals(
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
     """Return the statement that stores snapshots. Those that are already stored do not change."""
     rows: list[Row] = [
-        (one.tenant_id, one.portfolio_id, iso(one.at), one.kind, *map(fixed, one.amounts))
+        (one.tenant_id, one.portfolio_id, iso(one.at), one.kind, *map(fixed, one.amounts), one.currencies)
         for one in snapshots
     ]
     return build_insert_missing(_SNAPSHOTS, Snapshot._fields, rows)

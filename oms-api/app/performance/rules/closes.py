@@ -1,6 +1,6 @@
 """Closes of a portfolio's P&L day: those of its calendar, or 00:00 UTC."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
@@ -19,6 +19,11 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
         return (calendar or _MIDNIGHT).previous_close(at)
     except SessionsUnknown:
         return _MIDNIGHT.previous_close(at)
+
+
+def get_pnl_date(close: datetime) -> date:
+    """Return the date of the P&L day that ends at a close: a close at 00:00 UTC ends the day before."""
+    return (close - _INSTANT).date()
 
 
 def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: datetime) -> list[datetime]:

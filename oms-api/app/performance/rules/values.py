@@ -49,11 +49,12 @@ class Snapshot(NamedTuple):
     unrealized_pnl: Decimal
     charges: Decimal
     flows: Decimal
+    currencies: str | None = None
 
     @property
     def amounts(self) -> tuple[Decimal, ...]:
         """The amounts, in the order of the fields."""
-        return self[4:]
+        return self[4:-1]
 
 
 class Drawdown(NamedTuple):

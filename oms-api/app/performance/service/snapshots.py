@@ -23,16 +23,18 @@ from app.events.service import build_event_insert
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows
-from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, PortfolioKey
+from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, PortfolioKey, value_currencies
 from app.ledger.service.reading import get_statement_at_instant
-from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
+from app.ledger.service.valuation import QuoteReader, list_positions_of, load_marks, value_positions
 from app.money import ZERO
 from app.performance import queries
 from app.performance.queries import FlowInstant, PortfolioTotals
 from app.performance.rules.closes import get_last_close, list_missed_closes
+from app.performance.rules.currencies import format_currencies
 from app.performance.rules.values import Snapshot
 from app.performance.service.summaries import build_summary_events
 
+CLOSE = "close"
 MAX_PORTFOLIOS = 500  # per transaction
 FLOW_OVERLAP = timedelta(minutes=1)
 WRITE_DELAY = timedelta(seconds=2)  # rows of an instant may reach the database that much later
@@ -106,7 +108,7 @@ class SnapshotService:
             set_all_tenants_scope(connection)
             states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
             for at, missing in _group_by_close(connection, states, calendar, last):
-                taken += self._build_snapshots(connection, missing, at, "close")
+                taken += self._build_snapshots(connection, missing, at, CLOSE)
             events = build_summary_events(connection, states, taken, self._now())
         self._store(taken, events)
         return states
@@ -134,12 +136,25 @@ class SnapshotService:
             current.append(past)
             positions += held
         exposures = value_positions(connection, self._read_quotes, positions, at)
+        currencies = self._value_currencies(connection, positions, at) if kind == CLOSE else {}
         keys = [PortfolioKey(state.tenant_id, state.id) for state in current]
         flows = sum_flows(connection, keys, at)
         return [
-            build_snapshot(state, exposures.get(key, NO_EXPOSURE), flows.get(key, ZERO), at, kind)
+            build_snapshot(state, exposures.get(key, NO_EXPOSURE), flows.get(key, ZERO), at, kind)._replace(
+                currencies=currencies.get(key)
+            )
             for key, state in zip(keys, current, strict=True)
         ]
+
+    def _value_currencies(
+        self, connection: Connection, positions: Sequence[OpenPosition], at: datetime
+    ) -> dict[PortfolioKey, str]:
+        """Return the positions in other currencies as they are stored, by portfolio."""
+        foreign = [position for position in positions if position.currency is not None]
+        if not foreign:
+            return {}
+        marks = load_marks(connection, self._read_quotes, foreign, at)
+        return {key: format_currencies(values) for key, values in value_currencies(foreign, marks).items()}
 
 
 def build_snapshot(

@@ -1,6 +1,6 @@
 """Realised P&L by group, and daily statistics, from the rows of the ledger as they were booked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -141,6 +141,14 @@ class DayKey(NamedTuple):
     day: date
     portfolio: str
     currency: str
+
+
+class DayReport(NamedTuple):
+    """Statistics by portfolio and day, and the rates by currency to the tenant's currency, where known."""
+
+    days: dict[DayKey, Totals]
+    base: str
+    rates: Mapping[str, UsedRate]
 
 
 def sum_days(rows: Iterable[BookedRow]) -> dict[DayKey, Totals]:

@@ -1,14 +1,13 @@
 """Response bodies of reports."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.money import fixed, money_text
+from app.money import fixed, money_text, product
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import Exposure, ExposureGrouping, ExposureReport
-from app.reports.rules.profit import Converted, DayKey, Grouping, GroupResult, ProfitReport, Totals
+from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, Totals
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import money_fields
 from app.timestamps import iso
@@ -96,6 +95,15 @@ class ExposureReportOut(BaseModel):
     )
 
 
+class ConvertedDayOut(BaseModel):
+    """What a day earned in the tenant's currency, at the current rate."""
+
+    currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
+    net_pnl: str = Field(description="Realised P&L less charges", examples=["3.56886"])
+    rate: str = Field(description="Value of one unit of the portfolio's currency", examples=["0.01197605"])
+    age_seconds: float = Field(description="Age of its oldest quote in seconds", examples=[0.25])
+
+
 class DayStatsOut(BaseModel):
     """What a portfolio booked on a day, in its currency. Days begin at 00:00 UTC."""
 
@@ -111,6 +119,9 @@ class DayStatsOut(BaseModel):
     net_pnl: str = Field(description="Realised P&L less charges", examples=["298.00"])
     max_drawdown: str = Field(
         description="Largest fall of the day's net P&L from its peak", examples=["40.00"]
+    )
+    converted: ConvertedDayOut | None = Field(
+        description="Its net P&L in the tenant's currency; null if there is no rate"
     )
 
 
@@ -132,12 +143,12 @@ def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> di
         "currency": report.currency,
         "items": [_serialize_exposure(key, one) for key, one in sorted(report.groups.items())],
         "total": _serialize_exposure(None, report.total),
-        "rates": list(map(_serialize_rate, report.rates)),
+        "rates": list(map(serialize_rate, report.rates)),
         "unconverted": report.missing,
     }
 
 
-def serialize_days(days: Iterable[tuple[DayKey, Totals]]) -> list[dict[str, Any]]:
+def serialize_days(report: DayReport) -> list[dict[str, Any]]:
     """Return the days as `DayStatsOut` describes them, the latest first."""
     return [
         {
@@ -148,9 +159,21 @@ def serialize_days(days: Iterable[tuple[DayKey, Totals]]) -> list[dict[str, Any]
             "wins": totals.wins,
             "losses": totals.losses,
             **money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
+            "converted": _convert_day(totals, report.base, report.rates.get(key.currency)),
         }
-        for key, totals in sorted(days, key=lambda item: (-item[0].day.toordinal(), item[0].portfolio))
+        for key, totals in sorted(
+            report.days.items(), key=lambda item: (-item[0].day.toordinal(), item[0].portfolio)
+        )
     ]
+
+
+def _convert_day(totals: Totals, base: str, rate: UsedRate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    net_pnl = money_text(fixed(product(totals.net_pnl, rate.rate)))
+    return {"currency": base, "net_pnl": net_pnl} | {
+        name: value for name, value in serialize_rate(rate).items() if name != "currency"
+    }
 
 
 def _serialize_group(group: GroupResult) -> dict[str, Any]:
@@ -170,11 +193,12 @@ def _serialize_total(total: Converted) -> dict[str, Any]:
         "currency": total.currency,
         **money_fields(total, ("realized_pnl", "charges", "net_pnl")),
         "unrealized_pnl": None if total.unrealized_pnl is None else money_text(fixed(total.unrealized_pnl)),
-        "rates": list(map(_serialize_rate, total.rates)),
+        "rates": list(map(serialize_rate, total.rates)),
     }
 
 
-def _serialize_rate(used: UsedRate) -> dict[str, Any]:
+def serialize_rate(used: UsedRate) -> dict[str, Any]:
+    """Return the rate as `UsedRateOut` describes it."""
     return {"currency": used.currency, "rate": money_text(fixed(used.rate)), "age_seconds": used.age_seconds}
 
 

@@ -108,5 +108,5 @@ def test_market_day_ends_at_its_close_while_its_sessions_are_known():
 
 
 def test_amounts_of_a_snapshot_follow_its_key():
-    snapshot = Snapshot(1, 2, START, "close", *map(Decimal, range(8)))
+    snapshot = Snapshot._make((1, 2, START, "close", *map(Decimal, range(8)), None))
     assert snapshot.amounts == tuple(range(8))

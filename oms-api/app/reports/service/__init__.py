@@ -9,11 +9,9 @@ from heapq import nlargest
 
 from sqlalchemy import Connection
 
-from app.identity.queries.tenants import get_base_currency
 from app.instruments.queries import find_instruments, find_symbol
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
-from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
 from app.money import ZERO, product
 from app.reports import queries
@@ -22,7 +20,7 @@ from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldVal
 from app.reports.rules.lots import Lots, match_lots
 from app.reports.rules.profit import (
     Converted,
-    DayKey,
+    DayReport,
     Grouping,
     GroupKey,
     GroupResult,
@@ -32,7 +30,7 @@ from app.reports.rules.profit import (
     sum_days,
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
-from app.reports.rules.values import UsedRate
+from app.reports.service.rates import Rates
 
 MAX_POSITIONS = 100_000
 
@@ -66,7 +64,7 @@ def report_profit(
         GroupResult(key, sums.get(key, Totals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
-    return ProfitReport(groups, _convert_total(_Rates(connection, market, tenant_id, now), groups))
+    return ProfitReport(groups, _convert_total(Rates(connection, market, tenant_id, now), groups))
 
 
 def report_exposure(
@@ -82,7 +80,7 @@ def report_exposure(
     wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
     found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
     terms = find_instruments(connection, sorted({(tenant_id, one.held.symbol) for one in found}))
-    rates = _Rates(connection, market, tenant_id, now)
+    rates = Rates(connection, market, tenant_id, now)
     values = []
     for one in found:
         rate = rates.get(one.held.base_currency)
@@ -95,10 +93,16 @@ def report_exposure(
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
 
-def report_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
-    """Return the statistics of each portfolio and day of the period."""
+def report_days(
+    connection: Connection, market: Market, tenant_id: int, filters: ReportFilter, now: datetime
+) -> DayReport:
+    """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    return sum_days(queries.booked_rows(connection, tenant_id, filters))
+    days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+    rates = Rates(connection, market, tenant_id, now)
+    found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
+    known = {currency: rate for currency, rate in found.items() if rate is not None}
+    return DayReport(days, rates.base, known)
 
 
 def report_round_trips(
@@ -162,7 +166,7 @@ def _sum_unrealized_pnl(
     return sums
 
 
-def _convert_total(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted | None:
+def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | None:
     """Return the sum of the groups in the tenant's currency, None if a rate is missing."""
     realized = charges = ZERO
     unrealized: Decimal | None = None
@@ -175,42 +179,3 @@ def _convert_total(rates: "_Rates", groups: Iterable[GroupResult]) -> Converted 
         if group.unrealized_pnl is not None:
             unrealized = (unrealized or ZERO) + product(group.unrealized_pnl, rate.rate)
     return Converted(rates.base, realized, unrealized, charges, rates.used)
-
-
-class _Rates:
-    """The current rates to the tenant's currency, each looked up once."""
-
-    def __init__(self, connection: Connection, market: Market, tenant_id: int, now: datetime) -> None:
-        self.base = get_base_currency(connection, tenant_id)
-        self._source = (connection, market, tenant_id)
-        self._now = now
-        self._known: dict[str, UsedRate | None] = {self.base: UsedRate(self.base, Decimal(1), 0.0)}
-
-    @property
-    def used(self) -> list[UsedRate]:
-        """The rates of other currencies, by currency."""
-        found = [rate for _, rate in sorted(self._known.items()) if rate is not None]
-        return [rate for rate in found if rate.currency != self.base]
-
-    @property
-    def missing(self) -> list[str]:
-        """The currencies without a rate."""
-        return sorted(currency for currency, rate in self._known.items() if rate is None)
-
-    def get(self, currency: str) -> UsedRate | None:
-        """Return the rate of a currency, None if the quotes do not give one."""
-        if currency not in self._known:
-            self._known[currency] = self._find(currency)
-        return self._known[currency]
-
-    def _find(self, currency: str) -> UsedRate | None:
-        connection, market, tenant_id = self._source
-        pairs = list_pairs(currency, self.base)
-        found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], self._now)
-        quotes = {symbol: quote for (_, symbol), quote in found.items()}
-        rate = find_rate(currency, self.base, quotes)
-        if rate is None:
-            return None
-        direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
-        oldest = min(direct or [quote.at for quote in quotes.values()])
-        return UsedRate(currency, rate, round(max((self._now - oldest).total_seconds(), 0.0), 3))

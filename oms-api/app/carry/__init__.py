@@ -1,0 +1,1 @@
+"""Interest and borrow fees of portfolios, booked at the end of each of their days."""

@@ -1,0 +1,1 @@
+"""Pure rules of interest and borrow fees."""

@@ -1,0 +1,1 @@
+"""Day close: sign off the figures of a day, keep them, and write a statement per portfolio."""

@@ -1,0 +1,8 @@
+"""Dependencies of the routes of the day close."""
+
+from typing import Annotated
+
+from app.day_close.service.signing import DayCloser
+from app.wire.dependencies import part
+
+TheDayCloser = Annotated[DayCloser, part("day_closer")]

@@ -1,0 +1,167 @@
+"""Statements of the day close. Each one filters by tenant."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, func, select
+
+from app.column_values import to_canonical
+from app.database import build_insert, write
+from app.database.bulk import Write
+from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
+from app.day_close.rules.values import DayClose, DayFigures, OpenBreak, SignedDay
+from app.ledger.models import Portfolio, Trade
+from app.orders.models import IS_OPEN, OrderRecord
+
+DAYS = cast("Table", DayCloseRow.__table__)
+FIGURES = cast("Table", DayFiguresRow.__table__)
+BREAKS = cast("Table", OpenBreakRow.__table__)
+
+
+class ClosedPortfolio(NamedTuple):
+    """A portfolio whose day may have ended."""
+
+    id: int
+    name: str
+    name_key: str
+    calendar: str | None
+    trading_state: str
+    created_at: datetime
+
+
+class OpenOrder(NamedTuple):
+    """An order that is not final."""
+
+    id: str
+    side: str
+    quantity: Decimal
+    symbol: str
+    type: str
+    status: str
+
+
+class StatementTrade(NamedTuple):
+    """A row of the ledger in a statement. Amounts and instants are canonical text."""
+
+    created_at: str
+    trade_id: str
+    kind: str
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    currency: str | None
+    cash_delta: str
+    charges: str
+    realized_pnl: str
+
+
+def list_portfolios(connection: Connection, tenant_id: int) -> list[ClosedPortfolio]:
+    """Return the portfolios of a tenant by name."""
+    columns = (getattr(Portfolio, name) for name in ClosedPortfolio._fields)
+    statement = select(*columns).where(Portfolio.tenant_id == tenant_id).order_by(Portfolio.name_key)
+    return [ClosedPortfolio._make(row) for row in connection.execute(statement)]
+
+
+def list_visible_ids(connection: Connection, tenant_id: int, keys: Iterable[str]) -> set[int]:
+    """Return the ids of the portfolios with these name keys."""
+    statement = select(Portfolio.id).where(
+        Portfolio.tenant_id == tenant_id, Portfolio.name_key.in_(sorted(keys))
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def find_portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
+    """Return the id of a portfolio, or None."""
+    statement = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def list_open_orders(
+    connection: Connection, tenant_id: int, portfolio_id: int, limit: int
+) -> list[OpenOrder]:
+    """Return the oldest open orders of a portfolio."""
+    columns = (getattr(OrderRecord, name) for name in OpenOrder._fields)
+    statement = (
+        select(*columns)
+        .where(OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id, IS_OPEN)
+        .order_by(OrderRecord.id)
+        .limit(limit)
+    )
+    return [OpenOrder._make(row) for row in connection.execute(statement)]
+
+
+def count_trades(connection: Connection, tenant_id: int, portfolio_id: int, first: int, last: int) -> int:
+    """Return the number of trades in a portfolio's ledger after the sequence `first` up to `last`."""
+    statement = select(func.count()).where(*_is_between(tenant_id, portfolio_id, first, last))
+    return connection.execute(statement.where(Trade.kind == "trade")).scalar_one()
+
+
+def list_statement_trades(
+    connection: Connection, tenant_id: int, portfolio_id: int, first: int, last: int, limit: int
+) -> list[StatementTrade]:
+    """Return the rows of a portfolio's ledger after the sequence `first` up to `last`."""
+    columns = (getattr(Trade, name) for name in StatementTrade._fields)
+    statement = (
+        select(*columns)
+        .where(*_is_between(tenant_id, portfolio_id, first, last))
+        .order_by(Trade.sequence)
+        .limit(limit)
+    )
+    return [StatementTrade._make(map(to_canonical, row)) for row in connection.execute(statement)]
+
+
+def find_signed_day(connection: Connection, tenant_id: int, date: str) -> SignedDay | None:
+    """Return a day that was signed off with its rows, or None."""
+    found = _list(connection, DAYS, DayClose, DAYS.c.tenant_id == tenant_id, DAYS.c.date == date)
+    if not found:
+        return None
+    figures = _list(connection, FIGURES, DayFigures, FIGURES.c.tenant_id == tenant_id, FIGURES.c.date == date)
+    breaks = _list(connection, BREAKS, OpenBreak, BREAKS.c.tenant_id == tenant_id, BREAKS.c.date == date)
+    return SignedDay(found[0], figures, breaks)
+
+
+def insert_signed_day(connection: Connection, signed: SignedDay, *others: Write) -> None:
+    """Store a day that is signed off, together with `others`."""
+    write(
+        connection,
+        build_insert(DAYS, DayClose._fields, [signed.day]),
+        build_insert(FIGURES, DayFigures._fields, signed.figures),
+        build_insert(BREAKS, OpenBreak._fields, signed.breaks),
+        *others,
+    )
+
+
+def list_signed_days(connection: Connection) -> list[SignedDay]:
+    """Return all days of all tenants, also those of which only some rows are left, for the verification."""
+    days = {(one.tenant_id, one.date): one for one in _list(connection, DAYS, DayClose)}
+    figures: dict[tuple[int, str], list[DayFigures]] = {}
+    for one in _list(connection, FIGURES, DayFigures):
+        figures.setdefault((one.tenant_id, one.date), []).append(one)
+    breaks: dict[tuple[int, str], list[OpenBreak]] = {}
+    for found in _list(connection, BREAKS, OpenBreak):
+        breaks.setdefault((found.tenant_id, found.date), []).append(found)
+    keys = sorted(days.keys() | figures.keys() | breaks.keys())
+    return [
+        SignedDay(days.get(key, _missing(*key)), figures.get(key, []), breaks.get(key, [])) for key in keys
+    ]
+
+
+def _missing(tenant_id: int, date: str) -> DayClose:
+    return DayClose(tenant_id, date, "", "", "", None, "", "", "")
+
+
+def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> list[ColumnElement[bool]]:
+    return [
+        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
+        *(Trade.sequence > first, Trade.sequence <= last),
+    ]
+
+
+def _list(connection: Connection, table: Table, kind: Any, *conditions: ColumnElement[bool]) -> list[Any]:
+    """Return the rows of a table as values of the named tuple `kind`, by primary key."""
+    columns = [table.c[name] for name in kind._fields]
+    statement = select(*columns).where(*conditions).order_by(*table.primary_key)
+    return [kind._make(map(to_canonical, row)) for row in connection.execute(statement)]

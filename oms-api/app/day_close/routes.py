@@ -1,0 +1,120 @@
+"""Routes of the day close."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from sqlalchemy import Connection
+
+from app.calendars.schemas import LocalDate
+from app.day_close.dependencies import TheDayCloser
+from app.day_close.errors import NoSuchDayClose
+from app.day_close.rules.serialization import serialize_day
+from app.day_close.rules.statements import Statement, format_html, list_csv_rows
+from app.day_close.schemas import DayCloseIn, DayCloseOut
+from app.day_close.service.statements import find_day, read_statement
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
+from app.wire.dependencies import TheReaders
+
+router = APIRouter(prefix="/day-close", tags=["reports"])
+
+Signer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_DAY))]
+PortfolioPath = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
+HTML = "text/html"
+_DAY, _DATE = "A P&L day", "2026-11-20"
+# A page of text and tables: it loads nothing and runs nothing.
+_PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+_SUFFIXES = {".html": HTML, ".csv": CSV}
+_STATEMENT = {
+    "description": "The statement",
+    "content": {
+        HTML: {"schema": {"type": "string"}, "example": "<!DOCTYPE html>…"},
+        CSV: {"schema": {"type": "string"}, "example": "Statement,Growth: 2026-11-20"},
+    },
+}
+
+
+@router.post(
+    "/{date}",
+    summary="Close a day",
+    status_code=201,
+    responses=responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(DayCloseIn, {"note": "Figures match the broker's"}),
+)
+async def close_day(
+    caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
+    body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
+    closer: TheDayCloser, administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Sign off a day that ended: its figures by portfolio and what is open now are kept for ever.
+
+    A day can be signed off once.
+    """
+    context = request_context.context(caller, body, day)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: closer.close_day(connection, context, day, body.note, now)
+        )
+    )
+
+
+@router.get("/{date}", summary="Get a day close", responses=responses(200, {"model": DayCloseOut}, 404))
+async def get_day_close(
+    caller: Reader,
+    day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
+    readers: TheReaders,
+) -> Response:
+    """Get the figures and the breaks of a day as they were signed off."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        return serialize_day(*find_day(connection, caller, day))
+
+    return answer(await readers.run(read, caller.tenant_id))
+
+
+@router.get(
+    "/{date}/statements/{portfolio}",
+    summary="Get the daily statement of a portfolio",
+    response_class=Response,
+    responses=responses(200, _STATEMENT, 404),
+)
+async def get_statement(
+    caller: Reader,
+    day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
+    portfolio: PortfolioPath,
+    readers: TheReaders,
+    request: Request,
+) -> Response:
+    """Get the statement of a signed day as HTML, or as CSV.
+
+    The format is that of `Accept`, or of `.html` or `.csv` after the name. Figures are those that were signed
+    off; trades, cash and positions are those of the ledger at the close.
+    """
+    name = parse_portfolio_name(portfolio)
+
+    def read(connection: Connection) -> tuple[Statement, str | None]:
+        try:
+            return read_statement(connection, caller, day, name), None
+        except NoSuchDayClose:
+            stem, point, ending = name.rpartition(".")
+            wanted = _SUFFIXES.get(f"{point}{ending.lower()}")
+            if wanted is None:
+                raise
+            return read_statement(connection, caller, day, stem), wanted
+
+    statement, wanted = await readers.run(read, caller.tenant_id)
+    if (wanted or _find_accepted(request.headers.get("accept", ""))) == CSV:
+        rows = ([guard_text(cell) for cell in row] for row in list_csv_rows(statement))
+        return Response(format_rows(rows), media_type=CSV_UTF8)
+    return Response(format_html(statement), media_type=HTML, headers=_PAGE_HEADERS)
+
+
+def _find_accepted(accept: str) -> str:
+    """Return the first of both formats that the header names, else HTML."""
+    named = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return next((one for one in named if one in _SUFFIXES.values()), HTML)

@@ -1,0 +1,86 @@
+"""The response body of a day close."""
+
+from collections.abc import Iterable, Set
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from app.day_close.rules.values import DayFigures, OpenBreak, SignedDay
+from app.money import ZERO, fixed, money_text, product
+
+_AMOUNTS = (
+    *("cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl"),
+    *("price", "interest", "borrow", "dividends", "fees", "adjustments", "day_pnl"),
+)
+
+
+def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[str, Any]:
+    """Return a day close as `schemas.DayCloseOut` describes it.
+
+    `visible` are the ids of the portfolios that the caller may see, None for all. Without all of them there
+    is no total.
+    """
+    day = signed.day
+    rates, figures = orjson.loads(day.rates), sorted(signed.figures, key=_by_name)
+    return {
+        "date": day.date,
+        "signed_by": day.signed_by,
+        "signed_at": day.signed_at,
+        "note": day.note,
+        "digest": day.digest,
+        "figures": [serialize_figures(one) for one in figures if _sees(visible, one.portfolio_id)],
+        "breaks": [serialize_break(one) for one in signed.breaks if _sees(visible, one.portfolio_id)],
+        "currency": day.currency,
+        "day_pnl": None if visible is not None else _convert_total(signed.figures, day.currency, rates),
+        "rates": [
+            {"currency": one["currency"], "rate": money_text(one["rate"]), "age_seconds": one["age_seconds"]}
+            for one in rates
+        ],
+    }
+
+
+def serialize_figures(figures: DayFigures) -> dict[str, Any]:
+    """Return the figures of a portfolio."""
+    carry = Decimal(figures.interest) + Decimal(figures.borrow) + Decimal(figures.dividends)
+    return {
+        "portfolio_name": figures.portfolio_name,
+        "base_currency": figures.currency,
+        "from": figures.started_at,
+        "to": figures.ended_at,
+        "trades": figures.trades,
+        **{name: money_text(getattr(figures, name)) for name in _AMOUNTS},
+        "currency": money_text(figures.exchange),
+        "carry": money_text(fixed(carry)),
+    }
+
+
+def serialize_break(found: OpenBreak) -> dict[str, Any]:
+    """Return what was open."""
+    return {
+        "portfolio_name": found.portfolio_name,
+        "kind": found.kind,
+        "subject": found.subject or None,
+        "detail": found.detail,
+    }
+
+
+def _convert_total(
+    figures: Iterable[DayFigures], currency: str, rates: Iterable[dict[str, str]]
+) -> str | None:
+    """Return the day P&L of all portfolios in the tenant's currency, None if a rate is missing."""
+    known = {currency: Decimal(1)} | {one["currency"]: Decimal(one["rate"]) for one in rates}
+    total = ZERO
+    for one in figures:
+        if one.currency not in known:
+            return None
+        total += product(Decimal(one.day_pnl), known[one.currency])
+    return money_text(fixed(total))
+
+
+def _by_name(figures: DayFigures) -> str:
+    return figures.portfolio_name
+
+
+def _sees(visible: Set[int] | None, portfolio_id: int) -> bool:
+    return visible is None or portfolio_id in visible

@@ -1,0 +1,1 @@
+"""Sign off days, read them, and verify them."""

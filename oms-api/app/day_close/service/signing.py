@@ -1,0 +1,190 @@
+"""Sign off a day: collect the figures of its closes and what is open, and store both."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import orjson
+from sqlalchemy import Connection
+
+from app.calendars.rules.values import Market as MarketCode
+from app.calendars.service import Calendars
+from app.day_close import queries
+from app.day_close.errors import CloseNotStored, DayAlreadyClosed, DayNotOver
+from app.day_close.queries import ClosedPortfolio
+from app.day_close.rules.serialization import serialize_day
+from app.day_close.rules.values import (
+    DayClose,
+    DayFigures,
+    OpenBreak,
+    build_closed_facts,
+    build_closed_payload,
+    sign,
+)
+from app.day_close.service.breaks import (
+    FoundBreak,
+    SequenceRange,
+    list_mark_breaks,
+    list_order_breaks,
+    list_row_breaks,
+    list_state_breaks,
+)
+from app.events.rules import NewEvent
+from app.events.service import build_packed_insert
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.ledger.queries.reading import Book, find_book, sequence_at
+from app.ledger.service.reading import get_statement_at_instant
+from app.ledger.service.valuation import Valuer
+from app.market_data.service import Market
+from app.money import ZERO, fixed
+from app.performance.queries.closes import StoredClose, find_last_close
+from app.performance.rules.closes import get_last_close, get_pnl_date
+from app.reports.service.explanations import ProfitExplainer
+from app.reports.service.rates import Rates
+from app.timestamps import iso
+
+CLOSED = "day.closed"
+STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
+_DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCloser:
+    """Signs off days. One instance serves a process."""
+
+    market: Market
+    valuer: Valuer
+    calendars: Calendars
+
+    def close_day(
+        self, connection: Connection, context: OperationContext, day: date, note: str | None, now: datetime
+    ) -> Change:
+        """Store the figures of a day and what is open now.
+
+        Raise DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
+        """
+        caller = context.caller
+        stored = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
+        if stored is not None:
+            raise DayAlreadyClosed(stored.day.date, stored.day.signed_by, stored.day.signed_at)
+        self.calendars.refresh(connection)
+        work = _DayWork(self, connection, caller.tenant_id, day, now)
+        figures, breaks = work.collect()
+        rates = work.list_rates(figures)
+        unsigned = DayClose(
+            caller.tenant_id, day.isoformat(), caller.actor, caller.name, iso(now), note, work.rates.base,
+            rates, "",
+        )  # fmt: skip
+        signed = sign(unsigned, figures, breaks)
+        event = NewEvent(caller.tenant_id, CLOSED, build_closed_payload(signed), iso(now), day.isoformat())
+        queries.insert_signed_day(connection, signed, build_packed_insert([event]))
+        entry = context.entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
+        return Change(serialize_day(signed), [entry], 201)
+
+
+class _DayWork:
+    """The collection of a day's figures in one transaction."""
+
+    def __init__(
+        self, closer: DayCloser, connection: Connection, tenant_id: int, day: date, now: datetime
+    ) -> None:
+        self._connection, self._tenant_id, self._now = connection, tenant_id, now
+        self._calendars, self._market, self._day = closer.calendars, closer.market, day
+        self._explainer = ProfitExplainer(connection, closer.market, closer.valuer, tenant_id, now)
+        self.rates = Rates(connection, closer.market, tenant_id, now)
+
+    def collect(self) -> tuple[list[DayFigures], list[OpenBreak]]:
+        """Return the figures of the portfolios that closed on the day, and what is open in them."""
+        figures: list[DayFigures] = []
+        found: list[tuple[ClosedPortfolio, FoundBreak]] = []
+        for portfolio, closed_at in self._list_closed():
+            close = find_last_close(self._connection, self._tenant_id, portfolio.id, closed_at)
+            if close is not None and close.at == closed_at:
+                figures.append(self._build_figures(portfolio, close))
+                found += ((portfolio, one) for one in self._list_breaks(portfolio, close))
+            elif self._now - closed_at < STORING_TIME:
+                raise CloseNotStored(portfolio.name, iso(closed_at))
+            else:
+                detail = f"The equity at the close of {iso(closed_at)} was never stored."
+                found.append((portfolio, FoundBreak("missing_close", "", detail)))
+        day = self._day.isoformat()
+        breaks = [
+            OpenBreak(self._tenant_id, day, number, portfolio.id, portfolio.name, *one)
+            for number, (portfolio, one) in enumerate(found, 1)
+        ]
+        return figures, breaks
+
+    def list_rates(self, figures: list[DayFigures]) -> str:
+        """Return the rates to the tenant's currency as they are stored."""
+        for one in figures:
+            self.rates.get(one.currency)
+        used = [
+            {"currency": rate.currency, "rate": fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
+            for rate in self.rates.used
+        ]
+        return orjson.dumps(used).decode()
+
+    def _list_closed(self) -> Iterator[tuple[ClosedPortfolio, datetime]]:
+        """Yield the portfolios whose P&L day has this date, each with its close. Raise DayNotOver."""
+        midnight = datetime.combine(self._day, time(tzinfo=UTC)) + _DAY
+        has_closed = False
+        for portfolio in queries.list_portfolios(self._connection, self._tenant_id):
+            code = portfolio.calendar
+            calendar = None if code is None else self._calendars.get_calendar(MarketCode(code))
+            closed_at = get_last_close(calendar, midnight)
+            if get_pnl_date(closed_at) != self._day or portfolio.created_at > closed_at:
+                continue
+            if closed_at > self._now:
+                raise DayNotOver(self._day.isoformat(), iso(closed_at))
+            has_closed = True
+            yield portfolio, closed_at
+        if not has_closed and midnight > self._now:
+            raise DayNotOver(self._day.isoformat(), iso(midnight))
+
+    def _build_figures(self, portfolio: ClosedPortfolio, close: StoredClose) -> DayFigures:
+        book = find_book(self._connection, self._tenant_id, portfolio.id)
+        explained = self._explainer.explain_close(book, close)
+        before = find_last_close(self._connection, self._tenant_id, portfolio.id, close.at - _INSTANT)
+        parts, rows = explained.parts, self._find_rows(book, explained.start, close)
+        return DayFigures(
+            tenant_id=self._tenant_id,
+            date=self._day.isoformat(),
+            portfolio_id=portfolio.id,
+            portfolio_name=portfolio.name,
+            currency=book.base_currency,
+            started_at=None if explained.start is None else iso(explained.start),
+            ended_at=iso(close.at),
+            trades=queries.count_trades(self._connection, self._tenant_id, portfolio.id, *rows),
+            cash=fixed(close.cash),
+            market_value=fixed(close.market_value),
+            gross_exposure=fixed(close.gross_exposure),
+            equity=fixed(close.equity),
+            flows=fixed(close.flows - (ZERO if before is None else before.flows)),
+            realized_pnl=fixed(close.realized_pnl - (ZERO if before is None else before.realized_pnl)),
+            price=fixed(parts.price),
+            exchange=fixed(parts.currency),
+            interest=fixed(parts.interest),
+            borrow=fixed(parts.borrow),
+            dividends=fixed(parts.dividends),
+            fees=fixed(parts.fees),
+            adjustments=fixed(parts.adjustments),
+            day_pnl=fixed(parts.total),
+        )
+
+    def _list_breaks(self, portfolio: ClosedPortfolio, close: StoredClose) -> Iterator[FoundBreak]:
+        connection, tenant_id = self._connection, self._tenant_id
+        book = find_book(connection, tenant_id, portfolio.id)
+        before = find_last_close(connection, tenant_id, portfolio.id, close.at - _INSTANT)
+        rows = self._find_rows(book, None if before is None else before.at, close)
+        statement = get_statement_at_instant(connection, tenant_id, book, close.at)
+        yield from list_order_breaks(connection, tenant_id, portfolio.id)
+        yield from list_mark_breaks(connection, self._market, tenant_id, statement, close)
+        yield from list_row_breaks(connection, tenant_id, portfolio.id, rows, close)
+        yield from list_state_breaks(portfolio)
+        if self.rates.get(book.base_currency) is None:
+            yield FoundBreak("missing_rate", book.base_currency, "It has no rate to the tenant's currency.")
+
+    def _find_rows(self, book: Book, start: datetime | None, close: StoredClose) -> SequenceRange:
+        first = 0 if start is None else sequence_at(self._connection, self._tenant_id, book, start)
+        return SequenceRange(first, sequence_at(self._connection, self._tenant_id, book, close.at))

@@ -1,0 +1,85 @@
+"""Read day closes and the statements of portfolios."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from app.day_close import queries
+from app.day_close.errors import NoSuchDayClose
+from app.day_close.queries import StatementTrade
+from app.day_close.rules.statements import Cell, Statement, StatementRows, build_statement
+from app.day_close.rules.values import DayFigures, SignedDay
+from app.identity.rules.access import Caller
+from app.ledger.queries.cash import list_cash_movements
+from app.ledger.queries.reading import Holding, find_book, sequence_at
+from app.ledger.rules.cash import CashRow
+from app.ledger.service.reading import get_statement_at_instant
+from app.money import ZERO, fixed, money_text, quantity_text
+from app.text import name_key
+
+MAX_ROWS = 10_000  # of the trades in a statement
+_NOTHING = fixed(ZERO)
+
+
+def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
+    """Return a signed day and the ids of the portfolios that the caller may see, None for all.
+
+    Raise NoSuchDayClose.
+    """
+    signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
+    if signed is None:
+        raise NoSuchDayClose(day.isoformat())
+    if caller.portfolios is None:
+        return signed, None
+    return signed, queries.list_visible_ids(connection, caller.tenant_id, caller.portfolios)
+
+
+def read_statement(connection: Connection, caller: Caller, day: date, name: str) -> Statement:
+    """Return the statement of a portfolio, by its present name. Raise NoSuchDayClose."""
+    key = name_key(name)
+    portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
+    signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
+    found = [] if signed is None else [one for one in signed.figures if one.portfolio_id == portfolio_id]
+    if signed is None or not found or not caller.sees(key):
+        raise NoSuchDayClose(day.isoformat(), name)
+    breaks = [one for one in signed.breaks if one.portfolio_id == portfolio_id]
+    return build_statement(signed.day, found[0], breaks, _read_rows(connection, found[0]))
+
+
+def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
+    key = (figures.tenant_id, figures.portfolio_id)
+    book, end = find_book(connection, *key), datetime.fromisoformat(figures.ended_at)
+    start = figures.started_at
+    first = 0 if start is None else sequence_at(connection, key[0], book, datetime.fromisoformat(start))
+    last = sequence_at(connection, key[0], book, end)
+    trades = queries.list_statement_trades(connection, *key, first, last, MAX_ROWS)
+    movements = [
+        row
+        for row in list_cash_movements(connection, *key)
+        if (start is None or row.created_at > start) and row.created_at <= figures.ended_at
+    ]
+    held = get_statement_at_instant(connection, key[0], book, end).holdings
+    return StatementRows(
+        [_format_trade(trade, figures.currency) for trade in trades],
+        list(map(_format_movement, movements)),
+        [_format_position(one, figures.currency) for one in held if one.quantity != _NOTHING],
+    )
+
+
+def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
+    return [
+        *(trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol),
+        *(quantity_text(trade.quantity), money_text(trade.price), trade.currency or base),
+        *map(money_text, (trade.cash_delta, trade.charges, trade.realized_pnl)),
+    ]
+
+
+def _format_movement(row: CashRow) -> list[Cell]:
+    amounts = map(money_text, (row.amount, row.balance_after))
+    return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
+
+
+def _format_position(held: Holding, base: str) -> list[Cell]:
+    local = money_text(held.cost if held.local_cost is None else held.local_cost)
+    quantity, cost = quantity_text(held.quantity), money_text(held.cost)
+    return [held.symbol, held.product, quantity, cost, held.currency or base, local]

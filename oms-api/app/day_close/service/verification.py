@@ -1,0 +1,40 @@
+"""Verify day closes: their rows against their digest, the audit log and their events."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.rules.actions import Difference, find_differences
+from app.day_close import queries
+from app.day_close.rules.values import build_closed_facts, compute_digest
+from app.day_close.service.signing import CLOSED
+from app.risk.queries.audit import risk_events
+
+Facts = dict[str, Any]
+
+
+def verify_day_closes(connection: Connection) -> Iterator[Difference]:
+    """Yield each day close that differs from its digest, from the audit log or from its event."""
+    stored = {(one.day.tenant_id, one.day.date): one for one in queries.list_signed_days(connection)}
+    acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
+    events: dict[tuple[int, str], list[Facts]] = {}
+    for event in risk_events(connection, "day."):
+        facts = event.facts | {"at": event.at}
+        events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(facts)
+    for key in sorted(stored.keys() | acts.keys() | events.keys()):
+        place = f"day close {key[1]} of tenant {key[0]}"
+        if key not in stored or key not in acts:
+            missing = "row" if key not in stored else "audit entry"
+            yield Difference(place, missing, "none", "one")
+            continue
+        signed, act = stored[key], acts[key]
+        day, facts = signed.day, build_closed_facts(signed)
+        found = day._asdict() | facts | {"digest of the rows": compute_digest(*signed)}
+        expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
+        digest = act.after["digest"]
+        yield from find_differences(place, found, expected | {"digest of the rows": digest})
+        published = facts | {"signed_by": day.signed_by, "at": day.signed_at}
+        if events.get(key) != [published]:
+            yield Difference(place, "event", str(events.get(key)), str(published))

@@ -1,0 +1,20 @@
+"""The field type of a currency code."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from app.ledger.rules.currencies import CURRENCIES
+from app.wire.fields import capitals
+
+
+def _require_known_currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise PydanticCustomError("currency", "Must be a currency code of ISO 4217, such as USD.")
+    return value
+
+
+Currency = Annotated[
+    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
+]

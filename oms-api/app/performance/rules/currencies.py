@@ -1,0 +1,28 @@
+"""The stored form of the positions in other currencies at a close."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import orjson
+
+from app.ledger.rules.equity import CurrencyValue
+from app.money import fixed
+
+
+def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
+    """Return the JSON text of values by currency."""
+    facts = {
+        currency: [fixed(one.local), fixed(one.value), None if one.rate is None else fixed(one.rate)]
+        for currency, one in sorted(values.items())
+    }
+    return orjson.dumps(facts).decode()
+
+
+def parse_currencies(text: str | None) -> dict[str, CurrencyValue]:
+    """Return the values by currency of a stored text, none for None."""
+    if text is None:
+        return {}
+    return {
+        currency: CurrencyValue(Decimal(local), Decimal(value), None if rate is None else Decimal(rate))
+        for currency, (local, value, rate) in orjson.loads(text).items()
+    }

@@ -1,0 +1,148 @@
+"""Explain the P&L of portfolios' days."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.ledger.queries.reading import Book, find_books, list_books
+from app.ledger.rules.equity import CurrencyValue, PortfolioKey, value_currencies
+from app.ledger.service.reading import Statement
+from app.ledger.service.valuation import Valuer, list_positions_of, load_marks, value_statements
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.service import Market
+from app.money import ZERO
+from app.performance.queries.closes import StoredClose, find_last_close
+from app.performance.rules.closes import get_pnl_date
+from app.performance.rules.currencies import parse_currencies
+from app.reports import queries
+from app.reports.queries import DayBounds, ReportFilter
+from app.reports.rules.explanation import (
+    NO_EXPLANATION,
+    DayEdge,
+    ExplainedDay,
+    Explanation,
+    ExplanationReport,
+    explain_day,
+    find_end_rate,
+    list_currencies,
+)
+from app.reports.service.rates import Rates
+from app.text import name_key
+
+MAX_PORTFOLIOS = 1_000
+_DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
+
+
+class _Period(NamedTuple):
+    """A day of a portfolio with its edges. It ends at a close, or now if its bounds have no end."""
+
+    start: DayEdge
+    end: DayEdge
+    bounds: DayBounds
+    ended_at: datetime
+
+
+class ProfitExplainer(NamedTuple):
+    """Explains P&L on one snapshot of the database. `now` is the instant of current values."""
+
+    connection: Connection
+    market: Market
+    valuer: Valuer
+    tenant_id: int
+    now: datetime
+
+    def explain(self, filters: ReportFilter, day: date | None) -> ExplanationReport:
+        """Return the parts of the P&L of a day by portfolio, by default of the day that is not over yet.
+
+        Portfolios without a close on the date are left out.
+        """
+        books = list_books(self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios)
+        if filters.portfolio_key is not None:
+            books = [book for book in books if name_key(book.name) == filters.portfolio_key]
+        periods = self._list_current(books) if day is None else self._list_closed(books, day)
+        days = [
+            ExplainedDay(
+                book.name, book.base_currency, period.bounds.start, period.ended_at,
+                self._explain_period(book, period),
+            )
+            for book, period in periods
+        ]  # fmt: skip
+        rates = Rates(self.connection, self.market, self.tenant_id, self.now)
+        return ExplanationReport(days, rates.base, _convert_total(rates, days), rates.used)
+
+    def explain_close(self, book: Book, close: StoredClose) -> ExplainedDay:
+        """Return the parts of the P&L of the day that ended at a close."""
+        period = self._build_closed(book, close)
+        parts = self._explain_period(book, period)
+        return ExplainedDay(book.name, book.base_currency, period.bounds.start, close.at, parts)
+
+    def _list_current(self, books: Iterable[Book]) -> Iterable[tuple[Book, _Period]]:
+        keys = [name_key(book.name) for book in books]
+        found = find_books(self.connection, self.tenant_id, keys) if keys else {}
+        statements = {key: Statement(*one) for key, one in found.items()}
+        values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
+        for key, statement in sorted(statements.items()):
+            close = find_last_close(self.connection, self.tenant_id, statement.book.id)
+            end = DayEdge(values[key].equity, values[key].flows, self._value_currencies(statement))
+            bounds = DayBounds(None if close is None else close.at, None)
+            yield statement.book, _Period(_build_start(statement.book, close), end, bounds, self.now)
+
+    def _list_closed(self, books: Iterable[Book], day: date) -> Iterable[tuple[Book, _Period]]:
+        midnight = datetime.combine(day, time(tzinfo=UTC)) + _DAY
+        for book in books:
+            close = find_last_close(self.connection, self.tenant_id, book.id, midnight)
+            if close is not None and get_pnl_date(close.at) == day:
+                yield book, self._build_closed(book, close)
+
+    def _build_closed(self, book: Book, close: StoredClose) -> _Period:
+        before = find_last_close(self.connection, self.tenant_id, book.id, close.at - _INSTANT)
+        bounds = DayBounds(None if before is None else before.at, close.at)
+        return _Period(_build_start(book, before), _build_edge(close), bounds, close.at)
+
+    def _explain_period(self, book: Book, period: _Period) -> Explanation:
+        key = (self.tenant_id, book.id)
+        trades = queries.list_booked_trades(self.connection, *key, period.bounds)
+        movements = queries.list_booked_movements(self.connection, *key, period.bounds)
+        rates: dict[str, Decimal] = {}
+        for currency in list_currencies(period.start, period.end, trades):
+            quoted = self._find_rate(currency, book.base_currency, period.bounds.end)
+            rate = find_end_rate(currency, period.end, quoted, trades)
+            if rate is not None:
+                rates[currency] = rate
+        return explain_day(period.start, period.end, rates, trades, movements)
+
+    def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
+        keys = [(self.tenant_id, pair) for pair in list_pairs(currency, base)]
+        read = self.market.marks_for if at is None else self.market.marks_at
+        found = read(self.connection, keys, at or self.now)
+        return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+
+    def _value_currencies(self, statement: Statement) -> Mapping[str, CurrencyValue]:
+        held = [one for one in list_positions_of(self.tenant_id, statement) if one.currency is not None]
+        if not held:
+            return {}
+        marks = load_marks(self.connection, self.valuer.read_quotes, held, self.now)
+        return value_currencies(held, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
+
+
+def _build_start(book: Book, close: StoredClose | None) -> DayEdge:
+    return DayEdge(Decimal(book.opening_cash), ZERO, {}) if close is None else _build_edge(close)
+
+
+def _build_edge(close: StoredClose) -> DayEdge:
+    return DayEdge(close.equity, close.flows, parse_currencies(close.currencies))
+
+
+def _convert_total(rates: Rates, days: Iterable[ExplainedDay]) -> Explanation | None:
+    """Return the sum of the days in the tenant's currency, None if a rate is missing."""
+    total = NO_EXPLANATION
+    for day in days:
+        rate = rates.get(day.currency)
+        if rate is None:
+            return None
+        total = total.add(day.parts.convert(rate.rate))
+    return total

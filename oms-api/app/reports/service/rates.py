@@ -1,0 +1,50 @@
+"""Current exchange rates to the tenant's currency."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.identity.queries.tenants import get_base_currency
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.market_data.service import Market
+from app.reports.rules.values import UsedRate
+
+
+class Rates:
+    """The current rates to the tenant's currency, each looked up once."""
+
+    def __init__(self, connection: Connection, market: Market, tenant_id: int, now: datetime) -> None:
+        self.base = get_base_currency(connection, tenant_id)
+        self._source = (connection, market, tenant_id)
+        self._now = now
+        self._known: dict[str, UsedRate | None] = {self.base: UsedRate(self.base, Decimal(1), 0.0)}
+
+    @property
+    def used(self) -> list[UsedRate]:
+        """The rates of other currencies, by currency."""
+        found = [rate for _, rate in sorted(self._known.items()) if rate is not None]
+        return [rate for rate in found if rate.currency != self.base]
+
+    @property
+    def missing(self) -> list[str]:
+        """The currencies without a rate."""
+        return sorted(currency for currency, rate in self._known.items() if rate is None)
+
+    def get(self, currency: str) -> UsedRate | None:
+        """Return the rate of a currency, None if the quotes do not give one."""
+        if currency not in self._known:
+            self._known[currency] = self._find(currency)
+        return self._known[currency]
+
+    def _find(self, currency: str) -> UsedRate | None:
+        connection, market, tenant_id = self._source
+        pairs = list_pairs(currency, self.base)
+        found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], self._now)
+        quotes = {symbol: quote for (_, symbol), quote in found.items()}
+        rate = find_rate(currency, self.base, quotes)
+        if rate is None:
+            return None
+        direct = [quotes[pair].at for pair in pairs[:2] if pair in quotes]
+        oldest = min(direct or [quote.at for quote in quotes.values()])
+        return UsedRate(currency, rate, round(max((self._now - oldest).total_seconds(), 0.0), 3))

@@ -1,0 +1,159 @@
+"""Interest and borrow fees are booked once a day, whatever happens to the processes."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.database import connect_engine
+from app.ledger.service.books import Books
+from app.verify import verify_database
+from tests.support.duties import EndlessLease, book_carry, carry_at, take_snapshots
+
+CLOSE = datetime(2036, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+MARGIN = {"kind": "margin", "from": "2026-01-01", "percent": "10"}
+BORROW = {"kind": "borrow", "from": "2026-01-01", "percent": "5", "currency": "USD"}
+KINDS = {"interest", "borrow"}
+
+
+def create(api, *rates, **settings):
+    body = {"name": "Growth", "opening_cash": "1000", "carry_rates": list(rates)}
+    created = api.post("/portfolios", body | settings)
+    assert created.status_code == 201, created.text
+
+
+def carry(api, name="Growth"):
+    rows = api.get(f"/portfolios/{name}/cash", limit=100).json()["rows"]
+    return [(row["kind"], row["amount"]) for row in reversed(rows) if row["kind"] in KINDS]
+
+
+def test_interest_on_a_debit_is_booked_once_a_day(service, api):
+    create(api, MARGIN)
+    api.buy("100", "375")  # cash -36,500
+    book_carry(service, CLOSE)
+    assert carry(api) == []
+    book_carry(service, CLOSE + DAY)
+    assert carry(api) == [("interest", "-10.00")]
+    book_carry(service, CLOSE + DAY)
+    book_carry(service, CLOSE + DAY + timedelta(hours=5))
+    assert len(carry(api)) == 1
+
+
+def test_borrow_fee_is_on_the_market_value_of_shorts_at_the_earlier_close(service, api):
+    create(api, BORROW)
+    api.sell("100", "70", symbol="MSFT")
+    api.buy("100", "70", symbol="AAPL")
+    api.quote("MSFT", None, None, "73")
+    book_carry(service, CLOSE)
+    book_carry(service, CLOSE + DAY)
+    assert carry(api) == [("borrow", "-1.00")]
+    row = api.get("/portfolios/Growth/cash").json()["rows"][0]
+    assert row["reason"] == "Borrow fee on short positions of 7300.00000000 USD for 1 day to 2036-01-01"
+    assert (row["source"], row["actor"]) == ("interest and borrow", None)
+
+
+def test_carry_is_part_of_the_pnl_and_no_charge(service, api):
+    create(api, BORROW)
+    api.sell("100", "70", symbol="MSFT")
+    api.quote("MSFT", None, None, "73")
+    for day in range(2):
+        book_carry(service, CLOSE + day * DAY)
+    shown = api.portfolio()
+    assert (shown["total_pnl"], shown["charges"]) == ("-301.00", "0.00")
+    take_snapshots(service, CLOSE + 2 * DAY)
+    assert api.portfolio()["day_pnl"] == "0.00"
+
+
+def test_two_processes_book_a_day_once(service, api, monkeypatch):
+    create(api, MARGIN)
+    api.buy("100", "375")
+    book_carry(service, CLOSE)
+    with carry_at(service, CLOSE + DAY) as slow, carry_at(service, CLOSE + DAY) as fast:
+        book_period = slow._book_period
+
+        def book_late(*period):
+            fast.book(EndlessLease())
+            return book_period(*period)
+
+        monkeypatch.setattr(slow, "_book_period", book_late)
+        slow.book(EndlessLease())
+    assert len(carry(api)) == 1
+
+
+def test_process_that_is_killed_before_its_commit_leaves_nothing(service, api, monkeypatch):
+    create(api, MARGIN)
+    api.buy("100", "375")
+    book_carry(service, CLOSE)
+    flush = Books.flush
+
+    def die(books, *others):
+        flush(books, *others)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Books, "flush", die)
+    with pytest.raises(KeyboardInterrupt):
+        book_carry(service, CLOSE + DAY)
+    monkeypatch.undo()
+    assert carry(api) == []
+    book_carry(service, CLOSE + DAY)
+    assert len(carry(api)) == 1
+
+
+def test_missed_days_are_booked_one_by_one(service, api):
+    create(api, MARGIN)
+    api.buy("100", "375")
+    book_carry(service, CLOSE)
+    book_carry(service, CLOSE + 3 * DAY)
+    amounts = [Decimal(amount) for _, amount in carry(api)]
+    assert amounts == [Decimal(-10)] * 3  # the bookings of the same moment do not compound
+
+
+def test_portfolio_without_rates_and_removed_rates_book_nothing(service, api):
+    create(api, MARGIN)
+    api.buy("100", "375")
+    book_carry(service, CLOSE)
+    removed = api.patch("/portfolios/Growth", {"carry_rates": None})
+    assert (removed.status_code, removed.json()["carry_rates"]) == (200, None)
+    book_carry(service, CLOSE + DAY)
+    assert api.patch("/portfolios/Growth", {"carry_rates": [MARGIN]}).status_code == 200
+    book_carry(service, CLOSE + 2 * DAY)  # starts again: the days without rates are free
+    assert carry(api) == []
+    book_carry(service, CLOSE + 3 * DAY)
+    assert len(carry(api)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "field"),
+    [
+        ({"kind": "margin", "from": "2026-01-01", "percent": "1001"}, "carry_rates.0.percent"),
+        ({"kind": "margin", "from": "2026-13-01", "percent": "1"}, "carry_rates.0.from"),
+        ({"kind": "loan", "from": "2026-01-01", "percent": "1"}, "carry_rates.0.kind"),
+        (
+            {"kind": "borrow", "from": "2026-01-01", "percent": "1", "currency": "XXZ"},
+            "carry_rates.0.currency",
+        ),
+        (
+            {"kind": "margin", "from": "2026-01-01", "percent": "1", "currency": "USD"},
+            "carry_rates.0.currency",
+        ),
+    ],
+)
+def test_invalid_rate_is_rejected_with_its_field(api, rate, field):
+    answer = api.post("/portfolios", {"name": "Growth", "carry_rates": [rate]})
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+def test_books_with_interest_are_verified(serve, database_url):
+    with serve() as service:
+        api = service.api()
+        create(api, MARGIN, BORROW)
+        api.buy("100", "375")
+        api.sell("10", "70", symbol="MSFT")
+        for day in range(3):
+            book_carry(service, CLOSE + day * DAY)
+        assert len(carry(api)) == 4
+    engine = connect_engine(database_url)
+    assert verify_database(engine).clean
+    engine.dispose()

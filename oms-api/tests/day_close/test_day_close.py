@@ -1,0 +1,179 @@
+"""POST /day-close/{date}: a day is signed off once, with its figures and what was open."""
+
+import csv
+import io
+
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine
+from app.day_close.service.breaks import SequenceRange, list_row_breaks
+from app.money import ZERO
+from app.performance.queries.closes import StoredClose
+from app.verify import verify_database
+from tests.support.clock import SetClock
+from tests.support.duties import take_snapshots
+from tests.support.service import serving
+from tests.verification.forgery import forging
+
+DATE, NEXT = "2026-11-20", "2026-11-21"
+
+
+@pytest.fixture(scope="module")
+def clock():
+    return SetClock(f"{DATE}T12:00")
+
+
+@pytest.fixture(scope="module")
+def timed(backend, new_database, clock):
+    """Provide a service whose clock the tests set. Its prices are given by hand."""
+    with serving(new_database(backend), now=clock, price_source="manual") as service:
+        yield service
+
+
+@pytest.fixture
+def traded(timed, clock):
+    """Provide a tenant that traded on the day, and whose day has ended."""
+    clock.set(f"{DATE}T12:00")
+    api = timed.api()
+    for name, currency in (("Growth", "USD"), ("India", "INR")):
+        body = {"name": name, "base_currency": currency, "opening_cash": "100000"}
+        assert api.post("/portfolios", body).status_code == 201
+    api.quote("USD/INR", "80", "80", "80")
+    api.buy("100", "50", charges="1", note="=1+1")
+    api.buy("10", "100", symbol="TCS", portfolio_name="India")
+    deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "@capital"}
+    assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+    clock.set(f"{DATE}T23:59")
+    api.quote("AAPL", "52", "52", "52")
+    clock.set(f"{NEXT}T00:00:10")
+    take_snapshots(timed, clock.at)
+    return api
+
+
+def close(api, date=DATE, **body):
+    return api.post(f"/day-close/{date}", body)
+
+
+def test_day_is_signed_off_with_its_figures(traded):
+    answer = close(traded, note="As expected")
+    assert answer.status_code == 201, answer.text
+    signed = answer.json()
+    growth, india = signed["figures"]
+    assert (growth["portfolio_name"], growth["trades"], growth["from"]) == ("Growth", 1, None)
+    assert (growth["cash"], growth["market_value"], growth["equity"]) == ("95499.00", "5200.00", "100699.00")
+    assert (growth["flows"], growth["price"], growth["fees"]) == ("500.00", "200.00", "-1.00")
+    assert (growth["day_pnl"], india["day_pnl"]) == ("199.00", "0.00")
+    assert (signed["day_pnl"], signed["currency"], signed["note"]) == ("199.00", "USD", "As expected")
+    assert [(one["currency"], one["rate"]) for one in signed["rates"]] == [("INR", "0.0125")]
+    assert traded.get(f"/day-close/{DATE}").json() == signed
+
+
+def test_day_cannot_be_signed_off_twice(traded):
+    first = close(traded).json()
+    answer = close(traded)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/day-already-closed")
+    assert answer.json()["detail"].startswith(f"{first['signed_by']} signed off {DATE} at {NEXT}T00:00:10")
+
+
+def test_repeated_request_gets_the_first_response(traded):
+    answers = [traded.post(f"/day-close/{DATE}", {}, {"Idempotency-Key": "close"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+
+
+def test_day_that_is_not_over_cannot_be_signed_off(traded, clock):
+    clock.set(f"{NEXT}T00:00:09")
+    answer = close(traded, NEXT)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/day-not-over")
+    assert close(traded.service.api(), NEXT).status_code == 409  # also without a portfolio
+    assert close(traded.service.api(), DATE).json()["figures"] == []
+
+
+def test_close_that_is_not_stored_yet_is_waited_for(traded, clock):
+    clock.set("2026-11-22T00:00:05")
+    answer = close(traded, NEXT)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/close-not-stored")
+    clock.set("2026-11-22T03:00:00")
+    signed = close(traded, NEXT).json()
+    assert [one["kind"] for one in signed["breaks"]] == ["missing_close"] * 2
+    assert signed["figures"] == []
+
+
+def test_open_orders_old_marks_and_stopped_trading_are_breaks(traded, timed):
+    order = {
+        "portfolio_name": "Growth",
+        "symbol": "AAPL",
+        "side": "BUY",
+        "quantity": "1",
+        "limit_price": "40",
+    }
+    placed = traded.post("/orders", order | {"type": "LIMIT", "time_in_force": "GTC"}).json()
+    halt = {"scope": "portfolio", "name": "India", "state": "REDUCING", "reason": "Look into it"}
+    assert traded.post("/kill-switch", halt).status_code == 200
+    found = [(one["portfolio_name"], one["kind"], one["subject"]) for one in close(traded).json()["breaks"]]
+    assert found == [
+        ("Growth", "working_order", placed["id"]),
+        ("India", "stale_mark", "TCS"),
+        ("India", "trading_stopped", None),
+    ]
+
+
+def test_forged_rows_of_both_ledgers_are_breaks(traded, timed, clock):
+    close_of_growth = StoredClose._make((clock.at, *[ZERO] * 8, None))
+    with forging(timed.engine) as connection:
+        key = connection.execute(
+            text("SELECT tenant_id, id FROM portfolios WHERE tenant_id = :id AND name = 'Growth'"),
+            {"id": traded.tenant_id},
+        ).one()
+        arguments = (*key, SequenceRange(0, 1), close_of_growth)
+        assert list(list_row_breaks(connection, *arguments)) == []
+        for table in ("trades", "cash_movements"):
+            connection.execute(text(f"UPDATE {table} SET source = 'x'"))  # noqa: S608  # of the tests
+        trade, movement = list_row_breaks(connection, *arguments)
+    assert trade.subject.startswith("T")
+    assert (trade.kind, movement.kind, movement.subject) == ("unverified_row", "unverified_row", "cash 1")
+
+
+def test_statement_is_html_or_csv(traded):
+    close(traded)
+    path = f"/day-close/{DATE}/statements"
+    page = traded.get(f"{path}/growth", {"Accept": "text/html,*/*"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "199.00" in page.text
+    for answer in (traded.get(f"{path}/Growth.CSV"), traded.get(f"{path}/Growth", {"Accept": "text/csv"})):
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.content.endswith(b"\r\n")
+        rows = list(csv.reader(io.StringIO(answer.text)))
+        assert ["P&L of the day", "Day P&L", "199.00"] in rows
+        assert [row[6] for row in rows if row[:2] == ["Cash", f"{DATE}T12:00:00.000000Z"]] == ["'@capital"]
+    assert traded.get(f"{path}/Growth.html", {"Accept": "text/csv"}).text == page.text
+
+
+def test_statement_needs_a_signed_day_and_a_visible_portfolio(traded, timed):
+    assert traded.get(f"/day-close/{DATE}/statements/Growth").status_code == 404
+    assert traded.get(f"/day-close/{DATE}").status_code == 404
+    close(traded)
+    narrow = traded.post("/api-keys", {"name": "narrow", "scopes": ["read"], "portfolios": ["India"]}).json()
+    other = traded.with_key(narrow["key"])
+    assert other.get(f"/day-close/{DATE}/statements/India").status_code == 200
+    assert other.get(f"/day-close/{DATE}/statements/Growth").status_code == 404
+    shown = other.get(f"/day-close/{DATE}").json()
+    assert ([one["portfolio_name"] for one in shown["figures"]], shown["day_pnl"]) == (["India"], None)
+    assert timed.api().get(f"/day-close/{DATE}").status_code == 404
+
+
+def test_day_close_is_published_and_audited(traded):
+    signed = close(traded).json()
+    (event,) = traded.get("/events", type="day.closed").json()
+    assert (event["data"]["digest"], event["data"]["signed_by"]) == (signed["digest"], signed["signed_by"])
+    (entry,) = traded.get("/audit", action="day.closed").json()
+    assert (entry["target"], entry["after"]["digest"]) == (DATE, signed["digest"])
+
+
+def test_books_with_signed_days_are_verified(traded, timed):
+    close(traded)
+    engine = connect_engine(timed.database_url)
+    assert verify_database(engine).clean
+    engine.dispose()

@@ -1,0 +1,190 @@
+"""Recompute the figures of a portfolio from the rows of its two ledgers and the quotes that were given.
+
+Nothing of the service is used: amounts are decimals that are rounded half-even to 8 places.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from itertools import pairwise
+from math import prod, sqrt
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+ZERO = Decimal(0)
+SPLIT_RATIO = 2  # new units of a split for an old one
+FLOWS = {"deposit", "withdrawal", "transfer_in", "transfer_out"}
+_PLACES = Decimal("0.00000001")
+
+
+def multiply(left: Decimal, right: Decimal) -> Decimal:
+    """Return the product, rounded half-even to 8 places."""
+    with localcontext() as context:
+        context.prec = 60
+        return (left * right).quantize(_PLACES, ROUND_HALF_EVEN)
+
+
+@dataclass
+class Quotes:
+    """The mids that were given, by symbol, each with its instant."""
+
+    given: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=dict)
+
+    def add(self, symbol: str, at: datetime, price: Decimal) -> None:
+        """Add a quote."""
+        self.given.setdefault(symbol, []).append((at, price))
+
+    def mark(self, symbol: str, at: datetime) -> Decimal:
+        """Return the last price that was given by an instant."""
+        return [price for since, price in self.given[symbol] if since <= at][-1]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A portfolio at an instant, in its currency."""
+
+    cash: Decimal
+    equity: Decimal
+    flows: Decimal
+    charges: Decimal
+
+
+@dataclass(frozen=True)
+class NaivePortfolio:
+    """The rows of a portfolio. A trade is its sign, symbol, quantity, value, charges, rate and instant."""
+
+    opening_cash: Decimal
+    currency: str
+    trades: Sequence[Any]
+    movements: Sequence[Any]
+    quotes: Quotes
+
+    def figures(self, at: datetime) -> Figures:
+        """Return the figures at an instant."""
+        trades = [one for one in self.trades if _instant(one.created_at) <= at]
+        movements = [one for one in self.movements if _instant(one.created_at) <= at]
+        charges = sum((Decimal(one.charges) for one in trades), ZERO)
+        cash = self.opening_cash - charges
+        held: dict[tuple[str, str | None], Decimal] = {}
+        for one in trades:
+            if one.kind == "split":
+                held[one.symbol, one.currency] *= SPLIT_RATIO
+                continue
+            value = Decimal(one.gmv)
+            if one.fx_rate is not None:
+                value = multiply(value, Decimal(one.fx_rate))
+            cash -= _sign(one) * value
+            key = (one.symbol, one.currency)
+            held[key] = held.get(key, ZERO) + _sign(one) * Decimal(one.quantity)
+        cash += sum((Decimal(one.amount) for one in movements), ZERO)
+        dp_charges = [one for one in movements if one.kind in {"charges", "dp_charges"}]
+        charges -= sum((Decimal(one.amount) for one in dp_charges), ZERO)
+        flows = sum((Decimal(one.amount) for one in movements if one.kind in FLOWS), ZERO)
+        return Figures(cash, cash + self._value(held, at), flows, charges)
+
+    def sum_movements(self, kinds: set[str], start: datetime | None, end: datetime) -> Decimal:
+        """Return the sum of the cash movements of some kinds after an instant up to another."""
+        amounts = (
+            Decimal(one.amount)
+            for one in self.movements
+            if one.kind in kinds and (start is None or _instant(one.created_at) > start)
+            and _instant(one.created_at) <= end
+        )  # fmt: skip
+        return sum(amounts, ZERO)
+
+    def explain_currency(self, start: datetime | None, end: datetime) -> Decimal:
+        """Return how much of the P&L of positions in other currencies is due to exchange rates."""
+        total = ZERO
+        for currency in {one.currency for one in self.trades if one.currency is not None}:
+            pair = f"{currency}/{self.currency}"
+            mine = [one for one in self.trades if one.currency == currency]
+            there = here = ZERO
+            for at, sign in ((end, 1), (start, -1)):
+                if at is None:
+                    continue
+                for symbol in {one.symbol for one in mine}:
+                    quantity = self.quantity(symbol, at)
+                    value = multiply(quantity, self.quotes.mark(symbol, at)) if quantity else ZERO
+                    there += sign * value
+                    here += sign * (multiply(value, self.quotes.mark(pair, at)) if value else ZERO)
+            for one in mine:
+                if one.kind == "split":
+                    continue
+                if (start is None or _instant(one.created_at) > start) and _instant(one.created_at) <= end:
+                    there -= _sign(one) * Decimal(one.gmv)
+                    here -= _sign(one) * multiply(Decimal(one.gmv), Decimal(one.fx_rate))
+            total += here - multiply(there, self.quotes.mark(pair, end))
+        return total
+
+    def quantity(self, symbol: str, at: datetime) -> Decimal:
+        """Return the quantity of a symbol that is held at an instant."""
+        quantity = ZERO
+        for one in self.trades:
+            if one.symbol == symbol and _instant(one.created_at) <= at:
+                is_split = one.kind == "split"
+                quantity = (
+                    quantity * SPLIT_RATIO if is_split else quantity + _sign(one) * Decimal(one.quantity)
+                )
+        return quantity
+
+    def _value(self, held: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
+        total = ZERO
+        for (symbol, currency), quantity in held.items():
+            if quantity:
+                value = multiply(quantity, self.quotes.mark(symbol, at))
+                pair = f"{currency}/{self.currency}"
+                total += value if currency is None else multiply(value, self.quotes.mark(pair, at))
+        return total
+
+
+def read_portfolio(
+    connection: Connection, tenant_id: int, name: str, currency: str, opening: Decimal, quotes: Quotes
+) -> NaivePortfolio:
+    """Return the rows of a portfolio."""
+    key = {"tenant": tenant_id, "name": name}
+    of_portfolio = (
+        "tenant_id = :tenant AND portfolio_id ="
+        " (SELECT id FROM portfolios WHERE tenant_id = :tenant AND name = :name)"
+    )
+    trades, movements = (
+        connection.execute(text(f"SELECT * FROM {table} WHERE {of_portfolio} ORDER BY sequence"), key).all()  # noqa: S608  # of the tests
+        for table in ("trades", "cash_movements")
+    )
+    return NaivePortfolio(opening, currency, trades, movements, quotes)
+
+
+def compute_performance(points: Iterable[tuple[Figures, bool]]) -> dict[str, float]:
+    """Return the ratios of equity at closes (True) and flows (False). The first point is the start."""
+    figures, closes = zip(*points, strict=True)
+    growth = [
+        float(after.equity - (after.flows - before.flows)) / float(before.equity)
+        for before, after in pairwise(figures)
+    ]
+    levels = [prod(growth[:number]) for number in range(len(growth) + 1)]
+    returns, chained = [], 1.0
+    for step, is_close in zip(growth, closes[1:], strict=True):
+        chained *= step
+        if is_close:
+            returns.append(chained - 1)
+            chained = 1.0
+    mean = sum(returns) / len(returns)
+    deviation = sqrt(sum((one - mean) ** 2 for one in returns) / (len(returns) - 1))
+    downside = sqrt(sum(min(one, 0) ** 2 for one in returns) / len(returns))
+    falls = [1 - level / max(levels[: number + 1]) for number, level in enumerate(levels)]
+    return {
+        "time_weighted_return": levels[-1] - 1,
+        "volatility": deviation * sqrt(252),
+        "sharpe": mean / deviation * sqrt(252),
+        "sortino": mean / downside * sqrt(252),
+        "max_drawdown": max(falls),
+    }
+
+
+def _sign(trade: Any) -> int:
+    return 1 if trade.side == "BUY" else -1
+
+
+def _instant(value: Any) -> datetime:  # text from SQLite
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

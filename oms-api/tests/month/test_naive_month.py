@@ -1,0 +1,193 @@
+"""A month on two markets and in two currencies: every figure equals a naive computation from the rows."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine
+from app.verify import verify_database
+from tests.month.naive import Figures, NaivePortfolio, compute_performance, multiply, read_portfolio
+from tests.month.simulation import ACTIONS, AMERICA, CURRENCIES, INDIA, OPENING, Month, simulated_month
+
+SEED = 20261001
+BOTH = (INDIA, AMERICA)
+
+
+@pytest.fixture(scope="module")
+def month(backend, new_database):
+    with simulated_month(new_database(backend), SEED) as simulated:
+        yield simulated
+
+
+@pytest.fixture(scope="module")
+def naive(month) -> dict[str, NaivePortfolio]:
+    with month.service.reading() as connection:
+        return {
+            name: read_portfolio(
+                connection, month.api.tenant_id, name, CURRENCIES[name], OPENING[name], month.quotes
+            )
+            for name in BOTH
+        }
+
+
+def previous(month: Month, name: str, at: datetime) -> datetime | None:
+    return max((one for one in month.closes[name] if one < at), default=None)
+
+
+def day_pnl(naive: NaivePortfolio, start: datetime | None, end: datetime) -> Decimal:
+    before = Figures(naive.opening_cash, naive.opening_cash, Decimal(0), Decimal(0))
+    before = before if start is None else naive.figures(start)
+    after = naive.figures(end)
+    return after.equity - before.equity - (after.flows - before.flows)
+
+
+def test_month_has_everything(month, naive):
+    kinds = {one.kind for name in BOTH for one in naive[name].movements}
+    assert kinds >= {"deposit", "withdrawal", "interest", "borrow", "dp_charges", "dividend", "withholding"}
+    assert {one.symbol for name in BOTH for one in naive[name].trades if one.kind == "split"} == {"AAPL"}
+    assert any(one.kind == "reversal" for one in naive[INDIA].trades)
+    assert any(one.currency == "USD" for one in naive[INDIA].trades)
+    assert month.approved
+    assert month.denied
+    assert [len(month.closes[name]) for name in BOTH] == [20, 22]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_every_close_equals_the_naive_computation(month, naive, name):
+    with month.service.reading() as connection:
+        stored = connection.execute(
+            text(
+                "SELECT s.* FROM equity_snapshots s JOIN portfolios p ON p.tenant_id = s.tenant_id"
+                " AND p.id = s.portfolio_id WHERE p.tenant_id = :id AND p.name = :name"
+                " AND s.kind IN ('close', 'flow') ORDER BY s.at"
+            ),
+            {"id": month.api.tenant_id, "name": name},
+        ).all()
+    assert len(stored) == len(month.closes[name]) + len(month.flows[name])
+    for row in stored:
+        at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(row.at)
+        shown = Figures(*(Decimal(getattr(row, one)) for one in ("cash", "equity", "flows", "charges")))
+        assert shown == naive[name].figures(at), at
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_portfolio_now_equals_the_naive_computation(month, naive, name):
+    shown, now = month.api.portfolio(name), month.clock.at
+    figures, last = naive[name].figures(now), month.closes[name][-1]
+    assert Decimal(shown["cash"]) == figures.cash
+    assert Decimal(shown["equity"]) == figures.equity
+    assert Decimal(shown["charges"]) == figures.charges
+    assert Decimal(shown["day_pnl"]) == day_pnl(naive[name], last, now)
+    assert Decimal(shown["total_pnl"]) == day_pnl(naive[name], None, now)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
+    portfolio = naive[name]
+    for end in month.closes[name]:
+        start = previous(month, name, end)
+        answer = month.api.get("/pnl/explain", date=end.date().isoformat(), portfolio=name)
+        (shown,) = month.good(answer)["items"]
+        parts = {part: Decimal(shown[part]) for part in ("price", "currency", "carry", "fees", "adjustments")}
+        total = day_pnl(portfolio, start, end)
+        assert Decimal(shown["day_pnl"]) == sum(parts.values()) == total
+        charged = portfolio.figures(end).charges - (portfolio.figures(start).charges if start else 0)
+        carry = portfolio.sum_movements({"interest", "borrow", "dividend", "withholding"}, start, end)
+        currency = portfolio.explain_currency(start, end)
+        assert parts == {
+            "price": total - currency - carry + charged,
+            "currency": currency,
+            "carry": carry,
+            "fees": -charged,
+            "adjustments": 0,
+        }
+
+
+def test_charges_of_the_month_are_those_of_the_executions_and_daily_statistics(month, naive):
+    days = month.good(month.api.get("/daily-stats"))
+    for name in BOTH:
+        of_trades = sum(Decimal(one.charges) for one in naive[name].trades)
+        of_days = sum(Decimal(one["charges"]) for one in days if one["portfolio_name"] == name)
+        assert of_days == of_trades
+    profit = month.good(month.api.get("/pnl"))
+    assert {one["key"]: Decimal(one["charges"]) for one in profit["items"]} == {
+        name: sum(Decimal(one.charges) for one in naive[name].trades) for name in BOTH
+    }
+    assert profit["total"]["rates"][0]["age_seconds"] >= 0
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_interest_of_each_day_equals_the_naive_computation(month, naive, name):
+    portfolio, closes = naive[name], month.closes[name]
+    for start, end in pairwise(closes):
+        cash, length = portfolio.figures(start).cash, (end.date() - start.date()).days
+        days = [start.date() + timedelta(days=number) for number in range(1, length + 1)]
+        changed = date(2026, 10, 14)
+        rates = ["2.5" if cash > 0 else "11.25" if day >= changed else "9" for day in days]
+        amount = (cash * sum(map(Decimal, rates)) / 36500).quantize(Decimal("0.00000001"))
+        booked = [
+            Decimal(one.amount) for one in portfolio.movements
+            if (one.kind, one.day) == ("interest", end.date().isoformat())
+        ]  # fmt: skip
+        assert booked == [amount]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_dividends_equal_the_naive_computation(month, naive, name):
+    portfolio = naive[name]
+    booked = {}
+    for one in portfolio.movements:
+        if one.kind in {"dividend", "withholding"}:
+            booked[one.symbol, one.kind] = Decimal(one.amount)
+    expected = {}
+    for day, terms in ACTIONS.items():
+        at = datetime.combine(day, time(4, 30), UTC)
+        quantity = portfolio.quantity(terms["symbol"], at) if terms["kind"] == "dividend" else Decimal(0)
+        if not quantity:
+            continue
+        rate = Decimal(1)
+        if terms["currency"] != portfolio.currency:
+            rate = month.quotes.mark(f"{terms['currency']}/{portfolio.currency}", at)
+        gross = multiply(multiply(quantity, Decimal(terms["amount"])), rate)
+        expected[terms["symbol"], "dividend"] = gross
+        if quantity > 0:
+            share = Decimal(terms["withholding_percent"]) / 100
+            expected[terms["symbol"], "withholding"] = -multiply(gross, share)
+    assert booked == expected
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_performance_equals_the_naive_computation(month, naive, name):
+    portfolio = naive[name]
+    instants = [(at, True) for at in month.closes[name]] + [(at, False) for at in month.flows[name]]
+    start = Figures(portfolio.opening_cash, portfolio.opening_cash, Decimal(0), Decimal(0))
+    points = [(start, True), *((portfolio.figures(at), is_close) for at, is_close in sorted(instants))]
+    points.append((portfolio.figures(month.clock.at), False))
+    shown = month.good(month.api.get(f"/portfolio/{name}/performance"))
+    expected = compute_performance(points)
+    drawdown = shown["max_drawdown"]["share"]
+    found = {one: float(shown[one]) for one in expected if one != "max_drawdown"}
+    assert found | {"max_drawdown": float(drawdown)} == pytest.approx(expected, abs=1e-7)
+
+
+def test_days_are_signed_off_with_the_naive_figures(month, naive):
+    for day in ("2026-10-01", "2026-10-20", "2026-10-29"):
+        signed = month.good(month.api.post(f"/day-close/{day}", {}))
+        expected = [name for name in BOTH if any(str(at.date()) == day for at in month.closes[name])]
+        assert sorted(one["portfolio_name"] for one in signed["figures"]) == sorted(expected)
+        for shown in signed["figures"]:
+            end = datetime.fromisoformat(shown["to"])
+            portfolio = naive[shown["portfolio_name"]]
+            figures = portfolio.figures(end)
+            assert (Decimal(shown["cash"]), Decimal(shown["equity"])) == (figures.cash, figures.equity)
+            start = previous(month, shown["portfolio_name"], end)
+            assert Decimal(shown["day_pnl"]) == day_pnl(portfolio, start, end)
+
+
+def test_books_of_the_month_are_verified(month):
+    engine = connect_engine(month.service.database_url)
+    assert verify_database(engine).clean
+    engine.dispose()
