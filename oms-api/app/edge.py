@@ -147,8 +147,8 @@ class Edge:
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             _LOG.exception("unexpected error", extra={"request_id": request.request_id})
             await answer.problem(Unexpected())
-        if answer.status == Forbidden.status and request.denied is not None:
-            request.denied()
+        if answer.status == Forbidden.status and request.on_denied is not None:
+            request.on_denied()
         self._log_request(scope, request, answer.status, time.perf_counter() - started)
 
     def _address(self, scope: Scope) -> str:

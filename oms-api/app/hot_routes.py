@@ -3,6 +3,9 @@
 A hot route only serves requests that need no query before they are queued for the writer. It declines all
 others, among them those that it would refuse, before it has counted or changed anything. The ASGI application
 then serves them.
+
+A fast route (`edge.FastRoute`) may await queries; the ASGI middleware serves it. A hot route may not; the
+HTTP protocol calls it.
 """
 
 import asyncio
@@ -25,7 +28,8 @@ class FastRequest:
     """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
 
     The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
-    added to the response, and `denied`, which is called when an authenticated caller gets a 403.
+    added to the response, and `on_denied`, which is called when an authenticated caller gets a 403. `tail` is
+    the last segment of the path.
     """
 
     headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords
@@ -36,7 +40,7 @@ class FastRequest:
     tail: str = ""
     address: str = "-"
     rate: "RateState | None" = None
-    denied: Callable[[], None] | None = field(default=None, repr=False)
+    on_denied: Callable[[], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

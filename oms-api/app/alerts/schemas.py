@@ -61,11 +61,14 @@ class AlertIn(BaseModel):
     }
 
     kind: Annotated[AlertKind, BeforeValidator(lower_case)] = Field(
-        description="What is watched: `price`, `day_pnl`, `drawdown` or `limit_use`", examples=["price"]
+        description="Kind of value that the alert watches: `price`, `day_pnl`, `drawdown` or `limit_use`",
+        examples=["price"],
     )
-    symbol: Symbol | None = Field(None, description="`price`: the instrument", examples=["AAPL"])
+    symbol: Symbol | None = Field(
+        None, description="Symbol of the instrument; only for kind `price`", examples=["AAPL"]
+    )
     portfolio_name: PortfolioName | None = Field(
-        None, description="All others: the portfolio", examples=[None]
+        None, description="Name of the portfolio; for all other kinds", examples=[None]
     )
     above: SignedAmount | None = Field(
         None,
@@ -87,7 +90,11 @@ class AlertIn(BaseModel):
         is_price = self.kind is AlertKind.PRICE
         for field, is_needed in (("symbol", is_price), ("portfolio_name", not is_price)):
             if (getattr(self, field) is not None) != is_needed:
-                message = "This kind needs it." if is_needed else "This kind does not have it."
+                message = (
+                    f"`{field}` is required for this kind of alert."
+                    if is_needed
+                    else f"`{field}` is not allowed for this kind of alert."
+                )
                 raise PydanticCustomError("alert_subject", "{message}", {"message": message, "field": field})
         if self.kind is not AlertKind.DAY_PNL and self.threshold <= 0:
             message = "Must be positive."
@@ -112,9 +119,13 @@ class AlertOut(BaseModel):
     """An alert with its state."""
 
     id: str = Field(description="ID of the alert", examples=["A17952423050000000c1937aec"])
-    kind: AlertKind = Field(description="What is watched", examples=["price"])
-    symbol: str | None = Field(description="`price`: the instrument", examples=["AAPL"])
-    portfolio_name: str | None = Field(description="All others: the portfolio", examples=[None])
+    kind: AlertKind = Field(description="Kind of value that the alert watches", examples=["price"])
+    symbol: str | None = Field(
+        description="Symbol of the instrument; only for kind `price`", examples=["AAPL"]
+    )
+    portfolio_name: str | None = Field(
+        description="Name of the portfolio; for all other kinds", examples=[None]
+    )
     above: str | None = Field(description="Fires at this value or above", examples=["200.00"])
     below: str | None = Field(description="Fires at this value or below", examples=[None])
     repeat: bool = Field(description="Whether it fires at each crossing", examples=[False])
@@ -124,7 +135,7 @@ class AlertOut(BaseModel):
         "back; `done`: fired and does not repeat",
         examples=["armed"],
     )
-    firing: int = Field(description="How often it fired", examples=[0])
+    firing: int = Field(description="Number of times the alert fired", examples=[0])
     value: str | None = Field(description="The value at which it fired last", examples=[None])
     fired_at: str | None = Field(description="When it fired last", examples=[None])
     created_at: str = Field(description="When it was created", examples=["2026-11-20T15:04:05.123456Z"])

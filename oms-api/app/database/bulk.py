@@ -1,7 +1,7 @@
 """Statements for many rows: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
 
 Values have types that both databases accept as text or JSON: str, int, bool and None. Amounts are canonical
-text (`money.fixed`), times are RFC 3339 text (`clock.iso`). Statements only contain names of tables and
+text (`money.fixed`), times are RFC 3339 text (`timestamps.iso`). Statements only contain names of tables and
 columns from the code.
 """
 

@@ -111,7 +111,7 @@ class Authentication:
             caller = await self.sessions.authenticate(_token(bearer))
         else:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
-        request.denied = partial(self._record_denial, request, caller, operation)
+        request.on_denied = partial(self._record_denial, request, caller, operation)
         if person is None:
             return caller
         if bearer is not None:
@@ -119,7 +119,7 @@ class Authentication:
             raise ActingNotAllowed
         where = ClientInfo(request.address, request.request_id)
         caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), where)
-        request.denied = partial(self._record_denial, request, caller, operation)
+        request.on_denied = partial(self._record_denial, request, caller, operation)
         return caller
 
 

@@ -83,7 +83,7 @@ class PreferencesIn(BaseModel):
     time_zone: TimeZone = Field("UTC", description="IANA time zone", examples=["Europe/Berlin"])
     quiet_hours: QuietHours | None = Field(
         None,
-        description="When nothing is sent that can wait; null: never",
+        description="Daily period without notifications that can wait; null: none",
         examples=[{"from": "22:00", "to": "07:00"}],
     )
     notify: dict[EventType, Loudness] = Field(

@@ -88,7 +88,8 @@ async def put_webhook(
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it, for programs that register at each start.
 
-    Only the first answer contains the secret. If you lost it, rotate it. What is waiting is sent at once.
+    Only the response that creates the webhook contains the secret. If you lose it, rotate it. Pending
+    deliveries are sent at once.
     """
     webhooks.check_url(body.url)
     context, new = request_context.context(caller, body, webhook_name), body.parameters()
@@ -128,7 +129,7 @@ async def change_webhook(
     caller: Manager, webhook_id: TheId, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
     webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Change URL, event types or description. What is waiting is sent to the new URL."""
+    """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.changes()
     webhooks.check_url(changes.get("url"))
     context = request_context.context(caller, body, webhook_id)
@@ -190,7 +191,7 @@ async def enable_webhook(
     caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
     request_context: TheRequestContext, feed: TheFeed,
 ) -> Response:  # fmt: skip
-    """Enable a disabled webhook. What was waiting is sent, and the events from now on.
+    """Enable a disabled webhook. Pending deliveries are sent, and all later events.
 
     List the events in between with `GET /events`.
     """

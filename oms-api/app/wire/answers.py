@@ -12,10 +12,11 @@ from app.wire.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
 REPLAYED_FIELD = ((REPLAYED.lower().encode(), b"true"),)
-REPLAYED_HEADER = {REPLAYED: "`true` where an earlier answer is repeated"}
+REPLAYED_HEADER = {REPLAYED: "`true` if this is the stored response of an earlier request with the same key"}
 RATE_HEADERS = {
-    "RateLimit-Policy": '`"default";q=600;w=60`: so many requests in so many seconds, where limits are on',
-    "RateLimit": '`"default";r=599;t=1`: so many may be sent at once, more in so many seconds',
+    "RateLimit-Policy": '`"default";q=600;w=60`: '
+    "the limit is 600 requests in 60 seconds; absent without a limit",
+    "RateLimit": '`"default";r=599;t=1`: 599 requests remain; more are available in 1 second',
 }
 NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
 _REASONS = {

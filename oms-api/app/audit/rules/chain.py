@@ -15,8 +15,8 @@ GENESIS = "0" * 64
 class EntryContent(NamedTuple):
     """The content of a row in canonical form, without its position in the chain.
 
-    `at` is RFC 3339 text in UTC with 6 decimals (`clock.iso`). `before` and `after` are canonical JSON text.
-    `count` is the number of equal actions that were combined.
+    `at` is RFC 3339 text in UTC with 6 decimals (`timestamps.iso`). `before` and `after` are canonical JSON
+    text. `count` is the number of equal actions that were combined.
     """
 
     at: Timestamp

@@ -15,12 +15,13 @@ class TradeRow(NamedTuple):
     """A row of the ledger in the form that is stored and hashed.
 
     Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 decimals
-    (`clock.iso`), hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the other amounts
-    in the portfolio's. If the two differ, `currency` is the instrument's, `fx_rate` the price of one unit of
-    it in the portfolio's currency, and `local_cost_delta` and `position_local_cost` are in it; otherwise all
-    four are null. `backdated_reason` is why a trade was recorded with an execution time before the previous
-    trade's. The order of the fields is part of the hash. Version 3 did not have `backdated_reason`, version 2
-    also not the four fields before it, version 1 also neither `actor` nor `request_id`.
+    (`timestamps.iso`), hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the other
+    amounts in the portfolio's. If the two differ, `currency` is the instrument's, `fx_rate` the price of one
+    unit of it in the portfolio's currency, and `local_cost_delta` and `position_local_cost` are in it;
+    otherwise all four are null. `backdated_reason` is why a trade was recorded with an execution time before
+    the previous trade's. The order of the fields is part of the hash. Version 3 did not have
+    `backdated_reason`, version 2 also not the four fields before it, version 1 also neither `actor` nor
+    `request_id`.
     """
 
     tenant_id: int

@@ -95,7 +95,7 @@ def portfolio_name_error(name: str) -> str | None:
         return "Give the portfolio a name."
     if len(name) > NAME_LENGTH:
         return f"At most {NAME_LENGTH} characters."
-    return "A slash cannot stand in a portfolio's name." if "/" in name else None
+    return "A portfolio name cannot contain a slash." if "/" in name else None
 
 
 def _too_much(field: str, what: str, most: Decimal) -> FieldError:

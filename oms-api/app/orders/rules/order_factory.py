@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 
 class OrderOrigin(NamedTuple):
-    """The owner of an order belongs, what charges it, and who placed it. `at` is canonical text."""
+    """The portfolio of an order, its cost schedule, and who placed it. `at` is canonical text."""
 
     tenant_id: int
     portfolio_id: int

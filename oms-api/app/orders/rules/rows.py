@@ -1,6 +1,6 @@
 """Convert orders, history rows and executions to database rows.
 
-Both databases accept canonical text (`money.fixed`, `clock.iso`).
+Both databases accept canonical text (`money.fixed`, `timestamps.iso`).
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -226,7 +226,7 @@ def _age(order: Order) -> str:
 
 
 def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
-    """Return where an order of the portfolio belongs, what charges it, and who places it."""
+    """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting the webhooks of a tenant, each in one transaction with its audit entry."""
+"""Create, change and delete the webhooks of a tenant, each in one transaction with its audit entry."""
 
 import secrets
 from collections.abc import Callable
@@ -80,7 +80,7 @@ class WebhookService:
         cursor: int,
         now: datetime,
     ) -> Change:
-        """Create the webhook of that name, or update and enable it. What is waiting is sent at once."""
+        """Create the webhook of that name, or update and enable it. Pending deliveries become due at once."""
         caller = context.caller
         webhook = queries.find_webhook_by_name(connection, caller.tenant_id, name)
         if webhook is None:
@@ -113,7 +113,7 @@ class WebhookService:
     def enable(
         self, connection: Connection, context: OperationContext, webhook_id: str, cursor: int, now: datetime
     ) -> Change:
-        """Enable a webhook: what is waiting is sent again, and events after `cursor` are."""
+        """Enable a webhook: send its pending deliveries, and the events after `cursor`."""
         webhook = get_webhook(connection, context.caller, webhook_id)
         if webhook.status == "enabled":
             return Change(serialize_webhook(webhook), ())
