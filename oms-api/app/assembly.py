@@ -153,8 +153,8 @@ class Components:
         opaque_ids = OpaqueIds(own_key)
         return {
             "authentication": self.authentication,
-            "desk": self.trade_service,
-            "order_desk": self.order_service,
+            "trade_service": self.trade_service,
+            "order_service": self.order_service,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
@@ -164,7 +164,7 @@ class Components:
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
-            "standing_in": find_currencies_in_use,
+            "find_currencies_in_use": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
             "market": self.market,
@@ -172,7 +172,7 @@ class Components:
             "controls": self.controls,
             "guard": OrderTradeGuard(self.controls),
             "changes": self.changes,
-            "switch_board": KillSwitches(self.changes, self.controls, stop_orders),
+            "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": Feed(readers),
             "exports": Exports(self.settings.reader_threads),
             "opaque_ids": opaque_ids,

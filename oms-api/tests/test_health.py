@@ -54,7 +54,7 @@ def test_service_is_not_ready_without_its_migrations(serve):
 
 def test_service_is_not_ready_without_its_writer(serve):
     with serve() as service:
-        service.app.state.desk.writer.close()
+        service.app.state.trade_service.writer.close()
         answer = service.client.get("/health/ready")
         assert (answer.status_code, answer.json()["writer"]) == (503, "failed")
         refused = service.api().report()
@@ -177,7 +177,7 @@ def test_duties_without_a_worker_are_reported(serve):
         exposition = service.client.get("/metrics", headers=headers).text
         assert 'oms_duty_lag_seconds{duty="day closes"} 0.0' in exposition
         assert 'oms_duty_failed{duty="day closes"} 0.0' in exposition
-        service.app.state.desk.writer.close()
+        service.app.state.trade_service.writer.close()
         body = service.client.get("/api/v1/health/detailed", headers=headers).json()
         assert (body["status"], body["execution_engine_status"]) == ("down", "stopped")
         assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."

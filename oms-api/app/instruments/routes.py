@@ -11,7 +11,7 @@ from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
-from app.instruments.dependencies import SymbolInUse, WhatStands
+from app.instruments.dependencies import SymbolInUse, TheCurrenciesInUse
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -93,7 +93,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    find_currencies: WhatStands, is_in_use: SymbolInUse, now: TheClock, request: Request,
+    find_currencies: TheCurrenciesInUse, is_in_use: SymbolInUse, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.
 

@@ -9,7 +9,7 @@ from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.wire.dependencies import part
 
-TheTradeService = Annotated[TradeService, part("desk")]
+TheTradeService = Annotated[TradeService, part("trade_service")]
 TheGuard = Annotated[Guard, part("guard")]
 TheExits = Annotated[ExitsReader, part("exits")]
 TheValuer = Annotated[Valuer, part("valuer")]

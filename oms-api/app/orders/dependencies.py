@@ -5,4 +5,4 @@ from typing import Annotated
 from app.orders.service.order_service import OrderService
 from app.wire.dependencies import part
 
-TheOrderService = Annotated[OrderService, part("order_desk")]
+TheOrderService = Annotated[OrderService, part("order_service")]

@@ -6,5 +6,5 @@ from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.wire.dependencies import part
 
-TheKillSwitches = Annotated[KillSwitches, part("switch_board")]
+TheKillSwitches = Annotated[KillSwitches, part("kill_switches")]
 TheControls = Annotated[Controls, part("controls")]

@@ -12,7 +12,7 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.chain import fingerprint
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.risk.dependencies import TheControls, TheKillSwitches
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
@@ -175,8 +175,8 @@ async def set_kill_switch(
     at, edge = now(), request.state.edge
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, edge, at, change)
-    asking = Asking(caller, edge.request_id, key)
-    stopped = await kill_switches.set_state(asking, change, entry, body.exit_policy)
+    request_source = RequestSource(caller, edge.request_id, key)
+    stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
     content = turned_out(stopped.turned.change, *stopped[1:])
     return answer(content, headers=headers)

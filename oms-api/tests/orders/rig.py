@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine, text
 
-from app.brokers.rules.settings import KIND, PaperSettings
+from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.database import set_tenant_scope, unit_of_work
 from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
@@ -66,7 +66,7 @@ class Rig:
     """One process's handler on a database, and its clock."""
 
     engine: Engine
-    paper: PaperSettings = KIND
+    paper: PaperSettings = IDEAL_MARKET
     now: datetime = START
     tenant: int = TENANT
     source: PriceSource = field(default_factory=ManualSource)

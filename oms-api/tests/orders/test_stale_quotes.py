@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from typing_extensions import override
 
-from app.brokers.rules.settings import KIND
+from app.brokers.rules.settings import IDEAL_MARKET
 from app.calendars.service import Calendars
 from app.database import Readers
 from app.market_data.rules.values import Quote
@@ -46,7 +46,7 @@ def feed():
 
 @pytest.fixture
 def rig(engine, feed):
-    return Rig(engine, KIND, source=feed)
+    return Rig(engine, IDEAL_MARKET, source=feed)
 
 
 def check_quotes(rig, feed, symbol="AAPL"):

@@ -9,7 +9,7 @@ from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import match_bar, match_quote
 from app.brokers.rules.rejections import find_rejection
-from app.brokers.rules.settings import KIND, PaperSettings
+from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
     Accepted,
@@ -44,7 +44,7 @@ class PaperBroker:
 
     def __init__(
         self,
-        settings: PaperSettings = KIND,
+        settings: PaperSettings = IDEAL_MARKET,
         orders: Iterable[BrokerOrder] = (),
         cash: Decimal = OPENING_CASH,
     ) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from app.brokers.rules.liquidity import Liquidity, Used
 from app.brokers.rules.price_triggers import NOTHING, PriceEffect, match_at_quote, match_on_bar
 from app.brokers.rules.prices import apply_slippage, get_half_spread, get_offer
-from app.brokers.rules.settings import KIND, PaperSettings
+from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.values import (
     BrokerOrder,
     Executed,
@@ -43,7 +43,7 @@ def match_quote(
     orders: Sequence[BrokerOrder],
     quote: Quote,
     at: datetime,
-    settings: PaperSettings = KIND,
+    settings: PaperSettings = IDEAL_MARKET,
     used: Used = _NO_USE,
 ) -> list[MarketEvent]:
     """Return the events of matching `orders`, including new ones, against `quote` at the instant `at`.
@@ -64,7 +64,9 @@ def match_quote(
     return moves + _Run(at, settings, get_half_spread(quote, settings), supply).serve(line)
 
 
-def match_bar(orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = KIND) -> list[MarketEvent]:
+def match_bar(
+    orders: Sequence[BrokerOrder], bar: Bar, settings: PaperSettings = IDEAL_MARKET
+) -> list[MarketEvent]:
     """Return the events of matching `orders` against `bar`. Skip orders that arrived after it began."""
     start = bar.start
     latest = start - settings.latency

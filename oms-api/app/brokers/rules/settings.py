@@ -39,4 +39,4 @@ class PaperSettings(NamedTuple):
     seed: str = ""
 
 
-KIND = PaperSettings()
+IDEAL_MARKET = PaperSettings()

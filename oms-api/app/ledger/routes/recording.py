@@ -21,7 +21,7 @@ from app.ledger.schemas import (
     trade_out,
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.ledger.service.trade_service import Asking, TradeService
+from app.ledger.service.trade_service import RequestSource, TradeService
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
 from app.wire.body import documented_body, json_body, parse_model, validate_model
 from app.wire.fields import Wanted
@@ -70,8 +70,8 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    asking = Asking(caller, request.state.edge.request_id, key)
-    drafts = [_draft(service, asking, item, index) for index, item in enumerate(body.trades)]
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [one for one in outcomes if isinstance(one, Recorded)]
@@ -95,8 +95,8 @@ async def reverse_trade(
 
     The position becomes what the other trades give. A trade can be reversed once.
     """
-    asking = Asking(caller, request.state.edge.request_id, key)
-    recorded = await service.reverse(asking, trade_id, body.reason)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    recorded = await service.reverse(request_source, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
@@ -108,7 +108,7 @@ def report_operation(service: TradeService) -> WriteOperation[RecordTrade, Recor
 
 def _parse(service: TradeService, caller: Caller, request: FastRequest, key: str | None) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
-    return service.command(Asking(caller, request.request_id, key), trade.report())
+    return service.build_record_command(RequestSource(caller, request.request_id, key), trade.report())
 
 
 def _build(recorded: Recorded) -> FastResponse:
@@ -116,12 +116,14 @@ def _build(recorded: Recorded) -> FastResponse:
     return FastResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
-def _draft(service: TradeService, asking: Asking, item: object, index: int) -> RecordTrade | OmsError:
+def _draft(
+    service: TradeService, request_source: RequestSource, item: object, index: int
+) -> RecordTrade | OmsError:
     at = ("trades", str(index))
-    own = asking._replace(key=f"{asking.key}:{index}" if asking.key else None)
+    own = request_source._replace(key=f"{request_source.key}:{index}" if request_source.key else None)
     try:
         trade = validate_model(TradeIn, item, at)
-        return service.command(own, trade.report(), ".".join(at) + ".")
+        return service.build_record_command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal
 

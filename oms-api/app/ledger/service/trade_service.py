@@ -29,8 +29,11 @@ from app.timestamps import iso
 NO_PRODUCT = ""
 
 
-class Asking(NamedTuple):
-    """The caller, the request id and the idempotency key of a request."""
+class RequestSource(NamedTuple):
+    """The caller, the request id and the idempotency key of a request.
+
+    A service builds the `Origin` of a command from it.
+    """
 
     caller: Caller
     request_id: str
@@ -53,13 +56,15 @@ class TradeService:
         """Record many trades in order. A refused one returns its error."""
         return [await _outcome(future) for future in self.writer.submit_all(commands)]
 
-    async def reverse(self, asking: Asking, trade_id: str, reason: str) -> Recorded:
+    async def reverse(self, request_source: RequestSource, trade_id: str, reason: str) -> Recorded:
         """Reverse a trade and return the reversal once it is committed."""
-        request_hash = fingerprint(trade_id, reason) if asking.key else None
-        origin = self._origin(asking, None, request_hash, self.now())
+        request_hash = fingerprint(trade_id, reason) if request_source.key else None
+        origin = self._origin(request_source, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
-    def command(self, asking: Asking, report: Report, prefix: str = "") -> RecordTrade:
+    def build_record_command(
+        self, request_source: RequestSource, report: Report, prefix: str = ""
+    ) -> RecordTrade:
         """Return the command that records a report.
 
         Raises Invalid if the trade exceeds the limits, and NotYourPortfolio. `prefix` is put before the names
@@ -73,11 +78,11 @@ class TradeService:
             named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, named)
         folded = name_key(report.portfolio_name)
-        if not asking.caller.sees(folded):
+        if not request_source.caller.sees(folded):
             raise NotYourPortfolio
-        request_hash = _request_hash(report, valued, folded) if asking.key else None
+        request_hash = _request_hash(report, valued, folded) if request_source.key else None
         return RecordTrade(
-            origin=self._origin(asking, report.user_id, request_hash, now),
+            origin=self._origin(request_source, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -92,17 +97,19 @@ class TradeService:
         )
 
     @staticmethod
-    def _origin(asking: Asking, user_id: str | None, request_hash: str | None, now: datetime) -> Origin:
-        caller = asking.caller
+    def _origin(
+        request_source: RequestSource, user_id: str | None, request_hash: str | None, now: datetime
+    ) -> Origin:
+        caller = request_source.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_id=user_id,
             at=now,
-            idempotency_key=asking.key,
+            idempotency_key=request_source.key,
             request_hash=request_hash,
             actor=caller.person,
-            request_id=asking.request_id,
+            request_id=request_source.request_id,
             portfolios=caller.portfolios,
         )
 

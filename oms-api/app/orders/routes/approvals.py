@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import TheOrderService
 from app.orders.routes.order_entry import OrderId, accepted, build_order_response
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
@@ -38,7 +38,7 @@ async def list_approvals(
     Each has an estimate at the prices at its placement and one at current prices. A key that acts for no
     person cannot decide on any.
     """
-    found = await service.list_approvals(Asking(caller, request.state.edge.request_id), limit)
+    found = await service.list_approvals(RequestSource(caller, request.state.edge.request_id), limit)
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
     return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
 
@@ -62,8 +62,8 @@ async def approve_order(
     body = ApproveIn()
     if edge.body:
         body = validate_model(ApproveIn, read_json(edge.headers.get(b"content-type", b""), edge.body))
-    asking = Asking(caller, edge.request_id, key)
-    done = await service.approve(asking, order_id, body.reason, body.price_seen)
+    request_source = RequestSource(caller, edge.request_id, key)
+    done = await service.approve(request_source, order_id, body.reason, body.price_seen)
     return build_order_response(accepted(done), 200)
 
 
@@ -78,8 +78,8 @@ async def reject_order(
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Reject a waiting order. It becomes DENIED with your reason."""
-    asking = Asking(caller, request.state.edge.request_id, key)
-    return build_order_response(await service.reject(asking, order_id, body.reason), 200)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    return build_order_response(await service.reject(request_source, order_id, body.reason), 200)
 
 
 @router.post(
@@ -98,6 +98,6 @@ async def request_override(
     The response is a new order that waits until a second person with the role risk or admin approves it.
     Kill switches, permissions, prices and firm-wide limits cannot be overridden.
     """
-    asking = Asking(caller, request.state.edge.request_id, key)
-    done = await service.request_override(asking, order_id, body.reason, body.expires_minutes)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    done = await service.request_override(request_source, order_id, body.reason, body.expires_minutes)
     return build_order_response(accepted(done), 201)

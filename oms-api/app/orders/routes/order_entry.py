@@ -11,7 +11,7 @@ from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import TheOrderService
 from app.orders.errors import OrderDenied
 from app.orders.rules.values import GroupKind, Status
@@ -106,8 +106,8 @@ async def place_group(
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [one.ticket() for one in body.orders]
-    asking = Asking(caller, request.state.edge.request_id, key)
-    done = await service.place_group(asking, GroupKind(body.kind), first.portfolio_name, tickets)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    done = await service.place_group(request_source, GroupKind(body.kind), first.portfolio_name, tickets)
     return _orders(accepted(done), 201)
 
 
@@ -126,8 +126,8 @@ async def preview_order(
 
     The response has the expected price, the cash and position afterwards, and the result of every risk check.
     """
-    asking = Asking(caller, request.state.edge.request_id, key)
-    previewed = await service.preview(asking, body.portfolio_name, body.ticket())
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    previewed = await service.preview(request_source, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return answer(preview_out(previewed, denial))
 
@@ -144,8 +144,8 @@ async def cancel_all(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match."""
-    asking = Asking(caller, request.state.edge.request_id, key)
-    done = await service.cancel_all(asking, **body.model_dump())
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    done = await service.cancel_all(request_source, **body.model_dump())
     return _orders(done, 200)
 
 
@@ -163,8 +163,8 @@ async def cancel_order(
     body = CancelIn()
     if request.state.edge.body:
         body = _parse_body(CancelIn, request.state.edge)
-    asking = Asking(caller, request.state.edge.request_id, key)
-    done = await service.cancel(asking, order_id, body.reason)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    done = await service.cancel(request_source, order_id, body.reason)
     return build_order_response(done, 200)
 
 
@@ -181,13 +181,15 @@ async def bust_execution(
     caller: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Take back an execution that its venue cancelled (a bust).
+    """Reverse an execution that its venue cancelled (a bust).
 
-    Its trade is reversed with its charges, and the order's filled quantity and average price are reduced by
-    rows of their own. The status of the order stays; what an open order lost is open again.
+    The trade and its charges are reversed, and the order's filled quantity and average price are reduced.
+    The order keeps its status. If it is open, the reversed quantity can fill again.
     """
-    asking = Asking(caller, request.state.edge.request_id, key)
-    return build_order_response(await service.bust(asking, order_id, body.execution_id, body.reason), 200)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    return build_order_response(
+        await service.bust(request_source, order_id, body.execution_id, body.reason), 200
+    )
 
 
 @router.patch(
@@ -211,8 +213,8 @@ async def replace_order(
             "The request changes nothing; send at least one field.",
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
-    asking = Asking(caller, request.state.edge.request_id, key)
-    return build_order_response(accepted(await service.replace(asking, order_id, changes)), 200)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    return build_order_response(accepted(await service.replace(request_source, order_id, changes)), 200)
 
 
 @positions_router.post(
@@ -228,8 +230,10 @@ async def close_position(
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
-    asking = Asking(caller, request.state.edge.request_id, key)
-    return build_order_response(accepted(await service.close(asking, body.portfolio_name, *facts)), 201)
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    return build_order_response(
+        accepted(await service.close(request_source, body.portfolio_name, *facts)), 201
+    )
 
 
 @positions_router.put(
@@ -250,8 +254,10 @@ async def set_exits(
 
     They replace the position's exits and close its whole quantity. The response lists the exit orders.
     """
-    asking = Asking(caller, request.state.edge.request_id, key)
-    done = await service.set_exits(asking, portfolio.strip(), symbol, body.product or "", *body.legs())
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    done = await service.set_exits(
+        request_source, portfolio.strip(), symbol, body.product or "", *body.legs()
+    )
     return _orders(accepted(done), 200)
 
 
@@ -263,7 +269,9 @@ def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome
 
 def _parse_order(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> PlaceOrder:
     body = _parse_body(TicketIn, request)
-    return service.place(Asking(caller, request.request_id, key), body.portfolio_name, body.ticket())
+    return service.build_place_command(
+        RequestSource(caller, request.request_id, key), body.portfolio_name, body.ticket()
+    )
 
 
 def _build_order(outcome: Outcome) -> FastResponse:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.brokers.rules.settings import KIND, PaperSettings
+from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
@@ -82,7 +82,7 @@ class BatchServices:
 
     market: Market
     controls: Controls
-    paper: PaperSettings = KIND
+    paper: PaperSettings = IDEAL_MARKET
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.database import Readers
 from app.errors import OmsError
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held, PositionKey
@@ -32,7 +32,7 @@ class Flattening:
 
     async def stop(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
@@ -44,34 +44,40 @@ class Flattening:
         given. Cancellations that take longer than `seconds` continue and are reported as unsettled. For a
         strategy, only the part of each position that its own executions built is closed.
         """
-        asking = asking._replace(key=None)  # the key identifies the switch request, not each order
-        canceled, unsettled = await self._cancel(asking, stop, locked, only, seconds)
+        request_source = request_source._replace(
+            key=None
+        )  # the key identifies the switch request, not each order
+        canceled, unsettled = await self._cancel(request_source, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
             return Effect(canceled, unsettled, None)
         kept = {*locked, *unsettled}
-        found = [one for one in await self._held(asking, stop) if only is None or one.portfolio in only]
+        found = [
+            one for one in await self._held(request_source, stop) if only is None or one.portfolio in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         free = [one for one in found if one.portfolio not in kept]
-        closed = [order_id for one in free for order_id in await self._close(asking, one, strategy)]
-        left = [_serialize(one) for one in await self._held(asking, stop)]
+        closed = [order_id for one in free for order_id in await self._close(request_source, one, strategy)]
+        left = [_serialize(one) for one in await self._held(request_source, stop)]
         return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
 
     async def _cancel(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
     ) -> tuple[list[str], list[str]]:
         """Return the ids of the cancelled orders, and the portfolios whose orders are not cancelled yet."""
-        names = [name for name in await self._portfolios(asking, stop) if only is None or name in only]
+        names = [
+            name for name in await self._portfolios(request_source, stop) if only is None or name in only
+        ]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
             asyncio.ensure_future(
                 self.order_service.cancel_all(
-                    asking, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+                    request_source, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
                 )
             ): name
             for name in names
@@ -90,9 +96,9 @@ class Flattening:
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled)
 
-    async def _portfolios(self, asking: Asking, stop: Stop) -> list[str]:
+    async def _portfolios(self, request_source: RequestSource, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
-        tenant_id = asking.caller.tenant_id
+        tenant_id = request_source.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
@@ -102,19 +108,19 @@ class Flattening:
             tenant_id,
         )
 
-    async def _close(self, asking: Asking, held: Held, strategy: str | None) -> list[str]:
+    async def _close(self, request_source: RequestSource, held: Held, strategy: str | None) -> list[str]:
         position = (held.portfolio, held.symbol, held.product)
         quantity = None if strategy is None else abs(held.quantity)
         try:
             done = await self.order_service.close(
-                asking, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
+                request_source, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the rest
             return []
         return [view.order.id for view in done.orders]
 
-    async def _held(self, asking: Asking, stop: Stop) -> list[Held]:
-        tenant_id = asking.caller.tenant_id
+    async def _held(self, request_source: RequestSource, stop: Stop) -> list[Held]:
+        tenant_id = request_source.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:

@@ -16,7 +16,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.market_data.rules.values import Quote
 from app.money import fixed
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
@@ -54,14 +54,14 @@ class OrderService:
     now: Now
     readers: Readers
 
-    def place(self, asking: Asking, name: str, ticket: Ticket) -> PlaceOrder:
+    def build_place_command(self, request_source: RequestSource, name: str, ticket: Ticket) -> PlaceOrder:
         """Return the command that places an order. Raises Invalid if the ticket is malformed.
 
         DENIED and REJECTED are outcomes of the command too.
         """
-        portfolio_key = _seen(asking, name)
-        origin = self._origin(asking, "place", portfolio_key, *_facts(ticket))
-        _check(ticket)
+        portfolio_key = _require_visible_portfolio(request_source, name)
+        origin = self._origin(request_source, "place", portfolio_key, *_list_ticket_values(ticket))
+        _validate_ticket(ticket)
         return PlaceOrder(origin, ticket, name, portfolio_key)
 
     def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
@@ -69,52 +69,58 @@ class OrderService:
         return self.writer.submit(command)
 
     async def place_group(
-        self, asking: Asking, kind: GroupKind, name: str, tickets: Sequence[Ticket]
+        self, request_source: RequestSource, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> Done:
         """Place two linked orders."""
-        facts = [fact for ticket in tickets for fact in _facts(ticket)]
-        origin = self._origin(asking, "group", kind, _seen(asking, name), *facts)
+        facts = [fact for ticket in tickets for fact in _list_ticket_values(ticket)]
+        origin = self._origin(
+            request_source, "group", kind, _require_visible_portfolio(request_source, name), *facts
+        )
         for number, ticket in enumerate(tickets):
             is_exit = kind is GroupKind.OCO or number > 0
-            _check(ticket, f"orders.{number}.", is_exit=is_exit)
+            _validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
             message = "Each order of a group needs a different `client_order_id`."
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
-        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, _seen(asking, name)))
+        return await self._done(
+            PlaceGroup(origin, kind, tuple(tickets), name, _require_visible_portfolio(request_source, name))
+        )
 
-    async def preview(self, asking: Asking, name: str, ticket: Ticket) -> OrderPreview:
+    async def preview(self, request_source: RequestSource, name: str, ticket: Ticket) -> OrderPreview:
         """Compute the effect of a ticket without sending it."""
-        origin = self._origin(asking, "preview")
-        _check(ticket)
-        outcome = await self._submit(PreviewOrder(origin, ticket, name, _seen(asking, name)))
+        origin = self._origin(request_source, "preview")
+        _validate_ticket(ticket)
+        outcome = await self._submit(
+            PreviewOrder(origin, ticket, name, _require_visible_portfolio(request_source, name))
+        )
         assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
         return outcome
 
-    async def cancel(self, asking: Asking, order_id: str, reason: str | None) -> Done:
+    async def cancel(self, request_source: RequestSource, order_id: str, reason: str | None) -> Done:
         """Cancel an order."""
         return await self._done(
-            CancelOrder(self._origin(asking, "cancel", order_id, reason), order_id, reason)
+            CancelOrder(self._origin(request_source, "cancel", order_id, reason), order_id, reason)
         )
 
-    async def replace(self, asking: Asking, order_id: str, changes: Changes) -> Done:
+    async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> Done:
         """Replace an order by a successor."""
-        origin = self._origin(asking, "replace", order_id, *map(_text, changes))
+        origin = self._origin(request_source, "replace", order_id, *map(_text, changes))
         return await self._done(ReplaceOrder(origin, order_id, changes))
 
     async def approve(
-        self, asking: Asking, order_id: str, reason: str | None, price_seen: Decimal | None
+        self, request_source: RequestSource, order_id: str, reason: str | None, price_seen: Decimal | None
     ) -> Done:
         """Approve an order that waits. DENIED is an outcome too: the risk checks run again."""
-        return await self._decide(asking, order_id, reason, price_seen, is_granted=True)
+        return await self._decide(request_source, order_id, reason, price_seen, is_granted=True)
 
-    async def reject(self, asking: Asking, order_id: str, reason: str) -> Done:
+    async def reject(self, request_source: RequestSource, order_id: str, reason: str) -> Done:
         """Reject an order that waits."""
-        return await self._decide(asking, order_id, reason, None, is_granted=False)
+        return await self._decide(request_source, order_id, reason, None, is_granted=False)
 
     async def _decide(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         order_id: str,
         reason: str | None,
         price_seen: Decimal | None,
@@ -122,34 +128,36 @@ class OrderService:
         is_granted: bool,
     ) -> Done:
         operation = "approve" if is_granted else "reject"
-        origin = self._origin(asking, operation, order_id, reason, _text(price_seen))
-        role = _role_of(asking)
+        origin = self._origin(request_source, operation, order_id, reason, _text(price_seen))
+        role = _role_of(request_source)
         return await self._done(DecideApproval(origin, order_id, is_granted, reason, price_seen, role))
 
     async def request_override(
-        self, asking: Asking, order_id: str, reason: str, expires_minutes: int
+        self, request_source: RequestSource, order_id: str, reason: str, expires_minutes: int
     ) -> Done:
         """Place a denied order again, to wait for a second person."""
-        origin = self._origin(asking, "override", order_id, reason, str(expires_minutes))
+        origin = self._origin(request_source, "override", order_id, reason, str(expires_minutes))
         return await self._done(RequestOverride(origin, order_id, reason, expires_minutes))
 
-    async def list_approvals(self, asking: Asking, limit: int) -> Sequence[ApprovalView]:
+    async def list_approvals(self, request_source: RequestSource, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
-        if not asking.caller.may(Operation.DECIDE_APPROVAL):
+        if not request_source.caller.may(Operation.DECIDE_APPROVAL):
             return ()
-        origin = self._origin(asking, "approvals")
-        outcome = await self._submit(ReviewApprovals(origin, _role_of(asking), limit))
+        origin = self._origin(request_source, "approvals")
+        outcome = await self._submit(ReviewApprovals(origin, _role_of(request_source), limit))
         assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
         return outcome.approvals
 
-    async def bust(self, asking: Asking, order_id: str, execution_id: str, reason: str) -> Done:
+    async def bust(
+        self, request_source: RequestSource, order_id: str, execution_id: str, reason: str
+    ) -> Done:
         """Take back an execution of an order."""
-        origin = self._origin(asking, "bust", order_id, execution_id, reason)
+        origin = self._origin(request_source, "bust", order_id, execution_id, reason)
         return await self._done(BustExecution(origin, order_id, execution_id, reason))
 
     async def cancel_all(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         portfolio_name: str | None = None,
         symbol: str | None = None,
         side: str | None = None,
@@ -161,15 +169,17 @@ class OrderService:
 
         With `keeps_exits`, cancel only those that could open or increase a position.
         """
-        portfolio_key = None if portfolio_name is None else _seen(asking, portfolio_name)
-        origin = self._origin(asking, "cancel-all")
+        portfolio_key = (
+            None if portfolio_name is None else _require_visible_portfolio(request_source, portfolio_name)
+        )
+        origin = self._origin(request_source, "cancel-all")
         return await self._done(
             CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         name: str,
         symbol: str,
         product: str,
@@ -179,13 +189,23 @@ class OrderService:
         strategy: str | None = None,
     ) -> Done:
         """Close a position, or `quantity` of it."""
-        origin = self._origin(asking, "close", _seen(asking, name), symbol, product, _text(quantity), reason)
+        origin = self._origin(
+            request_source,
+            "close",
+            _require_visible_portfolio(request_source, name),
+            symbol,
+            product,
+            _text(quantity),
+            reason,
+        )
         facts = (symbol, product, quantity, reason, in_spite_of_halt, strategy)
-        return await self._done(ClosePosition(origin, name, _seen(asking, name), *facts))
+        return await self._done(
+            ClosePosition(origin, name, _require_visible_portfolio(request_source, name), *facts)
+        )
 
     async def set_exits(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         name: str,
         symbol: str,
         product: str,
@@ -194,8 +214,15 @@ class OrderService:
     ) -> Done:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
-        origin = self._origin(asking, "exits", _seen(asking, name), symbol, product, *map(_text, legs))
-        key = _seen(asking, name)
+        origin = self._origin(
+            request_source,
+            "exits",
+            _require_visible_portfolio(request_source, name),
+            symbol,
+            product,
+            *map(_text, legs),
+        )
+        key = _require_visible_portfolio(request_source, name)
         return await self._done(SetExits(origin, name, key, symbol, product, take_profit, stop_loss))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
@@ -227,42 +254,42 @@ class OrderService:
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _origin(self, asking: Asking, operation: str, *facts: str | None) -> Origin:
+    def _origin(self, request_source: RequestSource, operation: str, *facts: str | None) -> Origin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
-        caller = asking.caller
+        caller = request_source.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
             user_id=None,
             at=self.now(),
-            idempotency_key=f"{operation}:{asking.key}" if asking.key else None,
+            idempotency_key=f"{operation}:{request_source.key}" if request_source.key else None,
             request_hash=fingerprint(operation, *facts),
             actor=caller.person,
-            request_id=asking.request_id,
+            request_id=request_source.request_id,
             portfolios=caller.portfolios,
         )
 
 
-def _seen(asking: Asking, name: str) -> str:
+def _require_visible_portfolio(request_source: RequestSource, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     folded = name_key(name)
-    if not asking.caller.sees(folded):
+    if not request_source.caller.sees(folded):
         raise NotYourPortfolio
     return folded
 
 
-def _role_of(asking: Asking) -> str | None:
-    return None if asking.caller.role is None else asking.caller.role.value
+def _role_of(request_source: RequestSource) -> str | None:
+    return None if request_source.caller.role is None else request_source.caller.role.value
 
 
-def _check(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+def _validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
     errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
     if errors:
         named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
         raise Invalid(errors[0].message, named)
 
 
-def _facts(ticket: Ticket) -> list[str | None]:
+def _list_ticket_values(ticket: Ticket) -> list[str | None]:
     legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
     return [_text(fact) for fact in (*ticket[:-3], *legs)]
 

@@ -13,7 +13,7 @@ from app.audit.service import AuditEntry, record
 from app.clock import monotonic_seconds
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
-from app.ledger.service.trade_service import Asking
+from app.ledger.service.trade_service import RequestSource
 from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
@@ -60,7 +60,7 @@ class StopOrders(Protocol):
 
     async def __call__(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
@@ -98,14 +98,18 @@ class KillSwitches:
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def set_state(
-        self, asking: Asking, change: SwitchChange, entry: AuditEntry, exits: ExitPolicy | None = None
+        self,
+        request_source: RequestSource,
+        change: SwitchChange,
+        entry: AuditEntry,
+        exits: ExitPolicy | None = None,
     ) -> StopResult:
         """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
 
         It takes effect and returns within a second, even while another session locks some portfolios. These
         are settled as soon as they are free.
         """
-        tenant_id, started = asking.caller.tenant_id, monotonic_seconds()
+        tenant_id, started = request_source.caller.tenant_id, monotonic_seconds()
         turned, settled, locked = await self._set_and_apply(tenant_id, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
@@ -113,10 +117,10 @@ class KillSwitches:
         if stop and self.stop_orders:
             left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
-            effect = await self.stop_orders(asking, stop, names, None, seconds)
+            effect = await self.stop_orders(request_source, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:
-            retry = asyncio.create_task(self._retry(asking, turned.change, locked, stop, unsettled))
+            retry = asyncio.create_task(self._retry(request_source, turned.change, locked, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened)
@@ -185,7 +189,7 @@ class KillSwitches:
 
     async def _retry(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         change: SwitchChange,
         locked: Sequence[PortfolioRef],
         stop: Stop | None,
@@ -198,30 +202,30 @@ class KillSwitches:
         for _ in range(MAX_RETRIES):
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                locked, unsettled = await self._apply_again(asking, change, locked, stop, unsettled)
-                if not unsettled and await self._is_settled(asking.caller.tenant_id):
+                locked, unsettled = await self._apply_again(request_source, change, locked, stop, unsettled)
+                if not unsettled and await self._is_settled(request_source.caller.tenant_id):
                     return
             except OmsError as refusal:
                 _LOG.warning("the kill switch is not settled yet: %s", refusal.detail)
 
     async def _apply_again(
         self,
-        asking: Asking,
+        request_source: RequestSource,
         change: SwitchChange,
         locked: Sequence[PortfolioRef],
         stop: Stop | None,
         unsettled: list[str],
     ) -> tuple[list[PortfolioRef], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not settled."""
-        still = await self._one_by_one(asking.caller.tenant_id, locked, monotonic_seconds())
+        still = await self._one_by_one(request_source.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
             not stop
             or not self.stop_orders
-            or not await self._is_latest_change(asking.caller.tenant_id, change)
+            or not await self._is_latest_change(request_source.caller.tenant_id, change)
         ):
             return still, names
-        effect = await self.stop_orders(asking, stop, names, unsettled, FLATTEN_SECONDS)
+        effect = await self.stop_orders(request_source, stop, names, unsettled, FLATTEN_SECONDS)
         return still, sorted({*names, *effect.unsettled})
 
     async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:
