@@ -275,7 +275,7 @@ def test_flattening_several_strategies_opens_no_position(rig):
     rig.place(quantity="20", side="SELL")
     rig.quote("99", "101", "100", bid_size="1")
     for strategy in ("Momentum", "Pairs"):
-        rig.close(quantity="60", strategy=strategy, in_spite_of_halt=True)
+        rig.close(quantity="60", strategy=strategy, ignores_halt=True)
     rig.quote("99", "101", "100")
     assert rig.rows("SELECT quantity FROM positions") in ([("0.00000000",)], [(amount("0"),)])
 

@@ -123,7 +123,7 @@ def test_close_waits_for_the_open_even_if_sessions_deny_orders(held):
     held.place()
     held.now = CLOSES
     closed = held.close().orders[0].order
-    flattened = held.close(in_spite_of_halt=True).orders[0].order
+    flattened = held.close(ignores_halt=True).orders[0].order
     assert (held.order(closed).status, flattened.status) == (Status.CANCELED, Status.HELD)
     held.now = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     held.release()

@@ -9,7 +9,7 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import TheOrderService
-from app.orders.routes.order_entry import OrderId, accepted, build_order_response
+from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_evaluation import denial_text
@@ -64,7 +64,7 @@ async def approve_order(
         body = validate_model(ApproveIn, read_json(edge.headers.get(b"content-type", b""), edge.body))
     request_source = RequestSource(caller, edge.request_id, key)
     done = await service.approve(request_source, order_id, body.reason, body.price_seen)
-    return build_order_response(accepted(done), 200)
+    return build_order_response(raise_if_denied(done), 200)
 
 
 @router.post(
@@ -100,4 +100,4 @@ async def request_override(
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     done = await service.request_override(request_source, order_id, body.reason, body.expires_minutes)
-    return build_order_response(accepted(done), 201)
+    return build_order_response(raise_if_denied(done), 201)

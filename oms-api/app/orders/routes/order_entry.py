@@ -108,7 +108,7 @@ async def place_group(
     tickets = [one.ticket() for one in body.orders]
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     done = await service.place_group(request_source, GroupKind(body.kind), first.portfolio_name, tickets)
-    return _orders(accepted(done), 201)
+    return _orders(raise_if_denied(done), 201)
 
 
 @router.post(
@@ -214,7 +214,9 @@ async def replace_order(
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
     request_source = RequestSource(caller, request.state.edge.request_id, key)
-    return build_order_response(accepted(await service.replace(request_source, order_id, changes)), 200)
+    return build_order_response(
+        raise_if_denied(await service.replace(request_source, order_id, changes)), 200
+    )
 
 
 @positions_router.post(
@@ -232,7 +234,7 @@ async def close_position(
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     return build_order_response(
-        accepted(await service.close(request_source, body.portfolio_name, *facts)), 201
+        raise_if_denied(await service.close(request_source, body.portfolio_name, *facts)), 201
     )
 
 
@@ -258,7 +260,7 @@ async def set_exits(
     done = await service.set_exits(
         request_source, portfolio.strip(), symbol, body.product or "", *body.legs()
     )
-    return _orders(accepted(done), 200)
+    return _orders(raise_if_denied(done), 200)
 
 
 def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
@@ -276,7 +278,7 @@ def _parse_order(service: OrderService, caller: Caller, request: FastRequest, ke
 
 def _build_order(outcome: Outcome) -> FastResponse:
     assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
-    done = accepted(outcome)
+    done = raise_if_denied(outcome)
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
 
 
@@ -284,7 +286,7 @@ def _parse_body(model: type[Body], request: FastRequest) -> Body:
     return parse_model(model, request.headers.get(b"content-type", b""), request.body)
 
 
-def accepted(done: Done) -> Done:
+def raise_if_denied(done: Done) -> Done:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:

@@ -140,13 +140,13 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             _cancel_others(context, orders, at, "The other order of the group was denied.")
             return
     for one in orders:
-        if context.order_store.now(one).status is not Status.AWAITING_APPROVAL:
+        if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
             continue  # a fill of the other cancelled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
         payload = _build_payload(one, command) | prices
         publish(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
         details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
-        _send(context, context.order_store.now(one), at, origin.actor or origin.source, details)
+        _send(context, context.order_store.get_current(one), at, origin.actor or origin.source, details)
 
 
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
@@ -185,14 +185,14 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     """Return the order, and the other order of its OCO pair if that waits too."""
     if order.role is not Role.EITHER:
         return [order]
-    group = [context.order_store.now(one) for one in context.order_store.group_of(order)]
+    group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
     waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
     return sorted(waiting, key=lambda one: one.id)
 
 
 def _cancel_others(context: BatchContext, orders: Iterable[Order], at: Timestamp, reason: str) -> None:
     for known in orders:
-        one = context.order_store.now(known)
+        one = context.order_store.get_current(known)
         if one.status not in FINAL:
             cancel(context, one, at, "risk", reason=reason)
 

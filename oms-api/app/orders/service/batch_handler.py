@@ -35,7 +35,6 @@ from app.orders.service.commands import (
     Command,
     DecideApproval,
     Done,
-    Duty,
     ExpireOrders,
     InternalCommand,
     OrderCommand,
@@ -52,6 +51,7 @@ from app.orders.service.commands import (
     ReviewApprovals,
     SetExits,
     SquareOff,
+    TimeOrPriceCommand,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
 from app.orders.service.execution_reports import apply_execution_report
@@ -235,7 +235,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return _apply(context, plan, command)
 
 
-def _apply(context: BatchContext, plan: Plan, command: Duty) -> Outcome:  # noqa: C901  # a table of commands
+def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Outcome:  # noqa: C901  # a table of commands
     """Apply a command that no request caused."""
     match command:
         case QuoteArrived():

@@ -117,8 +117,8 @@ class CancelAll(NamedTuple):
 class ClosePosition(NamedTuple):
     """Send the market order that closes a position, or `quantity` of it.
 
-    With `in_spite_of_halt`, a quantity above the position is cut to it. `strategy` owns the order when a kill
-    switch closes one strategy's part.
+    With `ignores_halt`, risk checks are skipped, and a quantity above the position is reduced to the
+    position. `strategy` is set when a kill switch closes the part of one strategy.
     """
 
     origin: Origin
@@ -128,7 +128,7 @@ class ClosePosition(NamedTuple):
     product: str
     quantity: Decimal | None
     reason: str | None
-    in_spite_of_halt: bool = False
+    ignores_halt: bool = False
     strategy: str | None = None
 
 
@@ -239,9 +239,11 @@ OrderRequest = (
     | ApplyCorporateAction
     | BustExecution
 )
-# What time and prices cause.
-Duty = QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
-InternalCommand = Duty | BrokerReport  # commands without a request
+# Commands that the clock or a price causes.
+TimeOrPriceCommand = (
+    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
+)
+InternalCommand = TimeOrPriceCommand | BrokerReport  # commands without a request
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 

@@ -61,7 +61,7 @@ def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: 
 
 
 def _cancel(context: BatchContext, known: Order, at: Timestamp, reason: str) -> None:
-    order = context.order_store.now(known)  # its group may have cancelled it
+    order = context.order_store.get_current(known)  # its group may have cancelled it
     if order.status not in FINAL:
         cancel(context, order, at, ACTOR, reason=reason)
 
@@ -77,7 +77,7 @@ def _restate_orders(
     mark = _build_mark(action)
     open_orders = context.order_store.open_of(portfolio_key, action.symbol)
     for known in [order for order in open_orders if _is_due(context, order, command)]:
-        order = context.order_store.now(known)  # the cancellation of another may have cancelled it
+        order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
         if order.status in _NOT_RESTATED:
             _cancel(context, order, at, f"{mark}: place the order again")
             continue

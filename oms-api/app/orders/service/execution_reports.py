@@ -23,7 +23,7 @@ from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import build_result
-from app.orders.service.risk_evaluation import note_execution
+from app.orders.service.risk_evaluation import count_execution_for_latch
 
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
@@ -49,7 +49,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
         case Executed():
             if not _is_known(context, order, event):
                 book_fill(context, order, event, at)
-                note_execution(context, order, at)
+                count_execution_for_latch(context, order, at)
         case Accepted():
             order_store.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
         case Triggered():

@@ -7,7 +7,7 @@ from app.ledger.rules.chain import TradeRow
 from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.groups import GROUPS, cancel, left_to_take
+from app.orders.service.groups import GROUPS, cancel, get_closable_quantity
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
@@ -20,7 +20,7 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is cancelled.
     """
-    order, left = context.order_store.now(known), left_to_take(context, known)
+    order, left = context.order_store.get_current(known), get_closable_quantity(context, known)
     if order.status not in WORKING or order.leaves_quantity <= left:
         return order
     if not left:
@@ -84,7 +84,7 @@ def _can_open(context: BatchContext, order: Order) -> bool:
 
 def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
     for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
-        one = context.order_store.now(known)  # the cancellation of another may have cancelled it
+        one = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
         if one.status in FINAL:
             continue
         if kept_quantity:
@@ -110,7 +110,7 @@ def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> N
     entry = _open_entry(context, order)
     if entry is not None:  # it would continue without its exits
         cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
-    order = context.order_store.now(order)
+    order = context.order_store.get_current(order)
     if order.status not in FINAL:
         cancel(context, order, at, GROUPS, reason=f"{cause} closed the position")
 
@@ -119,7 +119,7 @@ def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str)
     """Cancel an exit that a kill switch keeps held, if its entry has filled: it could be released later."""
     entry = context.order_store.parent_of(order)
     if order.role in EXITS and entry is not None and entry.filled_quantity:
-        _cancel(context, context.order_store.now(order), at, cause)
+        _cancel(context, context.order_store.get_current(order), at, cause)
 
 
 def _open_entry(context: BatchContext, order: Order) -> Order | None:

@@ -113,7 +113,7 @@ class Flattening:
         quantity = None if strategy is None else abs(held.quantity)
         try:
             done = await self.order_service.close(
-                request_source, *position, quantity, REASON, in_spite_of_halt=True, strategy=strategy
+                request_source, *position, quantity, REASON, ignores_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the rest
             return []

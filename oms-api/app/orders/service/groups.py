@@ -119,10 +119,10 @@ def _only_reduces(context: BatchContext, order: Order) -> bool:
     """
     if order.role in EXITS or order.role is Role.CLOSING:
         return True
-    return order.role is Role.FOLLOWER and order.leaves_quantity <= left_to_take(context, order)
+    return order.role is Role.FOLLOWER and order.leaves_quantity <= get_closable_quantity(context, order)
 
 
-def left_to_take(context: BatchContext, order: Order) -> Decimal:
+def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity that an order of that side may close before the position is flat."""
     held = context.position(order).quantity
     return max(held if order.side == "SELL" else -held, ZERO)
@@ -139,7 +139,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
     for child in children:
         if child.status is Status.HELD:
-            due = min(grown, left_to_take(context, child)) if was_kept else grown
+            due = min(grown, get_closable_quantity(context, child)) if was_kept else grown
             if due:
                 release(context, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
@@ -153,7 +153,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
     parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
     if not parts:
         return
-    left = left_to_take(context, order)
+    left = get_closable_quantity(context, order)
     if left:
         context.arrivals.append(release(context, parts[0], at, quantity=min(parts[0].quantity, left)))
     else:
@@ -164,7 +164,7 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
 def _cancel_parts(context: BatchContext, order: Order, at: Timestamp) -> None:
     for part in _list_waiting_parts(context, order):
         # The cancellation of another part may have cancelled this one.
-        if context.order_store.now(part).status is Status.HELD:
+        if context.order_store.get_current(part).status is Status.HELD:
             cancel(context, part, at, GROUPS, reason=f"{order.id} ended")
 
 

@@ -36,6 +36,6 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
     """Cancel the orders that a halt forbids before a new quote can fill them."""
     for known in orders:
-        order = context.order_store.now(known)  # its group may have cancelled it meanwhile
+        order = context.order_store.get_current(known)  # its group may have cancelled it meanwhile
         if order.status not in FINAL:
             cancel(context, order, at, _SWITCH, reason=REASON)

@@ -39,7 +39,7 @@ def _list_names(command: Command) -> Sequence[Key]:
 
 
 def _is_exact(command: CancelAll | ClosePosition | SetExits) -> bool:
-    return isinstance(command, ClosePosition) and command.in_spite_of_halt
+    return isinstance(command, ClosePosition) and command.ignores_halt
 
 
 def _replace_names(command: Command, symbols: Mapping[Key, str]) -> Command:

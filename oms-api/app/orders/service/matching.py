@@ -19,8 +19,8 @@ from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.filling import book_fill
-from app.orders.service.groups import close_order, left_to_take
-from app.orders.service.risk_evaluation import note_execution
+from app.orders.service.groups import close_order, get_closable_quantity
+from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.orders.service.trading_sessions import find_calendars, select_tradable
 from app.timestamps import Timestamp, iso
 
@@ -150,11 +150,11 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
         lot=instrument.lot_size,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
-        reduces=order.leaves_quantity <= left_to_take(context, order),
+        reduces=order.leaves_quantity <= get_closable_quantity(context, order),
     )
 
 
-def due_at(order: Order, quote: Quote) -> bool:
+def can_match(order: Order, quote: Quote) -> bool:
     """Return whether an order can match this quote. An exit only matches quotes after its acceptance."""
     if order.status not in WORKING:
         return False
@@ -173,7 +173,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
             event = event._replace(quantity=quantity, value=product(quantity, event.price))
     try:
         book_fill(context, order, event, at)
-        note_execution(context, order, at)
+        count_execution_for_latch(context, order, at)
     except (BookIsFull, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
         close_order(context, order, to, at, order.broker, broker_words=refusal.detail)

@@ -65,7 +65,7 @@ def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[P
             if command.keeps_exits
             else context.order_store.open_in(portfolio_key)
         ):
-            order = context.order_store.now(known)  # its group may have cancelled it meanwhile
+            order = context.order_store.get_current(known)  # its group may have cancelled it meanwhile
             if order.status not in FINAL and _matches(order, command):
                 cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason)
                 ended.append(order.id)
@@ -106,7 +106,7 @@ def expire(
     """Expire the orders of the portfolios that are due, at most `limit`."""
     overdue = chain.from_iterable(context.order_store.overdue_in(key, at) for key in portfolio_keys)
     for known in islice(overdue, limit):
-        _as_of_now(context, context.order_store.now(known), at)
+        _as_of_now(context, context.order_store.get_current(known), at)
 
 
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
@@ -124,7 +124,7 @@ def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
         return order
     if order.time_in_force is TimeInForce.CLS:
         match_at_close(context, order, at)
-        order = context.order_store.now(order)
+        order = context.order_store.get_current(order)
         if order.status in FINAL:
             return order
     return close_order(context, order, Status.EXPIRED, at, "calendar")

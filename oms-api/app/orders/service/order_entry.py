@@ -30,7 +30,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     known = find_repeated_placement(context, command)
     if known is not None:
         return known
-    check_end(command.ticket, iso(command.origin.at))
+    require_unexpired(command.ticket, iso(command.origin.at))
     order = _make(context, command, command.ticket, NO_LINKS)
     count_message(context, command.origin, order)
     origin = command.origin
@@ -39,7 +39,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
     order = add(context, order)
-    denial = ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
+    denial = find_ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
     if denial is not None:
         deny(context, order, denial, order.created_at)
     else:
@@ -55,7 +55,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     if known is not None:
         return known
     for number, ticket in enumerate(command.tickets):
-        check_end(ticket, iso(command.origin.at), f"orders.{number}.")
+        require_unexpired(ticket, iso(command.origin.at), f"orders.{number}.")
     first, second = (_make(context, command, ticket, NO_LINKS) for ticket in command.tickets)
     for order in (first, second):
         count_message(context, command.origin, order)
@@ -69,7 +69,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = add(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
-        withdraw(context, [first, second], iso(command.origin.at))
+        cancel_unsent(context, [first, second], iso(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
     else:
@@ -78,7 +78,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
-def check_end(ticket: Ticket, now: str, prefix: str = "") -> None:
+def require_unexpired(ticket: Ticket, now: str, prefix: str = "") -> None:
     """Raise Invalid if the ticket has expired. A repeated request may come later."""
     for bad in validate_expiry(ticket, now):
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
@@ -148,7 +148,7 @@ def deny_if_refused(context: BatchContext, order: Order, *excluded: Order, confi
     return True
 
 
-def ticket_denial(
+def find_ticket_denial(
     context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
@@ -268,11 +268,11 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
             send(context, waiting)
 
 
-def withdraw(context: BatchContext, orders: list[Order], at: Timestamp) -> None:
+def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> None:
     """Cancel the orders of a group that are not sent, because another of them was denied."""
     for order in orders:
-        now = context.order_store.get(order.tenant_id, order.id)
-        if now.status is Status.INITIALIZED:
+        current = context.order_store.get(order.tenant_id, order.id)
+        if current.status is Status.INITIALIZED:
             close_order(
-                context, now, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
+                context, current, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
             )

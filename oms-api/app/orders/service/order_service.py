@@ -185,7 +185,7 @@ class OrderService:
         product: str,
         quantity: Any,
         reason: str | None,
-        in_spite_of_halt: bool = False,
+        ignores_halt: bool = False,
         strategy: str | None = None,
     ) -> Done:
         """Close a position, or `quantity` of it."""
@@ -198,7 +198,7 @@ class OrderService:
             _text(quantity),
             reason,
         )
-        facts = (symbol, product, quantity, reason, in_spite_of_halt, strategy)
+        facts = (symbol, product, quantity, reason, ignores_halt, strategy)
         return await self._done(
             ClosePosition(origin, name, _require_visible_portfolio(request_source, name), *facts)
         )

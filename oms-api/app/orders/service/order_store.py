@@ -106,7 +106,7 @@ class OrderStore:
         self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
 
-    def now(self, order: Order) -> Order:
+    def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
         return self._orders.get((order.tenant_id, order.id), order)
 

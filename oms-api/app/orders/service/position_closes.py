@@ -42,16 +42,16 @@ def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_
     held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
-    if not command.in_spite_of_halt and command.quantity is not None and command.quantity > abs(held):
+    if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
         raise MoreThanHeld(command.symbol, shortest(abs(held)))
     made = _against(context, command, portfolio_key, held)
-    if not command.in_spite_of_halt:
+    if not command.ignores_halt:
         count_message(context, origin, made)
     exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
     order = add(context, made)
-    denial = None if command.in_spite_of_halt else find_denial(context, order, *exits, *rivals)
+    denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
         deny(context, order, denial, order.created_at)
     else:
@@ -70,7 +70,7 @@ def _against(
         side="SELL" if held > 0 else "BUY",
         type=OrderType.MARKET,
         quantity=quantity,
-        time_in_force=TimeInForce.GTC if command.in_spite_of_halt else TimeInForce.DAY,
+        time_in_force=TimeInForce.GTC if command.ignores_halt else TimeInForce.DAY,
         product=command.product,
         reason=command.reason,
         strategy=command.strategy,
@@ -126,6 +126,6 @@ def _closes_too(order: Order, closing: Order) -> bool:
 
 def _clear(context: BatchContext, rivals: list[Order], closing: Order) -> None:
     for known in rivals:
-        order = context.order_store.now(known)  # its group may have cancelled it
+        order = context.order_store.get_current(known)  # its group may have cancelled it
         if order.status not in FINAL:
             cancel(context, order, closing.created_at, closing.placed_by, reason="The position is closed.")

@@ -15,10 +15,10 @@ from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
     add,
     build_result,
+    cancel_unsent,
     find_repeated_request,
     origin_of,
     send_pair,
-    withdraw,
 )
 from app.orders.service.protection import exit_denial
 from app.orders.service.risk_evaluation import count_message
@@ -53,7 +53,7 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
         denial = exit_denial(context, order, current_exits)
         if denial is not None:
             deny(context, order, denial, order.created_at)
-            withdraw(context, added, order.created_at)
+            cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
     _cancel_exits(context, command, current_exits)
     send_pair(context, *added)
@@ -125,6 +125,6 @@ def _terms(order: Order) -> tuple[str, ...]:
 def _cancel_exits(context: BatchContext, command: SetExits, current_exits: list[Order]) -> None:
     at, actor = iso(command.origin.at), actor_of(command.origin)
     for known in current_exits:
-        order = context.order_store.now(known)  # cancelling its sibling may have cancelled it
+        order = context.order_store.get_current(known)  # cancelling its sibling may have cancelled it
         if order.status not in FINAL:
             cancel(context, order, at, actor, reason=_REASON)

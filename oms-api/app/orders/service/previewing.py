@@ -5,7 +5,7 @@ from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import check_end, origin_of, ticket_denial
+from app.orders.service.order_entry import find_ticket_denial, origin_of, require_unexpired
 from app.orders.service.order_estimates import estimate_order
 from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
@@ -20,7 +20,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     Raises NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
-    check_end(ticket, iso(origin.at))
+    require_unexpired(ticket, iso(origin.at))
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
@@ -30,7 +30,7 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
     estimate = estimate_order(context, order, risk)
-    denial = ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
+    denial = find_ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,

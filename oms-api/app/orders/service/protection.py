@@ -17,7 +17,7 @@ from app.orders.rules.protection import (
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.exposure import prices_of
-from app.orders.service.groups import left_to_take
+from app.orders.service.groups import get_closable_quantity
 from app.orders.service.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
 from app.risk.rules.exposure import price_of, value_of
@@ -173,7 +173,7 @@ def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denia
 
 def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
     """Return the largest total quantity that an exit may have."""
-    left = left_to_take(context, order)
+    left = get_closable_quantity(context, order)
     if entry is None:
         return order.filled_quantity + left
     if order.status is Status.HELD:

@@ -12,9 +12,9 @@ from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.exit_quantities import trim_to_position
-from app.orders.service.groups import left_to_take, release
+from app.orders.service.groups import get_closable_quantity, release
 from app.orders.service.halts import cancel_halted, list_halted
-from app.orders.service.matching import due_at, match
+from app.orders.service.matching import can_match, match
 from app.orders.service.order_changes import expire
 from app.timestamps import Timestamp, iso
 
@@ -80,14 +80,14 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
                 for order in context.order_store.open_of(portfolio_key, quote.symbol)
                 if order.role is not Role.CLOSING
             ]
-        due = [order for order in open_orders if due_at(order, quote) and order.id not in halted_ids]
+        due = [order for order in open_orders if can_match(order, quote) and order.id not in halted_ids]
         match(context, due, quote, command.at)
 
 
 def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
-        if due_at(order, quote):
+        if can_match(order, quote):
             match(context, [order], quote, at)
 
 
@@ -108,6 +108,9 @@ def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
     if entry is None or not entry.filled_quantity:
         return ZERO
     if order.role in EXITS:
-        return min(exit_quantity(entry, context.order_store.children_of(entry)), left_to_take(context, order))
+        return min(
+            exit_quantity(entry, context.order_store.children_of(entry)),
+            get_closable_quantity(context, order),
+        )
     is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED
     return order.quantity if is_due else ZERO

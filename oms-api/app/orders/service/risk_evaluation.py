@@ -136,7 +136,7 @@ def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
     context.count_message(sender, limits.messages_per_minute)
 
 
-def note_execution(context: BatchContext, order: Order, at: Timestamp) -> None:
+def count_execution_for_latch(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Count an execution if the tenant limits repeated executions: see `execution_latch`."""
     if context.services.controls.counts_executions(order.tenant_id):
         count_execution(context, order, int(limits_of(context, order).repeated_executions), at)

@@ -4,7 +4,7 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, PortfolioKey
 from app.orders.service.commands import ReleaseOrders
-from app.orders.service.groups import GROUPS, cancel, left_to_take, release
+from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
 from app.orders.service.trading_sessions import find_order_hold
@@ -20,7 +20,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
             for known in context.order_store.open_of(portfolio_key, symbol):
-                _release_if_due(context, context.order_store.now(known), command.at)
+                _release_if_due(context, context.order_store.get_current(known), command.at)
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -38,7 +38,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most what is left of the position."""
-    left = left_to_take(context, order)
+    left = get_closable_quantity(context, order)
     if not left:
         cancel(context, order, at, GROUPS, reason="The position is closed.")
         return

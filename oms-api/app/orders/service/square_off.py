@@ -23,7 +23,7 @@ def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: Ti
     """
     for portfolio_key in portfolio_keys:
         for known in context.order_store.open_in(portfolio_key):
-            order = context.order_store.now(known)  # its group may have cancelled it
+            order = context.order_store.get_current(known)  # its group may have cancelled it
             if order.status not in FINAL and _is_due(context, order, at):
                 cancel(context, order, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
@@ -65,5 +65,5 @@ def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: 
     portfolio = context.books.portfolio(*portfolio_key)
     origin = Origin(portfolio_key[0], SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
-    command = ClosePosition(origin, *names, None, _REASON, in_spite_of_halt=True)
+    command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)
