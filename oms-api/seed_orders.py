@@ -26,7 +26,7 @@ from app.ledger.rules.chain import fingerprint
 from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import Recording
-from app.market_data.rules.levels import KNOWN
+from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, mark
 from app.market_data.service import Market
 from app.market_data.sources import SOURCES
@@ -171,8 +171,8 @@ def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, 
     found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in found:
-            level = KNOWN[key[1]]
-            quote = Quote(key[1], level.price - level.tick, level.price + level.tick, level.price, None, None,
+            base = BASE_PRICES[key[1]]
+            quote = Quote(key[1], base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
             _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
             found[key] = quote

@@ -98,7 +98,10 @@ def _events_url(given: str, environment: str, oms_api_url: str, port: int) -> st
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this machine. The proxy settings of the environment do not apply to it."""
+    """Return whether the address is on this machine.
+
+    The proxy settings of the environment do not apply to it.
+    """
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 

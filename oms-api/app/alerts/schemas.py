@@ -84,7 +84,7 @@ class AlertIn(BaseModel):
     deliver_to: Destination = Field("me", description="`me` or the ID of a Slack channel", examples=["me"])
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> "AlertIn":
+    def _validate_fields(self) -> "AlertIn":
         if (self.above is None) == (self.below is None):
             raise PydanticCustomError("threshold", "Send either `above` or `below`.", {"field": "above"})
         is_price = self.kind is AlertKind.PRICE

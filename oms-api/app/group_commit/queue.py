@@ -12,13 +12,13 @@ from sqlalchemy import Engine
 
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit.handler import Gauges, Handler
-from app.group_commit.writing import Writing
+from app.group_commit.writing import BatchWriter
 
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 
 ANSWER_SECONDS = 14.0  # maximum time that a caller waits
-SWEEP_SECONDS = 0.5
+TIMEOUT_CHECK_SECONDS = 0.5
 MAX_LINGER_SECONDS = 0.003
 LINGER_SHARE = 0.25  # fraction of the last batch's duration
 
@@ -51,7 +51,7 @@ class GroupCommit(Generic[Command, Outcome]):
         gauges: Gauges | None = None,
         lock_group: Callable[[Command], Hashable] = lambda _: None,
     ) -> None:
-        self._writing = Writing(engine, handler, lock_group)
+        self._writing = BatchWriter(engine, handler, lock_group)
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._gauges = gauges
@@ -61,7 +61,7 @@ class GroupCommit(Generic[Command, Outcome]):
         self._wakes_at = 1  # number of queued items that wakes the writer
         self._expected_items = 0  # size of the last batch plus the queue when it was answered
         self._linger_seconds = 0.0
-        self._in_hand: list[_Item[Command, Outcome]] = []
+        self._current_batch: list[_Item[Command, Outcome]] = []
         self._sweeps: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
@@ -117,7 +117,7 @@ class GroupCommit(Generic[Command, Outcome]):
                 self._wake.notify()
         if loop not in self._sweeps:
             self._sweeps.add(loop)
-            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
         return [item.future for item in items]
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -130,7 +130,7 @@ class GroupCommit(Generic[Command, Outcome]):
             unbegun = []
             while self._queue and self._queue[0].since < overdue:
                 unbegun.append(self._queue.popleft())
-            begun = [item for item in self._in_hand if item.since < overdue]
+            begun = [item for item in self._current_batch if item.since < overdue]
         self._answer(
             unbegun,
             [NotPlaced("The database is slow, and nothing was recorded; send it again in a moment.")]
@@ -141,8 +141,8 @@ class GroupCommit(Generic[Command, Outcome]):
             [OutcomeUnknown("The database did not answer in time; send it again with the same key.")]
             * len(begun),
         )
-        if self._queue or self._in_hand:
-            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+        if self._queue or self._current_batch:
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
         else:
             self._sweeps.discard(loop)
 
@@ -156,7 +156,7 @@ class GroupCommit(Generic[Command, Outcome]):
             self._expected_items = len(batch) + len(self._queue)
             self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
             self._answer(batch, outcomes)
-            self._in_hand = []
+            self._current_batch = []
         self._writing.drop_connection()
 
     def _next_batch(self) -> list[_Item[Command, Outcome]]:
@@ -166,8 +166,10 @@ class GroupCommit(Generic[Command, Outcome]):
             expected = min(self._expected_items, self._batch_limit)
             if 1 < len(self._queue) < expected and not self._closing:
                 self._linger(expected)
-            self._in_hand = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))]
-            return self._in_hand
+            self._current_batch = [
+                self._queue.popleft() for _ in range(min(len(self._queue), self._batch_limit))
+            ]
+            return self._current_batch
 
     def _linger(self, expected: int) -> None:
         """Wait until the expected number of items is queued, or until the linger time is over."""

@@ -37,7 +37,7 @@ class StillRunning(Exception):
     """Raise while a transaction whose connection was lost has not ended."""
 
 
-class Writing(Generic[Command, Outcome]):
+class BatchWriter(Generic[Command, Outcome]):
     """Write batches through one connection; for one thread.
 
     `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
@@ -64,21 +64,23 @@ class Writing(Generic[Command, Outcome]):
             else []
         )
         if not any(is_contended):
-            return self._together(commands)
+            return self._write_together(commands)
         pairs = list(zip(commands, is_contended, strict=True))
         free = [command for command, is_locked in pairs if not is_locked]
-        together = iter(self._together(free) if free else [])
+        together = iter(self._write_together(free) if free else [])
         apart = iter(self._write_by_lock_group([command for command, is_locked in pairs if is_locked]))
         return [next(apart if is_locked else together) for is_locked in is_contended]
 
-    def _together(self, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_together(self, commands: list[Command]) -> list[Outcome | OmsError]:
         try:
             return self._transact(commands)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
         except Exception as error:  # noqa: BLE001  # the writer thread must survive any error
             return (
-                self._write_by_lock_group(commands) if is_row_locked(error) else self._rescue(commands, error)
+                self._write_by_lock_group(commands)
+                if is_row_locked(error)
+                else self._handle_failure(commands, error)
             )
 
     def _write_by_lock_group(self, commands: list[Command]) -> list[Outcome | OmsError]:
@@ -91,26 +93,26 @@ class Writing(Generic[Command, Outcome]):
         for lock_group, indexes in groups.items():
             if time.monotonic() > deadline:
                 break
-            group_outcomes = self._apart(lock_group, [commands[index] for index in indexes])
+            group_outcomes = self._write_apart(lock_group, [commands[index] for index in indexes])
             for index, outcome in zip(indexes, group_outcomes, strict=True):
                 outcomes[index] = outcome
         return outcomes
 
-    def _apart(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_apart(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
         if self._contention.is_closed(lock_group):
             return [_refuse_as_locked()] * len(commands)
         try:
-            outcomes = self._transact(commands, briefly=True)
+            outcomes = self._transact(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
-        except Exception as error:  # noqa: BLE001  # as in _together
+        except Exception as error:  # noqa: BLE001  # as in _write_together
             if is_row_locked(error):
                 self._contention.close(lock_group)
-            return self._rescue(commands, error)
+            return self._handle_failure(commands, error)
         self._contention.open(lock_group)
         return outcomes
 
-    def _rescue(self, commands: list[Command], error: Exception) -> list[Outcome | OmsError]:
+    def _handle_failure(self, commands: list[Command], error: Exception) -> list[Outcome | OmsError]:
         """Return the outcomes of commands whose transaction failed before COMMIT."""
         if len(commands) == 1 and isinstance(error, OmsError):
             return [error]
@@ -131,10 +133,10 @@ class Writing(Generic[Command, Outcome]):
         if time.monotonic() > deadline:
             return [_refuse_as_slow()] * len(commands)
         try:
-            return self._transact(commands, briefly=True)
+            return self._transact(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
-        except Exception as error:  # noqa: BLE001  # as in _together
+        except Exception as error:  # noqa: BLE001  # as in _write_together
             if _connection_lost(error):
                 return self._refuse_as_lost(commands)
             if len(commands) == 1:
@@ -164,12 +166,14 @@ class Writing(Generic[Command, Outcome]):
             ]
         return [Unexpected()]
 
-    def _transact(self, commands: list[Command], *, briefly: bool = False) -> list[Outcome | OmsError]:
+    def _transact(
+        self, commands: list[Command], *, has_short_lock_timeout: bool = False
+    ) -> list[Outcome | OmsError]:
         try:
             connection = self._connected()
             with connection.begin() as transaction:
                 self._renew_plans(connection)
-                if briefly:
+                if has_short_lock_timeout:
                     set_short_lock_timeout(connection)
                 take_transaction_number(connection)  # that of an earlier transaction
                 result = self._handler.handle(connection, commands, self._retained)

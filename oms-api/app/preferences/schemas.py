@@ -18,7 +18,7 @@ MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
 _EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 NumberFormat = Literal["1,234.5", "1.234,5"]
-Loudness = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(lower_case)]
+NotificationMode = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(lower_case)]
 
 
 @cache
@@ -26,22 +26,22 @@ def _list_time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def _time_zone(value: str) -> str:
+def _validate_time_zone(value: str) -> str:
     if value not in _list_time_zones():
         raise PydanticCustomError("time_zone", "Must be an IANA time zone, such as Europe/Berlin.")
     return value
 
 
-def _event_type(value: str) -> str:
+def _validate_event_type(value: str) -> str:
     if not _EVENT_TYPE.fullmatch(value):
         raise PydanticCustomError("event_type", "Must be an event type such as order.filled or alert.*.")
     return value
 
 
-EventType = Annotated[str, Field(max_length=61), AfterValidator(_event_type)]
-ListName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean_label)]
-TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_time_zone)]
-Time = Annotated[str, Field(pattern=_TIME)]
+EventType = Annotated[str, Field(max_length=61), AfterValidator(_validate_event_type)]
+WatchlistName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean_label)]
+TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_validate_time_zone)]
+LocalTime = Annotated[str, Field(pattern=_TIME)]
 
 
 class QuietHours(BaseModel):
@@ -49,11 +49,11 @@ class QuietHours(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Time = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
-    until: Time = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
+    since: LocalTime = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
+    until: LocalTime = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
 
     @model_validator(mode="after")
-    def _is_a_period(self) -> "QuietHours":
+    def _require_period(self) -> "QuietHours":
         if self.since == self.until:
             raise PydanticCustomError("quiet_hours", "Must differ from `from`.", {"field": "to"})
         return self
@@ -86,13 +86,13 @@ class PreferencesIn(BaseModel):
         description="Daily period without notifications that can wait; null: none",
         examples=[{"from": "22:00", "to": "07:00"}],
     )
-    notify: dict[EventType, Loudness] = Field(
+    notify: dict[EventType, NotificationMode] = Field(
         {},
         max_length=MAX_NOTIFY,
         description="By event type or family: `ping` at once, `bundle` with others, or `off`",
         examples=[{"order.filled": "bundle", "approval.*": "ping"}],
     )
-    watchlists: dict[ListName, Annotated[list[Symbol], Field(max_length=MAX_SYMBOLS)]] = Field(
+    watchlists: dict[WatchlistName, Annotated[list[Symbol], Field(max_length=MAX_SYMBOLS)]] = Field(
         {}, max_length=MAX_WATCHLISTS, description="Symbols by name of list", examples=[{"Tech": ["AAPL"]}]
     )
 

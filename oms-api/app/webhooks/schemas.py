@@ -22,28 +22,28 @@ _AT = "2026-11-20T15:04:05.123456Z"
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # an example
 
 
-def _event_types(types: list[str]) -> list[str]:
+def _validate_event_types(types: list[str]) -> list[str]:
     for one in types:
         if one != ALL_TYPES and (len(one) > 60 or not _TYPE.fullmatch(one)):
             raise PydanticCustomError("event_type", "Each must be a type such as order.filled, order.* or *.")
     return list(dict.fromkeys(types))
 
 
-def _url(url: str) -> str:
+def _validate_url(url: str) -> str:
     if not (url.isascii() and url.isprintable()) or " " in url:
         raise PydanticCustomError("url", "Must be a URL of printable ASCII characters.")
     return url
 
 
 EventTypes = Annotated[
-    list[str], Field(min_length=1, max_length=MAX_TYPES), AfterValidator(_event_types),
+    list[str], Field(min_length=1, max_length=MAX_TYPES), AfterValidator(_validate_event_types),
     WithJsonSchema(
         {"type": "array", "minItems": 1, "maxItems": MAX_TYPES, "items": {
             "type": "string", "pattern": r"^([a-z][a-z_]*(\.[a-z_]+|\.\*)|\*)$", "maxLength": 60,
         }}
     ),
 ]  # fmt: skip
-Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(_url)]
+Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(_validate_url)]
 Description = Annotated[str, Field(max_length=300), AfterValidator(clean)]
 WebhookName = KeyName
 _TYPES_TEXT = "Types, families or `*`, which the endpoint receives"

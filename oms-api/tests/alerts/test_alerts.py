@@ -100,7 +100,7 @@ def test_deleted_alert_does_not_fire(api):
 
 
 @pytest.mark.any_database
-def test_alerts_are_their_owners_alone(api):
+def test_alerts_are_visible_only_to_their_owner(api):
     alert = create(api)
     other = api.with_key(api.service.mint("admin", api.tenant_id))
     assert other.get("/alerts").json() == []

@@ -25,12 +25,12 @@ def ago(days):
     return (datetime.now(UTC) - timedelta(days=days)).isoformat()
 
 
-def act(api, ex_date=TODAY, **changes):
+def post_action(api, ex_date=TODAY, **changes):
     return api.post("/corporate-actions", SPLIT | {"ex_date": str(ex_date)} | changes)
 
 
 def book(api, **changes):
-    made = good(act(api, **changes), 201)
+    made = good(post_action(api, **changes), 201)
     assert made["status"] == "booked"
     return made
 
@@ -50,10 +50,9 @@ def position(api, symbol="AAPL", name="Growth"):
     return found["quantity"], found["avg_cost"], found["realized_pnl"]
 
 
-def verified(api):
+def assert_verified(api):
     verdict = verify_database(api.service.engine)
     assert verdict.clean, verdict.reported
-    return True
 
 
 @dataclass
@@ -106,7 +105,7 @@ def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(books):
     assert [one["id"] for one in good(books.get("/corporate-actions"))] == [made["id"]]
     actions = [entry["action"] for entry in trail(books)]
     assert actions[:2] == ["corporate_action.booked", "corporate_action.created"]
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_reverse_split_pays_the_fraction_in_cash(books):
@@ -116,7 +115,7 @@ def test_reverse_split_pays_the_fraction_in_cash(books):
     assert (quantity, average) == ("10", "100.00")
     assert realized == "10.00"  # half a share: 60 less its cost 50
     assert books.portfolio()["cash"] == "9010.00"
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_fraction_without_a_price_is_paid_at_the_average_cost(books):
@@ -132,7 +131,7 @@ def test_late_split_books_the_difference_to_a_replay(books):
     book(books)
     assert position(books) == ("50", "5.00", "150.00")
     assert books.portfolio()["realized_pnl"] == "150.00"
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_reversal_of_a_split_restores_the_position_in_rows_of_its_own(books):
@@ -144,7 +143,7 @@ def test_reversal_of_a_split_restores_the_position_in_rows_of_its_own(books):
     assert books.portfolio()["cash"] == "9000.00"
     refused(reverse(books, made), 409)
     assert [row["kind"] for row in books.trades()] == ["reversal", "reversal", "trade", "split", "trade"]
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_trade_before_a_split_is_only_reversed_after_the_split(books):
@@ -159,7 +158,7 @@ def test_trade_before_a_split_is_only_reversed_after_the_split(books):
     good(reverse(books, made))
     assert books.reverse(bought["trade_id"]).status_code == 201
     assert position(books)[0] == "0"
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(books):
@@ -177,10 +176,10 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(books):
     assert books.found(working["id"])["status"] == "CANCELED"
     books.sell("4", "25", portfolio_name="Growth", symbol="META")
     assert position(books, "META") == ("6", "20.00", "20.00")
-    assert verified(books)
+    assert_verified(books)
     good(reverse(books, made))
     assert (position(books, "FB")[0], position(books, "META")[0]) == ("10", "-4")
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(books):
@@ -202,10 +201,10 @@ def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(books):
     rows = good(books.get("/portfolios/Growth/cash"))["rows"][:2]
     assert [(row["kind"], row["amount"]) for row in rows] == [("withholding", "-7.50"), ("dividend", "50.00")]
     assert position(books)[2] == "0.00"  # no realised P&L
-    assert verified(books)
+    assert_verified(books)
     good(reverse(books, made))
     assert books.portfolio()["cash"] == "8000.00"
-    assert verified(books)
+    assert_verified(books)
 
 
 def _dividend(terms):
@@ -218,7 +217,7 @@ def test_dividend_in_another_currency_needs_a_rate(books):
     books.quote("EUR/USD", "1.10", "1.10", "1.10")
     good(books.post("/corporate-actions", _dividend(terms)), 201)
     assert books.portfolio()["cash"] == "9110.00"
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_split_restates_open_orders_and_reversal_restates_them_back(books, clock):
@@ -240,20 +239,20 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(books, clock
     old = books.found(trailing["id"])
     new = books.found(old["replaced_by"])
     assert (old["status"], new["quantity"], new["trail_amount"]) == ("REPLACED", "6", "1.00")
-    assert verified(books)
+    assert_verified(books)
     good(reverse(books, made))
     again = books.found(limit["id"])
     assert (again["quantity"], again["limit_price"]) == ("5", "9.01")
-    assert verified(books)
+    assert_verified(books)
 
 
 def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(books):
     tomorrow = TODAY + timedelta(days=2)
-    made = good(act(books, ex_date=tomorrow), 201)
+    made = good(post_action(books, ex_date=tomorrow), 201)
     assert (made["status"], made["booked_at"]) == ("scheduled", None)
     assert position(books)[0] == "100"
     assert good(reverse(books, made))["status"] == "reversed"
-    assert verified(books)
+    assert_verified(books)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import app.main
 from app import clock
 from app.config import Settings
 from app.group_commit import GroupCommit
-from app.group_commit.writing import Writing
+from app.group_commit.writing import BatchWriter
 from app.ledger.queries import books as queries
 from app.ledger.queries import reading
 from app.ledger.service import books
@@ -76,7 +76,7 @@ def exit_after_commit(number: int) -> None:
 
 
 def _around_commit(number: int, before: bool) -> None:
-    commit, tick = Writing._commit, nth(number, die)  # the fault
+    commit, tick = BatchWriter._commit, nth(number, die)  # the fault
 
     def dying(*arguments: Any) -> None:
         if before:
@@ -85,7 +85,7 @@ def _around_commit(number: int, before: bool) -> None:
         if not before:
             tick()
 
-    put(Writing, "_commit", staticmethod(dying))
+    put(BatchWriter, "_commit", staticmethod(dying))
 
 
 def answer_before_commit(_: int) -> None:
@@ -132,13 +132,13 @@ def step_clock(_: int) -> None:
 
 def slow_commit(number: int) -> None:
     """Take `number` milliseconds for each commit."""
-    commit = Writing._commit  # the fault
+    commit = BatchWriter._commit  # the fault
 
     def slow(*arguments: Any) -> None:
         time.sleep(number / 1000)
         commit(*arguments)
 
-    put(Writing, "_commit", staticmethod(slow))
+    put(BatchWriter, "_commit", staticmethod(slow))
 
 
 def slow_reads(number: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from app.clock import utc_now
 from app.database import set_all_tenants_scope
 from app.market_data.queries.marks import find_overrides
-from app.market_data.rules.levels import is_currency_pair
+from app.market_data.rules.base_prices import is_currency_pair
 from app.timestamps import iso
 from app.verify import check
 from tests.orders.test_kept_promises import wait_until

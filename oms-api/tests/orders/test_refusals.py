@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.database import unit_of_work
 from app.errors import OmsError
-from app.group_commit.writing import Writing
+from app.group_commit.writing import BatchWriter
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade, ReverseTrade
@@ -217,7 +217,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
 
     rig.open_portfolio()
     monkeypatch.setattr(order_entry, "send", refuse)
-    writing = Writing(rig.engine, rig.floor, get_lock_group)
+    writing = BatchWriter(rig.engine, rig.floor, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)
     writing.drop_connection()

@@ -1,4 +1,7 @@
-"""Events reach every endpoint that wants them: at least once, in order per order, whoever else hangs."""
+"""Each subscribed endpoint receives its events at least once, and in order per order.
+
+This also holds if another endpoint hangs.
+"""
 
 from datetime import timedelta
 
@@ -54,7 +57,7 @@ def test_events_of_an_order_arrive_in_order(tenant, dispatching, endpoints):
 
 
 @pytest.mark.any_database
-def test_endpoint_gets_only_the_types_that_it_wants(tenant, dispatching, endpoints):
+def test_endpoint_gets_only_the_types_that_it_subscribed_to(tenant, dispatching, endpoints):
     create(tenant, types=["order.filled", "trade.*"])
     tenant.order()
     tenant.trade()
@@ -106,7 +109,7 @@ def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
     assert len({headers["webhook-id"] for _, headers, _ in endpoints.requests}) == 1
 
 
-def test_410_disables_at_once_and_other_endpoints_are_told(tenant, dispatching, endpoints):
+def test_410_disables_at_once_and_other_endpoints_get_an_event(tenant, dispatching, endpoints):
     gone = create(tenant, types=["trade.*"])
     create(tenant, f"{URL}/other", types=["webhook.*"])
     endpoints.answers[URL].append(AttemptResult(410, 1))
@@ -124,7 +127,7 @@ def test_410_disables_at_once_and_other_endpoints_are_told(tenant, dispatching, 
 
 
 @pytest.mark.any_database
-def test_tenth_failure_disables_and_enabling_sends_what_waited(tenant, dispatching, endpoints):
+def test_tenth_failure_disables_and_enabling_sends_pending_deliveries(tenant, dispatching, endpoints):
     webhook = create(tenant, types=["trade.*"])
     endpoints.answers[URL] += [FAILED] * MAX_ATTEMPTS
     first = tenant.trade()["trade_id"]
@@ -141,7 +144,7 @@ def test_tenth_failure_disables_and_enabling_sends_what_waited(tenant, dispatchi
     assert set(trade_events(endpoints)) == {first, later}
 
 
-def test_hanging_endpoint_delays_nobody_else(tenant, dispatching, endpoints):
+def test_hanging_endpoint_does_not_delay_others(tenant, dispatching, endpoints):
     hanging, quick = f"{URL}/hanging", [f"{URL}/{number}" for number in range(3)]
     for url in (hanging, *quick):
         create(tenant, url, ["trade.*"])

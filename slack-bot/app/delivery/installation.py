@@ -19,7 +19,7 @@ class Installation:
     is_org_wide: bool = False
 
     def includes(self, team_id: str, enterprise_id: str) -> bool:
-        """Whether a request from this workspace belongs to the installation.
+        """Return whether a request from this workspace belongs to the installation.
 
         `enterprise_id` is empty if the request names none.
         """

@@ -58,7 +58,7 @@ def parse_quantity(text: str, largest: Decimal) -> Decimal:
 
 
 def is_ambiguous(text: str) -> bool:
-    """Whether countries read the number differently, such as `1,125` or `1.000`."""
+    """Return whether countries read the number differently, such as `1,125` or `1.000`."""
     return AMBIGUOUS_NUMBER.fullmatch(_strip_currency(text)) is not None
 
 

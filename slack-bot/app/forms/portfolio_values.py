@@ -214,7 +214,7 @@ class Member:
     portfolios: tuple[str, ...] | None
 
     def may(self, *scopes: str) -> bool:
-        """Whether the person has one of the scopes."""
+        """Return whether the person has one of the scopes."""
         return any(scope in self.scopes for scope in scopes)
 
 

@@ -106,7 +106,7 @@ def build_repeat_question(trade: Trade, placed_at: str) -> Question:
 
 
 def is_repeat(ticket: Ticket, trade: Trade) -> bool:
-    """Whether ticket and trade agree in symbol, side, quantity, price and portfolio."""
+    """Return whether ticket and trade agree in symbol, side, quantity, price and portfolio."""
     return (
         (ticket.symbol, ticket.side.value, ticket.quantity) == (trade.symbol, trade.side, trade.quantity)
         and compute_price(trade.gmv, trade.quantity) == ticket.price

@@ -37,7 +37,7 @@ class ReversalContext:
             return cls("", "", "")
 
     def is_recent(self, now: datetime) -> bool:
-        """Whether the trade was recorded less than a minute ago."""
+        """Return whether the trade was recorded less than a minute ago."""
         try:
             return now - datetime.fromisoformat(self.recorded_at) <= MAX_REVERSAL_AGE
         except (TypeError, ValueError):

@@ -42,7 +42,7 @@ def register(app: App, services: Services) -> None:
 
 
 def is_from_person(event: Mapping[str, Any]) -> bool:
-    """Whether a message was written by a person: not by this bot or another one, and not an edit."""
+    """Return whether a message was written by a person: not by this bot or another one, and not an edit."""
     is_direct = event.get("channel_type") == "im" or event.get("type") == "app_mention"
     return is_direct and bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype")
 

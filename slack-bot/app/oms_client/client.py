@@ -130,7 +130,7 @@ class OmsClient:
         return own_trades_from_json(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
-        """Whether the symbol is a listed instrument."""
+        """Return whether the symbol is a listed instrument."""
         found = self.read(
             person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None
         )
@@ -151,7 +151,10 @@ class OmsClient:
         return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
-        """Whether the person's role includes trading. Raises `NotAllowed` if the person has no access."""
+        """Return whether the person's role includes trading.
+
+        Raises `NotAllowed` if the person has no access.
+        """
         return has_trade_scope(self.read(person, "/api/v1/auth/me", {}, request_id))
 
     @property
@@ -172,7 +175,7 @@ class OmsClient:
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
 
     def is_ready(self) -> bool:
-        """Whether the OMS is ready. This call is made without a person."""
+        """Return whether the OMS is ready. This call is made without a person."""
         try:
             return self._http.get("/health/ready").status_code == 200
         except httpx.HTTPError:

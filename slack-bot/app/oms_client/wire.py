@@ -121,7 +121,7 @@ def quote_from_json(body: bytes) -> Quote | None:
 
 
 def has_trade_scope(about: Any) -> bool:
-    """Whether the answer about a person includes the scope `trade`.
+    """Return whether the answer about a person includes the scope `trade`.
 
     Without scopes in the answer, the bot allows it, and the OMS decides when the trade is sent.
     """

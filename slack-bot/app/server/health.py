@@ -39,7 +39,7 @@ class ServiceProbe:
         return None if result is None or self._age(result) > MAX_AGE_SECONDS else result
 
     def is_due(self, result: ProbeResult) -> bool:
-        """Whether the result is old enough to be refreshed."""
+        """Return whether the result is old enough to be refreshed."""
         limit = REFRESH_AGE_SECONDS if result.is_well else FAILURE_REFRESH_AGE_SECONDS
         return self._age(result) >= limit
 

@@ -9,7 +9,7 @@ TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 def is_signed(secret: str, timestamp: str, signature: str, body: bytes, now: float) -> bool:
-    """Whether the signature is valid for this body, and at most five minutes from `now` (Unix seconds).
+    """Return whether the signature is valid for this body, and within five minutes of `now` (Unix seconds).
 
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """

@@ -47,7 +47,7 @@ class OverviewViewers:
             return viewer.tab if viewer else Tab.OVERVIEW
 
     def claim(self, person: Person) -> bool:
-        """Whether a redraw of this person's overview has to be queued. It is queued once."""
+        """Return whether a redraw of this person's overview has to be queued. It is queued once."""
         with self._lock:
             viewer = self._viewers.get(person)
             if viewer is None or viewer.is_queued:

@@ -100,7 +100,7 @@ class RecentIds:
             return is_new
 
     def __contains__(self, entry: str) -> bool:
-        """Whether the id is in the set."""
+        """Return whether the id is in the set."""
         with self._lock:
             return entry in self._ids
 

@@ -52,11 +52,11 @@ class Order:
         return build_key(self)
 
     def is_confirmed(self, question_id: str) -> bool:
-        """Whether the person confirmed this question in this form."""
+        """Return whether the person confirmed this question in this form."""
         return question_id in self.context.confirmed
 
     def matches(self, trade: Trade) -> bool:
-        """Whether a recorded trade has the current entries of this form."""
+        """Return whether a recorded trade has the current entries of this form."""
         ticket = self.ticket
         return (
             (ticket.symbol, ticket.quantity, ticket.gmv) == (trade.symbol, trade.quantity, trade.gmv)

@@ -113,7 +113,7 @@ def _find(services: Services, order: Order) -> Trade | None:
 
 
 def _matches(services: Services, order: Order, trade: Trade) -> bool:
-    """Whether the trade has the entries of this form. The typed symbol may be an alias."""
+    """Return whether the trade has the entries of this form. The typed symbol may be an alias."""
     typed_symbol = order.ticket.symbol
     if typed_symbol == trade.symbol or not order.matches(replace(trade, symbol=typed_symbol)):
         return order.matches(trade)

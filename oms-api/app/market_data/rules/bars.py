@@ -16,7 +16,7 @@ class Interval(StrEnum):
 
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
-    QUARTER = "15m"
+    FIFTEEN_MINUTES = "15m"
     HOUR = "1h"
     DAY = "1d"
 
@@ -29,7 +29,7 @@ class Interval(StrEnum):
 _LENGTHS = {
     Interval.MINUTE: timedelta(minutes=1),
     Interval.FIVE_MINUTES: timedelta(minutes=5),
-    Interval.QUARTER: timedelta(minutes=15),
+    Interval.FIFTEEN_MINUTES: timedelta(minutes=15),
     Interval.HOUR: timedelta(hours=1),
     Interval.DAY: timedelta(days=1),
 }

@@ -13,7 +13,7 @@ from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.market_data.errors import NoOverride, PairNotMarkable
 from app.market_data.queries import Key, marks
-from app.market_data.rules.levels import is_currency_pair
+from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
 from app.money import fixed, money_text
 from app.timestamps import iso

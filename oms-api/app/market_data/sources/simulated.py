@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from app.market_data.rules.bars import Interval
-from app.market_data.rules.levels import Level, find_known_symbol, find_level
+from app.market_data.rules.base_prices import BasePrice, find_base_price, find_base_symbol
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.rules.walk import UNIT, compute_deviation, compute_deviations, draw_number
 from app.money import nearest_to
@@ -25,7 +25,7 @@ _HALF_SPREAD = Decimal("0.0001")  # of the price, at least one tick
 _STEPS = {
     Interval.MINUTE: 1,
     Interval.FIVE_MINUTES: 4,
-    Interval.QUARTER: 16,
+    Interval.FIFTEEN_MINUTES: 16,
     Interval.HOUR: 64,
     Interval.DAY: 1024,
 }
@@ -40,26 +40,26 @@ class SimulatedSource:
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
-        self._walks: dict[str, tuple[bytes, Level] | None] = {}
-        self._said: dict[str, tuple[int, Quote]] = {}
+        self._walks: dict[str, tuple[bytes, BasePrice] | None] = {}
+        self._last_quotes: dict[str, tuple[int, Quote]] = {}
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the quote of the second that contains `at`, or None for an unknown currency pair."""
         second = _seconds(at)
-        said = self._said.get(symbol)
-        if said is not None and said[0] == second:
-            return said[1]
+        cached = self._last_quotes.get(symbol)
+        if cached is not None and cached[0] == second:
+            return cached[1]
         walk = self._walk(symbol)
         if walk is None:
             return None
         quote = self._quote(symbol, *walk, second)
-        self._keep(self._said, symbol, (second, quote))
+        self._keep(self._last_quotes, symbol, (second, quote))
         return quote
 
-    def _quote(self, symbol: str, key: bytes, level: Level, second: int) -> Quote:
-        last = _price(level, compute_deviation(key, second))
-        half = nearest_to(max(last * _HALF_SPREAD, level.tick), level.tick)
-        bid = max(last - half, level.tick)
+    def _quote(self, symbol: str, key: bytes, base: BasePrice, second: int) -> Quote:
+        last = _price(base, compute_deviation(key, second))
+        half = nearest_to(max(last * _HALF_SPREAD, base.tick), base.tick)
+        bid = max(last - half, base.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
     def get_last_heartbeat(self, at: datetime) -> datetime | None:  # noqa: ARG002  # the protocol's
@@ -71,24 +71,26 @@ class SimulatedSource:
         walk = self._walk(symbol)
         if walk is None:
             return None
-        key, level = walk
+        key, base = walk
         length = interval.length // _SECOND
         first = -(-max(_seconds(start), 0) // length) * length
         return [
-            _bar(symbol, key, level, begins, length, seen)
-            for begins, seen in _seen(key, first, -((end - _EPOCH) // -_SECOND), length, _STEPS[interval])
+            _bar(symbol, key, base, begins, length, samples)
+            for begins, samples in _sample_bars(
+                key, first, -((end - _EPOCH) // -_SECOND), length, _STEPS[interval]
+            )
         ]
 
     def follow(self, symbols: frozenset[str]) -> None:
         """Do nothing: every symbol has a price."""
 
-    def _walk(self, symbol: str) -> tuple[bytes, Level] | None:
+    def _walk(self, symbol: str) -> tuple[bytes, BasePrice] | None:
         if symbol in self._walks:
             return self._walks[symbol]
-        form = find_known_symbol(symbol)
+        form = find_base_symbol(symbol)
         key = hashlib.blake2b(f"{self._seed}|{form}".encode(), digest_size=32).digest()
-        level = find_level(form, draw_number(key, b"level"))
-        walk = None if level is None else (key, level)
+        base = find_base_price(form, draw_number(key, b"level"))
+        walk = None if base is None else (key, base)
         self._keep(self._walks, symbol, walk)
         return walk
 
@@ -102,11 +104,11 @@ def _seconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _SECOND
 
 
-def _price(level: Level, strayed: int) -> Decimal:
-    return nearest_to(level.price * (UNIT + strayed * level.liveliness) / UNIT, level.tick)
+def _price(base: BasePrice, deviation: int) -> Decimal:
+    return nearest_to(base.price * (UNIT + deviation * base.relative_volatility) / UNIT, base.tick)
 
 
-def _seen(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:
+def _sample_bars(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:
     """Yield the start of each bar in [first, end), and its samples of the walk."""
     origin = first // step * step
     points = compute_deviations(key, origin, end, step) if first < end else []
@@ -116,10 +118,10 @@ def _seen(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[
         yield begins, [compute_deviation(key, begins), *between, compute_deviation(key, ends - 1)]
 
 
-def _bar(symbol: str, key: bytes, level: Level, start: int, length: int, seen: list[int]) -> Bar:
+def _bar(symbol: str, key: bytes, base: BasePrice, start: int, length: int, samples: list[int]) -> Bar:
     first, highest, lowest, last = (
-        _price(level, strayed) for strayed in (seen[0], max(seen), min(seen), seen[-1])
+        _price(base, deviation) for deviation in (samples[0], max(samples), min(samples), samples[-1])
     )
-    each_second = _MIN_VOLUME + draw_number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
+    units_per_second = _MIN_VOLUME + draw_number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
     begins = _EPOCH + start * _SECOND
-    return Bar(symbol, begins, first, highest, lowest, last, Decimal(each_second * length))
+    return Bar(symbol, begins, first, highest, lowest, last, Decimal(units_per_second * length))

@@ -34,7 +34,7 @@ class Endpoint:
     previous_secret: str | None = field(repr=False)
     previous_until: datetime | None
 
-    def wants(self, event_type: str) -> bool:
+    def is_subscribed_to(self, event_type: str) -> bool:
         """Return whether the webhook receives events of this type. Tests are sent one by one."""
         return event_type != TEST_EVENT and includes(self.event_types, event_type)
 

@@ -29,7 +29,7 @@ from app.wire.opaque_ids import OpaqueIds
 PAGE_ROWS = 500
 
 
-class Save(NamedTuple):
+class DispatchChanges(NamedTuple):
     """What to store in one transaction: results, new deliveries, and cursors of endpoints."""
 
     updates: Sequence[DeliveryUpdate] = ()
@@ -101,25 +101,25 @@ class DispatchStore:
             event.number, tenant_id, event.type, opaque_id, subject, orjson.dumps(serialized)
         )
 
-    def save(self, saving: Save, now: datetime) -> list[Delivery]:
+    def save(self, changes: DispatchChanges, now: datetime) -> list[Delivery]:
         """Store everything in one transaction. Return the new deliveries, in the given order."""
         rows = [
             NewDelivery(endpoint.tenant_id, endpoint.id, event.number, event.type, event.subject)
-            for endpoint, event in saving.deliveries
+            for endpoint, event in changes.deliveries
         ]
         with unit_of_work(self._engine) as connection:
             self._scoped(connection)
             write(
                 connection,
-                dispatching.build_delivery_updates(saving.updates),
-                dispatching.build_cursor_updates(saving.cursors),
+                dispatching.build_delivery_updates(changes.updates),
+                dispatching.build_cursor_updates(changes.cursors),
             )
             ids = insert_deliveries(connection, rows, now) if rows else []
-            for disabling in saving.disablings:
+            for disabling in changes.disablings:
                 dispatching.disable_webhook(connection, disabling, now)
         return [
             Delivery(new_id, endpoint.id, endpoint.tenant_id, event.number, event.subject, 0, now, [], event)
-            for new_id, (endpoint, event) in zip(ids, saving.deliveries, strict=True)
+            for new_id, (endpoint, event) in zip(ids, changes.deliveries, strict=True)
         ]
 
     def _scoped(self, connection: Connection) -> Connection:

@@ -24,7 +24,7 @@ from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide
 from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue
 from app.webhooks.rules.signatures import sign
 from app.webhooks.rules.values import Delivery, Endpoint, OutgoingEvent
-from app.webhooks.service.dispatch_store import DispatchStore, Save, build_update
+from app.webhooks.service.dispatch_store import DispatchChanges, DispatchStore, build_update
 from app.webhooks.service.sender import WebhookSender
 from app.webhooks.service.webhooks import get_secret_context
 
@@ -73,9 +73,9 @@ class Dispatcher:
         """Do what is due. Raise SQLAlchemyError; then nothing is lost, and the next call continues."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
             await self._refresh()
-        await self._advance()
+        await self._plan_new_events()
         await self._catch_up()
-        await self._save(Save(cursors=self._list_cursors()))
+        await self._save(DispatchChanges(cursors=self._list_cursors()))
         await self._load_missing_events()
         self.start_requests()
 
@@ -92,7 +92,7 @@ class Dispatcher:
             _, left = await asyncio.wait(self._requests, timeout=seconds)
             for request in left:
                 request.cancel()
-        await self._save(Save())
+        await self._save(DispatchChanges())
         self._thread.shutdown(wait=False)
 
     def _start_next(self, queue: EndpointQueue, now: datetime) -> bool:
@@ -162,7 +162,7 @@ class Dispatcher:
 
     async def _refresh(self) -> None:
         """Read the endpoints, and the waiting deliveries of those that changed."""
-        await self._save(Save())
+        await self._save(DispatchChanges())
         endpoints = {
             endpoint.id: endpoint for endpoint in await self._run_blocking(self._store.list_endpoints)
         }
@@ -198,7 +198,7 @@ class Dispatcher:
             _LOG.warning("the secret of a webhook cannot be decrypted", extra={"webhook_id": endpoint.id})
             return None
 
-    async def _advance(self) -> None:
+    async def _plan_new_events(self) -> None:
         """Consider new events for all endpoints that keep up."""
         if not self._queues:
             return
@@ -214,30 +214,30 @@ class Dispatcher:
         while self._position < horizon:
             after = self._position
             page = await self._run_blocking(self._store.list_new_events, tenant_ids, after, horizon)
-            await self._plan(page.events, after, page.position)
+            await self._plan_page(page.events, after, page.position)
 
-    async def _plan(self, events: list[tuple[int, StoredEvent]], after: int, position: int) -> None:
+    async def _plan_page(self, events: list[tuple[int, StoredEvent]], after: int, position: int) -> None:
         current: dict[int, list[EndpointQueue]] = {}
         for queue in self._queues.values():
             if queue.cursor >= after:
                 current.setdefault(queue.endpoint.tenant_id, []).append(queue)
         planned: list[tuple[EndpointQueue, OutgoingEvent]] = []
         cursors = {queue: position for queues in current.values() for queue in queues}
-        rooms: dict[EndpointQueue, int] = {}
+        free_slots: dict[EndpointQueue, int] = {}
         for tenant_id, event in events:
-            wanting = [
+            subscribed = [
                 queue
                 for queue in current.get(tenant_id, ())
-                if queue.cursor < event.number and queue.endpoint.wants(event.type)
+                if queue.cursor < event.number and queue.endpoint.is_subscribed_to(event.type)
             ]
-            if not wanting:
+            if not subscribed:
                 continue
             prepared = self._store.prepare(tenant_id, event)
-            for queue in wanting:
-                room = rooms.setdefault(queue, 0 if queue.has_more else MAX_WAITING - queue.waiting)
+            for queue in subscribed:
+                room = free_slots.setdefault(queue, 0 if queue.has_more else MAX_WAITING - queue.waiting)
                 if room > 0:
                     planned.append((queue, prepared))
-                    rooms[queue] = room - 1
+                    free_slots[queue] = room - 1
                 else:
                     current[tenant_id].remove(queue)
                     cursors[queue] = event.number - 1
@@ -257,7 +257,7 @@ class Dispatcher:
             planned = [
                 (queue, self._store.prepare(endpoint.tenant_id, event))
                 for event in found
-                if endpoint.wants(event.type)
+                if endpoint.is_subscribed_to(event.type)
             ]
             await self._commit_plan(planned, {queue: found[-1].number if len(found) == limit else position})
 
@@ -265,11 +265,11 @@ class Dispatcher:
         self, planned: list[tuple[EndpointQueue, OutgoingEvent]], cursors: dict[EndpointQueue, int]
     ) -> None:
         with_deliveries = {queue for queue, _ in planned}
-        saving = Save(
+        changes = DispatchChanges(
             deliveries=[(queue.endpoint, event) for queue, event in planned],
             cursors=[(cursors[queue], queue.endpoint.id) for queue in with_deliveries],
         )
-        new = await self._save(saving) if planned else []
+        new = await self._save(changes) if planned else []
         for (queue, _), delivery in zip(planned, new, strict=True):
             queue.add([delivery])
         for queue, cursor in cursors.items():
@@ -282,14 +282,14 @@ class Dispatcher:
         self._cursors_saved_at = monotonic_seconds()
         return [(queue.cursor, webhook_id) for webhook_id, queue in self._queues.items()]
 
-    async def _save(self, saving: Save) -> list[Delivery]:
-        """Store results together with `saving`. If it fails, the results are stored by the next call."""
+    async def _save(self, changes: DispatchChanges) -> list[Delivery]:
+        """Store results together with `changes`. If it fails, the results are stored by the next call."""
         updates, disablings = dict(self._updates), list(self._disablings)
-        saving = saving._replace(updates=list(updates.values()), disablings=disablings)
-        if not any(saving):
+        changes = changes._replace(updates=list(updates.values()), disablings=disablings)
+        if not any(changes):
             return []
         now = self._now()
-        new = await self._run_blocking(self._store.save, saving, now)
+        new = await self._run_blocking(self._store.save, changes, now)
         for delivery_id, update in updates.items():
             if self._updates.get(delivery_id) is update:
                 del self._updates[delivery_id]

@@ -36,7 +36,7 @@ def bar(prices, minute=0, volume=None):
     [
         (Interval.MINUTE, "2026-11-20T13:47:00Z"),
         (Interval.FIVE_MINUTES, "2026-11-20T13:45:00Z"),
-        (Interval.QUARTER, "2026-11-20T13:45:00Z"),
+        (Interval.FIFTEEN_MINUTES, "2026-11-20T13:45:00Z"),
         (Interval.HOUR, "2026-11-20T13:00:00Z"),
         (Interval.DAY, "2026-11-20T00:00:00Z"),
     ],
@@ -100,7 +100,7 @@ def test_merging_keeps_open_close_high_low_and_volume(path):
 @given(paths)
 def test_merging_in_steps_equals_merging_at_once(path):
     minutes = [bar(f"{price}/{price}/{price}/{price}", at) for at, price in enumerate(path)]
-    assert combine_bars(combine_bars(minutes, Interval.QUARTER), Interval.HOUR) == combine_bars(
+    assert combine_bars(combine_bars(minutes, Interval.FIFTEEN_MINUTES), Interval.HOUR) == combine_bars(
         minutes, Interval.HOUR
     )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.market_data.rules.levels import KNOWN, find_level
+from app.market_data.rules.base_prices import BASE_PRICES, find_base_price
 from app.market_data.rules.walk import SPAN_SECONDS, UNIT, compute_deviation, compute_deviations
 
 KEY = b"a key of the walk"
@@ -66,13 +66,13 @@ def test_other_keys_give_another_walk():
 
 @pytest.mark.parametrize("draw", [0, 1, 49_000, 2**64 - 1])
 def test_unknown_symbol_has_a_price_level(draw):
-    made = find_level("NOBODY", draw)
+    made = find_base_price("NOBODY", draw)
     assert made is not None
     assert 10 <= made.price < 500
     assert made.price % made.tick == 0
 
 
 def test_levels_of_known_symbols_are_whole_ticks():
-    for symbol, level in KNOWN.items():
-        assert find_level(symbol, 0) is level
-        assert level.price % level.tick == 0, symbol
+    for symbol, base in BASE_PRICES.items():
+        assert find_base_price(symbol, 0) is base
+        assert base.price % base.tick == 0, symbol

@@ -144,11 +144,11 @@ def test_subject_of_an_event(event_type, data, subject):
 
 
 def test_endpoint_wants_types_and_families_but_no_tests_of_others():
-    assert ENDPOINT.wants("order.filled")
-    assert not ENDPOINT.wants("orders.filled")
+    assert ENDPOINT.is_subscribed_to("order.filled")
+    assert not ENDPOINT.is_subscribed_to("orders.filled")
     everything = Endpoint("wh_1", 1, "https://h.example/", ("*",), 1, 0, "s", None, None)
-    assert everything.wants("trade.recorded")
-    assert not everything.wants("webhook.test")
+    assert everything.is_subscribed_to("trade.recorded")
+    assert not everything.is_subscribed_to("webhook.test")
 
 
 def test_signature_is_the_one_of_standard_webhooks():

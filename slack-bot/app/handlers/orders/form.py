@@ -29,7 +29,7 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         ack(**submit_order(services, get_origin(body, context), body["view"]))
 
     @guarded
-    def handle_entry(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_input(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin, view_id = get_origin(body, context), str(body["view"]["id"])
         if not record_keystroke(forms, body["view"], str(body["actions"][0]["action_ts"])):
@@ -41,20 +41,22 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         except Saturated:  # the preview stays as it is; the OMS checks the submission as well
             release_waiter(forms, view_id)
 
-    def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_portfolio_options(ack: Ack, body: Body, context: BoltContext) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
     app.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
-    app.action(fields.LIVE_ACTION)(handle_entry)
-    app.action(fields.PORTFOLIO_ACTION)(handle_entry)
+    app.action(fields.LIVE_ACTION)(handle_input)
+    app.action(fields.PORTFOLIO_ACTION)(handle_input)
     app.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
     app.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
+    app.options(fields.PORTFOLIO_ACTION)(
+        guarded(handle_portfolio_options, build_no_options, build_no_options)
+    )
 
 
 def _build_view_handler(
-    services: Services, forms: OpenForms, work: Callable[[Services, OpenForms, Origin, Body, str], None]
+    services: Services, forms: OpenForms, action: Callable[[Services, OpenForms, Origin, Body, str], None]
 ) -> Callable[[Ack, Body, BoltContext], None]:
     """Return a handler that acknowledges an action in the form and redraws the form once."""
 
@@ -64,7 +66,7 @@ def _build_view_handler(
         origin, value = get_origin(body, context), str(body["actions"][0].get("value", ""))
         if services.recent_deliveries.add(origin.trigger_id):
             services.form_workers.submit(
-                origin.request_id, work, services, forms, origin, body["view"], value
+                origin.request_id, action, services, forms, origin, body["view"], value
             )
 
     return handle_action

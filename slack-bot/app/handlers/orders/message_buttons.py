@@ -12,11 +12,11 @@ from app.handlers.boundary import Body, get_origin, guarded
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.actions import ClickedMessage, cancel_order, close_position, read_clicked_message
-from app.services.orders.form import open_form_of
+from app.services.orders.form import open_form_for_order
 from app.services.origin import Origin
 from app.services.workers import Workers
 
-Work = Callable[[Services, Origin, str, ClickedMessage], None]
+ButtonAction = Callable[[Services, Origin, str, ClickedMessage], None]
 
 
 def register(app: App, services: Services) -> None:
@@ -28,11 +28,11 @@ def register(app: App, services: Services) -> None:
 
 
 def build_button_handler(
-    services: Services, work: Work, workers: Workers | None = None
+    services: Services, action: ButtonAction, workers: Workers | None = None
 ) -> Callable[[Ack, Body, BoltContext], None]:
-    """Return a handler that acknowledges a click and does the work once. The button's value is passed on.
+    """Return a handler that acknowledges a click and runs the action once. The button's value is passed on.
 
-    Without `workers`, those that open forms do the work.
+    Without `workers`, those that open forms run it.
     """
     run = (workers or services.form_workers).submit
 
@@ -45,7 +45,7 @@ def build_button_handler(
             return
         value = str(body["actions"][0].get("value", ""))
         try:
-            run(origin.request_id, work, services, origin, value, clicked)
+            run(origin.request_id, action, services, origin, value, clicked)
         except Saturated:
             busy = notice(failure_messages.BUSY)
             services.message_sender.respond(origin.address(), origin.response_url, busy)
@@ -54,8 +54,8 @@ def build_button_handler(
 
 
 def _open_change(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
-    open_form_of(services, origin, order_id, is_change=True)
+    open_form_for_order(services, origin, order_id, is_change=True)
 
 
 def _open_again(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:
-    open_form_of(services, origin, order_id, is_change=False)
+    open_form_for_order(services, origin, order_id, is_change=False)

@@ -20,7 +20,7 @@ CANCELLING = "Cancelling…"
 CLOSING = "Closing the position…"
 NO_ACCESS = "You have no access to this order."
 REPEATED_CLOSE = "This position is being closed already."
-REPEAT_SECONDS = 10  # within which a second click on Close does nothing
+CLOSE_REPEAT_SECONDS = 10  # a second click on Close within this time has no effect
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _close(services: Services, origin: Origin, order: Order) -> Order:
 
 
 def _is_first_close(services: Services, order_id: str) -> bool:
-    """Whether nobody clicked Close on this message within the last seconds."""
-    slot = int(time.time() / REPEAT_SECONDS)
+    """Return whether nobody clicked Close on this message within the last seconds."""
+    slot = int(time.time() / CLOSE_REPEAT_SECONDS)
     is_recent = f"close:{order_id}:{slot - 1}" in services.recent_deliveries
     return services.recent_deliveries.add(f"close:{order_id}:{slot}") and not is_recent

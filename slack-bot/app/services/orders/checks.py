@@ -33,7 +33,7 @@ def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[
 
 
 def has_confirmed_repeat(submitted: SubmittedOrder) -> bool:
-    """Whether the person confirmed that the same order is meant again."""
+    """Return whether the person confirmed that the same order is meant again."""
     return any(each.startswith(fields.REPEAT_OK_PREFIX) for each in submitted.context.confirmed)
 
 

@@ -55,7 +55,7 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> No
         _show_facts(services, origin, opened.view_id, opened.hash, draft, context)
 
 
-def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
+def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
     """Open the form that changes an open order, or one for a new order like it.
 
     The form opens before the order is read, because the trigger is valid for only 3 seconds.
@@ -65,13 +65,17 @@ def open_form_of(services: Services, origin: Origin, order_id: str, *, is_change
         return
     try:
         order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
-        view = build_loading_view(NO_ACCESS) if order is None else _build_form_of(origin, order, is_change)
+        view = (
+            build_loading_view(NO_ACCESS)
+            if order is None
+            else _build_form_for_order(origin, order, is_change)
+        )
     except OmsError as error:
         view = build_loading_view(failure_messages.not_decided(error, origin.request_id))
     update_opened_view(services, origin, opened.view_id, view, opened.hash)
 
 
-def _build_form_of(origin: Origin, order: Order, is_change: bool) -> Json:
+def _build_form_for_order(origin: Origin, order: Order, is_change: bool) -> Json:
     if is_change and order.is_final:
         return build_loading_view(NOT_OPEN)
     context = OrderContext(origin.channel, replaces=order.id if is_change else "")

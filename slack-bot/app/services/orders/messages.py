@@ -31,7 +31,7 @@ MAX_SUCCESSORS = 20  # changes of one order that are followed at once
 
 
 def is_published(services: Services, order_id: str) -> bool:
-    """Whether the order has a message."""
+    """Return whether the order has a message."""
     return services.order_messages.find(order_id, MessageKind.ORDER) is not None
 
 
@@ -188,7 +188,7 @@ def _queue_once(
 
 
 def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
-    """Whether the order has changed since its message was updated."""
+    """Return whether the order has changed since its message was updated."""
     shown = services.order_messages.find(order_id, MessageKind.ORDER)
     order = shown and _load(services, Person(shown.team, shown.user), order_id, request_id)
     return isinstance(order, Order) and shown is not None and bool(_list_changes(order, shown))

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from app.instruments.rules import list_other_spellings
 
 
-class Level(NamedTuple):
+class BasePrice(NamedTuple):
     """A base price in the instrument's currency, its tick, and its relative volatility (1: a stock)."""
 
     price: Decimal
     tick: Decimal
-    liveliness: int = 1
+    relative_volatility: int = 1
 
 
 _CENT = Decimal("0.01")
@@ -46,11 +46,11 @@ _PAIRS = {
     "USD/SGD": "1.30",
 }  # fmt: skip
 
-KNOWN: dict[str, Level] = {
-    **{symbol: Level(Decimal(price), _CENT) for symbol, price in _STOCKS.items()},
-    **{symbol: Level(Decimal(price), _PAISE) for symbol, price in _INDIAN.items()},
-    **{symbol: Level(Decimal(price), Decimal(tick), 3) for symbol, (price, tick) in _COINS.items()},
-    **{symbol: Level(Decimal(price), Decimal("0.0001")) for symbol, price in _PAIRS.items()},
+BASE_PRICES: dict[str, BasePrice] = {
+    **{symbol: BasePrice(Decimal(price), _CENT) for symbol, price in _STOCKS.items()},
+    **{symbol: BasePrice(Decimal(price), _PAISE) for symbol, price in _INDIAN.items()},
+    **{symbol: BasePrice(Decimal(price), Decimal(tick), 3) for symbol, (price, tick) in _COINS.items()},
+    **{symbol: BasePrice(Decimal(price), Decimal("0.0001")) for symbol, price in _PAIRS.items()},
 }
 _MIN_CENTS, _RANGE_CENTS = 1_000, 49_000  # in cents: an unknown symbol costs 10 to 500
 
@@ -64,23 +64,23 @@ def is_currency_pair(symbol: str) -> bool:
     return "/" in symbol and all(currency in _CURRENCIES for currency in symbol.split("/"))
 
 
-def find_known_symbol(symbol: str) -> str:
+def find_base_symbol(symbol: str) -> str:
     """Return the spelling of the symbol that has a base price, or the symbol itself if none has.
 
     It is `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
     """
     forms = (symbol, *list_other_spellings(symbol))
     dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
-    return next((form for form in (*forms, *dollars) if form in KNOWN), symbol)
+    return next((form for form in (*forms, *dollars) if form in BASE_PRICES), symbol)
 
 
-def find_level(symbol: str, draw: int) -> Level | None:
+def find_base_price(symbol: str, draw: int) -> BasePrice | None:
     """Return the symbol's base price. `draw`, a number from the seed, determines that of an unknown symbol.
 
     Return None for an unknown currency pair: its rate values the books, and an invented one would falsify
     them.
     """
-    known = KNOWN.get(symbol)
+    known = BASE_PRICES.get(symbol)
     if known is not None or _CURRENCY_PAIR.fullmatch(symbol):
         return known
-    return Level((_MIN_CENTS + draw % _RANGE_CENTS) * _CENT, _CENT)
+    return BasePrice((_MIN_CENTS + draw % _RANGE_CENTS) * _CENT, _CENT)
