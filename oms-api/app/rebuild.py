@@ -15,8 +15,8 @@ from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, rebuild_portfolio
-from app.ledger.service.verification import BookKey
 from app.migrate import get_migration_url, is_current
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
@@ -27,7 +27,7 @@ class CannotRebuild(Exception):
     """There is no database to rebuild yet."""
 
 
-def rebuild_book(engine: Engine, key: BookKey) -> Rebuilt:
+def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:
     """Rebuild one portfolio. Raise LedgerCorrupted."""
     with snapshot(engine) as connection:
         state = read_ahead(set_all_tenants_scope(connection), key)

@@ -29,7 +29,8 @@ from app.errors import OmsError
 from app.ids import TradeIds
 from app.ledger.queries.reading import find_book
 from app.ledger.rules.cash import CashKind
-from app.ledger.rules.equity import OpenPosition, PortfolioKey
+from app.ledger.rules.equity import OpenPosition
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import Books, CashEntry
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import get_statement_at_instant
@@ -85,31 +86,31 @@ class CarryService:
         until = None if portfolio.carry_rates is None else last
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [portfolio.tenant_id])
-            Books(connection, TradeIds()).lock([(portfolio.tenant_id, portfolio.id)])
+            Books(connection, TradeIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
             queries.set_accrued_until(connection, portfolio.tenant_id, portfolio.id, until)
 
     def _book_period(self, portfolio: CarryPortfolio, rates: str, start: datetime, close: datetime) -> bool:
         """Book the days from one close to the next. Return False if another process did so meanwhile."""
-        tenant_id, portfolio_id = portfolio.tenant_id, portfolio.id
+        key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [tenant_id])
+            set_tenant_scope(connection, [key.tenant_id])
             books = Books(connection, TradeIds())
-            books.lock([(tenant_id, portfolio_id)])
-            if queries.find_accrued_until(connection, tenant_id, portfolio_id) != start:
+            books.lock([key])
+            if queries.find_accrued_until(connection, *key) != start:
                 return False
             period = CarryPeriod(get_pnl_date(start), get_pnl_date(close))
             basis = self._read_basis(connection, portfolio, start)
             amounts = compute_carry(parse_rates(rates), basis, period)
-            origin = Origin(tenant_id, SOURCE, None, self._now(), None, None)
+            origin = Origin(key.tenant_id, SOURCE, None, self._now(), None, None)
             for kind, amount, reason in (
                 (CashKind.INTEREST, amounts.interest, describe_interest(basis, period)),
                 (CashKind.BORROW, amounts.borrow, describe_borrow(basis, period)),
             ):
-                state, day = books.portfolio(tenant_id, portfolio_id), period.until.isoformat()
+                state, day = books.portfolio(key), period.until.isoformat()
                 if amount and not books.has_cash_movement(state, kind, None, day):
                     books.append_cash(state, origin, CashEntry(kind, amount, reason, day=day))
             books.flush()
-            queries.set_accrued_until(connection, tenant_id, portfolio_id, close)
+            queries.set_accrued_until(connection, *key, close)
         return True
 
     def _read_basis(self, connection: Connection, portfolio: CarryPortfolio, at: datetime) -> CarryBasis:

@@ -112,7 +112,7 @@ def test_tampered_ledger_is_skipped_and_the_others_are_rebuilt(engine, capsys):
         alter(connection, victim, gmv="'7.00000000'")
         connection.execute(text("UPDATE portfolios SET cash = '7.00000000'"))
     with pytest.raises(LedgerCorrupted, match=victim.trade_id):
-        command.rebuild_book(engine, (1, victim.portfolio_id))
+        command.rebuild_book(engine, victim.portfolio_key)
     assert command.rebuild_all(engine) == command.LIES
     assert victim.trade_id in capsys.readouterr().out
     cash = {row.id: row.cash for row in projections(engine)[0]}

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from app.clock import utc_now
 from app.database import connect_engine, set_tenant_scope
 from app.ledger.queries import audit
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.rebuilding import read_ahead, rebuild_portfolio
 from app.main import create_app
 from app.verify import verify_database
@@ -305,6 +306,6 @@ def test_rebuild_recomputes_positions_across_the_action(books):
     with books.service.engine.connect().execution_options(writes=True) as connection, connection.begin():
         set_tenant_scope(connection, [books.tenant_id])
         (found,) = audit.portfolio_rows(connection, f"tenant_id = {books.tenant_id:d}")
-        place = (found.tenant_id, found.id)
-        rebuilt = rebuild_portfolio(connection, place, read_ahead(connection, place))
+        key = PortfolioKey(found.tenant_id, found.id)
+        rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
     assert rebuilt.differences == ()

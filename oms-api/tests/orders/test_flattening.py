@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.errors import Unavailable
+from app.ledger.rules.keys import PositionKey
 from app.orders.queries.open_positions import Held
 from app.orders.service.flattening import Flattening, shares
 from tests.orders.test_stopping import set_switch
@@ -121,7 +122,7 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
 )
 def test_strategy_share_of_a_position_is_computed(position, net, share):
     whole = Held(1, "Growth", "AAPL", "", Decimal(position))
-    found = shares([whole], {(1, "AAPL", ""): Decimal(net)})
+    found = shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
     assert [one.quantity for one in found] == ([] if share is None else [Decimal(share)])
 
 

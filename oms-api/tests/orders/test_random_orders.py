@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.queries.book import list_moves, open_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, order_of
@@ -249,10 +250,10 @@ class Lives(RuleBasedStateMachine):
             for portfolio_id, stamp in self.rig.rows(
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
-                place = (self.rig.tenant, portfolio_id)
-                known = self.rig.floor._services.open_orders.get(place, stamp)
+                portfolio_key = PortfolioKey(self.rig.tenant, portfolio_id)
+                known = self.rig.floor._services.open_orders.get(portfolio_key, stamp)
                 if known is not None and stamp:
-                    kept = {order.id: order for order in open_orders(connection, [place])}
+                    kept = {order.id: order for order in open_orders(connection, [portfolio_key])}
                     assert known.orders == kept
                     assert not FINAL & {order.status for order in known.orders.values()}
 

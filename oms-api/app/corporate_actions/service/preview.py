@@ -22,6 +22,7 @@ from app.ledger.rules.corporate_actions import (
     position_before,
     replay_steps,
 )
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.corporate_actions import price_fraction, require_no_later_fill
 from app.money import ZERO, product
 from app.orders.queries.book import list_open_orders_in_symbol
@@ -60,7 +61,7 @@ def _preview_position(
     product_name: str,
     find_rate: Callable[[str | None], Decimal | None],
 ) -> PositionChange | None:
-    key = (action.tenant_id, portfolio.id, action.symbol, product_name)
+    key = PositionKey(action.tenant_id, portfolio.id, action.symbol, product_name)
     steps = list_steps(connection, key)
     held = position_before(steps, action.effective_at)
     if not held.quantity:
@@ -102,8 +103,8 @@ def _preview_split(
 def _preview_orders(connection: Connection, action: Action, portfolio: NamedPortfolio) -> list[OrderChange]:
     if action.kind is ActionKind.DIVIDEND:
         return []
-    place = (action.tenant_id, portfolio.id)
-    orders = list_open_orders_in_symbol(connection, place, action.symbol)
+    portfolio_key = PortfolioKey(action.tenant_id, portfolio.id)
+    orders = list_open_orders_in_symbol(connection, portfolio_key, action.symbol)
     if action.kind is ActionKind.SYMBOL_CHANGE:
         return [OrderChange(portfolio, order, None) for order in orders]
     key = (action.tenant_id, action.symbol)

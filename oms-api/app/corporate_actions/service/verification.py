@@ -13,6 +13,7 @@ from app.ledger.queries.audit import portfolio_row
 from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
 from app.ledger.rules.cash import CashKind, CashRow
 from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, position_before
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
 Facts = dict[str, Any]
@@ -70,11 +71,13 @@ def _amount_differences(
 ) -> Iterator[Difference]:
     """Yield the first amount of each kind that differs. A reversal has the opposite amount."""
     first = rows[0]
-    place = (first.tenant_id, first.portfolio_id)
-    products = queries.list_products(connection, *place, action.symbol)
+    portfolio_key = PortfolioKey(first.tenant_id, first.portfolio_id)
+    products = queries.list_products(connection, *portfolio_key, action.symbol)
     dividends = []
     for name in products:
-        steps = list_steps(connection, (*place, action.symbol, name), until=first.trade_sequence)
+        steps = list_steps(
+            connection, PositionKey(*portfolio_key, action.symbol, name), until=first.trade_sequence
+        )
         held = position_before(steps, action.effective_at).quantity
         dividends.append(compute_dividend(held, action, None))
     due = {
@@ -84,4 +87,6 @@ def _amount_differences(
     for kind, amount in due.items():
         booked = [Decimal(row.amount) for row in rows if row.kind == kind]
         if booked[:1] != ([amount] if amount else []):
-            yield Difference(location, f"{kind} of portfolio {place[1]}", str(booked), str(amount))
+            yield Difference(
+                location, f"{kind} of portfolio {portfolio_key.portfolio_id}", str(booked), str(amount)
+            )

@@ -19,6 +19,7 @@ from app.ledger.queries.corporate_actions import has_action_rows, replay_positio
 from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.timestamps import Timestamp
@@ -99,11 +100,11 @@ def holding_rows_of(
     return holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
-def book_keys(connection: Connection) -> list[tuple[int, int]]:
-    """Return (tenant id, portfolio id) of all portfolios, sorted."""
+def book_keys(connection: Connection) -> list[PortfolioKey]:
+    """Return the keys of all portfolios, sorted."""
     columns = (Portfolio.tenant_id, Portfolio.id)
     found = connection.execute(select(*columns).order_by(*columns))
-    return [(tenant_id, portfolio_id) for tenant_id, portfolio_id in found]
+    return [PortfolioKey(*row) for row in found]
 
 
 def remove_holding(connection: Connection, row: HoldingRow) -> None:
@@ -173,7 +174,7 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
         return None
     if original.portfolio_id != reversal.portfolio_id:
         return None
-    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    key = original.position_key
     if has_action_rows(connection, key, reversal.sequence):
         position = replay_position(connection, key, original.trade_id, reversal.sequence)
         return ReversedTrade(original, _reversed_before(connection, reversal), position)

@@ -22,6 +22,7 @@ from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.keys import PositionKey
 from app.money import ZERO, product
 from app.timestamps import iso
 
@@ -56,8 +57,6 @@ _LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("
 _ALIAS_PART = Part(ALIASES, ("symbol",), (("tenant_id", 0), ("alias", 2)))
 _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency_key"))
 _REPLAY_CHUNK = 10_000
-
-PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
 
 
 def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[int, str], int]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, literal_column, select
 from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
-from app.ledger.queries.books import FILL, PositionKey, fill_of, iterate_unreversed_fills
+from app.ledger.queries.books import FILL, fill_of, iterate_unreversed_fills
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Fill, Position, Side, replay
@@ -27,6 +27,7 @@ from app.ledger.rules.corporate_actions import (
     action_of_key,
     replay_steps,
 )
+from app.ledger.rules.keys import PositionKey
 from app.timestamps import BEFORE_ALL, iso
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
@@ -95,13 +96,13 @@ def list_steps(
     )
     rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
     ids = {action_of_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
-    actions = find_actions(connection, key[0], filter(None, ids))
+    actions = find_actions(connection, key.tenant_id, filter(None, ids))
     return list(_read_steps(connection, key, rows, actions))
 
 
 def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     """Return an unreversed row of a corporate action that acted on a trade, None if there is none."""
-    key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
+    key = row.position_key
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
@@ -174,7 +175,9 @@ def _read_steps(
 def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill: Fill) -> Fill:
     """Return the fill of a transfer with the exact cost: what the row before it, of the old symbol, moved."""
     statement = select(Trade.quantity_delta, Trade.cost_delta, Trade.local_cost_delta).where(
-        Trade.tenant_id == key[0], Trade.portfolio_id == key[1], Trade.sequence == sequence - 1
+        Trade.tenant_id == key.tenant_id,
+        Trade.portfolio_id == key.portfolio_id,
+        Trade.sequence == sequence - 1,
     )
     quantity, cost, local_cost = connection.execute(statement).one()
     side = Side.SELL if quantity > 0 else Side.BUY

@@ -11,8 +11,8 @@ from app.column_values import parse_instant
 from app.database import build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
-from app.ledger.queries.books import PositionKey
 from app.ledger.rules.equity import rate_of_cost
+from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
 from app.market_data.models import QuoteRow
 from app.money import ZERO, fixed
@@ -68,7 +68,7 @@ def find_recorded_positions(
     connection: Connection, tenant_id: int, keys: Sequence[PositionKey]
 ) -> dict[PositionKey, RecordedPosition]:
     """Return positions of a tenant with their records."""
-    portfolios, symbols = {key[1] for key in keys}, {key[2] for key in keys}
+    portfolios, symbols = {key.portfolio_id for key in keys}, {key.symbol for key in keys}
     conditions: list[ColumnElement[bool]] = [
         PositionRow.tenant_id == tenant_id,
         PositionRow.portfolio_id.in_(sorted(portfolios)),
@@ -91,7 +91,7 @@ def list_rows_since(
             *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
             Holding(*map(Decimal, held)),
         )
-        rows.setdefault(found[:4], []).append(row)
+        rows.setdefault(PositionKey(*found[:4]), []).append(row)
     for listed in rows.values():
         listed.sort()
     return rows
@@ -135,7 +135,7 @@ def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
     last_sequence, currency, cost, local_cost, base = row[4:9]
     rate = None if currency is None else rate_of_cost(cost, local_cost)
     record = None if row[9] is None else _record(row[9:])
-    return RecordedPosition(row[:4], last_sequence, currency, base, rate, record)
+    return RecordedPosition(PositionKey(*row[:4]), last_sequence, currency, base, rate, record)
 
 
 def _record(values: tuple[Any, ...]) -> PositionRecord:

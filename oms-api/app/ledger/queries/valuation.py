@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from app.database import find_matching_rows
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
-from app.ledger.queries.books import PositionKey
 from app.ledger.rules.cash import FLOWS
-from app.ledger.rules.equity import OpenPosition, PortfolioKey
+from app.ledger.rules.equity import OpenPosition
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
 _TRADES = cast("Table", Trade.__table__)
@@ -80,6 +80,6 @@ def find_trade_prices(
 def find_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
     """Return the price of the last trade of each of the positions that is stored."""
     found = find_matching_rows(connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys)
-    sequences = {tuple(row[:4]): (PortfolioKey(row[0], row[1]), row[4]) for row in found}
+    sequences = {PositionKey(*row[:4]): (PortfolioKey(*row[:2]), row[4]) for row in found}
     prices = find_trade_prices(connection, sorted(set(sequences.values())))
     return {key: prices[row] for key, row in sequences.items()}

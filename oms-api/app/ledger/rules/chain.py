@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.timestamps import Timestamp
 
 HASH_VERSION = 4
@@ -65,6 +66,21 @@ class TradeRow(NamedTuple):
     backdated_reason: str | None
     hash_version: int
     hash: str
+
+    @property
+    def portfolio_key(self) -> PortfolioKey:
+        """The key of its portfolio."""
+        return PortfolioKey(self.tenant_id, self.portfolio_id)
+
+    @property
+    def position_key(self) -> PositionKey:
+        """The key of the position that it changes."""
+        return PositionKey(self.tenant_id, self.portfolio_id, self.symbol, self.product)
+
+    @property
+    def holding_key(self) -> HoldingKey:
+        """The key of that position within the portfolio."""
+        return HoldingKey(self.symbol, self.product)
 
 
 COLUMNS = TradeRow._fields

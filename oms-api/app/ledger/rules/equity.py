@@ -4,14 +4,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, product, ratio
-
-
-class PortfolioKey(NamedTuple):
-    """A portfolio of a tenant."""
-
-    tenant_id: int
-    portfolio_id: int
 
 
 class OpenPosition(NamedTuple):

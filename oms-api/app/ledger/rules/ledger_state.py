@@ -7,10 +7,10 @@ from app.ledger.rules.accounting import FLAT, Position, later_of, times_after
 from app.ledger.rules.amounts import Amounts
 from app.ledger.rules.cash import CashRow, moved_amount
 from app.ledger.rules.chain import GENESIS, TradeRow
+from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
 from app.timestamps import BEFORE_ALL, Timestamp
 
-HoldingKey = tuple[str, str]  # symbol, product
 TRADE, REVERSAL = "trade", "reversal"
 
 
@@ -65,10 +65,10 @@ class LedgerState:
 
     def held(self, row: TradeRow) -> Position:
         """Return the position in the row's symbol and product."""
-        return self.holdings.get((row.symbol, row.product), (FLAT, 0))[0]
+        return self.holdings.get(row.holding_key, (FLAT, 0))[0]
 
     def _hold(self, row: TradeRow, after: Position) -> None:
-        key = (row.symbol, row.product)
+        key = row.holding_key
         before = self.held(row)
         times = times_after(before, after.quantity, row.executed_at)
         last_executed_at = later_of(before.last_executed_at, row.executed_at)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.ledger_state import HoldingKey, LedgerState
+from app.ledger.rules.keys import HoldingKey
+from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Check, Finding
 from app.money import fixed
 from app.timestamps import Timestamp
@@ -79,8 +80,8 @@ def check_holdings(
     stored: Iterable[HoldingRow], expected: Iterable[HoldingRow]
 ) -> Iterator[tuple[HoldingKey, list[Finding]]]:
     """Yield, by position, the differences between the positions table and the ledger."""
-    ours = {row[2:4]: row for row in stored}
-    theirs = {row[2:4]: row for row in expected}
+    ours = {HoldingKey(row.symbol, row.product): row for row in stored}
+    theirs = {HoldingKey(row.symbol, row.product): row for row in expected}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):
             yield key, list(_holding(ours.get(key), theirs.get(key)))

@@ -17,7 +17,8 @@ from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
-from app.ledger.service.books import Books, PortfolioState, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.service.books import Books, PortfolioState
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
@@ -26,7 +27,6 @@ from app.timestamps import iso
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000
 
-Place = tuple[int, int]  # tenant id, portfolio id
 NameKey = tuple[int, str]  # tenant id, key of a portfolio's name
 TradeKey = tuple[int, str]  # tenant id, trade id
 RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
@@ -69,7 +69,7 @@ class Batch:
         works: Sequence[Command],
         known: dict[NameKey, int],
         names: Iterable[NameKey] = (),
-        places: Iterable[Place] = (),
+        portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
         guard: Guard = UNGUARDED,
         rates: Rates = no_rates,
@@ -78,8 +78,10 @@ class Batch:
         self._rates = rates
         self._known_rates: dict[tuple[int, str, str], Decimal | None] = {}
         self._names = set(names)
-        self._new: dict[Place, tuple[str | int, ...]] = {}  # rows of portfolios that are not inserted yet
-        self._places = set(places)
+        self._new: dict[
+            PortfolioKey, tuple[str | int, ...]
+        ] = {}  # rows of portfolios that are not inserted yet
+        self._portfolio_keys = set(portfolio_keys)
         self.guard = guard
         self.held_back: HeldBack = partial(guard.held_back, books.connection)
         self._tenants = {work.origin.tenant_id for work in works}.union(tenants)
@@ -101,14 +103,16 @@ class Batch:
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
         self._resolve_portfolios()
-        touched = {(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()}
-        touched |= self._places
+        touched = {
+            PortfolioKey(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()
+        }
+        touched |= self._portfolio_keys
         touched -= self._new.keys()
-        self.books.lock(touched | {(row.tenant_id, row.portfolio_id) for row in self.originals.values()})
+        self.books.lock(touched | {row.portfolio_key for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._index_request_keys(works)
         bound = chain.from_iterable(self.bound.values())
-        self.books.load_unlocked((row.tenant_id, row.portfolio_id) for row in bound)
+        self.books.load_unlocked(row.portfolio_key for row in bound)
         self.books.load_positions(self._position_keys())
         if self._records:
             tenants = {work.origin.tenant_id for work in self._records}
@@ -131,7 +135,7 @@ class Batch:
 
     def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
-        state = self.books.portfolio(tenant_id, self._ids[tenant_id, portfolio_key])
+        state = self.books.portfolio(PortfolioKey(tenant_id, self._ids[tenant_id, portfolio_key]))
         if state.name_key != portfolio_key:
             raise StaleNames
         return state
@@ -141,7 +145,7 @@ class Batch:
         if (tenant_id, portfolio_key) not in self._ids:
             raise NoSuchPortfolio(name)
         state = self.portfolio_named(tenant_id, portfolio_key)
-        if not state.last_sequence and (tenant_id, state.id) in self._new:
+        if not state.last_sequence and state.key in self._new:
             raise NoSuchPortfolio(name)
         return state
 
@@ -149,9 +153,9 @@ class Batch:
         """Return the id of a portfolio by its name key, None if there is none."""
         return self._ids.get((tenant_id, portfolio_key))
 
-    def places_named(self) -> set[Place]:
+    def list_named_portfolios(self) -> set[PortfolioKey]:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
-        return {(name[0], self._ids[name]) for name in self._names if name in self._ids}
+        return {PortfolioKey(name[0], self._ids[name]) for name in self._names if name in self._ids}
 
     def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
@@ -159,9 +163,9 @@ class Batch:
         Raises StaleNames if another process inserted one of them meanwhile.
         """
         opened = {
-            (place[0], state.name_key): row
-            for place, row in self._new.items()
-            if (state := self.books.portfolio(*place)).last_sequence
+            (portfolio_key.tenant_id, state.name_key): row
+            for portfolio_key, row in self._new.items()
+            if (state := self.books.portfolio(portfolio_key)).last_sequence
         }
         if not opened:
             return
@@ -213,7 +217,7 @@ class Batch:
                     new_row_id(), *first[name][:3], opening_cash=cash[name[0]], trading_state=state
                 )
                 self.books.add_hypothetical(portfolio)
-                self._new[name[0], portfolio.id] = portfolio_row(portfolio, first[name].at)
+                self._new[portfolio.key] = portfolio_row(portfolio, first[name].at)
                 prepared[name] = portfolio.id
         return prepared
 
@@ -232,9 +236,9 @@ class Batch:
         for work in self._records:
             portfolio_id = self._ids.get(_name(work))
             if portfolio_id is not None:
-                yield (work.origin.tenant_id, portfolio_id, work.symbol, work.product)
+                yield PositionKey(work.origin.tenant_id, portfolio_id, work.symbol, work.product)
         for row in self.originals.values():
-            yield (row.tenant_id, row.portfolio_id, row.symbol, row.product)
+            yield row.position_key
 
 
 def request_key(work: Command) -> RequestKey | None:

@@ -21,13 +21,13 @@ from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_payload, build_cash_row, moved_amount
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, ZERO, fixed
 from app.timestamps import BEFORE_ALL, Timestamp, iso
 
 CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
-PositionKey = tuple[int, int, str, str]  # tenant id, portfolio id, symbol, product
 
 
 @dataclass(slots=True)
@@ -66,6 +66,11 @@ class PortfolioState:
     moved_cash: Decimal = ZERO
     cash_sequence: int = 0
     cash_hash: str = GENESIS
+
+    @property
+    def key(self) -> PortfolioKey:
+        """The key of the portfolio."""
+        return PortfolioKey(self.tenant_id, self.id)
 
     def schedule_in(self, exchange: str) -> str:
         """Return the cost schedule of trades at an exchange; empty where the instrument names none."""
@@ -122,36 +127,36 @@ class Books:
     def __init__(self, connection: Connection, ids: TradeIds) -> None:
         self.connection = connection
         self._ids = ids
-        self._portfolios: dict[tuple[int, int], PortfolioState] = {}
-        self._locked: list[tuple[int, int]] = []
+        self._portfolios: dict[PortfolioKey, PortfolioState] = {}
+        self._locked: list[PortfolioKey] = []
         self._positions: dict[PositionKey, Position] = {}
         self._listed: dict[tuple[int, str], str] = {}  # currencies of listed instruments
         self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
         self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
-        self._whole: dict[tuple[int, int], Held] = {}  # portfolios all of whose positions are loaded
+        self._whole: dict[PortfolioKey, Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._happened: list[TradeRow | NewEvent] = []  # what is published in the outbox, in order
         self._cash_rows: list[CashRow] = []
         self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
-        self._touched: set[tuple[int, int]] = set()
+        self._touched: set[PortfolioKey] = set()
         self.changes = 0  # the number of changes, written or not
 
-    def lock(self, ids: Iterable[tuple[int, int]]) -> None:
-        """Lock and load the portfolios (tenant id, id)."""
-        self._locked = self._keep(queries.lock_portfolios(self.connection, sorted(set(ids))))
+    def lock(self, keys: Iterable[PortfolioKey]) -> None:
+        """Lock and load the portfolios."""
+        self._locked = self._keep(queries.lock_portfolios(self.connection, sorted(set(keys))))
 
-    def load_unlocked(self, ids: Iterable[tuple[int, int]]) -> None:
+    def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
         """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
-        self._keep(queries.portfolio_states(self.connection, sorted(set(ids) - self._portfolios.keys())))
+        self._keep(queries.portfolio_states(self.connection, sorted(set(keys) - self._portfolios.keys())))
 
-    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, int]]:
-        kept = {(state.tenant_id, state.id): state for state in map(_state, rows)}
+    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
+        kept = {state.key: state for state in map(_state, rows)}
         self._portfolios.update(kept)
         return list(kept)
 
     def add_hypothetical(self, state: PortfolioState) -> None:
         """Add a new portfolio that is not inserted yet."""
-        self._portfolios[state.tenant_id, state.id] = state
+        self._portfolios[state.key] = state
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change. For an alias, load the position of its instrument."""
@@ -165,38 +170,38 @@ class Books:
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
             *_, currency, exchange, symbol = row
             if row[4] is not None:
-                self._positions[row[:4]] = queries.position_of(row[4:-3])
+                self._positions[PositionKey(*row[:4])] = queries.position_of(row[4:-3])
             if currency is not None:
                 self._listed[row[0], row[2]] = currency
                 self._exchanges[row[0], row[2]] = exchange
             if symbol is not None:
                 self._symbols[row[0], row[2]] = symbol
-                renamed.append((row[0], row[1], symbol, row[3]))
+                renamed.append(PositionKey(row[0], row[1], symbol, row[3]))
         return renamed
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
         return self._symbols.get((tenant_id, symbol), symbol)
 
-    def load_all_positions(self, places: Sequence[tuple[int, int]]) -> None:
-        """Load every position of the portfolios (tenant id, id)."""
-        self._whole.update((place, {}) for place in places)
-        for row in queries.positions_in(self.connection, list(places)):
-            position = queries.position_of(row[4:])
-            self._positions[row[:4]] = self._whole[row[:2]][row[:4]] = position
+    def load_all_positions(self, portfolio_keys: Sequence[PortfolioKey]) -> None:
+        """Load every position of the portfolios."""
+        self._whole.update((portfolio_key, {}) for portfolio_key in portfolio_keys)
+        for row in queries.positions_in(self.connection, portfolio_keys):
+            key, position = PositionKey(*row[:4]), queries.position_of(row[4:])
+            self._positions[key] = self._whole[key.portfolio_key][key] = position
 
-    def take_positions(self, place: tuple[int, int], held: Held) -> None:
+    def take_positions(self, portfolio_key: PortfolioKey, held: Held) -> None:
         """Add all cached positions of a portfolio, which the caller knows to be current."""
-        self._whole[place] = held
+        self._whole[portfolio_key] = held
         self._positions.update(held)
 
-    def positions(self, place: tuple[int, int]) -> Held:
+    def positions(self, portfolio_key: PortfolioKey) -> Held:
         """Return the positions of a portfolio whose positions are all loaded."""
-        return self._whole.get(place, {})
+        return self._whole.get(portfolio_key, {})
 
-    def portfolio(self, tenant_id: int, portfolio_id: int) -> PortfolioState:
+    def portfolio(self, key: PortfolioKey) -> PortfolioState:
         """Return a locked portfolio."""
-        return self._portfolios[tenant_id, portfolio_id]
+        return self._portfolios[key]
 
     def locked_portfolios(self) -> list[PortfolioState]:
         """Return the locked portfolios."""
@@ -214,7 +219,7 @@ class Books:
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         return currency_of_fill(
-            self.position(key), self._listed.get((key[0], key[2])), portfolio.base_currency
+            self.position(key), self._listed.get((key.tenant_id, key.symbol)), portfolio.base_currency
         )
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
@@ -223,7 +228,8 @@ class Books:
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
-        key = (portfolio.tenant_id, portfolio.id, entry.symbol, entry.product)
+        portfolio_key = portfolio.key
+        key = PositionKey(*portfolio_key, entry.symbol, entry.product)
         before = self.position(key)
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
         if max(map(abs, amounts)) >= CEILING:
@@ -241,10 +247,10 @@ class Books:
         row = _row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
-        if key[:2] in self._whole:
-            self._whole[key[:2]][key] = after
+        if portfolio_key in self._whole:
+            self._whole[portfolio_key][key] = after
         self._moved[key] = row
-        self._touched.add((portfolio.tenant_id, portfolio.id))
+        self._touched.add(portfolio_key)
         self._rows.append(row)
         self._happened.append(row)
         return row
@@ -285,15 +291,15 @@ class Books:
             for row in self._cash_rows
         ) or queries.has_cash_movement(self.connection, *wanted)
 
-    def stamp(self, place: tuple[int, int], stamp: str) -> None:
+    def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
-        self._portfolios[place].orders_stamp = stamp
-        self._touched.add(place)
+        self._portfolios[portfolio_key].orders_stamp = stamp
+        self._touched.add(portfolio_key)
 
     def flush(self, *others: Write) -> None:
         """Write the changes so far, together with `others`."""
         portfolios = [_projection(self._portfolios[key]) for key in self._touched]
-        moved = {(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
+        moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
         write(
             self.connection,
             queries.insert_trades(self._rows),
@@ -312,10 +318,10 @@ class Books:
         if isinstance(one, NewEvent):
             yield one
             return
-        name = self._portfolios[one.tenant_id, one.portfolio_id].name
+        name = self._portfolios[one.portfolio_key].name
         home = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
         yield _event(home, "trade.recorded", build_trade_payload(one, name))
-        if self._moved[one.tenant_id, one.portfolio_id, one.symbol, one.product] is one:
+        if self._moved[one.position_key] is one:
             yield _event(home, "position.changed", build_position_payload(one, name))
 
     def _position_row(self, key: PositionKey) -> Row:

@@ -14,6 +14,7 @@ from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, signed_amount
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import Books, CashEntry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.money import fixed, money_text
@@ -71,8 +72,9 @@ def move_cash(
     books = Books(connection, TradeIds())
     tenant_id = context.caller.tenant_id
     ids = _find_portfolios(connection, context, move)
-    books.lock((tenant_id, found) for found in ids)
-    portfolios = [books.portfolio(tenant_id, found) for found in ids]
+    keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]
+    books.lock(keys)
+    portfolios = [books.portfolio(key) for key in keys]
     for portfolio, field in zip(portfolios, ("currency", "to_portfolio"), strict=False):
         if portfolio.base_currency != move.currency:
             raise InvalidCashMovement(

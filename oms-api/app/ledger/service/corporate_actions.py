@@ -27,8 +27,9 @@ from app.ledger.rules.corporate_actions import (
     position_before,
     replay_steps,
 )
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import Batch
-from app.ledger.service.books import CashEntry, Entry, PortfolioState, PositionKey
+from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, fixed, product, quantity_text, ratio, share
@@ -50,9 +51,9 @@ class Booking:
     find_rate: FindRate
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Tenant id and portfolio id."""
-        return (self.portfolio.tenant_id, self.portfolio.id)
+    def portfolio_key(self) -> PortfolioKey:
+        """The key of the portfolio."""
+        return self.portfolio.key
 
     @property
     def connection(self) -> Connection:
@@ -68,8 +69,8 @@ def book_action(booking: Booking) -> list[TradeRow]:
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking):
         return []
-    held = booking.batch.books.positions(booking.place)
-    keys = sorted(key for key in held if key[2] == booking.action.symbol)
+    held = booking.batch.books.positions(booking.portfolio_key)
+    keys = sorted(key for key in held if key.symbol == booking.action.symbol)
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)
         return []
@@ -84,8 +85,8 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
     """
     booking.batch.flush()
     reversals = []
-    for row in queries.list_action_trades(booking.connection, *booking.place, booking.action.id):
-        key = (*booking.place, row.symbol, row.product)
+    for row in queries.list_action_trades(booking.connection, *booking.portfolio_key, booking.action.id):
+        key = PositionKey(*booking.portfolio_key, row.symbol, row.product)
         after = queries.replay_position(booking.connection, key, without=row.trade_id)
         _require_one_currency(after, row.trade_id)
         entry = _build_reversal(row, booking.action)
@@ -98,8 +99,8 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
 def _is_booked(booking: Booking) -> bool:
     connection, action = booking.connection, booking.action
     if action.kind is not ActionKind.DIVIDEND:
-        return bool(queries.list_action_trades(connection, *booking.place, action.id))
-    tenant_id, portfolio_id = booking.place
+        return bool(queries.list_action_trades(connection, *booking.portfolio_key, action.id))
+    tenant_id, portfolio_id = booking.portfolio_key
     return bool(queries.list_action_movements(connection, tenant_id, action.id, portfolio_id))
 
 
@@ -112,7 +113,7 @@ def _build_reversal(row: TradeRow, action: Action) -> Entry:
 
 
 def _reverse_movements(booking: Booking) -> None:
-    action, (tenant_id, portfolio_id) = booking.action, booking.place
+    action, (tenant_id, portfolio_id) = booking.action, booking.portfolio_key
     sums: dict[CashKind, Decimal] = {}
     for row in queries.list_action_movements(booking.connection, tenant_id, action.id, portfolio_id):
         kind = CashKind(row.kind)
@@ -161,8 +162,8 @@ def _build_fraction_entry(
     value = gmv if rate is None else product(gmv, rate)
     return Entry(
         kind="trade",
-        symbol=key[2],
-        product=key[3],
+        symbol=key.symbol,
+        product=key.product,
         side=side.value,
         quantity=quantity,
         price=price,
@@ -203,7 +204,7 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     if not held.quantity:
         return []
     require_no_later_fill(action, steps, booking.portfolio.name)
-    new_key = (*booking.place, action.new_symbol or "", key[3])
+    new_key = PositionKey(*booking.portfolio_key, action.new_symbol or "", key.product)
     side = Side.BUY if held.quantity > 0 else Side.SELL
     fill = Fill(side, abs(held.quantity), abs(held.cost), abs(held.local_cost), held.currency, at)
     arrived = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
@@ -251,8 +252,8 @@ def _build_entry(
     """Return the entry of a row that moves no cash. `held` is what the action acts on, signed."""
     return Entry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
-        symbol=key[2],
-        product=key[3],
+        symbol=key.symbol,
+        product=key.product,
         side=(Side.BUY if held.quantity > 0 else Side.SELL).value,
         quantity=abs(held.quantity),
         price=price,
@@ -273,8 +274,8 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
     """Append a row under a key of its own, and write it, because what follows reads it."""
     action_id = booking.action.id
     origin = booking.origin._replace(
-        idempotency_key=build_row_key(action_id, key[3], part),
-        request_hash=fingerprint(action_id, key[2], key[3], part),
+        idempotency_key=build_row_key(action_id, key.product, part),
+        request_hash=fingerprint(action_id, key.symbol, key.product, part),
     )
     row = booking.batch.books.append(booking.portfolio, origin, entry, after)
     booking.batch.flush()

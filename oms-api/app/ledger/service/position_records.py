@@ -11,8 +11,8 @@ from app.clock import EPOCH, Now
 from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
 from app.ledger.queries import position_records as queries
-from app.ledger.queries.books import PositionKey
 from app.ledger.queries.position_records import RecordedPosition
+from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.rules.position_extremes import (
     Holding,
@@ -214,4 +214,4 @@ def _get_no_rate(_: datetime) -> None:
 
 def _key(tenant_id: int, position: MarkedPosition) -> PositionKey:
     held = position.held
-    return (tenant_id, held.portfolio_id, held.symbol, held.product)
+    return PositionKey(tenant_id, held.portfolio_id, held.symbol, held.product)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from app.database import write
 from app.ledger.queries import audit
 from app.ledger.queries import books as queries
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.projections import (
     HoldingRow,
@@ -26,7 +27,6 @@ from app.ledger.rules.projections import (
 )
 from app.ledger.rules.verification import Finding
 from app.ledger.service.verification import (
-    BookKey,
     Discrepancy,
     build_replay,
     check_rows,
@@ -52,7 +52,7 @@ class Rebuilt:
     differences: tuple[tuple[str, list[Finding]], ...]
 
 
-def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
+def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
     portfolio = audit.portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
@@ -60,7 +60,7 @@ def read_ahead(connection: Connection, key: BookKey) -> LedgerState:
     return state
 
 
-def rebuild_portfolio(connection: Connection, key: BookKey, state: LedgerState) -> Rebuilt:
+def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerState) -> Rebuilt:
     """Lock the portfolio, read its ledger from `state` on, and write what differs. Raises LedgerCorrupted.
 
     A new stamp is always written, because a process may have cached wrong values although the rows are right.

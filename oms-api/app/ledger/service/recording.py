@@ -31,10 +31,10 @@ from app.ledger.queries.corporate_actions import find_later_action, replay_posit
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import action_of_key
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import (
     Batch,
     NameKey,
-    Place,
     Rates,
     no_rates,
     request_key,
@@ -81,12 +81,12 @@ class Recording:
         connection: Connection,
         works: Sequence[Command],
         names: Iterable[NameKey] = (),
-        places: Iterable[Place] = (),
+        portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> Batch:
-        """Return a batch of `works`. `names` and `places` are further portfolios that the caller needs."""
+        """Return a batch of `works`. `names` and `portfolio_keys` are further portfolios that it needs."""
         books = Books(connection, self._ids)
-        return Batch(books, works, self._known, names, places, tenants, self._guard, self._rates)
+        return Batch(books, works, self._known, names, portfolio_keys, tenants, self._guard, self._rates)
 
     def forget(self) -> None:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
@@ -151,20 +151,20 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
-    portfolio = batch.books.portfolio(oldest.tenant_id, oldest.portfolio_id)
+    portfolio = batch.books.portfolio(oldest.portfolio_key)
     return Recorded(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: Batch, work: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = work.origin.portfolios
-    return names is None or batch.books.portfolio(row.tenant_id, row.portfolio_id).name_key in names
+    return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
 
 
 def _record(batch: Batch, work: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(work)
     work = work._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, work.symbol))
-    key = (portfolio.tenant_id, portfolio.id, work.symbol, work.product)
+    key = PositionKey(*portfolio.key, work.symbol, work.product)
     position = batch.books.position(key)
     refusal = batch.guard.find_refusal(work, portfolio)
     if refusal is not None:
@@ -283,8 +283,8 @@ def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
 
 def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
     batch.flush()  # so that the replay also reads the rows of this batch
-    portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
-    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    portfolio = batch.books.portfolio(original.portfolio_key)
+    key = original.position_key
     after = replay_position(batch.books.connection, key, without=original.trade_id)
     positions = (batch.books.position(key), after)
     if any(one.quantity and one.currency != original.currency for one in positions):

@@ -14,11 +14,11 @@ from app.ledger.rules.equity import (
     Exposure,
     Marks,
     OpenPosition,
-    PortfolioKey,
     PortfolioValue,
     compute_value,
     value_exposures,
 )
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import Statement
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, mark

@@ -20,7 +20,8 @@ from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
-from app.ledger.rules.ledger_state import REVERSAL, HoldingKey, LedgerState
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.ledger_state import REVERSAL, LedgerState
 from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
@@ -44,7 +45,6 @@ from app.ledger.service.verdict import Discrepancy, Verdict
 from app.money import ZERO
 
 __all__ = [
-    "BookKey",
     "Discrepancy",
     "Verdict",
     "build_replay",
@@ -53,8 +53,6 @@ __all__ = [
     "load_cash_movements",
     "verify",
 ]
-
-BookKey = tuple[int, int]  # tenant id, portfolio id
 
 _ROW_CHECKS = (
     *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
@@ -67,7 +65,7 @@ _BOOK = attrgetter("tenant_id", "portfolio_id")
 class Book:
     """The rows of one portfolio in three tables. `portfolio` is None if only the other tables have rows."""
 
-    key: BookKey
+    key: PortfolioKey
     portfolio: PortfolioRow | None
     rows: Iterator[TradeRow]
     holdings: list[HoldingRow]
@@ -135,7 +133,7 @@ def _books(connection: Connection) -> Iterator[Book]:
     portfolio, group, held = next(portfolios, None), next(rows, None), next(holdings, None)
     while portfolio or group or held:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
-        key = min(keys + [part[0] for part in (group, held) if part])
+        key = PortfolioKey(*min(keys + [part[0] for part in (group, held) if part]))
         book = Book(key, None, iter(()), [])
         if portfolio and keys[0] == key:
             book.portfolio, portfolio = portfolio, next(portfolios, None)
@@ -181,13 +179,12 @@ def _verify_book(
 
 def _replay_action(connection: Connection, row: TradeRow) -> Position:
     """Return the position that the rows up to a corporate action's give."""
-    key = (row.tenant_id, row.portfolio_id, row.symbol, row.product)
-    return replay_position(connection, key, until=row.sequence)
+    return replay_position(connection, row.position_key, until=row.sequence)
 
 
-def build_replay(connection: Connection, key: BookKey) -> Callable[[HoldingKey], Position]:
+def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[HoldingKey], Position]:
     """Return a function that replays the unreversed trades of a symbol and product of the portfolio."""
-    return lambda holding: replay_position(connection, (*key, *holding))
+    return lambda holding: replay_position(connection, PositionKey(*key, *holding))
 
 
 def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:
@@ -211,11 +208,11 @@ def _verify_keys(connection: Connection, verdict: Verdict) -> None:
 
 def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
     """Return the description of a row's location for reports."""
-    name = _name((row.tenant_id, row.portfolio_id), portfolio)
+    name = _name(row.portfolio_key, portfolio)
     return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
 
 
-def _name(key: BookKey, portfolio: PortfolioRow | None) -> str:
+def _name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
     named = f" {portfolio.name!r}" if portfolio else ""
-    tenant = "" if key[0] == 1 else f" of tenant {key[0]}"
-    return f"portfolio{named} (id {key[1]}){tenant}"
+    tenant = "" if key.tenant_id == 1 else f" of tenant {key.tenant_id}"
+    return f"portfolio{named} (id {key.portfolio_id}){tenant}"

@@ -10,6 +10,7 @@ from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import (
@@ -34,15 +35,16 @@ _KEY = ("tenant_id", "id")
 _PICKED = [ORDERS.c[name] for name in COLUMNS]
 
 OrderKey = tuple[int, str]  # tenant id, order id
-PortfolioKey = tuple[int, int]  # tenant id, portfolio id
-PositionKey = tuple[str, str]  # symbol, product, within a portfolio
 RepeatKey = tuple[int, str, int, str]  # tenant id, symbol, portfolio id, actor: what repeated orders share
 
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
     found = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
-    return {(tenant_id, order_id): (tenant_id, portfolio_key) for tenant_id, order_id, portfolio_key in found}
+    return {
+        (tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
+        for tenant_id, order_id, portfolio_id in found
+    }
 
 
 def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]:
@@ -85,8 +87,8 @@ def list_open_orders_in_symbol(
 ) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
     statement = select(*_PICKED).where(
-        ORDERS.c.tenant_id == portfolio_key[0],
-        ORDERS.c.portfolio_id == portfolio_key[1],
+        ORDERS.c.tenant_id == portfolio_key.tenant_id,
+        ORDERS.c.portfolio_id == portfolio_key.portfolio_id,
         ORDERS.c.symbol == symbol,
         IS_OPEN,
     )
@@ -106,14 +108,15 @@ def count_open_orders(
             .order_by(ORDERS.c.portfolio_id)
         )
         for symbol, portfolio_id, count in connection.execute(statement):
-            found.setdefault((tenant_id, symbol), []).append(((tenant_id, portfolio_id), count))
+            portfolio_key = PortfolioKey(tenant_id, portfolio_id)
+            found.setdefault((tenant_id, symbol), []).append((portfolio_key, count))
     return found
 
 
 def find_portfolios_with_orders(connection: Connection, tenant_id: int) -> set[PortfolioKey]:
     """Return the tenant's portfolios that have open orders."""
     statement = select(ORDERS.c.portfolio_id).where(ORDERS.c.tenant_id == tenant_id, IS_OPEN).distinct()
-    return {(tenant_id, row[0]) for row in connection.execute(statement)}
+    return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
 
 
 def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since: datetime) -> list[Order]:
@@ -147,7 +150,7 @@ def find_overdue_portfolios(
     for portfolio_id, count in connection.execute(statement):
         if limit <= 0:
             break
-        found.add((tenant_id, portfolio_id))
+        found.add(PortfolioKey(tenant_id, portfolio_id))
         limit -= count
     return found
 

@@ -5,8 +5,9 @@ from typing import NamedTuple, cast
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
 
 from app.ledger.models import Portfolio, PositionRow
-from app.ledger.queries.books import PositionKey, position_of
+from app.ledger.queries.books import position_of
 from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
 from app.orders.models import IS_OPEN
 from app.orders.queries.book import ORDERS
@@ -51,7 +52,8 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
         books.base_currencies[portfolio_id] = base
         position, order = values[: len(_POSITION)], values[len(_POSITION) :]
         if what == _IS_POSITION and position[0] is not None:
-            books.positions[tenant_id, portfolio_id, position[1], position[2]] = position_of(position[3:])
+            key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
+            books.positions[key] = position_of(position[3:])
         elif what == _IS_ORDER and order[0] is not None:
             books.orders.append(order_of(tuple(order)))
     return books

@@ -6,8 +6,9 @@ from sqlalchemy import Connection, Numeric, Table, select
 from sqlalchemy import cast as cast_to
 
 from app.ledger.models import PositionRow
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
-from app.orders.queries.book import ORDERS, PortfolioKey
+from app.orders.queries.book import ORDERS
 from app.orders.rules.trading_sessions import INTRADAY
 
 _POSITIONS = cast("Table", PositionRow.__table__)
@@ -24,4 +25,4 @@ def find_intraday_portfolios(connection: Connection, tenant_id: int | None = Non
     if tenant_id is not None:
         orders = orders.where(ORDERS.c.tenant_id == tenant_id)
         positions = positions.where(_POSITIONS.c.tenant_id == tenant_id)
-    return {(row[0], row[1]) for row in connection.execute(orders.union(positions))}
+    return {PortfolioKey(*row) for row in connection.execute(orders.union(positions))}

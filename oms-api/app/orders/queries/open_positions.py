@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Table, select
 
 from app.ledger.models import Portfolio, PositionRow
+from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
 from app.orders.models import IS_OPEN, Execution, OrderRecord
 
@@ -15,8 +16,6 @@ _POSITIONS = cast("Table", PositionRow.__table__)
 _ORDERS = cast("Table", OrderRecord.__table__)
 _EXECUTIONS = cast("Table", Execution.__table__)
 _CHUNK = 10_000
-
-PositionKey = tuple[int, str, str]  # portfolio id, symbol, product
 
 
 class Held(NamedTuple):
@@ -84,9 +83,6 @@ def get_net_executed_quantities(
     )
     nets: dict[PositionKey, Decimal] = defaultdict(lambda: ZERO)
     # Summed in Python, because SQLite would sum in floating point.
-    for *position_key, side, quantity in connection.execute(
-        statement, execution_options={"yield_per": _CHUNK}
-    ):
-        portfolio_id, symbol, product = position_key
-        nets[portfolio_id, symbol, product] += quantity if side == "BUY" else -quantity
+    for *key, side, quantity in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+        nets[PositionKey(tenant_id, *key)] += quantity if side == "BUY" else -quantity
     return nets

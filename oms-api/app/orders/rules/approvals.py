@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.ledger.rules.keys import PortfolioKey
 from app.money import fixed, money_text, quantity_text
 from app.orders.rules.values import Order, Status
 from app.risk.rules.values import Denial
@@ -80,6 +81,11 @@ class ApprovalRequest(NamedTuple):
     override_of: str | None = None
     waived: str | None = None
     reason: str | None = None
+
+    @property
+    def portfolio_key(self) -> PortfolioKey:
+        """The key of the order's portfolio."""
+        return PortfolioKey(self.tenant_id, self.portfolio_id)
 
 
 class Decider(NamedTuple):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.brokers.rules.values import OrderType, TimeInForce
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.money import ZERO
 from app.timestamps import Timestamp
 
@@ -162,6 +163,21 @@ class Order(NamedTuple):
     event_count: int = 0
     accepted_at: Timestamp | None = None
     cost_schedule: str = "none"
+
+    @property
+    def portfolio_key(self) -> PortfolioKey:
+        """The key of its portfolio."""
+        return PortfolioKey(self.tenant_id, self.portfolio_id)
+
+    @property
+    def position_key(self) -> PositionKey:
+        """The key of the position that it changes."""
+        return PositionKey(self.tenant_id, self.portfolio_id, self.symbol, self.product)
+
+    @property
+    def holding_key(self) -> HoldingKey:
+        """The key of that position within the portfolio."""
+        return HoldingKey(self.symbol, self.product)
 
     @property
     def placed_by(self) -> str:

@@ -8,10 +8,11 @@ from sqlalchemy import text
 
 from app.identity.queries.tenants import get_base_currency
 from app.ledger.rules.accounting import FLAT, Position
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 from app.orders.queries.firm import firm_books
 from app.orders.rules.values import Order
-from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import rate_between, rate_to_value_in
 from app.orders.service.exposure import exposure_in, prices_of, working_of
 from app.orders.service.marks import find_mark, load_last_trade_prices
@@ -45,15 +46,15 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
     from adding to them meanwhile.
     """
-    tenant_id, own = order.tenant_id, (order.tenant_id, order.portfolio_id)
+    tenant_id, own = order.tenant_id, order.portfolio_key
     if tenant_id not in context.unlocked_totals:
         _lock(context)
         context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
         context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
     totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
-        if portfolio_key[0] == tenant_id and portfolio_key != own:
-            base = context.books.portfolio(*portfolio_key).base_currency
+        if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
+            base = context.books.portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
     found = _in_one_currency(context, order, totals)
     has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
@@ -78,7 +79,9 @@ def _lock(context: BatchContext) -> None:
     """Lock the tenants' totals with advisory locks, sorted by tenant id to avoid deadlocks."""
     if context.unlocked_totals or context.connection.dialect.name != "postgresql":
         return
-    for tenant_id in sorted({portfolio_key[0] for portfolio_key in context.order_store.portfolio_keys}):
+    for tenant_id in sorted(
+        {portfolio_key.tenant_id for portfolio_key in context.order_store.portfolio_keys}
+    ):
         statement = text("SELECT pg_advisory_xact_lock(:class, :tenant)")
         context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
 
@@ -86,17 +89,17 @@ def _lock(context: BatchContext) -> None:
 def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
     """Return the totals of the portfolios that the batch has not locked, by currency."""
     firm = firm_books(context.connection, tenant_id)
-    bases = {(tenant_id, found): base for found, base in firm.base_currencies.items()}
+    bases = {
+        PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
+    }
     others = bases.keys() - context.order_store.portfolio_keys
-    held = {key: position for key, position in firm.positions.items() if key[:2] in others}
-    orders: dict[tuple[PortfolioKey, PositionKey], list[Order]] = {}
+    held = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
+    orders: dict[PositionKey, list[Order]] = {}
     for one in firm.orders:
-        portfolio_key = (tenant_id, one.portfolio_id)
-        if portfolio_key in others:
-            orders.setdefault((portfolio_key, (one.symbol, one.product)), []).append(one)
-    position_keys = {((key[0], key[1]), (key[2], key[3])) for key in held}
-    position_keys |= orders.keys()
-    context.load_quotes(sorted({(tenant_id, position_key[0]) for _, position_key in position_keys}))
+        if one.portfolio_key in others:
+            orders.setdefault(one.position_key, []).append(one)
+    position_keys = held.keys() | orders.keys()
+    context.load_quotes(sorted({(tenant_id, position_key.symbol) for position_key in position_keys}))
     load_last_trade_prices(context, held)
     totals: dict[str, Totals] = {}
     for portfolio_key, book in _books(context, bases, held, orders, position_keys):
@@ -107,14 +110,19 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
 def _books(
     context: BatchContext,
     bases: dict[PortfolioKey, str],
-    held: dict[tuple[int, int, str, str], Position],
-    orders: dict[tuple[PortfolioKey, PositionKey], list[Order]],
-    position_keys: Iterable[tuple[PortfolioKey, PositionKey]],
+    held: dict[PositionKey, Position],
+    orders: dict[PositionKey, list[Order]],
+    position_keys: Iterable[PositionKey],
 ) -> Iterable[tuple[PortfolioKey, SymbolBook]]:
-    for portfolio_key, position_key in position_keys:
-        position = held.get((*portfolio_key, *position_key), FLAT)
-        quote = context.quote(portfolio_key[0], position_key[0])
-        working = working_of(orders.get((portfolio_key, position_key), []), position)
-        rate = rate_to_value_in(context, portfolio_key[0], bases[portfolio_key], position_key[0], position)
-        mark, prices = find_mark(context, (*portfolio_key, *position_key), position), prices_of(quote)
+    for position_key in position_keys:
+        tenant_id, symbol, portfolio_key = (
+            position_key.tenant_id,
+            position_key.symbol,
+            position_key.portfolio_key,
+        )
+        position = held.get(position_key, FLAT)
+        quote = context.quote(tenant_id, symbol)
+        working = working_of(orders.get(position_key, []), position)
+        rate = rate_to_value_in(context, tenant_id, bases[portfolio_key], symbol, position)
+        mark, prices = find_mark(context, position_key, position), prices_of(quote)
         yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

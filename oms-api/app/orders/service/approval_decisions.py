@@ -91,7 +91,7 @@ def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], 
     """Expire the orders of these requests that still wait."""
     for request in requests:
         order = context.order_store.find(request.tenant_id, request.order_id)
-        if order is not None and (order.tenant_id, order.portfolio_id) in context.order_store.portfolio_keys:
+        if order is not None and order.portfolio_key in context.order_store.portfolio_keys:
             expire_request(context, order, at)
 
 

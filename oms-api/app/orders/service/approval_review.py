@@ -25,7 +25,7 @@ def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
         order = context.order_store.find(request.tenant_id, request.order_id)
         if order is None or order.status is not Status.AWAITING_APPROVAL:
             continue
-        if (order.tenant_id, order.portfolio_id) not in context.order_store.portfolio_keys:
+        if order.portfolio_key not in context.order_store.portfolio_keys:
             continue  # it began to wait after the locks were taken
         try:
             require_decider(context, order, request, decider)

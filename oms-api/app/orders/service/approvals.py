@@ -55,7 +55,7 @@ def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, ris
         return False
     price = price_of(risk.order, risk.prices)
     value = None if price is None or risk.no_rate else value_of(order.quantity, price, risk.book.rate)
-    net = sum_exposures(context, (order.tenant_id, order.portfolio_id))[1]
+    net = sum_exposures(context, order.portfolio_key)[1]
     equity = context.portfolio(order).cash + net
     return rules.is_covered(policy, order.symbol, value, equity)
 

@@ -17,6 +17,7 @@ from app.ids import TradeIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.ledger.service.batch import Batch
 from app.ledger.service.books import Books, Held, PortfolioState
 from app.ledger.service.commands import Origin
@@ -39,8 +40,6 @@ from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 
 InstrumentKey = tuple[int, str]  # tenant id, symbol
-PortfolioKey = queries.PortfolioKey
-PositionKey = queries.PositionKey
 
 MAX_BOOKS = 5_000  # cached portfolios
 
@@ -53,26 +52,28 @@ class Exposure:
     `stale` are those that changed after the last valuation.
     """
 
-    books: dict[PositionKey, SymbolBook] = field(default_factory=dict)
-    valued_with: dict[PositionKey, tuple[Quote | None, Instrument]] = field(default_factory=dict)
-    rates: dict[PositionKey, Decimal] = field(default_factory=dict)  # only of other currencies
-    stale: set[PositionKey] = field(default_factory=set)
+    books: dict[HoldingKey, SymbolBook] = field(default_factory=dict)
+    valued_with: dict[HoldingKey, tuple[Quote | None, Instrument]] = field(default_factory=dict)
+    rates: dict[HoldingKey, Decimal] = field(default_factory=dict)  # only of other currencies
+    stale: set[HoldingKey] = field(default_factory=set)
     total: Totals = NOTHING
     held: Held = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
 
-    def find_differences(self, held: Held, orders: dict[str, Order]) -> set[PositionKey]:
+    def find_differences(self, held: Held, orders: dict[str, Order]) -> set[HoldingKey]:
         """Return the positions whose quantity, cost or open orders are others than in `held` and `orders`."""
-        found: set[PositionKey] = set()
+        found: set[HoldingKey] = set()
         if held is not self.held:
             found |= {
-                key[2:] for key in held.keys() | self.held.keys() if held.get(key) != self.held.get(key)
+                key.holding_key
+                for key in held.keys() | self.held.keys()
+                if held.get(key) != self.held.get(key)
             }
         if orders is not self.orders:
             for order_id in orders.keys() | self.orders.keys():
                 pair = (orders.get(order_id), self.orders.get(order_id))
                 if pair[0] != pair[1]:
-                    found |= {(order.symbol, order.product) for order in pair if order is not None}
+                    found |= {order.holding_key for order in pair if order is not None}
         return found
 
 
@@ -115,7 +116,7 @@ class BatchContext:
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
-        self.last_trade_prices: dict[tuple[int, int, str, str], Decimal] = {}  # see `marks`
+        self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
@@ -136,23 +137,25 @@ class BatchContext:
     def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
         """Load the locked portfolios, and the quotes that risk checks need."""
         keys = sorted(set(portfolio_keys))
-        stamps = {portfolio_key: self.books.portfolio(*portfolio_key).orders_stamp for portfolio_key in keys}
+        stamps = {portfolio_key: self.books.portfolio(portfolio_key).orders_stamp for portfolio_key in keys}
         self.order_store.load(stamps)
         self._load_positions(stamps)
         needed = {*symbols}
         for portfolio_key in keys:
             held = self.books.positions(portfolio_key).items()
-            needed |= {(key[0], key[2]) for key, position in held if position.quantity}
-            needed |= {(portfolio_key[0], symbol) for symbol in self.order_store.symbols_in(portfolio_key)}
+            needed |= {(key.tenant_id, key.symbol) for key, position in held if position.quantity}
+            needed |= {
+                (portfolio_key.tenant_id, symbol) for symbol in self.order_store.symbols_in(portfolio_key)
+            }
         self.load_quotes(sorted(needed))
         for portfolio_key in keys:
             self._load_cached_exposure(portfolio_key)
-        self._load_switches(*sorted({tenant_id for tenant_id, _ in keys}))
+        self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
         if any(map(self._enforces_sessions, keys)):
             self.services.calendars.refresh(self.connection)
 
     def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
-        state = self.books.portfolio(*portfolio_key)
+        state = self.books.portfolio(portfolio_key)
         setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
         return setting is not Enforcement.OFF
 
@@ -176,9 +179,9 @@ class BatchContext:
             return
         self.exposures[portfolio_key] = exposure
         revalued = {
-            position_key
-            for position_key, (quote, instrument) in exposure.valued_with.items()
-            if self._quotes.get(key := (portfolio_key[0], position_key[0]), quote) != quote
+            holding_key
+            for holding_key, (quote, instrument) in exposure.valued_with.items()
+            if self._quotes.get(key := (portfolio_key.tenant_id, holding_key.symbol), quote) != quote
             or self._instruments.get(key, instrument) != instrument
         }
         held, orders = self.books.positions(portfolio_key), self.order_store.find_open(portfolio_key)
@@ -192,7 +195,7 @@ class BatchContext:
         The last hash changes with each trade. The stamp changes when an order changes or a position is
         repaired. Together they identify one state.
         """
-        return f"{self.books.portfolio(*portfolio_key).last_hash} {stamp}"
+        return f"{self.books.portfolio(portfolio_key).last_hash} {stamp}"
 
     def update_caches(self) -> None:
         """Cache the state after the flush for the next batch."""
@@ -246,11 +249,9 @@ class BatchContext:
         if self._quotes[tenant_id, quote.symbol] != quote:
             self._quotes[tenant_id, quote.symbol] = quote
             for portfolio_key, exposure in self.exposures.items():
-                if portfolio_key[0] == tenant_id:
-                    position_keys = {
-                        position_key for position_key in exposure.books if position_key[0] == quote.symbol
-                    }
-                    self.order_store.dirty.setdefault(portfolio_key, set()).update(position_keys)
+                if portfolio_key.tenant_id == tenant_id:
+                    holding_keys = {key for key in exposure.books if key.symbol == quote.symbol}
+                    self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
@@ -261,7 +262,7 @@ class BatchContext:
 
     def get_portfolio_key(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
         """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
-        return (tenant_id, self.batch.open_portfolio(tenant_id, name, portfolio_key).id)
+        return self.batch.open_portfolio(tenant_id, name, portfolio_key).key
 
     @property
     def changes(self) -> int:
@@ -270,20 +271,20 @@ class BatchContext:
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
-        return self.books.portfolio(order.tenant_id, order.portfolio_id)
+        return self.books.portfolio(order.portfolio_key)
 
     def position(self, order: Order) -> Position:
         """Return the position in the order's symbol and product."""
-        return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+        return self.books.position(order.position_key)
 
     def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
-        return origin.portfolios is None or self.books.portfolio(*portfolio_key).name_key in origin.portfolios
+        return origin.portfolios is None or self.books.portfolio(portfolio_key).name_key in origin.portfolios
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder, also if the caller may not see its portfolio."""
         order = self.order_store.get(origin.tenant_id, order_id)
-        if not self.sees(origin, (order.tenant_id, order.portfolio_id)):
+        if not self.sees(origin, order.portfolio_key):
             raise NoSuchOrder(order_id)
         return order
 
@@ -297,9 +298,9 @@ class BatchContext:
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
-        if self.books.portfolio(*portfolio_key).trading_state == TradingState.HALTED:
+        if self.books.portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
-        return TradingState.HALTED in self._switches.get(portfolio_key[0], ALL_ACTIVE).states.values()
+        return TradingState.HALTED in self._switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
 
     def has_request_key(self, order: Order, request_key: str) -> bool:
         """Return whether the order was changed under that idempotency key."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
@@ -19,7 +20,7 @@ from app.market_data.queries import build_matched_write, build_quote_writes, loc
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
-from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
+from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
     MAX_EXPIRIES,
@@ -146,7 +147,7 @@ class OrderBatchHandler:
         batch.load()
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
         context = BatchContext(batch, self._services, max(map(_get_time, commands)), messages)
-        plan.portfolio_keys |= batch.places_named()
+        plan.portfolio_keys |= batch.list_named_portfolios()
         if ledger:
             plan.portfolio_keys |= find_portfolios_to_match(batch)
         context.load(plan.portfolio_keys, symbols_of(commands))
@@ -160,7 +161,7 @@ def _held_back(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
-    portfolio_key = (portfolio.tenant_id, portfolio.id)
+    portfolio_key = portfolio.key
     if portfolio_key in context.order_store.portfolio_keys:
         return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
     return context.batch.guard.held_back(context.connection, portfolio, command, held)
@@ -186,8 +187,8 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
             row = recorded.row
-            portfolio_key = (row.tenant_id, row.portfolio_id)
-            context.order_store.dirty.setdefault(portfolio_key, set()).add((row.symbol, row.product))
+            portfolio_key = row.portfolio_key
+            context.order_store.dirty.setdefault(portfolio_key, set()).add(row.holding_key)
         return recorded
     try:
         return _done(context, plan, command)

@@ -88,12 +88,12 @@ def _reverse_trade(context: BatchContext, command: BustExecution, execution: Exe
     if undone:
         raise AlreadyReversed(original.trade_id, undone[trade_key])
     require_no_action(batch, original)
-    key = (original.tenant_id, original.portfolio_id, original.symbol, original.product)
+    key = original.position_key
     after = replay_position(connection, key, without=original.trade_id)
     if after.quantity and after.currency == MIXED:
         raise MixesCurrencies(original.trade_id)
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
-    portfolio = batch.books.portfolio(original.tenant_id, original.portfolio_id)
+    portfolio = batch.books.portfolio(original.portfolio_key)
     return batch.books.append(portfolio, origin, build_reversal_entry(original, command.reason), after)
 
 

@@ -11,6 +11,7 @@ from app.instruments.rules import Instrument
 from app.ledger.queries.books import position_of, positions_in
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
 from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.rates import find_rate, list_pairs
@@ -26,8 +27,6 @@ from app.orders.service.marks import mark_of
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.values import SymbolBook
-
-_Key = tuple[int, str, str]  # portfolio id, symbol, product
 
 
 class BuyingPowerReader:
@@ -53,62 +52,62 @@ class BuyingPowerReader:
         self,
         connection: Connection,
         portfolios: Sequence[PortfolioCash],
-        held: dict[_Key, Position],
-        orders: dict[_Key, list[Order]],
+        held: dict[PositionKey, Position],
+        orders: dict[PositionKey, list[Order]],
         at: datetime,
     ) -> dict[int, list[SymbolBook]]:
         tenant_id = portfolios[0].tenant_id
         bases = {one.portfolio_id: one.base_currency for one in portfolios}
-        symbols = sorted({(tenant_id, key[1]) for key in (*held, *orders)})
+        symbols = sorted({(tenant_id, key.symbol) for key in (*held, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
-            key: _currency(held.get(key, FLAT), instruments[tenant_id, key[1]], bases[key[0]])
+            key: _currency(held.get(key, FLAT), instruments[tenant_id, key.symbol], bases[key.portfolio_id])
             for key in {*held, *orders}
         }
         pairs = {
             (tenant_id, pair)
             for key, currency in currencies.items()
             if currency is not None
-            for pair in list_pairs(currency, bases[key[0]])
+            for pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
-        unquoted = [(tenant_id, *key) for key in held if mark_of(by_symbol.get(key[1])) is None]
+        unquoted = [key for key in held if mark_of(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
         books: dict[int, list[SymbolBook]] = {}
         for key, currency in currencies.items():
-            position, quote = held.get(key, FLAT), by_symbol.get(key[1])
-            rate = None if currency is None else _rate(position, currency, bases[key[0]], by_symbol)
-            exchange = instruments[tenant_id, key[1]].exchange
-            market = ChargedMarket(exchange, currency or bases[key[0]], rate)
-            override, prices = overrides.get((tenant_id, key[1])), prices_of(quote)
+            position, quote = held.get(key, FLAT), by_symbol.get(key.symbol)
+            rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
+            exchange = instruments[tenant_id, key.symbol].exchange
+            market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
+            override, prices = overrides.get((tenant_id, key.symbol)), prices_of(quote)
             mark_price = mark_of(quote) if override is None else override.price
             if mark_price is None and position.quantity:
-                mark_price = last_prices.get((tenant_id, *key))
+                mark_price = last_prices.get(key)
             working = working_of(orders.get(key, []), position, prices, mark_price, market)
             book = build_symbol_book(position.quantity, mark_price, working, prices, rate=rate)
-            books.setdefault(key[0], []).append(book)
+            books.setdefault(key.portfolio_id, []).append(book)
         return books
 
 
 def _load(
     connection: Connection, portfolios: Sequence[PortfolioCash]
-) -> tuple[dict[_Key, Position], dict[_Key, list[Order]]]:
+) -> tuple[dict[PositionKey, Position], dict[PositionKey, list[Order]]]:
     """Return the short positions and those with open orders, and the open orders, by portfolio and symbol."""
-    places = [(one.tenant_id, one.portfolio_id) for one in portfolios]
-    orders: dict[_Key, list[Order]] = {}
-    for order in open_orders(connection, places):
-        orders.setdefault((order.portfolio_id, order.symbol, order.product), []).append(order)
-    working = {portfolio_id for portfolio_id, _, _ in orders}
+    portfolio_keys = [PortfolioKey(one.tenant_id, one.portfolio_id) for one in portfolios]
+    orders: dict[PositionKey, list[Order]] = {}
+    for order in open_orders(connection, portfolio_keys):
+        orders.setdefault(order.position_key, []).append(order)
+    working = {key.portfolio_id for key in orders}
     read = [
-        (one.tenant_id, one.portfolio_id)
-        for one in portfolios
-        if one.may_be_short or one.portfolio_id in working
+        key
+        for key, one in zip(portfolio_keys, portfolios, strict=True)
+        if one.may_be_short or key.portfolio_id in working
     ]
-    held: dict[_Key, Position] = {}
+    held: dict[PositionKey, Position] = {}
     for row in positions_in(connection, read) if read else ():
-        key, position = (row[1], row[2], row[3]), position_of(row[4:])
+        key, position = PositionKey(*row[:4]), position_of(row[4:])
         if position.quantity < 0 or key in orders:
             held[key] = position
     return held, orders

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
 from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
@@ -163,7 +164,7 @@ class QuoteArrived(NamedTuple):
     quote: Quote
     at: Timestamp
     is_new: bool
-    portfolio_keys: tuple[tuple[int, int], ...] | None = None
+    portfolio_keys: tuple[PortfolioKey, ...] | None = None
 
 
 class QuoteMatched(NamedTuple):

@@ -7,6 +7,7 @@ from functools import partial
 from app.database.bulk import Write
 from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
 from app.ledger.service.reversals import restate_price
 from app.market_data.queries import build_quote_restatement, find_quotes
@@ -14,7 +15,7 @@ from app.orders.queries.book import list_moves
 from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, OrderType, Status
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Applied, ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
 from app.orders.service.groups import cancel
@@ -30,9 +31,9 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
 
     A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
     """
-    action, portfolio_key = command.action, (command.origin.tenant_id, command.portfolio_id)
+    action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(
-        *(context.batch, context.books.portfolio(*portfolio_key), command.origin, action),
+        *(context.batch, context.books.portfolio(portfolio_key), command.origin, action),
         partial(_find_rate, context, portfolio_key, action.symbol),
     )
     changes = context.changes
@@ -43,14 +44,14 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
         if not command.is_reversal:
-            context.writes += _restate_quote(context, portfolio_key[0], command)
+            context.writes += _restate_quote(context, portfolio_key.tenant_id, command)
     return Applied(context.changes != changes)
 
 
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
     rate = rate_now(context, portfolio_key, currency)
     if rate is None:
-        raise NoRate(symbol, currency, context.books.portfolio(*portfolio_key).base_currency)
+        raise NoRate(symbol, currency, context.books.portfolio(portfolio_key).base_currency)
     return rate
 
 
@@ -70,7 +71,7 @@ def _restate_orders(
     context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
 ) -> None:
     action, at = command.action, iso(command.origin.at)
-    instrument = context.instrument(portfolio_key[0], action.symbol)
+    instrument = context.instrument(portfolio_key.tenant_id, action.symbol)
     terms = Terms(instrument.tick_size, instrument.lot_size)
     new_units, old_units = action.ratio
     ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio

@@ -5,10 +5,11 @@ from decimal import Decimal
 from app.ledger.errors import NoRate
 from app.ledger.queries.books import last_rate
 from app.ledger.rules.accounting import Position, currency_of_fill
+from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.money import ZERO, ratio
 from app.orders.rules.values import Order
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 
 
 def currency_in(
@@ -16,7 +17,7 @@ def currency_in(
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
     return _currency(
-        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+        context, portfolio_key.tenant_id, context.books.portfolio(portfolio_key).base_currency, symbol, held
     )
 
 
@@ -35,7 +36,7 @@ def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str
 def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
     """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
     return rate_between(
-        context, portfolio_key[0], currency, context.books.portfolio(*portfolio_key).base_currency
+        context, portfolio_key.tenant_id, currency, context.books.portfolio(portfolio_key).base_currency
     )
 
 
@@ -44,7 +45,7 @@ def rate_to_value_by(
 ) -> Decimal | None:
     """Return the rate to value a position and its orders, None in the portfolio's own currency."""
     return rate_to_value_in(
-        context, portfolio_key[0], context.books.portfolio(*portfolio_key).base_currency, symbol, held
+        context, portfolio_key.tenant_id, context.books.portfolio(portfolio_key).base_currency, symbol, held
     )
 
 
@@ -69,7 +70,7 @@ def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Po
     It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
     recorded even without a current rate. Raise NoRate if there never was one.
     """
-    portfolio_key = (order.tenant_id, order.portfolio_id)
+    portfolio_key = order.portfolio_key
     rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
     rate = rate or last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
@@ -86,7 +87,7 @@ def rate_of_cost(held: Position) -> Decimal | None:
 
 def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:
     """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
-    portfolio_key = (order.tenant_id, order.portfolio_id)
+    portfolio_key = order.portfolio_key
     currency = currency_in(context, portfolio_key, order.symbol, held)
     if currency is None or rate_now(context, portfolio_key, currency) is not None:
         return None

@@ -33,7 +33,7 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
     baseline = _get_baseline(context, order)
     if baseline is None:
         return CurrentLosses()
-    equity = compute_equity(context, (order.tenant_id, order.portfolio_id))
+    equity = compute_equity(context, order.portfolio_key)
     is_breached = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None
     if is_breached and _is_overruled(context, order):
         return CurrentLosses()
@@ -43,11 +43,12 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
 
 def _get_baseline(context: BatchContext, order: Order) -> LossBaseline | None:
     """Return what the losses are measured against, read at most every BASELINE_AGE and after each flow."""
-    key, cash_hash = (order.tenant_id, order.portfolio_id), context.portfolio(order).cash_hash
+    key, cash_hash = order.portfolio_key, context.portfolio(order).cash_hash
     cached = context.services.loss_baselines.get(key, cash_hash)
     if cached is not None and timedelta(0) <= context.now - cached.read_at < BASELINE_AGE:
         return cached.baseline
-    found = context.services.read_loss_baselines(context.connection, key[0], [key[1]]).get(key[1])
+    baselines = context.services.read_loss_baselines(context.connection, key.tenant_id, [key.portfolio_id])
+    found = baselines.get(key.portfolio_id)
     if found is not None:
         context.services.loss_baselines.put(key, cash_hash, CachedBaseline(found, context.now))
     return found

@@ -42,7 +42,7 @@ def reduce_competing_orders(
         return
     position_orders = [
         one
-        for one in context.order_store.open_of((row.tenant_id, row.portfolio_id), row.symbol)
+        for one in context.order_store.open_of(row.portfolio_key, row.symbol)
         if (one.side, one.product) == (reduction.side, row.product)
     ]
     cause = row.trade_id if order is None else order.id

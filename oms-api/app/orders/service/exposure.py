@@ -4,10 +4,11 @@ from decimal import Decimal
 
 from app.costs.rules.values import Schedule
 from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import COUNTED, WORKING, Order
-from app.orders.service.batch_context import BatchContext, Exposure, PortfolioKey, PositionKey
+from app.orders.service.batch_context import BatchContext, Exposure
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
@@ -27,61 +28,57 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
         exposure = context.exposures[portfolio_key] = Exposure()
-        due = {
-            (key[2], key[3]) for key, held in context.books.positions(portfolio_key).items() if held.quantity
-        }
-        due |= {(order.symbol, order.product) for order in context.order_store.open_in(portfolio_key)}
+        positions = context.books.positions(portfolio_key)
+        due = {key.holding_key for key, held in positions.items() if held.quantity}
+        due |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
         context.order_store.dirty.pop(portfolio_key, None)
     else:
         due = context.order_store.dirty.pop(portfolio_key, set())
         if exposure.rates:
             due |= _revalued(context, portfolio_key, exposure)
-    for position_key in due:
-        _revalue(context, portfolio_key, exposure, position_key)
+    for holding_key in due:
+        _revalue(context, portfolio_key, exposure, holding_key)
     return exposure
 
 
-def _revalued(context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure) -> set[PositionKey]:
+def _revalued(context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure) -> set[HoldingKey]:
     """Return the positions in another currency whose rate has changed."""
-    return {
-        position_key
-        for position_key, rate in exposure.rates.items()
-        if rate_to_value_by(
-            context, portfolio_key, position_key[0], context.books.position((*portfolio_key, *position_key))
-        )
-        != rate
-    }
+    found = set()
+    for holding_key, rate in exposure.rates.items():
+        held = context.books.position(PositionKey(*portfolio_key, *holding_key))
+        if rate_to_value_by(context, portfolio_key, holding_key.symbol, held) != rate:
+            found.add(holding_key)
+    return found
 
 
 def _revalue(
-    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, position_key: PositionKey
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> None:
-    before = exposure.books.get(position_key)
-    working = [
-        one
-        for one in context.order_store.open_of(portfolio_key, position_key[0])
-        if one.product == position_key[1]
-    ]
-    held = context.books.position((*portfolio_key, *position_key))
-    quote = context.quote(portfolio_key[0], position_key[0])
-    rate = rate_to_value_by(context, portfolio_key, position_key[0], held)
-    prices, mark_price = prices_of(quote), find_mark(context, (*portfolio_key, *position_key), held)
-    market = charged_market_of(context, portfolio_key, position_key[0], held, rate) if working else None
+    tenant_id, symbol = portfolio_key.tenant_id, holding_key.symbol
+    before = exposure.books.get(holding_key)
+    open_orders = context.order_store.open_of(portfolio_key, symbol)
+    working = [one for one in open_orders if one.product == holding_key.product]
+    position_key = PositionKey(*portfolio_key, *holding_key)
+    held = context.books.position(position_key)
+    quote = context.quote(tenant_id, symbol)
+    rate = rate_to_value_by(context, portfolio_key, symbol, held)
+    prices, mark_price = prices_of(quote), find_mark(context, position_key, held)
+    market = charged_market_of(context, portfolio_key, symbol, held, rate) if working else None
     orders = working_of(working, held, prices, mark_price, market)
     after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
-    exposure.valued_with[position_key] = quote, context.instrument(portfolio_key[0], position_key[0])
-    _note_rate(exposure, position_key, rate)
+    exposure.valued_with[holding_key] = quote, context.instrument(tenant_id, symbol)
+    _note_rate(exposure, holding_key, rate)
     if before != after:
-        exposure.books[position_key] = after
+        exposure.books[holding_key] = after
         rest = subtract_totals(exposure.total, total_of(before)) if before else exposure.total
         exposure.total = add_totals(rest, total_of(after))
 
 
-def _note_rate(exposure: Exposure, position_key: PositionKey, rate: Decimal | None) -> None:
+def _note_rate(exposure: Exposure, holding_key: HoldingKey, rate: Decimal | None) -> None:
     if rate is not None:
-        exposure.rates[position_key] = rate
+        exposure.rates[holding_key] = rate
     elif exposure.rates:
-        exposure.rates.pop(position_key, None)
+        exposure.rates.pop(holding_key, None)
 
 
 def working_of(
@@ -129,8 +126,8 @@ def charged_market_of(
 ) -> ChargedMarket:
     """Return where the portfolio's orders in a symbol are charged."""
     currency = currency_in(context, portfolio_key, symbol, held)
-    base = context.books.portfolio(*portfolio_key).base_currency
-    return ChargedMarket(context.instrument(portfolio_key[0], symbol).exchange, currency or base, rate)
+    base = context.books.portfolio(portfolio_key).base_currency
+    return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
 
 
 def prices_of(quote: Quote | None) -> Prices:

@@ -75,7 +75,7 @@ def _record_trade(
     context: BatchContext, order: Order, event: Executed, at: Timestamp
 ) -> tuple[TradeRow, BookedCharges]:
     side, held = Side(order.side), context.position(order)
-    currency = currency_in(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    currency = currency_in(context, order.portfolio_key, order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = _fill(event, side, currency, rate, at)
     after = apply_fill(held, fill)

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from app.database import Readers
 from app.errors import OmsError
 from app.ledger.errors import NoSuchPortfolio
+from app.ledger.rules.keys import PositionKey
 from app.ledger.service.trade_service import RequestSource
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
-from app.orders.queries.open_positions import Held, PositionKey
+from app.orders.queries.open_positions import Held
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.service.kill_switches import Effect, Stop
@@ -125,7 +126,7 @@ class Flattening:
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:
                 nets = queries.get_net_executed_quantities(connection, tenant_id, stop.key)
-                return shares(queries.list_open_positions(connection, tenant_id, None), nets)
+                return shares(tenant_id, queries.list_open_positions(connection, tenant_id, None), nets)
             portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
             return queries.list_open_positions(connection, tenant_id, portfolio)
 
@@ -141,14 +142,14 @@ def _discard(task: "asyncio.Future[Any]") -> None:
         task.exception()
 
 
-def shares(held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
+def shares(tenant_id: int, held: Iterable[Held], nets: Mapping[PositionKey, Decimal]) -> list[Held]:
     """Return the parts of the positions that belong to a strategy, given its net executed quantities.
 
     A part is on the position's side and not larger than the position.
     """
     found = []
     for one in held:
-        net = nets.get((one.portfolio_id, one.symbol, one.product), ZERO)
+        net = nets.get(PositionKey(tenant_id, one.portfolio_id, one.symbol, one.product), ZERO)
         if net * one.quantity > 0:
             found.append(one._replace(quantity=min(net, one.quantity, key=abs)))
     return found

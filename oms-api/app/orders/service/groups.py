@@ -171,7 +171,7 @@ def _cancel_parts(context: BatchContext, order: Order, at: Timestamp) -> None:
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     """Return the held parts of the same close, the next one first."""
     first = order.parent_id or order.id
-    open_orders = context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol)
+    open_orders = context.order_store.open_of(order.portfolio_key, order.symbol)
     parts = [
         one
         for one in open_orders
@@ -199,7 +199,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
 
 
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
-    portfolio_key = (order.tenant_id, order.portfolio_id)
+    portfolio_key = order.portfolio_key
     return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
 
 

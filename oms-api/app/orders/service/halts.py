@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import opening_orders
 from app.orders.rules.values import FINAL, Order
-from app.orders.service.batch_context import BatchContext, PortfolioKey, PositionKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.groups import cancel
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
@@ -18,10 +19,10 @@ def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str |
     orders_by_position: dict[PositionKey, list[Order]] = {}
     orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
     for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
-        orders_by_position.setdefault((order.symbol, order.product), []).append(order)
+        orders_by_position.setdefault(order.position_key, []).append(order)
     found = []
     for position_key, orders in orders_by_position.items():
-        found += opening_orders(orders, context.books.position((*portfolio_key, *position_key)).quantity)
+        found += opening_orders(orders, context.books.position(position_key).quantity)
     return found
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.database import write
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
-from app.orders.queries.book import PortfolioKey
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.order_estimates import sum_exposures
 from app.risk.errors import TooManySet
@@ -36,22 +36,22 @@ def check_losses(context: BatchContext, portfolio_keys: list[PortfolioKey], at: 
     """Compare the losses of the portfolios of one tenant with their limits, and set their switches."""
     if not portfolio_keys:
         return
-    tenant_id = portfolio_keys[0][0]
-    ids = [portfolio_id for _, portfolio_id in portfolio_keys]
+    tenant_id = portfolio_keys[0].tenant_id
+    ids = [portfolio_key.portfolio_id for portfolio_key in portfolio_keys]
     baselines = context.services.read_loss_baselines(context.connection, tenant_id, ids)
     for portfolio_key in portfolio_keys:
-        baseline = baselines.get(portfolio_key[1])
+        baseline = baselines.get(portfolio_key.portfolio_id)
         if baseline is not None:
             _check(context, portfolio_key, baseline, at)
 
 
 def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decimal:
     """Return cash plus the market value of the positions, in the portfolio's currency."""
-    return context.books.portfolio(*portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
+    return context.books.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
 
 
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
-    portfolio, connection = context.books.portfolio(*portfolio_key), context.connection
+    portfolio, connection = context.books.portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.limits(portfolio.tenant_id, subject)

@@ -6,17 +6,17 @@ The mark is what a person set, else the mid or last of the quote, else the price
 from collections.abc import Mapping
 from decimal import Decimal
 
-from app.ledger.queries.books import PositionKey
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import PositionKey
 from app.market_data.rules.values import Quote, mark
 from app.orders.service.batch_context import BatchContext
 
 
 def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
-    override = context.services.market.overrides.get((key[0], key[2]), context.now)
-    price = mark_of(context.quote(key[0], key[2])) if override is None else override.price
+    override = context.services.market.overrides.get((key.tenant_id, key.symbol), context.now)
+    price = mark_of(context.quote(key.tenant_id, key.symbol)) if override is None else override.price
     return _find_last_trade_price(context, key) if price is None and held.quantity else price
 
 
@@ -32,7 +32,7 @@ def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Pos
         for key, position in held.items()
         if position.quantity
         and key not in context.last_trade_prices
-        and mark_of(context.quote(key[0], key[2])) is None
+        and mark_of(context.quote(key.tenant_id, key.symbol)) is None
     ]
     context.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
 
@@ -41,5 +41,5 @@ def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal |
     """Return the price of the newest trade in a position, of this batch or stored."""
     price = context.books.get_new_price(key)
     if price is None and key not in context.last_trade_prices:
-        load_last_trade_prices(context, context.books.positions(key[:2]))
+        load_last_trade_prices(context, context.books.positions(key.portfolio_key))
     return context.last_trade_prices.get(key) if price is None else price

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.database.versioned_cache import VersionedCache
-from app.orders.queries.book import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.rules.values import FINAL, Order
 from app.timestamps import Timestamp
 

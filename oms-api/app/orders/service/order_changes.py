@@ -6,6 +6,7 @@ from itertools import chain, islice
 from app.brokers.rules.trails import Trail, replace_trail_level
 from app.errors import Invalid
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
@@ -16,7 +17,7 @@ from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
 from app.orders.service.approval_decisions import expire_request
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, close_order, deny
 from app.orders.service.halts import opening_in
@@ -112,7 +113,7 @@ def expire(
 def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
-    if order is not None and context.sees(origin, (order.tenant_id, order.portfolio_id)):
+    if order is not None and context.sees(origin, order.portfolio_key):
         _as_of_now(context, order, iso(origin.at))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.brokers.rules.rejections import find_rejection
 from app.errors import FieldError, Invalid
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.contingency import EXITS
@@ -13,7 +14,7 @@ from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.approvals import await_approval, find_required_request
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
@@ -116,7 +117,7 @@ def find_repeated_request(
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
     orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
-    visible = [one for one in orders if context.sees(origin, (one.tenant_id, one.portfolio_id))]
+    visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
     same = [one for one in visible if one.request_hash == origin.request_hash]
     return min(same or visible, key=_age, default=None)
 
@@ -228,7 +229,7 @@ def _age(order: Order) -> str:
 def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
-    schedule = context.books.portfolio(*portfolio_key).schedule_in(exchange)
+    schedule = context.books.portfolio(portfolio_key).schedule_in(exchange)
     return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
 
 

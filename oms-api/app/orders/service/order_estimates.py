@@ -7,9 +7,10 @@ import orjson
 
 from app.costs.errors import RateUnknown
 from app.costs.rules.values import Execution
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, fixed, money_text, product, quantity_text
 from app.orders.rules.values import Order, OrderType
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in
 from app.orders.service.exposure import exposure_in
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
@@ -46,7 +47,7 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
     worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
     known = worth is not None and charges is not None
-    gross, net = sum_exposures(context, (order.tenant_id, order.portfolio_id))
+    gross, net = sum_exposures(context, order.portfolio_key)
     cash = context.portfolio(order).cash
     return OrderEstimate(
         price=price,
@@ -77,8 +78,7 @@ def serialize_estimate(estimate: OrderEstimate) -> str:
 
 def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
     """Return the charges of the order if one execution filled it, None where a rate is unknown."""
-    place = (order.tenant_id, order.portfolio_id)
-    currency = currency_in(context, place, order.symbol, context.position(order))
+    currency = currency_in(context, order.portfolio_key, order.symbol, context.position(order))
     execution = Execution(order.leaves_quantity, value)
     try:
         trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)

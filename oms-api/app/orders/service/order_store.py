@@ -9,10 +9,11 @@ import orjson
 from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
 from app.events.rules import NewEvent
+from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderKey, PortfolioKey, PositionKey
+from app.orders.queries.book import OrderKey
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
@@ -37,7 +38,7 @@ class OrderStore:
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
         self.dirty: dict[
-            PortfolioKey, set[PositionKey]
+            PortfolioKey, set[HoldingKey]
         ] = {}  # what changed since the exposures were last looked at
 
     def load(self, stamps: dict[PortfolioKey, str]) -> None:
@@ -49,7 +50,7 @@ class OrderStore:
             if known is None and stamp:
                 missing.append(portfolio_key)
         for order in queries.open_orders(self._connection, missing):
-            self._open[order.tenant_id, order.portfolio_id].put(order)
+            self._open[order.portfolio_key].put(order)
         for portfolio_key in missing:
             self._cache.put(portfolio_key, stamps[portfolio_key], self._open[portfolio_key])
 
@@ -101,7 +102,7 @@ class OrderStore:
         if known is not None:
             return known
         for portfolio_key, held in self._open.items():
-            if portfolio_key[0] == tenant_id and order_id in held.orders:
+            if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
         self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
         return self._orders.get((tenant_id, order_id))
@@ -116,7 +117,7 @@ class OrderStore:
             return None
         known = self._orders.get((order.tenant_id, order.parent_id))
         if known is None:
-            known = self._open[order.tenant_id, order.portfolio_id].orders.get(order.parent_id)
+            known = self._open[order.portfolio_key].orders.get(order.parent_id)
         return known or self.find(order.tenant_id, order.parent_id)
 
     def chain_of(self, order: Order) -> list[Order]:
@@ -138,10 +139,10 @@ class OrderStore:
 
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio whose `column` is `name`."""
-        tenant_id, portfolio_key = order.tenant_id, (order.tenant_id, order.portfolio_id)
+        tenant_id = order.tenant_id
         if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
             self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
-        related = dict(self._open[portfolio_key].orders)
+        related = dict(self._open[order.portfolio_key].orders)
         related.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
@@ -203,7 +204,7 @@ class OrderStore:
     def stamp(self) -> dict[PortfolioKey, str]:
         """Cache the changed open orders under a new stamp, and return it for each changed portfolio."""
         stamp = secrets.token_hex(8)
-        touched = {(key[0], self._orders[key].portfolio_id) for key in self._changed}
+        touched = {self._orders[key].portfolio_key for key in self._changed}
         for portfolio_key in touched:
             known = self._open[portfolio_key]
             known.stamp = stamp
@@ -243,7 +244,7 @@ class OrderStore:
         facts = (reason, broker_words, execution_id, request_key)
         move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._moves.append(move)
-        name = self._books.portfolio(moved.tenant_id, moved.portfolio_id).name
+        name = self._books.portfolio(moved.portfolio_key).name
         execution = self._executions[-1] if execution_id is not None else None
         self.add_event(
             moved.tenant_id, event_type_of(move), build_order_payload(moved, name, move, execution), at
@@ -252,10 +253,10 @@ class OrderStore:
 
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
-        key, portfolio_key = (order.tenant_id, order.id), (order.tenant_id, order.portfolio_id)
+        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in COUNTED or before.status in COUNTED
         if is_counted or order.filled_quantity != before.filled_quantity:
-            self.dirty.setdefault(portfolio_key, set()).add((order.symbol, order.product))
+            self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
         self._changed[key] = None
         self._own(portfolio_key).put(order)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from app.database.locks import lock_names
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
-from app.orders.queries.book import PortfolioKey
 from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, Ticket
@@ -74,7 +74,7 @@ class Plan:
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""
-        return sorted(portfolio_key for portfolio_key in self.portfolio_keys if portfolio_key[0] == tenant_id)
+        return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
 
     def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
         """Return the portfolios with open orders in one of the symbols."""
@@ -105,7 +105,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
                 connection, command.tenant_id, command.at, MAX_EXPIRIES
             )
             plan.expired_requests[command.tenant_id] = requests
-            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in requests}
+            plan.portfolio_keys |= {request.portfolio_key for request in requests}
     return plan
 
 
@@ -117,7 +117,7 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         if origin.idempotency_key:
             plan.request_keys.add((origin.tenant_id, origin.idempotency_key))
         if isinstance(command, ApplyCorporateAction):
-            plan.portfolio_keys.add((origin.tenant_id, command.portfolio_id))
+            plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, _NAMING) and command.portfolio_key is not None:
             plan.names.add((origin.tenant_id, command.portfolio_key))
         tickets = _tickets(command)
@@ -152,7 +152,7 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     lock_names(connection, ((column, *name) for column, names in by_column.items() for name in names))
     for column, names in by_column.items():
         plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
-    plan.portfolio_keys |= {(order.tenant_id, order.portfolio_id) for order in plan.recorded_orders}
+    plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
@@ -181,7 +181,7 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
             waiting = approvals.list_waiting_requests(
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
-            plan.portfolio_keys |= {(request.tenant_id, request.portfolio_id) for request in waiting}
+            plan.portfolio_keys |= {request.portfolio_key for request in waiting}
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
             plan.limited[command.tenant_id] = sorted(limited)

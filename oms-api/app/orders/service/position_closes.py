@@ -3,11 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchContext, PortfolioKey, shortest
+from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
 from app.orders.service.order_entry import add, build_result, find_repeated_request, origin_of, send
@@ -39,7 +40,7 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
 def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey) -> Done:
     """Send the order that closes the position in a locked portfolio; see `close`."""
     origin = command.origin
-    held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
+    held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):

@@ -3,12 +3,13 @@
 from decimal import Decimal
 
 from app.errors import Invalid
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import ExitsOfEntry, NothingToClose
 from app.orders.rules.contingency import SHARING, closes_only
 from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_order
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Done, SetExits
 from app.orders.service.groups import cancel, deny
 from app.orders.service.order_changes import actor_of
@@ -39,7 +40,7 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
     if repeated is not None:
         return repeated
     portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
-    held = context.books.position((*portfolio_key, command.symbol, command.product)).quantity
+    held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     current_exits = _list_exits(context, command, portfolio_key, held)

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
+from app.ledger.rules.keys import PortfolioKey
 from app.market_data.queries import find_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.queries.book import PortfolioKey, count_open_orders
+from app.orders.queries.book import count_open_orders
 from app.orders.rules.portions import split_by_orders
 from app.orders.service.commands import Command, Outcome, QuoteArrived, QuoteMatched, QuoteStored
 from app.orders.service.plan import MAX_MATCHES, TenantKey

@@ -3,13 +3,14 @@
 from datetime import datetime
 from decimal import Decimal
 
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import Batch
 from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
-from app.orders.service.batch_context import BatchContext, BatchServices, PortfolioKey
+from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.commands import QuoteArrived
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release
@@ -21,11 +22,11 @@ from app.timestamps import Timestamp, iso
 
 def find_portfolios_to_match(batch: Batch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    found = {(state.tenant_id, state.id) for state in batch.books.locked_portfolios() if state.orders_stamp}
+    found = {state.key for state in batch.books.locked_portfolios() if state.orders_stamp}
     if not found:
         return found
-    tenants = find_tenants_with_unmatched_quotes(batch.books.connection, {key[0] for key in found})
-    return {key for key in found if key[0] in tenants}
+    tenants = find_tenants_with_unmatched_quotes(batch.books.connection, {key.tenant_id for key in found})
+    return {key for key in found if key.tenant_id in tenants}
 
 
 def match_before_trades(services: BatchServices, batch: Batch, now: datetime) -> None:
@@ -47,7 +48,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     by_symbol: dict[tuple[int, str], list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.symbols_in(portfolio_key):
-            by_symbol.setdefault((portfolio_key[0], symbol), []).append(portfolio_key)
+            by_symbol.setdefault((portfolio_key.tenant_id, symbol), []).append(portfolio_key)
     at = iso(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
         quote = context.quote(*key)

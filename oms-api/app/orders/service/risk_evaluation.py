@@ -63,9 +63,8 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
     quote, market = context.quote(order.tenant_id, order.symbol), context.services.market
     prices = prices_of(quote)
     candidate = _candidate(order)
-    position_key = (order.symbol, order.product)
-    exposure = exposure_in(context, (order.tenant_id, order.portfolio_id))
-    whole = exposure.books.get(position_key)
+    exposure = exposure_in(context, order.portfolio_key)
+    whole = exposure.books.get(order.holding_key)
     without = {order.id, *(one.id for one in excluded)}
     limits = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
     book = _book(context, order, without, candidate)
@@ -157,17 +156,18 @@ def _seconds(span: timedelta | None) -> Decimal | None:
 
 
 def _book(context: BatchContext, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:
+    portfolio_key, position_key = order.portfolio_key, order.position_key
     others = [
         one
-        for one in context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol)
+        for one in context.order_store.open_of(portfolio_key, order.symbol)
         if one.product == order.product and one.id not in without
     ]
     quote = context.quote(order.tenant_id, order.symbol)
-    held = context.position(order)
-    mark = find_mark(context, (order.tenant_id, order.portfolio_id, order.symbol, order.product), held)
-    rate = rate_to_value_by(context, (order.tenant_id, order.portfolio_id), order.symbol, held)
+    held = context.books.position(position_key)
+    mark = find_mark(context, position_key, held)
+    rate = rate_to_value_by(context, portfolio_key, order.symbol, held)
     prices = prices_of(quote)
-    market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)
+    market = charged_market_of(context, portfolio_key, order.symbol, held, rate)
     working = working_of(others, held, prices, mark, market)
     return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
 
@@ -179,7 +179,7 @@ def _charges_of(
     if order.cost_schedule == Schedule.NONE:
         return no_charges
     held = context.position(order)
-    market = charged_market_of(context, (order.tenant_id, order.portfolio_id), order.symbol, held, rate)
+    market = charged_market_of(context, order.portfolio_key, order.symbol, held, rate)
     price = price_of(candidate, prices)
     return lambda quantity: estimate_charges(order, market, quantity, price)
 

@@ -1,8 +1,9 @@
 """Release orders at the open of the session that they waited for."""
 
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import ReleaseOrders
 from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
@@ -47,6 +48,6 @@ def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -
 
 def _cancel_siblings(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Cancel the other order of an OCO pair: a group is accepted or denied as a whole."""
-    for known in context.order_store.open_of((order.tenant_id, order.portfolio_id), order.symbol):
+    for known in context.order_store.open_of(order.portfolio_key, order.symbol):
         if known.group_id == order.group_id:
             cancel(context, known, at, GROUPS, reason=f"{order.id} was denied")

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
 from app.orders.rules.values import FINAL, Order
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel
 from app.orders.service.position_closes import close_in_portfolio
@@ -34,7 +35,7 @@ def square_off(context: BatchContext, portfolio_keys: list[PortfolioKey], at: Ti
 def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:
     if order.product != INTRADAY or is_square_off(order):
         return False
-    return _began_before(context, (order.tenant_id, order.portfolio_id), order.symbol, order.created_at, at)
+    return _began_before(context, order.portfolio_key, order.symbol, order.created_at, at)
 
 
 def _began_before(
@@ -49,11 +50,11 @@ def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Ti
     """Return the symbols of intraday positions without a trade since the last square-off."""
     held = context.books.positions(portfolio_key).items()
     return sorted(
-        key[2]
+        key.symbol
         for key, position in held
-        if key[3] == INTRADAY
+        if key.product == INTRADAY
         and position.quantity
-        and _began_before(context, portfolio_key, key[2], position.last_executed_at or _BEGINNING, at)
+        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _BEGINNING, at)
     )
 
 
@@ -62,8 +63,8 @@ def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str)
 
 
 def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
-    portfolio = context.books.portfolio(*portfolio_key)
-    origin = Origin(portfolio_key[0], SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
+    portfolio = context.books.portfolio(portfolio_key)
+    origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
     names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
     command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
     close_in_portfolio(context, command, portfolio_key)

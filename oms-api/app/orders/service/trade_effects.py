@@ -30,7 +30,7 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
     row = recorded.row
     if not _may_concern_orders(context.batch, recorded):
         return
-    portfolio_key = (row.tenant_id, row.portfolio_id)
+    portfolio_key = row.portfolio_key
     if portfolio_key not in context.order_store.portfolio_keys:
         context.batch.flush()  # the load below reads the database
         context.load([portfolio_key], [])
@@ -40,7 +40,7 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
 def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:
     """Return whether a trade reduced a position of a portfolio that has had orders."""
     row = recorded.row
-    if recorded.replayed or not batch.books.portfolio(row.tenant_id, row.portfolio_id).orders_stamp:
+    if recorded.replayed or not batch.books.portfolio(row.portfolio_key).orders_stamp:
         return False
     return reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
@@ -48,8 +48,8 @@ def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:
 def _with_open_orders(context: BatchContext, reduced: Iterable[Recorded]) -> list[Recorded]:
     found = []
     for one in reduced:
-        portfolio_key = (one.row.tenant_id, one.row.portfolio_id)
-        stamp = context.books.portfolio(*portfolio_key).orders_stamp
+        portfolio_key = one.row.portfolio_key
+        stamp = context.books.portfolio(portfolio_key).orders_stamp
         known = context.services.open_orders.get(portfolio_key, stamp)
         if known is not None:
             has_orders = bool(known.by_symbol.get(one.row.symbol))

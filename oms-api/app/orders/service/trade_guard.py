@@ -68,7 +68,7 @@ class OrderTradeGuard(Guard):
     def held_back(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
-        portfolio_key = (portfolio.tenant_id, portfolio.id)
+        portfolio_key = portfolio.key
         return get_working_quantity(
             list_open_orders_in_symbol(connection, portfolio_key, command.symbol), command, held
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import is_known_open
 from app.errors import FieldError, Invalid
+from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.values import Quote
 from app.orders.rules.tickets import describe_unsupported_time
 from app.orders.rules.trading_sessions import (
@@ -23,19 +24,19 @@ from app.orders.rules.trading_sessions import (
     takes_quote,
 )
 from app.orders.rules.values import Order, Status, changed
-from app.orders.service.batch_context import BatchContext, PortfolioKey
+from app.orders.service.batch_context import BatchContext
 from app.timestamps import Timestamp, iso
 
 
 def get_portfolio_enforcement(context: BatchContext, portfolio_key: PortfolioKey) -> Enforcement:
     """Return how a portfolio enforces sessions."""
-    portfolio = context.books.portfolio(*portfolio_key)
+    portfolio = context.books.portfolio(portfolio_key)
     return get_enforcement(portfolio.enforce_sessions, context.services.enforce_sessions, portfolio.kind)
 
 
 def get_order_enforcement(context: BatchContext, order: Order) -> Enforcement:
     """Return how sessions are enforced for the order's portfolio."""
-    return get_portfolio_enforcement(context, (order.tenant_id, order.portfolio_id))
+    return get_portfolio_enforcement(context, order.portfolio_key)
 
 
 def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | None:
@@ -95,7 +96,7 @@ def find_last_square_off(
     """Return when the intraday positions in a symbol were last closed, at or before `at`; None: never."""
     if get_portfolio_enforcement(context, portfolio_key) is Enforcement.OFF:
         return None
-    instrument = context.instrument(portfolio_key[0], symbol)
+    instrument = context.instrument(portfolio_key.tenant_id, symbol)
     calendars = context.services.calendars
     return calendars.find_last_square_off(instrument.exchange, instrument.asset_class, at)
 
@@ -105,7 +106,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     calendars = find_calendars(context, order) if order.product == INTRADAY else None
     if calendars is None:
         return None
-    at, portfolio_key = _get_current_time(context, order), (order.tenant_id, order.portfolio_id)
+    at, portfolio_key = _get_current_time(context, order), order.portfolio_key
     squared_off = find_last_square_off(context, portfolio_key, order.symbol, at)
     if squared_off is None:
         return None

@@ -156,7 +156,7 @@ class _OrderVerification:
         checked[OrderCheck.EVENT] += len(events)
 
     def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
-        known = self._list_names.get((order.tenant_id, order.portfolio_id), set())
+        known = self._list_names.get(order.portfolio_key, set())
         unknown = list_portfolio_names(events) - known if known else set()
         due = " or ".join(sorted(known))
         return [Finding(OrderCheck.EVENT, "portfolio_name", name, due) for name in sorted(unknown)]

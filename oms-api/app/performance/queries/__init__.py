@@ -24,7 +24,8 @@ from app.database import build_insert_missing
 from app.database.bulk import Row, Write
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import FLOWS
-from app.ledger.rules.equity import Baseline, PortfolioKey
+from app.ledger.rules.equity import Baseline
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, fixed
 from app.performance.models import EquitySnapshot
 from app.performance.rules.values import Snapshot

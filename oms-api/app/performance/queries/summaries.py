@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from app.ledger.models import Portfolio, Trade
-from app.ledger.rules.equity import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey
 from app.performance.rules.day_summaries import DayRow
 
 _CHUNK = {"yield_per": 2_000}

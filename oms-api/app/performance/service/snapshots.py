@@ -23,7 +23,8 @@ from app.events.service import build_event_insert
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows
-from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, PortfolioKey, value_currencies
+from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, value_currencies
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, load_marks, value_positions
 from app.money import ZERO

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from app.clock import EPOCH
 from app.database.bulk import Row
-from app.ledger.rules.equity import Baseline, PortfolioKey
+from app.ledger.rules.equity import Baseline
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.performance import queries
 from app.performance.queries import PortfolioTotals

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.ledger.queries.reading import Book, find_books, list_books
-from app.ledger.rules.equity import CurrencyValue, PortfolioKey, value_currencies
+from app.ledger.rules.equity import CurrencyValue, value_currencies
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, list_positions_of, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs

@@ -7,6 +7,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, select, union
 
 from app.ledger.models import CashMovement, Portfolio
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.risk.queries.limits import LIMITS
 from app.risk.queries.switches import CHANGES, SWITCHES
@@ -17,7 +18,6 @@ from app.risk.rules.values import TradingState
 from app.timestamps import iso
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
-PortfolioKey = tuple[int, int]  # tenant id, portfolio id
 # Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
@@ -74,7 +74,7 @@ def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
     statement = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id)
     if not is_every:
         statement = statement.where(Portfolio.name_key.in_(sorted(names)))
-    return {(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
+    return {PortfolioKey(tenant_id, portfolio_id) for portfolio_id in connection.execute(statement).scalars()}
 
 
 def find_switch(connection: Connection, tenant_id: int, name_key: str) -> SwitchState | None:

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.rules.equity import OpenPosition, PortfolioKey, value_exposures
+from app.ledger.rules.equity import OpenPosition, value_exposures
+from app.ledger.rules.keys import PortfolioKey
 
 BOOK = PortfolioKey(1, 7)
 

@@ -6,7 +6,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, PortfolioKey, value_currencies
+from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, product
 from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
