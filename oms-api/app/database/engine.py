@@ -100,9 +100,26 @@ def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> 
         hide_parameters=True,
         **pool,
     )
+    if url.database and not url.database.startswith((":", "file:")):
+        event.listen(engine, "do_connect", _FileGuard(Path(url.database)))
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+class _FileGuard:
+    """Lets the first connection create the file of the database, and no later one.
+
+    SQLite would put an empty file in the place of one that was moved.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._is_opened = file, False
+
+    def __call__(self, *_: object) -> None:
+        if self._is_opened and not self._file.exists():
+            raise sqlite3.OperationalError("the database file was moved or deleted")
+        self._is_opened = True
 
 
 def _make_folder(folder: Path) -> None:

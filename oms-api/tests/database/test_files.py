@@ -1,0 +1,23 @@
+"""The file of a SQLite database."""
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.database import connect_engine
+
+
+def test_moved_file_is_not_replaced_by_an_empty_one(tmp_path):
+    file = tmp_path / "oms.db"
+    engine = connect_engine(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (id INTEGER)")
+        connection.commit()
+    engine.dispose()
+    moved = file.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(OperationalError, match="moved or deleted"):
+        engine.connect()
+    assert not file.exists()
+    moved.rename(file)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one() == 0
+    engine.dispose()
