@@ -17,7 +17,6 @@ EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
-CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{1,20}", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -191,23 +190,17 @@ def _check_log_format(values: Mapping[str, str]) -> str:
     return ""
 
 
-def _check_trading_channel(values: Mapping[str, str]) -> str:
-    channel = values.get("TRADING_CHANNEL", "")
-    if channel and not CHANNEL_ID.fullmatch(channel):
-        return "TRADING_CHANNEL must be the id of a channel, such as C0123456789; leave it out to have none."
+def _check_channels(values: Mapping[str, str]) -> str:
+    for name in ("TRADING_CHANNEL", "APPROVALS_CHANNEL"):
+        channel = values.get(name, "")
+        if channel and not CHANNEL_ID.fullmatch(channel):
+            return f"{name} must be the ID of a channel, such as C0123456789, or be left out."
     return ""
 
 
 def _check_database_url(values: Mapping[str, str]) -> str:
     if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
         return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
-    return ""
-
-
-def _check_approvals_channel(values: Mapping[str, str]) -> str:
-    channel = values.get("APPROVALS_CHANNEL", "")
-    if channel and not CHANNEL_ID.fullmatch(channel):
-        return "APPROVALS_CHANNEL must be the id of a Slack channel, such as C0123456789, or be left out."
     return ""
 
 
@@ -223,7 +216,6 @@ CHECKS = (
     _check_log_format,
     _check_database_url,
     _check_statement_secret,
-    _check_trading_channel,
+    _check_channels,
     _check_events_url,
-    _check_approvals_channel,
 )
