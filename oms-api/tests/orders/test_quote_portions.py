@@ -13,6 +13,7 @@ from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.errors import OmsError
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
@@ -235,6 +236,6 @@ def match(rig, command, orders, book, number):
     with rig.engine.connect() as connection:
         keys = find_portfolio_keys(connection, [(rig.tenant, order.id) for order in orders])
         named = {row[1]: row[0] for row in rig.rows("SELECT id, name FROM portfolios")}
-    portfolio_id = named.get(f"{book} {number}")
-    if (rig.tenant, portfolio_id) in keys.values():
-        rig.run(command._replace(is_new=False, portfolio_keys=((rig.tenant, portfolio_id),)))
+    portfolio_key = PortfolioKey(rig.tenant, named.get(f"{book} {number}", 0))
+    if portfolio_key in keys.values():
+        rig.run(command._replace(is_new=False, portfolio_keys=(portfolio_key,)))
