@@ -154,6 +154,8 @@ async def reverse(
     done = await administration.change(
         context, lambda connection, at: note_reversal(connection, context, action_id, body.reason, at)
     )
+    if not done.replayed:  # also what a booking wrote in between: later ones see that it is reversed
+        await corporate_actions.reverse(found, caller.actor)
     headers = {REPLAYED: "true"} if done.replayed else {}
     return answer(serialize_record(await _find(readers, caller, action_id), iso(now())), 200, headers)
 

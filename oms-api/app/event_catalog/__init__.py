@@ -153,9 +153,9 @@ _OTHERS = (
         ),
     ),
     EventType(
-        "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "url", "reason")
+        "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")
     ),
-    EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id", "url")),
+    EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id",)),
     EventType(
         "day.closed",
         "A day was signed off.",

@@ -140,7 +140,6 @@ FIELDS: dict[str, Schema] = {
     "user_id": _text("Person that the order is for", "U123"),
     "value": _or_null(_amount("The value at which it fired", "200.05")),
     "volume": _amount("Sum of the trades' market values", "52000.00"),
-    "url": _text("Address of the webhook", "https://hooks.example.com/oms"),
     "webhook_id": _text("ID of the webhook", "W17952423050000000c1937aec"),
     "waived": _or_null(_text("The limit that the override waives; null: no override", "MAX_ORDER_VALUE")),
 }

@@ -12,7 +12,7 @@ import orjson
 CSV = "text/csv"
 CSV_UTF8 = f"{CSV}; charset=utf-8"
 # A spreadsheet evaluates a cell that starts with one of these (OWASP, CSV injection).
-_FORMULA_STARTS = frozenset("=+-@\t\r")
+_FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width forms
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _QUOTED = re.compile('[",\r\n]')  # cells with one of these are put in quotes
 # The fields of an object that can hold its list, in the order in which they are looked for.

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.clock import utc_now
+from app.corporate_actions.service.changes import get_record
 from app.database import connect_engine, set_tenant_scope
 from app.ledger.queries import audit
 from app.ledger.rules.keys import PortfolioKey
@@ -309,3 +310,37 @@ def test_rebuild_recomputes_positions_across_the_action(books):
         key = PortfolioKey(found.tenant_id, found.id)
         rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
     assert rebuilt.differences == ()
+
+
+def test_action_on_which_another_one_acted_is_reversed_last(books):
+    split = book(books, ex_date=TODAY - timedelta(days=1))
+    change = book(books, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None)
+    assert change["id"] in refused(reverse(books, split), 409)["detail"]
+    assert position(books, "APPL")[0] == "200"
+    good(reverse(books, change))
+    good(reverse(books, split))
+    assert position(books)[0] == "100"
+    assert_verified(books)
+
+
+def test_late_split_of_a_symbol_that_was_changed_books_nothing(books):
+    book(books, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None)
+    answer = post_action(books, ex_date=TODAY - timedelta(days=1), new_units="1", old_units="3")
+    assert answer.status_code == 409 or answer.json()["status"] == "pending", answer.text
+    assert (position(books)[0], position(books, "APPL")[0]) == ("0", "100")
+
+
+def test_action_is_not_booked_after_its_reversal(books):
+    made = book(books)
+    good(reverse(books, made))
+    service = books.service
+
+    async def book_again():
+        await service.app.state.corporate_actions.book(record)
+
+    with service.engine.connect() as connection:
+        set_tenant_scope(connection, [books.tenant_id])
+        record = get_record(connection, books.tenant_id, made["id"])
+    service.client.portal.call(book_again)
+    assert position(books)[0] == "100"
+    assert_verified(books)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.sources import SOURCES
-from app.wire.csv_format import format_columns, format_rows
+from app.wire.csv_format import format_columns, format_rows, guard_text
 
 NAMES = list(SOURCES)
 CSV = {"Accept": "text/csv"}
@@ -116,6 +116,11 @@ def test_export_shows_only_the_portfolios_of_a_restricted_caller(workspace, name
     assert {row["portfolio_name"] for row in rows} <= {"Income"}
     assert export(workspace.with_key(key), name, portfolio="Growth") == []
     assert export(workspace.service.api(), name) == []
+
+
+@pytest.mark.parametrize("start", ["\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_line_breaks_and_full_width_signs_start_no_formula(start):
+    assert guard_text(f"{start}1+1") == f"'{start}1+1"
 
 
 @pytest.mark.any_database

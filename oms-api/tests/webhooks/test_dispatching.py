@@ -120,7 +120,7 @@ def test_410_disables_at_once_and_other_endpoints_get_an_event(tenant, dispatchi
     [event] = endpoints.events(f"{URL}/other")
     assert event["type"] == "webhook.disabled"
     assert event["data"] == {
-        "webhook_id": gone["id"], "name": None, "url": URL, "reason": "The endpoint answered 410 Gone."
+        "webhook_id": gone["id"], "name": None, "reason": "The endpoint answered 410 Gone."
     }  # fmt: skip
     tenant.trade()
     assert tenant.post(f"/webhooks/{gone['id']}:test").status_code == 409
@@ -187,6 +187,20 @@ def test_rotated_secret_overlaps_and_the_old_one_ends(tenant, dispatching, endpo
 
 
 @pytest.mark.any_database
+def test_webhooks_of_a_revoked_key_get_no_events(tenant, dispatching, endpoints):
+    key = tenant.post("/api-keys", {"name": "leaked", "scopes": ["bot"]}).json()
+    other = {"url": f"{URL}/leaked", "event_types": ["trade.*"]}
+    made = tenant.service.client.post("/api/v1/webhooks", json=other, headers={"X-API-Key": key["key"]})
+    assert made.status_code == 201, made.text
+    create(tenant, types=["trade.*"])
+    tenant.trade()
+    dispatching.run(lambda: len(endpoints.requests) == 2)
+    assert tenant.patch(f"/api-keys/{key['key_id']}", {"revoked": True}).status_code == 200
+    tenant.trade()
+    dispatching.run(lambda: len(endpoints.events(URL)) == 2)
+    assert len(endpoints.events(f"{URL}/leaked")) == 1
+
+
 def test_test_event_goes_to_one_endpoint_and_a_delivery_can_be_sent_again(tenant, dispatching, endpoints):
     webhook = create(tenant)
     create(tenant, f"{URL}/other")

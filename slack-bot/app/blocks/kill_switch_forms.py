@@ -139,7 +139,7 @@ def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Me
         f"{effect} Another person with the role risk or admin can resume it."
     )
     scope = f" in {portfolio}" if portfolio else ""
-    resume = button("Resume trading…", action_ids.FORM_OPEN, f"resume{scope}")
+    resume = button("Resume trading…", action_ids.BANNER_RESUME, f"resume{scope}")
     return Message(text, (section(text), actions(resume)))
 
 

@@ -24,4 +24,4 @@ def register_subscriptions(registry: EventRegistry) -> None:
 
 def log_disabled_webhook(_: Services, event: Event) -> None:
     """Log that the OMS stopped sending events to an endpoint of the tenant."""
-    log.warning("Webhook disabled", extra={"url": event.data.get("url"), "reason": event.data.get("reason")})
+    log.warning("Webhook disabled", extra={name: event.data.get(name) for name in ("webhook_id", "reason")})

@@ -4,6 +4,7 @@ POSITION_OPEN = "position:open"  # a select whose value is the key of a position
 POSITION_CLOSE = "position:close"  # a button that opens the form to close
 POSITION_EXITS = "position:exits"  # a button that opens the form of the exits
 FORM_OPEN = "form:open"  # a button whose value is a command in words
+BANNER_RESUME = f"{FORM_OPEN}:banner"  # the button of a banner, in words as well
 TAB_PREFIX = "overview:tab:"
 TRADE_OPEN = "overview:trade"  # a button that opens the trade form
 ORDER_OPEN = "overview:order"  # a button that opens the order form

@@ -89,7 +89,7 @@ def _open_form(services: Services, origin: Origin, body: Body) -> None:
         return
     if command.verb not in FORM_VERBS:
         return
-    if command.verb is Verb.RESUME:
+    if command.verb is Verb.RESUME and body["actions"][0].get("action_id") == action_ids.BANNER_RESUME:
         _restore_banner(services, command.portfolio, body)
     open_request_form(services, origin, command)
 

@@ -49,7 +49,8 @@ def answer_request(services: Services, request: TextRequest) -> None:
             )
             return
     log.info("Command answered", extra=extra)
-    services.reply_sender.send(request.to, reply, is_shared=command.is_shared)
+    is_shared = command.is_shared and command.verb not in FORM_VERBS  # forms are for the person who asks
+    services.reply_sender.send(request.to, reply, is_shared=is_shared)
 
 
 def _build_form_button(command: TextCommand) -> Reply:

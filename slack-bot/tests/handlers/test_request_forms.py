@@ -259,13 +259,24 @@ def test_after_a_restart_a_click_on_the_banner_leads_to_its_edit(risk: Portfolio
     ]
     risk.oms.results["POST /kill-switch"] = Answer(body=HALTED | {"state": "ACTIVE", "canceled": []})
     container = {"type": "message", "channel_id": "C1", "message_ts": "7.0", "is_ephemeral": False}
-    risk.click("form:open", "resume in growth", by="U2", container=container)
+    risk.click("form:open:banner", "resume in growth", by="U2", container=container)
     view = risk.wait_for_view()
     assert "Income" not in texts_of(view)
     risk.submit_view(view, by="U2", reason="Prices are good")
     body = {"scope": "portfolio", "name": "Growth", "state": "ACTIVE", "reason": "Prices are good"}
     assert [change[2] for change in risk.oms.changes.values()] == [body]
     assert risk.slack.wait_for("chat.update")[0].body["ts"] == "7.0"
+
+
+def test_a_button_of_a_member_does_not_become_the_banner(risk: PortfolioWorkspace):
+    """Somebody could post such a button in a channel that nobody reads, to draw the next banner there."""
+    container = {"type": "message", "channel_id": "C666", "message_ts": "7.0", "is_ephemeral": False}
+    view = open_form(risk, "halt in growth")
+    risk.click("form:open", "resume in growth", by="U2", container=container)
+    risk.slack.wait_for("views.open", 2)
+    risk.submit_view(view, reason="Bad prices")
+    assert risk.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    assert risk.slack.named("chat.update") == []
 
 
 def test_a_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk: PortfolioWorkspace):

@@ -88,10 +88,15 @@ class CorporateActions:
                 return
 
     async def _submit(self, commands: list[ApplyCorporateAction]) -> bool:
-        """Return whether one of the commands changed its portfolio."""
-        is_changed = False
+        """Return whether one of the commands changed its portfolio.
+
+        A portfolio that refuses the action stops no other. The first refusal is raised at the end.
+        """
+        outcomes: list[Outcome | BaseException] = []
         left = iter(commands)
         while part := list(islice(left, _PORTFOLIOS_AT_ONCE)):
-            for outcome in await asyncio.gather(*self.writer.submit_all(part)):
-                is_changed |= isinstance(outcome, Applied) and outcome.is_changed
-        return is_changed
+            outcomes += await asyncio.gather(*self.writer.submit_all(part), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return any(isinstance(outcome, Applied) and outcome.is_changed for outcome in outcomes)

@@ -27,7 +27,7 @@ from app.ledger.rules.corporate_actions import (
     action_of_key,
     replay_steps,
 )
-from app.ledger.rules.keys import PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.timestamps import BEFORE_ALL, iso
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
@@ -113,14 +113,22 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     return next((one for one in rows if one.executed_at > row.executed_at), None)
 
 
-def list_action_trades(
-    connection: Connection, tenant_id: int, portfolio_id: int, action_id: str
-) -> list[TradeRow]:
+def is_reversed(connection: Connection, action: Action) -> bool:
+    """Return whether the action was reversed."""
+    statement = select(ActionRecord.reversed_at).where(
+        ActionRecord.tenant_id == action.tenant_id, ActionRecord.id == action.id
+    )
+    return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def list_action_trades(connection: Connection, key: PortfolioKey, action: Action) -> list[TradeRow]:
     """Return the unreversed ledger rows that an action booked in a portfolio, the newest first."""
-    keys = Trade.idempotency_key.startswith(f"{KEY_PREFIX}{action_id}:", autoescape=True)
+    keys = Trade.idempotency_key.startswith(f"{KEY_PREFIX}{action.id}:", autoescape=True)
+    symbols = [symbol for symbol in (action.symbol, action.new_symbol) if symbol]
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
+        .where(Trade.tenant_id == key.tenant_id, Trade.portfolio_id == key.portfolio_id)
+        .where(Trade.symbol.in_(symbols))
         .where(keys, ~is_undone())
         .order_by(Trade.sequence.desc())
     )

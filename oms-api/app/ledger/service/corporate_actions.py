@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.ledger.errors import MixesCurrencies, TradedAfterSymbolChange
+from app.ledger.errors import BeforeCorporateAction, MixesCurrencies, TradedAfterSymbolChange
 from app.ledger.queries import corporate_actions as queries
 from app.ledger.rules.accounting import MIXED, Fill, Position, Side, apply_fill
 from app.ledger.rules.cash import CashKind
@@ -21,6 +21,7 @@ from app.ledger.rules.corporate_actions import (
     Step,
     TransferIn,
     TransferOut,
+    action_of_key,
     build_row_key,
     compute_dividend,
     find_fraction,
@@ -67,7 +68,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
     """
     booking.batch.flush()  # so that the replays also read the rows of this batch
-    if _is_booked(booking):
+    if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
         return []
     held = booking.batch.books.positions(booking.portfolio_key)
     keys = sorted(key for key in held if key.symbol == booking.action.symbol)
@@ -81,11 +82,14 @@ def book_action(booking: Booking) -> list[TradeRow]:
 def reverse_action(booking: Booking) -> list[TradeRow]:
     """Reverse what the action booked in a portfolio, the newest row first, and return the reversals.
 
-    Raises MixesCurrencies and BookIsFull.
+    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and BookIsFull.
     """
     booking.batch.flush()
     reversals = []
-    for row in queries.list_action_trades(booking.connection, *booking.portfolio_key, booking.action.id):
+    for row in queries.list_action_trades(booking.connection, booking.portfolio_key, booking.action):
+        later = queries.find_later_action(booking.connection, row)
+        if later is not None:
+            raise BeforeCorporateAction(row.trade_id, action_of_key(later.idempotency_key) or "")
         key = PositionKey(*booking.portfolio_key, row.symbol, row.product)
         after = queries.replay_position(booking.connection, key, without=row.trade_id)
         _require_one_currency(after, row.trade_id)
@@ -99,7 +103,7 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
 def _is_booked(booking: Booking) -> bool:
     connection, action = booking.connection, booking.action
     if action.kind is not ActionKind.DIVIDEND:
-        return bool(queries.list_action_trades(connection, *booking.portfolio_key, action.id))
+        return bool(queries.list_action_trades(connection, booking.portfolio_key, action))
     tenant_id, portfolio_id = booking.portfolio_key
     return bool(queries.list_action_movements(connection, tenant_id, action.id, portfolio_id))
 
@@ -138,6 +142,8 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     held = position_before(steps, action.effective_at)
     if not held.quantity:
         return []
+    if any(isinstance(step, TransferOut) and step.at > action.effective_at for step in steps):
+        raise TradedAfterSymbolChange(key.symbol, booking.portfolio.name)
     fraction = find_fraction(held.quantity, action.ratio)
     rate = booking.find_rate(held.currency) if fraction and held.currency else None
     after = replay_steps([*steps, Split(action.effective_at, action.ratio)])

@@ -116,12 +116,12 @@ class OrderBatchHandler:
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands, messages)
-        new_quotes = {
-            (command.tenant_id, command.quote.symbol)
+        changed_quotes = {
+            (command.tenant_id, command.quote.symbol if isinstance(command, QuoteArrived) else command.symbol)
             for command in commands
-            if isinstance(command, QuoteArrived) and command.is_new
+            if (isinstance(command, QuoteArrived) and command.is_new) or isinstance(command, QuoteMatched)
         }
-        plan.blocked = lock_quotes(connection, sorted(new_quotes))
+        plan.blocked = lock_quotes(connection, sorted(changed_quotes))
         match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
         arrived = [

@@ -73,7 +73,8 @@ def _find_execution(context: BatchContext, order: Order, execution_id: str) -> E
     found = {row.execution_id: row for row in rows}
     if execution_id not in found or found[execution_id].note == BUST:
         raise NoSuchExecution(order.id, execution_id)
-    if get_bust_id(execution_id) in found:
+    bust = found.get(get_bust_id(execution_id))
+    if bust is not None and bust.note == BUST:
         raise AlreadyBusted(execution_id)
     return found[execution_id]
 

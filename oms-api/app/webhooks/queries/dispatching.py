@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, or_, select, update
 
 from app.database import build_update, write
 from app.database.bulk import Write
 from app.events.service.outbox import build_event_insert
-from app.identity.models import Tenant
+from app.identity.models import ApiKey, Tenant
 from app.timestamps import Timestamp, iso
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 from app.webhooks.rules.attempts import DeliveryStatus
@@ -50,12 +50,19 @@ class Disabling(NamedTuple):
     reason: str
 
 
-def list_endpoints(connection: Connection) -> list[Endpoint]:
-    """Return the enabled webhooks of all active tenants. The secrets are encrypted."""
+def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
+    """Return the enabled webhooks of all active tenants. The secrets are encrypted.
+
+    The webhooks of a key that was revoked or has expired are left out.
+    """
+    ended_key = select(ApiKey.key_id).where(
+        *(ApiKey.tenant_id == WebhookRow.tenant_id, ApiKey.name == WebhookRow.owner),
+        or_(ApiKey.revoked_at.is_not(None), ApiKey.expires_at <= now),
+    )
     statement = (
         select(*_ENDPOINT)
         .join(Tenant, Tenant.id == WebhookRow.tenant_id)
-        .where(WebhookRow.status == "enabled", Tenant.status == "active")
+        .where(WebhookRow.status == "enabled", Tenant.status == "active", ~ended_key.exists())
     )
     return [
         Endpoint(
@@ -117,7 +124,6 @@ def disable_webhook(connection: Connection, disabling: Disabling, now: datetime)
     payload: dict[str, Any] = {
         "webhook_id": disabling.webhook_id,
         "name": row.name,
-        "url": row.url,
         "reason": disabling.reason,
     }
     event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), iso(now))

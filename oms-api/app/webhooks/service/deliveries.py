@@ -60,7 +60,7 @@ class WebhookDeliveries:
         """Send an event `webhook.test` to this webhook only."""
         webhook = get_webhook(connection, caller, webhook_id)
         webhook_queries.update_webhook(connection, webhook, {})
-        payload = orjson.dumps({"webhook_id": webhook.id, "url": webhook.url}).decode()
+        payload = orjson.dumps({"webhook_id": webhook.id}).decode()
         write(connection, build_event_insert([(caller.tenant_id, TEST_EVENT, payload, iso(now))]))
         number = find_last_number(connection, caller.tenant_id, TEST_EVENT)
         return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)

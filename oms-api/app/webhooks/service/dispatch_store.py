@@ -48,11 +48,11 @@ class DispatchStore:
         self._opaque_ids = opaque_ids
         self._tenant_ids: list[int] = []
 
-    def list_endpoints(self) -> list[Endpoint]:
+    def list_endpoints(self, now: datetime) -> list[Endpoint]:
         """Return the enabled webhooks. The secrets are encrypted."""
         with self._engine.connect() as connection:
             self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
-            return dispatching.list_endpoints(self._scoped(connection))
+            return dispatching.list_endpoints(self._scoped(connection), now)
 
     def list_pending(self, webhook_id: str, limit: int) -> list[Delivery]:
         """Return the pending deliveries of a webhook, without their events."""

@@ -164,7 +164,8 @@ class Dispatcher:
         """Read the endpoints, and the waiting deliveries of those that changed."""
         await self._save(DispatchChanges())
         endpoints = {
-            endpoint.id: endpoint for endpoint in await self._run_blocking(self._store.list_endpoints)
+            endpoint.id: endpoint
+            for endpoint in await self._run_blocking(partial(self._store.list_endpoints, self._now()))
         }
         self._refreshed_at = monotonic_seconds()
         for webhook_id in self._queues.keys() - endpoints.keys():

@@ -74,6 +74,7 @@ def test_retry_after_lengthens_the_wait_up_to_a_day():
         ((NOON - HOUR).strftime("%a, %d %b %Y %H:%M:%S GMT"), 0 * SECOND),
         ((NOON + HOUR).strftime("%a, %d %b %Y %H:%M:%S -0000"), HOUR),
         ("9" * 400, timedelta(seconds=999_999_999)),
+        (f"Mon, {'9' * 20} Jan 2024 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text, expected):
