@@ -17,6 +17,7 @@ class CarryPortfolio(NamedTuple):
     calendar: str | None
     carry_rates: str | None
     accrued_until: datetime | None
+    created_at: datetime
 
 
 def list_carry_portfolios(connection: Connection, after: int, limit: int) -> list[CarryPortfolio]:

@@ -82,8 +82,11 @@ class CarryService:
             start = close
 
     def _restart(self, portfolio: CarryPortfolio, last: datetime) -> None:
-        """Begin to accrue at the last close, or end where the portfolio has no rates any more."""
-        until = None if portfolio.carry_rates is None else last
+        """Begin to accrue at the last close, or end where the portfolio has no rates any more.
+
+        A portfolio that was opened later begins then.
+        """
+        until = None if portfolio.carry_rates is None else max(last, portfolio.created_at)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [portfolio.tenant_id])
             Books(connection, TradeIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])

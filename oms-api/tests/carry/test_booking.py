@@ -5,8 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from app.calendars.rules.values import Market
+from app.calendars.service import Calendars
 from app.database import connect_engine
 from app.ledger.service.books import Books
+from app.performance.rules.closes import get_pnl_date
 from app.verify import verify_database
 from tests.support.duties import EndlessLease, book_carry, carry_at, take_snapshots
 
@@ -38,6 +41,19 @@ def test_interest_on_a_debit_is_booked_once_a_day(service, api):
     book_carry(service, CLOSE + DAY)
     book_carry(service, CLOSE + DAY + timedelta(hours=5))
     assert len(carry(api)) == 1
+
+
+def test_nothing_accrues_before_the_portfolio_was_opened(service, api):
+    create(api, MARGIN | {"kind": "interest"}, calendar="XNYS")
+    [opening] = api.get("/portfolios/Growth/cash").json()["rows"]
+    opened = datetime.fromisoformat(opening["created_at"])
+    book_carry(service, opened)  # the last close was before
+    close = Calendars.load().get_calendar(Market.XNYS).session_from(opened).close
+    with carry_at(service, close) as carry_service:
+        carry_service.book(EndlessLease())
+    days = (get_pnl_date(close) - get_pnl_date(opened)).days
+    due = [round(Decimal(1000) * 10 * days / 36_500, 8)] if days else []
+    assert [Decimal(amount) for _, amount in carry(api)] == due
 
 
 def test_borrow_fee_is_on_the_market_value_of_shorts_at_the_earlier_close(service, api):
