@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from app.main import create_app
 from tests.factories import NOON
 from tests.support import service as support
 from tests.support.people import create_person, running_session_services
@@ -32,10 +31,9 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def timed(clock, database_url, monkeypatch):
+def timed(clock, database_url):
     """Provide a desk whose service takes its time from `clock`."""
-    monkeypatch.setattr(support, "create_app", lambda settings: create_app(settings, lambda: clock.now))
-    with support.serving(database_url) as service:
+    with support.serving(database_url, now=lambda: clock.now) as service:
         yield service.api()
 
 
