@@ -162,7 +162,7 @@ def test_compose_has_no_default_passwords(compose):
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
     }
-    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS"}
+    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS", "TRADING_CHANNEL", "APPROVALS_CHANNEL"}
 
 
 def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
