@@ -172,6 +172,7 @@ def test_null_removes_a_setting_and_one_schedule_replaces_market_schedules(api):
     found = good(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
     assert (found["cost_schedule"], found["cost_schedules"]) == ("ibkr_fixed", None)
     assert (found["calendar"], found["participation"], found["enforce_sessions"]) == (None, None, False)
+    assert good(api.patch("/portfolios/Growth", {"cost_schedules": {}}))["cost_schedules"] is None
 
 
 def test_currency_and_opening_cash_are_fixed(api):

@@ -191,8 +191,8 @@ class SettingsIn(BaseModel):
 _NEVER_NULL = ("cost_schedule", "enforce_sessions")
 _COLUMN_CONVERTERS: dict[str, Any] = {
     "cost_schedule": lambda value: None if value is None else value.value,
-    "cost_schedules": lambda value: (
-        value and format_json({market: schedule.value for market, schedule in value.items()})
+    "cost_schedules": lambda value: format_json(
+        {market: schedule.value for market, schedule in (value or {}).items()}
     ),
     "calendar": lambda value: None if value is None else value.value,
     "enforce_sessions": lambda value: value,
