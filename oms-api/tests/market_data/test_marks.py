@@ -18,6 +18,12 @@ from tests.support.duties import take_snapshots
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def mark_body(price="80", **changes):
     return {"price": price, "reason": "Halted", "expires_at": iso(utc_now() + HOUR)} | changes
 

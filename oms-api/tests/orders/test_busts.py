@@ -6,6 +6,12 @@ from app.verify import verify_database
 from tests.identity.administration import good
 
 
+@pytest.fixture(scope="module")
+def service(verified_service):
+    """Provide a service whose database is verified after the last test."""
+    return verified_service
+
+
 def bust(api, order_id, execution_id, key=None, reason="Clearly erroneous"):
     body = {"execution_id": execution_id, "reason": reason}
     headers = {"Idempotency-Key": key} if key else None
