@@ -98,15 +98,11 @@ class CashDividend(NamedTuple):
 
 def apply_step(position: Position, step: Step) -> Position:
     """Return the position after a fill or an adjustment."""
-    match step:
-        case Fill():
-            return apply_fill(position, step)
-        case Split():
-            return apply_split(position, step)
-        case TransferIn():
-            return apply_fill(position, step.fill)
-        case TransferOut():
-            return _close_position(position, step.at) if position.quantity else position
+    if isinstance(step, Split):
+        return apply_split(position, step)
+    if isinstance(step, TransferOut):
+        return _close_position(position, step.at) if position.quantity else position
+    return apply_fill(position, step.fill if isinstance(step, TransferIn) else step)
 
 
 def apply_split(position: Position, split: Split) -> Position:
