@@ -101,25 +101,44 @@ def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> 
         **pool,
     )
     if url.database and not url.database.startswith((":", "file:")):
-        event.listen(engine, "do_connect", _FileGuard(Path(url.database)))
+        guard = _FileGuard(Path(url.database))
+        event.listen(engine, "do_connect", guard.check)
+        event.listen(engine, "connect", guard.remember)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 class _FileGuard:
-    """Lets the first connection create the file of the database, and no later one.
+    """Lets connections open only the file that the first of them opened or created.
 
-    SQLite would put an empty file in the place of one that was moved.
+    SQLite would put an empty file in the place of one that was moved, and later work on it.
     """
 
     def __init__(self, file: Path) -> None:
-        self._file, self._is_opened = file, False
+        self._file = file
+        self._identity: tuple[int, int] | None = None
 
-    def __call__(self, *_: object) -> None:
-        if self._is_opened and not self._file.exists():
+    def check(self, *_: object) -> None:
+        """Raise OperationalError if the file is another one than before, or is gone."""
+        if self._identity is None:
+            return
+        found = self._find_identity()
+        if found is None:
             raise sqlite3.OperationalError("the database file was moved or deleted")
-        self._is_opened = True
+        if found != self._identity:
+            raise sqlite3.OperationalError("the database file was replaced by another one")
+
+    def remember(self, *_: object) -> None:
+        """Remember which file was opened first."""
+        self._identity = self._identity or self._find_identity()
+
+    def _find_identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _make_folder(folder: Path) -> None:

@@ -17,6 +17,9 @@ def test_moved_file_is_not_replaced_by_an_empty_one(tmp_path):
     with pytest.raises(OperationalError, match="moved or deleted"):
         engine.connect()
     assert not file.exists()
+    file.touch()
+    with pytest.raises(OperationalError, match="replaced by another one"):
+        engine.connect()
     moved.rename(file)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one() == 0
