@@ -21,7 +21,8 @@ from app.group_commit.writing import BatchWriter
 from app.ledger.queries import books as queries
 from app.ledger.queries import reading
 from app.ledger.service import books
-from app.ledger.service.recording import Recording
+from app.ledger.service.commands import RecordTrade
+from app.orders.service.batch_handler import OrderBatchHandler
 
 LOST_SECONDS = 0.05
 
@@ -44,13 +45,13 @@ def nth(number: int, act: Callable[[], None]) -> Callable[[], None]:
 
 def exit_before_writing(number: int) -> None:
     """Die between BEGIN and the first row."""
-    handle, tick = Recording.handle, nth(number, die)
+    handle, tick = OrderBatchHandler.handle, nth(number, die)
 
     def dying(*arguments: Any) -> Any:
         tick()
         return handle(*arguments)
 
-    put(Recording, "handle", dying)
+    put(OrderBatchHandler, "handle", dying)
 
 
 def exit_during_writing(number: int) -> None:
@@ -110,16 +111,18 @@ def drop_every(number: int) -> None:
 
 def forget_keys(_: int) -> None:
     """Sabotage: bind no idempotency key, so that a repeat trades again."""
-    handle = Recording.handle
+    handle = OrderBatchHandler.handle
 
     def forgetting(self: Any, connection: Any, commands: Any, *rest: Any) -> Any:
         kept = [
             command._replace(origin=command.origin._replace(idempotency_key=None, request_hash=None))
+            if isinstance(command, RecordTrade)
+            else command
             for command in commands
         ]
         return handle(self, connection, kept, *rest)
 
-    put(Recording, "handle", forgetting)
+    put(OrderBatchHandler, "handle", forgetting)
 
 
 def step_clock(_: int) -> None:
