@@ -31,6 +31,7 @@ from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, res
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheCursors, TheReaders
 from app.wire.lists import link
+from app.wire.paths import ID
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
@@ -121,7 +122,7 @@ async def list_corporate_actions(
 
 
 @router.get(
-    "/corporate-actions/{action_id}",
+    f"/corporate-actions/{{action_id:{ID}}}",
     summary="Get a corporate action",
     responses=responses(200, {"model": CorporateActionOut}, 404),
 )
