@@ -168,6 +168,13 @@ def test_disabled_user_or_changed_password_requires_ended_sessions():
     assert expected_after(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
 
 
+def test_changed_own_password_ends_the_other_sessions():
+    second = act("login.succeeded", "session:S2")
+    sessions = expected_after(CREATED, LOGIN, second, act("password.changed", "session:S2")).sessions
+    assert sessions[1, "S2"]["revoked_at"] is None
+    assert sessions[1, "S1"]["revoked_because"] == "password changed"
+
+
 def test_unrelated_audit_entries_expect_no_rows():
     seen = act("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
     foreign = act("tenant.created", "tenant:acme", None, {"slug": "acme"})
