@@ -12,7 +12,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
-from app.brokers.service.account_checks import CreateBroker
+from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
@@ -54,6 +54,8 @@ from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.sources import SOURCES, PriceSource
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
@@ -63,6 +65,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
@@ -128,6 +131,7 @@ class Components:
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
     create_broker: CreateBroker
+    outgoing: OutgoingSignal
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -147,6 +151,7 @@ class Components:
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
 
@@ -200,6 +205,24 @@ class Components:
             "health_components": self._vitals(),
         }
 
+    def _create_session_runner(self) -> SessionRunner:
+        """Return the runner of the sessions with brokers, which need the writer of this process."""
+        keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
+
+        def prepare() -> None:
+            key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
+            if key_id and secret:
+                variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
+                save_environment_connection(self.engine, keys, variables, self.now())
+
+        return SessionRunner(
+            *(self.engine, self.readers, self.writer),
+            lambda stored: open_broker(stored, keys, policy, self.create_broker),
+            self.outgoing,
+            self.now,
+            prepare,
+        )
+
     def _vitals(self) -> HealthComponents:
         return HealthComponents(
             *(
@@ -233,7 +256,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
+    outgoing = OutgoingSignal()
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
@@ -272,6 +296,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
         create_broker=create_adapter,
+        outgoing=outgoing,
     )
 
 
@@ -347,9 +372,12 @@ def _writer(
     calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
+    outgoing: OutgoingSignal,
 ) -> GroupCommit[Command, Outcome]:
     batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        outgoing=outgoing,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(

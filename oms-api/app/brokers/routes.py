@@ -31,9 +31,9 @@ TheName = Annotated[str, Path(max_length=60, description="Name of the connection
 _EXAMPLE = {
     "name": "alpaca-paper",
     "broker": "alpaca",
-    "credentials": {"key_id": "PK0123456789", "secret_key": "your secret"},
+    "credentials": {"key_id": "PK0123456789", "secret_key": "your-secret"},
 }
-_PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your new secret"}}
+_PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
 _CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 

@@ -17,7 +17,7 @@ _URL = "https://paper-api.alpaca.markets"
 _CREDENTIALS_TEXT = (
     "alpaca: `key_id` and `secret_key`; zerodha: `api_key` and `api_secret`; ibkr: empty. Never shown again"
 )
-_CREDENTIALS = {"key_id": "PK0123456789", "secret_key": "your secret"}
+_CREDENTIALS = {"key_id": "PK0123456789", "secret_key": "your-secret"}
 _STATUS_TEXT = (
     "`new`: not connected yet; `awaiting_live`: a second person must enable it; `connected`; `down`: the "
     "broker does not answer; `refused`: see `error`"

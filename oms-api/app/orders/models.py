@@ -205,9 +205,10 @@ class ApprovalRequestRecord(Base):
 class BrokerRequestRow(Base):
     """A request to a broker, stored in the transaction of its order and sent after the commit.
 
-    `connection` is the name of the broker connection. `kind` is submit, cancel or replace; a replacement
-    names its successor. `status` is "new" until its first attempt, "sending" during an attempt, "unknown"
-    while nobody knows whether the broker received it, and "done". `error` is why the last attempt failed.
+    `connection` is the name of the broker connection. `kind` is submit, cancel or replace. A replacement has
+    the columns of its successor as a JSON list, because that order stands only once the broker confirmed it.
+    `status` is "new" until its first attempt, "sending" during an attempt, "unknown" while nobody knows
+    whether the broker received it, and "done". `error` is why the last attempt failed.
     """
 
     __tablename__ = "broker_requests"
@@ -223,7 +224,10 @@ class BrokerRequestRow(Base):
         CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
         CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
         CheckConstraint("(status = 'done') = (completed_at IS NOT NULL)", name="done_has_a_time"),
-        CheckConstraint("(kind = 'replace') = (successor_id IS NOT NULL)", name="replace_has_a_successor"),
+        CheckConstraint(
+            "(kind = 'replace') = (successor_id IS NOT NULL AND successor IS NOT NULL)",
+            name="replace_has_a_successor",
+        ),
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
@@ -232,6 +236,7 @@ class BrokerRequestRow(Base):
     order_id: Mapped[str] = mapped_column(String(32))
     kind: Mapped[str] = mapped_column(String(7))
     successor_id: Mapped[str | None] = mapped_column(String(32))
+    successor: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(8), server_default="new")
     attempts: Mapped[int] = mapped_column(Integer, server_default="0")
     error: Mapped[str | None] = mapped_column(Text)

@@ -120,6 +120,7 @@ def _list_request_columns() -> list[sa.schema.SchemaItem]:
         sa.Column("order_id", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=7), nullable=False),
         sa.Column("successor_id", sa.String(length=32), nullable=True),
+        sa.Column("successor", sa.Text(), nullable=True),
         sa.Column("status", sa.String(length=8), nullable=False, server_default="new"),
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("error", sa.Text(), nullable=True),
@@ -138,7 +139,7 @@ def _list_request_columns() -> list[sa.schema.SchemaItem]:
             name=op.f("ck_broker_requests_done_has_a_time"),
         ),
         sa.CheckConstraint(
-            "(kind = 'replace') = (successor_id IS NOT NULL)",
+            "(kind = 'replace') = (successor_id IS NOT NULL AND successor IS NOT NULL)",
             name=op.f("ck_broker_requests_replace_has_a_successor"),
         ),
         sa.ForeignKeyConstraint(

@@ -13,6 +13,7 @@ from app.ids import build_first_trade_id
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
+from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
     MOVE_COLUMNS,
@@ -24,7 +25,7 @@ from app.orders.rules.rows import (
     row_of,
     unpack_moves,
 )
-from app.orders.rules.values import Order
+from app.orders.rules.values import WORKING, Order
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
@@ -156,8 +157,9 @@ def find_overdue_portfolios(
 
 
 def has_ended(now: str) -> ColumnElement[bool]:
-    """Return the condition that an order expires at `now` or before."""
-    return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    """Return the condition that an order expires at `now` or before. Brokers expire what they work."""
+    is_due = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING)))
 
 
 def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
