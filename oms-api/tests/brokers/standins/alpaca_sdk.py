@@ -1,0 +1,33 @@
+"""The parts of Alpaca's SDK that the tests use. It imports a module of `websockets` that is deprecated."""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from alpaca.common.exceptions import APIError
+    from alpaca.trading.client import TradingClient
+    from alpaca.trading.enums import OrderSide, QueryOrderStatus, TimeInForce
+    from alpaca.trading.requests import (
+        GetOrdersRequest,
+        LimitOrderRequest,
+        MarketOrderRequest,
+        ReplaceOrderRequest,
+        StopLimitOrderRequest,
+        TrailingStopOrderRequest,
+    )
+    from alpaca.trading.stream import TradingStream
+
+__all__ = [
+    "APIError",
+    "GetOrdersRequest",
+    "LimitOrderRequest",
+    "MarketOrderRequest",
+    "OrderSide",
+    "QueryOrderStatus",
+    "ReplaceOrderRequest",
+    "StopLimitOrderRequest",
+    "TimeInForce",
+    "TradingClient",
+    "TradingStream",
+    "TrailingStopOrderRequest",
+]
