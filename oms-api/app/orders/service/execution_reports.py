@@ -2,8 +2,10 @@
 
 from app.brokers.rules.values import (
     Accepted,
+    Busted,
     Canceled,
     Executed,
+    Expired,
     Lapsed,
     Refused,
     Rejected,
@@ -60,6 +62,8 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             close_order(context, order, Status.CANCELED, at, order.broker)
         case Lapsed():
             close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+        case Expired():
+            close_order(context, order, Status.EXPIRED, at, order.broker)
         case Rejected():
             close_order(context, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
         case Refused() if order.status in _PENDING:
@@ -67,7 +71,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             order_store.move(order, back, at, order.broker, broker_words=event.reason)
         case Refused():
             raise IllegalMove(order.id, order.status, "a refused request")
-        case Replaced():
+        case Replaced() | Busted():
             raise IllegalMove(
                 order.id, order.status, Status.REPLACED
             )  # the paper broker replaces within the request

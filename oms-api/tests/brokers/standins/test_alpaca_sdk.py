@@ -28,12 +28,12 @@ WAIT_SECONDS = 30.0
 
 @pytest.fixture(scope="module")
 def running():
-    with StandIn() as stand_in:
-        yield stand_in
+    with StandIn() as alpaca:
+        yield alpaca
 
 
 @pytest.fixture
-def stand_in(running):
+def alpaca(running):
     """Start each test with other prices and without faults."""
     running.faults.clear()
     running.exchange.quote("AAPL", "189.98", "190.02")
@@ -41,8 +41,8 @@ def stand_in(running):
 
 
 @pytest.fixture
-def client(stand_in):
-    return TradingClient(KEY_ID, SECRET_KEY, url_override=stand_in.url)
+def client(alpaca):
+    return TradingClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
 
 
 def limit_order(price=150.5, qty=10, **fields):
@@ -80,12 +80,12 @@ def test_order_is_submitted_found_replaced_and_cancelled(client):
     assert client.get_order_by_id(replaced.id).status == "canceled"
 
 
-def test_market_order_fills_and_makes_a_position(client, stand_in):
+def test_market_order_fills_and_makes_a_position(client, alpaca):
     before = Decimal(client.get_account().cash)
     submitted = client.submit_order(
         MarketOrderRequest(symbol="MSFT", qty=3, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
     )
-    stand_in.exchange.quote("MSFT", "420.10", "420.20")
+    alpaca.exchange.quote("MSFT", "420.10", "420.20")
     assert client.get_order_by_id(submitted.id).filled_avg_price == "420.2"
     position = client.get_open_position("MSFT")
     assert (position.qty, position.cost_basis) == ("3", "1260.6")
@@ -116,27 +116,27 @@ def test_refusals_have_code_and_message(client):
     assert denied.value.message == "insufficient buying power"
 
 
-def test_wrong_credentials_are_refused(stand_in):
+def test_wrong_credentials_are_refused(alpaca):
     with pytest.raises(APIError) as denied:
-        TradingClient(KEY_ID, "wrong", url_override=stand_in.url).get_account()
+        TradingClient(KEY_ID, "wrong", url_override=alpaca.url).get_account()
     assert denied.value.status_code == 401
 
 
-def test_stream_tells_the_life_of_an_order(client, stand_in):
+def test_stream_tells_the_life_of_an_order(client, alpaca):
     updates = []
-    stream = TradingStream(KEY_ID, SECRET_KEY, url_override=stand_in.stream_url)
+    stream = TradingStream(KEY_ID, SECRET_KEY, url_override=alpaca.stream_url)
 
     async def note(update):
         updates.append(update)
 
     stream.subscribe_trade_updates(note)
-    connections = stand_in.stream.connections
+    connections = alpaca.stream.connections
     thread = threading.Thread(target=stream.run, daemon=True)
     thread.start()
-    wait_for(lambda: stand_in.stream.connections > connections and stand_in.stream.listeners)
+    wait_for(lambda: alpaca.stream.connections > connections and alpaca.stream.listeners)
     order = client.submit_order(limit_order(190.0))
-    stand_in.exchange.quote("AAPL", "189", "189.5", ask_size="4")
-    stand_in.exchange.quote("AAPL", "189", "189.5", ask_size="6")
+    alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="4")
+    alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="6")
     wait_for(lambda: len(updates) >= 3)
     stream.stop()
     client.submit_order(limit_order(1.0))  # wakes the SDK, which looks for the end after each frame

@@ -58,15 +58,19 @@ class Exchange:
 
     def __init__(self, faults: Faults | None = None, cash: Decimal = OPENING_CASH) -> None:
         self.faults = faults or Faults()
-        self.cash = cash
         self.account_number = "PA0STANDIN00"
         self.lock = threading.RLock()
         self.assets = {asset.symbol: asset for asset in ASSETS}
+        self.listeners: list[Listener] = []
+        self.clear(cash)
+
+    def clear(self, cash: Decimal = OPENING_CASH) -> None:
+        """Begin with an account that has cash only, and without quotes."""
+        self.cash = cash
         self.orders: dict[str, Order] = {}
         self.executions: list[Execution] = []
         self.positions: dict[str, Position] = {}
         self.quotes: dict[str, Quote] = {}
-        self.listeners: list[Listener] = []
         self.published: list[dict[str, Any]] = []
         self._by_client_order_id: dict[str, Order] = {}
 

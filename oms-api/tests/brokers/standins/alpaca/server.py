@@ -73,6 +73,13 @@ class StandIn:
             time.sleep(0.005)
         return self
 
+    def clear(self) -> None:
+        """Forget all orders, faults and requests, and cut the connections of the stream."""
+        self.faults.clear()
+        self.stream.clear()
+        self.exchange.clear()
+        self.gateway.requests.clear()
+
     def close(self) -> None:
         self.stream.cut()
         self._server.should_exit = True

@@ -43,6 +43,12 @@ class Stream:
             self.sent += 1
             self._send({"stream": "trade_updates", "data": update})
 
+    def clear(self) -> None:
+        """Cut the connections, and begin to count again."""
+        self.cut()
+        self._waiting.clear()
+        self.connections = self.sent = 0
+
     def cut(self) -> None:
         """Cut every connection."""
         self._send(_CUT)
