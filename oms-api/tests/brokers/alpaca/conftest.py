@@ -37,5 +37,8 @@ def alpaca(running_alpaca):
 @pytest.fixture
 def broker(alpaca):
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker.stream.start()
+    wait_for(broker.stream.is_ready.is_set)
+    alpaca.gateway.requests.clear()
     yield broker
     broker.close()

@@ -268,7 +268,7 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, caplog):
     broker.close()
     texts = [caplog.text, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)
-    assert "refused the log-in" in broker.stream.last_error
+    assert "refused the log-in" in (broker.stream.last_error or "")
 
 
 def test_cancel_of_an_order_that_alpaca_does_not_know_is_refused(broker):
