@@ -66,9 +66,9 @@ def test_nothing_is_sent_while_blocked(clock):
     budget.take(Priority.CANCEL, 1)
 
 
-def test_waiting_cancel_goes_before_waiting_orders():
-    budget = RequestBudget(LocalTokenBucket(6000))
-    budget.block(0.5)
+def test_waiting_cancel_goes_before_waiting_orders(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    budget.block(30)
     sent = []
 
     def send(priority):
@@ -79,7 +79,8 @@ def test_waiting_cancel_goes_before_waiting_orders():
     for number, priority in enumerate((Priority.QUERY, Priority.ORDER, Priority.CANCEL), 1):
         threads.append(threading.Thread(target=send, args=(priority,)))
         threads[-1].start()
-        wait_for(lambda number=number: len(budget._queue) == number or sent)
+        wait_for(lambda number=number: len(budget._queue) == number)
+    clock.now += 30
     for thread in threads:
         thread.join()
     assert sent[0] is Priority.CANCEL
