@@ -10,7 +10,10 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.service.account_checks import CreateBroker
+from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
@@ -68,6 +71,7 @@ from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reports.service import list_trip_results
+from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -123,6 +127,7 @@ class Components:
     cash_reader: CashReader
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
+    create_broker: CreateBroker
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -178,6 +183,10 @@ class Components:
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
             "webhook_deliveries": WebhookDeliveries(opaque_ids),
+            "broker_connections": BrokerConnections(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
+            ),
+            "create_broker": self.create_broker,
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -262,6 +271,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
+        create_broker=create_adapter,
     )
 
 
@@ -308,6 +318,19 @@ def create_key_ring(settings: Settings) -> KeyRing:
     secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
     own = {} if settings.webhook_keys is None else parse_key_ring(settings.webhook_keys)
     return KeyRing(own | derive_key_ring(secrets, "webhooks"))
+
+
+def create_broker_key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that encrypt the credentials of brokers: BROKER_KEYS, then keys of OMS_API_KEY."""
+    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
+    own = {} if settings.broker_keys is None else parse_key_ring(settings.broker_keys)
+    return KeyRing(own | derive_key_ring(secrets, "brokers"))
+
+
+def create_broker_address_policy(settings: Settings) -> AddressPolicy:
+    """Return the exceptions of this installation for the addresses of brokers."""
+    is_development = settings.environment != "production"
+    return AddressPolicy(frozenset(settings.broker_internal_urls), allows_loopback=is_development)
 
 
 def create_address_policy(settings: Settings) -> AddressPolicy:

@@ -24,6 +24,7 @@ NEVER = {
     "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "connection_name": "never-heard-of",
 }
 # Background work reads the database in between; what the request itself does is the same each time.
 TRIES = 12
@@ -48,7 +49,13 @@ BODIES = {
     "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
     "PATCH /webhooks/{webhook_id}": {"description": "Another"},
+    "PATCH /broker-connections/{connection_name}": {"account": "PA1"},
     "POST /webhooks/{webhook_id}:rotate": {},
+}
+CONNECTION = {
+    "name": "secret-account",
+    "broker": "alpaca",
+    "credentials": {"key_id": "K", "secret_key": "S"},
 }
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
@@ -87,6 +94,7 @@ def stage(service):
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
+        "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
     }
     return own, other, foreign
 
@@ -175,6 +183,7 @@ def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
         foreign["trade_id"],
         foreign["latch_id"],
         foreign["webhook_id"],
+        foreign["connection_name"],
         "Secret Book",
         "Secret Plan",
         foreign["key_id"],

@@ -26,6 +26,8 @@ UNPROVEN: dict[str, set[str]] = {
     "alerts": EVERY_COLUMN["alerts"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
+    "broker_connections": EVERY_COLUMN["broker_connections"] | {DELETED},
+    "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
