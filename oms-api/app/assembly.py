@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Engine
@@ -271,7 +272,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=create_adapter,
+        create_broker=partial(create_adapter, redis_url=settings.redis_url),
     )
 
 

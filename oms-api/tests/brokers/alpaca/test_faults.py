@@ -1,5 +1,6 @@
 """Faults of Alpaca: nothing is doubled, lost or stuck."""
 
+import logging
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -92,6 +93,12 @@ def test_rate_limit_beyond_the_patience_sends_nothing(alpaca, broker):
     with pytest.raises(BrokerUnavailable, match="rate limit is used up"):
         broker.submit(limit(), NOW)
     assert not alpaca.exchange.orders
+
+
+def test_rate_limit_follows_what_alpaca_reports(alpaca, broker):
+    alpaca.gateway.requests_left = 7
+    broker.account()
+    assert broker.get_connection_state().requests_left <= 7
 
 
 def test_refusal_is_a_rejection_in_the_words_of_alpaca(broker):
@@ -257,8 +264,23 @@ def test_crypto_trades_in_fractions(alpaca, broker):
     assert (held.symbol, held.quantity) == ("BTC/USD", Decimal("0.12345678"))
 
 
-def test_secrets_appear_in_no_log_error_or_representation(alpaca, caplog):
-    caplog.set_level("DEBUG")
+@pytest.fixture
+def logged(monkeypatch):
+    """Collect all that the adapter and its libraries log, at every level."""
+    lines = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: lines.append(record.getMessage()))
+    loggers = [logging.getLogger(name) for name in ("app.brokers", "httpx", "httpcore", "websockets")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "level", logging.DEBUG)
+        logger.addHandler(handler)
+    logging.getLogger().manager._clear_cache()  # type: ignore[attr-defined]  # of the levels
+    yield lines
+    for logger in loggers:
+        logger.removeHandler(handler)
+
+
+def test_secrets_appear_in_no_log_error_or_representation(alpaca, logged):
     canary = "canary-of-a-secret"
     broker = AlpacaBroker(alpaca.url, AlpacaCredentials(KEY_ID, canary), 1)
     with pytest.raises(BrokerUnavailable) as denied:
@@ -266,9 +288,11 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, caplog):
     broker.stream.start()
     wait_for(lambda: broker.stream.last_error)
     broker.close()
-    texts = [caplog.text, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
+    texts = [*logged, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)
     assert "refused the log-in" in (broker.stream.last_error or "")
+    assert any("HTTP Request" in text for text in logged)
+    assert any("stream of Alpaca is down" in text for text in logged)
 
 
 def test_cancel_of_an_order_that_alpaca_does_not_know_is_refused(broker):

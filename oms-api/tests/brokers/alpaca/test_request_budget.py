@@ -1,6 +1,7 @@
 """The rate limit: cancels first, and no request waits beyond its patience."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -75,11 +76,14 @@ def test_waiting_cancel_goes_before_waiting_orders(clock):
         budget.take(priority, 60)
         sent.append(priority)
 
+    def has_waiting(number):
+        return len(budget._queue) == number
+
     threads = []
     for number, priority in enumerate((Priority.QUERY, Priority.ORDER, Priority.CANCEL), 1):
         threads.append(threading.Thread(target=send, args=(priority,)))
         threads[-1].start()
-        wait_for(lambda number=number: len(budget._queue) == number)
+        wait_for(partial(has_waiting, number))
     clock.now += 30
     for thread in threads:
         thread.join()

@@ -44,8 +44,8 @@ def test_order_is_parsed_in_our_words():
     report = parse_order(ORDER)
     ours = report.build_order(7)
     assert report.is_open
-    assert (ours.id, ours.portfolio_id, ours.quantity, ours.leaves) == ("O1", 7, 10, Decimal("7.5"))
-    assert (ours.stop_price, ours.trail_level, ours.trail_amount) == (None, Decimal("181.45"), 2)
+    assert (ours.id, ours.portfolio_id, ours.quantity, ours.leaves) == ("O1", 7, Decimal(10), Decimal("7.5"))
+    assert (ours.stop_price, ours.trail_level, ours.trail_amount) == (None, Decimal("181.45"), Decimal(2))
     assert ours.accepted_at == datetime(2026, 11, 27, 15, 0, 0, 123456, UTC)
 
 

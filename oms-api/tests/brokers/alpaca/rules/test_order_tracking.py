@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ LIFE = [
 
 @given(st.lists(st.sampled_from(LIFE), max_size=8), st.permutations(LIFE))
 def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     events = [event for one in [*repeated, *shuffled, *repeated] for event in tracker.apply_update(one)]
     assert sum(isinstance(event, Accepted) for event in events) == 1
     assert isinstance(events[0], Accepted)
@@ -52,14 +53,14 @@ def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
 
 
 def test_reading_reports_fills_before_the_end():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     events = tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")])
     assert format_events(events) == ["A accepted", "A 4 @ 95", "A lapsed"]
     assert tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")]) == []
 
 
 def test_missing_fills_are_noticed():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_update(update("fill", report("filled", "10"), fill("E2", "6")))
     assert [order.order_id for order in tracker.list_incomplete()] == ["A"]
     tracker.apply_fill(fill("E1", "4"))
@@ -71,7 +72,7 @@ def test_fill_of_an_order_of_somebody_else_is_not_ours():
 
 
 def test_cancel_is_canceled_if_it_was_requested_and_lapsed_otherwise():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.track("A").is_cancel_requested = True
     tracker.apply_report(report())
     assert format_events(tracker.apply_report(report("canceled"))) == ["A canceled"]
@@ -81,31 +82,31 @@ def test_cancel_is_canceled_if_it_was_requested_and_lapsed_otherwise():
 
 
 def test_late_acceptance_and_end_are_ignored():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     assert format_events(tracker.apply_report(report("expired"))) == ["A accepted", "A expired"]
     assert tracker.apply_report(report()) == []
     assert tracker.reject("A", "late", NOW) == []
 
 
 def test_pending_order_is_not_accepted_yet():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     assert tracker.apply_report(report("pending_new")) == []
     assert format_events(tracker.apply_report(report("rejected"))) == ["A rejected"]
 
 
 def test_replacement_names_the_successor():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_report(report())
     tracker.apply_report(report(order_id="B", replaces="broker-A"))
     (replaced,) = tracker.apply_report(report("replaced", replaced_by="broker-B"))
     assert replaced.successor_id == "B"
-    unknown = OrderTracker().apply_report(report("replaced", replaced_by="broker-C"))
+    unknown: Any = OrderTracker().apply_report(report("replaced", replaced_by="broker-C"))
     assert unknown[-1].successor_id == "broker-C"
 
 
 @pytest.mark.parametrize("event", ["order_replace_rejected", "rejected"])
 def test_rejected_replacement_is_refused_once(event):
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_report(report())
     tracker.track("A").successor_id = "B"
     successor = report("rejected", order_id="B", replaces="broker-A")
@@ -116,14 +117,14 @@ def test_rejected_replacement_is_refused_once(event):
 
 
 def test_refused_cancel_of_an_order_that_is_filled_is_not_reported():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[-1])
     tracker.track("A").is_cancel_requested = True
     assert tracker.apply_update(update("order_cancel_rejected", report("filled", "10"))) == []
 
 
 def test_bust_takes_an_execution_back_once():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
     bust = update("trade_bust", report("partially_filled"), fill("E1", "4"), "E1", "TRADE_BUST")
     (busted,) = tracker.apply_update(bust)
@@ -134,7 +135,7 @@ def test_bust_takes_an_execution_back_once():
 
 @pytest.mark.parametrize("new_id", ["E1", "E9"])
 def test_correction_is_a_bust_and_an_execution_of_another_id(new_id):
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
     corrected = update("trade_correct", report("partially_filled", "3"), fill(new_id, "3"), "E1")
     busted, executed = tracker.apply_update(corrected)
@@ -144,13 +145,13 @@ def test_correction_is_a_bust_and_an_execution_of_another_id(new_id):
 
 
 def test_bust_without_an_execution_is_ignored():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.apply_report(report())
     assert tracker.apply_update(update("trade_bust", report())) == []
 
 
 def test_order_that_was_never_sent_is_forgotten():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     tracker.track("A")
     tracker.forget("A")
     tracker.forget("unknown")
@@ -162,7 +163,7 @@ def test_order_that_was_never_sent_is_forgotten():
 
 
 def test_rejection_is_reported_once():
-    tracker = OrderTracker()
+    tracker: Any = OrderTracker()
     assert format_events(tracker.reject("A", "no", NOW)) == ["A rejected"]
     assert tracker.reject("A", "no", NOW) == []
 
@@ -178,5 +179,5 @@ def test_rejection_is_reported_once():
     ],
 )
 def test_end_of_an_order_is_told_by_its_status(status, end):
-    found = build_end(report(status), "B")
+    found: Any = build_end(report(status), "B")
     assert found is None if end is None else format_events([found]) == [f"A {end}"]

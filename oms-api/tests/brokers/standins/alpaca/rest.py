@@ -180,6 +180,7 @@ class Gateway:
     def __init__(self, app: ASGIApp, exchange: Exchange, credentials: Credentials) -> None:
         self._app, self._exchange, self._credentials = app, exchange, credentials
         self.requests: list[tuple[str, str]] = []
+        self.requests_left: int | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v2/"):
@@ -193,7 +194,7 @@ class Gateway:
             await _build_error(401, 40110000, "request is not authorized")(scope, receive, send)
             return
         respond = self._app if fault is None else _Late(self._app, fault)
-        await respond(scope, receive, send)
+        await respond(scope, receive, self._add_limit(send))
 
     async def _fail_before(self, fault: RequestFault, scope: Scope, receive: Receive, send: Send) -> bool:
         """Return whether the request ends here."""
@@ -206,6 +207,17 @@ class Gateway:
         if fault.kind == "latency":
             await asyncio.sleep(fault.seconds)
         return False
+
+    def _add_limit(self, send: Send) -> Send:
+        """Tell the rate limit in the headers, if one is set."""
+
+        async def add(message: Any) -> None:
+            if message["type"] == "http.response.start" and self.requests_left is not None:
+                left = str(self.requests_left).encode()
+                message["headers"] = [*message["headers"], (b"x-ratelimit-remaining", left)]
+            await send(message)
+
+        return add
 
     def _is_authenticated(self, scope: Scope) -> bool:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}

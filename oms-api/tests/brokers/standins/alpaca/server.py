@@ -79,6 +79,7 @@ class StandIn:
         self.stream.clear()
         self.exchange.clear()
         self.gateway.requests.clear()
+        self.gateway.requests_left = None
 
     def close(self) -> None:
         self.stream.cut()
