@@ -52,7 +52,13 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
-from app.market_data.sources import SOURCES, PriceSource
+from app.market_data.sources import (
+    SOURCES,
+    AlpacaAccess,
+    PriceSource,
+    SourceNotConfigured,
+    SourceSettings,
+)
 from app.metrics import Metrics
 from app.migrate import is_current
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
@@ -364,7 +370,14 @@ def _price_source(settings: Settings) -> PriceSource:
     make = SOURCES.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
+    alpaca = None
+    if settings.alpaca_api_key and settings.alpaca_api_secret:
+        keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
+        alpaca = AlpacaAccess(settings.alpaca_data_url, settings.alpaca_data_feed, *keys)
+    try:
+        return make(SourceSettings(settings.simulation_seed, alpaca))
+    except SourceNotConfigured as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def create_market(settings: Settings, readers: Readers) -> Market:

@@ -5,6 +5,9 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from alpaca.common.exceptions import APIError
+    from alpaca.data.historical import StockHistoricalDataClient
+    from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest
+    from alpaca.data.timeframe import TimeFrame
     from alpaca.trading.client import TradingClient
     from alpaca.trading.enums import OrderSide, QueryOrderStatus, TimeInForce
     from alpaca.trading.requests import (
@@ -25,7 +28,11 @@ __all__ = [
     "OrderSide",
     "QueryOrderStatus",
     "ReplaceOrderRequest",
+    "StockBarsRequest",
+    "StockHistoricalDataClient",
+    "StockLatestQuoteRequest",
     "StopLimitOrderRequest",
+    "TimeFrame",
     "TimeInForce",
     "TradingClient",
     "TradingStream",

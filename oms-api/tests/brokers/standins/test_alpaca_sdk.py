@@ -16,7 +16,11 @@ from tests.brokers.standins.alpaca_sdk import (
     OrderSide,
     QueryOrderStatus,
     ReplaceOrderRequest,
+    StockBarsRequest,
+    StockHistoricalDataClient,
+    StockLatestQuoteRequest,
     StopLimitOrderRequest,
+    TimeFrame,
     TimeInForce,
     TradingClient,
     TradingStream,
@@ -148,3 +152,13 @@ def test_stream_tells_the_life_of_an_order(client, alpaca):
     ]
     assert {update.order.id for update in updates[:3]} == {order.id}
     assert len({update.execution_id for update in updates[:3]}) == 3
+
+
+def test_quotes_and_bars_are_read(alpaca):
+    data = StockHistoricalDataClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
+    quotes = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=["AAPL"]))
+    assert (quotes["AAPL"].bid_price, quotes["AAPL"].ask_price) == (189.98, 190.02)
+    alpaca.market_data.add_bar("AAPL", "1Min", "2026-11-27T15:00:00Z", "99/101/98.5/100", "1500")
+    request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute)
+    (bar,) = data.get_stock_bars(request)["AAPL"]
+    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (99, 101, 98.5, 100, 1500)

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.brokers.standins.alpaca.exchange import Exchange
+from tests.brokers.standins.alpaca.market_data import MarketData
 from tests.brokers.standins.alpaca.serialization import format_amount
 from tests.brokers.standins.alpaca.stream import Stream
 
@@ -15,10 +16,11 @@ from tests.brokers.standins.alpaca.stream import Stream
 class Control:
     """The control routes. `actions` lists them for the index."""
 
-    def __init__(self, exchange: Exchange, stream: Stream) -> None:
+    def __init__(self, exchange: Exchange, stream: Stream, market_data: MarketData) -> None:
         self._exchange, self._stream = exchange, stream
         self._actions: dict[str, Callable[..., object]] = {
             "quote": exchange.quote,
+            "bar": market_data.add_bar,
             "fill": exchange.fill,
             "expire": exchange.expire,
             "bust": exchange.bust,

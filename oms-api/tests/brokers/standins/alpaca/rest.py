@@ -16,6 +16,7 @@ from tests.brokers.standins.alpaca.exchange import Exchange
 from tests.brokers.standins.alpaca.faults import RequestFault
 from tests.brokers.standins.alpaca.values import ZERO, AlpacaError, Order
 
+_AUTHENTICATED = ("/v2/", "/v1beta3/")
 MAX_ORDERS = 500
 MAX_ACTIVITIES = 100
 Credentials = tuple[str, str]
@@ -183,7 +184,7 @@ class Gateway:
         self.requests_left: int | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v2/"):
+        if scope["type"] != "http" or not scope["path"].startswith(_AUTHENTICATED):
             await self._app(scope, receive, send)
             return
         self.requests.append((scope["method"], scope["path"]))

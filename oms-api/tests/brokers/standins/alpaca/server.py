@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from tests.brokers.standins.alpaca.control import Control
 from tests.brokers.standins.alpaca.exchange import Exchange
 from tests.brokers.standins.alpaca.faults import Faults
+from tests.brokers.standins.alpaca.market_data import MarketData
 from tests.brokers.standins.alpaca.rest import Gateway, answer_refusal, build_routes
 from tests.brokers.standins.alpaca.stream import Stream
 from tests.brokers.standins.alpaca.values import AlpacaError
@@ -30,10 +31,12 @@ class StandIn:
         self.exchange = Exchange(self.faults)
         credentials = (key_id, secret_key)
         self.stream = Stream(self.exchange, credentials)
-        self.control = Control(self.exchange, self.stream)
+        self.market_data = MarketData(self.exchange)
+        self.control = Control(self.exchange, self.stream, self.market_data)
         app = Starlette(
             routes=[
                 *build_routes(self.exchange),
+                *self.market_data.build_routes(),
                 *self.control.build_routes(),
                 WebSocketRoute("/stream", self.stream.serve),
             ],
