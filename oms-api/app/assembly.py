@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Engine
@@ -51,7 +52,13 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
-from app.market_data.sources import SOURCES, PriceSource
+from app.market_data.sources import (
+    SOURCES,
+    AlpacaAccess,
+    PriceSource,
+    SourceNotConfigured,
+    SourceSettings,
+)
 from app.metrics import Metrics
 from app.migrate import is_current
 from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
@@ -295,7 +302,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=create_adapter,
+        create_broker=partial(create_adapter, redis_url=settings.redis_url),
         outgoing=outgoing,
     )
 
@@ -391,7 +398,14 @@ def _price_source(settings: Settings) -> PriceSource:
     make = SOURCES.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
+    alpaca = None
+    if settings.alpaca_api_key and settings.alpaca_api_secret:
+        keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
+        alpaca = AlpacaAccess(settings.alpaca_data_url, settings.alpaca_data_feed, *keys)
+    try:
+        return make(SourceSettings(settings.simulation_seed, alpaca))
+    except SourceNotConfigured as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def create_market(settings: Settings, readers: Readers) -> Market:

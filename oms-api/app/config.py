@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     alpaca_api_key: str | None = Field(default=None, repr=False)
     alpaca_api_secret: str | None = Field(default=None, repr=False)
     alpaca_base_url: str | None = None
+    alpaca_data_url: str = "https://data.alpaca.markets"
+    alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
     @field_validator(

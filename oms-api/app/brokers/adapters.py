@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 
+from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
 from app.brokers.protocol import Broker
-from app.brokers.rules.connections import ConnectionTerms
+from app.brokers.rules.connections import BrokerName, ConnectionTerms
 
-ADAPTERS: dict[str, Callable[[ConnectionTerms], Broker]] = {}
+# Processes share the rate limit of an account through Redis, if there is one.
+ADAPTERS: dict[str, Callable[[ConnectionTerms, str | None], Broker]] = {
+    BrokerName.ALPACA: create_alpaca_broker,
+}
 
 
-def create_adapter(terms: ConnectionTerms) -> Broker:
+def create_adapter(terms: ConnectionTerms, redis_url: str | None = None) -> Broker:
     """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter."""
     create = ADAPTERS.get(terms.broker)
     if create is None:
         raise NoAdapter(terms.broker)
-    return create(terms)
+    return create(terms, redis_url)

@@ -94,6 +94,10 @@ class Broker(Protocol):
         """Return cash and buying power."""
         ...
 
+    def close(self) -> None:
+        """Release connections and threads. No other call may follow."""
+        ...
+
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
         ...

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from typing import NamedTuple
 
 from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen
@@ -78,7 +79,8 @@ def check_connection(
     """Connect once and return what the broker answered. Nothing is stored or traded."""
     started, number, is_paper, error = monotonic_seconds(), None, None, None
     try:
-        number, is_paper = check_account(stored, open_broker(stored, keys, policy, create_broker))
+        with closing(open_broker(stored, keys, policy, create_broker)) as broker:
+            number, is_paper = check_account(stored, broker)
     except ConnectionRefused as refusal:
         error = str(refusal)
     except (BrokerUnavailable, OutcomeOpen):

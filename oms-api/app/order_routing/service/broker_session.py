@@ -26,13 +26,21 @@ _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
 
-@runtime_checkable
-class HasRequestBudget(Protocol):
-    """An adapter that knows how many requests its broker still takes."""
+class AdapterState(Protocol):
+    """What an adapter with a stream and a rate limit knows of its connection."""
 
     @property
-    def requests_left(self) -> int | None:
-        """The requests that the broker still takes in this minute."""
+    def requests_left(self) -> int:
+        """The requests that the broker takes at once."""
+        ...
+
+
+@runtime_checkable
+class HasConnectionState(Protocol):
+    """An adapter that knows the state of its connection. Asking for it sends nothing."""
+
+    def get_connection_state(self) -> AdapterState:
+        """Return the state of the connection."""
         ...
 
 
@@ -126,7 +134,8 @@ class BrokerSession:
         if now < self._next_status:
             return
         self._next_status = now + STATUS_INTERVAL
-        left = self._broker.requests_left if isinstance(self._broker, HasRequestBudget) else None
+        broker: object = self._broker
+        left = broker.get_connection_state().requests_left if isinstance(broker, HasConnectionState) else None
         self._save(checked_at=now, requests_left=left)
 
     def _lose(self) -> None:

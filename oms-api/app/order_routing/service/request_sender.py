@@ -13,6 +13,7 @@ from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected, Replaced
 from app.clock import Now
 from app.instruments.queries import find_instruments
+from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import transaction
 from app.order_routing.service.report_writer import ReportWriter
 from app.orders.queries import broker_requests as queries
@@ -31,7 +32,7 @@ from app.orders.rules.broker_requests import (
     was_never_received,
 )
 from app.orders.rules.rows import order_of
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import FINAL, Order, OrderKey
 
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
@@ -193,9 +194,9 @@ class RequestSender:
 
     def _load_order(self, order_id: str) -> Order:
         with transaction(self._engine, self._tenant_id) as connection:
-            return orders_by_id(connection, [(self._tenant_id, order_id)])[0]
+            return orders_by_id(connection, [OrderKey(self._tenant_id, order_id)])[0]
 
     def _convert(self, order: Order) -> BrokerOrder:
-        key = (order.tenant_id, order.symbol)
+        key = InstrumentKey(order.tenant_id, order.symbol)
         with transaction(self._engine, self._tenant_id) as connection:
             return build_broker_order(order, find_instruments(connection, [key])[key])

@@ -130,9 +130,7 @@ class SessionRunner:
             _run_steps(BrokerSession(self._engine, current, broker, run, self._now), wake, stop, lease)
         finally:
             self._signal.stop_listening(wake)
-            close = getattr(broker, "close", None)  # an adapter with a stream or a pool has one
-            if close is not None:
-                close()
+            broker.close()
 
     def _note_refusal(self, stored: StoredConnection, reason: str) -> None:
         if (stored.status, stored.error) == (ConnectionStatus.REFUSED, reason):
