@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.verify import verify_database
 from tests.order_routing.scripted_broker import Routing
 from tests.orders.rig import Rig
 
@@ -11,4 +12,7 @@ def routing(engine):
     """Provide a connected portfolio, with AAPL quoted 99 to 101."""
     rig = Rig(engine)
     rig.quote("99", "101", "100")
-    return Routing(rig)
+    made = Routing(rig)
+    yield made
+    # The broker was set by SQL, which the audit log does not know.
+    assert set(verify_database(engine).failed) <= {"portfolio record"}

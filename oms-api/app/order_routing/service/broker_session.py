@@ -30,6 +30,11 @@ class AdapterState(Protocol):
     """What an adapter with a stream and a rate limit knows of its connection."""
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the broker reports events now."""
+        ...
+
+    @property
     def requests_left(self) -> int:
         """The requests that the broker takes at once."""
         ...
@@ -95,6 +100,10 @@ class BrokerSession:
             self._next_connect = now + REFUSED_INTERVAL
             self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
             return False
+        self._broker.events(self._cursor)  # starts the stream of an adapter that has one
+        state = self._get_adapter_state()
+        if state is not None and not state.is_ready:
+            return False
         self._reread_orders()
         self._is_connected = True
         self._save(
@@ -134,9 +143,14 @@ class BrokerSession:
         if now < self._next_status:
             return
         self._next_status = now + STATUS_INTERVAL
+        state = self._get_adapter_state()
+        if state is not None and not state.is_ready:
+            raise BrokerUnavailable
+        self._save(checked_at=now, requests_left=None if state is None else state.requests_left)
+
+    def _get_adapter_state(self) -> AdapterState | None:
         broker: object = self._broker
-        left = broker.get_connection_state().requests_left if isinstance(broker, HasConnectionState) else None
-        self._save(checked_at=now, requests_left=left)
+        return broker.get_connection_state() if isinstance(broker, HasConnectionState) else None
 
     def _lose(self) -> None:
         """Note that the broker does not answer. The next steps connect again."""

@@ -16,7 +16,7 @@ from app.orders.rules.contingency import EXITS, SHARING
 from app.orders.rules.order_factory import get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
-from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
+from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce, changed
 from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
@@ -119,7 +119,7 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     count_message(context, origin, order)
     denial = _denial(context, order, successor)
     if denial is not None:
-        unfilled = successor._replace(**dict.fromkeys(_CARRIED, ZERO))
+        unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
         deny(context, add(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)

@@ -241,8 +241,15 @@ def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     portfolio = context.books.portfolio(portfolio_key)
-    who = (origin.source, origin.user_id, iso(origin.at), origin.actor)
-    return OrderOrigin(*portfolio_key, *who, portfolio.schedule_in(exchange), portfolio.broker)
+    return OrderOrigin(
+        *portfolio_key,
+        source=origin.source,
+        user_id=origin.user_id,
+        at=iso(origin.at),
+        actor=origin.actor,
+        cost_schedule=portfolio.schedule_in(exchange),
+        broker=portfolio.broker,
+    )
 
 
 def _make(
