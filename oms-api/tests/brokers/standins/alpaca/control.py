@@ -34,6 +34,7 @@ class Control:
 
     def build_routes(self) -> list[Route]:
         return [
+            Route("/health", self._show),
             Route("/control", self._show),
             Route("/control/{action}", self._act, methods=["POST"]),
         ]
