@@ -116,6 +116,14 @@ class AccountState:
 
     # Reading
 
+    def find_current(self, order_id: str) -> TrackedOrder | None:
+        """Return the state of an order if it is complete and nothing is expected, None otherwise."""
+        with self._lock:
+            tracked = self._tracker.find(order_id)
+            if tracked is None or tracked.report is None or tracked.has_missing_fills:
+                return None
+            return None if order_id in self._awaited else tracked
+
     def read_order(self, order_id: str) -> OrderReport | None:
         """Read an order and record what is new, or return None if Alpaca does not know it."""
         report = self._reader.find(order_id)

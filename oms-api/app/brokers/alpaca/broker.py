@@ -12,7 +12,7 @@ from app.brokers.alpaca.order_reader import OrderReader
 from app.brokers.alpaca.request_budget import RequestBudget
 from app.brokers.alpaca.rules import requests, responses
 from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
-from app.brokers.alpaca.rules.order_tracking import build_end, build_execution
+from app.brokers.alpaca.rules.order_tracking import TrackedOrder, build_end, build_execution
 from app.brokers.alpaca.rules.responses import MalformedResponse, OrderReport, Update
 from app.brokers.alpaca.stream import TradeUpdates
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
@@ -149,8 +149,13 @@ class AlpacaBroker:
         return self._state.apply_report(_parse_outcome(answer))
 
     def find(self, order_id: str) -> OrderState | None:
-        """Return Alpaca's state of an order, or None if Alpaca never received it."""
-        report = self._read(order_id)
+        """Return Alpaca's state of an order, or None if Alpaca never received it.
+
+        While the stream is logged in, orders that it reported are not read again. After a reconnect
+        thousands of them would use up the rate limit.
+        """
+        current = self._find_current(order_id)
+        report = self._read(order_id) if current is None else current.report
         if report is None:
             return None
         order = report.build_order(self._portfolio_id)
@@ -168,6 +173,9 @@ class AlpacaBroker:
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all within the last seven days."""
+        current = None if order_id is None else self._find_current(order_id)
+        if current is not None:
+            return [build_execution(current.order_id, fill) for fill in current.executions.values()]
         return _query(lambda: self._list_executions(order_id))
 
     def account(self) -> Account:
@@ -207,6 +215,11 @@ class AlpacaBroker:
 
     def _read(self, order_id: str) -> OrderReport | None:
         return _query(lambda: self._state.read_order(order_id))
+
+    def _find_current(self, order_id: str) -> TrackedOrder | None:
+        self.stream.start()
+        is_ready = self.stream.is_ready.wait(READY_SECONDS if self.stream.last_error is None else 0)
+        return self._state.find_current(order_id) if is_ready else None
 
     def _require_stream(self) -> None:
         self.stream.start()

@@ -39,7 +39,10 @@ End = Canceled | Expired | Rejected | Replaced
 
 @dataclass(slots=True)
 class TrackedOrder:
-    """What was reported of an order. `assumed_filled` is what a replacement request took as filled."""
+    """What was reported of an order.
+
+    `report` is the latest state. `assumed_filled` is what a replacement request took as filled.
+    """
 
     order_id: str
     broker_id: str | None = None
@@ -48,14 +51,15 @@ class TrackedOrder:
     is_cancel_requested: bool = False
     successor_id: str | None = None
     assumed_filled: Decimal | None = None
+    report: OrderReport | None = None
     reported_filled: Decimal = ZERO
-    executions: dict[str, Decimal] = field(default_factory=dict)
+    executions: dict[str, FillReport] = field(default_factory=dict)
     busted: set[str] = field(default_factory=set)
 
     @property
     def has_missing_fills(self) -> bool:
         """Whether Alpaca reported a larger filled quantity than its executions add up to."""
-        return self.reported_filled > sum(self.executions.values(), ZERO)
+        return self.reported_filled > sum((fill.quantity for fill in self.executions.values()), ZERO)
 
 
 class OrderTracker:
@@ -112,7 +116,7 @@ class OrderTracker:
         tracked = self._by_broker_id.get(fill.broker_id)
         if tracked is None or fill.execution_id in tracked.executions.keys() | tracked.busted:
             return []
-        tracked.executions[fill.execution_id] = fill.quantity
+        tracked.executions[fill.execution_id] = fill
         return [build_execution(tracked.order_id, fill)]
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
@@ -141,6 +145,8 @@ class OrderTracker:
     def _track_report(self, report: OrderReport) -> TrackedOrder:
         tracked = self.track(report.order_id)
         tracked.broker_id = report.broker_id
+        if tracked.report is None or report.changed_at >= tracked.report.changed_at:
+            tracked.report = report
         self._by_broker_id[report.broker_id] = tracked
         return tracked
 

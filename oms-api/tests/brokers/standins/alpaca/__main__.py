@@ -1,6 +1,10 @@
-"""Start the stand-in, print its address and credentials, and serve until stopped."""
+"""Start the stand-in, print its address, and serve until stopped.
+
+Its credentials are ALPACA_API_KEY and ALPACA_API_SECRET, or those that it prints.
+"""
 
 import argparse
+import os
 
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 
@@ -19,10 +23,12 @@ def main() -> None:
     """Run the stand-in."""
     parser = argparse.ArgumentParser(description="A stand-in of Alpaca on the loopback address.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    stand_in = StandIn(parser.parse_args().port)
+    key_id, secret_key = (os.environ.get(name) for name in ("ALPACA_API_KEY", "ALPACA_API_SECRET"))
+    stand_in = StandIn(parser.parse_args().port, key_id or KEY_ID, secret_key or SECRET_KEY)
     for symbol, bid, ask in DEMO_QUOTES:
         stand_in.exchange.quote(symbol, bid, ask)
-    print(f"Alpaca stand-in: {stand_in.url}  key {KEY_ID}  secret {SECRET_KEY}", flush=True)
+    shown = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"
+    print(f"Alpaca stand-in: {stand_in.url}{shown}", flush=True)
     stand_in.run()
 
 

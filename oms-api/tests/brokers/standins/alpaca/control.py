@@ -29,11 +29,13 @@ class Control:
             "order_fault": self.set_order_faults,
             "stream_fault": self.set_stream_faults,
             "cut_stream": stream.cut,
+            "add_resting_orders": self.add_resting_orders,
             "clear_faults": exchange.faults.clear,
         }
 
     def build_routes(self) -> list[Route]:
         return [
+            Route("/health", self._show),
             Route("/control", self._show),
             Route("/control/{action}", self._act, methods=["POST"]),
         ]
@@ -46,6 +48,20 @@ class Control:
     def set_order_faults(self, **fields: Any) -> None:
         """Set fields of the faults of orders."""
         _set_fields(self._exchange.faults.orders, fields)
+
+    def add_resting_orders(self, symbol: str, count: int) -> None:
+        """Add limit orders that nothing reaches."""
+        for _ in range(count):
+            self._exchange.submit(
+                {
+                    "symbol": symbol,
+                    "qty": "1",
+                    "side": "buy",
+                    "type": "limit",
+                    "time_in_force": "gtc",
+                    "limit_price": "0.01",
+                }
+            )
 
     async def _show(self, _request: Request) -> Response:
         with self._exchange.lock:
