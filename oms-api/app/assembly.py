@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Engine
@@ -10,7 +11,10 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.service.account_checks import CreateBroker, open_broker
+from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
@@ -48,9 +52,17 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
-from app.market_data.sources import SOURCES, PriceSource
+from app.market_data.sources import (
+    SOURCES,
+    AlpacaAccess,
+    PriceSource,
+    SourceNotConfigured,
+    SourceSettings,
+)
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
@@ -60,6 +72,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
@@ -67,7 +80,9 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
+from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -123,6 +138,8 @@ class Components:
     cash_reader: CashReader
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
+    create_broker: CreateBroker
+    outgoing: OutgoingSignal
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -142,6 +159,7 @@ class Components:
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
 
@@ -178,6 +196,10 @@ class Components:
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
             "webhook_deliveries": WebhookDeliveries(opaque_ids),
+            "broker_connections": BrokerConnections(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
+            ),
+            "create_broker": self.create_broker,
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -190,6 +212,26 @@ class Components:
             "cost_rates": load_rates(),
             "health_components": self._vitals(),
         }
+
+    def _create_session_runner(self) -> SessionRunner:
+        """Return the runner of the sessions with brokers, which need the writer of this process."""
+        keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
+
+        def prepare() -> None:
+            key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
+            if key_id and secret:
+                variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
+                save_environment_connection(self.engine, keys, variables, self.now())
+
+        return SessionRunner(
+            *(self.engine, self.readers, self.writer),
+            lambda stored: open_broker(stored, keys, policy, self.create_broker),
+            self.outgoing,
+            self.now,
+            prepare,
+            Reconciler(self.engine, self.now).run,
+            timedelta(seconds=self.settings.reconcile_interval_seconds),
+        )
 
     def _vitals(self) -> HealthComponents:
         return HealthComponents(
@@ -224,7 +266,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
+    outgoing = OutgoingSignal()
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
@@ -262,6 +305,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
+        create_broker=partial(create_adapter, redis_url=settings.redis_url),
+        outgoing=outgoing,
     )
 
 
@@ -310,6 +355,19 @@ def create_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(own | derive_key_ring(secrets, "webhooks"))
 
 
+def create_broker_key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that encrypt the credentials of brokers: BROKER_KEYS, then keys of OMS_API_KEY."""
+    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
+    own = {} if settings.broker_keys is None else parse_key_ring(settings.broker_keys)
+    return KeyRing(own | derive_key_ring(secrets, "brokers"))
+
+
+def create_broker_address_policy(settings: Settings) -> AddressPolicy:
+    """Return the exceptions of this installation for the addresses of brokers."""
+    is_development = settings.environment != "production"
+    return AddressPolicy(frozenset(settings.broker_internal_urls), allows_loopback=is_development)
+
+
 def create_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the URLs of webhooks."""
     is_development = settings.environment != "production"
@@ -324,9 +382,12 @@ def _writer(
     calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
+    outgoing: OutgoingSignal,
 ) -> GroupCommit[Command, Outcome]:
     batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        outgoing=outgoing,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
@@ -340,7 +401,14 @@ def _price_source(settings: Settings) -> PriceSource:
     make = SOURCES.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
+    alpaca = None
+    if settings.alpaca_api_key and settings.alpaca_api_secret:
+        keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
+        alpaca = AlpacaAccess(settings.alpaca_data_url, settings.alpaca_data_feed, *keys)
+    try:
+        return make(SourceSettings(settings.simulation_seed, alpaca))
+    except SourceNotConfigured as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def create_market(settings: Settings, readers: Readers) -> Market:

@@ -32,6 +32,8 @@ def fill_tables(service: Service) -> None:
     _book_corporate_actions(api)
     webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
+    account = {"key_id": "PK0123456789", "secret_key": "secret"}
+    _ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]

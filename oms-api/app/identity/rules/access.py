@@ -102,6 +102,10 @@ class Operation(StrEnum):
     BOOK_CORPORATE_ACTION = "book_corporate_action"
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    READ_BROKERS = "read_brokers"
+    MANAGE_BROKERS = "manage_brokers"
+    ENABLE_LIVE = "enable_live"
+    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,10 @@ TABLE: dict[Operation, Rule] = {
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # admin, and the bot's key for its own: events cover all portfolios
     Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
+    Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
+    Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
+    Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
+from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
     MOVE_COLUMNS,
@@ -25,7 +26,7 @@ from app.orders.rules.rows import (
     row_of,
     unpack_moves,
 )
-from app.orders.rules.values import Order, OrderKey
+from app.orders.rules.values import WORKING, Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
@@ -170,8 +171,9 @@ def find_overdue_portfolios(
 
 
 def has_ended(now: str) -> ColumnElement[bool]:
-    """Return the condition that an order expires at `now` or before."""
-    return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    """Return the condition that an order expires at `now` or before. Brokers expire what they work."""
+    is_due = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING)))
 
 
 def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:

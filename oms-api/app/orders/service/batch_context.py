@@ -31,6 +31,7 @@ from app.orders.rules.values import Order, OrderKey
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -86,6 +87,7 @@ class BatchServices:
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
+    outgoing: OutgoingSignal = field(default_factory=OutgoingSignal)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
