@@ -71,6 +71,9 @@ from app.reports.service import list_trip_results
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.service.planning import SignalDefaults, SignalPlanner
+from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -123,6 +126,8 @@ class Components:
     cash_reader: CashReader
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
+    signal_planner: SignalPlanner
+    signals: SignalService
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -141,6 +146,7 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
             ),
         )
@@ -164,6 +170,8 @@ class Components:
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
+            "signals": self.signals,
+            "signal_planner": self.signal_planner,
             "find_currencies_in_use": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -229,6 +237,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
+    order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
+    planner = create_signal_planner(settings, market)
     return Components(
         settings=settings,
         now=now,
@@ -255,13 +265,15 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
-        order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
+        order_service=order_service,
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
+        signal_planner=planner,
+        signals=SignalService(order_service, readers, SignalStore(transactions), planner, now),
     )
 
 
@@ -301,6 +313,12 @@ def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> Deli
     keys, policy = create_key_ring(settings), create_address_policy(settings)
     store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
     return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+
+
+def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+    """Return the planner of signals with the defaults of the installation."""
+    names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
+    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
 
 
 def create_key_ring(settings: Settings) -> KeyRing:

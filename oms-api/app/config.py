@@ -85,10 +85,13 @@ class Settings(BaseSettings):
     webhook_keys: str | None = Field(default=None, repr=False)
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
+    signals_strategy: str | None = None
+    signals_portfolio: str | None = None
+    signals_tenant: str | None = None
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        "webhook_keys",
+        *("webhook_keys", "signals_strategy", "signals_portfolio", "signals_tenant"),
         mode="before",
     )
     @classmethod

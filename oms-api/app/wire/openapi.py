@@ -17,6 +17,7 @@ TAGS = {  # in reading order
     "trades": "Report executions that happened elsewhere, and list or reverse them.",
     "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
     "positions": "Read and close positions, valued at the current market price.",
+    "signals": "Send signals of strategies, set how they become orders, and follow what became of them.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "corporate actions": "Preview, record and reverse splits, symbol changes and cash dividends.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",

@@ -23,6 +23,7 @@ NEVER = {
     "symbol": "AAPL",
     "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
+    "signal_id": "never-heard-of",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
 # Background work reads the database in between; what the request itself does is the same each time.
@@ -50,6 +51,7 @@ BODIES = {
     "PATCH /webhooks/{webhook_id}": {"description": "Another"},
     "POST /webhooks/{webhook_id}:rotate": {},
 }
+SIGNAL = {"symbol": "AAPL", "side": "BUY", "qty": "1", "portfolio": "Secret Book", "id": "secret-1"}
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
@@ -86,6 +88,7 @@ def stage(service):
         "symbol": "AAPL",
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
     }
     return own, other, foreign
@@ -101,7 +104,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "webhook_name", "table"}
+    shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 

@@ -40,6 +40,8 @@ UNPROVEN: dict[str, set[str]] = {
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
+    "signal_strategies": EVERY_COLUMN["signal_strategies"] | {DELETED},
+    "signals": EVERY_COLUMN["signals"] | {DELETED},
     "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},
     "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},

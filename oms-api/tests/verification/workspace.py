@@ -34,6 +34,9 @@ def fill_tables(service: Service) -> None:
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
+    _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
+    signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
+    _ok(api.post("/signals", signal))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
