@@ -36,6 +36,7 @@ from app.preferences import routes as preference_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
+from app.signals.routes import hooks as signal_hook_routes
 from app.signals.routes import signals as signal_routes
 from app.signals.routes import strategies as signal_strategy_routes
 from app.signals.routes import trading as trading_routes
@@ -59,7 +60,7 @@ ROUTERS = (
         order_reading.router,
     ),
     approvals.router,
-    *(signal_strategy_routes.router, signal_routes.router, trading_routes.router),
+    *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),

@@ -30,7 +30,7 @@ from app.orders.models import Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
-from app.signals.models import SignalRow, SignalStrategyRow
+from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "PreferencesRow",
     "QuoteRow",
     "Session",
+    "SignalHookRow",
     "SignalRow",
     "SignalStrategyRow",
     "SlackWorkspace",

@@ -19,7 +19,7 @@ TRADING = tuple(
     f"/api/v1/{name}"
     for name in (
         *("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs"),
-        *("preferences", "alerts", "signals", "trading"),
+        *("preferences", "alerts", "signals/strategies", "trading"),
     )
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
@@ -161,6 +161,11 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
         ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
         ("POST", "/api/v1/signals"),
+        ("POST", "/api/v1/signals/hooks"),
+        ("GET", "/api/v1/signals/hooks"),
+        ("POST", "/api/v1/signals/hooks/{hook_id}:rotate"),
+        ("DELETE", "/api/v1/signals/hooks/{hook_id}"),
+        ("POST", "/api/v1/signals/hook/{token}"),
         ("GET", "/api/v1/signals"),
         ("GET", "/api/v1/signals/{signal_id}"),
         ("GET", "/api/v1/signals/strategies"),
@@ -279,6 +284,8 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
         ("PUT", "/api/v1/signals/strategies/{strategy_name}"): api.put("/signals/strategies/a", {"qty": "1"}),
         ("GET", "/api/v1/signals/strategies"): api.get("/signals/strategies"),
+        ("POST", "/api/v1/signals/hooks"): api.post("/signals/hooks", {"name": "a"}),
+        ("GET", "/api/v1/signals/hooks"): api.get("/signals/hooks"),
         ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
         ("GET", "/api/v1/signals"): api.get("/signals"),
         ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),

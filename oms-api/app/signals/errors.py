@@ -29,3 +29,17 @@ class NoSuchStrategyRules(NotFound):
 def refuse_field(field: str, message: str, code: str) -> Invalid:
     """Return the error of a field of a signal."""
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])
+
+
+class NoSuchHook(NotFound):
+    """The tenant has no such hook. For a token, nothing is told."""
+
+    def __init__(self, hook_id: str | None = None) -> None:
+        super().__init__("Not found." if hook_id is None else f"There is no hook {hook_id!r}.")
+
+
+class TooManyHooks(Conflict):
+    """The tenant has the maximum number of hooks."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A tenant has at most {limit} hooks; delete one first.")

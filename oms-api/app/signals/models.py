@@ -94,3 +94,23 @@ class SignalRow(Base):
     received_at: Mapped[datetime] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
     latency_ms: Mapped[int | None] = mapped_column(Integer)
+
+
+class SignalHookRow(Base):
+    """An address that receives signals without a key; see `queries.hooks.Hook`."""
+
+    __tablename__ = "signal_hooks"
+    __table_args__ = (UniqueConstraint("token_hash"), Index(None, "tenant_id", "created_at"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    token_hash: Mapped[str] = mapped_column(String(64))
+    strategy: Mapped[str | None] = mapped_column(String(100))
+    template: Mapped[str | None] = mapped_column(Text)
+    paths: Mapped[str | None] = mapped_column(Text)
+    networks: Mapped[str | None] = mapped_column(Text)
+    max_age_seconds: Mapped[int] = mapped_column(Integer)
+    created_by: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    rotated_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -18,6 +18,7 @@ _IS_RECEIVED = sa.text("status = 'received'")
 _VERBS = {
     "signal_strategies": "SELECT, INSERT, UPDATE, DELETE",
     "signals": "SELECT, INSERT, UPDATE",
+    "signal_hooks": "SELECT, INSERT, UPDATE, DELETE",
 }
 
 
@@ -25,6 +26,7 @@ def upgrade() -> None:
     """Create the tables; no tenant has a signal yet."""
     _create_strategies()
     _create_signals()
+    _create_hooks()
     if op.get_bind().dialect.name == "sqlite":
         return
     with_role = prepare_role(op.get_bind())
@@ -35,6 +37,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables. Orders of signals are kept."""
+    op.drop_table("signal_hooks")
     op.drop_table("signals")
     op.drop_table("signal_strategies")
 
@@ -118,3 +121,27 @@ def _create_signals() -> None:
         postgresql_where=_IS_RECEIVED,
         sqlite_where=_IS_RECEIVED,
     )
+
+
+def _create_hooks() -> None:
+    op.create_table(
+        "signal_hooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("strategy", sa.String(length=100), nullable=True),
+        sa.Column("template", sa.Text(), nullable=True),
+        sa.Column("paths", sa.Text(), nullable=True),
+        sa.Column("networks", sa.Text(), nullable=True),
+        sa.Column("max_age_seconds", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(length=300), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("rotated_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_signal_hooks_tenant_id_tenants")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signal_hooks")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_signal_hooks_token_hash")),
+    )
+    op.create_index("ix_signal_hooks_tenant_id_created_at", "signal_hooks", ["tenant_id", "created_at"])

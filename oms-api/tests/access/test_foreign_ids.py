@@ -23,6 +23,7 @@ NEVER = {
     "symbol": "AAPL",
     "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
+    "hook_id": "sh_0000000000000000",
     "signal_id": "never-heard-of",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
@@ -88,6 +89,7 @@ def stage(service):
         "symbol": "AAPL",
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "hook_id": other.api.post("/signals/hooks", {"name": "Secret Hook"}).json()["id"],
         "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
     }

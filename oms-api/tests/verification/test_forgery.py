@@ -40,6 +40,7 @@ UNPROVEN: dict[str, set[str]] = {
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
+    "signal_hooks": EVERY_COLUMN["signal_hooks"] | {DELETED},
     "signal_strategies": EVERY_COLUMN["signal_strategies"] | {DELETED},
     "signals": EVERY_COLUMN["signals"] | {DELETED},
     "ticks": EVERY_COLUMN["ticks"] | {DELETED},

@@ -12,7 +12,7 @@ from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalFilter
 from app.signals.rules.values import Channel
-from app.signals.schemas import (
+from app.signals.schemas.signals import (
     EXAMPLE,
     SIGNAL_ID,
     SignalDetailOut,

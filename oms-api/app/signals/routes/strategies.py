@@ -13,7 +13,7 @@ from app.identity.schemas.fields import RequestBody
 from app.identity.service.idempotent_operations import Change
 from app.signals.queries import strategies as queries
 from app.signals.rules.values import StrategyRules
-from app.signals.schemas import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
+from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses

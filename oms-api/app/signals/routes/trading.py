@@ -14,7 +14,7 @@ from app.orders.routes.reading import list_orders
 from app.orders.schemas.responses import OrderOut
 from app.signals.dependencies import TheSignalPlanner
 from app.signals.errors import refuse_field
-from app.signals.schemas import TradingPortfolioQuery
+from app.signals.schemas.signals import TradingPortfolioQuery
 from app.wire.answers import NEXT_HEADER, responses
 from app.wire.dependencies import TheClock, TheReaders
 

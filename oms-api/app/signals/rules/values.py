@@ -141,3 +141,14 @@ class Outcome(NamedTuple):
     status: SignalStatus
     reason: str | None = None
     order_ids: tuple[str, ...] = ()
+
+
+class HookTerms(NamedTuple):
+    """The parameters of a new hook."""
+
+    name: str
+    strategy: str | None
+    template: str | None
+    paths: dict[str, str] | None
+    networks: tuple[str, ...] | None
+    max_age_seconds: int

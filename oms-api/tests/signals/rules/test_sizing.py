@@ -20,9 +20,10 @@ QUANTITIES = st.integers(-1000, 1000).map(Decimal)
 @given(QUANTITIES, QUANTITIES, QUANTITIES)
 def test_order_takes_position_and_working_orders_to_the_target(target, position, working):
     sized = size_to_target(target, position, working)
-    sign = 0 if sized is None else 1 if sized.side == "BUY" else -1
-    quantity = Decimal(0) if sized is None else sized.quantity
-    assert position + working + sign * quantity == target
+    moved = Decimal(0)
+    if sized is not None:
+        moved = (sized.quantity or 0) * (1 if sized.side == "BUY" else -1)
+    assert position + working + moved == target
     assert (sized is None) == (position + working == target)
 
 
@@ -56,9 +57,9 @@ def test_closing_order_has_no_size_of_its_own():
 
 
 def test_forced_approval_covers_every_order():
-    assert find_policy(None, is_forced=False) is None
-    assert find_policy(None, is_forced=True).mode is ApprovalMode.ALWAYS
     text = '{"mode": "above_value", "value": "5", "approvers": ["role:risk"]}'
-    assert find_policy(text, is_forced=False).mode is ApprovalMode.ABOVE_VALUE
-    forced = find_policy(text, is_forced=True)
-    assert (forced.mode, forced.approvers) == (ApprovalMode.ALWAYS, ("role:risk",))
+    found = [find_policy(one, is_forced=forced) for one in (None, text) for forced in (False, True)]
+    modes = [None if one is None else one.mode for one in found]
+    assert modes == [None, ApprovalMode.ALWAYS, ApprovalMode.ABOVE_VALUE, ApprovalMode.ALWAYS]
+    assert found[3] is not None
+    assert found[3].approvers == ("role:risk",)
