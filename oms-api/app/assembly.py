@@ -23,7 +23,7 @@ from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
-from app.duties.service import Duty, DutyRunner
+from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
@@ -273,7 +273,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
         signal_planner=planner,
-        signals=SignalService(order_service, readers, SignalStore(transactions), planner, now),
+        signals=SignalService(
+            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
+        ),
     )
 
 
@@ -304,6 +306,7 @@ def create_duty_runner(
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
         Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
     return DutyRunner(engine, duties, now)
 
@@ -344,7 +347,9 @@ def _writer(
     metrics: Metrics,
 ) -> GroupCommit[Command, Outcome]:
     batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        metrics=metrics,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(

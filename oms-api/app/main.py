@@ -18,6 +18,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
+from app.duties import routes as job_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
@@ -74,7 +75,7 @@ ROUTERS = (
         audit_routes.router,
         auth_routes.router,
     ),
-    *(cost_routes.router, health_routes.router),
+    *(cost_routes.router, job_routes.router, health_routes.router),
 )
 WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """

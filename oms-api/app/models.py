@@ -4,7 +4,7 @@ from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
-from app.duties.models import DutyRow
+from app.duties.models import DutyRow, DutyRunRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -47,6 +47,7 @@ __all__ = [
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
+    "DutyRunRow",
     "EquitySnapshot",
     "Event",
     "Execution",

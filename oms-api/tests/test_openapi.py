@@ -160,6 +160,8 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
         ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
+        ("GET", "/api/v1/jobs"),
+        ("POST", "/api/v1/jobs/{job_name}:run"),
         ("POST", "/api/v1/signals"),
         ("POST", "/api/v1/signals/hooks"),
         ("GET", "/api/v1/signals/hooks"),

@@ -36,6 +36,7 @@ TAGS = {  # in reading order
     "users and roles": "Create users, and grant them roles for all or some portfolios.",
     "tenants": "Create and update tenants, which share nothing with each other.",
     "audit": "Read and export the audit log and the ledger, and prove that nothing was altered.",
+    "jobs": "List background jobs with their runs, and run one now.",
     "health": "Check whether the service is up, and read its metrics.",
 }
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")

@@ -106,7 +106,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "table"}
+    shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "job_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 

@@ -30,6 +30,8 @@ EXPECTED = {
     "GET /trades/{trade_id}": EVERYBODY,
     "GET /health/detailed": EVERYBODY,
     "GET /metrics": "",  # keys of the first tenant alone: it counts all tenants' work
+    "GET /jobs": "",  # as for metrics
+    "POST /jobs/{job_name}:run": "",
     "GET /pnl": EVERYBODY,
     "GET /pnl/today": EVERYBODY,
     "GET /pnl/explain": EVERYBODY,

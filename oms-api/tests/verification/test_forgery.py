@@ -28,6 +28,7 @@ UNPROVEN: dict[str, set[str]] = {
     "bars": EVERY_COLUMN["bars"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
+    "duty_runs": EVERY_COLUMN["duty_runs"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
     "events": {"id"},
     "kill_switch_changes": {"id", "idempotency_key", "request_hash"},

@@ -103,6 +103,7 @@ class Operation(StrEnum):
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
     MANAGE_SIGNALS = "manage_signals"
+    RUN_JOB = "run_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ TABLE: dict[Operation, Rule] = {
     # admin, and the bot's key for its own: events cover all portfolios
     Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

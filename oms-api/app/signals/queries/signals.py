@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
-from sqlalchemy import Connection, Select, Table, select, update
+from sqlalchemy import Connection, Select, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import write
@@ -110,6 +110,13 @@ def list_pending_signals(connection: Connection, before: datetime, limit: int) -
     statement = _select().where(IS_RECEIVED, SignalRow.received_at < before)
     rows = connection.execute(statement.order_by(SignalRow.number).limit(limit))
     return [ListedSignal(_build(tuple(row)[:-1]), row[-1], {}) for row in rows]
+
+
+def count_pending_signals(connection: Connection) -> int:
+    """Return the number of signals of all tenants in scope that were not acted on."""
+    return int(
+        connection.execute(select(func.count()).select_from(SignalRow).where(IS_RECEIVED)).scalar_one()
+    )
 
 
 def find_order_id(connection: Connection, tenant_id: int, keys: Sequence[str]) -> str | None:

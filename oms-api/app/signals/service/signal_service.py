@@ -20,6 +20,7 @@ from app.errors import OmsError, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ids import TradeIds
 from app.ledger.service.trade_service import RequestSource
+from app.metrics import SignalMetrics
 from app.orders.queries.reading import find_order
 from app.orders.rules.values import Order, OrderType, Ticket
 from app.orders.service.commands import Done
@@ -38,7 +39,7 @@ from app.signals.rules.values import (
     SizeKind,
 )
 from app.signals.service.planning import NO_PRODUCT, SignalPlanner
-from app.signals.service.signal_store import SignalStore
+from app.signals.service.signal_store import SignalStore, Stored
 
 RESUME_AFTER = timedelta(seconds=5)
 RESUME_PERIOD_SECONDS = 2.0
@@ -50,10 +51,16 @@ class SignalService:
     """Accepts signals. One instance serves a process."""
 
     def __init__(
-        self, orders: OrderService, readers: Readers, store: SignalStore, planner: SignalPlanner, now: Now
+        self,
+        orders: OrderService,
+        readers: Readers,
+        store: SignalStore,
+        planner: SignalPlanner,
+        now: Now,
+        metrics: SignalMetrics,
     ) -> None:
         self._orders, self._readers, self._store = orders, readers, store
-        self._planner, self._now = planner, now
+        self._planner, self._now, self._metrics = planner, now, metrics
         self._ids = TradeIds("S")
         self._acting: dict[SignalKey, asyncio.Task[Signal]] = {}
         self._locks: WeakValueDictionary[SignalKey, asyncio.Lock] = WeakValueDictionary()
@@ -90,7 +97,7 @@ class SignalService:
         planned = await self._readers.run(read, tenant_id)
         stored, is_new = planned.signal, False
         if not planned.signal.number:
-            stored, is_new = await self._store.insert(planned.signal)
+            stored, is_new = await self._insert(planned.signal)
         if stored.request_hash != request.request_hash and request.channel is Channel.REST:
             raise SignalIdReused(request.id)
         if stored.is_complete:
@@ -100,6 +107,21 @@ class SignalService:
             return await acting
         asyncio.ensure_future(acting).add_done_callback(_log_failure)
         return stored
+
+    async def _insert(self, signal: Signal) -> Stored:
+        stored = await self._store.insert(signal)
+        if stored.is_new and stored.signal.is_complete:
+            self._metrics.count(signal.channel, signal.status, 0)
+        return stored
+
+    async def _complete(self, signal: Signal, outcome: Outcome) -> Signal:
+        now = self._now()
+        latency = completion.compute_latency_ms(signal.received_at, now)
+        facts: dict[str, Any] = {"status": outcome.status, "outcome_reason": outcome.reason}
+        facts |= {"order_ids": " ".join(outcome.order_ids), "completed_at": now, "latency_ms": latency}
+        completed = await self._store.complete(signal._replace(**facts))
+        self._metrics.count(completed.channel, completed.status, latency)
+        return completed
 
     async def _act(self, signal: Signal, portfolio_name: str, *, is_repeat: bool) -> Signal:
         """Act on a signal in a task of its own, which goes on if the request is cancelled."""
@@ -115,11 +137,7 @@ class SignalService:
         try:
             outcome = await self._find_earlier_outcome(signal) if is_repeat else None
             outcome = outcome or await self._place(signal, portfolio_name)
-            now = self._now()
-            latency = completion.compute_latency_ms(signal.received_at, now)
-            facts: dict[str, Any] = {"status": outcome.status, "outcome_reason": outcome.reason}
-            facts |= {"order_ids": " ".join(outcome.order_ids), "completed_at": now, "latency_ms": latency}
-            return await self._store.complete(signal._replace(**facts))
+            return await self._complete(signal, outcome)
         except Unavailable as error:
             _LOG.warning("the signal %s is resumed later: %s", signal.id, error.detail)
             return signal

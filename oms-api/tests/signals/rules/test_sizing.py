@@ -22,7 +22,7 @@ def test_order_takes_position_and_working_orders_to_the_target(target, position,
     sized = size_to_target(target, position, working)
     moved = Decimal(0)
     if sized is not None:
-        moved = (sized.quantity or 0) * (1 if sized.side == "BUY" else -1)
+        moved = (sized.quantity or Decimal(0)) * (1 if sized.side == "BUY" else -1)
     assert position + working + moved == target
     assert (sized is None) == (position + working == target)
 
