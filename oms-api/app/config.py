@@ -88,10 +88,11 @@ class Settings(BaseSettings):
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
+    backup_keys: str | None = Field(default=None, repr=False)
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        *("webhook_keys", "signals_strategy", "signals_portfolio", "signals_tenant"),
+        *("webhook_keys", "signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
         mode="before",
     )
     @classmethod
@@ -163,14 +164,14 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
-    @field_validator("webhook_keys")
+    @field_validator("webhook_keys", "backup_keys")
     @classmethod
-    def _encryption_keys(cls, value: str | None) -> str | None:
+    def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
         if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
             raise ValueError(
-                "WEBHOOK_KEYS must be id:base64 pairs parted by commas, each key 32 bytes: "
-                "`openssl rand -base64 32` prints one"
+                f"{str(info.field_name).upper()} must be id:base64 pairs parted by commas, each key 32 "
+                "bytes: `openssl rand -base64 32` prints one"
             )
         return value
 
