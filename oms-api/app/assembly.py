@@ -27,7 +27,7 @@ from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
-from app.duties.service import Duty, DutyRunner
+from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
@@ -86,6 +86,9 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.service.planning import SignalDefaults, SignalPlanner
+from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -140,6 +143,8 @@ class Components:
     price_alerts: PriceAlerts
     create_broker: CreateBroker
     outgoing: OutgoingSignal
+    signal_planner: SignalPlanner
+    signals: SignalService
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -158,6 +163,7 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -182,6 +188,8 @@ class Components:
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
+            "signals": self.signals,
+            "signal_planner": self.signal_planner,
             "find_currencies_in_use": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -272,6 +280,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
+    order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
+    planner = create_signal_planner(settings, market)
     return Components(
         settings=settings,
         now=now,
@@ -298,7 +308,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
-        order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
+        order_service=order_service,
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
@@ -307,6 +317,10 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         price_alerts=PriceAlerts(readers, transactions, market, now),
         create_broker=partial(create_adapter, redis_url=settings.redis_url),
         outgoing=outgoing,
+        signal_planner=planner,
+        signals=SignalService(
+            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
+        ),
     )
 
 
@@ -337,6 +351,7 @@ def create_duty_runner(
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
         Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
     return DutyRunner(engine, duties, now)
 
@@ -346,6 +361,12 @@ def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> Deli
     keys, policy = create_key_ring(settings), create_address_policy(settings)
     store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
     return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+
+
+def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+    """Return the planner of signals with the defaults of the installation."""
+    names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
+    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
 
 
 def create_key_ring(settings: Settings) -> KeyRing:
@@ -388,6 +409,7 @@ def _writer(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
         outgoing=outgoing,
+        metrics=metrics,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(

@@ -106,6 +106,8 @@ class Operation(StrEnum):
     MANAGE_BROKERS = "manage_brokers"
     ENABLE_LIVE = "enable_live"
     RECONCILE = "reconcile"
+    MANAGE_SIGNALS = "manage_signals"
+    RUN_JOB = "run_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
     Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
+    Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from app.ledger.service.books import Books, Held, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
@@ -96,6 +97,7 @@ class BatchServices:
     exposures: VersionedCache[PortfolioKey, Exposure] = field(
         default_factory=lambda: VersionedCache(MAX_BOOKS)
     )  # by the version of the marks that people set; otherwise compared with what they were computed from
+    metrics: Metrics | None = None
 
 
 class BatchContext:

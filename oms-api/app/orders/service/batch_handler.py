@@ -63,6 +63,7 @@ from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
 from app.orders.service.order_entry import place, place_group
+from app.orders.service.order_metrics import count_changes
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
@@ -134,6 +135,7 @@ class OrderBatchHandler:
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
         context.update_caches()
+        count_changes(self._services.metrics, context.order_store)
         return BatchResult(outcomes, is_recorded)
 
     def _load_context(

@@ -203,6 +203,11 @@ class OrderStore:
         """A change of an order that is recorded if and only if this batch was committed."""
         return self._moves[-1] if self._moves else None
 
+    @property
+    def changed(self) -> list[Order]:
+        """The orders that the batch created or changed, as they are after it."""
+        return [self._orders[key] for key in self._changed]
+
     def stamp(self) -> dict[PortfolioKey, str]:
         """Cache the changed open orders under a new stamp, and return it for each changed portfolio."""
         stamp = secrets.token_hex(8)
