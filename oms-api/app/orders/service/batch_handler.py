@@ -34,6 +34,7 @@ from app.orders.service.commands import (
     CheckLosses,
     ClosePosition,
     Command,
+    CorrectExecution,
     DecideApproval,
     Done,
     ExpireOrders,
@@ -55,6 +56,7 @@ from app.orders.service.commands import (
     TimeOrPriceCommand,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
+from app.orders.service.corrections import correct_execution
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
@@ -227,6 +229,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case BustExecution():
             plan.require(command)
             return bust_execution(context, command)
+        case CorrectExecution():
+            plan.require(command)
+            return correct_execution(context, command)
         case ApplyCorporateAction():
             return apply_corporate_action(context, command)
         case BrokerReport():
