@@ -94,9 +94,13 @@ def build_quote_writes(arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[
     ]
 
 
-def build_quote_restatement(key: Key, quote: Quote) -> Write:
-    """Return the write that replaces the stored quote of (tenant id, symbol). Its ticks and bars stay."""
-    return build_upsert(_QUOTES, (*_KEY, *QUOTE_COLUMNS), _KEY, [_quote_row(key, quote)])
+def build_quote_restatement(key: Key, quote: Quote) -> list[Write]:
+    """Return the writes that replace the stored quote of (tenant id, symbol), and add a tick of it.
+
+    Earlier ticks and bars stay. Whether a quote still has to be matched does not change.
+    """
+    row, columns = _quote_row(key, quote), (*_KEY, *QUOTE_COLUMNS)
+    return [build_upsert(_QUOTES, columns, _KEY, [row]), build_insert(_TICKS, columns, [row])]
 
 
 def list_quoted_symbols(connection: Connection, since: datetime) -> list[Key]:

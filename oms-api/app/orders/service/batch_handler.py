@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
+from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
@@ -118,11 +119,7 @@ class OrderBatchHandler:
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands, messages)
-        changed_quotes = {
-            (command.tenant_id, command.quote.symbol if isinstance(command, QuoteArrived) else command.symbol)
-            for command in commands
-            if (isinstance(command, QuoteArrived) and command.is_new) or isinstance(command, QuoteMatched)
-        }
+        changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
         plan.blocked = lock_quotes(connection, sorted(changed_quotes))
         match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
@@ -157,6 +154,19 @@ class OrderBatchHandler:
         context.index_request_keys(plan.recorded_orders)
         plan_repeat_checks(context, commands)
         return context, plan, commands
+
+
+def _find_changed_quote(command: Command) -> tuple[int, str] | None:
+    """Return (tenant id, symbol) of the stored quote that a command may change, None if it changes none."""
+    match command:
+        case QuoteArrived(is_new=True):
+            return (command.tenant_id, command.quote.symbol)
+        case QuoteMatched():
+            return (command.tenant_id, command.symbol)
+        case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
+            return (action.tenant_id, action.symbol)
+        case _:
+            return None
 
 
 def _held_back(

@@ -114,11 +114,14 @@ class PortfolioTotals(NamedTuple):
 def list_portfolios_to_close(
     connection: Connection, calendar: str | None, at: datetime, limit: int
 ) -> list[PortfolioTotals]:
-    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id."""
+    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id.
+
+    Those with a later close do not lack it: their calendar changed after it was stored.
+    """
     row = EquitySnapshot
     stored = (
         select(row.at)
-        .where(row.kind != INTERVAL, row.kind == "close", row.at == at)
+        .where(row.kind != INTERVAL, row.kind == "close", row.at >= at)
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )
