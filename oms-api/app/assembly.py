@@ -269,6 +269,13 @@ def create_duty_runner(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
+    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -276,7 +283,7 @@ def create_duty_runner(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    duties = [
+    return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
@@ -293,7 +300,6 @@ def create_duty_runner(
         Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
     ]
-    return DutyRunner(engine, duties, now)
 
 
 def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:

@@ -394,7 +394,11 @@ def test_fraction_of_a_late_split_has_the_cost_before_the_later_trades(books):
     # 100 at 10 became 33.33333333 at 30; 0.33333333 was paid 36 a unit. 33 at 30 and 7 at 90 remain.
     assert position(books) == ("40", "40.50", "1.99999998")
     (change,) = preview["positions"]
-    assert (change["quantity_after"], change["average_after"], change["cash"]) == ("40", "40.50", "11.99999988")
+    assert (change["quantity_after"], change["average_after"], change["cash"]) == (
+        "40",
+        "40.50",
+        "11.99999988",
+    )
     assert_verified(books)
 
 
