@@ -31,6 +31,7 @@ def clock():
 @pytest.fixture(scope="module")
 def timed(backend, new_database, clock):
     """Provide a service with a desk of which every duty has something to do."""
+    clock.set(f"{DATE}T12:00")
     with serving(new_database(backend), now=clock, price_source="manual") as service:
         api = service.api()
         body = {"name": "Growth", "opening_cash": "100000"}

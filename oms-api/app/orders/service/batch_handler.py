@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
@@ -19,6 +20,7 @@ from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of, record_all
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.rules.values import OrderKey
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -156,15 +158,13 @@ class OrderBatchHandler:
         return context, plan, commands
 
 
-def _find_changed_quote(command: Command) -> tuple[int, str] | None:
-    """Return (tenant id, symbol) of the stored quote that a command may change, None if it changes none."""
+def _find_changed_quote(command: Command) -> InstrumentKey | None:
+    """Return the instrument whose stored quote a command may change, None if it changes none."""
     match command:
-        case QuoteArrived(is_new=True):
-            return (command.tenant_id, command.quote.symbol)
-        case QuoteMatched():
-            return (command.tenant_id, command.symbol)
+        case QuoteArrived(is_new=True) | QuoteMatched():
+            return command.instrument_key
         case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
-            return (action.tenant_id, action.symbol)
+            return InstrumentKey(action.tenant_id, action.symbol)
         case _:
             return None
 
@@ -211,7 +211,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
 
 
 def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval) -> bool:
-    return (command.origin.tenant_id, command.order_id) in plan.by_order
+    return OrderKey(command.origin.tenant_id, command.order_id) in plan.by_order
 
 
 def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
@@ -257,7 +257,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
         case QuoteArrived():
             return _process_quote(context, plan, command)
         case QuoteMatched():
-            context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
+            context.writes.append(build_matched_write(command.instrument_key, command.at))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
@@ -274,7 +274,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
 
 
 def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> Outcome:
-    key = (command.tenant_id, command.quote.symbol)
+    key = command.instrument_key
     if command.is_new:
         if key in plan.blocked:
             raise PreviousQuoteUnmatched

@@ -12,6 +12,7 @@ from app.ledger.queries.canonical import canonical_trade
 from app.ledger.queries.corporate_actions import replay_position
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import TradeKey
 from app.ledger.service.recording import require_no_action
 from app.ledger.service.reversals import build_reversal_entry
 from app.money import fixed
@@ -136,7 +137,7 @@ def reverse_trade(
     """
     batch, connection = context.batch, context.connection
     batch.flush()  # so that the replay also reads the rows of this batch
-    trade_key = (execution.tenant_id, execution.trade_id)
+    trade_key = TradeKey(execution.tenant_id, execution.trade_id)
     (original,) = map(canonical_trade, trades_by_id(connection, [trade_key]))
     undone = reversals_of(connection, [trade_key])
     if undone:

@@ -11,12 +11,12 @@ from app.money import ZERO
 from app.orders.queries.book import list_moves
 from app.orders.queries.exits import list_recent_exits
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, changed
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.groups import GROUPS, release
 from app.timestamps import Timestamp
 
-_UNSENT = {"filled_quantity": ZERO, "filled_value": ZERO, "carried_quantity": ZERO, "carried_value": ZERO}
+_AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 
 
 class TakenBack(NamedTuple):
@@ -60,8 +60,8 @@ def restore_exits(context: BatchContext, taken: TakenBack, at: Timestamp) -> lis
             target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
         if target > covered[name]:
             room, left = room - target + covered[name], left - target + covered[name]
-            changed = (_restore_leg(context, leg, target, taken, at) for leg in legs)
-            restored += [leg for leg in changed if leg is not None]
+            current = (_restore_leg(context, leg, target, taken, at) for leg in legs)
+            restored += [leg for leg in current if leg is not None]
     return restored
 
 
@@ -111,8 +111,8 @@ def _restore_leg(
         created_at=at,
         updated_at=at,
         accepted_at=None,
-        **_UNSENT,
     )
+    successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
     added = context.order_store.add(successor, successor.placed_by, f"{taken.reason}: continues {leg.id}")
     return release(context, added, at)
 

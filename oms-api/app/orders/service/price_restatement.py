@@ -1,9 +1,10 @@
 """Restate the stored prices of a symbol after a split: its quote, and the mark that a person set."""
 
 from app.audit.service import AuditEntry
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action, Ratio
 from app.ledger.service.reversals import restate_price
-from app.market_data.queries import Key, build_quote_restatement, find_quotes
+from app.market_data.queries import build_quote_restatement, find_quotes
 from app.market_data.queries.marks import find_overrides, store_override
 from app.market_data.rules.values import Quote
 from app.market_data.service.marks import SET, serialize_mark
@@ -25,12 +26,14 @@ def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None
     ratio = command.action.ratio
     if command.is_reversal:
         ratio = Ratio(ratio.old_units, ratio.new_units)
-    key = (command.action.tenant_id, command.action.symbol)
+    key = InstrumentKey(command.action.tenant_id, command.action.symbol)
     _restate_quote(context, command, key, ratio)
     _restate_mark(context, command, key, ratio)
 
 
-def _restate_quote(context: BatchContext, command: ApplyCorporateAction, key: Key, ratio: Ratio) -> None:
+def _restate_quote(
+    context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
+) -> None:
     """Store the restated quote and add it to the ticks, from which later valuations of this time read it."""
     quote, own_source = find_quotes(context.connection, [key]).get(key), build_source(command.action)
     if quote is None:
@@ -44,12 +47,14 @@ def _restate_quote(context: BatchContext, command: ApplyCorporateAction, key: Ke
         for price in (quote.bid, quote.ask, quote.last)
     )
     source = _MANUAL if command.is_reversal else own_source
-    restated = Quote(key[1], *prices, None, None, command.origin.at, source)
-    context.apply_quote(key[0], restated)
+    restated = Quote(key.symbol, bid, ask, last, None, None, command.origin.at, source)
+    context.apply_quote(key.tenant_id, restated)
     context.writes += build_quote_restatement(key, restated)
 
 
-def _restate_mark(context: BatchContext, command: ApplyCorporateAction, key: Key, ratio: Ratio) -> None:
+def _restate_mark(
+    context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
+) -> None:
     action, at = command.action, command.origin.at
     previous = find_overrides(context.connection, [key], at).get(key)
     if previous is None:
@@ -63,8 +68,8 @@ def _restate_mark(context: BatchContext, command: ApplyCorporateAction, key: Key
         set_by=ACTOR if command.is_reversal else setter,
         set_at=at,
     )
-    store_override(context.connection, key[0], updated)
-    who = (key[0], at, ACTOR, ACTOR, SET, key[1])
+    store_override(context.connection, key.tenant_id, updated)
+    who = (key.tenant_id, at, ACTOR, ACTOR, SET, key.symbol)
     facts = (serialize_mark(previous), serialize_mark(updated))
     context.entries.append(AuditEntry(*who, None, context.request_id, *facts))
 

@@ -6,7 +6,10 @@ from datetime import datetime
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
-Columns = TypeVar("Columns", bound=tuple[list[object], ...])
+from app.performance.rules.curves import EquityCurve
+from app.performance.rules.values import EquitySeries
+
+Columns = TypeVar("Columns", bound=EquityCurve | EquitySeries)
 
 MAX_POINTS = 250_000  # of all portfolios together
 MAX_SHIFT = 8  # a series is read anew once its start moved by more than this part of its length

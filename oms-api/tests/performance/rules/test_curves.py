@@ -48,7 +48,7 @@ def test_amounts_are_parsed():
 
 
 def test_cache_drops_the_series_that_was_stored_first():
-    cache = SnapshotCache(max_points=3)
+    cache: SnapshotCache[EquityCurve] = SnapshotCache(max_points=3)
     span = Range(START, START + timedelta(days=1))
     for name, size in (("a", 2), ("b", 1), ("a", 1), ("c", 2)):
         cache.put(name, CachedSnapshots(span, curve(range(size)), size))
