@@ -42,7 +42,7 @@ def _restate_quote(
     is_due = is_restated if command.is_reversal else iso(quote.at) < command.action.effective_at
     if not is_due:
         return
-    prices = (
+    bid, ask, last = (
         None if price is None else restate_price(price, *ratio)
         for price in (quote.bid, quote.ask, quote.last)
     )

@@ -21,7 +21,7 @@ SECONDS = st.lists(st.integers(0, 4_000), unique=True, max_size=60).map(sorted)
 
 
 def curve(seconds):
-    instants = [iso(START + timedelta(seconds=number)) for number in seconds]
+    instants: list[str] = [iso(START + timedelta(seconds=number)) for number in seconds]
     return EquityCurve(instants, [f"{number}.00000000" for number in seconds], ["0.00000000"] * len(seconds))
 
 
