@@ -222,7 +222,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
+    controls, calendars = Controls(), Calendars.load()
+    market = create_market(settings, readers, calendars)
     rate = MessageRate()
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
     trail = Trail(engine, now, metrics.count_dropped_actions)
@@ -349,10 +350,10 @@ def _price_source(settings: Settings) -> PriceSource:
     return make(settings.simulation_seed)
 
 
-def create_market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence)
+    return Market(_price_source(settings), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

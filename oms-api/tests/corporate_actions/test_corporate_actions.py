@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from app.clock import utc_now
 from app.corporate_actions.service.changes import get_record
 from app.database import connect_engine, set_tenant_scope
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries import audit
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.rebuilding import read_ahead, rebuild_portfolio
@@ -451,7 +452,7 @@ def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
     books.quote("AAPL", "20", "20", "20")
     with books.service.engine.connect() as connection:
         set_tenant_scope(connection, [books.tenant_id])
-        key = (books.tenant_id, "AAPL")
+        key = InstrumentKey(books.tenant_id, "AAPL")
         found = books.service.app.state.market.quotes_at(connection, [key], booked_at)
     assert found[key].last == Decimal("5.25")  # a tick at the time of the booking
     good(reverse(books, made))
