@@ -272,7 +272,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
+    controls, calendars = Controls(), Calendars.load()
+    market = create_market(settings, readers, calendars)
     rate = MessageRate()
     outgoing = OutgoingSignal()
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
@@ -328,6 +329,13 @@ def create_duty_runner(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
+    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -335,7 +343,7 @@ def create_duty_runner(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    duties = [
+    return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
@@ -353,7 +361,6 @@ def create_duty_runner(
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
-    return DutyRunner(engine, duties, now)
 
 
 def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
@@ -433,10 +440,10 @@ def _price_source(settings: Settings) -> PriceSource:
         raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence)
+    return Market(_price_source(settings), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

@@ -104,6 +104,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/orders:cancel-all"),
         ("POST", "/api/v1/orders/{order_id}/cancel"),
         ("POST", "/api/v1/orders/{order_id}/bust"),
+        ("POST", "/api/v1/orders/{order_id}/correct"),
         ("PATCH", "/api/v1/orders/{order_id}"),
         ("GET", "/api/v1/orders"),
         ("GET", "/api/v1/orders/{order_id}"),

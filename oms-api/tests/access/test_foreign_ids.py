@@ -50,6 +50,7 @@ BODIES = {
     "POST /orders/{order_id}/cancel": {},
     "POST /orders/{order_id}/approve": {},
     "POST /orders/{order_id}/bust": {"execution_id": "X1", "reason": "Not mine"},
+    "POST /orders/{order_id}/correct": {"execution_id": "X1", "price": "1", "reason": "Not mine"},
     "POST /orders/{order_id}/reject": {"reason": "Not mine"},
     "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},

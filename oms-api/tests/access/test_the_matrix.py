@@ -95,6 +95,7 @@ EXPECTED = {
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
     "POST /orders/{order_id}/bust": WATCHERS,
+    "POST /orders/{order_id}/correct": WATCHERS,
     "POST /orders/{order_id}/approve": "trader approver risk admin",  # the policy names who of them
     "POST /orders/{order_id}/reject": "trader approver risk admin",
     "POST /orders/{order_id}/override": TRADERS,

@@ -71,7 +71,7 @@ _KINDS = {
             )
         ),
     ],
-    "executions": ["note IS NULL", "note = 'bust'"],
+    "executions": ["note IS NULL", "note = 'bust'", "note = 'correction'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation

@@ -33,6 +33,7 @@ from app.orders.service.loss_baselines import BaselineCache, create_baseline_cac
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -94,6 +95,7 @@ class BatchServices:
     open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
     positions: VersionedCache[PortfolioKey, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
+    firm_profits: ProfitCache = field(default_factory=create_profit_cache)
     exposures: VersionedCache[PortfolioKey, Exposure] = field(
         default_factory=lambda: VersionedCache(MAX_BOOKS)
     )  # by the version of the marks that people set; otherwise compared with what they were computed from

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
@@ -35,6 +37,7 @@ from app.orders.service.commands import (
     CheckLosses,
     ClosePosition,
     Command,
+    CorrectExecution,
     DecideApproval,
     Done,
     ExpireOrders,
@@ -56,6 +59,7 @@ from app.orders.service.commands import (
     TimeOrPriceCommand,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
+from app.orders.service.corrections import correct_execution
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
@@ -118,11 +122,7 @@ class OrderBatchHandler:
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands, messages)
-        changed_quotes = {
-            command.instrument_key
-            for command in commands
-            if (isinstance(command, QuoteArrived) and command.is_new) or isinstance(command, QuoteMatched)
-        }
+        changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
         plan.blocked = lock_quotes(connection, sorted(changed_quotes))
         match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
@@ -158,6 +158,17 @@ class OrderBatchHandler:
         context.index_request_keys(plan.recorded_orders)
         plan_repeat_checks(context, commands)
         return context, plan, commands
+
+
+def _find_changed_quote(command: Command) -> InstrumentKey | None:
+    """Return the instrument whose stored quote a command may change, None if it changes none."""
+    match command:
+        case QuoteArrived(is_new=True) | QuoteMatched():
+            return command.instrument_key
+        case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
+            return InstrumentKey(action.tenant_id, action.symbol)
+        case _:
+            return None
 
 
 def _held_back(
@@ -230,6 +241,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case BustExecution():
             plan.require(command)
             return bust_execution(context, command)
+        case CorrectExecution():
+            plan.require(command)
+            return correct_execution(context, command)
         case ApplyCorporateAction():
             return apply_corporate_action(context, command)
         case BrokerReport():

@@ -33,7 +33,7 @@ class OrderStore:
         self._owned: set[PortfolioKey] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
-        self._changed: dict[OrderKey, None] = {}
+        self._changed: dict[OrderKey, Order] = {}  # as they were before their first change
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
@@ -220,10 +220,12 @@ class OrderStore:
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
-        changed = [key for key in self._changed if key not in self._new]
+        changes = [
+            (previous, self._orders[key]) for key, previous in self._changed.items() if key not in self._new
+        ]
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
-            queries.update_orders([self._orders[key] for key in changed]),
+            queries.update_orders(changes),
             queries.insert_moves(self._moves),
             queries.insert_executions(self._executions),
         ]
@@ -265,7 +267,7 @@ class OrderStore:
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
-        self._changed[key] = None
+        self._changed.setdefault(key, before)
         self._own(portfolio_key).put(order)
 
     def _own(self, portfolio_key: PortfolioKey) -> OpenOrders:
