@@ -312,8 +312,9 @@ def create_key_ring(settings: Settings) -> KeyRing:
 
 def create_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the URLs of webhooks."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.webhook_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.webhook_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def _writer(

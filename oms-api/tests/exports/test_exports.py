@@ -123,6 +123,21 @@ def test_line_breaks_and_full_width_signs_start_no_formula(start):
     assert guard_text(f"{start}1+1") == f"'{start}1+1"
 
 
+@pytest.mark.parametrize("separator", [";", "|", "\t", "\r\n", "\n", ';"', ';""'])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d"])
+def test_part_after_another_separator_starts_no_formula(separator, start):
+    """A spreadsheet with another list separator splits a cell of ours into several."""
+    assert guard_text(f"a{separator}{start}1+1{separator}{start}2*3") == (
+        f"a{separator}'{start}1+1{separator}'{start}2*3"
+    )
+    assert guard_text(f"={separator}{start}1+1") == f"'={separator}'{start}1+1"
+
+
+def test_plain_numbers_after_another_separator_stay_as_they_are():
+    assert guard_text("a;-5.00;+3;b") == "a;-5.00;+3;b"
+    assert guard_text("a;-5.00x") == "a;'-5.00x"
+
+
 @pytest.mark.any_database
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_no_text_of_a_file_is_a_formula(api, start):

@@ -95,7 +95,7 @@ class PriceAlerts:
         since = None if is_full or self._read_until is None else self._read_until - OVERLAP
 
         def read(connection: Connection) -> list[Alert]:
-            return queries.list_price_alerts(set_all_tenants_scope(connection), since)
+            return queries.list_price_alerts(set_all_tenants_scope(connection), since, now)
 
         found = await self._readers.run(read)
         self._read_until = now
@@ -156,10 +156,11 @@ class PriceAlerts:
     async def _reload(self, keys: set[AlertKey]) -> None:
         if not keys:
             return
+        now = self._now()
 
         def read(connection: Connection) -> dict[AlertKey, Alert | None]:
             set_tenant_scope(connection, {key.tenant_id for key in keys})
-            return {key: queries.find_alert(connection, *key) for key in keys}
+            return {key: queries.find_alert(connection, *key, now) for key in keys}
 
         found = await self._readers.run(read)
         with self._lock:
