@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from threading import Lock
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -35,6 +36,14 @@ MAX_TRANSITIONS = 500  # in one transaction
 _LOG = logging.getLogger(__name__)
 
 
+class WatchState(NamedTuple):
+    """How a process watches: when it checked last, the error of that, and the transitions to store."""
+
+    checked_at: datetime | None
+    last_error: str | None
+    pending: int
+
+
 class PriceAlerts:
     """The price alerts of all tenants, as one process watches them."""
 
@@ -49,6 +58,13 @@ class PriceAlerts:
         self._followed: frozenset[SymbolKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
+        self._checked_at: datetime | None = None
+        self._last_error: str | None = None
+
+    @property
+    def state(self) -> WatchState:
+        """How the process watches."""
+        return WatchState(self._checked_at, self._last_error, len(self._pending))
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -57,11 +73,13 @@ class PriceAlerts:
         while True:
             try:
                 await self.check()
+                self._last_error = None
             except OmsError as refusal:
                 _LOG.warning("the price alerts were not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
+                self._last_error = refusal.detail
+            except Exception as error:  # noqa: BLE001  # the task must survive any error and check again
                 _LOG.exception("the price alerts were not checked")
-                self._loaded_at = None
+                self._last_error, self._loaded_at = type(error).__name__, None
             woken.clear()
             await _wait(woken)
 
@@ -72,6 +90,7 @@ class PriceAlerts:
         self._follow()
         await self._readers.run_single(lambda connection: self._market.poll(connection, self._now()))
         await self._store_pending()
+        self._checked_at = self._now()
 
     def add(self, alert: Alert) -> None:
         """Watch a new alert at once."""
