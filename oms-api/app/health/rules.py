@@ -11,7 +11,7 @@ _VITAL = ("database", "writer")
 
 
 class Component(NamedTuple):
-    """A component: its status, how old what it knows is in seconds, its last error, and the work that waits."""
+    """A component: its status, how old what it knows is in seconds, its last error, and what waits."""
 
     status: ComponentStatus
     age_seconds: float | None = None
