@@ -18,6 +18,9 @@ _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _LATER_FORMULA = re.compile(
     r"([;|\t\r\n]\"*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])(?![+-][0-9]+(?:\.[0-9]+)?(?:[;|\t\r\n]|$))", re.ASCII
 )
+_FORMULA_CELL = re.compile(
+    ',"[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]'
+)  # a quoted cell that starts like a formula
 _QUOTED = re.compile('[",\r\n]')  # cells with one of these are put in quotes
 # The fields of an object that can hold its list, in the order in which they are looked for.
 _LIST_FIELDS = ("items", "rows", "orders")
@@ -51,6 +54,18 @@ def format_columns(columns: Iterable[Iterable[Any]]) -> bytes:
     """
     texts = [_quote_column(values) for values in columns]
     return "".join([f"{line}\r\n" for line in map(",".join, zip(*texts, strict=True))]).encode()
+
+
+def has_formula(lines: str, count: int) -> bool:
+    """Return whether `guard_text` would change a cell of lines of CSV; `count` is their number.
+
+    All free text must be quoted.
+    """
+    if _FORMULA_CELL.search(lines):
+        return True
+    has_line_break = lines.count("\n") >= count or lines.count("\r") >= count
+    has_separator = has_line_break or any(separator in lines for separator in ";|\t")
+    return has_separator and _LATER_FORMULA.search(lines) is not None
 
 
 def _quote_column(values: Iterable[Any]) -> list[str]:
