@@ -207,7 +207,6 @@ def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
     assert "text/csv" in answer.json()["detail"]
 
 
-@pytest.mark.any_database
 NOTES = (
     *("plain", 'a "quoted", one', "two\nlines", "a;b", "=1+1", "-5.00", "a;=1", 'a;"=1', "tab\there"),
     *("\uff1d1", "\u00fc"),
@@ -222,9 +221,7 @@ def test_lines_that_the_database_writes_are_those_of_the_cells(api, monkeypatch)
         api.sell("2", "123456.1", note="second", portfolio_name=name)
 
     def read():
-        texts = [
-            api.get("/exports/trades", portfolio=f"A, B {number}").text for number in range(len(NOTES))
-        ]
+        texts = [api.get("/exports/trades", portfolio=f"A, B {number}").text for number in range(len(NOTES))]
         return [list(csv.reader(io.StringIO(text, newline=""))) for text in texts]
 
     written = read()
@@ -301,6 +298,7 @@ def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - max(before, made) < 32 * 1024
 
 
+@pytest.mark.any_database
 def test_unknown_export_is_not_found(api):
     answer = api.get("/exports/secrets")
     assert answer.status_code == 404
