@@ -1,11 +1,12 @@
 """Creates the components of a process: `assemble`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
@@ -21,18 +22,20 @@ from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
-from app.database import Readers, connect_engine
+from app.database import Readers, connect_engine, set_all_tenants_scope
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
+from app.duties.queries import is_leased
+from app.duties.rules.schedule import DutyReport
 from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
-from app.health.rules import Component, describe_feed
+from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -52,6 +55,7 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
+from app.market_data.service.feed_watch import FeedWatch
 from app.market_data.sources import (
     SOURCES,
     AlpacaAccess,
@@ -90,9 +94,10 @@ from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.signal_service import SignalResumption, SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
-from app.webhooks.service.delivery_runner import DeliveryRunner
+from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.webhooks.service.maintenance import WebhookMaintenance
@@ -107,6 +112,7 @@ CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
+PORTFOLIO_ALERTS = "portfolio alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ class Components:
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            self._describe_feed,
+            *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -263,6 +269,22 @@ class Components:
         silence = self.market.feed_silence(self.now())
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
+
+    def _describe_webhooks(self, connection: Connection) -> Component:
+        now = self.now()
+        backlog = read_backlog(set_all_tenants_scope(connection), now)
+        age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
+        has_process = is_leased(connection, LEASE_NAME, now)
+        return describe_webhooks(
+            backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
+        )
+
+    def _describe_alerts(self, reports: Sequence[DutyReport]) -> Component:
+        state, duty = self.price_alerts.state, None
+        age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
+        for report in reports:
+            duty = report if report.state.name == PORTFOLIO_ALERTS else duty
+        return describe_alerts(age, state.last_error, state.pending, duty)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
@@ -357,7 +379,8 @@ def create_duties(
         Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
-        Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
+        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
+        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
@@ -392,14 +415,16 @@ def create_broker_key_ring(settings: Settings) -> KeyRing:
 
 def create_broker_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the addresses of brokers."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.broker_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.broker_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def create_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the URLs of webhooks."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.webhook_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.webhook_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def _writer(

@@ -231,6 +231,16 @@ class Settings(BaseSettings):
         return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
 
     @property
+    def is_on_developer_machine(self) -> bool:
+        """Whether ENVIRONMENT is set to development.
+
+        If it is not set, the service must listen on this machine only, without a proxy in front of it.
+        """
+        if "environment" in self.model_fields_set:
+            return self.environment == "development"
+        return is_loopback(self.host) and not self.trusted_proxies
+
+    @property
     def migrates_at_start(self) -> bool:
         """Whether to migrate at the start: development only. Production migrates in a separate step."""
         return self.environment != "production"
@@ -242,6 +252,14 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
     return networks
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a server on this host can only be reached from this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _complete_internal_url(text: str) -> str:

@@ -137,6 +137,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/lots"),
         ("GET", "/api/v1/exports/{table}"),
         ("GET", "/api/v1/preferences"),
+        ("PUT", "/api/v1/users/slack-status"),
         ("GET", "/api/v1/alerts"),
         ("POST", "/api/v1/alerts"),
         ("DELETE", "/api/v1/alerts/{alert_id}"),

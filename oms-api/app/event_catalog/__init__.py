@@ -163,6 +163,14 @@ _OTHERS = (
             *("repeat", "owner", "deliver_to"),
         ),
     ),
+    *(
+        EventType(
+            f"market_data.{state}",
+            f"The price feed is {words}.",
+            ("price_source", "last_heard_at", "max_silence_seconds"),
+        )
+        for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
+    ),
     EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")
     ),

@@ -11,7 +11,8 @@ FIRST_TENANT = 1
 class Scope(StrEnum):
     """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
 
-    BOT is for a Slack bot: it reads the tenant's events and manages its own webhooks.
+    BOT is for a Slack bot: it reads the tenant's events, manages its own webhooks, and reports which people
+    were deactivated in Slack.
     """
 
     READ = "read"
@@ -92,6 +93,7 @@ class Operation(StrEnum):
     READ_AUDIT = "read_audit"
     READ_PEOPLE = "read_people"
     MANAGE_PEOPLE = "manage_people"
+    SET_SLACK_STATUS = "set_slack_status"
     MANAGE_KEYS = "manage_keys"
     READ_TENANTS = "read_tenants"
     MANAGE_TENANT = "manage_tenant"
@@ -169,6 +171,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
     Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
+    Operation.SET_SLACK_STATUS: _rule(_ADMIN, Scope.BOT, narrowed=False),  # admin, and the bot's key
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
