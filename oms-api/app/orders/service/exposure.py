@@ -8,10 +8,11 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import COUNTED, WORKING, Order
-from app.orders.service.batch_context import BatchContext, Exposure
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
+from app.orders.service.portfolio_cache import Exposure
 from app.risk.rules.exposure import (
     NO_PRICES,
     add_totals,
