@@ -1,12 +1,13 @@
 """State that is kept between batches is used only while its version is current."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from app.database.versioned_cache import VersionedCache
+from app.ledger.service.batch import empty_portfolio
 from app.ledger.service.stamps import create_stamp, get_epoch, renew_stamp
+from app.money import ZERO
 from app.orders.service.portfolio_cache import CachedPortfolio
 
 PLACE = (1, 7)
@@ -63,13 +64,13 @@ def test_repair_drops_what_a_change_keeps():
 
 
 def test_ledger_that_does_not_continue_the_cached_one_is_read_anew():
+    opened = empty_portfolio(1, 1, "Growth", "growth", opening_cash=ZERO)
+    state = replace(opened, last_sequence=5, last_hash="hash 5")
     cached = CachedPortfolio(last_sequence=5, last_hash="hash 5")
-    state = SimpleNamespace(last_sequence=5, last_hash="hash 5")
     assert cached.precedes(state)
-    state.last_hash = "another"
-    assert not cached.precedes(state)
-    assert cached.precedes(SimpleNamespace(last_sequence=6, last_hash="hash 6"))
-    assert not cached.precedes(SimpleNamespace(last_sequence=4, last_hash="hash 4"))
+    assert not cached.precedes(replace(state, last_hash="another"))
+    assert cached.precedes(replace(state, last_sequence=6, last_hash="hash 6"))
+    assert not cached.precedes(replace(state, last_sequence=4, last_hash="hash 4"))
 
 
 def buy(api, quantity):

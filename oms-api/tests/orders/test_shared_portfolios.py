@@ -5,6 +5,7 @@ Each reads only what the other changed.
 
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -85,7 +86,7 @@ def test_process_reads_only_what_another_process_changed(shared, monkeypatch, is
         there.cancel(resting[0])
     else:
         resting.append(there.place(name, type="LIMIT", limit_price="89"))
-    read = {"orders": [], "positions": []}
+    read: dict[str, list[Any]] = {"orders": [], "positions": []}
     watch(monkeypatch, order_queries, "orders_by_id", read["orders"])
     watch(monkeypatch, book_queries, "positions_since", read["positions"])
     here.now = there.now

@@ -12,11 +12,11 @@ from app.ledger.service.books import Books
 from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderKey
+from app.orders.queries.book import OrderName
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import COUNTED, FINAL, Order, Status, changed
+from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
 from app.orders.service.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -35,9 +35,8 @@ class OrderStore:
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
-        self.dirty: dict[
-            PortfolioKey, set[HoldingKey]
-        ] = {}  # what changed since the exposures were last looked at
+        # The positions that changed since the exposures were computed.
+        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
     def load(self, cached: Mapping[PortfolioKey, OpenOrders]) -> dict[PortfolioKey, set[HoldingKey]]:
         """Load the open orders of the locked portfolios. Return the positions whose orders were read.
@@ -56,11 +55,13 @@ class OrderStore:
 
     def _read_changes(self, outdated: Sequence[PortfolioKey]) -> dict[PortfolioKey, set[HoldingKey]]:
         stored = queries.list_row_versions(self._connection, outdated)
-        changed_keys, order_keys = {}, []
+        changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+        order_keys: list[OrderKey] = []
         for portfolio_key in outdated:
             known, versions = self._open[portfolio_key], stored.get(portfolio_key, {})
             changed_keys[portfolio_key] = known.remove_missing(versions)
-            order_keys += [(portfolio_key.tenant_id, order_id) for order_id in known.list_outdated(versions)]
+            outdated_ids = known.list_outdated(versions)
+            order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
         read: dict[PortfolioKey, list[Order]] = {}
         for order in queries.orders_by_id(self._connection, order_keys):
             read.setdefault(order.portfolio_key, []).append(order)
@@ -97,7 +98,7 @@ class OrderStore:
     def take(self, orders: Iterable[Order]) -> None:
         """Add orders that were read under the locks."""
         for order in orders:
-            self._orders.setdefault((order.tenant_id, order.id), order)
+            self._orders.setdefault(order.key, order)
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -108,24 +109,25 @@ class OrderStore:
 
     def find(self, tenant_id: int, order_id: str) -> Order | None:
         """Return an order of a locked portfolio, None if there is none."""
-        known = self._orders.get((tenant_id, order_id))
+        key = OrderKey(tenant_id, order_id)
+        known = self._orders.get(key)
         if known is not None:
             return known
         for portfolio_key, held in self._open.items():
             if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
-        self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
-        return self._orders.get((tenant_id, order_id))
+        self.take(queries.orders_by_id(self._connection, [key]))
+        return self._orders.get(key)
 
     def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
-        return self._orders.get((order.tenant_id, order.id), order)
+        return self._orders.get(order.key, order)
 
     def parent_of(self, order: Order) -> Order | None:
         """Return the order's parent, which is in the same portfolio, or None."""
         if order.parent_id is None:
             return None
-        known = self._orders.get((order.tenant_id, order.parent_id))
+        known = self._orders.get(OrderKey(order.tenant_id, order.parent_id))
         if known is None:
             known = self._open[order.portfolio_key].orders.get(order.parent_id)
         return known or self.find(order.tenant_id, order.parent_id)
@@ -150,10 +152,12 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio whose `column` is `name`."""
         tenant_id = order.tenant_id
-        if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
-            self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
+        if (
+            OrderKey(tenant_id, name) not in self._new
+        ):  # relatives of an order of this batch are all in this batch
+            self.take(queries.orders_by_name(self._connection, column, [OrderName(tenant_id, name)]))
         related = dict(self._open[order.portfolio_key].orders)
-        related.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
+        related.update({key.order_id: one for key, one in self._orders.items() if key.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
@@ -203,7 +207,7 @@ class OrderStore:
 
     def moves_of(self, order: Order) -> list[Move]:
         """Return the rows of the order's history that are not written yet."""
-        key = (order.tenant_id, order.id)
+        key = order.key
         return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
 
     @property
@@ -228,7 +232,7 @@ class OrderStore:
     def note_row_version(self, version: str | None) -> None:
         """Note the version of the rows of changed orders, after they were written."""
         for key in self._changed:
-            self._open[self._orders[key].portfolio_key].note_row_version(key[1], version)
+            self._open[self._orders[key].portfolio_key].note_row_version(key.order_id, version)
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
@@ -259,7 +263,7 @@ class OrderStore:
         moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
         self._store(moved, order)
         if is_new:
-            self._new[moved.tenant_id, moved.id] = None
+            self._new[moved.key] = None
         facts = (reason, broker_words, execution_id, request_key)
         move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._moves.append(move)
@@ -272,7 +276,7 @@ class OrderStore:
 
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
-        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
+        key, portfolio_key = order.key, order.portfolio_key
         is_counted = order.status in COUNTED or before.status in COUNTED
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
