@@ -144,6 +144,8 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
             return await components.readers.run(read)
     except (TimeoutError, Unavailable):
         return {}
+
+
 def _serialize_component(component: Component) -> dict[str, Any]:
     facts = component._asdict()
     if component.backlog is None:

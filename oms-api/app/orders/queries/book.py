@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select, type_coerce
 from sqlalchemy.types import NullType
 
 from app.column_values import to_canonical
@@ -98,6 +98,24 @@ def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) 
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
         )
         found += [order_of(row) for row in connection.execute(statement)]
+    return found
+
+
+def list_row_versions(
+    connection: Connection, portfolio_keys: Sequence[PortfolioKey]
+) -> dict[PortfolioKey, dict[str, str | None]]:
+    """Return the versions of the rows of the portfolios' open orders, by order id.
+
+    A version is the number of the transaction that wrote the row, None on SQLite.
+    """
+    version = "NULL" if connection.dialect.name == "sqlite" else "CAST(xmin AS text)"
+    found: dict[PortfolioKey, dict[str, str | None]] = {}
+    for tenant_id, values in _by_tenant(portfolio_keys).items():
+        statement = select(ORDERS.c.portfolio_id, ORDERS.c.id, literal_column(version)).where(
+            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
+        )
+        for portfolio_id, order_id, row_version in connection.execute(statement):
+            found.setdefault(PortfolioKey(tenant_id, portfolio_id), {})[order_id] = row_version
     return found
 
 
