@@ -16,13 +16,16 @@ class SlackPage:
         self.page = page
 
     def type(self, text: str) -> None:
-        """Type into the message box and send it."""
+        """Type into the message box and send it. While a form is open, the box takes no keys."""
+        self.sees_no_form()
         composer = self.page.get_by_test_id("composer")
         composer.fill(text)
         composer.press("Enter")
+        expect(composer).to_have_value("")
 
     def be(self, person: str) -> None:
-        """Act as another person, by full name."""
+        """Act as another person, by full name. The open form belongs to the present one, so it closes first."""
+        self.sees_no_form()
         self.page.get_by_test_id("person").select_option(label=person)
         expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])
 
@@ -78,6 +81,11 @@ class SlackPage:
     def private_message(self, text: str) -> Locator:
         """Return the messages with this text that only this person sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="true"]', has_text=text)
+
+    def close_form(self) -> None:
+        """Close all open forms with the button for it."""
+        self.form.get_by_role("button", name="Close everything").click()
+        self.sees_no_form()
 
     def sees_no_form(self) -> None:
         """Wait until no form is open."""
