@@ -24,7 +24,7 @@ class SlackPage:
         expect(composer).to_have_value("")
 
     def be(self, person: str) -> None:
-        """Act as another person, by full name. The open form belongs to the present one, so it closes first."""
+        """Act as another person, by full name. Forms must be closed first."""
         self.sees_no_form()
         self.page.get_by_test_id("person").select_option(label=person)
         expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])

@@ -34,6 +34,7 @@ from app.oms_client.wire import (
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers a write within 15
 READ_SECONDS = 2.0
+DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
 ON_BEHALF_OF = "X-On-Behalf-Of"
@@ -223,6 +224,27 @@ class OmsClient:
             return answer.json()
         except ValueError:
             raise OmsError("The OMS answered something that is no JSON.") from None
+
+    def download_csv(
+        self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
+    ) -> bytes | None:
+        """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
+        headers = _headers(person, request_id) | {"Accept": "text/csv"}
+        content = bytearray()
+        try:
+            with self._http.stream(
+                "GET", path, params=dict(params), headers=headers, timeout=DOWNLOAD_SECONDS
+            ) as answer:
+                if answer.status_code != 200:
+                    body = answer.read()
+                    raise parse_error(answer.status_code, body, answer.headers.get("Retry-After", ""))
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > max_bytes:
+                        return None
+        except httpx.HTTPError as error:
+            raise OmsError(f"No complete answer: {type(error).__name__}.") from None
+        return bytes(content)
 
 
 def _headers(person: Person, request_id: str) -> dict[str, str]:

@@ -151,6 +151,14 @@ class PortfolioClient:
         body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
         self._write("PUT", "/preferences", body, self._request_id)
 
+    def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
+        """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""
+        wanted = _named(portfolio=command.portfolio) | _named(**{"from": command.since, "to": command.until})
+        path = f"/api/v1/exports/{command.table}"
+        return self._oms.download_csv(
+            self._person, path, wanted, max_bytes=max_bytes, request_id=self._request_id
+        )
+
     def list_alerts(self) -> list[AlertSummary]:
         """Return the person's alerts."""
         found = self._read("/alerts")

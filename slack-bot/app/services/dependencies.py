@@ -8,6 +8,7 @@ from functools import cached_property
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventStore
+from app.delivery.file_sender import FileSender
 from app.delivery.message_sender import MessageSender
 from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
@@ -68,6 +69,7 @@ class Services:
     admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
+    export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
@@ -102,6 +104,11 @@ class Services:
         """Create a sender of replies."""
         return ReplySender(self.slack, self.outbox)
 
+    @property
+    def file_sender(self) -> FileSender:
+        """Create a sender of files."""
+        return FileSender(self.slack)
+
     def stop(self, within_seconds: float) -> None:
         """Start no new work, send the queued messages, and abandon the rest after the timeout."""
         self.stopping.set()
@@ -121,6 +128,7 @@ class Services:
             self.suggestion_workers,
             self.price_workers,
             self.query_workers,
+            self.export_workers,
             self.health_workers,
         )
         for workers in all_workers:

@@ -75,9 +75,19 @@ function answer(message) {
 }
 
 function content(message) {
-  if (!message.blocks?.length) return el("div", { class: "text" }, mrkdwn(message.text));
-  return el("div", { class: "blocks" }, drawBlocks(message.blocks, surface(message)));
+  const body = message.blocks?.length ? el("div", { class: "blocks" }, drawBlocks(message.blocks, surface(message)))
+    : el("div", { class: "text" }, mrkdwn(message.text));
+  return [body, (message.files || []).map(file)];
 }
+
+function file({ id, name, title, mimetype, size, alt_txt }) {
+  const url = `/files/${id}/${encodeURIComponent(name)}`;
+  if (mimetype.startsWith("image/")) return el("img", { src: url, alt: alt_txt || title, class: "wide", "data-testid": "file-image" });
+  return el("p", { class: "file", "data-testid": "file" }, el("a", { href: url, download: name }, title),
+    el("span", { class: "faint" }, ` ${mimetype.split("/").at(-1).toUpperCase()} · ${sizeOf(size)}`));
+}
+
+const sizeOf = (bytes) => (bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 function surface(message) {
   const place = (block, element) => ({

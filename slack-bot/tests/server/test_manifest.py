@@ -51,6 +51,8 @@ def test_the_scopes_are_those_of_the_methods_that_are_called():
         "chat_postEphemeral": "chat:write",
         "chat_update": "chat:write",
         "conversations_open": "im:write",
+        "files_completeUploadExternal": "files:write",
+        "files_getUploadURLExternal": "files:write",
         "users_info": "users:read",
     }
     called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))
