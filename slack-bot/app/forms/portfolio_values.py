@@ -231,16 +231,3 @@ class AlertSummary:
     repeat: bool
     deliver_to: str
     status: str
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """A person's preferences. `watchlists` are symbols by name of list."""
-
-    default_portfolio: str | None
-    order_type: str
-    time_in_force: str
-    number_format: str
-    time_zone: str
-    quiet_hours: str | None  # such as 22:00 to 07:00
-    watchlists: dict[str, tuple[str, ...]]

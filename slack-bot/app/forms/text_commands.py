@@ -51,7 +51,7 @@ class Verb(StrEnum):
     RESUME = "resume"
 
 
-FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME})  # each opens a form
+FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS})  # each opens a form
 SYNONYMS = {
     "?": Verb.HELP,
     "--help": Verb.HELP,

@@ -20,12 +20,12 @@ from app.forms.portfolio_values import (
     PortfolioValue,
     Position,
     PositionKey,
-    Preferences,
     ProfitSummary,
     QuoteDetail,
     RiskLimit,
     TradeSummary,
 )
+from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
@@ -150,6 +150,10 @@ class PortfolioClient:
         """Replace the person's watchlists."""
         body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
         self._write("PUT", "/preferences", body, self._request_id)
+
+    def set_preferences(self, changes: dict[str, Any], *, idempotency_key: str) -> Preferences:
+        """Replace the preferences that `changes` names. Return all of them."""
+        return parse_preferences(self._write("PUT", "/preferences", changes, idempotency_key))
 
     def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
         """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""

@@ -20,6 +20,7 @@ from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.services.banner_registry import BannerRegistry
 from app.services.overview_viewers import OverviewViewers
+from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
@@ -72,6 +73,7 @@ class Services:
     export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    preferences: PreferenceCache = field(default_factory=PreferenceCache)
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 

@@ -125,8 +125,8 @@ def _read_activity(client: PortfolioClient, facts: OverviewFacts) -> OverviewFac
     return replace(facts, trades=trades, orders=orders)
 
 
-def _read_settings(_client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    return facts
+def _read_settings(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    return replace(facts, preferences=client.get_preferences())
 
 
 _READERS = {

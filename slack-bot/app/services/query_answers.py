@@ -13,7 +13,7 @@ from app.blocks.portfolio_reports import (
     build_positions_reply,
     build_profit_reply,
 )
-from app.blocks.preference_reports import build_settings_reply
+from app.blocks.preference_forms import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.risk_reports import RiskFacts, build_quotes_reply, build_risk_reply
 from app.blocks.text import literal

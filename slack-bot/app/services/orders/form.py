@@ -29,6 +29,7 @@ from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
 from app.services.open_form import open_view, update_opened_view
 from app.services.origin import Origin
+from app.services.preferences import fill_order_draft, load_preferences
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,15 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     context = OrderContext("" if draft.is_private else origin.channel)
-    opened = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
-    if opened and check_admission(services, origin, opened.view_id) and draft.symbol:
-        _show_facts(services, origin, opened.view_id, opened.hash, draft, context)
+    shown = fill_order_draft(draft, services.preferences.find(origin.person))
+    opened = open_view(services, origin, build_order_form(shown, context), failure_messages.ORDER_AGAIN)
+    if opened is None or not check_admission(services, origin, opened.view_id):
+        return
+    filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))
+    if filled != shown:
+        context = context.with_next_revision()  # Slack keeps entries whose block stays
+    if filled != shown or filled.symbol:
+        _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
 
 
 def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
