@@ -8,7 +8,7 @@ from app.blocks.preference_forms import describe_settings
 from app.blocks.text import Json, option
 from app.errors import OmsError, format_log_name
 from app.forms.orders.ticket import OrderDraft
-from app.forms.preferences import Preferences, get_order_type, get_time_in_force, parse_settings
+from app.forms.preferences import Mode, Preferences, get_order_type, get_time_in_force, parse_settings
 from app.forms.ticket import Draft
 from app.forms.time_zones import find_time_zones
 from app.oms_client import Person
@@ -19,6 +19,7 @@ from app.services.form_submission import FormAction, FormSubmission
 log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 30.0
+SUMMARY = "portfolio.summary"
 NO_ZONE = "No time zone matches."
 
 
@@ -29,7 +30,7 @@ def load_preferences(services: Services, person: Person, request_id: str) -> Pre
     except OmsError as error:
         log.info("Preferences not read", extra={"request_id": request_id, "fault": format_log_name(error)})
         return services.preferences.find(person) or Preferences()
-    services.preferences.put(person, found)
+    _store(services, person, found)
     return found
 
 
@@ -64,8 +65,16 @@ def save_settings(services: Services, submission: FormSubmission) -> tuple[str, 
     client = PortfolioClient(services.oms, origin.person, origin.request_id)
     changes = parse_settings(submission.entries, client.get_preferences())
     saved = client.set_preferences(changes, idempotency_key=submission.key)
-    services.preferences.put(origin.person, saved)
+    _store(services, origin.person, saved)
     return "Settings saved", "\n".join(describe_settings(saved))
+
+
+def _store(services: Services, person: Person, found: Preferences) -> None:
+    services.preferences.put(person, found)
+    if found.get_mode(SUMMARY) is Mode.OFF:
+        services.notifications.unsubscribe(person.team, person.user)
+    else:
+        services.notifications.subscribe(person.team, person.user)
 
 
 def suggest_time_zones(typed: str) -> Json:
