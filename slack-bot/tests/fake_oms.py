@@ -39,6 +39,7 @@ class FakeOms(Server):
             "notify": {},
             "watchlists": {},
         }
+        self.bars: list[dict[str, Any]] = []  # of any symbol
         self.orders = FakeOrders()
         super().__init__()
 
@@ -52,6 +53,8 @@ class FakeOms(Server):
             return next(name for parameter, name in names.items() if parameter in call.query)
         if path.startswith("/quotes/"):
             return "quoted_price"
+        if path.startswith("/bars/"):
+            return "bars"
         if path.startswith(("/portfolio/", "/positions/", "/instruments/")):
             return {"portfolio": "portfolio_named", "positions": "holding", "instruments": "is_listed"}[
                 path.split("/")[1]
@@ -76,8 +79,8 @@ class FakeOms(Server):
         if person in self.barred:
             return self.barred[person]
         name = self.name_of(call)
-        if name == "/preferences":
-            return Answer(body=self.preferences)
+        if name in ("/preferences", "bars"):
+            return Answer(body=self.preferences if name == "/preferences" else self.bars)
         return self.orders.answer(name, call, person) if name in ORDER_CALLS else self._answer(call, person)
 
     def _answer(self, call: Call, person: str) -> Answer:

@@ -188,6 +188,15 @@ class QuoteDetail:
     age_seconds: float
     source: str
 
+    @property
+    def price(self) -> Decimal | None:
+        """The last price, else the middle of bid and ask, else the one that is known."""
+        if self.last is not None:
+            return self.last
+        if self.bid is not None and self.ask is not None:
+            return (self.bid + self.ask) / 2
+        return self.ask if self.bid is None else self.bid
+
 
 @dataclass(frozen=True)
 class ApprovalSummary:

@@ -14,12 +14,14 @@ import httpx
 
 from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.wire import (
+    day_bars_from_json,
     has_trade_scope,
     holding_from_json,
     instruments_from_json,
@@ -142,6 +144,12 @@ class OmsClient:
         wanted = {"limit": str(limit)} | ({"q": part} if part else {})
         rows = self.read(person, "/api/v1/instruments", wanted, request_id)
         return instruments_from_json(rows)
+
+    def list_day_bars(self, person: Person, symbol: str, *, request_id: str) -> list[DayBar]:
+        """Return the prices of the newest two days with prices, the newest day first."""
+        path = f"/api/v1/bars/{quote(symbol, safe='')}"
+        rows = self.read(person, path, {"interval": "1d", "limit": "2"}, request_id, absent=[])
+        return day_bars_from_json(rows)
 
     def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from app.errors import OmsError, OutcomeUnknown
 from app.forms.alerts import AlertRequest
+from app.forms.day_change import DayBar
 from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     AlertSummary,
@@ -141,6 +142,10 @@ class PortfolioClient:
         """Return the newest quote of a symbol, None if there is none."""
         found = self._read(f"/quotes/{quote(symbol, safe='')}")
         return None if found is None else parse_row(QuoteDetail, found)
+
+    def list_day_bars(self, symbol: str) -> list[DayBar]:
+        """Return the prices of the newest two days with prices, the newest day first."""
+        return self._oms.list_day_bars(self._person, symbol, request_id=self._request_id)
 
     def get_preferences(self) -> Preferences:
         """Return the person's preferences."""

@@ -11,7 +11,7 @@ from app.blocks.inputs import (
     given,
 )
 from app.blocks.text import Json, escape, option, plain_text, section
-from app.blocks.trade_form import ASKING, BANNER, MAX_SYMBOL_ENTRY, SIDES, build_question_blocks
+from app.blocks.trade_form import ASKING, BANNER, SIDES, build_question_blocks
 from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.numbers import format_grouped, format_plain
 from app.forms.orders import fields
@@ -174,8 +174,15 @@ class _EntryBuilder:
         return self._build(entry, element, live=True)
 
     def symbol(self) -> Json:
-        element = build_text_input(fields.LIVE_ACTION, self._draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE
-        return self._build(fields.SYMBOL, element, live=True)
+        symbol = self._draft.symbol
+        element: Json = {
+            "type": "external_select",
+            "action_id": fields.SYMBOL_ACTION,
+            "min_query_length": 0,
+            "placeholder": plain_text("Type a symbol or a name"),
+        }
+        chosen = option(symbol, symbol) if symbol else None
+        return self._build(fields.SYMBOL, element | given("initial_option", chosen), live=True)
 
     def side(self) -> Json:
         chosen = next((each for side, each in SIDES.items() if side.value == self._draft.side), None)

@@ -15,6 +15,7 @@ from app.blocks.orders.form import (
 from app.blocks.orders.preview import build_preview
 from app.blocks.text import Json, escape
 from app.errors import BadFields, OmsError, Refused, SlackError, format_log_name
+from app.forms.day_change import DayChange, format_day_change
 from app.forms.instruments import Instrument, build_symbol_line
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
@@ -28,6 +29,7 @@ from app.services.admission import check_admission
 from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
 from app.services.open_form import open_view, update_opened_view
+from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
 from app.services.preferences import fill_order_draft, load_preferences
 
@@ -43,6 +45,7 @@ class OrderFacts(NamedTuple):
 
     instruments: list[Instrument] | None = None
     quote: Quote | None = None
+    change: DayChange | None = None
     cash: PortfolioCash | None = None
     preview: Preview | None = None
     problem: str = ""
@@ -179,10 +182,11 @@ def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
     person, request_id = origin.person, origin.request_id
     found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
     try:
-        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+        symbol = parse_symbol(typed)
     except NotAName:
-        quote = None
-    return OrderFacts(found, quote)
+        return OrderFacts(found)
+    quote = services.oms.get_quote(person, symbol, request_id=request_id)
+    return OrderFacts(found, quote, find_day_change(services, origin, symbol, quote))
 
 
 def _describe(error: OmsError) -> str:
@@ -202,7 +206,8 @@ def _build_lines(view: dict[str, Any], facts: OrderFacts, always: bool) -> dict[
 
 def _format_lines(draft: OrderDraft, facts: OrderFacts) -> tuple[str, str]:
     symbol = build_symbol_line(draft.symbol, facts.instruments)
-    symbol_line = escape(" · ".join(part for part in (symbol, format_quote(facts.quote)) if part))
+    market = (symbol, format_quote(facts.quote), format_day_change(facts.change))
+    symbol_line = escape(" · ".join(part for part in market if part))
     preview = build_preview(facts.preview, facts.cash) if facts.preview else escape(facts.problem)
     return symbol_line, preview or PREVIEW_PROMPT
 
