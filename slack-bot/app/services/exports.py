@@ -8,6 +8,7 @@ from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.text import escape, literal
 from app.delivery.file_sender import File
 from app.delivery.reply_sender import ReplyAddress
+from app.delivery.scopes import FILES_WRITE
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
 from app.forms.periods import format_period
 from app.forms.text_commands import EXPORT_TABLES, TextCommand
@@ -41,8 +42,9 @@ def send_export(services: Services, person: Person, command: TextCommand, to: Re
 
 def _export(services: Services, person: Person, command: TextCommand, to: ReplyAddress) -> Reply | None:
     """Return the reply, None if the file in this channel is the reply."""
-    if not command.table:
-        return build_sentence_reply(NO_TABLE)
+    is_allowed = services.slack.scopes.has(FILES_WRITE)
+    if not (command.table and is_allowed):
+        return build_sentence_reply(NO_TABLE if is_allowed else NO_SCOPE)
     extra = {"request_id": to.request_id, "person": person.actor, "table": command.table}
     try:
         client = PortfolioClient(services.oms, person, to.request_id)
