@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.blocks.messages import Message
 from app.blocks.replies import Reply
@@ -99,7 +99,14 @@ class ReplySender:
             self._log_failure(to, error)
 
     def _send_either(self, reply: Reply, send: Callable[[Message], object]) -> None:
-        """Send the message with tables and charts, or without them if Slack refuses it."""
+        """Send the message with images, else with tables and charts, else without them."""
+        if reply.images:
+            try:
+                send(reply.build_message())
+            except SlackRefused:  # Slack may still be reading the images
+                reply = replace(reply, images=())
+            else:
+                return
         try:
             send(reply.build_message())
         except SlackRefused:

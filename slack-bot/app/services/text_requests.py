@@ -12,6 +12,7 @@ from app.forms.text_commands import FORM_VERBS, TextCommand, Verb
 from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
+from app.services.chart_images import add_chart_images
 from app.services.dependencies import Services
 from app.services.exports import send_export
 from app.services.preferences import read_preferences
@@ -58,6 +59,7 @@ def answer_request(services: Services, request: TextRequest) -> None:
                 request.to, build_sentence_reply(describe_read_failure(error, request_id))
             )
             return
+        reply = add_chart_images(services, reply, request_id)
     log.info("Command answered", extra=extra)
     services.reply_sender.send(request.to, reply, is_shared=is_shared)
 
