@@ -88,6 +88,12 @@ def _acknowledgement() -> list[Line]:
     return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
 
 
+def _slack_desk() -> list[Line]:
+    program = Path(__file__).with_name("slack_desk.py")
+    status = subprocess.run([sys.executable, program], check=False).returncode
+    return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
+
+
 BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
@@ -106,6 +112,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,
+    "slack_desk": _slack_desk,
 }
 
 

@@ -5,6 +5,7 @@ from playwright.sync_api import Locator, Page, expect
 IDS = {
     "Ava Chen": "T0DESK00001 · U0AVACHEN01",
     "Ben Okafor": "T0DESK00001 · U0BENOKAF02",
+    "Zoë Núñez": "T0DESK00001 · U0ZOENUNE03",
     "Kim Park": "T0PARTNER02 · U0KIMPARK05",
 }
 

@@ -46,9 +46,22 @@ def _is_admin(deployment: Deployment, person: str) -> bool:
     return found
 
 
+LOOKS = {
+    "light": ("light", 1280),
+    "dark": ("dark", 1280),
+    "phone": ("light", 390),
+    "phone-dark": ("dark", 390),
+}
+
+
 def photograph(slack, name):
-    if SHOTS:
-        slack.page.screenshot(path=Path(SHOTS) / f"{name}.png")
+    """Save screenshots of the page: light, dark, and at the width of a phone."""
+    for look, (scheme, width) in LOOKS.items() if SHOTS else ():
+        slack.page.emulate_media(color_scheme=scheme)
+        slack.page.set_viewport_size({"width": width, "height": 844 if width == 390 else 800})
+        slack.page.screenshot(path=Path(SHOTS) / f"{name}-{look}.png")
+    slack.page.emulate_media(color_scheme="light")
+    slack.page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
@@ -125,6 +138,13 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     expect(slack.message("GLNC bid 99.00 · ask 101.00")).to_be_visible()
     slack.type("settings")
     expect(slack.message("Your settings")).to_contain_text("Watchlist: GLNC")
+    slack.type(f"export trades in {portfolio}")
+    file = slack.message(f"in {portfolio}: 2 rows").get_by_test_id("file")
+    with slack.page.expect_download() as download:
+        file.get_by_role("link", name="trades.csv").click()
+    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert (rows[0].partition(",")[0], len(rows)) == ("trade_id", 3)
+    photograph(slack, "direct-message")
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()
@@ -142,3 +162,38 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     expect(home.get_by_role("table")).to_be_visible()
     photograph(slack, "home-phone-dark")
     assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack, portfolio):
+    slack.be("Zoë Núñez")  # no other test uses her settings
+    slack.type("/desk settings")
+    expect(slack.form).to_contain_text("Quiet hours")
+    slack.form.get_by_role("combobox", name="Default portfolio (optional)").fill(portfolio)
+    slack.form.get_by_role("option", name=portfolio).first.click()
+    slack.form.get_by_role("combobox", name="Order type").select_option(label="Limit")
+    slack.form.get_by_role("combobox", name="Time zone").fill("berlin")
+    slack.form.get_by_role("option", name="Europe/Berlin").click()
+    slack.form.get_by_role("radio", name="1.234,5").check()
+    photograph(slack, "settings")
+    slack.form.get_by_role("button", name="Save settings").click()
+    expect(slack.form).to_contain_text("time zone: Europe/Berlin")
+    slack.close_form()
+    slack.type(f"/portfolio {portfolio}")
+    expect(slack.private_message(f"{portfolio} · equity")).to_contain_text("Cash 998.600,00")
+
+    slack.type("/order")
+    field = slack.form.get_by_role("combobox", name="Portfolio")
+    expect(field).to_have_value(portfolio)
+    expect(slack.form.get_by_role("combobox", name="Type", exact=True)).to_have_value("LIMIT")
+    symbol = slack.form.get_by_role("combobox", name="Symbol")
+    symbol.fill("GLNC")
+    expect(slack.form.get_by_role("option", name="GLNC · 100.00")).to_be_visible()
+    photograph(slack, "symbol-search")
+    slack.form.get_by_role("option", name="GLNC · 100.00").click()
+    slack.form.get_by_role("radio", name="Buy").check()
+    slack.entry("Quantity (optional)", "5")
+    slack.entry("Limit price", "90")
+    expect(slack.form).to_contain_text("5 GLNC at about 90.00 = 450.00")
+    photograph(slack, "order-form")
+    slack.form.get_by_role("button", name="Close", exact=True).click()
+    slack.sees_no_form()

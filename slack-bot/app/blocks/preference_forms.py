@@ -27,7 +27,7 @@ def build_settings_form(current: Preferences, context: RequestContext) -> Json:
     blocks = [
         *_build_order_entries(current),
         *_build_format_entries(current),
-        section("*Direct messages*"),
+        section("*Direct messages*: how you are told about events"),
         *(_build_mode(name, current) for name in NOTIFICATION_TYPES),
         *_build_watchlists(current),
     ]
@@ -139,13 +139,13 @@ def describe_settings(current: Preferences) -> list[str]:
         mode: [kind.label for name, kind in NOTIFICATION_TYPES.items() if current.get_mode(name) is mode]
         for mode in Mode
     }
-    told = [f"{text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
+    told = [f"Messages {text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
     hours = current.quiet_hours.text if current.quiet_hours else "none"
     return [
         f"Default portfolio: {literal(current.default_portfolio or 'none')}",
         f"Order type: {escape(current.order_type)} · time in force: {escape(current.time_in_force)}",
         f"Numbers: {escape(current.number_format)} · time zone: {escape(current.time_zone)}",
         f"Quiet hours: {escape(hours)}",
-        f"Direct messages {'; '.join(told)}",
+        *told,
         f"Watchlists: {'; '.join(lists) or 'none'}",
     ]
