@@ -88,8 +88,8 @@ def _acknowledgement() -> list[Line]:
     return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
 
 
-def _slack_desk() -> list[Line]:
-    program = Path(__file__).with_name("slack_desk.py")
+def _latency() -> list[Line]:
+    program = Path(__file__).with_name("slack_latency.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
     return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
 
@@ -112,7 +112,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,
-    "slack_desk": _slack_desk,
+    "slack_latency": _latency,
 }
 
 
