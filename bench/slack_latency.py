@@ -1,9 +1,9 @@
 """The bot with 50 people who click at once, a full home tab, and the way from a fill to its thread in Slack.
 
-Run it in the project's environment: `python bench/slack_latency.py`. For acknowledgements and the home tab, the
-bot runs as deployed, in its own process, between local fakes of Slack and the OMS. For fills, OMS, bot and
-simulator run as `make run` starts them. It ends within three minutes. Status 1 means that a required value
-was missed.
+Run it in the project's environment: `python bench/slack_latency.py`. For acknowledgements and the home tab,
+the bot runs as deployed, in its own process, between local fakes of Slack and the OMS. For fills, OMS, bot
+and simulator run as `make run` starts them. It ends within three minutes. Status 1 means that a required
+value was missed.
 """
 
 import http.client

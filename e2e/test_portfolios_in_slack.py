@@ -1,6 +1,5 @@
 """A day without another tool: read, close, stop and resume trading in Slack, by two people."""
 
-import os
 import re
 import secrets
 from functools import partial
@@ -15,7 +14,6 @@ pytestmark = pytest.mark.e2e
 
 AVA = "slack:T0DESK00001:U0AVACHEN01"
 BEN = "slack:T0DESK00001:U0BENOKAF02"
-SHOTS = os.environ.get("SCREENSHOTS")
 
 
 @pytest.fixture
@@ -46,31 +44,13 @@ def _is_admin(deployment: Deployment, person: str) -> bool:
     return found
 
 
-LOOKS = {
-    "light": ("light", 1280),
-    "dark": ("dark", 1280),
-    "phone": ("light", 390),
-    "phone-dark": ("dark", 390),
-}
-
-
-def photograph(slack, name):
-    """Save screenshots of the page: light, dark, and at the width of a phone."""
-    for look, (scheme, width) in LOOKS.items() if SHOTS else ():
-        slack.page.emulate_media(color_scheme=scheme)
-        slack.page.set_viewport_size({"width": width, "height": 844 if width == 390 else 800})
-        slack.page.screenshot(path=Path(SHOTS) / f"{name}-{look}.png", animations="disabled")
-    slack.page.emulate_media(color_scheme="light")
-    slack.page.set_viewport_size({"width": 1280, "height": 800})
-
-
 def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
     answer = slack.private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
     expect(answer.get_by_test_id("chart").last).to_contain_text("GLNC 66.7%")
     expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
-    photograph(slack, "portfolio")
+    slack.photograph("portfolio")
 
     slack.type("/desk postions")
     expect(slack.private_message("Did you mean positions?")).to_be_visible()
@@ -80,7 +60,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     # the position, its exits and its close
     answer.get_by_role("combobox", name="Open a position").select_option(label=f"GLNC in {portfolio}")
     expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
-    photograph(slack, "position")
+    slack.photograph("position")
     slack.form.get_by_role("button", name="Set exits…").click()
     slack.form.get_by_role("textbox", name="Take-profit (optional)").fill("120")
     slack.form.get_by_role("textbox", name="Stop-loss (optional)").fill("80")
@@ -88,7 +68,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.form).to_contain_text("SELL 10 at stop 80.00")
     slack.close_form()
     slack.type(f"/desk close 4 GLNC in {portfolio}")
-    photograph(slack, "close")
+    slack.photograph("close")
     slack.form.get_by_role("button", name="Close at market").click()
     expect(slack.form).to_contain_text("SELL 4 GLNC")
     slack.close_form()
@@ -97,7 +77,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     # Ava stops trading; only Ben resumes it
     slack.type(f"/desk halt in {portfolio}")
     expect(slack.form).to_contain_text("Open now:")
-    photograph(slack, "halt")
+    slack.photograph("halt")
     slack.form.get_by_role("textbox", name="Reason").fill("Bad prices")
     slack.form.get_by_role("button", name="Stop trading").click()
     expect(slack.form).to_contain_text(f"{portfolio} is HALTED.")
@@ -114,7 +94,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.form).to_contain_text(f"{portfolio} is ACTIVE.")
     slack.close_form()
     expect(slack.message(f"Trading of {portfolio} was resumed").first).to_contain_text("Prices are good")
-    photograph(slack, "resumed")
+    slack.photograph("resumed")
 
 
 def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deployment, portfolio):
@@ -126,7 +106,7 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     slack.type("@SlackOMS quote GLNC share")
     reply = slack.message("bid 99.00 · ask 101.00")
     expect(reply).to_have_class(re.compile(r"\breply\b"))
-    photograph(slack, "thread")
+    slack.photograph("thread")
 
     slack.page.get_by_test_id("channel-SlackOMS").click()
     slack.type("positions")
@@ -144,18 +124,18 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
         file.get_by_role("link", name="trades.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert (rows[0].partition(",")[0], len(rows)) == ("trade_id", 3)
-    photograph(slack, "direct-message")
+    slack.photograph("direct-message")
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()
-    photograph(slack, "home")
+    slack.photograph("home")
     for tab, expected in (
         ("Positions", "GLNC"), ("Orders", "Cancel orders…"), ("Approvals", "No order waits"),
         ("Activity", "Newest orders"), ("Settings", "Role: admin"),
     ):  # fmt: skip
         home.get_by_role("button", name=tab, exact=True).click()
         expect(home).to_contain_text(expected)
-        photograph(slack, f"home-{tab.lower()}")
+        slack.photograph(f"home-{tab.lower()}")
     slack.page.emulate_media(color_scheme="dark")
     slack.page.set_viewport_size({"width": 390, "height": 844})
     home.get_by_role("button", name="Positions", exact=True).click()
@@ -173,7 +153,7 @@ def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack
     slack.form.get_by_role("combobox", name="Time zone").fill("berlin")
     slack.form.get_by_role("option", name="Europe/Berlin").click()
     slack.form.get_by_role("radio", name="1.234,5").check()
-    photograph(slack, "settings")
+    slack.photograph("settings")
     slack.form.get_by_role("button", name="Save settings").click()
     expect(slack.form).to_contain_text("time zone: Europe/Berlin")
     slack.close_form()
@@ -187,12 +167,12 @@ def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack
     symbol = slack.form.get_by_role("combobox", name="Symbol")
     symbol.fill("GLNC")
     expect(slack.form.get_by_role("option", name="GLNC · 100.00")).to_be_visible()
-    photograph(slack, "symbol-search")
+    slack.photograph("symbol-search")
     slack.form.get_by_role("option", name="GLNC · 100.00").click()
     slack.form.get_by_role("radio", name="Buy").check()
     slack.entry("Quantity (optional)", "5")
     slack.entry("Limit price", "90")
     expect(slack.form).to_contain_text("5 GLNC at about 90.00 = 450.00")
-    photograph(slack, "order-form")
+    slack.photograph("order-form")
     slack.form.get_by_role("button", name="Close", exact=True).click()
     slack.sees_no_form()
