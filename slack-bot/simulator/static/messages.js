@@ -11,11 +11,23 @@ let drawn = new Map();
 let shownPlace = "";
 const NEAR_END_PIXELS = 80;
 
+// Narrower or wider, who reads the newest messages still reads them.
+let wasAtEnd = true;
+addEventListener("scroll", (event) => {
+  if (event.target.id === "log") wasAtEnd = isAtEnd(event.target);
+}, { capture: true, passive: true });
+addEventListener("resize", () => {
+  const log = byId("log");
+  if (wasAtEnd) log.scrollTop = log.scrollHeight;
+});
+
+const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
+
 export function showMessages({ state }) {
   const log = byId("log");
   const place = `${state.boot} ${state.me.id} ${state.channel.id}`;
   const moved = place !== shownPlace;
-  const atEnd = moved || log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
+  const atEnd = moved || isAtEnd(log);
   if (moved) drawn = new Map();
   shownPlace = place;
   log.setAttribute("aria-label", `Messages in ${state.channel.name}`);

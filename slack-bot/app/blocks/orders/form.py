@@ -1,6 +1,7 @@
 """Build the order form. It shows only the fields that the chosen type needs."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 from app.blocks.inputs import (
     LIVE,
@@ -65,11 +66,14 @@ def build_loading_view(sentence: str) -> Json:
 
 
 def build_order_question_form(
-    draft: OrderDraft, context: OrderContext, questions: Sequence[Question]
+    draft: OrderDraft,
+    context: OrderContext,
+    questions: Sequence[Question],
+    lines: Sequence[str] = (SYMBOL_PROMPT, PREVIEW_PROMPT),
 ) -> Json:
     """Return the form with all questions that need a confirmation. Entries are kept."""
     blocks = [block for question in questions for block in build_question_blocks(question)]
-    return build_order_form(draft, context, ASKING, blocks)
+    return build_order_form(draft, context, ASKING, blocks, lines)
 
 
 def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
@@ -238,7 +242,9 @@ class _EntryBuilder:
 def format_denial(denial: Denial) -> str:
     """Return why an order was denied, in mrkdwn: the rule, the numbers, and what passes."""
     numbers = [
-        f"{name} {escape(text)}" for name, text in (("limit", denial.limit), ("asked", denial.asked)) if text
+        f"{name} {_format_figure(text)}"
+        for name, text in (("limit", denial.limit), ("asked", denial.asked))
+        if text
     ]
     nearest = ""
     if denial.nearest_price is not None:
@@ -252,3 +258,12 @@ def format_denial(denial: Denial) -> str:
     rule = denial.code.replace("_", " ").lower()
     figures = f" ({', '.join(numbers)})" if numbers else ""
     return f"*Denied by {escape(rule)}*{figures}: {escape(denial.message)}{nearest}"
+
+
+def _format_figure(text: str) -> str:
+    """Return a number of a denial with groups of thousands, and any other text as it is, in mrkdwn."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return escape(text)
+    return format_grouped(value) if value.is_finite() else escape(text)

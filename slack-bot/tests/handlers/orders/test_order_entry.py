@@ -295,6 +295,23 @@ def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(worksp
     assert "V1" not in workspace.slack.shown
 
 
+def test_a_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
+    workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
+    lines = [
+        {
+            "type": "context",
+            "block_id": "order_symbol_line",
+            "elements": [{"type": "mrkdwn", "text": "Apple"}],
+        },
+        {"type": "section", "block_id": "order_preview", "text": {"type": "mrkdwn", "text": "at 175"}},
+    ]
+    answer = submit(workspace, blocks=lines)
+    assert "(limit 1,000,000, asked 2000000.5 USD)" in banner_of(answer["view"])
+    shown = blocks_of(answer)
+    assert shown["order_symbol_line"]["elements"][0]["text"] == "Apple"
+    assert shown["order_preview"]["text"]["text"] == "at 175"
+
+
 def search(workspace: Workspace, typed):
     payload = factories.interaction(
         "block_suggestion", block_id="symbol", action_id="order_symbol", value=typed, view=factories.view()
