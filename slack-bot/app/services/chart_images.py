@@ -20,9 +20,10 @@ from app.services.dependencies import Services
 log = logging.getLogger(__name__)
 
 _PACKAGE = "matplotlib"  # optional, and slow to import
-INCHES = (8.0, 3.2)
-DOTS_PER_INCH = 120
-MAX_TICKS = 6
+INCHES = (6.0, 3.0)  # small, so that the texts are large on a phone
+DOTS_PER_INCH = 160
+FONT_POINTS = 10
+MAX_TICKS = 4
 LINE_COLOR = "#0b6b61"
 GRID_COLOR = "#d9e0e1"
 COLORS = (
@@ -50,13 +51,20 @@ def add_chart_images(services: Services, reply: Reply, request_id: str) -> Reply
     return replace(reply, images=images)
 
 
+def load_matplotlib(_services: Services) -> None:
+    """Import the package and draw once, which takes seconds, before somebody waits for a chart."""
+    if has_matplotlib():
+        points = [{"label": "", "value": 0.0}, {"label": " ", "value": 1.0}]
+        draw_chart({"title": "", "chart": {"type": "line", "series": [{"name": "", "data": points}]}})
+
+
 def draw_chart(block: Json) -> bytes:
     """Return a chart of Slack's `data_visualization` as a PNG image."""
     figures = import_module(f"{_PACKAGE}.figure")
     with _DRAWING, io.BytesIO() as content:
         figure = figures.Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
         axes = figure.add_subplot()
-        axes.set_title(block["title"], loc="left", fontsize=11, fontweight="bold")
+        axes.set_title(block["title"], loc="left", fontsize=FONT_POINTS + 2, fontweight="bold")
         chart = block["chart"]
         if chart["type"] == "pie":
             _draw_shares(axes, chart["segments"])
@@ -72,9 +80,9 @@ def _draw_line(axes: Any, points: list[Json]) -> None:
     axes.plot(places, values, color=LINE_COLOR, linewidth=2)
     axes.fill_between(places, values, min(values), color=LINE_COLOR, alpha=0.12)
     step = max(1, -(-len(points) // MAX_TICKS))
-    axes.set_xticks(list(places)[::step], labels[::step], fontsize=8)
+    axes.set_xticks(list(places)[::step], labels[::step], fontsize=FONT_POINTS)
     axes.yaxis.set_major_formatter(lambda value, _place: f"{value:,.0f}")
-    axes.tick_params(axis="y", labelsize=8)
+    axes.tick_params(axis="y", labelsize=FONT_POINTS)
     axes.grid(axis="y", color=GRID_COLOR)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -86,8 +94,8 @@ def _draw_shares(axes: Any, segments: list[Json]) -> None:
     shares = [100 * each["value"] / total for each in ranked]
     colors = [COLORS[number % len(COLORS)] for number in range(len(ranked))][::-1]
     bars = axes.barh([each["label"] for each in ranked], shares, color=colors)
-    axes.bar_label(bars, [f"{each:.1f}%" for each in shares], padding=4, fontsize=8)
-    axes.tick_params(axis="y", labelsize=8)
+    axes.bar_label(bars, [f"{each:.1f}%" for each in shares], padding=4, fontsize=FONT_POINTS)
+    axes.tick_params(axis="y", labelsize=FONT_POINTS)
     axes.xaxis.set_visible(False)
     axes.set_xlim(0, max(shares) * 1.12)
     axes.spines[["top", "right", "bottom"]].set_visible(False)

@@ -11,15 +11,17 @@ let drawn = new Map();
 let shownPlace = "";
 const NEAR_END_PIXELS = 80;
 
-// Narrower or wider, who reads the newest messages still reads them.
+// Narrower, wider or after an image has loaded: who reads the newest messages still reads them.
 let wasAtEnd = true;
 addEventListener("scroll", (event) => {
   if (event.target.id === "log") wasAtEnd = isAtEnd(event.target);
 }, { capture: true, passive: true });
-addEventListener("resize", () => {
+const keepAtEnd = () => {
   const log = byId("log");
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
-});
+};
+addEventListener("resize", keepAtEnd);
+addEventListener("load", (event) => event.target.tagName === "IMG" && keepAtEnd(), { capture: true });
 
 const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
 
@@ -34,6 +36,7 @@ export function showMessages({ state }) {
   const nodes = inThreads(state.messages).map((message) => nodeOf(message));
   drawn = new Map(nodes.map((node) => [node.dataset.key, node]));
   place_(log, nodes.length ? nodes : [empty(state)]);
+  wasAtEnd = atEnd;
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 

@@ -52,7 +52,7 @@ def test_a_chart_is_drawn_as_a_png(block):
     content = draw_chart(block)
     assert content.startswith(PNG)
     width, height = struct.unpack(">II", content[16:24])
-    assert (width, height) == (960, 384)
+    assert (width, height) == (960, 480)
 
 
 def test_the_numbers_of_a_chart_are_words():
@@ -88,3 +88,12 @@ def test_without_the_extra_the_charts_stay(drawing: PortfolioWorkspace, monkeypa
     monkeypatch.setattr(chart_images, "has_matplotlib", lambda: False)
     kinds = [block["type"] for block in drawing.query("Growth", "/portfolio")["blocks"]]
     assert (kinds.count("data_visualization"), kinds.count("image")) == (2, 0)
+
+
+@needs_matplotlib
+def test_the_package_is_loaded_at_the_start(trading: PortfolioWorkspace, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(chart_images, "has_matplotlib", lambda: True)
+    monkeypatch.setattr(chart_images, "draw_chart", lambda block: drawn.append(draw_chart(block)))
+    chart_images.load_matplotlib(trading.bot.services)
+    assert drawn[0].startswith(PNG)
