@@ -94,10 +94,7 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
 
 
 def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
-    for each in [each for each in due if each.event_type == REMINDER]:
-        send_reminder(services, each)
-        services.notifications.remove(each.key)
-    rows = [each for each in due if each.event_type != REMINDER]
+    rows = _send_reminders(services, due)
     if not rows or not services.notification_pace.is_ready(recipient):
         return
     first = rows[0]
@@ -119,3 +116,14 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     services.notification_pace.record(recipient)
     for each in rows:
         services.notifications.remove(each.key)
+
+
+def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
+    """Send the reminders, and return the other notifications."""
+    others = []
+    for each in due:
+        if each.event_type != REMINDER:
+            others.append(each)
+        elif send_reminder(services, each) or time.time() - each.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(each.key)
+    return others

@@ -10,7 +10,7 @@ from app.blocks.messages import notice
 from app.blocks.notifications import describe_reminder
 from app.delivery.notification_store import Notification
 from app.delivery.order_messages import MessageKind
-from app.errors import OmsError, SlackError, format_log_name
+from app.errors import OmsError, SlackError, SlackRateLimited, format_log_name
 from app.forms.orders.order import AWAITING_APPROVAL
 from app.oms_client import Person
 from app.services.dependencies import Services
@@ -45,18 +45,20 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
     )
 
 
-def send_reminder(services: Services, reminder: Notification) -> None:
-    """Post the reminder in the thread of the request, if the order still waits."""
+def send_reminder(services: Services, reminder: Notification) -> bool:
+    """Post the reminder in the thread of the request, if the order still waits. Return False to try again."""
     order_id = reminder.channel
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
-        return
+        return True
     extra = {"request_id": reminder.key}
     try:
         order = services.orders.get(Person(request.team, request.user), order_id, request_id=reminder.key)
         if order is not None and order.status == AWAITING_APPROVAL:
             services.slack.post(request.channel, notice(reminder.text), request.ts)
-    except OmsError as error:
-        log.info("No reminder", extra=extra | {"fault": format_log_name(error)})
+    except (OmsError, SlackRateLimited) as error:
+        log.info("Reminder delayed", extra=extra | {"fault": format_log_name(error)})
+        return False
     except SlackError as error:
         log.warning("Reminder not posted", extra=extra | {"fault": str(error)})
+    return True
