@@ -51,8 +51,12 @@ class NotificationStore:
         return [Notification(*row) for row in rows]
 
     def set_due(self, key: str, due_at: float) -> None:
-        """Set when a notification is sent."""
-        self._store.execute("UPDATE notifications SET due_at = ? WHERE key = ?", due_at, key)
+        """Set when a new notification is sent."""
+        self._store.execute("UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = 0", due_at, key)
+
+    def claim(self, notification: Notification, until: float) -> bool:
+        """Return whether this bot may send a notification. Until then, no other bot sends it."""
+        return bool(self._store.execute(_CLAIM, until, notification.key, notification.due_at))
 
     def remove(self, key: str) -> None:
         """Remove a notification that was sent, or that nobody wants."""
@@ -76,7 +80,8 @@ class NotificationStore:
 _SETUP = (
     """CREATE TABLE IF NOT EXISTS notifications (
         key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
-        event_type TEXT NOT NULL, text TEXT NOT NULL, created_at REAL NOT NULL, due_at REAL NOT NULL
+        event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
+        due_at DOUBLE PRECISION NOT NULL
     )""",
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
@@ -84,5 +89,6 @@ _SETUP = (
 )
 _ADD = "INSERT INTO notifications VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _SELECT = "SELECT key, team, member, channel, event_type, text, created_at, due_at FROM notifications"
+_CLAIM = "UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = ? RETURNING key"
 _ORDER = "ORDER BY created_at, key LIMIT 1000"
 _SUBSCRIBE = "INSERT INTO summary_readers VALUES (?, ?) ON CONFLICT (team, member) DO NOTHING"

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
+CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 
@@ -94,8 +95,11 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
 
 
 def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
-    rows = _send_reminders(services, due)
-    if not rows or not services.notification_pace.is_ready(recipient):
+    if not services.notification_pace.is_ready(recipient):
+        return
+    until = time.time() + CLAIM_SECONDS
+    rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
+    if not rows:
         return
     first = rows[0]
     message = build_notification([each.text for each in rows])

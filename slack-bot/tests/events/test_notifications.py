@@ -55,6 +55,12 @@ def sent(workspace: Workspace):
     return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
 
 
+def advance(monkeypatch, seconds):
+    """Advance the clock of the notifications."""
+    clock = time.time
+    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
+
+
 def place_order(workspace: Workspace, kind=MessageKind.ORDER):
     workspace.bot.services.order_messages.save(OrderMessage("O1", kind, "C1", "1.0", "T1", "U1"))
 
@@ -105,8 +111,7 @@ def test_a_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
     fire(alone, "E1")
     fire(alone, "E2", symbol="MSFT")
     assert sent(alone) == []
-    clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 61)
+    advance(monkeypatch, 61)
     ((_, text),) = sent(alone)
     assert text.startswith("*2 news*")
 
@@ -117,18 +122,18 @@ def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch)
     alone.oms.preferences["quiet_hours"] = {"from": since, "to": until}
     fire(alone)
     assert sent(alone) == []
-    clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 3601)
+    advance(monkeypatch, 3601)
     assert len(sent(alone)) == 1
 
 
-def test_slack_that_limits_the_rate_delays_a_message_and_loses_none(alone: Workspace):
+def test_slack_that_limits_the_rate_delays_a_message_and_loses_none(alone: Workspace, monkeypatch):
     alone.slack.refuse("chat.postMessage", "ratelimited")
     alone.slack.always["chat.postMessage"].status = 429
     fire(alone)
     sent(alone)
     del alone.slack.always["chat.postMessage"]
-    before = len(alone.slack.named("chat.postMessage"))
+    before = len(sent(alone))
+    advance(monkeypatch, 31)
     assert len(sent(alone)) == before + 1
 
 
@@ -169,7 +174,9 @@ def test_named_approvers_are_told_but_never_the_requester(alone: Workspace):
     ("minutes", "status", "count"),
     [(-16, "AWAITING_APPROVAL", 1), (-16, "ACCEPTED", 0), (-14, "AWAITING_APPROVAL", 0)],
 )
-def test_approvers_are_reminded_once_after_half_of_the_time(alone: Workspace, minutes, status, count):
+def test_approvers_are_reminded_once_after_half_of_the_time(
+    alone: Workspace, minutes, status, count, monkeypatch
+):
     place_order(alone, MessageKind.APPROVAL)
     alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status=status, leaves_quantity="10")
     asked = datetime.now(UTC) + timedelta(minutes=minutes)
@@ -179,8 +186,20 @@ def test_approvers_are_reminded_once_after_half_of_the_time(alone: Workspace, mi
     }  # fmt: skip
     handle(alone, "approval.requested", request, created_at=asked.isoformat())
     alone.oms.script("get_order", Answer(drop=True))  # a failure delays the reminder
-    for _ in range(3):
+    sent(alone)
+    advance(monkeypatch, 31)
+    for _ in range(2):
         sent(alone)
     reminders = [call.body for call in alone.slack.named("chat.postMessage")]
     assert [(each["channel"], each["thread_ts"]) for each in reminders] == [("C1", "1.0")] * count
     assert all("<@U2> This order still waits for a decision." in each["text"] for each in reminders)
+
+
+def test_two_bots_send_a_message_once(alone: Workspace):
+    fire(alone)
+    services = alone.bot.services
+    services.notifications.set_due("E1:U1", 1.0)
+    (row,) = services.notifications.list_due(2.0)
+    assert [services.notifications.claim(row, 100.0) for _ in range(2)] == [True, False]
+    assert services.notifications.list_due(99.0) == []
+    assert services.notifications.list_due(100.0) != []
