@@ -69,6 +69,10 @@ def _alerts() -> list[Line]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
 
+def _brokers() -> list[Line]:
+    return _run_separately("brokers", "orders and fills at a broker")
+
+
 def _exports() -> list[Line]:
     with scratch() as folder, postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
@@ -108,6 +112,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "session_close": _session_close,
     "webhooks": _webhooks,
     "alerts": _alerts,
+    "brokers": _brokers,
     "exports": _exports,
     "footprint": footprint.measure,
     "access": access.measure,

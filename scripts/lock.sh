@@ -14,8 +14,9 @@ resolve() {
         --no-emit-find-links --no-annotate "$@"
 }
 
-resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in
-for extra in oms-api/requirements-xlsx slack-bot/requirements-charts; do
+resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
+    oms-api/requirements-sdk.in
+for extra in oms-api/requirements-{xlsx,sdk} slack-bot/requirements-charts; do
     rm -f "$extra.txt"
     resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
 done
