@@ -49,6 +49,11 @@ class InstallationCache:
                 raise self._failure
             return self._reload()
 
+    @property
+    def team(self) -> str:
+        """The id of the workspace, empty if the installation is not cached."""
+        return self._installation.team_id if self._installation else ""
+
     def refresh(self) -> Installation:
         """Load the installation from Slack. If that raises `SlackError`, the cached one is kept."""
         with self._lock:

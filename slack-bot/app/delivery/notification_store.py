@@ -1,8 +1,8 @@
 """Store what people and channels are to be told, until it was sent."""
 
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
-
-from app.delivery.confirmation_store import ConfirmationStore
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,23 @@ class Notification:
         return self.channel or self.user
 
 
-class NotificationStore:
-    """Store notifications next to the owed confirmations, and who wants summaries."""
+class Statements(Protocol):
+    """A database that executes single statements. Parameters are written as `?`."""
 
-    def __init__(self, store: ConfirmationStore):
-        """Create the tables in the file of the confirmations."""
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+
+
+class NotificationStore:
+    """Store the notifications of a workspace, and who wants summaries.
+
+    `get_team` returns the workspace. Notifications of no workspace were stored before it was known.
+    """
+
+    def __init__(self, store: Statements, get_team: Callable[[], str]):
+        """Create the tables."""
         self._store = store
+        self._get_team = get_team
         for statement in _SETUP:
             store.execute(statement)
 
@@ -43,11 +54,14 @@ class NotificationStore:
 
     def list_new(self) -> list[Notification]:
         """Return the notifications without a time, oldest first."""
-        return [Notification(*row) for row in self._store.execute(f"{_SELECT} WHERE due_at = 0 {_ORDER}")]
+        rows = self._store.execute(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
+        return [Notification(*row) for row in rows]
 
     def list_due(self, now: float) -> list[Notification]:
         """Return the notifications to send now, oldest first."""
-        rows = self._store.execute(f"{_SELECT} WHERE due_at > 0 AND due_at <= ? {_ORDER}", now)
+        rows = self._store.execute(
+            f"{_SELECT} AND due_at > 0 AND due_at <= ? {_ORDER}", self._get_team(), now
+        )
         return [Notification(*row) for row in rows]
 
     def set_due(self, key: str, due_at: float) -> None:
@@ -72,9 +86,9 @@ class NotificationStore:
 
     def list_subscribers(self) -> list[tuple[str, str]]:
         """Return the workspace and the user of each person who wants summaries."""
-        return [
-            (team, user) for team, user in self._store.execute("SELECT team, member FROM summary_readers")
-        ]
+        team = self._get_team()
+        rows = self._store.execute("SELECT member FROM summary_readers WHERE team = ?", team)
+        return [(team, user) for (user,) in rows]
 
 
 _SETUP = (
@@ -88,7 +102,8 @@ _SETUP = (
     )""",
 )
 _ADD = "INSERT INTO notifications VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
-_SELECT = "SELECT key, team, member, channel, event_type, text, created_at, due_at FROM notifications"
+_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at FROM notifications
+    WHERE team IN (?, '')"""
 _CLAIM = "UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = ? RETURNING key"
 _ORDER = "ORDER BY created_at, key LIMIT 1000"
 _SUBSCRIBE = "INSERT INTO summary_readers VALUES (?, ?) ON CONFLICT (team, member) DO NOTHING"

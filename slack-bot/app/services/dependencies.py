@@ -86,6 +86,11 @@ class Services:
         """Create a client of the order routes."""
         return OrderClient(self.oms)
 
+    @property
+    def team(self) -> str:
+        """The id of the workspace, empty as long as Slack has not reported it."""
+        return self.slack.installation.team
+
     @cached_property
     def order_messages(self) -> OrderMessageStore:
         """The messages of orders, in the file of the confirmations."""
@@ -99,7 +104,7 @@ class Services:
     @cached_property
     def notifications(self) -> NotificationStore:
         """What people and channels are to be told, in the file of the confirmations."""
-        return NotificationStore(self.confirmations)
+        return NotificationStore(self.confirmations, lambda: self.team)
 
     @property
     def message_sender(self) -> MessageSender:

@@ -35,7 +35,7 @@ def notify_channel(
     services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
 ) -> None:
     """Tell a channel about an event. If it cannot be posted there, `owner` is told. Return at once."""
-    team, user = (owner.team, owner.user) if owner else ("", "")
+    team, user = services.team, owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()
     _add(

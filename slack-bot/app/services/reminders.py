@@ -32,7 +32,7 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
     services.notifications.add(
         Notification(
             key=f"{order_id}:reminder",
-            team="",
+            team=services.team,
             user="",
             channel=order_id,
             event_type=REMINDER,

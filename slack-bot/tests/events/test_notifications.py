@@ -195,6 +195,11 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     assert all("<@U2> This order still waits for a decision." in each["text"] for each in reminders)
 
 
+def test_another_workspace_sends_its_own_notifications(alone: Workspace):
+    fire(alone, owner="slack:T2:U1")
+    assert sent(alone) == []
+
+
 def test_two_bots_send_a_message_once(alone: Workspace):
     fire(alone)
     services = alone.bot.services
