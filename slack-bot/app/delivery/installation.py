@@ -17,6 +17,8 @@ class Installation:
     team_id: str
     enterprise_id: str = ""
     is_org_wide: bool = False
+    name: str = ""
+    scopes: str = ""  # granted to the bot token, separated by commas
 
     def includes(self, team_id: str, enterprise_id: str) -> bool:
         """Return whether a request from this workspace belongs to the installation.
@@ -48,6 +50,11 @@ class InstallationCache:
             if self._failure and self._clock() < self._failed_at + FAILURE_SECONDS:
                 raise self._failure
             return self._reload()
+
+    @property
+    def team(self) -> str:
+        """The id of the workspace, empty if the installation is not cached."""
+        return self._installation.team_id if self._installation else ""
 
     def refresh(self) -> Installation:
         """Load the installation from Slack. If that raises `SlackError`, the cached one is kept."""

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from app.config import Settings, is_loopback
-from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.errors import DenialReason, NotAllowed, NotPlaced, OmsError, OutcomeUnknown
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
@@ -51,8 +51,15 @@ class OmsClient:
     """Call the OMS over one connection pool for all threads. Each call names the person it is made for."""
 
     def __init__(
-        self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
+        self,
+        settings: Settings,
+        *,
+        write_seconds: float = WRITE_SECONDS,
+        read_seconds: float = READ_SECONDS,
+        get_team: Callable[[], str] | None = None,
     ):
+        """Connect to the OMS. `get_team` returns the workspace for whose people the key may act."""
+        self._get_team = get_team
         self._key_id = get_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
@@ -91,7 +98,7 @@ class OmsClient:
 
     def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
         """Return the symbol's newest quote, None if there is none."""
-        headers = _headers(person, request_id)
+        headers = self._build_headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
         except httpx.HTTPError as error:
@@ -192,7 +199,7 @@ class OmsClient:
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
-        headers = _headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
+        headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
             answer = self._http.request(method, path, json=dict(body), headers=headers, timeout=self._write)
         except NOTHING_SENT:
@@ -208,7 +215,8 @@ class OmsClient:
     ) -> Any:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
         try:
-            answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
+            headers = self._build_headers(person, request_id)
+            answer = self._http.get(path, params=dict(params), headers=headers)
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if refusal := parse_refusal(
@@ -224,9 +232,10 @@ class OmsClient:
         except ValueError:
             raise OmsError("The OMS answered something that is no JSON.") from None
 
-
-def _headers(person: Person, request_id: str) -> dict[str, str]:
-    return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
+    def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
+        if self._get_team is not None and person.team != self._get_team():
+            raise NotAllowed(DenialReason.WORKSPACE)
+        return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
 
 
 def _parse_trade(answer: httpx.Response) -> Trade:

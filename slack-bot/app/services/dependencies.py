@@ -1,5 +1,6 @@
 """The dependencies of the services, created once at start."""
 
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,8 +21,13 @@ from app.oms_client.orders import OrderClient
 from app.services.banner_registry import BannerRegistry
 from app.services.overview_viewers import OverviewViewers
 from app.services.queued_keys import QueuedKeys
+from app.services.shared_ids import SharedIds
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
+from app.storage.encryption import KEY_BYTES, KeyRing
+from app.storage.installations import InstallationStore
+from app.storage.storage import Storage, create_storage
+from app.storage.webhook_secrets import WebhookSecrets
 
 OVERVIEW_PACE_SECONDS = 5.0  # between updates of a person's overview, each of which reads many portfolios
 
@@ -43,9 +49,18 @@ class Waits:
     order_refresh_every: float = 5.0
 
 
+def create_temporary_keys() -> KeyRing:
+    """Return a key for secrets that are only kept in memory."""
+    return KeyRing({"temporary": secrets.token_bytes(KEY_BYTES)})
+
+
 @dataclass(frozen=True)
 class Services:
-    """Clients, stores, and a thread pool for each kind of work, so that none blocks another."""
+    """Clients, stores, and a thread pool for each kind of work, so that none blocks another.
+
+    The services of a workspace use its bot token and its OMS key only. Workspaces share the storage, the
+    thread pools and `stopping`.
+    """
 
     oms: OmsClient
     slack: SlackApi
@@ -53,9 +68,8 @@ class Services:
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
-    confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
-    handled_events: EventStore = field(default_factory=EventStore)
-    recent_deliveries: RecentIds = field(default_factory=RecentIds)
+    storage: Storage = field(default_factory=create_storage)
+    keys: KeyRing = field(default_factory=create_temporary_keys)
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     banners: BannerRegistry = field(default_factory=BannerRegistry)
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
@@ -78,15 +92,45 @@ class Services:
         """Create a client of the order routes."""
         return OrderClient(self.oms)
 
+    @property
+    def team(self) -> str:
+        """The id of the workspace, empty as long as Slack has not reported it."""
+        return self.slack.installation.team
+
+    @cached_property
+    def confirmations(self) -> ConfirmationStore:
+        """The confirmations to be sent."""
+        return ConfirmationStore(self.storage)
+
+    @cached_property
+    def handled_events(self) -> EventStore:
+        """The events of the OMS that were handled for the workspace."""
+        return EventStore(self.storage, lambda: self.team)
+
     @cached_property
     def order_messages(self) -> OrderMessageStore:
-        """The messages of orders, in the file of the confirmations."""
-        return OrderMessageStore(self.confirmations)
+        """The messages of orders in the workspace."""
+        return OrderMessageStore(self.storage, lambda: self.team)
 
     @cached_property
     def pending_orders(self) -> PendingOrderStore:
-        """The orders whose message is not posted yet, in the file of the confirmations."""
-        return PendingOrderStore(self.confirmations)
+        """The orders whose message is not posted yet."""
+        return PendingOrderStore(self.storage)
+
+    @cached_property
+    def recent_deliveries(self) -> SharedIds:
+        """The deliveries of Slack that a bot has claimed."""
+        return SharedIds(self.storage, lambda: self.team)
+
+    @cached_property
+    def installations(self) -> InstallationStore:
+        """The workspaces where the app is installed."""
+        return InstallationStore(self.storage.database, self.keys)
+
+    @cached_property
+    def webhook_secrets(self) -> WebhookSecrets:
+        """The secrets of the webhooks of the OMS."""
+        return WebhookSecrets(self.storage, self.keys)
 
     @property
     def message_sender(self) -> MessageSender:
@@ -102,15 +146,36 @@ class Services:
         """Create a sender of replies."""
         return ReplySender(self.slack, self.outbox)
 
+    def create_for_workspace(self, oms: OmsClient, slack: SlackApi) -> "Services":
+        """Return the services of another workspace, which share the storage and the thread pools."""
+        return Services(
+            oms=oms,
+            slack=slack,
+            outbox=Outbox(pace_seconds=self.outbox.pace_seconds),
+            waits=self.waits,
+            storage=self.storage,
+            keys=self.keys,
+            form_workers=self.form_workers,
+            trade_workers=self.trade_workers,
+            suggestion_workers=self.suggestion_workers,
+            admission_workers=self.admission_workers,
+            price_workers=self.price_workers,
+            query_workers=self.query_workers,
+            health_workers=self.health_workers,
+        )
+
     def stop(self, within_seconds: float) -> None:
         """Start no new work, send the queued messages, and abandon the rest after the timeout."""
+        self.stop_workspace(within_seconds)
+        self.stop_workers()
+        self.storage.close()
+
+    def stop_workspace(self, within_seconds: float) -> None:
+        """Stop what only this workspace uses."""
         self.stopping.set()
         self.outbox.close(within_seconds)
         self.overview_outbox.close(0.0)
-        self.stop_workers()
         self.oms.close()
-        self.confirmations.close()
-        self.handled_events.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every thread pool. With `wait`, return after the running work has ended."""

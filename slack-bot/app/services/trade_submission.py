@@ -130,7 +130,8 @@ def _matches(services: Services, order: Order, trade: Trade) -> bool:
 def _confirm(services: Services, order: Order, trade: Trade) -> Outcome:
     to = order.origin.address(order.context.channel, order.root_view_id)
     receipt = services.confirmations.claim(order.key)
-    services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
+    if receipt is not None:  # otherwise another bot sends the confirmation
+        services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
     return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from app.delivery.event_store import EventStore, open_event_store
+from app.delivery.event_store import EventStore
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.events.receiver import EventReceiver, run_registration
@@ -18,6 +18,8 @@ from app.oms_client import OmsClient
 from app.oms_client.event_api import EventApi
 from app.server.build import create_bot
 from app.services.dependencies import Services
+from app.storage.connection import open_database
+from app.storage.storage import create_storage
 from tests import factories
 from tests.conftest import SHORT
 from tests.fakes import Answer, problem
@@ -183,24 +185,25 @@ def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
 
 def test_handled_events_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
-    store = open_event_store(url)
-    store.add("e1", "2026-11-29T10:00:00Z")
-    store.close()
-    store = open_event_store(url)
+    storage = create_storage(open_database(url))
+    EventStore(storage, lambda: "T1").add("e1", "2026-11-29T10:00:00Z")
+    storage.close()
+    storage = create_storage(open_database(url))
+    store = EventStore(storage, lambda: "T1")
     assert store.contains("e1")
     assert not store.contains("e2")
-    assert (tmp_path / "bot-events.db").stat().st_mode & 0o077 == 0
-    store.close()
+    assert not EventStore(storage, lambda: "T2").contains("e1")
+    assert (tmp_path / "bot.db").stat().st_mode & 0o077 == 0
+    storage.close()
 
 
 def test_old_events_are_pruned():
-    store = EventStore()
+    store = EventStore(create_storage(), lambda: "T1")
     store.add("old", "2026-11-01T10:00:00Z")
     for number in range(999):
         store.add(f"e{number}", "2026-11-29T10:00:00Z")
     assert not store.contains("old")
     assert store.contains("e998")
-    store.close()
 
 
 def test_server_answers_deliveries_of_the_oms(slack, oms, services):

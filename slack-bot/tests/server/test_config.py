@@ -43,7 +43,7 @@ def test_what_is_not_set_has_a_default():
         ("PORT", "70000"),
         ("ENVIRONMENT", "prod"),
         ("LOG_FORMAT", "xml"),
-        ("BOT_DATABASE_URL", "postgresql://db/bot"),
+        ("BOT_DATABASE_URL", "mysql://db/bot"),
         ("BOT_DATABASE_URL", "sqlite:///"),
         ("BOT_STATEMENT_SECRET", "short"),
         ("TRADING_CHANNEL", "#trading"),
