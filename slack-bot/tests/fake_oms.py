@@ -10,7 +10,8 @@ from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
 WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
-FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events")
+SLACK_STATUS = "/api/v1/users/slack-status"
+FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events", SLACK_STATUS)
 CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 

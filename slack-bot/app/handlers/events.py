@@ -9,6 +9,7 @@ from slack_bolt import Ack, App, BoltContext
 
 from app.handlers.boundary import Body, get_request_id, guarded
 from app.services.dependencies import Services
+from app.services.slack_statuses import ReportedStatuses, report_status
 from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,17 @@ def register(app: App, services: Services) -> None:
         ack()
         remove_installation(services, body, get_request_id(context))
 
+    reported = ReportedStatuses()
+
+    @guarded
+    def handle_user_change(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        profile = (body.get("event") or {}).get("user")
+        if isinstance(profile, dict) and services.recent_deliveries.add(str(body.get("event_id", ""))):
+            request_id = get_request_id(context)
+            services.status_workers.submit(request_id, report_status, services, reported, profile, request_id)
+
+    app.event("user_change")(handle_user_change)
     app.event("app_uninstalled")(handle_installation_end)
     app.event("tokens_revoked")(handle_installation_end)
 

@@ -36,6 +36,7 @@ WRITE_SECONDS = 16.0  # the OMS answers a write within 15
 READ_SECONDS = 2.0
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
+SLACK_STATUS_PATH = "/api/v1/users/slack-status"
 ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
@@ -174,12 +175,21 @@ class OmsClient:
         now, nonce = int(time.time()), secrets.token_hex(16)
         key_id, secret = self._key_id, self._statement_secret
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
+        self.call_as_bot("POST", CLAIM_PATH, {"team_id": team_id, "statement": statement})
+
+    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Make a call without a person, which the bot's own key allows. Raises `OmsError`."""
         try:
-            answer = self._http.post(CLAIM_PATH, json={"team_id": team_id, "statement": statement})
+            answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if answer.status_code not in (200, 201):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return answer
+
+    def set_slack_status(self, person: Person, status: str) -> None:
+        """Report that Slack has deactivated a person, or that the person is active. Raises `OmsError`."""
+        self.call_as_bot("PUT", SLACK_STATUS_PATH, {"person": person.actor, "status": status})
 
     def is_ready(self) -> bool:
         """Return whether the OMS is ready. This call is made without a person."""

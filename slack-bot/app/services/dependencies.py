@@ -82,6 +82,7 @@ class Services:
     admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
+    status_workers: Workers = field(default_factory=lambda: Workers("reporting", threads=1, waiting=5000))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
@@ -161,6 +162,7 @@ class Services:
             admission_workers=self.admission_workers,
             price_workers=self.price_workers,
             query_workers=self.query_workers,
+            status_workers=self.status_workers,
             health_workers=self.health_workers,
         )
 
@@ -186,6 +188,7 @@ class Services:
             self.suggestion_workers,
             self.price_workers,
             self.query_workers,
+            self.status_workers,
             self.health_workers,
         )
         for workers in all_workers:

@@ -1,4 +1,4 @@
-"""Two processes of the bot on one PostgreSQL database; one of them is killed while Slack accepts a message."""
+"""Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
 import socket
 import subprocess
@@ -34,10 +34,8 @@ def start(slack, oms, url):
 
 @pytest.mark.long
 def test_the_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, oms, postgres_url):  # noqa: F811 - the fixture
-    programs = []
+    programs = [start(slack, oms, postgres_url) for _ in range(2)]
     try:
-        for _ in range(2):
-            programs.append(start(slack, oms, postgres_url))
         (first, address), _ = programs
         slack.script("chat.postMessage", Answer(slow=60.0))
         assert post(address, factories.submission()) == 200
