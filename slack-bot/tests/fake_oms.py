@@ -11,7 +11,10 @@ from tests.fakes import Answer, Call, Server, problem, trade_json
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
 WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
 SLACK_STATUS = "/api/v1/users/slack-status"
-FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events", SLACK_STATUS)
+SLACK_SETTINGS = "/api/v1/slack-settings"
+SLACK_GROUPS = "/api/v1/users/slack-groups"
+FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events")
+FOR_NOBODY += (SLACK_STATUS, SLACK_SETTINGS, SLACK_GROUPS)
 CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
@@ -30,6 +33,8 @@ class FakeOms(Server):
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
         self.holdings: dict[tuple[str, str], dict[str, Any]] = {}  # by portfolio and symbol
+        self.channels: dict[str, dict[str, str | None]] = {}  # where trading is allowed, by id
+        self.group_roles: dict[str, str] = {}  # by user group
         self.orders = FakeOrders()
         super().__init__()
 
@@ -59,6 +64,8 @@ class FakeOms(Server):
     def usual(self, call: Call) -> Answer:
         if call.path == WEBHOOK:
             return Answer(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
+        if call.path == SLACK_SETTINGS:
+            return Answer(body={"slack_channels": self.channels, "slack_group_roles": self.group_roles})
         if call.path in FOR_NOBODY:
             return Answer(body={"status": "ok"})
         person = person_of(call)

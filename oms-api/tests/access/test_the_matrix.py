@@ -115,6 +115,8 @@ EXPECTED = {
     "POST /tenants/{slug}/workspaces": "",
     "POST /tenants/{slug}/workspaces:release": "admin",
     "POST /workspaces:claim": "admin",
+    "GET /slack-settings": "admin",
+    "PUT /users/slack-groups": "admin",
     "GET /webhooks": "admin",
     "GET /webhooks/{webhook_id}": "admin",
     "GET /webhooks/{webhook_id}/deliveries": "admin",
@@ -185,7 +187,8 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
-BOTS_MAY = {"GET /events", "GET /events/stream"} | {name for name in EXPECTED if "/webhooks" in name}
+BOTS_MAY = {"GET /events", "GET /events/stream", "GET /slack-settings", "PUT /users/slack-groups"}
+BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 
 @pytest.mark.parametrize("name", EXPECTED)

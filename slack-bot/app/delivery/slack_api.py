@@ -127,6 +127,13 @@ class SlackApi:
         posted = (each for each in answer.get("messages") or [] if each.get("metadata") == wanted)
         return next((str(each.get("ts")) for each in posted if wanted), "")
 
+    def list_group_members(self, group: str) -> list[str]:
+        """Return the user ids of the members of a user group."""
+        answer = call_slack(
+            "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=group)
+        )
+        return [str(each) for each in answer.get("users") or []]
+
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
         answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))

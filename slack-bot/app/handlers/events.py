@@ -33,6 +33,12 @@ def register(app: App, services: Services) -> None:
             request_id = get_request_id(context)
             services.status_workers.submit(request_id, report_status, services, reported, profile, request_id)
 
+    @guarded
+    def handle_group_change(ack: Ack, _body: Body, _context: BoltContext) -> None:
+        ack()
+        services.groups_changed.set()
+
+    app.event("subteam_members_changed")(handle_group_change)
     app.event("user_change")(handle_user_change)
     app.event("app_uninstalled")(handle_installation_end)
     app.event("tokens_revoked")(handle_installation_end)

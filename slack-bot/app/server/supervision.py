@@ -12,6 +12,7 @@ from app.server.workspaces import Workspace, WorkspaceRegistry
 from app.services.confirmation_recovery import run_recovery
 from app.services.dependencies import Services
 from app.services.orders.recovery import run_order_refresh
+from app.services.slack_settings import run_group_sync
 from app.services.workspace_claim import run_workspace_claim
 from app.storage.bot_registry import BEAT_SECONDS
 from app.storage.claimed_ids import ClaimedIds
@@ -62,6 +63,7 @@ def start_threads(workspace: Workspace) -> None:
     services, settings = workspace.services, workspace.settings
     _start("confirmation-recovery", lambda: run_recovery(services))
     _start("order-refresh", lambda: run_order_refresh(services))
+    _start("group-sync", lambda: run_group_sync(services))
     if services.oms.can_claim_workspace:
         _start("workspace-claim", lambda: run_workspace_claim(services))
     if settings.oms_events_url:

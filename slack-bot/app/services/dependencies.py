@@ -18,10 +18,12 @@ from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
+from app.oms_client.slack_settings import SlackSettingsClient
 from app.services.banner_registry import BannerRegistry
 from app.services.overview_viewers import OverviewViewers
 from app.services.queued_keys import QueuedKeys
 from app.services.shared_ids import SharedIds
+from app.services.slack_settings_cache import SlackSettingsCache
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 from app.storage.encryption import KEY_BYTES, KeyRing
@@ -85,6 +87,7 @@ class Services:
     status_workers: Workers = field(default_factory=lambda: Workers("reporting", threads=1, waiting=5000))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    groups_changed: threading.Event = field(default_factory=threading.Event)  # user groups, in Slack
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
@@ -122,6 +125,11 @@ class Services:
     def recent_deliveries(self) -> SharedIds:
         """The deliveries of Slack that a bot has claimed."""
         return SharedIds(self.storage, lambda: self.team)
+
+    @cached_property
+    def slack_settings(self) -> SlackSettingsCache:
+        """The channels for trading and the roles of user groups."""
+        return SlackSettingsCache(SlackSettingsClient(self.oms))
 
     @cached_property
     def installations(self) -> InstallationStore:
@@ -175,6 +183,7 @@ class Services:
     def stop_workspace(self, within_seconds: float) -> None:
         """Stop what only this workspace uses."""
         self.stopping.set()
+        self.groups_changed.set()  # wakes the thread that waits for it
         self.outbox.close(within_seconds)
         self.overview_outbox.close(0.0)
         self.oms.close()

@@ -1,6 +1,7 @@
 """Open the form for `/trade`, or tell the person why it does not open."""
 
 import logging
+from dataclasses import replace
 
 from app.blocks.messages import notice
 from app.blocks.text import Json
@@ -13,12 +14,14 @@ from app.services import failure_messages
 from app.services.admission import check_admission, refuse_form
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.slack_settings import get_channel_portfolio
 
 log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     """Open the trade form, and check whether the person may trade."""
+    draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     opened = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
     if opened is None:
         return

@@ -52,6 +52,7 @@ def test_the_scopes_are_those_of_the_methods_that_are_called():
         "chat_update": "chat:write",
         "conversations_open": "im:write",
         "users_info": "users:read",
+        "usergroups_users_list": "usergroups:read",
         "conversations_history": "im:history",  # elsewhere, a repeated message is marked
     }
     called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))

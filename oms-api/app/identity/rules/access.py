@@ -102,6 +102,7 @@ class Operation(StrEnum):
     BOOK_CORPORATE_ACTION = "book_corporate_action"
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    FOLLOW_SLACK = "follow_slack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ TABLE: dict[Operation, Rule] = {
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # admin, and the bot's key for its own: events cover all portfolios
     Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
+    # admin, and the bot's key: what happens in Slack, and the settings for it
+    Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

@@ -29,6 +29,7 @@ from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
 from app.services.open_form import open_view, update_opened_view
 from app.services.origin import Origin
+from app.services.slack_settings import get_channel_portfolio
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class OrderFacts(NamedTuple):
 
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
+    draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     context = OrderContext("" if draft.is_private else origin.channel)
     opened = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
     if opened and check_admission(services, origin, opened.view_id) and draft.symbol:
