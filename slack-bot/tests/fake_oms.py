@@ -13,8 +13,10 @@ WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
 SLACK_STATUS = "/api/v1/users/slack-status"
 SLACK_SETTINGS = "/api/v1/slack-settings"
 SLACK_GROUPS = "/api/v1/users/slack-groups"
-FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events")
-FOR_NOBODY += (SLACK_STATUS, SLACK_SETTINGS, SLACK_GROUPS)
+FOR_NOBODY = frozenset({
+    "/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events", SLACK_STATUS, SLACK_SETTINGS,
+    SLACK_GROUPS,
+})  # fmt: skip
 CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 

@@ -160,6 +160,7 @@ def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
     receipt = store.claim(OWED.key)
+    assert receipt is not None
     assert receipt.begin(), "the trade is confirmed, although nothing is stored"
     receipt.finish()
     assert store.list_unresolved() == []

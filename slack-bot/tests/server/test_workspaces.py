@@ -39,6 +39,10 @@ def several(workspace: Workspace) -> Iterator[Workspace]:
         each.services.stop_workspace(1.0)
 
 
+def found(workspace: Workspace, team: str) -> Any:
+    return workspace.bot.workspaces.find(team)
+
+
 def secrets_used(workspace: Workspace) -> tuple[set[str], set[str]]:
     tokens = {call.headers["authorization"].removeprefix("Bearer ") for call in workspace.slack.calls}
     keys = {call.headers["x-api-key"] for call in workspace.oms.calls}
@@ -120,8 +124,8 @@ def test_a_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
 @pytest.mark.parametrize("team", ["T2", "T3"])
 def test_an_uninstalled_workspace_is_forgotten(several: Workspace, event, team):
     assert deliver_event(several, event, team, event_time=1000) == 200
-    found = several.bot.services.installations.find(team)
-    assert (found.is_active, found.bot_token, found.oms_key) == (False, "", "")
+    stored: Any = several.bot.services.installations.find(team)
+    assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
     several.type("AAPL", team_id=team)
     assert several.oms.calls == several.slack.calls == []
 
@@ -132,7 +136,8 @@ def test_an_uninstalled_workspace_is_forgotten(several: Workspace, event, team):
 )
 def test_an_old_event_and_the_token_of_a_person_change_nothing(several: Workspace, event, at):
     deliver_event(several, event, "T2", event_time=at)
-    assert several.bot.services.installations.find("T2").is_active
+    stored: Any = several.bot.services.installations.find("T2")
+    assert stored.is_active
 
 
 def test_the_workspace_of_the_environment_is_the_first_of_the_store(several: Workspace):
@@ -140,8 +145,8 @@ def test_the_workspace_of_the_environment_is_the_first_of_the_store(several: Wor
     slack.installation = InstallationCache(slack._load_installation)
     assert several.bot.services.team == ""
     assert store_first(several.bot.workspaces)
-    found = several.bot.services.installations.find("T1")
-    assert (found.bot_token, found.oms_key) == (TOKENS["T1"], KEYS["T1"])
+    stored: Any = several.bot.services.installations.find("T1")
+    assert (stored.bot_token, stored.oms_key) == (TOKENS["T1"], KEYS["T1"])
     version = several.bot.services.installations.find_version("T1")
     assert store_first(several.bot.workspaces)
     assert several.bot.services.installations.find_version("T1") == version
@@ -157,14 +162,14 @@ def test_missing_scopes_of_the_token_are_named(several: Workspace, caplog):
 
 
 def test_the_key_of_a_workspace_acts_for_its_own_people_only(several: Workspace):
-    services = several.bot.workspaces.find("T2").services
+    services = found(several, "T2").services
     with pytest.raises(NotAllowed):
         services.oms.may_trade(Person("T1", "U1"), request_id="r")
     assert several.oms.calls == []
 
 
 def test_threads_start_once_for_each_connected_workspace(several: Workspace, monkeypatch):
-    started = []
+    started: list[object] = []
     monkeypatch.setattr("app.server.supervision.start_threads", started.append)
     connected = several.bot.workspaces.list_connected()
     assert [each.services.team for each in connected] == ["T2"]
@@ -176,15 +181,15 @@ def test_threads_start_once_for_each_connected_workspace(several: Workspace, mon
 def test_a_store_that_fails_leaves_the_known_workspaces_served(several: Workspace):
     several.bot.workspaces.find("T2")
     several.bot.services.storage.database.close()
-    assert several.bot.workspaces.find("T2").services.team == "T2"
+    assert found(several, "T2").services.team == "T2"
     assert several.bot.workspaces.find("T1") is several.bot.workspaces.first
     assert several.bot.workspaces.find("T3") is None
 
 
 def test_an_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace, monkeypatch):
-    handled = []
+    handled: list[tuple[str, str]] = []
     for team in ("T1", "T2"):
-        receiver = several.bot.workspaces.find(team).receiver
+        receiver = found(several, team).receiver
         receiver._secret = f"whsec_{base64.b64encode(team.encode() * 12).decode()}"
         registry = receiver._registry
         registry.register("order.filled", lambda services, event: handled.append((services.team, event.id)))

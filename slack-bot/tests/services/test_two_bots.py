@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.confirmation_store import ConfirmationStore, Receipt
 from app.delivery.event_store import EventClaim, EventStore
 from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
@@ -42,6 +42,11 @@ def die(storage: Storage) -> None:
     storage.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", storage.bots.id)
 
 
+def require(receipt: Receipt | None) -> Receipt:
+    assert receipt is not None
+    return receipt
+
+
 def keys_of(store):
     return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
 
@@ -50,7 +55,7 @@ def test_what_a_living_bot_sends_is_not_adopted(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     assert keys_of(second) == []
-    receipt = first.claim(OWED.key)
+    receipt = require(first.claim(OWED.key))
     assert receipt.begin()
     assert keys_of(second) == []
     assert second.claim(OWED.key) is None
@@ -60,10 +65,10 @@ def test_what_a_living_bot_sends_is_not_adopted(storages):
 def test_what_a_dead_bot_owed_passes_to_one_other_and_is_refused_to_the_dead_one(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
-    paused = first.claim(OWED.key)
+    paused = require(first.claim(OWED.key))
     die(storages[0])
     assert keys_of(second) == [(OWED.key, False)]
-    receipt = second.claim_unresolved(OWED)
+    receipt = require(second.claim_unresolved(OWED))
     assert second.claim_unresolved(OWED) is None
     assert not paused.begin(), "the bot only paused; the other one sends the confirmation"
     assert receipt.begin()
@@ -77,16 +82,16 @@ def test_a_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(sto
     second.add(replace(OWED, submitted_at=1001.0))
     assert second.claim_owed(OWED.key) is None, "the OMS answered that the trade was recorded before"
     second.release(OWED.key, is_unknown=False)
-    assert first.claim(OWED.key).begin()
+    assert require(first.claim(OWED.key)).begin()
 
 
 def test_an_interrupted_confirmation_is_repeated_once_however_often_bots_die(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
-    first.claim(OWED.key).begin()
+    require(first.claim(OWED.key)).begin()
     die(storages[0])
     assert keys_of(second) == [(OWED.key, True)]
-    second.claim_unresolved(OWED).begin()
+    require(second.claim_unresolved(OWED)).begin()
     die(storages[1])
     storages[0].bots.beat()
     assert keys_of(first) == []

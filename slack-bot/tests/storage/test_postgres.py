@@ -22,6 +22,7 @@ from app.storage.storage import Storage
 from app.storage.webhook_secrets import WebhookSecrets
 from tests.delivery.test_confirmation_store import OWED
 from tests.services.test_order_recovery import PENDING
+from tests.services.test_two_bots import require
 from tests.storage.conftest import run
 
 
@@ -39,7 +40,7 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     confirmations = [ConfirmationStore(each) for each in storages]
     confirmations[0].add(OWED)
     confirmations[1].add(replace(OWED, submitted_at=1001.0))
-    receipt = confirmations[0].claim(OWED.key)
+    receipt = require(confirmations[0].claim(OWED.key))
     assert receipt.begin()
     receipt.retract()
     pending = [PendingOrderStore(each) for each in storages]
@@ -51,12 +52,13 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     events = [EventStore(each, lambda: "T1") for each in storages]
     assert events[0].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
     assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.TAKEN
-    assert confirmations[1].list_unresolved() == pending[1].list_unresolved() == []
+    assert confirmations[1].list_unresolved() == []
+    assert pending[1].list_unresolved() == []
 
     first.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", first.bots.id)
     (unresolved,) = confirmations[1].list_unresolved("T1")
     assert confirmations[1].list_unresolved("T2") == []
-    assert confirmations[1].claim_unresolved(unresolved.owed).begin()
+    assert require(confirmations[1].claim_unresolved(unresolved.owed)).begin()
     assert not receipt.begin()
     (adopted,) = pending[1].list_unresolved("T1")
     assert pending[1].claim(adopted)
@@ -81,7 +83,9 @@ def test_the_other_stores_work_too(storages):
     store = InstallationStore(storages[0].database, keys)
     store.save(InstalledWorkspace("T1", bot_token="xoxb-1", installed_at=1000.0))
     assert store.save_oms_key("T1", "k" * 40)
-    assert InstallationStore(storages[1].database, keys).find("T1").oms_key == "k" * 40
+    found = InstallationStore(storages[1].database, keys).find("T1")
+    assert found is not None
+    assert found.oms_key == "k" * 40
     assert store.uninstall("T1", 1000.0)
     WebhookSecrets(storages[0], keys).save("wh_1", "whsec_x")
     assert WebhookSecrets(storages[1], keys).find("wh_1") == "whsec_x"
