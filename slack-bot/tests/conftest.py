@@ -1,5 +1,6 @@
 """A complete bot with its Flask app, between a fake Slack and a fake OMS."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,6 +71,7 @@ def make_bot(
         waits=waits,
         storage=storage or create_storage(),
     )
+    workspace.slack_settings._loaded_at = time.monotonic()  # by the thread that loads them in the background
     return create_bot(settings, workspace)
 
 

@@ -22,6 +22,7 @@ def test_without_channels_trading_is_allowed_everywhere(workspace: Workspace):
 
 def test_a_form_of_another_channel_is_replaced_with_a_sentence(workspace: Workspace):
     workspace.oms.channels = {"C7": {"portfolio": None}, "C8": {"portfolio": None}}
+    workspace.bot.services.slack_settings._loaded_at = None
     workspace.type("AAPL")
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Trading is allowed in <#C7>, <#C8> only" in str(view)
@@ -31,6 +32,7 @@ def test_a_form_of_another_channel_is_replaced_with_a_sentence(workspace: Worksp
 
 def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
     workspace.oms.channels = {"C7": {"portfolio": None}}
+    workspace.bot.services.slack_settings._loaded_at = None
     assert "Trading is allowed in" in str(workspace.submit())
     workspace.oms.instruments["MSFT"] = "Microsoft"
     assert "Trading is allowed in" in str(workspace.submit(order_state(), callback_id="order_form"))
@@ -40,6 +42,7 @@ def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
 
 def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):
     workspace.oms.channels = {"C1": {"portfolio": "Growth"}}
+    workspace.bot.services.slack_settings._loaded_at = None
     workspace.bot.services.slack_settings.get()
     workspace.type("AAPL")
     workspace.type("buy 100 AAPL @ 175 in Income")
@@ -53,6 +56,7 @@ def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace:
 
 def test_settings_that_cannot_be_loaded_stop_nothing(workspace: Workspace):
     workspace.oms.always[SETTINGS] = problem(403, "no", kind="forbidden")
+    workspace.bot.services.slack_settings._loaded_at = None
     assert workspace.submit() == {"response_action": "clear"}
 
 
@@ -61,7 +65,7 @@ def test_the_members_of_groups_with_a_role_are_reported(workspace: Workspace):
     sync_group_roles(services)
     assert workspace.slack.calls == []
     workspace.oms.group_roles = {"S1": "trader", "S2": "viewer"}
-    services.slack_settings._loaded_at = None
+    workspace.bot.services.slack_settings._loaded_at = None
     users = {"S1": ["U1", "U2"], "S2": []}
     for group in ("S1", "S2"):
         workspace.slack.script("usergroups.users.list", Answer(body={"ok": True, "users": users[group]}))
@@ -76,6 +80,7 @@ def test_the_members_of_groups_with_a_role_are_reported(workspace: Workspace):
 
 def test_a_change_of_a_group_is_reported_at_once(workspace: Workspace):
     workspace.oms.group_roles = {"S1": "trader"}
+    workspace.bot.services.slack_settings._loaded_at = None
     thread = threading.Thread(target=run_group_sync, args=(workspace.bot.services,))
     thread.start()
     workspace.oms.wait_for(GROUPS)
