@@ -162,7 +162,16 @@ def test_compose_has_no_default_passwords(compose):
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
     }
-    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS", "TRADING_CHANNEL", "APPROVALS_CHANNEL"}
+    assert optional == {
+        "SLACK_APP_TOKEN",
+        "WEBHOOK_KEYS",
+        "TRADING_CHANNEL",
+        "APPROVALS_CHANNEL",
+        "BOT_DATABASE_URL",
+        "BOT_ENCRYPTION_KEYS",
+        "SLACK_CLIENT_ID",
+        "SLACK_CLIENT_SECRET",
+    }
 
 
 def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
@@ -233,7 +242,8 @@ def test_the_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(c
     mounts = [mount for name in ("postgres", "slack-bot") for mount in compose["services"][name]["volumes"]]
     assert {mount.partition(":")[0] for mount in mounts} == set(compose["volumes"])
     folder = mounts[-1].partition(":")[2]
-    assert compose["services"]["slack-bot"]["environment"]["BOT_DATABASE_URL"] == f"sqlite:///{folder}/bot.db"
+    database_url = compose["services"]["slack-bot"]["environment"]["BOT_DATABASE_URL"]
+    assert database_url == f"${{BOT_DATABASE_URL:-sqlite:///{folder}/bot.db}}"
     assert f"--owner=bot --mode=700 {folder}" in (ROOT / "slack-bot" / "Dockerfile").read_text()
 
 

@@ -24,7 +24,7 @@ from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
 from app.health import routes as health_routes
-from app.identity.routes import api_keys, roles, tenants, users, workspaces
+from app.identity.routes import api_keys, roles, slack_settings, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
@@ -72,6 +72,7 @@ ROUTERS = (
     *(
         tenants.router,
         workspaces.router,
+        slack_settings.router,
         users.router,
         roles.router,
         api_keys.router,

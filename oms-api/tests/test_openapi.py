@@ -136,6 +136,8 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/round-trips"),
         ("GET", "/api/v1/lots"),
         ("GET", "/api/v1/exports/{table}"),
+        ("GET", "/api/v1/slack-settings"),
+        ("PUT", "/api/v1/users/slack-groups"),
         ("GET", "/api/v1/preferences"),
         ("PUT", "/api/v1/users/slack-status"),
         ("GET", "/api/v1/alerts"),

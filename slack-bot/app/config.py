@@ -11,7 +11,8 @@ from dotenv import dotenv_values
 
 SERVICE_FOLDER = Path(__file__).resolve().parent.parent
 DEFAULT_DATABASE_URL = f"sqlite:///{SERVICE_FOLDER / 'bot.db'}"
-DATABASE_URL = re.compile(r"sqlite://(/.+)?")
+DATABASE_URL = re.compile(r"sqlite://(/.+)?|postgres(ql)?(\+psycopg2)?://.+")
+MANIFEST_FILE = SERVICE_FOLDER / "manifest.json"
 SLACK_API_URL = "https://slack.com/api/"
 EVENTS_PATH = "/oms/events"
 ENVIRONMENTS = ("development", "test", "production")
@@ -42,6 +43,14 @@ class Settings:
     trading_channel: str = ""  # the id of the channel that sees when trading is stopped
     oms_events_url: str = ""  # without it, the bot receives no events of the OMS
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
+    slack_client_id: str = ""  # with it, other workspaces can install the app
+    slack_client_secret: str = field(default="", repr=False)
+    bot_encryption_keys: str = field(default="", repr=False)
+
+    @property
+    def slack_authorize_url(self) -> str:
+        """The page on which an administrator of a workspace consents to the installation."""
+        return f"{self.slack_api_url.removesuffix('/').removesuffix('/api')}/oauth/v2/authorize"
 
     @property
     def socket_mode(self) -> bool:
@@ -69,9 +78,9 @@ def from_values(values: Mapping[str, str]) -> Settings:
     port = int(values.get("PORT") or 3000)
     oms_api_url = _with_scheme(values["OMS_API_URL"]).rstrip("/")
     return Settings(
-        slack_bot_token=values["SLACK_BOT_TOKEN"],
+        slack_bot_token=values.get("SLACK_BOT_TOKEN", ""),
         slack_signing_secret=values["SLACK_SIGNING_SECRET"],
-        oms_api_key=values["OMS_API_KEY"],
+        oms_api_key=values.get("OMS_API_KEY", ""),
         oms_api_url=oms_api_url,
         slack_app_token=values.get("SLACK_APP_TOKEN", ""),
         slack_api_url=values.get("SLACK_API_URL") or SLACK_API_URL,
@@ -83,6 +92,9 @@ def from_values(values: Mapping[str, str]) -> Settings:
         trading_channel=values.get("TRADING_CHANNEL", ""),
         oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
         approvals_channel=values.get("APPROVALS_CHANNEL", ""),
+        slack_client_id=values.get("SLACK_CLIENT_ID", ""),
+        slack_client_secret=values.get("SLACK_CLIENT_SECRET", ""),
+        bot_encryption_keys=values.get("BOT_ENCRYPTION_KEYS", ""),
         log_format=values.get("LOG_FORMAT") or ("json" if environment == "production" else "console"),
     )
 
@@ -113,9 +125,37 @@ def _with_scheme(url: str) -> str:
 
 
 def _check_bot_token(values: Mapping[str, str]) -> str:
-    if not values.get("SLACK_BOT_TOKEN", "").startswith("xoxb-"):
-        return "Set SLACK_BOT_TOKEN to the bot token (xoxb-…) from the app's page, OAuth & Permissions."
+    token = values.get("SLACK_BOT_TOKEN", "")
+    if token.startswith("xoxb-") or (not token and _serves_workspaces(values)):
+        return ""
+    return "Set SLACK_BOT_TOKEN to the bot token (xoxb-…) from the app's page, OAuth & Permissions."
+
+
+def _serves_workspaces(values: Mapping[str, str]) -> bool:
+    """Return whether other workspaces can install the app."""
+    return bool(values.get("SLACK_CLIENT_ID"))
+
+
+def _check_client(values: Mapping[str, str]) -> str:
+    names = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+    given = [name for name in names if values.get(name)]
+    if len(given) == 1 or not all(PRINTABLE.fullmatch(values[name]) for name in given):
+        return (
+            "Set both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET from the app's page, Basic Information, so "
+            "that other workspaces can install the app, or leave both out."
+        )
     return ""
+
+
+def _check_several_workspaces(values: Mapping[str, str]) -> str:
+    if values.get("ENVIRONMENT") != "production" or not _serves_workspaces(values):
+        return ""
+    missing = []
+    if not values.get("BOT_DATABASE_URL", "").startswith("postgres"):
+        missing.append("BOT_DATABASE_URL to a PostgreSQL database (postgresql://…)")
+    if not values.get("BOT_ENCRYPTION_KEYS"):
+        missing.append("BOT_ENCRYPTION_KEYS to a key for the stored tokens (id:base64 of 32 random bytes)")
+    return f"In production with several workspaces, set {' and '.join(missing)}." if missing else ""
 
 
 def _check_signing_secret(values: Mapping[str, str]) -> str:
@@ -132,9 +172,16 @@ def _check_app_token(values: Mapping[str, str]) -> str:
     return ""
 
 
+def is_oms_key(key: str) -> bool:
+    """Return whether a text can be a key of the OMS."""
+    return len(key) >= 32 and bool(PRINTABLE.fullmatch(key))
+
+
 def _check_oms_key(values: Mapping[str, str]) -> str:
     key = values.get("OMS_API_KEY", "")
-    if len(key) < 32 or not PRINTABLE.fullmatch(key):
+    if not values.get("SLACK_BOT_TOKEN") and _serves_workspaces(values):
+        return ""  # each workspace has its own
+    if not is_oms_key(key):
         return "Set OMS_API_KEY to the key of the OMS (32 printable characters or more)."
     return ""
 
@@ -200,7 +247,10 @@ def _check_channels(values: Mapping[str, str]) -> str:
 
 def _check_database_url(values: Mapping[str, str]) -> str:
     if not DATABASE_URL.fullmatch(values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL):
-        return "BOT_DATABASE_URL must be sqlite:///PATH, or sqlite:// to keep nothing over a restart."
+        return (
+            "BOT_DATABASE_URL must be sqlite:///PATH for one bot, postgresql://… for several, or sqlite:// "
+            "to keep nothing over a restart."
+        )
     return ""
 
 
@@ -218,4 +268,6 @@ CHECKS = (
     _check_statement_secret,
     _check_channels,
     _check_events_url,
+    _check_client,
+    _check_several_workspaces,
 )

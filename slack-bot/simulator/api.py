@@ -27,12 +27,10 @@ def blueprint(simulator: Simulator) -> Blueprint:
     @routes.route("/api/<name>", methods=["GET", "POST"])
     def web_api(name: str) -> Response:
         given, problem = _arguments()
-        shown = {key: value for key, value in given.items() if key != "token"}
+        shown = {key: value for key, value in given.items() if key not in ("token", "code", "client_secret")}
 
         def run_call() -> Response:
-            answer = problem or methods.call(
-                simulator.workspace_state, name, _token(given), simulator.settings.bot_token, given
-            )
+            answer = problem or _call(simulator, name, given)
             response = _json(answer)
             if name == "auth.test":
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
@@ -83,6 +81,16 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
     disposition = "inline" if file.is_image else "attachment"
     response.headers.set("Content-Disposition", disposition, filename=file.name)
     return response
+
+
+def _call(simulator: Simulator, name: str, given: arguments.Arguments) -> Answer:
+    token = simulator.settings.bot_token
+    if name != "oauth.v2.access":
+        return methods.call(simulator.workspace_state, name, _token(given), token, given)
+    try:
+        return simulator.oauth_codes.exchange(given, token)
+    except SlackError as error:
+        return error.answer()
 
 
 def _arguments() -> tuple[arguments.Arguments, Answer | None]:

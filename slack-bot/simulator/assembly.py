@@ -4,6 +4,7 @@ from simulator import manifest
 from simulator.config import Settings
 from simulator.errors import ActError
 from simulator.event_queue import EventQueue
+from simulator.oauth import OAuthCodes
 from simulator.oms_view import OmsView
 from simulator.request_delivery import RequestSender
 from simulator.user_actions.actor import Actor
@@ -19,6 +20,7 @@ class Simulator:
         self.request_sender = RequestSender(settings, self.workspace_state)
         self.events = EventQueue(self.workspace_state, self.request_sender)
         self.oms_view = OmsView(settings)
+        self.oauth_codes = OAuthCodes()
 
     def actor(self, name: str) -> Actor:
         """Return the person with that id or name. Raise ActError if there is none."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
 
-from simulator import api, guard, page
+from simulator import api, consent_page, guard, page
 from simulator.assembly import Simulator
 from simulator.control import action_routes, fault_injection, inspection
 from simulator.errors import ActError
@@ -19,6 +19,7 @@ def create_app(simulator: Simulator) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask types its default provider as the abstract one
     app.register_blueprint(api.blueprint(simulator))
+    app.register_blueprint(consent_page.blueprint(simulator))
     app.register_blueprint(page.blueprint(str(FILES)))
     for module in (action_routes, fault_injection, inspection):
         app.register_blueprint(module.blueprint(simulator))

@@ -1,5 +1,6 @@
 """A complete bot with its Flask app, between a fake Slack and a fake OMS."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.server.build import Bot, create_bot
 from app.services.dependencies import Services, Waits
+from app.storage.storage import Storage, create_storage
 from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
@@ -51,8 +53,15 @@ class Workspace:
         return Workspace(make_bot(self.slack, self.oms), self.slack, self.oms)
 
 
-def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: float) -> Bot:
-    settings = factories.settings(slack.api_url, oms.url)
+def make_bot(
+    slack: FakeSlack,
+    oms: FakeOms,
+    waits: Waits = SHORT,
+    storage: Storage | None = None,
+    changes: dict[str, str] | None = None,
+    **times: float,
+) -> Bot:
+    settings = factories.settings(slack.api_url, oms.url, **(changes or {}))
     slack_api = SlackApi(settings)
     slack_api.installation.remember(Installation("T1"))
     workspace = Services(
@@ -60,7 +69,9 @@ def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: floa
         slack=slack_api,
         outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
         waits=waits,
+        storage=storage or create_storage(),
     )
+    workspace.slack_settings._loaded_at = time.monotonic()  # by the thread that loads them in the background
     return create_bot(settings, workspace)
 
 

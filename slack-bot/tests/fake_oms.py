@@ -10,7 +10,13 @@ from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
 WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
-FOR_NOBODY = ("/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events")
+SLACK_STATUS = "/api/v1/users/slack-status"
+SLACK_SETTINGS = "/api/v1/slack-settings"
+SLACK_GROUPS = "/api/v1/users/slack-groups"
+FOR_NOBODY = frozenset({
+    "/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events", SLACK_STATUS, SLACK_SETTINGS,
+    SLACK_GROUPS,
+})  # fmt: skip
 CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
@@ -40,6 +46,8 @@ class FakeOms(Server):
             "watchlists": {},
         }
         self.bars: list[dict[str, Any]] = []  # of any symbol
+        self.channels: dict[str, dict[str, str | None]] = {}  # where trading is allowed, by id
+        self.group_roles: dict[str, str] = {}  # by user group
         self.orders = FakeOrders()
         super().__init__()
 
@@ -72,7 +80,8 @@ class FakeOms(Server):
         if call.path == WEBHOOK:
             return Answer(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
         if call.path in FOR_NOBODY:
-            return Answer(body={"status": "ok"})
+            settings = {"slack_channels": self.channels, "slack_group_roles": self.group_roles}
+            return Answer(body=settings if call.path == SLACK_SETTINGS else {"status": "ok"})
         person = person_of(call)
         if not PERSON.fullmatch(person):
             return problem(403, "The header X-On-Behalf-Of is missing.", kind="not-a-person")

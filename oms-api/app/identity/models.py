@@ -50,6 +50,8 @@ class Tenant(Base):
     slack_default_role: Mapped[str | None] = mapped_column(String(8), server_default="trader")
     base_currency: Mapped[str] = mapped_column(String(3), server_default="USD")
     default_opening_cash: Mapped[Decimal] = mapped_column(Amount, server_default="1000000.00000000")
+    slack_channels: Mapped[str] = mapped_column(Text, server_default="{}")
+    slack_group_roles: Mapped[str] = mapped_column(Text, server_default="{}")
 
 
 class ApiKey(Base):

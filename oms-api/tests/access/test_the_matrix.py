@@ -143,6 +143,8 @@ EXPECTED = {
     "DELETE /broker-connections/{connection_name}": "admin",
     "POST /broker-connections/{connection_name}:test": "admin",
     "POST /broker-connections/{connection_name}:enable-live": "admin",
+    "GET /slack-settings": "admin",
+    "PUT /users/slack-groups": "admin",
     "GET /webhooks": "admin",
     "GET /webhooks/{webhook_id}": "admin",
     "GET /webhooks/{webhook_id}/deliveries": "admin",
@@ -213,7 +215,10 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
-BOTS_MAY = {"GET /events", "GET /events/stream", "PUT /users/slack-status"}
+BOTS_MAY = {
+    *("GET /events", "GET /events/stream", "GET /slack-settings"),
+    *("PUT /users/slack-groups", "PUT /users/slack-status"),
+}
 BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 

@@ -18,6 +18,7 @@ from tests.identity.administration import (
 
 LISTED = {"slug", "name", "status"}
 SHOWN = LISTED | {"id", "slack_default_role", "base_currency", "default_opening_cash", "created_at"}
+SHOWN |= {"slack_channels", "slack_group_roles"}
 
 
 def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):

@@ -65,6 +65,8 @@ def _create_tenant(service: Service) -> ApiClient:
         _ok(api.patch("/tenants/acme", {"base_currency": currency}))
     for cash in ("250000", "1000000"):
         _ok(api.patch("/tenants/acme", {"default_opening_cash": cash}))
+    settings = {"slack_channels": {"C1": {"portfolio": "Growth"}}, "slack_group_roles": {"S1": "viewer"}}
+    _ok(api.patch("/tenants/acme", settings))
     return api
 
 

@@ -1,35 +1,28 @@
-"""Store the confirmations to be sent in an SQLite file, so that they survive a restart.
+"""Store the confirmations to be sent, so that they survive a restart.
 
 A row is added before a trade is sent to the OMS, and removed after Slack has accepted the confirmation. The
-state of a row tells a restarted bot what to do.
+state of a row, and whether its bot is alive, decide what a bot does with it. Several bots can share the
+store: a claim changes the owner of a row, and each later step only succeeds for the owner.
 """
 
-import logging
-import os
-import sqlite3
 import threading
-from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, TypeVar
 
-log = logging.getLogger(__name__)
+from app.storage.database import Row, attempt
+from app.storage.storage import Storage, create_storage
 
-T = TypeVar("T")
-LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot holds the lock for up to 5 seconds
-IN_MEMORY_URL = "sqlite://"
-FILE_URL_PREFIX = "sqlite:///"
+MAX_UNSTORED = 1000
 
 
 class State(StrEnum):
     """The progress of a confirmation, as stored."""
 
-    SUBMITTED = "submitted"  # the trade was sent to the OMS by this process
+    SUBMITTED = "submitted"  # the trade was sent to the OMS by the bot that owns the row
     UNKNOWN = "unknown"  # the trade was sent; it is unknown whether the OMS recorded it
     QUEUED = "queued"  # the confirmation is queued
     SENDING = "sending"  # the confirmation was sent to Slack; no answer yet
-    INTERRUPTED = "interrupted"  # the process ended during the call to Slack
+    INTERRUPTED = "interrupted"  # the bot died during the call to Slack
     REPEATING = "repeating"  # sent again with a note; not sent a third time after another crash
 
 
@@ -58,184 +51,157 @@ class UnresolvedConfirmation:
     is_interrupted: bool
 
 
-@dataclass(frozen=True)
-class _Progress:
-    state: State
-    is_owed: bool  # left by an earlier submission of the form or an earlier process
-    submitted_at: float
-
-    @property
-    def is_unclaimed(self) -> bool:
-        return self.state in (State.SUBMITTED, State.UNKNOWN)
-
-
 class ConfirmationStore:
-    """Store confirmations over one connection for all threads.
+    """Store confirmations for all threads.
 
-    An error of the file is logged; it delays no trade and no confirmation.
+    An error of the database is logged; it delays no trade and no confirmation.
     """
 
-    def __init__(self, database: str = ":memory:"):
-        """Open the file and adopt the rows of an earlier process. Raises `sqlite3.Error`, `OSError`."""
-        if database != ":memory:":
-            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+    def __init__(self, storage: Storage | None = None):
+        """Use a storage. Without one, everything is kept in memory."""
+        self.storage = storage or create_storage()
+        self._bot = self.storage.bots.id
+        self._is_dead = self.storage.bots.is_dead("owed_confirmations.owner")
+        self._unstored: dict[str, None] = {}  # keys of confirmations that the database did not store
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            database, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            for statement in (*_SETUP, *_ADOPT):
-                self._connection.execute(statement)
-        except sqlite3.Error:
-            self._connection.close()
-            raise
 
     def add(self, owed: OwedConfirmation) -> None:
         """Store a confirmation before its trade is sent.
 
-        A confirmation of an earlier, unresolved submission of the form stays owed.
+        A confirmation of an earlier, unresolved submission of the form stays owed. One that another bot is
+        sending stays as it is.
         """
-        self._run(lambda: self._connection.execute(_ADD, astuple(owed)), None)
+        with self._lock:
+            self._unstored.pop(owed.key, None)
+            if self._run(_ADD.format(dead=self._is_dead), *astuple(owed), self._bot) is None:
+                self._unstored[owed.key] = None
+                while len(self._unstored) > MAX_UNSTORED:
+                    self._unstored.pop(next(iter(self._unstored)))
 
     def release(self, key: str, *, is_unknown: bool) -> None:
         """Remove a confirmation that is not needed any more. Keep it if the trade may have been recorded."""
-
-        def run() -> None:
-            self._connection.execute(_KEEP, (key, is_unknown))
-            self._connection.execute(
-                "DELETE FROM owed_confirmations WHERE key = ? AND state = 'submitted'", (key,)
-            )
-
-        self._run(run, None)
+        self._run(_KEEP, key, self._bot, int(is_unknown))
+        self._run(
+            "DELETE FROM owed_confirmations WHERE key = ? AND state = 'submitted' AND owner = ?",
+            key,
+            self._bot,
+        )
 
     def claim(self, key: str) -> "Receipt | None":
-        """Return the right to send the confirmation. None if it is claimed or not stored."""
-        return self._claim(key, lambda found: found.is_unclaimed)
+        """Return the right to send the confirmation. None if another bot has it, or it is not stored.
+
+        If the database failed, the right is not recorded, and the confirmation is sent anyway.
+        """
+        if key in self._unstored:
+            return Receipt(self, key, 0.0)
+        rows = self._run(f"{_CLAIM} AND state IN ('submitted', 'unknown') {_RETURNING}", self._bot, key)
+        return Receipt(self, key, 0.0) if rows is None else self._build_receipt(key, rows)
 
     def claim_owed(self, key: str) -> "Receipt | None":
         """Return the right to send it if an earlier submission of the form left it owed."""
-        return self._claim(key, lambda found: found.is_unclaimed and found.is_owed)
+        condition = "state IN ('submitted', 'unknown') AND is_owed = 1"
+        return self._build_receipt(key, self._run(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key))
 
     def claim_unresolved(self, owed: OwedConfirmation) -> "Receipt | None":
         """Return the right to send it, unless the form was submitted again since then."""
-        return self._claim(
-            owed.key, lambda found: found.submitted_at == owed.submitted_at and found.state in _UNRESOLVED
-        )
+        statement = f"{_CLAIM} AND state IN ('unknown', 'interrupted') AND submitted_at = ? {_RETURNING}"
+        return self._build_receipt(owed.key, self._run(statement, self._bot, owed.key, owed.submitted_at))
 
-    def list_unresolved(self) -> list[UnresolvedConfirmation]:
-        """Return the confirmations to look up in the OMS, oldest first."""
+    def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
+        """Return the confirmations to find in the OMS, oldest first. With `team`, those of a workspace.
 
-        def run() -> list[UnresolvedConfirmation]:
-            rows = self._connection.execute(_LIST_UNRESOLVED).fetchall()
-            return [
-                UnresolvedConfirmation(OwedConfirmation(*columns), state == State.INTERRUPTED)
-                for *columns, state in rows
-            ]
-
-        return self._run(run, [])
+        Those of bots that died are adopted first.
+        """
+        for statement in _ADOPT:
+            self._run(f"{statement} AND {self._is_dead}")
+        rows = self._run(_LIST_UNRESOLVED, team, team) or []
+        return [
+            UnresolvedConfirmation(OwedConfirmation(*columns), state == State.INTERRUPTED)
+            for *columns, state in rows
+        ]
 
     def remove_submitted_before(self, instant: float) -> int:
         """Remove unresolved confirmations of older trades. Return their number."""
         statement = (
-            "DELETE FROM owed_confirmations WHERE submitted_at < ? AND state IN ('unknown', 'interrupted')"
+            "DELETE FROM owed_confirmations WHERE submitted_at < ? AND state IN ('unknown', 'interrupted') "
+            "RETURNING key"
         )
-        return self._run(lambda: self._connection.execute(statement, (instant,)).rowcount, 0)
+        return len(self._run(statement, instant) or [])
 
-    def set_state(self, receipt: "Receipt", previous: State, current: State) -> None:
-        """Change the state of a claimed confirmation if it is in the previous state."""
-        row = (current, receipt.key, receipt.submitted_at, previous)
-        statement = "UPDATE owed_confirmations SET state = ? WHERE key = ? AND submitted_at = ? AND state = ?"
-        self._run(lambda: self._connection.execute(statement, row), None)
+    def begin(self, receipt: "Receipt") -> bool:
+        """Record that the call to Slack starts. Return False if another bot has taken the row over."""
+        rows = self._run(_BEGIN, receipt.key, receipt.submitted_at, self._bot)
+        return rows is None or bool(rows)
+
+    def retract(self, receipt: "Receipt") -> None:
+        """Record that Slack refused the message."""
+        self._run(_RETRACT, receipt.key, receipt.submitted_at, self._bot)
 
     def remove(self, receipt: "Receipt") -> None:
         """Remove a confirmation that was delivered."""
-        statement = "DELETE FROM owed_confirmations WHERE key = ? AND submitted_at = ?"
-        self._run(lambda: self._connection.execute(statement, (receipt.key, receipt.submitted_at)), None)
-
-    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run a statement of another store of this file. Return its rows, none if the file failed."""
-        return self._run(lambda: self._connection.execute(statement, values).fetchall(), [])
+        statement = "DELETE FROM owed_confirmations WHERE key = ? AND submitted_at = ? AND owner = ?"
+        self._run(statement, receipt.key, receipt.submitted_at, self._bot)
 
     def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+        """Close the storage."""
+        self.storage.close()
 
-    def _claim(self, key: str, is_allowed: "Callable[[_Progress], bool]") -> "Receipt | None":
-        def run() -> Receipt | None:
-            row = self._connection.execute(_FIND, (key,)).fetchone()
-            if row is None or not is_allowed(found := _Progress(State(row[0]), bool(row[1]), row[2])):
-                return None
-            current = State.REPEATING if found.state is State.INTERRUPTED else State.QUEUED
-            self._connection.execute("UPDATE owed_confirmations SET state = ? WHERE key = ?", (current, key))
-            return Receipt(self, key, found.submitted_at)
+    def _build_receipt(self, key: str, rows: list[Row] | None) -> "Receipt | None":
+        return Receipt(self, key, rows[0][0]) if rows else None
 
-        return self._run(run, None)
-
-    def _run(self, work: Callable[[], T], default: T) -> T:
-        """Run a statement under the lock. Log an error of the file and return the default."""
-        try:
-            with self._lock:
-                return work()
-        except sqlite3.Error as error:
-            log.warning("Confirmation store failed", extra={"fault": type(error).__name__})
-            return default
+    def _run(self, statement: str, *values: object) -> list[Row] | None:
+        return attempt(self.storage.database, statement, *values)
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The right to send one confirmation. It records the progress in the store."""
+    """The right to send one confirmation. It records the progress in the store.
+
+    `submitted_at` is 0 for a confirmation that the database did not store.
+    """
 
     store: ConfirmationStore
     key: str
     submitted_at: float
 
-    def begin(self) -> None:
-        """Record that the call to Slack starts."""
-        self.store.set_state(self, State.QUEUED, State.SENDING)
+    def begin(self) -> bool:
+        """Record that the call to Slack starts. Return False if another bot has the right now."""
+        return not self.submitted_at or self.store.begin(self)
 
     def retract(self) -> None:
         """Record that Slack refused the message: it was certainly not posted."""
-        self.store.set_state(self, State.SENDING, State.QUEUED)
+        self.store.retract(self)
 
     def finish(self) -> None:
         """Record that Slack accepted the message."""
         self.store.remove(self)
 
 
-def open_confirmation_store(url: str) -> ConfirmationStore:
-    """Open the store of a `BOT_DATABASE_URL`. Raises `sqlite3.Error`, `OSError`."""
-    if url == IN_MEMORY_URL:
-        return ConfirmationStore()
-    return ConfirmationStore(str(Path(url.removeprefix(FILE_URL_PREFIX)).absolute()))
-
-
-_UNRESOLVED = (State.UNKNOWN, State.INTERRUPTED)
-_SETUP = (
-    "PRAGMA locking_mode = EXCLUSIVE",  # one bot per file
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    """CREATE TABLE IF NOT EXISTS owed_confirmations (
-        key TEXT PRIMARY KEY, submitted_at REAL NOT NULL, team TEXT NOT NULL, user TEXT NOT NULL,
-        channel TEXT NOT NULL, view_id TEXT NOT NULL, root_view_id TEXT NOT NULL, request_id TEXT NOT NULL,
-        order_text TEXT NOT NULL, response_url TEXT NOT NULL, response_url_expires_at REAL NOT NULL,
-        state TEXT NOT NULL DEFAULT 'submitted', is_owed INTEGER NOT NULL DEFAULT 0
-    )""",
-)
-_ADOPT = (  # the rows of an earlier process
+_COLUMNS = """key, submitted_at, team, "user", channel, view_id, root_view_id, request_id, order_text,
+        response_url, response_url_expires_at"""
+_ADOPT = (  # the rows of bots that died
     "DELETE FROM owed_confirmations WHERE state = 'repeating'",
     "UPDATE owed_confirmations SET state = 'interrupted' WHERE state = 'sending'",
     "UPDATE owed_confirmations SET state = 'unknown', is_owed = 1 WHERE state IN ('submitted', 'queued')",
 )
-_ADD = """INSERT INTO owed_confirmations (key, submitted_at, team, user, channel, view_id, root_view_id,
-        request_id, order_text, response_url, response_url_expires_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ADD = f"""INSERT INTO owed_confirmations ({_COLUMNS}, owner)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET state = 'submitted', submitted_at = excluded.submitted_at,
-        request_id = excluded.request_id, order_text = excluded.order_text, view_id = excluded.view_id
-    WHERE state IN ('submitted', 'unknown')"""
+        request_id = excluded.request_id, order_text = excluded.order_text, view_id = excluded.view_id,
+        owner = excluded.owner
+    WHERE owed_confirmations.state = 'unknown' OR (owed_confirmations.state = 'submitted'
+        AND (owed_confirmations.owner = excluded.owner OR {{dead}}))"""
 _KEEP = """UPDATE owed_confirmations SET state = 'unknown', is_owed = 1
-    WHERE key = ? AND state = 'submitted' AND (is_owed OR ?)"""
-_FIND = "SELECT state, is_owed, submitted_at FROM owed_confirmations WHERE key = ?"
-_LIST_UNRESOLVED = """SELECT key, submitted_at, team, user, channel, view_id, root_view_id, request_id,
-        order_text, response_url, response_url_expires_at, state
-    FROM owed_confirmations WHERE state IN ('unknown', 'interrupted') ORDER BY submitted_at"""
+    WHERE key = ? AND state = 'submitted' AND owner = ? AND (is_owed = 1 OR ? = 1)"""
+_CLAIM = """UPDATE owed_confirmations SET owner = ?,
+        state = CASE WHEN state = 'interrupted' THEN 'repeating' ELSE 'queued' END
+    WHERE key = ?"""
+_RETURNING = "RETURNING submitted_at"
+_BEGIN = """UPDATE owed_confirmations SET state = CASE WHEN state = 'queued' THEN 'sending' ELSE state END
+    WHERE key = ? AND submitted_at = ? AND owner = ? AND state IN ('queued', 'sending', 'repeating')
+    RETURNING key"""
+_RETRACT = """UPDATE owed_confirmations SET state = 'queued'
+    WHERE key = ? AND submitted_at = ? AND owner = ? AND state = 'sending'"""
+_LIST_UNRESOLVED = f"""SELECT {_COLUMNS}, state FROM owed_confirmations
+    WHERE state IN ('unknown', 'interrupted') AND (team = ? OR CAST(? AS TEXT) IS NULL)
+    ORDER BY submitted_at"""

@@ -1,93 +1,78 @@
-"""Store which events of the OMS were handled, in an SQLite file, so that each is handled once."""
+"""Store which events of the OMS were handled, so that each is handled once by one of the bots."""
 
-import logging
-import os
-import sqlite3
-import threading
-from pathlib import Path
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import Enum, auto
 
-log = logging.getLogger(__name__)
+from app.storage.database import Row, attempt
+from app.storage.storage import Storage
 
-RETENTION = "-7 days"  # the OMS repeats a delivery for three days
+RETENTION_DAYS = 7.0  # the OMS repeats a delivery for three days
 PRUNE_EVERY = 1000  # events
-LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot holds the lock for up to 5 seconds
-IN_MEMORY_URL = "sqlite://"
-FILE_URL_PREFIX = "sqlite:///"
+
+
+class EventClaim(Enum):
+    """Whether a bot may handle an event."""
+
+    NEW = auto()
+    HANDLED = auto()
+    TAKEN = auto()  # another bot handles it
 
 
 class EventStore:
-    """Ids and times of the handled events, over one connection for all threads.
+    """Ids and times of the events that the bots of a workspace handle. `get_team` returns the workspace.
 
-    An error of the file is logged; then an event may be handled again after a restart.
+    If the database fails, an event may be handled again.
     """
 
-    def __init__(self, database: str = ":memory:"):
-        """Open the file. Raises `sqlite3.Error`, `OSError`."""
-        if database != ":memory:":
-            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            database, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-        )
+    def __init__(self, storage: Storage, get_team: Callable[[], str]):
+        self._database = storage.database
+        self._bot = storage.bots.id
+        self._is_dead = storage.bots.is_dead("event_claims.owner")
+        self._get_team = get_team
         self._added = 0
-        try:
-            for statement in _SETUP:
-                self._connection.execute(statement)
-        except sqlite3.Error:
-            self._connection.close()
-            raise
 
     def contains(self, event_id: str) -> bool:
         """Return whether the event was handled."""
-        return self._find("SELECT 1 FROM handled_events WHERE id = ?", event_id) is not None
+        return bool(self._run(_FIND, self._get_team(), event_id))
+
+    def claim(self, event_id: str, created_at: str) -> EventClaim:
+        """Take the right to handle an event. A claim of a bot that died passes to this one."""
+        rows = self._run(
+            f"{_CLAIM}{self._is_dead}) RETURNING id", self._get_team(), event_id, created_at, self._bot
+        )
+        if rows is None or rows:
+            return EventClaim.NEW
+        return EventClaim.HANDLED if self.contains(event_id) else EventClaim.TAKEN
 
     def add(self, event_id: str, created_at: str) -> None:
         """Store that the event, which the OMS recorded at this time, was handled."""
-        self._run("INSERT OR IGNORE INTO handled_events (id, created_at) VALUES (?, ?)", event_id, created_at)
+        self._run(_ADD, self._get_team(), event_id, created_at, self._bot)
         self._added += 1
         if self._added % PRUNE_EVERY == 0:
-            self._run(_PRUNE, RETENTION)
+            self._prune()
 
     def find_cursor(self) -> str | None:
         """Return the time of the newest handled event. None if the bot never received events."""
-        found = self._find("SELECT max(created_at) FROM handled_events")
-        return None if found is None else found[0]
+        rows = self._run(_FIND_CURSOR, self._get_team())
+        return rows[0][0] if rows else None
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+    def _prune(self) -> None:
+        """Remove the events that are a week older than the newest one."""
+        newest = self.find_cursor()
+        if newest is not None:
+            oldest = datetime.fromisoformat(newest) - timedelta(days=RETENTION_DAYS)
+            self._run(_PRUNE, self._get_team(), oldest.isoformat())
 
-    def _find(self, statement: str, *values: str) -> tuple[str | None] | None:
-        try:
-            with self._lock:
-                found: tuple[str | None] | None = self._connection.execute(statement, values).fetchone()
-                return found
-        except sqlite3.Error as error:
-            log.warning("Event store failed", extra={"fault": type(error).__name__})
-            return None
-
-    def _run(self, statement: str, *values: str) -> None:
-        try:
-            with self._lock:
-                self._connection.execute(statement, values)
-        except sqlite3.Error as error:
-            log.warning("Event store failed", extra={"fault": type(error).__name__})
+    def _run(self, statement: str, *values: object) -> list[Row] | None:
+        return attempt(self._database, statement, *values)
 
 
-def open_event_store(url: str) -> EventStore:
-    """Open the store beside the file of a `BOT_DATABASE_URL`. Raises `sqlite3.Error`, `OSError`."""
-    if url == IN_MEMORY_URL:
-        return EventStore()
-    path = Path(url.removeprefix(FILE_URL_PREFIX)).absolute()
-    return EventStore(str(path.with_name(f"{path.stem}-events{path.suffix}")))
-
-
-_SETUP = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "CREATE TABLE IF NOT EXISTS handled_events (id TEXT PRIMARY KEY, created_at TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS handled_events_by_time ON handled_events (created_at)",
-)
-_PRUNE = """DELETE FROM handled_events
-    WHERE created_at < (SELECT datetime(max(created_at), ?) FROM handled_events)"""
+_FIND = "SELECT 1 FROM event_claims WHERE team = ? AND id = ? AND is_handled = 1"
+_CLAIM = """INSERT INTO event_claims (team, id, created_at, owner) VALUES (?, ?, ?, ?)
+    ON CONFLICT (team, id) DO UPDATE SET owner = excluded.owner
+    WHERE event_claims.is_handled = 0 AND (event_claims.owner = excluded.owner OR """
+_ADD = """INSERT INTO event_claims (team, id, created_at, owner, is_handled) VALUES (?, ?, ?, ?, 1)
+    ON CONFLICT (team, id) DO UPDATE SET is_handled = 1"""
+_FIND_CURSOR = """SELECT max(created_at) FROM event_claims WHERE team = ? AND is_handled = 1"""
+_PRUNE = "DELETE FROM event_claims WHERE team = ? AND created_at < ?"

@@ -17,6 +17,8 @@ class Installation:
     team_id: str
     enterprise_id: str = ""
     is_org_wide: bool = False
+    name: str = ""
+    scopes: str = ""  # granted to the bot token, separated by commas
 
     def includes(self, team_id: str, enterprise_id: str) -> bool:
         """Return whether a request from this workspace belongs to the installation.

@@ -108,7 +108,9 @@ class MessageSender:
         if to.receipt is None:
             send()
             return
-        to.receipt.begin()
+        if not to.receipt.begin():
+            log.info("Message left to another bot", extra={"request_id": to.request_id})
+            return
         try:
             send()
         except (SlackRateLimited, SlackRefused):

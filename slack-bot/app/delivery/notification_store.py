@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import Any, Protocol
+
+from app.storage.database import Row, attempt
+from app.storage.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -28,79 +30,61 @@ class Notification:
         return self.channel or self.user
 
 
-class Statements(Protocol):
-    """A database that executes single statements. Parameters are written as `?`."""
-
-    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
-
-
 class NotificationStore:
     """Store the notifications of a workspace, and who wants summaries.
 
     `get_team` returns the workspace. Notifications of no workspace were stored before it was known.
     """
 
-    def __init__(self, store: Statements, get_team: Callable[[], str]):
-        """Create the tables."""
-        self._store = store
+    def __init__(self, storage: Storage, get_team: Callable[[], str]):
+        self._database = storage.database
         self._get_team = get_team
-        for statement in _SETUP:
-            store.execute(statement)
 
     def add(self, notification: Notification) -> None:
         """Store a notification, unless it is stored."""
-        self._store.execute(_ADD, *astuple(notification))
+        self._run(_ADD, *astuple(notification))
 
     def list_new(self) -> list[Notification]:
         """Return the notifications without a time, oldest first."""
-        rows = self._store.execute(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
+        rows = self._run(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
         return [Notification(*row) for row in rows]
 
     def list_due(self, now: float) -> list[Notification]:
         """Return the notifications to send now, oldest first."""
-        rows = self._store.execute(
-            f"{_SELECT} AND due_at > 0 AND due_at <= ? {_ORDER}", self._get_team(), now
-        )
+        rows = self._run(f"{_SELECT} AND due_at > 0 AND due_at <= ? {_ORDER}", self._get_team(), now)
         return [Notification(*row) for row in rows]
 
     def set_due(self, key: str, due_at: float) -> None:
         """Set when a new notification is sent."""
-        self._store.execute("UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = 0", due_at, key)
+        self._run("UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = 0", due_at, key)
 
     def claim(self, notification: Notification, until: float) -> bool:
         """Return whether this bot may send a notification. Until then, no other bot sends it."""
-        return bool(self._store.execute(_CLAIM, until, notification.key, notification.due_at))
+        return bool(self._run(_CLAIM, until, notification.key, notification.due_at))
 
     def remove(self, key: str) -> None:
         """Remove a notification that was sent, or that nobody wants."""
-        self._store.execute("DELETE FROM notifications WHERE key = ?", key)
+        self._run("DELETE FROM notifications WHERE key = ?", key)
 
     def subscribe(self, team: str, user: str) -> None:
         """Record that a person wants summaries."""
-        self._store.execute(_SUBSCRIBE, team, user)
+        self._run(_SUBSCRIBE, team, user)
 
     def unsubscribe(self, team: str, user: str) -> None:
         """Record that a person wants no summaries."""
-        self._store.execute("DELETE FROM summary_readers WHERE team = ? AND member = ?", team, user)
+        self._run("DELETE FROM summary_readers WHERE team = ? AND member = ?", team, user)
 
     def list_subscribers(self) -> list[tuple[str, str]]:
         """Return the workspace and the user of each person who wants summaries."""
         team = self._get_team()
-        rows = self._store.execute("SELECT member FROM summary_readers WHERE team = ?", team)
+        rows = self._run("SELECT member FROM summary_readers WHERE team = ?", team)
         return [(team, user) for (user,) in rows]
 
+    def _run(self, statement: str, *values: object) -> list[Row]:
+        """Run a statement and return its rows, none if the database fails."""
+        return attempt(self._database, statement, *values) or []
 
-_SETUP = (
-    """CREATE TABLE IF NOT EXISTS notifications (
-        key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
-        event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
-        due_at DOUBLE PRECISION NOT NULL
-    )""",
-    """CREATE TABLE IF NOT EXISTS summary_readers (
-        team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
-    )""",
-)
+
 _ADD = "INSERT INTO notifications VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at FROM notifications
     WHERE team IN (?, '')"""

@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
-from app.delivery.confirmation_store import ConfirmationStore
+from app.storage.database import attempt
+from app.storage.storage import Storage
 
 
 class MessageKind(StrEnum):
@@ -13,6 +15,14 @@ class MessageKind(StrEnum):
 
     ORDER = "order"
     APPROVAL = "approval"
+
+
+class Claim(Enum):
+    """Whether a bot may edit a message."""
+
+    NEW = auto()
+    INTERRUPTED = auto()  # the bot that had the claim died: what it posted is unknown
+    TAKEN = auto()  # another bot edits the message
 
 
 @dataclass(frozen=True)
@@ -35,17 +45,22 @@ class OrderMessage:
 
 
 class OrderMessageStore:
-    """Store the messages of orders next to the owed confirmations."""
+    """Store the messages of orders. `get_team` returns the workspace; those of others are not found.
 
-    def __init__(self, store: ConfirmationStore):
-        """Create the table in the file of the confirmations."""
-        self._store = store
-        store.execute(_SETUP)
+    Bots that share the store claim a message before they edit it, so that each change is told once.
+    """
+
+    def __init__(self, storage: Storage, get_team: Callable[[], str]):
+        self._database = storage.database
+        self._bot = storage.bots.id
+        self._is_dead = storage.bots.is_dead("owner")
+        self._get_team = get_team
 
     def save(self, message: OrderMessage) -> None:
-        """Add or replace the message of an order."""
+        """Add or replace the message of an order. This ends a claim of it."""
         legs = json.dumps(message.legs, separators=(",", ":"))
-        self._store.execute(
+        attempt(
+            self._database,
             _SAVE,
             message.order_id,
             message.kind.value,
@@ -55,21 +70,38 @@ class OrderMessageStore:
             message.user,
             message.sequence,
             legs,
-            message.is_open,
+            int(message.is_open),
             time.time(),
         )
 
     def find(self, order_id: str, kind: MessageKind) -> OrderMessage | None:
-        """Return the message of an order, None if there is none."""
-        return next(map(_message, self._store.execute(_FIND, order_id, kind.value)), None)
+        """Return the message of an order, None if there is none in this workspace."""
+        rows = attempt(self._database, _FIND, order_id, kind.value, self._get_team()) or []
+        return next(map(_message, rows), None)
 
     def list_open(self, limit: int) -> list[OrderMessage]:
         """Return messages of orders that can still change, those checked longest ago first."""
-        return [_message(row) for row in self._store.execute(_LIST_OPEN, limit)]
+        return [_message(row) for row in attempt(self._database, _LIST_OPEN, self._get_team(), limit) or []]
 
     def touch(self, message: OrderMessage) -> None:
         """Record that the order was checked now."""
-        self._store.execute(_TOUCH, time.time(), message.order_id, message.kind.value)
+        attempt(self._database, _TOUCH, time.time(), message.order_id, message.kind.value)
+
+    def claim(self, order_id: str) -> Claim:
+        """Take the right to edit the message of an order until it is saved or released."""
+        where = "order_id = ? AND kind = 'order' AND team = ?"
+        keys = (order_id, self._get_team())
+        take = f"UPDATE order_messages SET owner = ? WHERE {where} AND"
+        rows = attempt(self._database, f"{take} owner IN ('', ?) RETURNING 1", self._bot, *keys, self._bot)
+        if rows is None or rows:
+            return Claim.NEW
+        rows = attempt(self._database, f"{take} {self._is_dead} RETURNING 1", self._bot, *keys)
+        return Claim.INTERRUPTED if rows else Claim.TAKEN
+
+    def release(self, order_id: str) -> None:
+        """End the claim of a message."""
+        statement = "UPDATE order_messages SET owner = '' WHERE order_id = ? AND kind = 'order' AND owner = ?"
+        attempt(self._database, statement, order_id, self._bot)
 
 
 def _message(row: tuple[object, ...]) -> OrderMessage:
@@ -87,16 +119,16 @@ def _message(row: tuple[object, ...]) -> OrderMessage:
     )
 
 
-_SETUP = """CREATE TABLE IF NOT EXISTS order_messages (
-    order_id TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL, team TEXT NOT NULL,
-    user TEXT NOT NULL, sequence INTEGER NOT NULL, legs TEXT NOT NULL, is_open INTEGER NOT NULL,
-    checked_at REAL NOT NULL, PRIMARY KEY (order_id, kind)
-)"""
-_SAVE = """INSERT OR REPLACE INTO order_messages
-        (order_id, kind, channel, ts, team, user, sequence, legs, is_open, checked_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_FIND = """SELECT order_id, kind, channel, ts, team, user, sequence, legs, is_open
-    FROM order_messages WHERE order_id = ? AND kind = ?"""
-_LIST_OPEN = """SELECT order_id, kind, channel, ts, team, user, sequence, legs, is_open
-    FROM order_messages WHERE is_open ORDER BY checked_at LIMIT ?"""
+_SAVE = """INSERT INTO order_messages
+        (order_id, kind, channel, ts, team, "user", sequence, legs, is_open, checked_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (order_id, kind) DO UPDATE SET channel = excluded.channel, ts = excluded.ts,
+        "user" = excluded."user", sequence = excluded.sequence, legs = excluded.legs,
+        is_open = excluded.is_open, checked_at = excluded.checked_at, owner = ''
+    WHERE order_messages.team = excluded.team"""
+_COLUMNS = 'order_id, kind, channel, ts, team, "user", sequence, legs, is_open'
+_FIND = f"SELECT {_COLUMNS} FROM order_messages WHERE order_id = ? AND kind = ? AND team = ?"
+_LIST_OPEN = (
+    f"SELECT {_COLUMNS} FROM order_messages WHERE is_open = 1 AND team = ? ORDER BY checked_at LIMIT ?"
+)
 _TOUCH = "UPDATE order_messages SET checked_at = ? WHERE order_id = ? AND kind = ?"

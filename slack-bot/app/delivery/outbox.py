@@ -55,6 +55,11 @@ class Outbox:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
 
+    @property
+    def pace_seconds(self) -> float:
+        """The seconds between two messages of a lane."""
+        return self._pace_seconds
+
     def put(self, lane: str, job: Job, *, paced: bool = True) -> None:
         """Queue a job. Raises `Saturated` when the queue is full."""
         with self._changed:

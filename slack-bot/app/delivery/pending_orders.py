@@ -1,18 +1,19 @@
-"""Store the orders that were sent and whose message is not posted yet, so that a restart loses none."""
+"""Store the orders that were sent and whose message is not posted yet, so that a crash loses none."""
 
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
-from app.delivery.confirmation_store import ConfirmationStore
+from app.storage.database import Row, attempt
+from app.storage.storage import Storage
 
 
 class PendingState(StrEnum):
     """The progress of an order's message, as stored."""
 
-    SUBMITTED = "submitted"  # this process sends the order, or its message is queued
+    SUBMITTED = "submitted"  # the bot that owns the row sends the order, or its message is queued
     UNKNOWN = "unknown"  # it is unknown whether the OMS has the order
     POSTING = "posting"  # the message was sent to Slack; no answer yet
-    INTERRUPTED = "interrupted"  # the process ended during the call to Slack
+    INTERRUPTED = "interrupted"  # the bot died during the call to Slack
 
 
 @dataclass(frozen=True)
@@ -30,43 +31,65 @@ class PendingOrder:
 
 
 class PendingOrderStore:
-    """Store pending orders next to the owed confirmations."""
+    """Store pending orders. Bots that share the store claim an order before they post its message."""
 
-    def __init__(self, store: ConfirmationStore):
-        """Create the table, and adopt the rows of an earlier process."""
-        self._store = store
-        for statement in (_SETUP, *_ADOPT):
-            store.execute(statement)
+    def __init__(self, storage: Storage):
+        self._database = storage.database
+        self._bot = storage.bots.id
+        self._is_dead = storage.bots.is_dead("owner")
 
     def add(self, pending: PendingOrder) -> None:
-        """Store an order before it is sent."""
-        self._store.execute(_ADD, *astuple(pending))
+        """Store an order before it is sent. An order that another bot has stored stays as it is."""
+        self._run(_ADD, *astuple(pending), self._bot)
 
-    def set_state(self, key: str, state: PendingState) -> None:
-        """Record the progress."""
-        self._store.execute("UPDATE pending_orders SET state = ? WHERE key = ?", state.value, key)
+    def set_state(self, key: str, state: PendingState) -> bool:
+        """Record the progress. Return False if another bot has claimed the order.
+
+        An order that is not stored has no owner: each step of it succeeds.
+        """
+        statement = "UPDATE pending_orders SET state = ? WHERE key = ? AND owner = ? RETURNING key"
+        rows = self._run(statement, state.value, key, self._bot)
+        return rows is None or bool(rows) or not self._run("SELECT 1 FROM pending_orders WHERE key = ?", key)
+
+    def claim(self, pending: PendingOrder) -> bool:
+        """Take over an unresolved order to post its message. Return False if another bot has it."""
+        rows = self._run(_CLAIM, self._bot, pending.key, pending.state.value)
+        return rows is None or bool(rows)
 
     def remove(self, key: str) -> None:
         """Remove an order whose message was posted, or that was not placed."""
-        self._store.execute("DELETE FROM pending_orders WHERE key = ?", key)
+        self._run("DELETE FROM pending_orders WHERE key = ? AND owner = ?", key, self._bot)
 
-    def list_unresolved(self) -> list[PendingOrder]:
-        """Return the orders to find in the OMS, oldest first."""
-        rows = self._store.execute(_LIST_UNRESOLVED)
+    def list_unresolved(self, team: str | None = None) -> list[PendingOrder]:
+        """Return the orders to find in the OMS, oldest first. With `team`, those of a workspace.
+
+        Those of bots that died are adopted first.
+        """
+        for statement in _ADOPT:
+            self._run(f"{statement} AND {self._is_dead}")
+        rows = self._run(_LIST_UNRESOLVED, team, team) or []
         return [
             PendingOrder(key, submitted_at, team, user, channel, request_id, order_text, PendingState(state))
             for key, submitted_at, team, user, channel, request_id, order_text, state in rows
         ]
 
+    def _run(self, statement: str, *values: object) -> list[Row] | None:
+        return attempt(self._database, statement, *values)
 
-_SETUP = """CREATE TABLE IF NOT EXISTS pending_orders (
-    key TEXT PRIMARY KEY, submitted_at REAL NOT NULL, team TEXT NOT NULL, user TEXT NOT NULL,
-    channel TEXT NOT NULL, request_id TEXT NOT NULL, order_text TEXT NOT NULL, state TEXT NOT NULL
-)"""
+
 _ADOPT = (
     "UPDATE pending_orders SET state = 'interrupted' WHERE state = 'posting'",
     "UPDATE pending_orders SET state = 'unknown' WHERE state = 'submitted'",
 )
-_ADD = "INSERT OR REPLACE INTO pending_orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_LIST_UNRESOLVED = """SELECT key, submitted_at, team, user, channel, request_id, order_text, state
-    FROM pending_orders WHERE state IN ('unknown', 'interrupted') ORDER BY submitted_at LIMIT 100"""
+_ADD = """INSERT INTO pending_orders
+        (key, submitted_at, team, "user", channel, request_id, order_text, state, owner)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET submitted_at = excluded.submitted_at, request_id = excluded.request_id,
+        order_text = excluded.order_text, state = excluded.state
+    WHERE pending_orders.owner = excluded.owner"""
+_CLAIM = """UPDATE pending_orders SET owner = ?, state = 'submitted' WHERE key = ? AND state = ?
+    RETURNING key"""
+_LIST_UNRESOLVED = """SELECT key, submitted_at, team, "user", channel, request_id, order_text, state
+    FROM pending_orders
+    WHERE state IN ('unknown', 'interrupted') AND (team = ? OR CAST(? AS TEXT) IS NULL)
+    ORDER BY submitted_at LIMIT 100"""

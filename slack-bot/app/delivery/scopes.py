@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from app.config import SERVICE_FOLDER
+from app.config import MANIFEST_FILE
 
 log = logging.getLogger(__name__)
 
-MANIFEST = SERVICE_FOLDER / "manifest.json"
 HEADER = "x-oauth-scopes"
 FILES_WRITE = "files:write"
 
@@ -34,6 +33,10 @@ class GrantedScopes:
             log.warning("Scopes missing: install the app again", extra={"scopes": ", ".join(missing)})
         self.missing = missing
 
+    def set_granted(self, granted: str) -> None:
+        """Set the scopes, separated by commas, which an installation was granted."""
+        self.update({HEADER: granted})
+
     def has(self, scope: str) -> bool:
         """Return whether a scope is granted, as far as is known."""
         return scope not in self.missing
@@ -43,7 +46,7 @@ class GrantedScopes:
 def list_manifest_scopes() -> tuple[str, ...]:
     """Return the bot scopes of the manifest. Nothing if the file is not there."""
     try:
-        manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+        manifest = json.loads(MANIFEST_FILE.read_text(encoding="utf-8"))
         return tuple(manifest["oauth_config"]["scopes"]["bot"])
     except (OSError, ValueError, KeyError):
         return ()

@@ -18,13 +18,14 @@ from app.blocks.text import Json, cut
 from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
-from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
+from app.errors import SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
+HISTORY_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,43 @@ class SlackApi:
             ),
         )
 
+    def find_posted(self, channel: str, message: Message, since: float) -> str:
+        """Return the timestamp of the bot's message with the same metadata, posted at `since` or later.
+
+        `since` is in Unix seconds. Return an empty text if there is none, or if Slack does not show the bot
+        the messages of the channel.
+        """
+        wanted = _build_metadata(message)
+        try:
+            answer = call_slack(
+                "conversations.history",
+                lambda: self.client.conversations_history(
+                    channel=channel, oldest=str(int(since)), include_all_metadata=True, limit=HISTORY_LIMIT
+                ),
+            )
+        except SlackError:
+            return ""
+        posted = (each for each in answer.get("messages") or [] if each.get("metadata") == wanted)
+        return next((str(each.get("ts")) for each in posted if wanted), "")
+
+    def list_group_members(self, group: str) -> list[str]:
+        """Return the user ids of the members of a user group."""
+        answer = call_slack(
+            "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=group)
+        )
+        return [str(each) for each in answer.get("users") or []]
+
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
         answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
         return str(answer["channel"]["id"])
 
     def identify(self) -> None:
-        """Verify the bot token, and cache where the app is installed."""
-        self.installation.refresh()
+        """Verify the bot token, and cache where the app is installed. Without a token, only call Slack."""
+        if self.client.token:
+            self.installation.refresh()
+        else:
+            call_slack("api.test", self.client.api_test)
 
     def respond(self, url: str, message: Message, *, in_channel: bool) -> None:
         """Post by a response URL.
@@ -150,7 +180,14 @@ class SlackApi:
             team_id=str(answer.get("team_id") or ""),
             enterprise_id=str(answer.get("enterprise_id") or ""),
             is_org_wide=answer.get("is_enterprise_install") is True,
+            name=str(answer.get("team") or ""),
+            scopes=_read_scopes(answer),
         )
+
+
+def _read_scopes(answer: SlackResponse) -> str:
+    headers = {name.lower(): value for name, value in dict(answer.headers).items()}
+    return str(headers.get("x-oauth-scopes") or "")
 
 
 def _build_metadata(message: Message) -> Json | None:

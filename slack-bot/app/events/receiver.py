@@ -9,22 +9,27 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from app.delivery.event_store import EventClaim
 from app.errors import NotAllowed, OmsError
 from app.events.registry import Event, EventRegistry
 from app.events.webhook_signature import is_signed
 from app.oms_client.event_api import EventApi
 from app.services.dependencies import Services
+from app.storage.claimed_ids import ClaimedIds
 
 log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=5)  # events of concurrent transactions arrive in another order than their times
 MAX_MISSED_EVENTS = 20_000
+RELOAD_SECONDS = 2.0  # another bot may have rotated the secret
+ROTATION_SECONDS = 60.0  # one bot rotates a secret in this time
 
 
 class EventReceiver:
     """Pass each event to the registry once. Events that were handled are skipped.
 
-    An event is stored after it was handled. If the bot is killed between the two, it is handled again.
+    Bots that share the database claim each event. An event is stored after it was handled. If the bot is
+    killed between the two, it is handled again.
     """
 
     def __init__(
@@ -38,7 +43,9 @@ class EventReceiver:
         self._store = services.handled_events
         self._clock = clock
         self._handling = threading.Lock()
+        self._webhook_id = ""
         self._secret = ""
+        self._reloaded_at = 0.0
 
     @property
     def patterns(self) -> list[str]:
@@ -48,31 +55,37 @@ class EventReceiver:
     def receive(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
         """Verify a delivery and handle its event. Return the status of the answer to the OMS."""
         if not self._is_signed(headers, body):
-            log.warning("Unsigned event refused", extra={"event_id": headers.get("webhook-id", "")})
             return HTTPStatus.UNAUTHORIZED
         event = parse_event(body)
         if event is None:
             log.warning("Event that cannot be read", extra={"event_id": headers.get("webhook-id", "")})
             return HTTPStatus.BAD_REQUEST
-        self.handle_once(event)
+        if self._handle(event) is EventClaim.TAKEN:
+            return HTTPStatus.SERVICE_UNAVAILABLE  # if the other bot dies, the OMS sends it again
         return HTTPStatus.NO_CONTENT
 
     def handle_once(self, event: Event) -> bool:
-        """Handle the event. Return False if it was handled before."""
+        """Handle the event. Return False if it was handled before, or another bot handles it."""
+        return self._handle(event) is EventClaim.NEW
+
+    def _handle(self, event: Event) -> EventClaim:
         with self._handling:
-            if self._store.contains(event.id):
-                return False
-            self._registry.handle(self._services, event)
-            self._store.add(event.id, event.created_at)
-            return True
+            claim = self._store.claim(event.id, event.created_at)
+            if claim is EventClaim.NEW:
+                self._registry.handle(self._services, event)
+                self._store.add(event.id, event.created_at)
+            return claim
 
     def register(self, api: EventApi, url: str) -> None:
         """Register the webhook, then handle the events that were missed. Raises `OmsError`."""
         registration = api.register(url, self.patterns)
-        if registration.secret:
-            self._secret = registration.secret
-        elif not self._secret:  # it is kept in memory only
-            self._secret = api.rotate_secret(registration.id)
+        self._webhook_id = registration.id
+        self._secret = (
+            self._save_secret(registration.secret)
+            or self._services.webhook_secrets.find(registration.id)
+            or self._secret
+            or self._rotate_secret(api)
+        )
         cursor = self._store.find_cursor()
         if cursor is None:
             self._store.add("start", registration.created_at)
@@ -92,7 +105,28 @@ class EventReceiver:
             log.info("Missed events handled", extra={"count": count, "since": since})
         return count
 
+    def _save_secret(self, secret: str) -> str:
+        if secret:
+            self._services.webhook_secrets.save(self._webhook_id, secret)
+        return secret
+
+    def _rotate_secret(self, api: EventApi) -> str:
+        """Replace a lost secret. Of several bots that lost it, one does. Raises `OmsError`."""
+        slot = int(self._clock() / ROTATION_SECONDS)
+        if not ClaimedIds(self._services.storage).claim(f"rotate:{self._webhook_id}:{slot}"):
+            raise OmsError("Another bot replaces the secret of the webhook.")
+        return self._save_secret(api.rotate_secret(self._webhook_id))
+
     def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        if self._matches(headers, body):
+            return True
+        if not self._webhook_id or self._clock() < self._reloaded_at + RELOAD_SECONDS:
+            return False
+        self._reloaded_at = self._clock()
+        self._secret = self._services.webhook_secrets.find(self._webhook_id) or self._secret
+        return self._matches(headers, body)
+
+    def _matches(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         message_id, timestamp, signatures = (headers.get(name, "") for name in names)
         return bool(self._secret) and is_signed(

@@ -76,10 +76,16 @@ def get_request_id(context: BoltContext) -> str:
 
 
 def get_origin(body: Body, context: BoltContext) -> Origin:
-    """Return the origin of a command or an interaction. Raises `ForeignPerson`."""
+    """Return the origin of a command or an interaction. Raises `ForeignPerson`.
+
+    The workspace of the person is the one whose bot token and OMS key answer the request.
+    """
+    person = get_person(body)
+    if person.team != context.team_id:
+        raise ForeignPerson(f"The person is of workspace {person.team}, the request is of {context.team_id}.")
     return Origin(
         request_id=get_request_id(context),
-        person=get_person(body),
+        person=person,
         trigger_id=str(body.get("trigger_id", "")),
         channel=str(body.get("channel_id", "")),
         response_url=str(body.get("response_url", "")),

@@ -1,11 +1,16 @@
 """Handle events about the installation."""
 
 import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from slack_bolt import Ack, App, BoltContext
 
 from app.handlers.boundary import Body, get_request_id, guarded
 from app.services.dependencies import Services
+from app.services.slack_statuses import ReportedStatuses, report_status
+from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -14,11 +19,55 @@ def register(app: App, services: Services) -> None:
     """Register the events of the manifest."""
 
     @guarded
-    def log_installation_end(ack: Ack, body: Body, context: BoltContext) -> None:
+    def handle_installation_end(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
-        if services.recent_deliveries.add(str(body.get("event_id", ""))):
-            event = str((body.get("event") or {}).get("type", ""))
-            log.warning("Installation ended", extra={"request_id": get_request_id(context), "event": event})
+        remove_installation(services, body, get_request_id(context))
 
-    app.event("app_uninstalled")(log_installation_end)
-    app.event("tokens_revoked")(log_installation_end)
+    reported = ReportedStatuses()
+
+    @guarded
+    def handle_user_change(ack: Ack, body: Body, context: BoltContext) -> None:
+        ack()
+        profile = (body.get("event") or {}).get("user")
+        if isinstance(profile, dict) and services.recent_deliveries.add(str(body.get("event_id", ""))):
+            request_id = get_request_id(context)
+            services.status_workers.submit(request_id, report_status, services, reported, profile, request_id)
+
+    @guarded
+    def handle_group_change(ack: Ack, _body: Body, _context: BoltContext) -> None:
+        ack()
+        services.groups_changed.set()
+
+    app.event("subteam_members_changed")(handle_group_change)
+    app.event("user_change")(handle_user_change)
+    app.event("app_uninstalled")(handle_installation_end)
+    app.event("tokens_revoked")(handle_installation_end)
+
+
+def remove_installation(services: Services, body: Body, request_id: str) -> None:
+    """Forget the token and the OMS key of a workspace that removed the app.
+
+    An event that is older than the installation is ignored: the app was installed again.
+    """
+    event = body.get("event") or {}
+    if not _ends_installation(event) or not services.recent_deliveries.add(str(body.get("event_id", ""))):
+        return
+    extra = {"request_id": request_id, "event": str(event.get("type", ""))}
+    try:
+        is_current = services.installations.uninstall(services.team, _read_time(body, services.now()))
+    except DatabaseError as error:  # Slack refuses every call with the token anyway
+        log.warning("Installation not removed", extra=extra | {"fault": str(error)})
+        return
+    log.warning("Installation ended", extra=extra | {"removed": is_current})
+
+
+def _ends_installation(event: Mapping[str, Any]) -> bool:
+    """Return whether the bot token is invalid now. Tokens of people are revoked without effect on the bot."""
+    tokens = event.get("tokens")
+    return event.get("type") != "tokens_revoked" or not isinstance(tokens, dict) or bool(tokens.get("bot"))
+
+
+def _read_time(body: Body, now: datetime) -> float:
+    """Return when the event happened, in Unix seconds."""
+    at = body.get("event_time")
+    return float(at) if isinstance(at, int) else now.timestamp()

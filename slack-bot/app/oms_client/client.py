@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from app.config import Settings, is_loopback
-from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.errors import DenialReason, NotAllowed, NotPlaced, OmsError, OutcomeUnknown
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
@@ -39,6 +39,7 @@ READ_SECONDS = 2.0
 DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
+SLACK_STATUS_PATH = "/api/v1/users/slack-status"
 ON_BEHALF_OF = "X-On-Behalf-Of"
 
 
@@ -54,8 +55,15 @@ class OmsClient:
     """Call the OMS over one connection pool for all threads. Each call names the person it is made for."""
 
     def __init__(
-        self, settings: Settings, *, write_seconds: float = WRITE_SECONDS, read_seconds: float = READ_SECONDS
+        self,
+        settings: Settings,
+        *,
+        write_seconds: float = WRITE_SECONDS,
+        read_seconds: float = READ_SECONDS,
+        get_team: Callable[[], str] | None = None,
     ):
+        """Connect to the OMS. `get_team` returns the workspace for whose people the key may act."""
+        self._get_team = get_team
         self._key_id = get_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
         self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
@@ -94,7 +102,7 @@ class OmsClient:
 
     def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
         """Return the symbol's newest quote, None if there is none."""
-        headers = _headers(person, request_id)
+        headers = self._build_headers(person, request_id)
         try:
             answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
         except httpx.HTTPError as error:
@@ -176,12 +184,21 @@ class OmsClient:
         now, nonce = int(time.time()), secrets.token_hex(16)
         key_id, secret = self._key_id, self._statement_secret
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
+        self.call_as_bot("POST", CLAIM_PATH, {"team_id": team_id, "statement": statement})
+
+    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Make a call without a person, which the bot's own key allows. Raises `OmsError`."""
         try:
-            answer = self._http.post(CLAIM_PATH, json={"team_id": team_id, "statement": statement})
+            answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if answer.status_code not in (200, 201):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return answer
+
+    def set_slack_status(self, person: Person, status: str) -> None:
+        """Report that Slack has deactivated a person, or that the person is active. Raises `OmsError`."""
+        self.call_as_bot("PUT", SLACK_STATUS_PATH, {"person": person.actor, "status": status})
 
     def is_ready(self) -> bool:
         """Return whether the OMS is ready. This call is made without a person."""
@@ -201,7 +218,7 @@ class OmsClient:
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
-        headers = _headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
+        headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
             answer = self._http.request(method, path, json=dict(body), headers=headers, timeout=self._write)
         except NOTHING_SENT:
@@ -217,7 +234,8 @@ class OmsClient:
     ) -> Any:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
         try:
-            answer = self._http.get(path, params=dict(params), headers=_headers(person, request_id))
+            headers = self._build_headers(person, request_id)
+            answer = self._http.get(path, params=dict(params), headers=headers)
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
         if refusal := parse_refusal(
@@ -237,7 +255,7 @@ class OmsClient:
         self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
     ) -> bytes | None:
         """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
-        headers = _headers(person, request_id) | {"Accept": "text/csv"}
+        headers = self._build_headers(person, request_id) | {"Accept": "text/csv"}
         content = bytearray()
         try:
             with self._http.stream(
@@ -254,9 +272,10 @@ class OmsClient:
             raise OmsError(f"No complete answer: {type(error).__name__}.") from None
         return bytes(content)
 
-
-def _headers(person: Person, request_id: str) -> dict[str, str]:
-    return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
+    def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
+        if self._get_team is not None and person.team != self._get_team():
+            raise NotAllowed(DenialReason.WORKSPACE)
+        return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
 
 
 def _parse_trade(answer: httpx.Response) -> Trade:

@@ -1,7 +1,6 @@
 """Create the parts of the bot from its settings."""
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,77 +9,110 @@ from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError, Settings
-from app.delivery.confirmation_store import ConfirmationStore, open_confirmation_store
-from app.delivery.event_store import EventStore, open_event_store
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.events.receiver import EventReceiver
-from app.events.registry import EventRegistry
-from app.events.subscriptions import register_subscriptions
 from app.handlers import register
 from app.oms_client import OmsClient
 from app.server.health import Health
+from app.server.routing import create_router
 from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
+from app.server.workspaces import WorkspaceRegistry
 from app.services.dependencies import Services
+from app.storage.connection import open_database
+from app.storage.database import DatabaseError
+from app.storage.encryption import KeyRing, derive_keys, parse_keys
+from app.storage.storage import Storage, create_storage
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Bot:
-    """The parts of a running bot."""
+    """The parts of a running bot.
+
+    `services` are those of the workspace whose token is in the environment. Without such a token, they only
+    hold what all workspaces share.
+    """
 
     settings: Settings
     services: Services
     bolt: App
     web: Flask
     health: Health
-    receiver: EventReceiver
+    workspaces: WorkspaceRegistry
+
+    @property
+    def receiver(self) -> EventReceiver:
+        """The receiver of the workspace whose token is in the environment."""
+        if self.workspaces.first is None:
+            raise LookupError("No token is in the environment.")
+        return self.workspaces.first.receiver
+
+    def stop(self, within_seconds: float) -> None:
+        """Finish the work of every workspace, and close the storage."""
+        for workspace in self.workspaces.list_all():
+            if workspace.services is not self.services:
+                workspace.services.stop_workspace(within_seconds)
+        self.services.stop(within_seconds)
 
 
 def create_bot(settings: Settings, services: Services | None = None) -> Bot:
     """Create the bot without calling or listening to anything. Raises `ConfigError`."""
-    services = services or Services(
-        oms=OmsClient(settings),
-        slack=SlackApi(settings),
+    services = services or create_services(settings)
+    workspaces = WorkspaceRegistry(settings, services, create_bolt)
+    bolt = create_router(settings, services, workspaces)
+    bolt.error(refuse_unreadable)
+    health = Health(services)
+    web = create_web(settings, bolt, health, services, workspaces)
+    return Bot(settings, services, bolt, web, health, workspaces)
+
+
+def create_services(settings: Settings) -> Services:
+    """Create the services of the workspace of the environment. Raises `ConfigError`."""
+    keys = load_keys(settings)
+    slack = SlackApi(settings)
+    return Services(
+        oms=OmsClient(settings, get_team=lambda: slack.installation.team),
+        slack=slack,
         outbox=Outbox(),
-        confirmations=open_store(settings),
+        storage=open_storage(settings),
+        keys=keys,
         trading_channel=settings.trading_channel,
-        handled_events=open_events(settings),
         approvals_channel=settings.approvals_channel,
     )
-    bolt = create_bolt(settings, services)
-    health = Health(services)
-    registry = EventRegistry()
-    register_subscriptions(registry)
-    receiver = EventReceiver(services, registry)
-    web = create_web(settings, bolt, health, receiver)
-    return Bot(settings, services, bolt, web, health, receiver)
 
 
-def open_store(settings: Settings) -> ConfirmationStore:
-    """Open the store of confirmations.
+def load_keys(settings: Settings) -> KeyRing:
+    """Return the keys for stored secrets. Raises `ConfigError`.
 
-    If the default file cannot be opened, keep them in memory. Raises `ConfigError` if a configured file
-    cannot be opened.
+    Without keys in the settings, which production with several workspaces refuses, one is derived.
+    """
+    if not settings.bot_encryption_keys:
+        return KeyRing(derive_keys(settings.slack_signing_secret))
+    try:
+        return KeyRing(parse_keys(settings.bot_encryption_keys))
+    except ValueError as error:
+        raise ConfigError(f"BOT_ENCRYPTION_KEYS must be id:base64,…. {error}") from None
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Open the database of the bot.
+
+    If the default file cannot be opened, keep everything in memory. Raises `ConfigError` if a configured
+    database cannot be opened.
     """
     try:
-        return open_confirmation_store(settings.bot_database_url)
-    except (sqlite3.Error, OSError) as error:
+        return create_storage(open_database(settings.bot_database_url))
+    except DatabaseError as error:
         if settings.bot_database_url != DEFAULT_DATABASE_URL:
-            sentence = "BOT_DATABASE_URL cannot be used: the file must be writable, and belong to one bot."
+            sentence = (
+                "BOT_DATABASE_URL cannot be used: PostgreSQL must answer, or the file must be writable, and "
+                "belong to one bot."
+            )
             raise ConfigError(f"{sentence} ({error})") from None
         log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
-        return ConfirmationStore()
-
-
-def open_events(settings: Settings) -> EventStore:
-    """Open the store of handled events. If it cannot be opened, keep them in memory."""
-    try:
-        return open_event_store(settings.bot_database_url)
-    except (sqlite3.Error, OSError) as error:
-        log.warning("Handled events are not kept over a restart", extra={"fault": str(error)})
-        return EventStore()
+        return create_storage()
 
 
 def create_bolt(settings: Settings, services: Services) -> App:
@@ -90,7 +122,7 @@ def create_bolt(settings: Settings, services: Services) -> App:
     """
 
     def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # The bot serves one workspace. `handlers.installation_check` refuses requests of other workspaces.
+        # `server.routing` chooses the workspace; `handlers.installation_check` refuses requests of others.
         return AuthorizeResult(
             enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
         )

@@ -13,16 +13,13 @@ from slack_sdk.errors import SlackApiError
 from waitress.server import create_server
 
 from app.config import ConfigError, load
-from app.events.receiver import run_registration
-from app.oms_client.event_api import EventApi
 from app.server import logs
 from app.server.build import Bot, create_bot
+from app.server.supervision import run_heartbeat, run_supervision, start_threads
 from app.server.web import MAX_BODY_BYTES
 from app.services.chart_images import load_matplotlib
-from app.services.confirmation_recovery import run_recovery
-from app.services.notifications import run_notifications
-from app.services.orders.recovery import run_order_refresh
-from app.services.workspace_claim import run_workspace_claim
+from app.storage.database import DatabaseError
+from app.storage.encryption import DecryptionFailed
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +36,7 @@ def main() -> int:
         settings = load()
         logs.configure(settings.log_format)
         bot = create_bot(settings)
+        encrypt_stored_secrets(bot)
     except ConfigError as error:
         sys.stderr.write(f"slack-bot cannot start. {error}\n")
         return 2
@@ -48,6 +46,19 @@ def main() -> int:
         sys.stderr.write(f"slack-bot cannot listen on {settings.host}:{settings.port}: {error.strerror}.\n")
         return 1
     return 0
+
+
+def encrypt_stored_secrets(bot: Bot) -> None:
+    """Encrypt with the first key what later keys of the setting have encrypted. Raises `ConfigError`."""
+    try:
+        if count := bot.services.installations.encrypt_again():
+            log.info("Workspaces encrypted with the current key", extra={"count": count})
+    except DecryptionFailed as error:
+        raise ConfigError(
+            f"{error} BOT_ENCRYPTION_KEYS must keep earlier keys until the bot has started with the new one."
+        ) from None
+    except DatabaseError as error:
+        log.warning("Stored secrets not checked", extra={"fault": str(error)})
 
 
 def serve(bot: Bot) -> None:
@@ -67,14 +78,7 @@ def serve(bot: Bot) -> None:
     )
     _stop_on_signals()
     bot.health.refresh()
-    _start_thread("confirmation-recovery", run_recovery, bot.services)
-    _start_thread("order-refresh", run_order_refresh, bot.services)
-    _start_thread("notifications", run_notifications, bot.services)
-    _start_thread("charts", load_matplotlib, bot.services)
-    if bot.services.oms.can_claim_workspace:
-        _start_thread("workspace-claim", run_workspace_claim, bot.services)
-    if settings.oms_events_url:
-        _start_thread("event-registration", register_for_events, bot)
+    start_background_work(bot)
     if settings.socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
     log.info(
@@ -84,7 +88,7 @@ def serve(bot: Bot) -> None:
     try:
         server.run()
     finally:
-        bot.services.stop(STOP_SECONDS)
+        bot.stop(STOP_SECONDS)
         log.info("Stopped")
 
 
@@ -92,10 +96,16 @@ def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
     threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
 
 
-def register_for_events(bot: Bot) -> None:
-    """Register for the events of the OMS, and handle those that were missed."""
-    settings = bot.settings
-    run_registration(bot.receiver, bot.services, EventApi(settings), settings.oms_events_url)
+def start_background_work(bot: Bot) -> None:
+    """Start the threads of the bot, and those of the workspace whose token is in the environment."""
+    first = bot.workspaces.first
+    if first is not None:
+        start_threads(first)
+    _start_thread("heartbeat", run_heartbeat, bot.services)
+    _start_thread("charts", load_matplotlib, bot.services)
+    threading.Thread(
+        target=run_supervision, args=(bot.workspaces, bot.services), name="workspaces", daemon=True
+    ).start()
 
 
 def connect_forever(bot: Bot) -> None:

@@ -3,15 +3,18 @@
 import logging
 import secrets
 import time
+from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, request
 from slack_bolt import App
 from slack_bolt.adapter.flask import SlackRequestHandler
 
 from app.config import EVENTS_PATH, Settings
-from app.events.receiver import EventReceiver
+from app.server import oauth
 from app.server.health import Health
 from app.server.signature import is_signed
+from app.server.workspaces import WorkspaceRegistry
+from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,9 @@ UNREADABLE = (
 )  # the body is not a JSON object
 
 
-def create_web(settings: Settings, bolt: App, health: Health, receiver: EventReceiver) -> Flask:
+def create_web(
+    settings: Settings, bolt: App, health: Health, services: Services, workspaces: WorkspaceRegistry
+) -> Flask:
     """Return the WSGI application."""
     web = Flask("slack-bot", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -63,8 +68,9 @@ def create_web(settings: Settings, bolt: App, health: Health, receiver: EventRec
     web.after_request(add_headers)
     for path in SLACK_PATHS:
         web.add_url_rule(path, path, slack, methods=["POST"])
-    web.add_url_rule(EVENTS_PATH, "oms_events", lambda: _receive_event(receiver), methods=["POST"])
+    web.add_url_rule(EVENTS_PATH, "oms_events", lambda: _receive_event(workspaces), methods=["POST"])
     web.add_url_rule("/health", "health", report, methods=["GET"])
+    oauth.register_routes(web, settings, services)
     return web
 
 
@@ -73,10 +79,15 @@ def new_request_id() -> str:
     return f"req-{secrets.token_hex(8)}"
 
 
-def _receive_event(receiver: EventReceiver) -> Response:
+def _receive_event(workspaces: WorkspaceRegistry) -> Response:
+    """Pass an event to the workspaces of its tenant, which the signature identifies."""
     body = request.get_data(cache=True, parse_form_data=False)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Response(status=receiver.receive(headers, body))
+    statuses = {each.receiver.receive(headers, body) for each in workspaces.list_all()}
+    accepted = statuses - {HTTPStatus.UNAUTHORIZED}
+    if not accepted:
+        log.warning("Unsigned event refused", extra={"event_id": headers.get("webhook-id", "")})
+    return Response(status=max(accepted, default=HTTPStatus.UNAUTHORIZED))
 
 
 def _is_request_signed(secret: str) -> bool:

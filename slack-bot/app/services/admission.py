@@ -3,10 +3,11 @@
 import logging
 
 from app.blocks import views
-from app.errors import BotError, DenialReason, NotAllowed, OmsError, SlackError, format_log_name
+from app.errors import BotError, DenialReason, NotAllowed, OmsError, Refused, SlackError, format_log_name
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.slack_settings import find_channel_refusal
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     """
     try:
         if services.oms.may_trade(origin.person, request_id=origin.request_id):
-            return True
+            return _check_channel(services, origin, view_id)
         denial = NotAllowed(DenialReason.ROLE)
     except NotAllowed as error:
         denial = error
@@ -28,6 +29,14 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
         return True
     refuse_form(services, origin, view_id, denial, failure_messages.barred(denial, origin.request_id))
     return False
+
+
+def _check_channel(services: Services, origin: Origin, view_id: str) -> bool:
+    """Replace a form of a channel in which the tenant does not allow trading."""
+    sentence = find_channel_refusal(services, origin.channel)
+    if sentence:
+        refuse_form(services, origin, view_id, Refused(sentence), sentence)
+    return not sentence
 
 
 def refuse_form(services: Services, origin: Origin, view_id: str, error: BotError, sentence: str) -> None:

@@ -53,7 +53,7 @@ def recover_confirmations(services: Services, now: float) -> None:
     """Look up every unresolved confirmation in the OMS, and send those that are owed."""
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
-    for unresolved in services.confirmations.list_unresolved():
+    for unresolved in services.confirmations.list_unresolved(services.team):
         extra = {"request_id": unresolved.owed.request_id, "key": unresolved.owed.key}
         try:
             _recover(services, unresolved, now)
@@ -79,6 +79,9 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
     to = Address(owed.user, owed.channel, owed.root_view_id, owed.request_id, receipt)
     message = _message(owed, trade)
     if unresolved.is_interrupted:
+        if trade is not None and services.slack.find_posted(owed.channel, message, owed.submitted_at):
+            receipt.finish()
+            return
         message = with_hint(message, failure_messages.MAYBE_REPEATED)
     extra = {"request_id": owed.request_id, "key": owed.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)

@@ -1,5 +1,6 @@
 """The dependencies of the services, created once at start."""
 
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,13 +20,20 @@ from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
+from app.oms_client.slack_settings import SlackSettingsClient
 from app.services.banner_registry import BannerRegistry
 from app.services.notification_pace import NotificationPace
 from app.services.overview_viewers import OverviewViewers
 from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
+from app.services.shared_ids import SharedIds
+from app.services.slack_settings_cache import SlackSettingsCache
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
+from app.storage.encryption import KEY_BYTES, KeyRing
+from app.storage.installations import InstallationStore
+from app.storage.storage import Storage, create_storage
+from app.storage.webhook_secrets import WebhookSecrets
 
 OVERVIEW_PACE_SECONDS = 5.0  # between updates of a person's overview, each of which reads many portfolios
 
@@ -48,9 +56,18 @@ class Waits:
     notifications_every: float = 1.0
 
 
+def create_temporary_keys() -> KeyRing:
+    """Return a key for secrets that are only kept in memory."""
+    return KeyRing({"temporary": secrets.token_bytes(KEY_BYTES)})
+
+
 @dataclass(frozen=True)
 class Services:
-    """Clients, stores, and a thread pool for each kind of work, so that none blocks another."""
+    """Clients, stores, and a thread pool for each kind of work, so that none blocks another.
+
+    The services of a workspace use its bot token and its OMS key only. Workspaces share the storage, the
+    thread pools and `stopping`.
+    """
 
     oms: OmsClient
     slack: SlackApi
@@ -58,9 +75,8 @@ class Services:
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
-    confirmations: ConfirmationStore = field(default_factory=ConfirmationStore)
-    handled_events: EventStore = field(default_factory=EventStore)
-    recent_deliveries: RecentIds = field(default_factory=RecentIds)
+    storage: Storage = field(default_factory=create_storage)
+    keys: KeyRing = field(default_factory=create_temporary_keys)
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     banners: BannerRegistry = field(default_factory=BannerRegistry)
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
@@ -74,10 +90,12 @@ class Services:
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
     export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
+    status_workers: Workers = field(default_factory=lambda: Workers("reporting", threads=1, waiting=5000))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     notification_pace: NotificationPace = field(default_factory=NotificationPace)
     preferences: PreferenceCache = field(default_factory=PreferenceCache)
+    groups_changed: threading.Event = field(default_factory=threading.Event)  # user groups, in Slack
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
@@ -92,19 +110,49 @@ class Services:
         return self.slack.installation.team
 
     @cached_property
+    def confirmations(self) -> ConfirmationStore:
+        """The confirmations to be sent."""
+        return ConfirmationStore(self.storage)
+
+    @cached_property
+    def handled_events(self) -> EventStore:
+        """The events of the OMS that were handled for the workspace."""
+        return EventStore(self.storage, lambda: self.team)
+
+    @cached_property
     def order_messages(self) -> OrderMessageStore:
-        """The messages of orders, in the file of the confirmations."""
-        return OrderMessageStore(self.confirmations)
+        """The messages of orders in the workspace."""
+        return OrderMessageStore(self.storage, lambda: self.team)
 
     @cached_property
     def pending_orders(self) -> PendingOrderStore:
-        """The orders whose message is not posted yet, in the file of the confirmations."""
-        return PendingOrderStore(self.confirmations)
+        """The orders whose message is not posted yet."""
+        return PendingOrderStore(self.storage)
+
+    @cached_property
+    def recent_deliveries(self) -> SharedIds:
+        """The deliveries of Slack that a bot has claimed."""
+        return SharedIds(self.storage, lambda: self.team)
+
+    @cached_property
+    def slack_settings(self) -> SlackSettingsCache:
+        """The channels for trading and the roles of user groups."""
+        return SlackSettingsCache(SlackSettingsClient(self.oms))
+
+    @cached_property
+    def installations(self) -> InstallationStore:
+        """The workspaces where the app is installed."""
+        return InstallationStore(self.storage.database, self.keys)
+
+    @cached_property
+    def webhook_secrets(self) -> WebhookSecrets:
+        """The secrets of the webhooks of the OMS."""
+        return WebhookSecrets(self.storage, self.keys)
 
     @cached_property
     def notifications(self) -> NotificationStore:
-        """What people and channels are to be told, in the file of the confirmations."""
-        return NotificationStore(self.confirmations, lambda: self.team)
+        """What people and channels of the workspace are to be told."""
+        return NotificationStore(self.storage, lambda: self.team)
 
     @property
     def message_sender(self) -> MessageSender:
@@ -125,15 +173,39 @@ class Services:
         """Create a sender of files."""
         return FileSender(self.slack)
 
+    def create_for_workspace(self, oms: OmsClient, slack: SlackApi) -> "Services":
+        """Return the services of another workspace, which share the storage and the thread pools."""
+        return Services(
+            oms=oms,
+            slack=slack,
+            outbox=Outbox(pace_seconds=self.outbox.pace_seconds),
+            waits=self.waits,
+            storage=self.storage,
+            keys=self.keys,
+            form_workers=self.form_workers,
+            trade_workers=self.trade_workers,
+            suggestion_workers=self.suggestion_workers,
+            admission_workers=self.admission_workers,
+            price_workers=self.price_workers,
+            query_workers=self.query_workers,
+            export_workers=self.export_workers,
+            status_workers=self.status_workers,
+            health_workers=self.health_workers,
+        )
+
     def stop(self, within_seconds: float) -> None:
         """Start no new work, send the queued messages, and abandon the rest after the timeout."""
+        self.stop_workspace(within_seconds)
+        self.stop_workers()
+        self.storage.close()
+
+    def stop_workspace(self, within_seconds: float) -> None:
+        """Stop what only this workspace uses."""
         self.stopping.set()
+        self.groups_changed.set()  # wakes the thread that waits for it
         self.outbox.close(within_seconds)
         self.overview_outbox.close(0.0)
-        self.stop_workers()
         self.oms.close()
-        self.confirmations.close()
-        self.handled_events.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:
         """Stop every thread pool. With `wait`, return after the running work has ended."""
@@ -145,6 +217,7 @@ class Services:
             self.price_workers,
             self.query_workers,
             self.export_workers,
+            self.status_workers,
             self.health_workers,
         )
         for workers in all_workers:

@@ -23,9 +23,17 @@ ORG_WIDE = (
     "This app is installed for a whole organization, which is not supported. Nothing was sent. "
     "Please ask an administrator to install it in the workspace that trades."
 )
+NOT_INSTALLED = (
+    "This app is not installed in your workspace any more, or its installation is not known here. "
+    "Please ask an administrator to install it again. Nothing was sent."
+)
 WORKSPACE_UNKNOWN = (
     "This app could not ask Slack which workspace it belongs to. Nothing was sent. "
     "Please try again in a few seconds."
+)
+NOT_CONNECTED = (
+    "This workspace is not connected to a trading system yet. Nothing was sent. Please ask the operator to "
+    "connect it: `python -m app.workspaces bind {team} --oms-key-stdin`"
 )
 DENIAL_MESSAGES = {
     DenialReason.KEY: "The trading system does not accept this app's key. Please tell its operator.",
@@ -39,6 +47,11 @@ TRIGGER_CODES = frozenset({
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id",
     "trigger_expired", "trigger_exchanged", "invalid_trigger",
 })  # fmt: skip
+
+
+def not_connected(team: str) -> str:
+    """Say that a workspace has no OMS key yet."""
+    return NOT_CONNECTED.format(team=team)
 
 
 def not_opened(code: str, request_id: str, again: str = AGAIN) -> str:

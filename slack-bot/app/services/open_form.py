@@ -1,6 +1,7 @@
 """Open the form for `/trade`, or tell the person why it does not open."""
 
 import logging
+from dataclasses import replace
 
 from app.blocks.messages import notice
 from app.blocks.text import Json
@@ -14,6 +15,7 @@ from app.services.admission import check_admission, refuse_form
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.preferences import fill_trade_draft, read_preferences
+from app.services.slack_settings import get_channel_portfolio
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +23,10 @@ log = logging.getLogger(__name__)
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     """Open the trade form, and check whether the person may trade.
 
-    It starts with the default portfolio if the preferences were read before: nothing is read before it opens.
+    It starts with the portfolio of the channel, else with the default portfolio of the preferences if they
+    were read before: nothing is read before it opens.
     """
+    draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     filled = fill_trade_draft(draft, services.preferences.find(origin.person))
     opened = open_view(services, origin, build_trade_form(filled, FormContext(origin.channel)))
     if opened is None:

@@ -21,6 +21,7 @@ from app.services import failure_messages, submission_results
 from app.services.confirmation_checks import list_questions
 from app.services.confirmation_recovery import build_owed_confirmation
 from app.services.dependencies import Services
+from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
 from app.services.ticket_submission import Order, SubmittedForm
 
@@ -49,6 +50,7 @@ def execute_submission(services: Services, order: Order, submission: Submission)
 def _place(services: Services, order: Order, submission: Submission) -> Outcome:
     request_id = order.origin.request_id
     try:
+        require_trading_channel(services, order.context.channel)
         questions = list_questions(services, order)
         if (questions or order.context.is_outcome_unknown) and (trade := _find(services, order)):
             return _report_earlier_trade(services, order, trade)
@@ -130,7 +132,8 @@ def _matches(services: Services, order: Order, trade: Trade) -> bool:
 def _confirm(services: Services, order: Order, trade: Trade) -> Outcome:
     to = order.origin.address(order.context.channel, order.root_view_id)
     receipt = services.confirmations.claim(order.key)
-    services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
+    if receipt is not None:  # otherwise another bot sends the confirmation
+        services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
     return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
 
 

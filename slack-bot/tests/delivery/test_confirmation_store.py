@@ -1,15 +1,17 @@
 """The store of confirmations: its states, also after a crash, and errors of its file."""
 
-import sqlite3
 import stat
 from dataclasses import replace
 
 import pytest
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError
-from app.delivery import confirmation_store
-from app.delivery.confirmation_store import ConfirmationStore, OwedConfirmation, open_confirmation_store
+from app.delivery.confirmation_store import ConfirmationStore, OwedConfirmation
 from app.server import build
+from app.storage import sqlite
+from app.storage.connection import open_database
+from app.storage.database import DatabaseError
+from app.storage.storage import create_storage
 from tests import factories
 
 OWED = OwedConfirmation(
@@ -25,8 +27,8 @@ def stores(tmp_path):
 
     def reopen():
         for store in opened:
-            store.close()
-        opened.append(open_confirmation_store(f"sqlite:///{tmp_path / 'bot.db'}"))
+            store.storage.database.close()
+        opened.append(ConfirmationStore(create_storage(open_database(f"sqlite:///{tmp_path / 'bot.db'}"))))
         return opened[-1]
 
     yield reopen
@@ -147,9 +149,9 @@ def test_the_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch
     stores()
     file = tmp_path / "bot.db"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    monkeypatch.setattr(confirmation_store, "LOCK_TIMEOUT_SECONDS", 0.05)
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        open_confirmation_store(f"sqlite:///{file}")
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(DatabaseError, match="locked"):
+        open_database(f"sqlite:///{file}")
 
 
 def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
@@ -157,24 +159,27 @@ def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
     store.close()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
-    assert store.claim(OWED.key) is None
+    receipt = store.claim(OWED.key)
+    assert receipt is not None
+    assert receipt.begin(), "the trade is confirmed, although nothing is stored"
+    receipt.finish()
     assert store.list_unresolved() == []
     assert store.remove_submitted_before(1.0) == 0
-    assert {record.message for record in caplog.records} == {"Confirmation store failed"}
+    assert {record.message for record in caplog.records} == {"Database of the bot failed"}
 
 
 def test_a_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
     (tmp_path / "bot.db").write_bytes(b"no database" * 100)
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
-        build.open_store(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
+        build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
-        build.open_store(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}"))
+        build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}"))
 
 
 def test_the_usual_file_is_not_needed(monkeypatch, caplog):
     def refuse(_url):
-        raise PermissionError("read-only")
+        raise DatabaseError("read-only")
 
-    monkeypatch.setattr(build, "open_confirmation_store", refuse)
-    build.open_store(factories.settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
+    monkeypatch.setattr(build, "open_database", refuse)
+    build.open_storage(factories.settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
     assert "Owed confirmations are not kept over a restart" in caplog.text

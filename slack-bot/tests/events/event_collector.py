@@ -18,6 +18,10 @@ from app.events.receiver import EventReceiver, run_registration
 from app.events.registry import ALL_TYPES, Event, EventRegistry
 from app.oms_client.event_api import EventApi
 from app.services.dependencies import Services
+from app.storage.connection import open_database
+from app.storage.encryption import KeyRing, derive_keys
+from app.storage.storage import create_storage
+from app.storage.webhook_secrets import WebhookSecrets
 from tests import factories
 
 REGISTER_SECONDS = 5.0
@@ -25,8 +29,14 @@ REGISTER_SECONDS = 5.0
 
 def main(port: int, oms_url: str, key: str, store: Path, events: Path) -> None:
     """Register at the OMS again and again, and receive."""
-    waits = SimpleNamespace(register_every=REGISTER_SECONDS, register_again=1.0)
-    parts = SimpleNamespace(handled_events=EventStore(str(store)), stopping=threading.Event(), waits=waits)
+    storage = create_storage(open_database(f"sqlite:///{store}"))
+    parts = SimpleNamespace(
+        storage=storage,
+        handled_events=EventStore(storage, lambda: "T1"),
+        webhook_secrets=WebhookSecrets(storage, KeyRing(derive_keys("of this test"))),
+        stopping=threading.Event(),
+        waits=SimpleNamespace(register_every=REGISTER_SECONDS, register_again=1.0),
+    )
     services = cast("Services", parts)
     registry = EventRegistry()
 

@@ -9,15 +9,19 @@ import time
 
 import pytest
 
-from app.delivery.event_store import EventStore, open_event_store
+from app.delivery.event_store import EventStore
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
+from app.errors import OmsError
 from app.events.receiver import EventReceiver, run_registration
 from app.events.registry import Event, EventRegistry
 from app.oms_client import OmsClient
 from app.oms_client.event_api import EventApi
 from app.server.build import create_bot
 from app.services.dependencies import Services
+from app.storage.bot_registry import BotRegistry
+from app.storage.connection import open_database
+from app.storage.storage import Storage, create_storage
 from tests import factories
 from tests.conftest import SHORT
 from tests.fakes import Answer, problem
@@ -134,6 +138,70 @@ def test_secret_that_was_shown_before_is_rotated(receiver, api, oms, handled):
     assert handled == ["e1"]
 
 
+@pytest.fixture
+def other_receiver(services, handled, slack, oms):
+    """Provide another bot on the same database."""
+    settings = factories.settings(slack.api_url, oms.url)
+    database = services.storage.database
+    storage = Storage(database, BotRegistry(database))
+    other = Services(
+        oms=OmsClient(settings),
+        slack=SlackApi(settings),
+        outbox=Outbox(),
+        waits=SHORT,
+        storage=storage,
+        keys=services.keys,
+    )
+    services.storage.bots.beat()  # the second registry found the first bot of its file dead
+    registry = EventRegistry()
+    registry.register("order.*", lambda _, event: handled.append(event.id))
+    yield EventReceiver(other, registry)
+    other.stop_workspace(0.0)
+    other.stop_workers()
+
+
+def test_bots_share_the_secret_and_handle_each_event_once(registered, other_receiver, api, oms, handled):
+    oms.script(BY_NAME, KNOWN)
+    oms.script("/events", Answer(200, []))
+    other_receiver._store.add("start", "2026-11-29T10:00:00Z")
+    other_receiver.register(api, URL)
+    assert oms.named(ROTATE) == []
+    body = json.dumps(written()).encode()
+    assert other_receiver.receive(sign(body), body) == registered.receive(sign(body), body) == 204
+    assert handled == ["e1"]
+
+
+def test_an_event_that_the_other_bot_handles_is_sent_again_later(registered, other_receiver, handled):
+    other_receiver._store.claim("e1", "2026-11-29T10:00:01Z")
+    body = json.dumps(written()).encode()
+    assert registered.receive(sign(body), body) == 503
+    other_receiver._store.add("e1", "2026-11-29T10:00:01Z")
+    assert registered.receive(sign(body), body) == 204
+    assert handled == []
+
+
+def test_a_secret_that_the_other_bot_replaced_is_loaded(registered, services, handled):
+    other = "whsec_" + base64.b64encode(b"o" * 24).decode()
+    body = json.dumps(written()).encode()
+    assert registered.receive(sign(body, secret=other), body) == 401
+    services.webhook_secrets.save("wh_1", other)
+    registered._reloaded_at = 0.0
+    assert registered.receive(sign(body, secret=other), body) == 204
+    assert "whsec" not in str(services.storage.database.execute("SELECT * FROM webhook_secrets"))
+
+
+def test_one_bot_replaces_a_lost_secret(receiver, other_receiver, api, oms):
+    receiver._clock = other_receiver._clock = lambda: 1000.0  # both within one minute
+    oms.always[BY_NAME] = KNOWN
+    oms.script(ROTATE, Answer(201, {"id": "wh_1", "secret": SECRET}))
+    oms.always["/events"] = Answer(200, [])
+    receiver.register(api, URL)
+    receiver._services.webhook_secrets.save("wh_1", "")
+    with pytest.raises(OmsError, match="Another bot"):
+        other_receiver.register(api, URL)
+    assert len(oms.named(ROTATE)) == 1
+
+
 def test_missed_events_are_handled_once_and_in_order_after_a_restart(services, receiver, api, oms, handled):
     services.handled_events.add("e1", "2026-11-29T10:00:01.000000Z")
     oms.script(BY_NAME, CREATED)
@@ -183,24 +251,25 @@ def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
 
 def test_handled_events_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
-    store = open_event_store(url)
-    store.add("e1", "2026-11-29T10:00:00Z")
-    store.close()
-    store = open_event_store(url)
+    storage = create_storage(open_database(url))
+    EventStore(storage, lambda: "T1").add("e1", "2026-11-29T10:00:00Z")
+    storage.close()
+    storage = create_storage(open_database(url))
+    store = EventStore(storage, lambda: "T1")
     assert store.contains("e1")
     assert not store.contains("e2")
-    assert (tmp_path / "bot-events.db").stat().st_mode & 0o077 == 0
-    store.close()
+    assert not EventStore(storage, lambda: "T2").contains("e1")
+    assert (tmp_path / "bot.db").stat().st_mode & 0o077 == 0
+    storage.close()
 
 
 def test_old_events_are_pruned():
-    store = EventStore()
+    store = EventStore(create_storage(), lambda: "T1")
     store.add("old", "2026-11-01T10:00:00Z")
     for number in range(999):
         store.add(f"e{number}", "2026-11-29T10:00:00Z")
     assert not store.contains("old")
     assert store.contains("e998")
-    store.close()
 
 
 def test_server_answers_deliveries_of_the_oms(slack, oms, services):

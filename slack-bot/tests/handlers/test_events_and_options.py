@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Answer, problem
 from tests.limits import check_options, check_view
 
 
@@ -273,3 +274,40 @@ def test_the_end_of_an_installation_is_acknowledged_and_logged_once(workspace: W
             == 200
         )
     assert [record.message for record in caplog.records].count("Installation ended") == 1
+
+
+def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None:
+    event = {"type": "user_change", "user": {"id": "U2", "team_id": "T1", "deleted": True} | profile}
+    body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": event_id, "event": event})
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    answer = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
+    assert answer.status_code == 200
+
+
+def test_a_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
+    workspace.oms.script("/users/slack-status", Answer(503), Answer(drop=True))
+    deliver_profile(workspace, "Ev1")
+    deliver_profile(workspace, "Ev1")
+    calls = workspace.oms.wait_for("/users/slack-status", 3)
+    assert {json.dumps(call.body) for call in calls} == {
+        json.dumps({"person": "slack:T1:U2", "status": "deactivated"})
+    }
+    assert {call.method for call in calls} == {"PUT"}
+    assert all("x-on-behalf-of" not in call.headers for call in calls)
+
+
+def test_changes_of_a_profile_are_reported_only_if_the_status_changed(workspace: Workspace):
+    for number, deleted in enumerate([False, False, True, False, False]):
+        deliver_profile(workspace, f"Ev{number}", deleted=deleted)
+    workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
+    statuses = [call.body["status"] for call in workspace.oms.named("/users/slack-status")]
+    assert statuses == ["active", "deactivated", "active"]
+
+
+def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_again(workspace: Workspace):
+    deliver_profile(workspace, "Ev1", team_id="T2")
+    deliver_profile(workspace, "Ev2", id="no id")
+    workspace.oms.script("/users/slack-status", problem(404, "No such person.", kind="not-found"))
+    deliver_profile(workspace, "Ev3")
+    workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
+    assert len(workspace.oms.named("/users/slack-status")) == 1

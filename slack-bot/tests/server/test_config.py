@@ -43,7 +43,7 @@ def test_what_is_not_set_has_a_default():
         ("PORT", "70000"),
         ("ENVIRONMENT", "prod"),
         ("LOG_FORMAT", "xml"),
-        ("BOT_DATABASE_URL", "postgresql://db/bot"),
+        ("BOT_DATABASE_URL", "mysql://db/bot"),
         ("BOT_DATABASE_URL", "sqlite:///"),
         ("BOT_STATEMENT_SECRET", "short"),
         ("TRADING_CHANNEL", "#trading"),
@@ -54,6 +54,39 @@ def test_what_is_not_set_has_a_default():
 def test_a_bad_value_is_named_with_what_to_set(name, value):
     with pytest.raises(ConfigError, match=name):
         from_values(GOOD | {name: value})
+
+
+CLIENT = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "client-secret"}
+SAFE = {"BOT_DATABASE_URL": "postgresql://bot@db/bot", "BOT_ENCRYPTION_KEYS": "k1:key"}
+
+
+def test_several_workspaces_need_no_token_and_no_key_in_the_environment():
+    values = GOOD | CLIENT | {"SLACK_BOT_TOKEN": "", "OMS_API_KEY": ""}
+    assert from_values(values).slack_bot_token == ""
+    assert from_values(values | SAFE | {"ENVIRONMENT": "production"}).slack_client_id == "1.2"
+    with pytest.raises(ConfigError, match="OMS_API_KEY"):
+        from_values(values | {"SLACK_BOT_TOKEN": "xoxb-1"})
+
+
+@pytest.mark.parametrize("name", ["SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"])
+def test_half_of_a_client_is_refused(name):
+    with pytest.raises(ConfigError, match=r"both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET"):
+        from_values(GOOD | CLIENT | {name: ""})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"BOT_DATABASE_URL": "sqlite:////srv/bot.db"}, "BOT_DATABASE_URL to a PostgreSQL"),
+        ({"BOT_DATABASE_URL": ""}, "BOT_DATABASE_URL to a PostgreSQL"),
+        ({"BOT_ENCRYPTION_KEYS": ""}, "BOT_ENCRYPTION_KEYS"),
+    ],
+)
+def test_production_with_several_workspaces_refuses_what_loses_or_exposes_them(changes, named):
+    values = GOOD | CLIENT | SAFE | changes
+    from_values(values)
+    with pytest.raises(ConfigError, match=named):
+        from_values(values | {"ENVIRONMENT": "production"})
 
 
 def test_all_errors_are_reported_together_without_values():

@@ -137,10 +137,8 @@ def test_a_sent_confirmation_is_not_owed(workspace: Workspace, answer):
         workspace.oms.script("place", answer)
     workspace.submit()
     wait_until(lambda: not workspace.bot.services.outbox._waiting)
-    count = workspace.bot.services.confirmations._connection.execute(
-        "SELECT count(*) FROM owed_confirmations"
-    ).fetchone()
-    assert count == (0,)
+    database = workspace.bot.services.storage.database
+    wait_until(lambda: database.execute("SELECT key FROM owed_confirmations") == [])
 
 
 def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):

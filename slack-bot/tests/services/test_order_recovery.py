@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.pending_orders import PendingOrder, PendingOrderStore, PendingState
 from app.services.orders.recovery import recover_orders
+from app.storage.connection import open_database
+from app.storage.storage import create_storage
 from tests.conftest import Workspace
 from tests.fakes import Answer
 from tests.order_factories import order_state
@@ -70,19 +71,19 @@ def test_a_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Worksp
     workspace.oms.instruments["MSFT"] = "Microsoft"
     workspace.submit(order_state(), callback_id="order_form")
     workspace.slack.wait_for("chat.postMessage")
-    wait_until(lambda: not services.confirmations.execute("SELECT key FROM pending_orders"))
+    wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
 
 
 def test_the_rows_of_an_earlier_process_are_adopted(tmp_path):
-    file = str(tmp_path / "bot.db")
-    first = ConfirmationStore(file)
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    first = create_storage(open_database(url))
     store = PendingOrderStore(first)
     now = time.time()
     store.add(replace(PENDING, key="a", submitted_at=now, state=PendingState.SUBMITTED))
     store.add(replace(PENDING, key="b", submitted_at=now + 1, state=PendingState.POSTING))
     assert store.list_unresolved() == []
-    first.close()
-    second = ConfirmationStore(file)
+    first.database.close()
+    second = create_storage(open_database(url))
     states = [(each.key, each.state) for each in PendingOrderStore(second).list_unresolved()]
     assert states == [("a", PendingState.UNKNOWN), ("b", PendingState.INTERRUPTED)]
     second.close()

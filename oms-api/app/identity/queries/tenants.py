@@ -12,7 +12,10 @@ from app.ids import new_tenant_id
 
 
 class TenantRow(NamedTuple):
-    """A tenant. `slack_default_role` is None if it rejects new Slack users."""
+    """A tenant. `slack_default_role` is None if it rejects new Slack users.
+
+    `slack_channels` and `slack_group_roles` are JSON objects by the ids of channels and user groups.
+    """
 
     id: int
     slug: str
@@ -21,6 +24,8 @@ class TenantRow(NamedTuple):
     slack_default_role: str | None
     base_currency: str
     default_opening_cash: Decimal
+    slack_channels: str
+    slack_group_roles: str
     created_at: datetime
 
 

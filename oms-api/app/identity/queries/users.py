@@ -74,6 +74,13 @@ def list_users(
     return [UserRow._make(row) for row in connection.execute(statement)]
 
 
+def list_people_of_workspace(connection: Connection, tenant_id: int, team_id: str) -> list[UserRow]:
+    """Return the tenant's users from a Slack workspace."""
+    is_member = User.person.startswith(f"slack:{team_id}:", autoescape=True)
+    statement = select_users(tenant_id).where(is_member).order_by(User.id)
+    return [UserRow._make(row) for row in connection.execute(statement)]
+
+
 def is_known(connection: Connection, tenant_id: int, *, email: str | None, person: str | None) -> bool:
     """Return whether the tenant has a user with that e-mail address or Slack identity."""
     same = [

@@ -100,8 +100,8 @@ async def change_tenant(
 ) -> Response:  # fmt: skip
     """Change a tenant.
 
-    Its administrators set its name, `slack_default_role`, `base_currency` and `default_opening_cash`; the
-    operator's key sets its `status`.
+    Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
+    `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
     context, changes = request_context.context(caller, body, slug), body.changes()
     return build_response(

@@ -110,6 +110,7 @@ class Operation(StrEnum):
     RECONCILE = "reconcile"
     MANAGE_SIGNALS = "manage_signals"
     RUN_JOB = "run_job"
+    FOLLOW_SLACK = "follow_slack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,8 @@ TABLE: dict[Operation, Rule] = {
     Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
+    # admin, and the bot's key: what happens in Slack, and the settings for it
+    Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

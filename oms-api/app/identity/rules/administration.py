@@ -34,6 +34,8 @@ class TenantChanges(TypedDict, total=False):
     slack_default_role: str | None
     base_currency: str
     default_opening_cash: Decimal
+    slack_channels: str
+    slack_group_roles: str
     status: str
 
 

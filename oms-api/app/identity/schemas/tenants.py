@@ -1,11 +1,13 @@
 """Request and response bodies of tenants."""
 
+import json
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
 from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
+from app.identity.schemas.slack_settings import CHANNELS, ROLES, Channels, ChannelSettings, GroupRoles
 from app.wire.fields import OpeningCash, capitals, lower_case
 
 BaseCurrency = Annotated[
@@ -47,13 +49,19 @@ class TenantPatch(Patch):
     )
     base_currency: BaseCurrency = left_out()
     default_opening_cash: DefaultOpeningCash = left_out()
+    slack_channels: Channels = left_out()
+    slack_group_roles: GroupRoles = left_out()
     status: Annotated[Literal["active", "suspended"], BeforeValidator(lower_case)] = left_out()
 
     def changes(self) -> TenantChanges:
-        """Return the service's parameters."""
-        return cast("TenantChanges", {name: getattr(self, name) for name in self.model_fields_set})
+        """Return the service's parameters, with objects as canonical JSON."""
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        settings = self.model_dump(include=self.model_fields_set & _JSON_FIELDS)
+        values |= {name: json.dumps(value, sort_keys=True) for name, value in settings.items()}
+        return cast("TenantChanges", values)
 
 
+_JSON_FIELDS = {"slack_channels", "slack_group_roles"}
 EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
 
 
@@ -102,6 +110,10 @@ class TenantOut(TenantListed):
     default_opening_cash: str = Field(
         description="Opening cash of new portfolios, in their base currency", examples=["1000000.00"]
     )
+    slack_channels: dict[str, ChannelSettings] = Field(
+        description=CHANNELS, examples=[{"C0DESK00001": {"portfolio": "Growth"}}]
+    )
+    slack_group_roles: dict[str, str] = Field(description=ROLES, examples=[{"S0TRADERS01": "trader"}])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 

@@ -1,5 +1,6 @@
 """Creating, renaming and suspending tenants."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -71,7 +72,14 @@ def change_tenant(
 
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
-    return _facts(tenant._asdict()) | {"created_at": iso(tenant.created_at)}
+    return (
+        _facts(tenant._asdict()) | serialize_slack_settings(tenant) | {"created_at": iso(tenant.created_at)}
+    )
+
+
+def serialize_slack_settings(tenant: TenantRow) -> dict[str, Any]:
+    """Serialize the settings that the tenant's bot follows."""
+    return {name: json.loads(getattr(tenant, name)) for name in ("slack_channels", "slack_group_roles")}
 
 
 def _facts(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_view, update_opened_view
-from app.services.orders.messages import post_message, queue_in_channel, refresh_order
+from app.services.orders.message_queue import post_message, queue_in_channel
+from app.services.orders.messages import refresh_order
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)

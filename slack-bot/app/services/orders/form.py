@@ -32,6 +32,7 @@ from app.services.open_form import open_view, update_opened_view
 from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
 from app.services.preferences import fill_order_draft, load_preferences
+from app.services.slack_settings import get_channel_portfolio
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class OrderFacts(NamedTuple):
 
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
+    draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     context = OrderContext("" if draft.is_private else origin.channel)
     shown = fill_order_draft(draft, services.preferences.find(origin.person))
     opened = open_view(services, origin, build_order_form(shown, context), failure_messages.ORDER_AGAIN)

@@ -14,14 +14,14 @@ from app.blocks.orders.messages import (
     format_leg_change,
     format_leg_state,
 )
-from app.delivery.message_sender import INVITE_HINT
-from app.delivery.order_messages import MessageKind, OrderMessage
-from app.delivery.outbox import Job
+from app.delivery.order_messages import Claim, MessageKind, OrderMessage
 from app.delivery.pending_orders import PendingState
-from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
+from app.services import failure_messages
 from app.services.dependencies import Services
+from app.services.orders.message_queue import post_message, queue_in_channel, queue_work
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,10 @@ def publish_order(
     def post() -> None:
         current = _load(services, origin.person, order.id, origin.request_id) or order
         message = build_order_message(current)
-        services.pending_orders.set_state(key, PendingState.POSTING)
+        if not services.pending_orders.set_state(key, PendingState.POSTING) or is_published(
+            services, order.id
+        ):
+            return  # another bot has adopted the order
         try:
             posted_in, ts = post_message(
                 services, origin, channel, with_hint(message, hint) if hint else message
@@ -54,22 +57,27 @@ def publish_order(
         except SlackError as error:
             _record_failed_post(services, key, error)
             raise
-        services.order_messages.save(
-            OrderMessage(
-                order_id=order.id,
-                kind=MessageKind.ORDER,
-                channel=posted_in,
-                ts=ts,
-                team=origin.person.team,
-                user=origin.person.user,
-                sequence=_last_sequence(current),
-                legs=_leg_states(current),
-                is_open=current.is_open,
-            )
-        )
+        save_order_message(services, origin, current, posted_in, ts)
         services.pending_orders.remove(key)
 
     queue_in_channel(services, channel or origin.user, post, origin.request_id)
+
+
+def save_order_message(services: Services, origin: Origin, order: Order, channel: str, ts: str) -> None:
+    """Store which message shows an order."""
+    services.order_messages.save(
+        OrderMessage(
+            order_id=order.id,
+            kind=MessageKind.ORDER,
+            channel=channel,
+            ts=ts,
+            team=origin.person.team,
+            user=origin.person.user,
+            sequence=_last_sequence(order),
+            legs=_leg_states(order),
+            is_open=order.is_open,
+        )
+    )
 
 
 def _record_failed_post(services: Services, key: str, error: SlackError) -> None:
@@ -81,43 +89,6 @@ def _record_failed_post(services: Services, key: str, error: SlackError) -> None
             services.pending_orders.remove(key)
         case _:
             services.pending_orders.set_state(key, PendingState.INTERRUPTED)
-
-
-def post_message(services: Services, origin: Origin, channel: str, message: Message) -> tuple[str, str]:
-    """Post in the channel, else as a direct message. Return the channel and the timestamp."""
-    hint = ""
-    if channel:
-        try:
-            return channel, services.slack.post(channel, message)
-        except SlackRateLimited:
-            raise
-        except SlackError as error:
-            extra = {"request_id": origin.request_id, "route": "channel", "fault": str(error)}
-            log.warning("Message not delivered", extra=extra)
-            hint = INVITE_HINT.format(channel=channel)
-    direct = services.slack.direct_channel(origin.user)
-    return direct, services.slack.post(direct, with_hint(message, hint) if hint else message)
-
-
-def queue_in_channel(services: Services, channel: str, work: Callable[[], None], request_id: str) -> None:
-    """Queue calls to Slack for one channel, one after the other."""
-    _queue(services, f"channel:{channel}", work, request_id)
-
-
-def _queue(
-    services: Services, lane: str, work: Callable[[], None], request_id: str, *, paced: bool = True
-) -> bool:
-    """Queue work. Return False if the queue is full."""
-
-    def log_abandoned() -> None:
-        log.warning("Order message not delivered", extra={"request_id": request_id})
-
-    try:
-        services.outbox.put(lane, Job(work, log_abandoned), paced=paced)
-    except Saturated as error:
-        log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
-        return False
-    return True
 
 
 class OrderChange(Protocol):
@@ -183,7 +154,7 @@ def _queue_once(
         services.queued_order_work.remove(key)
         work()
 
-    if not _queue(services, lane, start, request_id, paced=paced):
+    if not queue_work(services, lane, start, request_id, paced=paced):
         services.queued_order_work.remove(key)
 
 
@@ -203,6 +174,17 @@ def refresh_open_orders(services: Services) -> None:
 
 
 def _update(services: Services, order_id: str, request_id: str) -> None:
+    """Edit the message of an order, unless another bot is editing it. The refresh tells later changes."""
+    claim = services.order_messages.claim(order_id)
+    if claim is Claim.TAKEN:
+        return
+    try:
+        _update_claimed(services, order_id, request_id, may_repeat=claim is Claim.INTERRUPTED)
+    finally:
+        services.order_messages.release(order_id)
+
+
+def _update_claimed(services: Services, order_id: str, request_id: str, *, may_repeat: bool) -> None:
     """Edit the message of an order, and post its changes since the last update in the thread."""
     shown = services.order_messages.find(order_id, MessageKind.ORDER)
     if shown is None:
@@ -221,7 +203,9 @@ def _update(services: Services, order_id: str, request_id: str) -> None:
     )
     _edit(services, updated, build_order_message(current), request_id)
     if lines:
-        _post_in_thread(services, shown, build_thread_message(lines), request_id)
+        told = build_thread_message(lines)
+        told = with_hint(told, failure_messages.MAYBE_REPEATED) if may_repeat else told
+        _post_in_thread(services, shown, told, request_id)
     if current.id != order_id:
         services.order_messages.save(
             replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)

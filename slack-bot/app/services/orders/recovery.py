@@ -4,14 +4,21 @@ import logging
 import time
 
 from app.blocks.messages import notice
+from app.blocks.orders.messages import build_order_message
 from app.delivery.pending_orders import PendingOrder, PendingState
 from app.errors import OmsError
+from app.forms.orders.order import Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
 from app.services.orders.approvals import publish_approval
-from app.services.orders.messages import is_published, publish_order, refresh_open_orders
+from app.services.orders.messages import (
+    is_published,
+    publish_order,
+    refresh_open_orders,
+    save_order_message,
+)
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -19,7 +26,6 @@ log = logging.getLogger(__name__)
 
 def run_order_refresh(services: Services) -> None:
     """Recover messages, and update those of open orders, repeatedly until the bot stops."""
-    services.pending_orders.list_unresolved()  # opens the store, which adopts the rows of an earlier process
     while not services.stopping.wait(services.waits.order_refresh_every):
         try:
             recover_orders(services, time.time())
@@ -30,7 +36,7 @@ def run_order_refresh(services: Services) -> None:
 
 def recover_orders(services: Services, now: float) -> None:
     """Find every unresolved order in the OMS. Post its message, or tell the person that it was not placed."""
-    for pending in services.pending_orders.list_unresolved():
+    for pending in services.pending_orders.list_unresolved(services.team):
         try:
             _recover(services, pending, now)
         except OmsError as error:
@@ -44,6 +50,8 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
     age_seconds = now - pending.submitted_at
     if order is None and age_seconds < NOT_RECORDED_AFTER_SECONDS:
         return
+    if not services.pending_orders.claim(pending):
+        return
     origin = Origin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
@@ -55,8 +63,18 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
         services.pending_orders.remove(pending.key)
     else:
-        is_repeat = pending.state is PendingState.INTERRUPTED
-        services.pending_orders.set_state(pending.key, PendingState.SUBMITTED)
+        _publish(services, origin, order, pending)
+
+
+def _publish(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
+    """Post the message of an order, unless Slack has it: then only store where it is."""
+    is_repeat = pending.state is PendingState.INTERRUPTED
+    message = build_order_message(order)
+    ts = services.slack.find_posted(pending.channel, message, pending.submitted_at) if is_repeat else ""
+    if ts:
+        save_order_message(services, origin, order, pending.channel, ts)
+        services.pending_orders.remove(pending.key)
+    else:
         hint = failure_messages.MAYBE_REPEATED if is_repeat else ""
         publish_order(services, origin, order, pending.channel, key=pending.key, hint=hint)
-        publish_approval(services, origin, order, pending.channel)
+    publish_approval(services, origin, order, pending.channel)

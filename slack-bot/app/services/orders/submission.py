@@ -24,6 +24,7 @@ from app.services.orders.checks import has_confirmed_repeat, list_order_question
 from app.services.orders.messages import is_published, publish_order, refresh_order
 from app.services.orders.submitted_order import SubmittedOrder, read_submitted_order
 from app.services.origin import Origin
+from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
 from app.services.submit import build_answer, build_delivery_id, start_submission
 from app.services.trade_submission import redraw, report_outcome
@@ -89,6 +90,8 @@ def _build_pending(submitted: SubmittedOrder) -> PendingOrder:
 def _place(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
     request_id = submitted.origin.request_id
     try:
+        if not submitted.context.replaces:
+            require_trading_channel(services, submitted.context.channel)
         questions = list_order_questions(services, submitted)
         if (questions or submitted.context.is_outcome_unknown) and (order := _find(services, submitted)):
             return _report_order(services, submitted, order)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageStore
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
+from app.storage.connection import open_database
+from app.storage.storage import create_storage
 from tests import factories
 from tests.conftest import SHORT, Workspace, close, make_bot
 from tests.fakes import problem
@@ -240,14 +241,16 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
 
 
 def test_the_messages_of_orders_survive_a_restart(tmp_path):
-    file = str(tmp_path / "bot.db")
-    first = ConfirmationStore(file)
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    first = create_storage(open_database(url))
     shown = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
-    OrderMessageStore(first).save(shown)
+    OrderMessageStore(first, lambda: "T1").save(shown)
     first.close()
-    second = ConfirmationStore(file)
-    assert OrderMessageStore(second).find("O1", MessageKind.ORDER) == shown
-    assert OrderMessageStore(second).list_open(5) == [shown]
+    second = create_storage(open_database(url))
+    assert OrderMessageStore(second, lambda: "T1").find("O1", MessageKind.ORDER) == shown
+    assert OrderMessageStore(second, lambda: "T1").list_open(5) == [shown]
+    assert OrderMessageStore(second, lambda: "T2").find("O1", MessageKind.ORDER) is None
+    assert OrderMessageStore(second, lambda: "T2").list_open(5) == []
     second.close()
 
 

@@ -1,0 +1,61 @@
+"""Routes by which a bot follows the Slack settings of its tenant."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import require_permission
+from app.identity.queries.tenants import get_tenant
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
+from app.identity.service.idempotent_operations import Change
+from app.identity.service.slack_groups import apply_groups
+from app.identity.service.tenants import serialize_slack_settings
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheReaders
+
+Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
+router = APIRouter(tags=["tenants"])
+_EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
+
+
+@router.get(
+    "/slack-settings",
+    summary="Get channels for trading and roles of user groups",
+    responses=responses(200, {"model": SlackSettingsOut}),
+)
+async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
+    """Get the channels for trading and the roles of user groups, which the bot follows.
+
+    Administrators set them with `PATCH /tenants/{slug}`.
+    """
+    found = await readers.run(lambda connection: get_tenant(connection, caller.tenant_id))
+    return answer(serialize_slack_settings(found))
+
+
+@router.put(
+    "/users/slack-groups",
+    summary="Set roles from user groups",
+    responses=responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
+)
+async def set_slack_groups(
+    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Report the members of the user groups that have a role in `slack_group_roles`.
+
+    Each member becomes a viewer or a trader, and a user if they are none yet. People of the workspace who are
+    in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles above
+    trader never change.
+    """
+    context = request_context.context(caller, body)
+
+    def apply(connection: Connection, now: datetime) -> Change:
+        return apply_groups(connection, context, body.team_id, body.groups, now)
+
+    return build_response(await administration.change(context, apply))

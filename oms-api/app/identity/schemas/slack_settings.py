@@ -1,0 +1,69 @@
+"""Request and response bodies of the Slack settings of a tenant."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from app.identity.schemas.fields import Name, RequestBody
+from app.wire.fields import lower_case
+
+MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
+MAX_GROUPS = 50
+MAX_MEMBERS = 2000
+
+ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{1,20}$")]
+GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{1,20}$")]
+UserId = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+GroupRole = Annotated[Literal["viewer", "trader"], BeforeValidator(lower_case)]
+CHANNELS = (
+    "The Slack channels where trading is allowed, by their ids; empty: everywhere. The bot enforces this, "
+    "and preselects the portfolio of a channel"
+)
+ROLES = "Roles of Slack's user groups, by their ids; never more than trader. Empty: groups give no roles"
+
+
+class ChannelSettings(RequestBody):
+    """A channel for trading."""
+
+    portfolio: Name | None = Field(
+        None, description="Portfolio that forms of this channel preselect; null: none", examples=["Growth"]
+    )
+
+
+Channels = Annotated[
+    dict[ChannelId, ChannelSettings],
+    Field(max_length=MAX_CHANNELS, description=CHANNELS, examples=[{"C0DESK00001": {"portfolio": "Growth"}}]),
+]
+GroupRoles = Annotated[
+    dict[GroupId, GroupRole],
+    Field(max_length=MAX_GROUPS, description=ROLES, examples=[{"S0TRADERS01": "trader"}]),
+]
+
+
+class SlackSettingsOut(BaseModel):
+    """The settings that the bot follows."""
+
+    slack_channels: dict[str, ChannelSettings] = Field(
+        description=CHANNELS, examples=[{"C0DESK00001": {"portfolio": "Growth"}}]
+    )
+    slack_group_roles: dict[str, str] = Field(description=ROLES, examples=[{"S0TRADERS01": "trader"}])
+
+
+class SlackGroupsIn(RequestBody):
+    """The members of the user groups of a workspace."""
+
+    team_id: str = Field(
+        pattern=r"^[A-Z0-9]{1,20}$", description="The id of the workspace", examples=["T012AB3C4"]
+    )
+    groups: dict[GroupId, Annotated[list[UserId], Field(max_length=MAX_MEMBERS)]] = Field(
+        max_length=MAX_GROUPS,
+        description="The ids of all members of each user group that has a role",
+        examples=[{"S0TRADERS01": ["U012AB3C4"]}],
+    )
+
+
+class SlackGroupsOut(BaseModel):
+    """What the user groups changed."""
+
+    created: int = Field(description="The number of new users", examples=[1])
+    changed: int = Field(description="The number of users whose role changed", examples=[2])

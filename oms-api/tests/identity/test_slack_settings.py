@@ -1,0 +1,97 @@
+"""Channels for trading, and roles from user groups: administrators set them, the bot follows them."""
+
+import pytest
+
+from tests.identity.administration import good, refused, trail
+
+pytestmark = pytest.mark.any_database
+
+CHANNELS = {"C0DESK00001": {"portfolio": "Growth"}, "G0QUIET0001": {"portfolio": None}}
+ROLES = {"S0TRADERS01": "trader", "S0VIEWERS01": "viewer"}
+
+
+@pytest.fixture
+def slug(api):
+    return good(api.get("/tenants"))[0]["slug"]
+
+
+@pytest.fixture
+def bot(api):
+    """Provide the bot's key of a tenant with its workspace."""
+    api.claim_workspace(f"T{api.tenant_id}")
+    return api.with_key(api.service.mint("act_as bot", api.tenant_id))
+
+
+def person(api, user):
+    return f"slack:T{api.tenant_id}:{user}"
+
+
+def report(bot, **groups):
+    return bot.put("/users/slack-groups", {"team_id": f"T{bot.tenant_id}", "groups": groups})
+
+
+def roles_of(api):
+    return {user["person"]: user["role"] for user in good(api.get("/users")) if user["person"]}
+
+
+def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot, slug):
+    assert good(bot.get("/slack-settings")) == {"slack_channels": {}, "slack_group_roles": {}}
+    changed = good(api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES}))
+    assert (changed["slack_channels"], changed["slack_group_roles"]) == (CHANNELS, ROLES)
+    assert good(bot.get("/slack-settings")) == {"slack_channels": CHANNELS, "slack_group_roles": ROLES}
+    [entry] = [one for one in trail(api) if one["action"] == "tenant.changed"]
+    assert set(entry["after"]) == {"slack_channels", "slack_group_roles"}
+    assert good(api.patch(f"/tenants/{slug}", {"slack_channels": {}}))["slack_channels"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"slack_group_roles": {"S1": "approver"}}, "slack_group_roles.S1"),
+        ({"slack_group_roles": {"C1": "trader"}}, "slack_group_roles"),
+        ({"slack_group_roles": {f"S{number}": "trader" for number in range(51)}}, "slack_group_roles"),
+        ({"slack_channels": {"D1": {"portfolio": None}}}, "slack_channels"),
+        ({"slack_channels": {"C1": {"portfolio": "", "x": 1}}}, "slack_channels.C1"),
+        ({"slack_channels": {f"C{number}": {} for number in range(51)}}, "slack_channels"),
+        ({"slack_channels": None}, "slack_channels"),
+    ],
+)
+def test_settings_that_cannot_be_followed_are_refused(api, slug, body, field):
+    answer = api.patch(f"/tenants/{slug}", body)
+    assert answer.status_code == 422
+    assert any(error["field"].startswith(field) for error in answer.json()["errors"]), answer.text
+
+
+def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
+    settings = {"slack_group_roles": ROLES, "slack_default_role": "viewer"}
+    good(api.patch(f"/tenants/{slug}", settings))
+    good(bot.get("/positions", {"X-On-Behalf-Of": person(api, "U3")}))
+    made = good(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
+    assert made == {"created": 2, "changed": 1}
+    wanted = {person(api, "U1"): "trader", person(api, "U2"): "viewer", person(api, "U3"): "trader"}
+    assert roles_of(api) == wanted
+    assert good(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {"created": 0, "changed": 0}
+    assert good(report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
+    assert roles_of(api)[person(api, "U1")] == "viewer"
+    actions = [one["action"] for one in trail(api)]
+    assert (actions.count("user.first_seen"), actions.count("user.changed")) == (3, 2)
+
+
+def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api, bot, slug):
+    good(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES}))
+    good(api.post("/users", {"name": "Rita", "person": person(api, "U9"), "role": "risk"}), 201)
+    assert good(report(bot, S0TRADERS01=["U9"], S0UNKNOWN01=["U8"])) == {"created": 0, "changed": 0}
+    assert roles_of(api) == {person(api, "U9"): "risk"}
+
+
+def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
+    answer = bot.put("/users/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
+    assert refused(answer, 403) == "workspace-elsewhere"
+
+
+def test_people_of_other_workspaces_keep_their_roles(api, bot, slug):
+    good(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES, "slack_default_role": "viewer"}))
+    other = f"slack:T{api.tenant_id}X:U1"
+    good(api.post("/users", {"name": "Otto", "person": other, "role": "trader"}), 201)
+    assert good(report(bot)) == {"created": 0, "changed": 0}
+    assert roles_of(api)[other] == "trader"

@@ -1,0 +1,63 @@
+"""Follow the Slack settings of the tenant: channels for trading, and roles from user groups."""
+
+import logging
+import time
+
+from app.errors import OmsError, Refused, SlackError
+from app.oms_client.slack_settings import SlackSettingsClient
+from app.services.dependencies import Services
+from app.services.slack_settings_cache import MAX_AGE_SECONDS
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 10.0  # so that a submission need not load the settings
+GROUPS_EVERY_SECONDS = 600.0  # in case an event is lost
+NOT_HERE = "Trading is allowed in {channels} only. Nothing was sent. Please type the command there."
+
+
+def require_trading_channel(services: Services, channel: str) -> None:
+    """Raise `Refused` if the tenant does not allow trading in a channel.
+
+    Forms without a channel, as of a private order, were checked when they were opened.
+    """
+    if channel and (sentence := find_channel_refusal(services, channel)):
+        raise Refused(sentence)
+
+
+def find_channel_refusal(services: Services, channel: str) -> str:
+    """Return why trading is not allowed where a form was opened. Empty if it is."""
+    channels = services.slack_settings.get().channels
+    if not channels or channel in channels:
+        return ""
+    return NOT_HERE.format(channels=", ".join(f"<#{each}>" for each in sorted(channels)))
+
+
+def get_channel_portfolio(services: Services, channel: str) -> str:
+    """Return the portfolio that forms of a channel preselect. This calls nothing."""
+    return services.slack_settings.current.channels.get(channel, "")
+
+
+def sync_group_roles(services: Services) -> None:
+    """Report the members of the user groups that have a role. Raises `OmsError` or `SlackError`."""
+    roles = services.slack_settings.get().group_roles
+    if roles:
+        members = {group: services.slack.list_group_members(group) for group in sorted(roles)}
+        SlackSettingsClient(services.oms).report_groups(services.team, members)
+
+
+def run_group_sync(services: Services) -> None:
+    """Load the settings and report the user groups repeatedly, and when an event names a change."""
+    next_at = 0.0
+    while not services.stopping.is_set():
+        services.slack_settings.get()
+        if services.groups_changed.is_set() or time.monotonic() >= next_at:
+            services.groups_changed.clear()
+            next_at = time.monotonic() + GROUPS_EVERY_SECONDS
+            try:
+                sync_group_roles(services)
+            except (OmsError, SlackError) as error:
+                log.warning("Roles of user groups not reported", extra={"fault": str(error)})
+                next_at = time.monotonic() + MAX_AGE_SECONDS
+            except Exception:  # one failure must not end the thread
+                log.exception("Roles of user groups not reported")
+        services.groups_changed.wait(REFRESH_SECONDS)

@@ -1,0 +1,202 @@
+"""One bot serves several workspaces: each request is answered with its own workspace's token and key."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.delivery.installation import Installation, InstallationCache
+from app.errors import NotAllowed
+from app.oms_client import Person
+from app.server import workspaces as workspaces_module
+from app.server.supervision import start_new, store_first
+from app.storage.installations import InstalledWorkspace
+from tests import factories
+from tests.conftest import Workspace
+from tests.events.test_receiver import sign
+
+TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}
+KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Compare with the store at each request."""
+    monkeypatch.setattr(workspaces_module, "CHECK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def several(workspace: Workspace) -> Iterator[Workspace]:
+    """Provide a bot for T1 (token in the environment), T2 (connected) and T3 (not connected)."""
+    store = workspace.bot.services.installations
+    store.save(InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], "", 1000.0))
+    store.save(InstalledWorkspace("T3", "", "Third", TOKENS["T3"], "", "", 1000.0))
+    yield workspace
+    workspace.slack.released.set()
+    for each in workspace.bot.workspaces.list_all():
+        each.services.stop_workspace(1.0)
+
+
+def found(workspace: Workspace, team: str) -> Any:
+    return workspace.bot.workspaces.find(team)
+
+
+def secrets_used(workspace: Workspace) -> tuple[set[str], set[str]]:
+    tokens = {call.headers["authorization"].removeprefix("Bearer ") for call in workspace.slack.calls}
+    keys = {call.headers["x-api-key"] for call in workspace.oms.calls}
+    return tokens, keys
+
+
+def of_team(payload: dict[str, Any], team: str, user: str = "U1") -> dict[str, Any]:
+    return payload | {"team": {"id": team}, "user": {"id": user, "team_id": team}}
+
+
+def deliver_event(workspace: Workspace, event: dict[str, Any], team: str, **more: Any) -> int:
+    number = len(workspace.slack.calls)
+    payload = {"type": "event_callback", "team_id": team, "event_id": f"Ev{team}{number}", "event": event}
+    body = json.dumps(payload | more)
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    return workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
+
+
+def test_each_workspace_is_answered_with_its_own_token_and_key(several: Workspace):
+    for team in ("T1", "T2"):
+        several.slack.calls.clear()
+        several.oms.calls.clear()
+        answer = several.deliver(of_team(factories.submission(id=f"V{team}", root_view_id=f"V{team}"), team))
+        assert answer.get_json() == {"response_action": "clear"}
+        several.slack.wait_for("chat.postMessage")
+        assert secrets_used(several) == ({TOKENS[team]}, {KEYS[team]})
+        assert set(several.oms.people) == {f"slack:{team}:U1"}
+
+
+@pytest.mark.parametrize(("installed", "other"), [("T1", "T2"), ("T2", "T1"), ("T1", "T9"), ("T2", "T9")])
+def test_forged_ids_of_another_workspace_reach_no_oms(several: Workspace, installed, other):
+    several.type("AAPL", team_id=installed, team=other)
+    submission = factories.submission()
+    several.deliver(submission | {"team": {"id": installed}, "user": {"id": "U1", "team_id": other}})
+    submission["view"]["app_installed_team_id"] = installed
+    several.deliver(submission | {"team": {"id": other}, "user": {"id": "U1", "team_id": other}})
+    click = factories.interaction("block_actions", actions=[{"action_id": "order_cancel", "value": "O1"}])
+    several.deliver(click | {"team": {"id": other}, "user": {"id": "U1", "team_id": installed}})
+    mention = {"type": "app_mention", "user": "U1", "user_team": other, "text": "positions", "channel": "C1"}
+    deliver_event(several, mention, installed)
+    several.bot.services.stop_workers(wait=True)
+    assert several.oms.calls == []
+    assert several.oms.trades == {}
+
+
+def test_a_workspace_without_the_app_gets_a_sentence(several: Workspace, caplog):
+    several.bot.workspaces.find("T1")
+    text = several.type("AAPL", team_id="T9").get_json()["text"]
+    assert "Only members of the workspace" in text
+    assert several.oms.calls == []
+
+
+def test_an_unconnected_workspace_gets_help_only(several: Workspace):
+    text = several.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
+    assert "python -m app.workspaces bind T3 --oms-key-stdin" in text
+    assert "`/trade` opens the trade form" in text
+    answer = several.deliver(of_team(factories.submission(), "T3")).get_json()
+    assert answer["response_action"] == "push"
+    message = {"type": "message", "channel_type": "im", "user": "U3", "text": "positions", "channel": "D3"}
+    assert deliver_event(several, message, "T3") == 200
+    (call,) = several.slack.wait_for("chat.postMessage")
+    assert call.headers["authorization"] == "Bearer xoxb-third"
+    assert "not connected" in call.body["text"]
+    assert several.oms.calls == []
+
+
+def test_a_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
+    several.type("AAPL", team_id="T3")
+    assert several.bot.services.installations.save_oms_key("T3", "t" * 40)
+    answer = several.deliver(of_team(factories.submission(), "T3")).get_json()
+    assert answer == {"response_action": "clear"}
+    assert secrets_used(several)[1] == {"t" * 40}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"type": "app_uninstalled"}, {"type": "tokens_revoked", "tokens": {"bot": ["UBOT"], "oauth": []}}],
+)
+@pytest.mark.parametrize("team", ["T2", "T3"])
+def test_an_uninstalled_workspace_is_forgotten(several: Workspace, event, team):
+    assert deliver_event(several, event, team, event_time=1000) == 200
+    stored: Any = several.bot.services.installations.find(team)
+    assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
+    several.type("AAPL", team_id=team)
+    assert several.oms.calls == several.slack.calls == []
+
+
+@pytest.mark.parametrize(
+    ("event", "at"),
+    [({"type": "app_uninstalled"}, 999), ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, 2000)],
+)
+def test_an_old_event_and_the_token_of_a_person_change_nothing(several: Workspace, event, at):
+    deliver_event(several, event, "T2", event_time=at)
+    stored: Any = several.bot.services.installations.find("T2")
+    assert stored.is_active
+
+
+def test_the_workspace_of_the_environment_is_the_first_of_the_store(several: Workspace):
+    slack = several.bot.services.slack
+    slack.installation = InstallationCache(slack._load_installation)
+    assert several.bot.services.team == ""
+    assert store_first(several.bot.workspaces)
+    stored: Any = several.bot.services.installations.find("T1")
+    assert (stored.bot_token, stored.oms_key) == (TOKENS["T1"], KEYS["T1"])
+    version = several.bot.services.installations.find_version("T1")
+    assert store_first(several.bot.workspaces)
+    assert several.bot.services.installations.find_version("T1") == version
+
+
+def test_missing_scopes_of_the_token_are_named(several: Workspace, caplog):
+    slack = several.bot.services.slack
+    slack.installation.remember(Installation("T1", scopes="commands,chat:write"))
+    store_first(several.bot.workspaces)
+    (record,) = [each for each in caplog.records if each.message.startswith("Scopes missing")]
+    assert "im:history" in record.scopes
+    assert "commands" not in record.scopes
+
+
+def test_the_key_of_a_workspace_acts_for_its_own_people_only(several: Workspace):
+    services = found(several, "T2").services
+    with pytest.raises(NotAllowed):
+        services.oms.may_trade(Person("T1", "U1"), request_id="r")
+    assert several.oms.calls == []
+
+
+def test_threads_start_once_for_each_connected_workspace(several: Workspace, monkeypatch):
+    started: list[object] = []
+    monkeypatch.setattr("app.server.supervision.start_threads", started.append)
+    connected = several.bot.workspaces.list_connected()
+    assert [each.services.team for each in connected] == ["T2"]
+    running = start_new(connected, [])
+    start_new(several.bot.workspaces.list_connected(), running)
+    assert started == connected
+
+
+def test_a_store_that_fails_leaves_the_known_workspaces_served(several: Workspace):
+    several.bot.workspaces.find("T2")
+    several.bot.services.storage.database.close()
+    assert found(several, "T2").services.team == "T2"
+    assert several.bot.workspaces.find("T1") is several.bot.workspaces.first
+    assert several.bot.workspaces.find("T3") is None
+
+
+def test_an_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace, monkeypatch):
+    handled: list[tuple[str, str]] = []
+    for team in ("T1", "T2"):
+        receiver = found(several, team).receiver
+        receiver._secret = f"whsec_{base64.b64encode(team.encode() * 12).decode()}"
+        registry = receiver._registry
+        registry.register("order.filled", lambda services, event: handled.append((services.team, event.id)))
+    event = {"id": "e1", "type": "order.filled", "created_at": "2026-11-29T10:00:01Z", "data": {}}
+    body = json.dumps(event).encode()
+    for team, status in (("T2", 204), ("T9", 401)):
+        headers = sign(body, secret=f"whsec_{base64.b64encode(team.encode() * 12).decode()}")
+        answer = several.bot.web.test_client().post("/oms/events", data=body, headers=headers)
+        assert answer.status_code == status
+    assert handled == [("T2", "e1")]

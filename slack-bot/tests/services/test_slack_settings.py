@@ -1,0 +1,97 @@
+"""Channels for trading, preselected portfolios, and roles from user groups."""
+
+import json
+import threading
+
+import pytest
+
+from app.errors import OmsError
+from app.services.slack_settings import run_group_sync, sync_group_roles
+from tests import factories
+from tests.conftest import Workspace
+from tests.fakes import Answer, problem
+from tests.order_factories import order_state
+
+GROUPS = "/users/slack-groups"
+SETTINGS = "/slack-settings"
+
+
+def test_without_channels_trading_is_allowed_everywhere(workspace: Workspace):
+    assert workspace.submit() == {"response_action": "clear"}
+
+
+def test_a_form_of_another_channel_is_replaced_with_a_sentence(workspace: Workspace):
+    workspace.oms.channels = {"C7": {"portfolio": None}, "C8": {"portfolio": None}}
+    workspace.bot.services.slack_settings._loaded_at = None
+    workspace.type("AAPL")
+    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    assert "Trading is allowed in <#C7>, <#C8> only" in str(view)
+    workspace.type("buy 50 MSFT", "/order")
+    assert "Trading is allowed in <#C7>" in str(workspace.slack.wait_for("views.update", 2)[1].body["view"])
+
+
+def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
+    workspace.oms.channels = {"C7": {"portfolio": None}}
+    workspace.bot.services.slack_settings._loaded_at = None
+    assert "Trading is allowed in" in str(workspace.submit())
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+    assert "Trading is allowed in" in str(workspace.submit(order_state(), callback_id="order_form"))
+    assert workspace.oms.trades == {}
+    assert workspace.oms.named("place") == workspace.oms.named("place_order") == []
+
+
+def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):
+    workspace.oms.channels = {"C1": {"portfolio": "Growth"}}
+    workspace.bot.services.slack_settings._loaded_at = None
+    workspace.bot.services.slack_settings.get()
+    workspace.type("AAPL")
+    workspace.type("buy 100 AAPL @ 175 in Income")
+    first, second = workspace.slack.wait_for("views.open", 2)
+    views = {"Growth" in str(each.body["view"]): each.body["view"] for each in (first, second)}
+    assert "Growth" in str(views[True])
+    assert "Income" in str(views[False])
+    workspace.type("buy 50 MSFT", "/order")
+    assert "Growth" in str(workspace.slack.wait_for("views.open", 3)[2].body["view"])
+
+
+def test_settings_that_cannot_be_loaded_stop_nothing(workspace: Workspace):
+    workspace.oms.always[SETTINGS] = problem(403, "no", kind="forbidden")
+    workspace.bot.services.slack_settings._loaded_at = None
+    assert workspace.submit() == {"response_action": "clear"}
+
+
+def test_the_members_of_groups_with_a_role_are_reported(workspace: Workspace):
+    services = workspace.bot.services
+    sync_group_roles(services)
+    assert workspace.slack.calls == []
+    workspace.oms.group_roles = {"S1": "trader", "S2": "viewer"}
+    workspace.bot.services.slack_settings._loaded_at = None
+    users = {"S1": ["U1", "U2"], "S2": []}
+    for group in ("S1", "S2"):
+        workspace.slack.script("usergroups.users.list", Answer(body={"ok": True, "users": users[group]}))
+    sync_group_roles(services)
+    (call,) = workspace.oms.named(GROUPS)
+    assert call.method == "PUT"
+    assert call.body == {"team_id": "T1", "groups": users}
+    workspace.oms.script(GROUPS, Answer(503))
+    with pytest.raises(OmsError):
+        sync_group_roles(services)
+
+
+def test_a_change_of_a_group_is_reported_at_once(workspace: Workspace):
+    workspace.oms.group_roles = {"S1": "trader"}
+    workspace.bot.services.slack_settings._loaded_at = None
+    thread = threading.Thread(target=run_group_sync, args=(workspace.bot.services,))
+    thread.start()
+    workspace.oms.wait_for(GROUPS)
+    event = {"type": "subteam_members_changed", "subteam_id": "S1", "team_id": "T1"}
+    body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event})
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    assert (
+        workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
+    )
+    workspace.oms.wait_for(GROUPS, 2)
+    workspace.bot.services.stopping.set()
+    workspace.bot.services.groups_changed.set()
+    thread.join(10)
+    assert not thread.is_alive()

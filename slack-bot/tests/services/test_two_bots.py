@@ -1,0 +1,217 @@
+"""Two bots share a database: each thing that is owed is sent once, also when one of them dies."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from app.delivery.confirmation_store import ConfirmationStore, Receipt
+from app.delivery.event_store import EventClaim, EventStore
+from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.services.confirmation_recovery import recover_confirmations
+from app.services.orders.recovery import recover_orders
+from app.services.shared_ids import SharedIds
+from app.storage.bot_registry import BotRegistry
+from app.storage.sqlite import SqliteDatabase
+from app.storage.storage import Storage
+from tests.conftest import Workspace, close, make_bot
+from tests.delivery.test_confirmation_store import OWED
+from tests.fakes import Answer
+from tests.reading import wait_until
+from tests.services.test_confirmation_recovery import BODY
+from tests.services.test_order_recovery import PENDING
+
+
+def share(database: SqliteDatabase) -> tuple[Storage, Storage]:
+    """Return the storages of two bots."""
+    database.is_shared = True
+    return Storage(database, BotRegistry(database)), Storage(database, BotRegistry(database))
+
+
+@pytest.fixture
+def storages() -> Iterator[tuple[Storage, Storage]]:
+    database = SqliteDatabase()
+    yield share(database)
+    database.close()
+
+
+def die(storage: Storage) -> None:
+    """Let the lease of a bot expire."""
+    storage.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", storage.bots.id)
+
+
+def require(receipt: Receipt | None) -> Receipt:
+    assert receipt is not None
+    return receipt
+
+
+def keys_of(store):
+    return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
+
+
+def test_what_a_living_bot_sends_is_not_adopted(storages):
+    first, second = map(ConfirmationStore, storages)
+    first.add(OWED)
+    assert keys_of(second) == []
+    receipt = require(first.claim(OWED.key))
+    assert receipt.begin()
+    assert keys_of(second) == []
+    assert second.claim(OWED.key) is None
+    receipt.finish()
+
+
+def test_what_a_dead_bot_owed_passes_to_one_other_and_is_refused_to_the_dead_one(storages):
+    first, second = map(ConfirmationStore, storages)
+    first.add(OWED)
+    paused = require(first.claim(OWED.key))
+    die(storages[0])
+    assert keys_of(second) == [(OWED.key, False)]
+    receipt = require(second.claim_unresolved(OWED))
+    assert second.claim_unresolved(OWED) is None
+    assert not paused.begin(), "the bot only paused; the other one sends the confirmation"
+    assert receipt.begin()
+    paused.finish()
+    assert storages[0].database.execute("SELECT state FROM owed_confirmations") == [("sending",)]
+
+
+def test_a_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(storages):
+    first, second = map(ConfirmationStore, storages)
+    first.add(OWED)
+    second.add(replace(OWED, submitted_at=1001.0))
+    assert second.claim_owed(OWED.key) is None, "the OMS answered that the trade was recorded before"
+    second.release(OWED.key, is_unknown=False)
+    assert require(first.claim(OWED.key)).begin()
+
+
+def test_an_interrupted_confirmation_is_repeated_once_however_often_bots_die(storages):
+    first, second = map(ConfirmationStore, storages)
+    first.add(OWED)
+    require(first.claim(OWED.key)).begin()
+    die(storages[0])
+    assert keys_of(second) == [(OWED.key, True)]
+    require(second.claim_unresolved(OWED)).begin()
+    die(storages[1])
+    storages[0].bots.beat()
+    assert keys_of(first) == []
+
+
+def test_an_order_message_is_posted_by_one_bot(storages):
+    first, second = map(PendingOrderStore, storages)
+    first.add(PENDING)
+    first.set_state(PENDING.key, PendingState.POSTING)
+    assert second.list_unresolved() == []
+    die(storages[0])
+    (adopted,) = second.list_unresolved()
+    assert adopted.state is PendingState.INTERRUPTED
+    assert second.claim(adopted)
+    assert not first.claim(adopted)
+    assert not first.set_state(PENDING.key, PendingState.POSTING)
+    first.remove(PENDING.key)
+    assert second.set_state(PENDING.key, PendingState.POSTING)
+
+
+def test_a_message_is_edited_by_one_bot_at_a_time(storages):
+    first, second = (OrderMessageStore(storage, lambda: "T1") for storage in storages)
+    shown = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
+    first.save(shown)
+    assert first.claim("O1") is first.claim("O1") is Claim.NEW
+    assert second.claim("O1") is Claim.TAKEN
+    second.release("O1")
+    assert second.claim("O1") is Claim.TAKEN
+    first.release("O1")
+    assert second.claim("O1") is Claim.NEW
+    die(storages[1])
+    assert first.claim("O1") is Claim.INTERRUPTED
+    first.save(replace(shown, sequence=4))
+    assert second.claim("O1") is Claim.NEW
+
+
+def test_an_event_is_handled_by_one_bot_and_again_if_that_one_dies(storages):
+    first, second = (EventStore(storage, lambda: "T1") for storage in storages)
+    at = "2026-11-29T10:00:00Z"
+    assert first.claim("e1", at) is EventClaim.NEW
+    assert second.claim("e1", at) is EventClaim.TAKEN
+    assert second.find_cursor() is None, "an event that is being handled is no cursor"
+    die(storages[0])
+    assert second.claim("e1", at) is EventClaim.NEW
+    second.add("e1", at)
+    assert first.claim("e1", at) is EventClaim.HANDLED
+    assert first.find_cursor() == at
+    assert EventStore(storages[0], lambda: "T2").claim("e1", at) is EventClaim.NEW
+
+
+def test_a_delivery_that_slack_repeats_at_the_other_bot_opens_no_second_form(storages):
+    first, second = (SharedIds(storage, lambda: "T1") for storage in storages)
+    assert first.add("trigger-1")
+    assert "trigger-1" in second
+    assert not second.add("trigger-1")
+    assert SharedIds(storages[1], lambda: "T2").add("trigger-1")
+
+
+@pytest.fixture
+def bots(slack, oms) -> Iterator[tuple[Workspace, Workspace]]:
+    """Provide two complete bots on one database."""
+    first_storage, second_storage = share(SqliteDatabase())
+    first = Workspace(make_bot(slack, oms, storage=first_storage), slack, oms)
+    second = Workspace(make_bot(slack, oms, storage=second_storage), slack, oms)
+    yield first, second
+    close(first)
+    close(second)
+
+
+def texts_of(workspace: Workspace) -> list[str]:
+    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+
+
+def test_a_submission_that_reaches_both_bots_is_confirmed_once(bots):
+    first, second = bots
+    assert first.submit() == second.submit() == {"response_action": "clear"}
+    first.slack.wait_for("chat.postMessage", 2)
+    wait_until(lambda: not (first.bot.services.outbox._waiting or second.bot.services.outbox._waiting))
+    channels = [call.body["channel"] for call in first.slack.named("chat.postMessage")]
+    assert sorted(channels) == ["C1", "D-U1"], "one confirmation, and a private note"
+    assert len(first.oms.trades) == 1
+
+
+def test_a_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_mark(bots):
+    first, second = bots
+    first.slack.script("chat.postMessage", Answer(slow=30.0))
+    first.submit()
+    first.slack.wait_for("chat.postMessage")
+    die(first.bot.services.storage)
+    for _ in range(2):
+        recover_confirmations(second.bot.services, time.time())
+    second.slack.wait_for("chat.postMessage", 2)
+    wait_until(lambda: not second.bot.services.outbox._waiting)
+    assert len(texts_of(second)) == 2
+    assert "you may see it twice" in texts_of(second)[1]
+
+
+def test_a_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
+    first, second = bots
+    first.slack.script("chat.postMessage", Answer(slow=30.0))
+    first.submit()
+    (posted,) = first.slack.wait_for("chat.postMessage")
+    die(first.bot.services.storage)
+    seen = {"ts": "7.0", "metadata": posted.body["metadata"]}
+    first.slack.always["conversations.history"] = Answer(body={"ok": True, "messages": [{"ts": "6.0"}, seen]})
+    recover_confirmations(second.bot.services, time.time())
+    wait_until(lambda: not second.bot.services.outbox._waiting)
+    assert len(texts_of(second)) == 1
+    assert second.bot.services.confirmations.list_unresolved() == []
+
+
+def test_both_bots_recover_and_one_tells(bots):
+    first, second = bots
+    first.oms.record(OWED.key, BODY)
+    owed = replace(OWED, submitted_at=time.time() - 60)
+    first.bot.services.confirmations.add(owed)
+    first.bot.services.confirmations.release(owed.key, is_unknown=True)
+    for workspace in bots:
+        recover_confirmations(workspace.bot.services, time.time())
+        recover_orders(workspace.bot.services, time.time())
+    first.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not (first.bot.services.outbox._waiting or second.bot.services.outbox._waiting))
+    assert len(texts_of(first)) == 1

@@ -1,0 +1,109 @@
+"""The store of workspaces: encrypted, rotated, connected, uninstalled."""
+
+import base64
+from dataclasses import replace
+
+import pytest
+
+from app.storage.encryption import DecryptionFailed, KeyRing
+from app.storage.installations import InstallationStatus, InstallationStore, InstalledWorkspace
+from app.storage.oauth_states import OAuthStates
+from app.storage.sqlite import SqliteDatabase
+from app.storage.storage import create_storage
+
+KEYS = {"k1": b"1" * 32}
+KEY = "oms_" + "k" * 40
+INSTALLED = InstalledWorkspace("T1", "E1", "Desk", "xoxb-canary", "", "chat:write", 1000.0)
+
+
+@pytest.fixture
+def database():
+    database = SqliteDatabase()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(database):
+    return InstallationStore(database, KeyRing(KEYS))
+
+
+def test_tokens_and_keys_are_stored_encrypted(store, database):
+    store.save(INSTALLED)
+    assert store.save_oms_key("T1", KEY)
+    rows = str(database.execute("SELECT * FROM installations"))
+    assert "canary" not in rows
+    assert KEY not in rows
+    assert base64.b64encode(b"canary").decode() not in rows
+    assert store.find("T1") == replace(INSTALLED, oms_key=KEY, version=2)
+    assert "canary" not in repr(store.find("T1"))
+
+
+def test_another_installation_of_a_workspace_keeps_its_oms_key(store):
+    store.save(INSTALLED)
+    store.save_oms_key("T1", KEY)
+    before = store.find_version("T1")
+    store.save(replace(INSTALLED, bot_token="xoxb-2", installed_at=2000.0))
+    found = store.find("T1")
+    assert (found.bot_token, found.oms_key, found.installed_at) == ("xoxb-2", KEY, 2000.0)
+    assert store.find_version("T1") != before
+
+
+def test_an_uninstalled_workspace_keeps_no_secret(store, database):
+    store.save(replace(INSTALLED, oms_key=KEY))
+    assert store.uninstall("T1", 1000.0)
+    found = store.find("T1")
+    assert (found.status, found.bot_token, found.oms_key) == (InstallationStatus.UNINSTALLED, "", "")
+    assert not found.is_active
+    assert store.list_active_teams() == []
+    assert not store.uninstall("T1", 1001.0)
+    assert not store.save_oms_key("T1", KEY)
+    assert database.execute("SELECT bot_token, oms_key FROM installations") == [("", "")]
+
+
+def test_an_event_that_is_older_than_the_installation_changes_nothing(store):
+    store.save(INSTALLED)
+    assert not store.uninstall("T1", 999.0)
+    assert store.find("T1").is_active
+
+
+def test_what_earlier_keys_encrypted_is_encrypted_with_the_first_one(store, database):
+    store.save(replace(INSTALLED, oms_key=KEY))
+    rotated = InstallationStore(database, KeyRing({"k2": b"2" * 32} | KEYS))
+    assert rotated.encrypt_again() == 1
+    assert rotated.encrypt_again() == 0
+    found = InstallationStore(database, KeyRing({"k2": b"2" * 32})).find("T1")
+    assert found is not None
+    assert found.oms_key == KEY
+    with pytest.raises(DecryptionFailed):
+        store.find("T1")
+
+
+def test_a_ciphertext_of_another_workspace_does_not_decrypt(store, database):
+    store.save(INSTALLED)
+    store.save(replace(INSTALLED, team="T2", bot_token="xoxb-2"))
+    database.execute(
+        "UPDATE installations SET bot_token = (SELECT bot_token FROM installations WHERE team = 'T1') "
+        "WHERE team = 'T2'"
+    )
+    with pytest.raises(DecryptionFailed):
+        store.find("T2")
+
+
+def test_a_deleted_workspace_is_gone(store):
+    store.save(INSTALLED)
+    assert store.delete("T1")
+    assert not store.delete("T1")
+    assert store.find("T1") is store.find_version("T1") is None
+
+
+def test_a_state_is_valid_once_for_ten_minutes_at_every_bot(database):
+    first, second = OAuthStates(create_storage(database)), OAuthStates(create_storage(database))
+    state = first.issue()
+    assert state not in str(database.execute("SELECT * FROM oauth_states"))
+    assert second.consume(state)
+    assert not first.consume(state)
+    late = first.issue()
+    database.execute("UPDATE oauth_states SET expires_at = expires_at - 601")
+    assert not second.consume(late)
+    assert not first.consume("forged")

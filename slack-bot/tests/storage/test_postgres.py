@@ -1,0 +1,137 @@
+"""The shared database on PostgreSQL: what SQLite answers, it answers too, and it delays no trade for long."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from app.delivery.confirmation_store import ConfirmationStore
+from app.delivery.event_store import EventClaim, EventStore
+from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.storage import postgres
+from app.storage.bot_registry import BotRegistry
+from app.storage.claimed_ids import ClaimedIds
+from app.storage.connection import open_database
+from app.storage.database import DatabaseError
+from app.storage.encryption import KeyRing
+from app.storage.installations import InstallationStore, InstalledWorkspace
+from app.storage.oauth_states import OAuthStates
+from app.storage.storage import Storage
+from app.storage.webhook_secrets import WebhookSecrets
+from tests.delivery.test_confirmation_store import OWED
+from tests.services.test_order_recovery import PENDING
+from tests.services.test_two_bots import require
+from tests.storage.conftest import run
+
+
+@pytest.fixture
+def storages(postgres_url):
+    """Provide the storages of two bots, each with connections of its own."""
+    databases = [open_database(postgres_url), open_database(postgres_url.replace("://", "+psycopg2://"))]
+    yield [Storage(database, BotRegistry(database)) for database in databases]
+    for database in databases:
+        database.close()
+
+
+def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claimed(storages):
+    first, second = storages
+    confirmations = [ConfirmationStore(each) for each in storages]
+    confirmations[0].add(OWED)
+    confirmations[1].add(replace(OWED, submitted_at=1001.0))
+    receipt = require(confirmations[0].claim(OWED.key))
+    assert receipt.begin()
+    receipt.retract()
+    pending = [PendingOrderStore(each) for each in storages]
+    pending[0].add(PENDING)
+    assert pending[0].set_state(PENDING.key, PendingState.POSTING)
+    messages = [OrderMessageStore(each, lambda: "T1") for each in storages]
+    messages[0].save(OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
+    assert (messages[0].claim("O1"), messages[1].claim("O1")) == (Claim.NEW, Claim.TAKEN)
+    events = [EventStore(each, lambda: "T1") for each in storages]
+    assert events[0].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
+    assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.TAKEN
+    assert confirmations[1].list_unresolved() == []
+    assert pending[1].list_unresolved() == []
+
+    first.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", first.bots.id)
+    (unresolved,) = confirmations[1].list_unresolved("T1")
+    assert confirmations[1].list_unresolved("T2") == []
+    assert require(confirmations[1].claim_unresolved(unresolved.owed)).begin()
+    assert not receipt.begin()
+    (adopted,) = pending[1].list_unresolved("T1")
+    assert pending[1].claim(adopted)
+    assert messages[1].claim("O1") is Claim.INTERRUPTED
+    messages[1].touch(messages[1].list_open(5)[0])
+    assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
+    events[1].add("e1", "2026-11-29T10:00:00Z")
+    assert events[0].find_cursor() == "2026-11-29T10:00:00Z"
+    assert confirmations[1].remove_submitted_before(1.0) == 0
+    confirmations[0].release(OWED.key, is_unknown=True)
+    second.bots.remove_dead()
+
+
+def test_the_other_stores_work_too(storages):
+    ids = [ClaimedIds(each) for each in storages]
+    assert [each.claim("100%?") for each in ids] == [True, False]
+    assert ids[1].contains("100%?")
+    ids[0].remove_old()
+    states = [OAuthStates(each) for each in storages]
+    assert states[1].consume(states[0].issue())
+    keys = KeyRing({"k1": b"1" * 32})
+    store = InstallationStore(storages[0].database, keys)
+    store.save(InstalledWorkspace("T1", bot_token="xoxb-1", installed_at=1000.0))
+    assert store.save_oms_key("T1", "k" * 40)
+    found = InstallationStore(storages[1].database, keys).find("T1")
+    assert found is not None
+    assert found.oms_key == "k" * 40
+    assert store.uninstall("T1", 1000.0)
+    WebhookSecrets(storages[0], keys).save("wh_1", "whsec_x")
+    assert WebhookSecrets(storages[1], keys).find("wh_1") == "whsec_x"
+
+
+def test_of_many_claims_at_once_one_succeeds(storages):
+    confirmations = [ConfirmationStore(each) for each in storages]
+    confirmations[0].add(OWED)
+    won, start = [], threading.Barrier(16)
+
+    def claim(number):
+        start.wait()
+        won.append(confirmations[number % 2].claim(OWED.key))
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([each for each in won if each is not None]) == 1
+
+
+def test_connections_that_the_server_closed_are_replaced(storages, server_url):
+    database = storages[0].database
+    assert database.execute("SELECT ?", "100%") == [("100%",)]
+    name = database.execute("SELECT current_database()")[0][0]
+    others = f"FROM pg_stat_activity WHERE datname = '{name}'"
+    run(server_url, f"SELECT pg_terminate_backend(pid) {others}")
+    assert database.execute("SELECT 1") == [(1,)]
+
+
+def test_a_database_that_does_not_answer_is_given_up_and_then_left_alone(storages, monkeypatch):
+    database = storages[0].database
+    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.2)
+    started = time.monotonic()
+    with pytest.raises(DatabaseError):
+        database.execute("SELECT pg_sleep(1)")
+    with pytest.raises(DatabaseError, match="a moment ago"):
+        database.execute("SELECT 1")
+    assert time.monotonic() - started < 1
+    monkeypatch.setattr(postgres, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 5.0)
+    assert database.execute("SELECT 1") == [(1,)]
+
+
+def test_an_address_that_nobody_serves_is_an_error_without_the_password():
+    with pytest.raises(DatabaseError) as error:
+        open_database("postgresql://bot:canary@127.0.0.1:9/bot")
+    assert "canary" not in str(error.value)
