@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from app.assembly import create_market
 from app.audit.service import AuditEntry, record
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.values import Rejected
+from app.calendars.service import Calendars
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.queries.tenants import find_opening_cash
@@ -30,7 +32,6 @@ from app.ledger.service.recording import Recording
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, mark
 from app.market_data.service import Market
-from app.market_data.sources import SOURCES
 from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
@@ -91,7 +92,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     """List instruments, set limits and place orders, unless they exist."""
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
-    market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
+    market = create_market(settings, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:

@@ -138,6 +138,11 @@ class Market:
         heard = self._source.get_last_heartbeat(at) if quote.source == self._source.name else None
         return None if heard is None else max(at - max(heard, quote.at), timedelta(0))
 
+    @property
+    def source_name(self) -> str:
+        """The name of the price source."""
+        return self._source.name
+
     def feed_silence(self, at: datetime) -> timedelta | None:
         """Return how long the price source has been silent, or None if its prices are never stale."""
         heard = self._source.get_last_heartbeat(at)

@@ -1,6 +1,7 @@
 """Process batches of trades and orders: one batch is one transaction, its commands in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -65,8 +66,9 @@ from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
-from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
+from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace_order
 from app.orders.service.order_entry import place, place_group
+from app.orders.service.order_metrics import count_changes
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
@@ -113,8 +115,7 @@ class OrderBatchHandler:
         batch.load()
         match_before_trades(self._services, batch, max(map(_get_time, commands)))
         result = record_all(batch, commands)
-        apply_trades_to_orders(self._services, batch, result.outcomes)
-        return result
+        return replace(result, on_commit=apply_trades_to_orders(self._services, batch, result.outcomes))
 
     def _mixed(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
@@ -133,8 +134,17 @@ class OrderBatchHandler:
         context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
-        context.update_caches()
-        return BatchResult(outcomes, is_recorded)
+        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context))
+
+    def _create_commit_action(self, context: BatchContext) -> Callable[[], None]:
+        """Return what follows the commit: cache the written state, and count the changes."""
+        update_caches = context.create_cache_update()
+
+        def act() -> None:
+            update_caches()
+            count_changes(self._services.metrics, context.order_store)
+
+        return act
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
@@ -225,7 +235,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return cancel_one(context, command)
         case ReplaceOrder():
             plan.require(command)
-            return replace(context, command)
+            return replace_order(context, command)
         case DecideApproval() | RequestOverride() | ReviewApprovals():
             return _approval(context, plan, command)
         case CancelAll():

@@ -17,12 +17,16 @@ from app.timestamps import Timestamp
 
 
 class PlaceOrder(NamedTuple):
-    """Check a ticket and send it to its broker, with its exits. The portfolio must exist."""
+    """Check a ticket and send it to its broker, with its exits. The portfolio must exist.
+
+    With `requires_approval`, the order waits as if the approval policy of its portfolio covered every order.
+    """
 
     origin: Origin
     ticket: Ticket
     portfolio_name: str
     portfolio_key: str
+    requires_approval: bool = False
 
 
 class PlaceGroup(NamedTuple):

@@ -1,6 +1,6 @@
 """Apply reported and reversed trades to the orders of their position, so that no exit exceeds it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,17 +17,26 @@ from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_taken_back, restore_exits
 
 
-def apply_trades_to_orders(services: BatchServices, batch: Batch, outcomes: Sequence[object]) -> None:
-    """Reduce the exits of positions that a batch of trades reduced. The trades are already written."""
+def apply_trades_to_orders(
+    services: BatchServices, batch: Batch, outcomes: Sequence[object]
+) -> Callable[[], None]:
+    """Reduce the exits of positions that a batch of trades reduced. The trades are already written.
+
+    Return a function that updates the caches. Call it after the commit.
+    """
     reduced = [one for one in outcomes if isinstance(one, Recorded) and _may_concern_orders(batch, one)]
     if not reduced:
-        return
+        return _leave_caches
     now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
     context = BatchContext(batch, services, now)
     for recorded in _with_open_orders(context, reduced):
         apply_trade_to_orders(context, recorded)
     context.flush()
-    context.update_caches()
+    return context.create_cache_update()
+
+
+def _leave_caches() -> None:
+    """Change nothing: the next batch reads what the trades changed."""
 
 
 def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
@@ -73,8 +82,8 @@ def _with_open_orders(context: BatchContext, reduced: Iterable[Recorded]) -> lis
             found.append(one)
             continue
         portfolio_key = one.row.portfolio_key
-        stamp = context.books.portfolio(portfolio_key).orders_stamp
-        known = context.services.open_orders.get(portfolio_key, stamp)
+        state = context.books.portfolio(portfolio_key)
+        known = context.services.portfolios.find_open_orders(context.connection, state)
         if known is not None:
             has_orders = bool(known.by_symbol.get(one.row.symbol))
         else:
