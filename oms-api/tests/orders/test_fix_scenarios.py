@@ -9,7 +9,7 @@ Left out, with the reason:
   refuses are played by its late word (`Refused`) on an order that was put to pending by hand.
 - Those that move a filled order on (a replacement after the last fill, D.2.e/f): an order that is filled is
   final here; a late fill of a replaced one goes to its successor instead.
-- Trade bust and correction (D.5): a mistake of the ledger is corrected by a reversal row, never by the order.
+- Trade bust and correction (D.5): see `test_busts` and `test_corrections`.
 - Stopped, suspended, calculated, done for day (D.6, D.7): no broker here says so.
 - Order status requests, lists and unsolicited cancels without an order: `GET /orders` answers any time.
 """

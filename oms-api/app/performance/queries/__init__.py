@@ -54,7 +54,7 @@ def find_baselines(
     statement = (
         select(row.portfolio_id, row.equity, row.flows)
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
-        .where(row.tenant_id == tenant_id, row.kind == "close")
+        .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
     return {found[0]: Baseline(found[1], found[2]) for found in connection.execute(statement)}
 
@@ -87,7 +87,7 @@ def find_highest_closes(
     statement = (
         select(close.c.id, close.c.opening_cash, row.equity, row.flows)
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
-        .where(row.tenant_id == tenant_id, row.kind == "close")
+        .where(row.tenant_id == tenant_id, row.kind != INTERVAL, row.kind == "close")
     )
     return {found[0]: HighestClose._make(found) for found in connection.execute(statement)}
 
