@@ -15,9 +15,11 @@ resolve() {
 }
 
 resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in
-rm -f oms-api/requirements-xlsx.txt
-resolve --generate-hashes --constraint "$tools/all.txt" --output-file oms-api/requirements-xlsx.txt \
-    oms-api/requirements-xlsx.in
+for extra in xlsx sheets; do
+    rm -f "oms-api/requirements-$extra.txt"
+    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "oms-api/requirements-$extra.txt" \
+        "oms-api/requirements-$extra.in"
+done
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do
         rm -f "$service/$list.txt"

@@ -83,12 +83,13 @@ class Settings(BaseSettings):
     tick_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 7
     duties: Literal["embedded", "worker"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
+    sheets_credentials_file: Path | None = None
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        "webhook_keys",
+        *("webhook_keys", "sheets_credentials_file"),
         mode="before",
     )
     @classmethod

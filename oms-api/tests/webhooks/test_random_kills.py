@@ -27,6 +27,7 @@ BOT_KEY = "bot-key-of-the-random-kills-" + "b" * 20
 MINUTES = float(os.environ.get("KILL_MINUTES", "2"))
 PAUSE_SECONDS = (1.0, 6.0)  # between two kills
 TRADE_SECONDS = 0.1
+START_SECONDS = 120.0
 END_SECONDS = 300.0
 
 
@@ -112,9 +113,13 @@ class Installation:
             self.url, folder, ENVIRONMENT="development", DUTIES="worker", OMS_BOT_KEY=BOT_KEY,
             LOG_LEVEL="WARNING",
         )  # fmt: skip
-        self.oms.start()
+        self.programs = []
         self.received = {name: folder / f"{name}.jsonl" for name in ("stranger", "bot")}
         self.stranger_url = f"http://127.0.0.1:{free_port()}/"
+
+    def start(self):
+        self.oms.start(ready=False)
+        self.oms.wait_ready(START_SECONDS)
         self.baseline = {event["id"] for event in self.list_events()}
         self.webhook = self.register_stranger()
         self.programs = self._create_programs()
@@ -196,8 +201,11 @@ def read_events(file):
 @pytest.fixture
 def installation(tmp_path):
     installation = Installation(tmp_path)
-    yield installation
-    installation.remove()
+    try:
+        installation.start()
+        yield installation
+    finally:
+        installation.remove()
 
 
 @pytest.mark.timeout(int(MINUTES * 60 + END_SECONDS + 300))
@@ -206,7 +214,9 @@ def test_every_event_arrives_while_everything_is_killed_at_random(installation):
     random, kills = Random(seed), []
     installation.keep_running()
     with Connection(installation.oms.port) as connection:
-        wait_until(lambda: len(connection.call("GET", "/api/v1/webhooks")[2]) == 2, 60, "both registered")
+        wait_until(
+            lambda: len(connection.call("GET", "/api/v1/webhooks")[2]) == 2, START_SECONDS, "both registered"
+        )
     load = Load(installation.oms.port)
     load.start()
     end = time.monotonic() + MINUTES * 60
@@ -217,7 +227,7 @@ def test_every_event_arrives_while_everything_is_killed_at_random(installation):
             installation.keep_running()
     finally:
         load.stop()
-    installation.oms.wait_ready(60)
+    installation.oms.wait_ready(START_SECONDS)
     installation.keep_running()
     installation.register_stranger()  # as a program does at its start: pending deliveries are sent at once
     listed = {one["id"]: one for one in installation.list_events() if one["id"] not in installation.baseline}
