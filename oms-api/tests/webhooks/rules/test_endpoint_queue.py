@@ -183,6 +183,8 @@ def test_reloaded_queue_keeps_the_newer_state_of_an_attempt_that_ended_meanwhile
     reloaded = EndpointQueue(ENDPOINT)
     reloaded.add([delivery(1, "O1"), delivery(2, "O2")])  # as they were read before the attempt ended
     reloaded.adopt(queue)
-    assert reloaded.take(NOON).id == 2
-    reloaded.finish(reloaded._sending["O2"], OK, None, NOON)
+    other = reloaded.take(NOON)
+    assert other is not None
+    assert other.id == 2
+    reloaded.finish(other, OK, None, NOON)
     assert reloaded.take(NOON + 5 * SECOND) is sent
