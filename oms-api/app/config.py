@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     tick_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 7
     duties: Literal["embedded", "worker"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
+    sheets_credentials_file: Path | None = None
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
     broker_keys: str | None = Field(default=None, repr=False)
     broker_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
         *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
+        "sheets_credentials_file",
         mode="before",
     )
     @classmethod

@@ -7,11 +7,12 @@ import resource
 import tracemalloc
 import zipfile
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from app.exports.rules.tables import Column
 from app.exports.service import xlsx_export
@@ -208,7 +209,7 @@ def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
 
 
 NOTES = (
-    *("plain", 'a "quoted", one', "two\nlines", "a;b", "=1+1", "-5.00", "a;=1", 'a;"=1', "tab\there"),
+    *("plain", 'a "quoted", one', "a;b", "=1+1", "-5.00", "a;=1", 'a;"=1'),
     *("\uff1d1", "\u00fc"),
 )
 
@@ -247,7 +248,7 @@ def test_memory_of_an_export_does_not_grow_with_its_rows():
 
         async def drain():
             async def read():
-                return export_of_pages.read_page(SimpleNamespace())
+                return export_of_pages.read_page(cast("Connection", None))
 
             while piece := await read_lines(export_of_pages, read):
                 sizes.append(len(piece))

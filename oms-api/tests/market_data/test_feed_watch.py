@@ -1,8 +1,9 @@
 """A price feed that becomes stale, or fresh again, is one event for each tenant."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from app.clock import utc_now
 from app.database import connect_engine
@@ -19,8 +20,9 @@ class Feed(ManualSource):
     """A feed that was heard when the test says so."""
 
     name = "feed"
-    heard_at = None
+    heard_at: datetime | None = None
 
+    @override
     def get_last_heartbeat(self, _at):
         return self.heard_at
 
@@ -41,7 +43,7 @@ def list_types(api):
 
 def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api, engine):
     feed, now = Feed(), utc_now()
-    market = Market(feed, None, timedelta(seconds=30))
+    market = Market(feed, api.service.app.state.readers, timedelta(seconds=30))
     first, second = (FeedWatch(engine, market, lambda: now) for _ in range(2))
     feed.heard_at = now - timedelta(seconds=30)
     for watch in (first, second):
@@ -59,6 +61,6 @@ def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api,
 
 
 def test_prices_that_never_age_are_not_stale(api, engine):
-    watch = FeedWatch(engine, Market(ManualSource(), None), utc_now)
+    watch = FeedWatch(engine, Market(ManualSource(), api.service.app.state.readers), utc_now)
     watch.check(EndlessLease())
     assert list_types(api) == []

@@ -27,6 +27,7 @@ class CellKind(StrEnum):
     ID = "id"
 
 
+EXACT_DIGITS = 15
 NUMERIC_KINDS = frozenset({CellKind.MONEY, CellKind.QUANTITY, CellKind.AMOUNT, CellKind.NUMBER})
 
 
@@ -67,6 +68,31 @@ def format_columns(
         values if column.kind not in formats else map(formats[column.kind], values)
         for column, values in zip(columns, by_column, strict=True)
     ]
+
+
+def build_sheet_rows(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]]
+) -> list[list[str | int | float]]:
+    """Return rows for a spreadsheet: numbers where they are exact, other values as text."""
+    numeric = [column.kind in NUMERIC_KINDS for column in columns]
+    formatted = format_cells(columns, rows, lambda text: text)
+    return [
+        [_build_sheet_cell(value, is_numeric=kind) for value, kind in zip(row, numeric, strict=True)]
+        for row in formatted
+    ]
+
+
+def _build_sheet_cell(value: Any, *, is_numeric: bool) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return value
+    return float(value) if is_numeric and is_exact_number(str(value)) else str(value)
+
+
+def is_exact_number(text: str) -> bool:
+    """Return whether the numbers of a spreadsheet keep all digits of an amount: they are binary."""
+    return sum(map(str.isdigit, text)) <= EXACT_DIGITS
 
 
 @lru_cache(maxsize=16_384)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid, NotInstalled
-from app.exports.rules.tables import NUMERIC_KINDS, Cell, format_cells
+from app.exports.rules.tables import NUMERIC_KINDS, Cell, format_cells, is_exact_number
 from app.exports.service.pages import Source
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -20,7 +20,6 @@ MAX_ROWS = 1_048_575  # a sheet has 1,048,576 rows, of which one is the heading
 PAGE_ROWS = 2_000
 PIECE_BYTES = 256 * 1024
 _PACKAGE = "xlsxwriter"
-_EXACT_DIGITS = 15  # a spreadsheet's numbers are binary and keep that many digits
 _NUMBER_FORMAT = "#,##0.00######"
 
 
@@ -87,7 +86,7 @@ class XlsxExport:
         """
         if isinstance(value, int | float):
             self._sheet.write_number(self._rows, index, value)
-        elif is_numeric and sum(map(str.isdigit, str(value))) <= _EXACT_DIGITS:
+        elif is_numeric and is_exact_number(str(value)):
             self._sheet.write_number(self._rows, index, float(str(value)), self._format)
         else:
             self._sheet.write_string(self._rows, index, str(value))

@@ -103,25 +103,29 @@ def read_backlog(connection: Connection, now: datetime) -> Backlog:
     return Backlog(connection.execute(enabled).scalar_one(), count, oldest_at, error)
 
 
-def list_pending(connection: Connection, webhook_id: str, limit: int) -> list[Delivery]:
-    """Return the pending deliveries of a webhook in the order of their events."""
+def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
+    """Return the pending deliveries by webhook, in the order of their events, and up to `limit` of each."""
     row_of = WebhookDeliveryRow
-    statement = (
+    place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))
+    pending = (
         select(
             *(row_of.id, row_of.webhook_id, row_of.tenant_id, row_of.event_number),
             *(row_of.subject, row_of.attempt, row_of.next_attempt_at, row_of.attempts),
+            place.label("place"),
         )
-        .where(row_of.webhook_id == webhook_id, row_of.status == DeliveryStatus.PENDING.value)
-        .order_by(row_of.event_number, row_of.id)
-        .limit(limit)
+        .where(row_of.webhook_id.in_(webhook_ids), row_of.status == DeliveryStatus.PENDING.value)
+        .subquery()
     )
-    return [
-        Delivery(
-            row.id, row.webhook_id, row.tenant_id, row.event_number, row.subject, row.attempt,
-            row.next_attempt_at, orjson.loads(row.attempts),
-        )
-        for row in connection.execute(statement)
-    ]  # fmt: skip
+    statement = select(pending).where(pending.c.place <= limit)
+    found: dict[str, list[Delivery]] = {}
+    for row in connection.execute(statement.order_by(pending.c.event_number, pending.c.id)):
+        found.setdefault(row.webhook_id, []).append(
+            Delivery(
+                row.id, row.webhook_id, row.tenant_id, row.event_number, row.subject, row.attempt,
+                row.next_attempt_at, orjson.loads(row.attempts),
+            )
+        )  # fmt: skip
+    return found
 
 
 def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> Write:

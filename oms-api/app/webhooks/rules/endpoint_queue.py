@@ -10,6 +10,7 @@ from app.webhooks.rules.values import Delivery, Endpoint
 
 MAX_WAITING = 200  # per endpoint, in memory and in the database
 MAX_CONCURRENT = 8  # requests to an endpoint that answers
+MAX_JOINT_EVENTS = 1_000_000  # numbers of events, of which most are not used
 
 
 class EndpointQueue:
@@ -52,8 +53,16 @@ class EndpointQueue:
             self._count += 1
 
     def adopt(self, previous: "EndpointQueue") -> None:
-        """Continue the requests that are running for an earlier state of the endpoint."""
+        """Continue the requests that are running for an earlier state of the endpoint.
+
+        Deliveries that were attempted since the new state was read have their newer state in `previous`.
+        """
         self.is_proven = previous.is_proven
+        known = {one.id: one for waiting in previous._by_subject.values() for one in waiting}
+        for waiting in self._by_subject.values():
+            for position, delivery in enumerate(waiting):
+                if delivery.id in known and known[delivery.id].attempt > delivery.attempt:
+                    waiting[position] = known[delivery.id]
         for subject, sending in previous._sending.items():
             waiting = self._by_subject.get(subject, deque())
             for position, delivery in enumerate(waiting):
@@ -115,6 +124,14 @@ class EndpointQueue:
         self._count -= 1
         if not waiting:
             del self._by_subject[delivery.subject]
+
+
+def choose_position(cursors: Iterable[int], horizon: int) -> int:
+    """Return the number of the event after which a new dispatcher reads the events of all endpoints.
+
+    It is the lowest cursor. Endpoints that are further behind than `MAX_JOINT_EVENTS` catch up one by one.
+    """
+    return min((cursor for cursor in cursors if horizon - cursor <= MAX_JOINT_EVENTS), default=horizon)
 
 
 def take_turns(queues: Iterable[EndpointQueue]) -> list[EndpointQueue]:

@@ -54,10 +54,10 @@ class DispatchStore:
             self._tenant_ids = list(connection.execute(text("SELECT id FROM tenants")).scalars())
             return dispatching.list_endpoints(self._scoped(connection), now)
 
-    def list_pending(self, webhook_id: str, limit: int) -> list[Delivery]:
-        """Return the pending deliveries of a webhook, without their events."""
+    def list_pending(self, webhook_ids: Sequence[str], limit: int) -> dict[str, list[Delivery]]:
+        """Return the pending deliveries by webhook, without their events, and up to `limit` of each."""
         with self._engine.connect() as connection:
-            return dispatching.list_pending(self._scoped(connection), webhook_id, limit)
+            return dispatching.list_pending(self._scoped(connection), webhook_ids, limit)
 
     def read_sighting(self, known: int) -> Sighting | None:
         """Read the end of all events. None if there is no event after `known`."""

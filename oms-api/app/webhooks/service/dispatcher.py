@@ -8,7 +8,7 @@ endpoints that hang delay only each other. No tenant can take all requests of a 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
 from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide, describe_attempt
-from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue, take_turns
+from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue, choose_position, take_turns
 from app.webhooks.rules.fair_share import SharedSlots
 from app.webhooks.rules.signatures import build_headers
 from app.webhooks.rules.values import Delivery, Endpoint, OutgoingEvent
@@ -34,6 +34,7 @@ CURSOR_SECONDS = 30.0  # after which cursors of endpoints without deliveries are
 MAX_PROVEN_REQUESTS = 200
 MAX_UNPROVEN_REQUESTS = 200
 CATCH_UP_ENDPOINTS = 20  # per cycle
+LOADED_ENDPOINTS = 200  # whose waiting deliveries are read by one query
 _LOG = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -156,25 +157,36 @@ class Dispatcher:
         self._refreshed_at = monotonic_seconds()
         for webhook_id in self._queues.keys() - endpoints.keys():
             del self._queues[webhook_id]
-        for endpoint in endpoints.values():
-            known = self._queues.get(endpoint.id)
-            is_changed = known is None or known.endpoint.version != endpoint.version
-            if is_changed or (known is not None and known.has_more and not known.waiting):
-                await self._load_queue(endpoint, known)
+        changed = [endpoint for endpoint in endpoints.values() if self._needs_loading(endpoint)]
+        for start in range(0, len(changed), LOADED_ENDPOINTS):
+            batch = changed[start : start + LOADED_ENDPOINTS]
+            webhook_ids = [endpoint.id for endpoint in batch]
+            pending = await self._run_blocking(self._store.list_pending, webhook_ids, MAX_WAITING)
+            for endpoint in batch:
+                self._load_queue(endpoint, pending.get(endpoint.id, []))
 
-    async def _load_queue(self, endpoint: Endpoint, known: EndpointQueue | None) -> None:
+    def _needs_loading(self, endpoint: Endpoint) -> bool:
+        known = self._queues.get(endpoint.id)
+        is_changed = known is None or known.endpoint.version != endpoint.version
+        return is_changed or (known is not None and known.has_more and not known.waiting)
+
+    def _load_queue(self, endpoint: Endpoint, found: Sequence[Delivery]) -> None:
         secrets = self._decrypt(endpoint)
         if secrets is None:
             return
-        queue = EndpointQueue(endpoint)
-        found = await self._run_blocking(self._store.list_pending, endpoint.id, MAX_WAITING)
+        known, queue = self._queues.get(endpoint.id), EndpointQueue(endpoint)
         queue.has_more = len(found) == MAX_WAITING
-        queue.add(delivery for delivery in found if delivery.id not in self._updates)
+        queue.add(delivery for delivery in found if not self._is_complete(delivery))
         if known is not None:
             queue.cursor = max(known.cursor, endpoint.cursor)
             queue.adopt(known)
         self._secrets[endpoint.id] = secrets
         self._queues[endpoint.id] = queue
+
+    def _is_complete(self, delivery: Delivery) -> bool:
+        """Return whether the delivery ended after it was read, and the result is not stored yet."""
+        update = self._updates.get(delivery.id)
+        return update is not None and update.status != DeliveryStatus.PENDING.value
 
     def _decrypt(self, endpoint: Endpoint) -> tuple[str, ...] | None:
         ciphertexts = filter(None, (endpoint.secret, endpoint.previous_secret))
@@ -196,7 +208,8 @@ class Dispatcher:
         if self._position is None:
             if not horizon:
                 return  # there are no events, or it is not known yet which are final
-            self._position = horizon
+            cursors = [queue.cursor for queue in self._queues.values()]
+            self._position = choose_position(cursors, horizon)
         tenant_ids = {queue.endpoint.tenant_id for queue in self._queues.values()}
         while self._position < horizon:
             after = self._position

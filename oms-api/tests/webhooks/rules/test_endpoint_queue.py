@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.webhooks.rules.attempts import AttemptResult
-from app.webhooks.rules.endpoint_queue import MAX_CONCURRENT, MAX_WAITING, EndpointQueue
+from app.webhooks.rules.endpoint_queue import MAX_CONCURRENT, MAX_WAITING, EndpointQueue, choose_position
 from app.webhooks.rules.signatures import format_secret, sign
 from app.webhooks.rules.values import Delivery, Endpoint, get_subject
 from tests.factories import NOON
@@ -159,3 +159,32 @@ def test_signature_is_the_one_of_standard_webhooks():
     assert sign([secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == expected
     both = sign([secret, format_secret(b"x" * 32)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert both.startswith(f"{expected} v1,")
+
+
+@pytest.mark.parametrize(
+    ("cursors", "position"),
+    [
+        ([], 2_000_000),
+        ([1_999_990, 1_999_950], 1_999_950),
+        ([1_000_000, 1_999_999], 1_000_000),
+        ([999_999, 1_999_999], 1_999_999),
+        ([5], 2_000_000),
+    ],
+)
+def test_dispatcher_begins_at_the_lowest_cursor_that_is_not_far_behind(cursors, position):
+    assert choose_position(cursors, 2_000_000) == position
+
+
+def test_reloaded_queue_keeps_the_newer_state_of_an_attempt_that_ended_meanwhile(queue):
+    queue.add([delivery(1, "O1")])
+    sent = queue.take(NOON)
+    sent.attempt, sent.next_attempt_at = 1, NOON + 5 * SECOND
+    queue.finish(sent, FAILED, sent.next_attempt_at, NOON)
+    reloaded = EndpointQueue(ENDPOINT)
+    reloaded.add([delivery(1, "O1"), delivery(2, "O2")])  # as they were read before the attempt ended
+    reloaded.adopt(queue)
+    other = reloaded.take(NOON)
+    assert other is not None
+    assert other.id == 2
+    reloaded.finish(other, OK, None, NOON)
+    assert reloaded.take(NOON + 5 * SECOND) is sent
