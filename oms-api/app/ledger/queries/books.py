@@ -38,7 +38,7 @@ STATE = (
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
     *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
     *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
-    *("moved_cash", "cash_sequence", "cash_hash"),
+    *("moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")

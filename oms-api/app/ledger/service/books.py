@@ -66,6 +66,8 @@ class PortfolioState:
     moved_cash: Decimal = ZERO
     cash_sequence: int = 0
     cash_hash: str = GENESIS
+    broker: str = "paper"
+    broker_connection: str | None = None
 
     @property
     def key(self) -> PortfolioKey:

@@ -23,6 +23,7 @@ from app.ledger.service.books import Books, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
@@ -31,7 +32,9 @@ from app.orders.rules.values import Order, OrderKey
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
+from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -52,10 +55,13 @@ class BatchServices:
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
+    outgoing: OutgoingSignal = field(default_factory=OutgoingSignal)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
+    firm_profits: ProfitCache = field(default_factory=create_profit_cache)
+    metrics: Metrics | None = None
 
 
 class BatchContext:

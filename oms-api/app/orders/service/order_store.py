@@ -31,7 +31,7 @@ class OrderStore:
         self._owned: set[PortfolioKey] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
-        self._changed: dict[OrderKey, None] = {}
+        self._changed: dict[OrderKey, Order] = {}  # as they were before their first change
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
@@ -215,6 +215,11 @@ class OrderStore:
         """A change of an order that is recorded if and only if this batch was committed."""
         return self._moves[-1] if self._moves else None
 
+    @property
+    def changed(self) -> list[Order]:
+        """The orders that the batch created or changed, as they are after it."""
+        return [self._orders[key] for key in self._changed]
+
     def renew_stamps(self) -> None:
         """Give a new stamp to the portfolios whose open orders changed.
 
@@ -236,10 +241,12 @@ class OrderStore:
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
-        changed = [key for key in self._changed if key not in self._new]
+        changes = [
+            (previous, self._orders[key]) for key, previous in self._changed.items() if key not in self._new
+        ]
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
-            queries.update_orders([self._orders[key] for key in changed]),
+            queries.update_orders(changes),
             queries.insert_moves(self._moves),
             queries.insert_executions(self._executions),
         ]
@@ -281,7 +288,7 @@ class OrderStore:
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
-        self._changed[key] = None
+        self._changed.setdefault(key, before)
         self._own(portfolio_key).put(order)
 
     def _own(self, portfolio_key: PortfolioKey) -> OpenOrders:
