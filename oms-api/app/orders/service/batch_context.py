@@ -39,7 +39,7 @@ from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
-from app.risk.rules.values import TradingState
+from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
 
@@ -89,6 +89,7 @@ class BatchContext:
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
         self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
+        self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
         self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
@@ -104,17 +105,8 @@ class BatchContext:
         """Load the locked portfolios, and the quotes that risk checks need."""
         keys = sorted(set(portfolio_keys))
         cached = self._load_portfolios(keys)
-        needed = {*symbols}
-        for portfolio_key in keys:
-            held = self.books.positions(portfolio_key).items()
-            needed |= {key.instrument_key for key, position in held if position.quantity}
-            needed |= {
-                InstrumentKey(portfolio_key.tenant_id, symbol)
-                for symbol in self.order_store.symbols_in(portfolio_key)
-            }
-        self.load_quotes(sorted(needed))
-        for portfolio_key, exposure in cached.items():
-            self._reuse_exposure(portfolio_key, exposure)
+        self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
+        self._reuse_exposures(cached)
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
         if any(map(self._enforces_sessions, keys)):
             self.services.calendars.refresh(self.connection)
@@ -135,24 +127,32 @@ class BatchContext:
             exposure.stale |= changed.get(key, set())
         return exposures
 
+    def _list_instruments(self, keys: Sequence[PortfolioKey]) -> list[InstrumentKey]:
+        """Return the instruments of the portfolios' positions and open orders."""
+        by_tenant: dict[int, set[str]] = {}
+        for key in keys:
+            symbols = by_tenant.setdefault(key.tenant_id, set())
+            held = self.books.positions(key).items()
+            symbols.update(position_key.symbol for position_key, position in held if position.quantity)
+            symbols.update(self.order_store.symbols_in(key))
+        return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
+
     def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
         state = self.books.portfolio(portfolio_key)
         setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
         return setting is not Enforcement.OFF
 
-    def _reuse_exposure(self, portfolio_key: PortfolioKey, exposure: Exposure) -> None:
-        """Reuse the portfolio's last exposure. Positions that changed since are marked for revaluation."""
-        if exposure.marks_version != self._marks_version:
-            return
-        self.exposures[portfolio_key] = exposure
-        revalued = {
-            holding_key
-            for holding_key, (quote, instrument) in exposure.valued_with.items()
-            if self._quotes.get(key := InstrumentKey(portfolio_key.tenant_id, holding_key.symbol), quote)
-            != quote
-            or self._instruments.get(key, instrument) != instrument
-        }
-        self.order_store.dirty[portfolio_key] = exposure.stale | revalued
+    def _reuse_exposures(self, cached: dict[PortfolioKey, Exposure]) -> None:
+        """Reuse the portfolios' last exposures. Positions that changed since are marked for revaluation."""
+        current: dict[int, dict[str, tuple[Quote | None, Instrument]]] = {}
+        for key, quote in self._quotes.items():
+            current.setdefault(key.tenant_id, {})[key.symbol] = quote, self._instruments[key]
+        for portfolio_key, exposure in cached.items():
+            if exposure.marks_version == self._marks_version:
+                self.exposures[portfolio_key] = exposure
+                self.order_store.dirty[portfolio_key] = exposure.stale | exposure.list_repriced(
+                    current.get(portfolio_key.tenant_id, {})
+                )
 
     def create_cache_update(self) -> Callable[[], None]:
         """Return a function that caches the written state of the portfolios. Call it after the commit."""

@@ -5,6 +5,7 @@ changes it, and puts it back after its commit.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -37,6 +38,17 @@ class Exposure:
     rates: dict[HoldingKey, Decimal] = field(default_factory=dict)  # only of other currencies
     stale: set[HoldingKey] = field(default_factory=set)
     total: Totals = NOTHING
+
+    def list_repriced(self, current: Mapping[str, tuple[Quote | None, Instrument]]) -> set[HoldingKey]:
+        """Return the positions that were valued with another quote or instrument than the current ones.
+
+        `current` is by symbol.
+        """
+        return {
+            holding_key
+            for holding_key, valued_with in self.valued_with.items()
+            if current.get(holding_key.symbol, valued_with) != valued_with
+        }
 
 
 @dataclass(slots=True)

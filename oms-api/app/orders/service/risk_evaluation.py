@@ -10,7 +10,7 @@ from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.orders.rules.contingency import exclusive_id
-from app.orders.rules.values import Order, Role
+from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
@@ -67,7 +67,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
     exposure = exposure_in(context, order.portfolio_key)
     whole = exposure.books.get(order.holding_key)
     without = {order.id, *(one.id for one in excluded)}
-    limits = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    limits = limits_of(context, order)
     book = _book(context, order, without, candidate)
     unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
@@ -125,9 +125,14 @@ def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Sub
 
 
 def limits_of(context: BatchContext, order: Order) -> Limits:
-    """Return the limits that apply to the order."""
-    instrument = context.instrument(order.tenant_id, order.symbol)
-    return context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
+    """Return the limits that apply to the order. They do not change within a batch."""
+    key = OrderKey(order.tenant_id, order.id)
+    found = context.limits.get(key)
+    if found is None:
+        instrument = context.instrument(order.tenant_id, order.symbol)
+        found = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
+        context.limits[key] = found
+    return found
 
 
 def count_message(context: BatchContext, origin: Origin, order: Order) -> None:

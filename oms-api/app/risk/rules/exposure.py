@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from app.money import ZERO, product, share
 from app.risk.rules.values import Candidate, Prices, SymbolBook, Totals, WorkingOrder
@@ -173,7 +174,7 @@ def replace_book(total: Totals, previous: SymbolBook | None, current: SymbolBook
     """Return a sum of books in which one has been replaced. `previous` is None if it is new."""
     if previous is None:
         return add_totals(total, total_of(current))
-    changes = zip(total, total_of(previous), total_of(current), strict=True)
+    changes: Iterable[tuple[Any, ...]] = zip(total, total_of(previous), total_of(current), strict=True)
     return Totals._make(amount - before + after for amount, before, after in changes)
 
 
