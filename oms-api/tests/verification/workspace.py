@@ -63,10 +63,9 @@ def _connect_broker(api: ApiClient) -> None:
         order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
         request = (api.tenant_id, "paper", order_id, "submit", None, None, iso(_TOMORROW))
         write(connection, build_request_insert([request]))
-        where = (api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical", "AAPL", None)
-        nothing = (None,) * 3
-        figures = ("10", "9", "open", *nothing, _TOMORROW, _TOMORROW, *nothing[:2])
-        insert_issue(connection, Issue(*where, *figures))
+        facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
+        facts += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
+        insert_issue(connection, Issue(*facts))
 
 
 def _create_tenant(service: Service) -> ApiClient:
