@@ -92,6 +92,12 @@ def _acknowledgement() -> list[Line]:
     return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
 
 
+def _latency() -> list[Line]:
+    program = Path(__file__).with_name("slack_latency.py")
+    status = subprocess.run([sys.executable, program], check=False).returncode
+    return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
+
+
 BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
@@ -111,6 +117,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,
+    "slack_latency": _latency,
 }
 
 

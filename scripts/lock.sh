@@ -16,10 +16,9 @@ resolve() {
 
 resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
     oms-api/requirements-sdk.in
-for extra in xlsx sdk; do
-    rm -f "oms-api/requirements-$extra.txt"
-    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "oms-api/requirements-$extra.txt" \
-        "oms-api/requirements-$extra.in"
+for extra in oms-api/requirements-{xlsx,sdk} slack-bot/requirements-charts; do
+    rm -f "$extra.txt"
+    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
 done
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do

@@ -1,11 +1,12 @@
 """Creates the components of a process: `assemble`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
@@ -21,18 +22,20 @@ from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
-from app.database import Readers, connect_engine
+from app.database import Readers, connect_engine, set_all_tenants_scope
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
-from app.duties.service import Duty, DutyRunner
+from app.duties.queries import is_leased
+from app.duties.rules.schedule import DutyReport
+from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
-from app.health.rules import Component, describe_feed
+from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -52,6 +55,7 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
+from app.market_data.service.feed_watch import FeedWatch
 from app.market_data.sources import (
     SOURCES,
     AlpacaAccess,
@@ -86,10 +90,14 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.service.planning import SignalDefaults, SignalPlanner
+from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
-from app.webhooks.service.delivery_runner import DeliveryRunner
+from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.webhooks.service.maintenance import WebhookMaintenance
@@ -104,6 +112,7 @@ CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
+PORTFOLIO_ALERTS = "portfolio alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,8 @@ class Components:
     price_alerts: PriceAlerts
     create_broker: CreateBroker
     outgoing: OutgoingSignal
+    signal_planner: SignalPlanner
+    signals: SignalService
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -158,6 +169,7 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -182,6 +194,8 @@ class Components:
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
+            "signals": self.signals,
+            "signal_planner": self.signal_planner,
             "find_currencies_in_use": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -246,7 +260,7 @@ class Components:
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            self._describe_feed,
+            *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -256,6 +270,22 @@ class Components:
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
+    def _describe_webhooks(self, connection: Connection) -> Component:
+        now = self.now()
+        backlog = read_backlog(set_all_tenants_scope(connection), now)
+        age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
+        has_process = is_leased(connection, LEASE_NAME, now)
+        return describe_webhooks(
+            backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
+        )
+
+    def _describe_alerts(self, reports: Sequence[DutyReport]) -> Component:
+        state, duty = self.price_alerts.state, None
+        age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
+        for report in reports:
+            duty = report if report.state.name == PORTFOLIO_ALERTS else duty
+        return describe_alerts(age, state.last_error, state.pending, duty)
+
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
@@ -264,7 +294,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
+    controls, calendars = Controls(), Calendars.load()
+    market = create_market(settings, readers, calendars)
     rate = MessageRate()
     outgoing = OutgoingSignal()
     writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
@@ -272,6 +303,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
+    order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
+    planner = create_signal_planner(settings, market)
     return Components(
         settings=settings,
         now=now,
@@ -298,7 +331,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
-        order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
+        order_service=order_service,
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
@@ -307,6 +340,10 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         price_alerts=PriceAlerts(readers, transactions, market, now),
         create_broker=partial(create_adapter, redis_url=settings.redis_url),
         outgoing=outgoing,
+        signal_planner=planner,
+        signals=SignalService(
+            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
+        ),
     )
 
 
@@ -314,6 +351,13 @@ def create_duty_runner(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
+    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -321,7 +365,7 @@ def create_duty_runner(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    duties = [
+    return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
@@ -335,10 +379,11 @@ def create_duty_runner(
         Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
-        Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
+        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
+        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
-    return DutyRunner(engine, duties, now)
 
 
 def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
@@ -346,6 +391,12 @@ def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> Deli
     keys, policy = create_key_ring(settings), create_address_policy(settings)
     store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
     return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+
+
+def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+    """Return the planner of signals with the defaults of the installation."""
+    names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
+    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
 
 
 def create_key_ring(settings: Settings) -> KeyRing:
@@ -364,14 +415,16 @@ def create_broker_key_ring(settings: Settings) -> KeyRing:
 
 def create_broker_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the addresses of brokers."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.broker_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.broker_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def create_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the URLs of webhooks."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.webhook_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.webhook_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def _writer(
@@ -388,6 +441,7 @@ def _writer(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
         outgoing=outgoing,
+        metrics=metrics,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
@@ -411,10 +465,10 @@ def _price_source(settings: Settings) -> PriceSource:
         raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence)
+    return Market(_price_source(settings), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

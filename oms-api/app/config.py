@@ -94,10 +94,15 @@ class Settings(BaseSettings):
     alpaca_data_url: str = "https://data.alpaca.markets"
     alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
+    signals_strategy: str | None = None
+    signals_portfolio: str | None = None
+    signals_tenant: str | None = None
+    backup_keys: str | None = Field(default=None, repr=False)
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
+        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
         mode="before",
     )
     @classmethod
@@ -169,7 +174,7 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
-    @field_validator("webhook_keys", "broker_keys")
+    @field_validator("webhook_keys", "broker_keys", "backup_keys")
     @classmethod
     def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
@@ -226,6 +231,16 @@ class Settings(BaseSettings):
         return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
 
     @property
+    def is_on_developer_machine(self) -> bool:
+        """Whether ENVIRONMENT is set to development.
+
+        If it is not set, the service must listen on this machine only, without a proxy in front of it.
+        """
+        if "environment" in self.model_fields_set:
+            return self.environment == "development"
+        return is_loopback(self.host) and not self.trusted_proxies
+
+    @property
     def migrates_at_start(self) -> bool:
         """Whether to migrate at the start: development only. Production migrates in a separate step."""
         return self.environment != "production"
@@ -237,6 +252,14 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
     return networks
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a server on this host can only be reached from this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _complete_internal_url(text: str) -> str:

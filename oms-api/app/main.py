@@ -19,6 +19,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
+from app.duties import routes as job_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
@@ -38,6 +39,10 @@ from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
+from app.signals.routes import hooks as signal_hook_routes
+from app.signals.routes import signals as signal_routes
+from app.signals.routes import strategies as signal_strategy_routes
+from app.signals.routes import trading as trading_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
 from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
@@ -58,6 +63,7 @@ ROUTERS = (
         order_reading.router,
     ),
     approvals.router,
+    *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
     *(broker_routes.router, reconciliation_routes.router),
@@ -72,7 +78,7 @@ ROUTERS = (
         audit_routes.router,
         auth_routes.router,
     ),
-    *(cost_routes.router, health_routes.router),
+    *(cost_routes.router, job_routes.router, health_routes.router),
 )
 WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """

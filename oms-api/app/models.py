@@ -5,7 +5,7 @@ from app.audit.models import AuditHead, AuditRow
 from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
-from app.duties.models import DutyRow
+from app.duties.models import DutyRow, DutyRunRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -32,6 +32,7 @@ from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.reconciliation.models import ReconciliationIssueRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
+    "DutyRunRow",
     "EquitySnapshot",
     "Event",
     "Execution",
@@ -72,6 +74,9 @@ __all__ = [
     "QuoteRow",
     "ReconciliationIssueRow",
     "Session",
+    "SignalHookRow",
+    "SignalRow",
+    "SignalStrategyRow",
     "SlackWorkspace",
     "Tenant",
     "TickRow",

@@ -19,7 +19,7 @@ TRADING = tuple(
     f"/api/v1/{name}"
     for name in (
         *("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs"),
-        *("preferences", "alerts"),
+        *("preferences", "alerts", "signals/strategies", "trading"),
     )
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
@@ -35,6 +35,7 @@ SPLIT = {
 }
 CONNECTION = {"name": "alpaca", "broker": "alpaca", "credentials": {"key_id": "K", "secret_key": "S"}}
 WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
+SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": "1", "portfolio": "growth", "id": "breakout-1"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -103,6 +104,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/orders:cancel-all"),
         ("POST", "/api/v1/orders/{order_id}/cancel"),
         ("POST", "/api/v1/orders/{order_id}/bust"),
+        ("POST", "/api/v1/orders/{order_id}/correct"),
         ("PATCH", "/api/v1/orders/{order_id}"),
         ("GET", "/api/v1/orders"),
         ("GET", "/api/v1/orders/{order_id}"),
@@ -135,6 +137,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/lots"),
         ("GET", "/api/v1/exports/{table}"),
         ("GET", "/api/v1/preferences"),
+        ("PUT", "/api/v1/users/slack-status"),
         ("GET", "/api/v1/alerts"),
         ("POST", "/api/v1/alerts"),
         ("DELETE", "/api/v1/alerts/{alert_id}"),
@@ -170,6 +173,23 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
         ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
+        ("GET", "/api/v1/jobs"),
+        ("POST", "/api/v1/jobs/{job_name}:run"),
+        ("POST", "/api/v1/signals"),
+        ("POST", "/api/v1/signals/hooks"),
+        ("GET", "/api/v1/signals/hooks"),
+        ("POST", "/api/v1/signals/hooks/{hook_id}:rotate"),
+        ("DELETE", "/api/v1/signals/hooks/{hook_id}"),
+        ("POST", "/api/v1/signals/hook/{token}"),
+        ("GET", "/api/v1/signals"),
+        ("GET", "/api/v1/signals/{signal_id}"),
+        ("GET", "/api/v1/signals/strategies"),
+        ("PUT", "/api/v1/signals/strategies/{strategy_name}"),
+        ("DELETE", "/api/v1/signals/strategies/{strategy_name}"),
+        ("POST", "/api/v1/trading/signal"),
+        ("GET", "/api/v1/trading/orders"),
+        ("GET", "/api/v1/trading/positions"),
+        ("GET", "/api/v1/trading/portfolio"),
         ("GET", "/metrics"),
     }
 
@@ -234,6 +254,7 @@ def sent(api, method, path, body):
         "trade_id": trade["trade_id"],
         "portfolio": trade["portfolio_name"],
         "order_id": api.order(type="LIMIT", limit_price="1")["id"],
+        "strategy_name": "momentum",
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
     return {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method](path.format(**here), body)
@@ -283,6 +304,14 @@ def test_answers_match_their_schemas(document, api):
         ),
         ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
+        ("PUT", "/api/v1/signals/strategies/{strategy_name}"): api.put("/signals/strategies/a", {"qty": "1"}),
+        ("GET", "/api/v1/signals/strategies"): api.get("/signals/strategies"),
+        ("POST", "/api/v1/signals/hooks"): api.post("/signals/hooks", {"name": "a"}),
+        ("GET", "/api/v1/signals/hooks"): api.get("/signals/hooks"),
+        ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
+        ("GET", "/api/v1/signals"): api.get("/signals"),
+        ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),
+        ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
@@ -341,6 +370,7 @@ VERBS = {
     "Reverse",
     "Revoke",
     "Rotate",
+    "Send",
     "Set",
     "Stream",
     "Test",

@@ -121,7 +121,7 @@ FIELDS: dict[str, FieldText] = {
         "low": ("Lowest price per unit, in the instrument's currency", "174.20"),
         "mark_age_seconds": ("Age of the mark in seconds", 1.5),
         "mark_is_stale": ("Whether the mark is too old to rely on", False),
-        "mark_source": ("Whether the mark is from a quote or from the last trade", "quote"),
+        "mark_source": ("Where the mark is from: `override`, `quote`, `close` or `trade`", "quote"),
         "market": ("Market, as an ISO 10383 code", "XNYS"),
         "message": ("What the value must be, or why it is denied", "Must be positive."),
         "mid": ("Middle of bid and ask, in the instrument's currency; null: one is missing", "175.00"),

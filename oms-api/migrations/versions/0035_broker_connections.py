@@ -7,7 +7,7 @@ from app.database import Instant, Serial
 from app.database.policies import prepare_role, protect
 
 revision = "0035"
-down_revision = "0028"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 

@@ -27,6 +27,8 @@ NEVER = {
     "symbol": "AAPL",
     "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
+    "hook_id": "sh_0000000000000000",
+    "signal_id": "never-heard-of",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "connection_name": "never-heard-of",
     "issue_id": "ri_000000000000000000000000",
@@ -48,6 +50,7 @@ BODIES = {
     "POST /orders/{order_id}/cancel": {},
     "POST /orders/{order_id}/approve": {},
     "POST /orders/{order_id}/bust": {"execution_id": "X1", "reason": "Not mine"},
+    "POST /orders/{order_id}/correct": {"execution_id": "X1", "price": "1", "reason": "Not mine"},
     "POST /orders/{order_id}/reject": {"reason": "Not mine"},
     "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
@@ -63,6 +66,7 @@ CONNECTION = {
     "broker": "alpaca",
     "credentials": {"key_id": "K", "secret_key": "S"},
 }
+SIGNAL = {"symbol": "AAPL", "side": "BUY", "qty": "1", "portfolio": "Secret Book", "id": "secret-1"}
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
@@ -99,6 +103,8 @@ def stage(service):
         "symbol": "AAPL",
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "hook_id": other.api.post("/signals/hooks", {"name": "Secret Hook"}).json()["id"],
+        "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
         "issue_id": store_issue(other.api),
         "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
@@ -129,7 +135,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "webhook_name", "table"}
+    shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "job_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 

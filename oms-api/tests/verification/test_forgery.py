@@ -30,6 +30,7 @@ UNPROVEN: dict[str, set[str]] = {
     "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
+    "duty_runs": EVERY_COLUMN["duty_runs"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},
     "events": {"id"},
     "kill_switch_changes": {"id", "idempotency_key", "request_hash"},
@@ -43,6 +44,9 @@ UNPROVEN: dict[str, set[str]] = {
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
     "reconciliation_issues": EVERY_COLUMN["reconciliation_issues"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
+    "signal_hooks": EVERY_COLUMN["signal_hooks"] | {DELETED},
+    "signal_strategies": EVERY_COLUMN["signal_strategies"] | {DELETED},
+    "signals": EVERY_COLUMN["signals"] | {DELETED},
     "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},
     "webhook_deliveries": EVERY_COLUMN["webhook_deliveries"] | {DELETED},
@@ -67,7 +71,7 @@ _KINDS = {
             )
         ),
     ],
-    "executions": ["note IS NULL", "note = 'bust'"],
+    "executions": ["note IS NULL", "note = 'bust'", "note = 'correction'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation

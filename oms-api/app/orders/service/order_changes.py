@@ -76,7 +76,7 @@ def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[P
     return build_result(context, origin.tenant_id, sorted(ended))
 
 
-def replace(context: BatchContext, command: ReplaceOrder) -> Done:
+def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
     The successor's quantity is the total of the chain, including what was filled. If risk denies the

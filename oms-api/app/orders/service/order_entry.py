@@ -49,7 +49,11 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     else:
         for role, ticket in legs:
             _hold(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
-        submit(context, context.order_store.get(order.tenant_id, order.id))
+        submit(
+            context,
+            context.order_store.get(order.tenant_id, order.id),
+            requires_approval=command.requires_approval,
+        )
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -185,9 +189,9 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
     return denial is not None
 
 
-def submit(context: BatchContext, order: Order) -> None:
+def submit(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
     """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
-    request = find_required_request(context, order)
+    request = find_required_request(context, order, is_forced=requires_approval)
     if request is None:
         send(context, order)
     else:
