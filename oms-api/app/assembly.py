@@ -80,6 +80,7 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
@@ -228,6 +229,8 @@ class Components:
             self.outgoing,
             self.now,
             prepare,
+            Reconciler(self.engine, self.now).run,
+            timedelta(seconds=self.settings.reconcile_interval_seconds),
         )
 
     def _vitals(self) -> HealthComponents:

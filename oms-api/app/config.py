@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
     broker_keys: str | None = Field(default=None, repr=False)
     broker_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    reconcile_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     broker_sessions: Literal["on", "off"] = "on"
     alpaca_api_key: str | None = Field(default=None, repr=False)
     alpaca_api_secret: str | None = Field(default=None, repr=False)

@@ -30,6 +30,7 @@ from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRo
 from app.orders.models import BrokerRequestRow, Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
+from app.reconciliation.models import ReconciliationIssueRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
@@ -69,6 +70,7 @@ __all__ = [
     "PositionRow",
     "PreferencesRow",
     "QuoteRow",
+    "ReconciliationIssueRow",
     "Session",
     "SlackWorkspace",
     "Tenant",

@@ -150,6 +150,9 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
+        ("GET", "/api/v1/reconciliation/issues"),
+        ("POST", "/api/v1/reconciliation:run"),
+        ("POST", "/api/v1/reconciliation/issues/{issue_id}/resolve"),
         ("GET", "/api/v1/broker-connections"),
         ("POST", "/api/v1/broker-connections"),
         ("GET", "/api/v1/broker-connections/{connection_name}"),
@@ -272,6 +275,8 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
         ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
         ("POST", "/api/v1/broker-connections"): api.post("/broker-connections", CONNECTION),
+        ("POST", "/api/v1/reconciliation:run"): api.post("/reconciliation:run"),
+        ("GET", "/api/v1/reconciliation/issues"): api.get("/reconciliation/issues"),
         ("GET", "/api/v1/broker-connections"): api.get("/broker-connections"),
         ("POST", "/api/v1/broker-connections/{connection_name}:test"): api.post(
             f"/broker-connections/{CONNECTION['name']}:test"

@@ -63,3 +63,4 @@ class BrokerConnectionRow(Base):
     changed_by: Mapped[str] = mapped_column(String(300))
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+    reconcile_requested_at: Mapped[datetime | None] = mapped_column(Instant)

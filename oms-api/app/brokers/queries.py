@@ -35,6 +35,7 @@ class StoredConnection(NamedTuple):
     changed_by: str
     created_at: datetime
     updated_at: datetime
+    reconcile_requested_at: datetime | None = None
 
 
 _COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)

@@ -4,8 +4,12 @@ import json
 import re
 
 import pytest
+from sqlalchemy import text
 
+from app.clock import utc_now
+from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Role
+from app.reconciliation.queries import Issue, insert_issue
 from tests.access.rig import Members, Work, guarded, send_call
 
 NEVER = {
@@ -25,6 +29,7 @@ NEVER = {
     "webhook_id": "wh_000000000000000000000000",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "connection_name": "never-heard-of",
+    "issue_id": "ri_000000000000000000000000",
 }
 # Background work reads the database in between; what the request itself does is the same each time.
 TRIES = 12
@@ -49,6 +54,7 @@ BODIES = {
     "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
     "PATCH /webhooks/{webhook_id}": {"description": "Another"},
+    "POST /reconciliation/issues/{issue_id}/resolve": {"action": "ignore", "reason": "Not mine"},
     "PATCH /broker-connections/{connection_name}": {"account": "PA1"},
     "POST /webhooks/{webhook_id}:rotate": {},
 }
@@ -94,9 +100,23 @@ def stage(service):
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
+        "issue_id": store_issue(other.api),
         "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
     }
     return own, other, foreign
+
+
+def store_issue(api):
+    """Return the id of a reconciliation issue of a portfolio."""
+    issue_id, now = f"ri_{api.tenant_id:024}", utc_now()
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        portfolio = "SELECT id FROM portfolios WHERE name = 'Secret Book' AND tenant_id = :tenant"
+        portfolio_id = connection.execute(text(portfolio), {"tenant": api.tenant_id}).scalar_one()
+        nothing = (None,) * 3
+        facts = (api.tenant_id, issue_id, "secret-account", portfolio_id, "cash_mismatch", "info")
+        insert_issue(connection, Issue(*facts, *nothing, "1.00", "open", *nothing, now, now, *nothing[:2]))
+    return issue_id
 
 
 def latched(api):

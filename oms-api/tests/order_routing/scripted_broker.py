@@ -24,6 +24,7 @@ from app.database import set_tenant_scope, unit_of_work
 from app.money import ZERO, product
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.rules.values import Order
+from app.reconciliation.service.reconciler import Reconciler
 from tests.orders.rig import Rig
 
 NAME = "paper"
@@ -143,7 +144,8 @@ class Routing:
         """Begin anew with nothing in memory, as another process would."""
         self.rig.restart()
         self.session = BrokerSession(
-            self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now
+            *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),
+            Reconciler(self.rig.engine, lambda: self.rig.now).run,
         )
 
     def stored(self) -> StoredConnection:

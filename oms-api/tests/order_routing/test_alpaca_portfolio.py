@@ -28,7 +28,7 @@ def standin():
 
 
 @pytest.fixture
-def desk(serve, standin):
+def trading(serve, standin):
     """Provide a portfolio that trades at the stand-in over the connection of the environment."""
     settings = {"broker_sessions": "on", "environment": "development", "alpaca_base_url": standin.url}
     with serve(**settings, alpaca_api_key=KEY_ID, alpaca_api_secret=SECRET_KEY) as service:
@@ -46,17 +46,23 @@ def status(api):
     return found[0]["status"] if found else None
 
 
-def test_orders_trade_at_alpaca_and_are_booked_here(desk, standin):
-    bought = desk.order(quantity="10")
+def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
+    bought = trading.order(quantity="10")
     assert bought["status"] == "SUBMITTED"
-    filled = wait_for(lambda: (found := desk.found(bought["id"]))["status"] == "FILLED" and found)
+    filled = wait_for(lambda: (found := trading.found(bought["id"]))["status"] == "FILLED" and found)
     assert [fill["quantity"] for fill in filled["fills"]] == ["10"]
-    resting = desk.order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    wait_for(lambda: desk.found(resting["id"])["status"] == "ACCEPTED")
-    assert desk.post(f"/orders/{resting['id']}/cancel", {}).status_code == 200
-    wait_for(lambda: desk.found(resting["id"])["status"] == "CANCELED")
-    assert desk.portfolio()["positions"]["AAPL"]["quantity"] == "10"
-    shown = desk.get("/broker-connections/env-alpaca").json()
+    resting = trading.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    wait_for(lambda: trading.found(resting["id"])["status"] == "ACCEPTED")
+    assert trading.post(f"/orders/{resting['id']}/cancel", {}).status_code == 200
+    wait_for(lambda: trading.found(resting["id"])["status"] == "CANCELED")
+    working = trading.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    wait_for(lambda: trading.found(working["id"])["status"] == "ACCEPTED")
+    halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
+    stopped = trading.post("/kill-switch", halt).json()
+    assert (working["id"] in stopped["canceled"]) is (stopped["unsettled"] == [])
+    wait_for(lambda: trading.found(working["id"])["status"] == "CANCELED")
+    assert trading.portfolio()["positions"]["AAPL"]["quantity"] == "10"
+    shown = trading.get("/broker-connections/env-alpaca").json()
     assert shown["requests_left"] is not None
     assert shown["last_event_at"] is not None
     assert SECRET_KEY not in str(shown)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.values import FINAL, Status
+from app.orders.rules.values import FINAL, Order, Status
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
 pytestmark = pytest.mark.any_database
@@ -44,7 +44,8 @@ def act(routing, draw, orders):
 
 
 def test_books_agree_with_the_broker_after_random_faults(routing):
-    draw, orders = random.Random(SEED), []
+    draw = random.Random(SEED)
+    orders: list[Order] = []
     print(f"seed {SEED}")
     for _ in range(ORDERS):
         disturb(routing, draw)

@@ -41,6 +41,7 @@ UNPROVEN: dict[str, set[str]] = {
     "position_records": EVERY_COLUMN["position_records"] | {DELETED},
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
+    "reconciliation_issues": EVERY_COLUMN["reconciliation_issues"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "ticks": EVERY_COLUMN["ticks"] | {DELETED},
     "users": {"id", "updated_at"},

@@ -105,6 +105,7 @@ class Operation(StrEnum):
     READ_BROKERS = "read_brokers"
     MANAGE_BROKERS = "manage_brokers"
     ENABLE_LIVE = "enable_live"
+    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
     Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
+    Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

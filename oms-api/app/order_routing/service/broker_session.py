@@ -1,6 +1,7 @@
 """A session with one broker account: connect, send requests, apply events, and keep the status."""
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.values import BrokerEvent
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
 from app.order_routing.queries import find_assigned_portfolio, transaction
@@ -20,10 +22,27 @@ from app.orders.rules.broker_requests import list_proven_events
 
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)
+RECONCILE_INTERVAL = timedelta(minutes=5)
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_REQUESTS = 50  # between two readings of events
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
+
+
+class Reconcile(Protocol):
+    """Compares an account with our books. `apply` books what the broker executed."""
+
+    def __call__(
+        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
+    ) -> None:
+        """Compare. Raises BrokerUnavailable or OutcomeOpen if the broker does not answer."""
+        ...
+
+
+def compare_nothing(
+    stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
+) -> None:
+    """Compare nothing."""
 
 
 class AdapterState(Protocol):
@@ -61,8 +80,17 @@ class BrokerSession:
     """
 
     def __init__(
-        self, engine: Engine, stored: StoredConnection, broker: Broker, run: RunCommands, now: Now
+        self,
+        engine: Engine,
+        stored: StoredConnection,
+        broker: Broker,
+        run: RunCommands,
+        now: Now,
+        reconcile: Reconcile = compare_nothing,
+        reconcile_interval: timedelta = RECONCILE_INTERVAL,
     ) -> None:
+        self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
+        self._reconciled_at = EPOCH
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(stored.tenant_id, run, now)
         self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._reports, now)
@@ -83,6 +111,7 @@ class BrokerSession:
                     break
                 has_worked = True
             self._keep_status()
+            self._reconcile_if_due()
         except (BrokerUnavailable, OutcomeOpen):
             self._lose()
             return False
@@ -106,6 +135,7 @@ class BrokerSession:
             return False
         self._reread_orders()
         self._is_connected = True
+        self._reconciled_at = EPOCH
         self._save(
             status=ConnectionStatus.CONNECTED.value, error=None, connected_since=now, checked_at=now,
             account=self._stored.account or number,
@@ -151,6 +181,14 @@ class BrokerSession:
     def _get_adapter_state(self) -> AdapterState | None:
         broker: object = self._broker
         return broker.get_connection_state() if isinstance(broker, HasConnectionState) else None
+
+    def _reconcile_if_due(self) -> None:
+        """Compare the account after a connect, at intervals, and when somebody asked for it."""
+        now, requested_at = self._now(), self._stored.reconcile_requested_at
+        is_requested = requested_at is not None and requested_at > self._reconciled_at
+        if is_requested or now - self._reconciled_at >= self._reconcile_interval:
+            self._reconcile(self._stored, self._broker, self._reports.apply)
+            self._reconciled_at = now
 
     def _lose(self) -> None:
         """Note that the broker does not answer. The next steps connect again."""

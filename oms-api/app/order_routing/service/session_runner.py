@@ -24,7 +24,13 @@ from app.duties import queries as leases
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.order_routing.queries import transaction
-from app.order_routing.service.broker_session import BrokerSession, ConnectionChanged
+from app.order_routing.service.broker_session import (
+    RECONCILE_INTERVAL,
+    BrokerSession,
+    ConnectionChanged,
+    Reconcile,
+    compare_nothing,
+)
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.orders.service.commands import Command, Outcome
 from app.orders.service.outgoing_signal import OutgoingSignal
@@ -53,7 +59,10 @@ class SessionRunner:
         signal: OutgoingSignal,
         now: Now,
         prepare: Callable[[], None] = lambda: None,
+        reconcile: Reconcile = compare_nothing,
+        reconcile_interval: timedelta = RECONCILE_INTERVAL,
     ) -> None:
+        self._reconciliation = (reconcile, reconcile_interval)
         self._engine, self._readers, self._writer = engine, readers, writer
         self._open_broker, self._signal, self._now = open_broker, signal, now
         self._prepare = prepare  # called once, before the first look
@@ -127,7 +136,8 @@ class SessionRunner:
             subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event
             if subscribe is not None:
                 subscribe(wake.set)
-            _run_steps(BrokerSession(self._engine, current, broker, run, self._now), wake, stop, lease)
+            session = BrokerSession(self._engine, current, broker, run, self._now, *self._reconciliation)
+            _run_steps(session, wake, stop, lease)
         finally:
             self._signal.stop_listening(wake)
             broker.close()
