@@ -39,6 +39,7 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         "slippage": None,
         "carry_rates": None,
         "broker": "paper",
+        "connection": None,
         "last_sequence": 0,
     }
     charged = {"charges": "0.00", "net_realized_pnl": "0.00"}
@@ -141,6 +142,7 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
         "participation": "0.1",
         "slippage": "5",
         "broker": "paper",
+        "connection": None,
     }
     shown = {
         "cost_schedule": "none",
@@ -151,6 +153,7 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
         "participation": "0.1",
         "slippage": "5",
         "broker": "paper",
+        "connection": None,
     }
     good(api.post("/portfolios", {"name": "Growth"} | settings), 201)
     good(api.post("/portfolios", {"name": "Income"}), 201)

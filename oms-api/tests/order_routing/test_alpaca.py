@@ -50,7 +50,9 @@ def create_broker(alpaca):
 def routing(engine, create_broker):
     rig = Rig(engine)
     rig.quote("99", "101", "100")
-    return Routing(rig, create_broker())
+    routing = Routing(rig, create_broker())
+    run_until(routing, lambda: routing.stored().status == "connected")
+    return routing
 
 
 def run_until(routing, condition):

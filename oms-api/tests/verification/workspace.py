@@ -3,10 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from app.audit.service import record
-from app.database import set_tenant_scope, unit_of_work
+from app.database import set_tenant_scope, unit_of_work, write
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.idempotent_operations import OperationContext
+from app.orders.queries.broker_requests import build_request_insert
+from app.reconciliation.queries import Issue, insert_issue
+from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, take_snapshots
 from tests.support.service import ApiClient, Service
@@ -32,8 +37,7 @@ def fill_tables(service: Service) -> None:
     _book_corporate_actions(api)
     webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
-    account = {"key_id": "PK0123456789", "secret_key": "secret"}
-    _ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
+    _connect_broker(api)
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
@@ -48,6 +52,24 @@ def fill_tables(service: Service) -> None:
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)
     _close_day(service, api)
+
+
+def _connect_broker(api: ApiClient) -> None:
+    """Let a portfolio trade at a broker, to which a request is under way, and whose account differs."""
+    account = {"key_id": "PK0123456789", "secret_key": "secret"}
+    _ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
+    _ok(api.post("/portfolios", {"name": "At a broker"}))
+    _ok(api.patch("/portfolios/At a broker", {"broker": "alpaca", "connection": "paper"}))
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        mine = {"tenant": api.tenant_id}
+        order = "SELECT id, portfolio_id FROM orders WHERE tenant_id = :tenant ORDER BY id"
+        order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
+        request = (api.tenant_id, "paper", order_id, "submit", None, None, iso(_TOMORROW))
+        write(connection, build_request_insert([request]))
+        facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
+        facts += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
+        insert_issue(connection, Issue(*facts))
 
 
 def _create_tenant(service: Service) -> ApiClient:

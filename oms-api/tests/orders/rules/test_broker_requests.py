@@ -1,0 +1,84 @@
+"""Which request goes to a broker next, and what the broker's state of an order proves."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.protocol import OrderState
+from app.brokers.rules.values import Accepted, BrokerOrder, Canceled, Expired, OrderType, Rejected
+from app.ledger.rules.accounting import Side
+from app.orders.rules.broker_requests import (
+    BrokerRequest,
+    RequestKind,
+    RequestStatus,
+    choose_request,
+    get_delay,
+    is_too_late,
+    list_proven_events,
+    was_never_received,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SUBMIT, CANCEL, REPLACE = RequestKind
+NEW, SENDING, UNKNOWN, _DONE = RequestStatus
+
+
+def request(number, order="O1", kind=SUBMIT, status=NEW, wait=None, sent=None, attempts=0):
+    at = None if wait is None else NOW + timedelta(seconds=wait)
+    return BrokerRequest(number, 1, "paper", order, kind, None, None, status, attempts, NOW, sent, at)
+
+
+@pytest.mark.parametrize(
+    ("undone", "chosen"),
+    [
+        ([], None),
+        ([request(1), request(2, "O2")], 1),
+        ([request(1), request(2, "O2", CANCEL)], 2),  # cancels first
+        ([request(1), request(2, "O1", CANCEL)], 2),  # it was not sent yet
+        ([request(1, status=SENDING), request(2, "O1", CANCEL)], 1),  # first its outcome
+        ([request(1, status=UNKNOWN, wait=5), request(2, "O1", CANCEL)], None),
+        ([request(1, wait=5), request(2, "O2")], 2),
+        ([request(1, wait=0)], 1),
+        ([request(1, "O1", REPLACE), request(2, "O1", REPLACE)], 1),
+    ],
+)
+def test_next_request(undone, chosen):
+    found = choose_request(undone, NOW)
+    assert (None if found is None else found.id) == chosen
+
+
+def test_waits_grow_up_to_a_limit():
+    delays = [get_delay(attempts).total_seconds() for attempts in range(1, 30)]
+    assert delays == sorted(delays)
+    assert (delays[0], delays[-1]) == (0.5, 5.0)
+
+
+def test_cancels_are_never_too_late():
+    later = NOW + timedelta(seconds=60)
+    assert is_too_late(request(1), later)
+    assert not is_too_late(request(1), later - timedelta(microseconds=1))
+    assert not is_too_late(request(1, kind=CANCEL), later)
+
+
+def test_order_counts_as_lost_after_a_minute_and_three_queries():
+    later = NOW + timedelta(seconds=60)
+    assert was_never_received(request(1, attempts=3), later)
+    assert not was_never_received(request(1, attempts=2), later)
+    assert not was_never_received(request(1, attempts=3, sent=NOW + timedelta(seconds=1)), later)
+
+
+@pytest.mark.parametrize(
+    ("is_open", "leaves", "end", "kinds"),
+    [
+        (True, "10", None, [Accepted]),
+        (False, "0", None, [Accepted]),
+        (False, "4", None, [Accepted, Canceled]),
+        (False, "4", Expired("O1", NOW), [Accepted, Expired]),
+        (False, "10", Rejected("O1", "No", NOW), [Rejected]),
+    ],
+)
+def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
+    order = BrokerOrder("O1", 1, "AAPL", Side.BUY, OrderType.MARKET, Decimal(10), Decimal(leaves), NOW)
+    found = list_proven_events(OrderState(order, is_open, end), [], NOW)
+    assert [type(one) for one in found] == kinds
