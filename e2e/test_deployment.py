@@ -162,7 +162,8 @@ def test_compose_has_no_default_passwords(compose):
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
     }
-    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS", "TRADING_CHANNEL", "APPROVALS_CHANNEL"}
+    brokers = {"BROKER_KEYS", "ALPACA_API_KEY", "ALPACA_API_SECRET", "ALPACA_BASE_URL"}
+    assert optional == {"SLACK_APP_TOKEN", "WEBHOOK_KEYS", "TRADING_CHANNEL", "APPROVALS_CHANNEL"} | brokers
 
 
 def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
@@ -309,7 +310,8 @@ def pins(path):
 
 
 REQUIREMENTS = [
-    f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")
+    "oms-api/requirements-sdk.txt",
+    *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 
 
