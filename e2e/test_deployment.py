@@ -162,7 +162,8 @@ def test_compose_has_no_default_passwords(compose):
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
     }
-    assert optional == {
+    brokers = {"BROKER_KEYS", "ALPACA_API_KEY", "ALPACA_API_SECRET", "ALPACA_BASE_URL"}
+    assert optional == brokers | {
         "SLACK_APP_TOKEN",
         "WEBHOOK_KEYS",
         "TRADING_CHANNEL",
@@ -319,7 +320,8 @@ def pins(path):
 
 
 REQUIREMENTS = [
-    f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")
+    "oms-api/requirements-sdk.txt",
+    *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 
 

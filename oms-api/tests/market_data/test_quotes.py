@@ -99,5 +99,5 @@ def test_only_an_admin_key_sets_quotes(service):
 
 
 def test_unknown_price_source_is_reported(database_url):
-    with pytest.raises(ConfigurationError, match="PRICE_SOURCE must be one of manual, simulated"):
+    with pytest.raises(ConfigurationError, match="PRICE_SOURCE must be one of alpaca, manual, simulated"):
         create_app(settings_for(database_url, price_source="x"))
