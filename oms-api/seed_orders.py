@@ -20,7 +20,7 @@ from app.identity.queries.tenants import find_opening_cash
 from app.identity.rules.access import FIRST_TENANT
 from app.ids import new_row_id
 from app.instruments import queries as instruments
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.batch import empty_portfolio, portfolio_row
@@ -167,16 +167,16 @@ def _done(handler: OrderBatchHandler, connection: Connection, command: Command) 
 
 def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
-    keys = [(FIRST_TENANT, symbol) for symbol in SYMBOLS]
+    keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
     found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in found:
             base = BASE_PRICES[key[1]]
-            quote = Quote(key[1], base.price - base.tick, base.price + base.tick, base.price, None, None,
+            quote = Quote(key.symbol, base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
             _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
             found[key] = quote
-    marks = {symbol: mark(found[FIRST_TENANT, symbol]) for symbol in SYMBOLS}
+    marks = {key.symbol: mark(found[key]) for key in keys}
     return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
@@ -184,9 +184,9 @@ def _describe(engine: Engine, now: datetime) -> int:
     """Set the terms of the symbols that are not listed. Return their number."""
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
-        keys = [(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
+        keys = [InstrumentKey(FIRST_TENANT, instrument.symbol) for instrument in INSTRUMENTS]
         known = instruments.find_instruments(connection, keys)
-        missing = [one for one in INSTRUMENTS if not known[FIRST_TENANT, one.symbol].is_listed]
+        missing = [one for key, one in zip(keys, INSTRUMENTS, strict=True) if not known[key].is_listed]
         for instrument in missing:
             instruments.set_terms(connection, FIRST_TENANT, instrument, now)
     return len(missing)

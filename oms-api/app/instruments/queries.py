@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from app.column_values import convert_instant
 from app.database import build_insert, build_upsert, find_matching_rows, write
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.instruments.rules import Instrument, get_unlisted_terms
+from app.instruments.rules import Instrument, InstrumentKey, get_unlisted_terms
 from app.money import fixed
 from app.timestamps import Timestamp, iso
 
@@ -28,43 +28,49 @@ _TERMS = (
     "name",
     "sector",
 )
-Key = tuple[int, str]
 
 
-def find_instruments(connection: Connection, keys: Sequence[Key]) -> dict[Key, Instrument]:
-    """Return the instrument of every (tenant id, symbol), including unlisted ones."""
+def find_instruments(
+    connection: Connection, keys: Sequence[InstrumentKey]
+) -> dict[InstrumentKey, Instrument]:
+    """Return the instrument of every, including unlisted ones."""
     found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {(row[0], row[1]): _instrument(row[1:]) for row in found}
-    return {key: listed.get(key) or get_unlisted_terms(key[1]) for key in keys}
+    listed = {InstrumentKey(*row[:2]): _instrument(row[1:]) for row in found}
+    return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
-def find_symbols_by_alias(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
-    """Return the symbols of those of the (tenant id, name) that are aliases."""
+def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
+    """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
-    return {(row[0], row[1]): row[2] for row in find_matching_rows(connection, _ALIASES, columns, key, keys)}
+    found = find_matching_rows(connection, _ALIASES, columns, key, keys)
+    return {InstrumentKey(*row[:2]): row[2] for row in found}
 
 
 def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
     """Return the symbol of the instrument with that symbol or alias."""
-    key = (tenant_id, symbol)
+    key = InstrumentKey(tenant_id, symbol)
     return find_symbols_by_alias(connection, [key]).get(key, symbol)
 
 
-def find_aliases(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[str, ...]]:
-    """Return the sorted aliases of every instrument (tenant id, symbol)."""
+def find_aliases(
+    connection: Connection, keys: Sequence[InstrumentKey]
+) -> dict[InstrumentKey, tuple[str, ...]]:
+    """Return the sorted aliases of every instrument."""
     columns = ("tenant_id", "symbol", "alias")
     found = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
     return {key: tuple(row[2] for row in found if row[:2] == key) for key in keys}
 
 
-def replace_aliases(connection: Connection, key: Key, aliases: Sequence[str]) -> None:
-    """Replace the aliases of an instrument (tenant id, symbol)."""
+def replace_aliases(connection: Connection, key: InstrumentKey, aliases: Sequence[str]) -> None:
+    """Replace the aliases of an instrument."""
     row = InstrumentAliasRow
-    connection.execute(delete(row).where(row.tenant_id == key[0], row.symbol == key[1]))
+    connection.execute(delete(row).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol))
     write(
         connection,
         build_insert(
-            _ALIASES, ("tenant_id", "alias", "symbol"), [(key[0], alias, key[1]) for alias in aliases]
+            _ALIASES,
+            ("tenant_id", "alias", "symbol"),
+            [(key.tenant_id, alias, key.symbol) for alias in aliases],
         ),
     )
 
@@ -92,11 +98,11 @@ def list_instruments(
     return [_instrument(tuple(found)) for found in connection.execute(query)]
 
 
-def list_all_instruments(connection: Connection) -> dict[Key, tuple[Instrument, Timestamp]]:
+def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[Instrument, Timestamp]]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {(row[0], row[1]): (_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
+    return {InstrumentKey(*row[:2]): (_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:

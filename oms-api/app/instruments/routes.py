@@ -12,6 +12,7 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
 from app.instruments.dependencies import SymbolInUse, TheCurrenciesInUse
+from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
@@ -61,8 +62,9 @@ async def list_instruments(
 
     def read(connection: Connection) -> list[Listing]:
         found = queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
-        aliases = queries.find_aliases(connection, [(tenant_id, terms.symbol) for terms in found])
-        return [Listing(terms, aliases[tenant_id, terms.symbol]) for terms in found]
+        keys = [InstrumentKey(tenant_id, terms.symbol) for terms in found]
+        aliases = queries.find_aliases(connection, keys)
+        return [Listing(terms, aliases[key]) for key, terms in zip(keys, found, strict=True)]
 
     found = await readers.run(read, tenant_id)
     page = found[: query.limit]

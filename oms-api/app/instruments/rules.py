@@ -18,6 +18,13 @@ _COIN_PAIR = re.compile(rf"({_COINS})[/-]?(USDT|USDC|USD|EUR|INR)", re.ASCII)
 _SHARE_CLASS = re.compile(r"([A-Z]{1,5})[.-]([A-Z])", re.ASCII)
 
 
+class InstrumentKey(NamedTuple):
+    """A symbol of a tenant."""
+
+    tenant_id: int
+    symbol: str
+
+
 class Instrument(NamedTuple):
     """A symbol and its terms: `tick_size` in currency, `lot_size` in units.
 

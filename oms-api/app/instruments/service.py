@@ -11,7 +11,7 @@ from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
-from app.instruments.rules import Instrument, get_trading_currency, list_default_aliases
+from app.instruments.rules import Instrument, InstrumentKey, get_trading_currency, list_default_aliases
 from app.money import fixed, quantity_text
 from app.timestamps import Timestamp
 
@@ -40,7 +40,7 @@ class ListingChange(NamedTuple):
 
 def find_listing(connection: Connection, tenant_id: int, name: str) -> Listing:
     """Return the instrument with that symbol or alias."""
-    key = (tenant_id, queries.find_symbol(connection, tenant_id, name))
+    key = InstrumentKey(tenant_id, queries.find_symbol(connection, tenant_id, name))
     terms = queries.find_instruments(connection, [key])[key]
     return Listing(terms, queries.find_aliases(connection, [key])[key])
 
@@ -63,7 +63,7 @@ def set_terms(
     lock_tenant(connection, tenant_id)  # a concurrent listing of the same name waits here
     previous = find_listing(connection, tenant_id, terms.symbol)
     terms = terms._replace(symbol=previous.terms.symbol)
-    key = (tenant_id, terms.symbol)
+    key = InstrumentKey(tenant_id, terms.symbol)
     for base in sorted(find_currencies(connection, *key)):
         before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
@@ -79,9 +79,11 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
     stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
-    expected = {(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")}
+    expected = {
+        InstrumentKey(act.tenant_id, act.target): act for act in list_actions(connection, "instrument.set")
+    }
     for key, act in expected.items():
-        place = f"instrument {key[1]} of tenant {key[0]}"
+        place = f"instrument {key.symbol} of tenant {key.tenant_id}"
         found = stored.get(key)
         if found is None:
             yield Difference(place, "row", "none", "a row, as the audit log says")
@@ -126,9 +128,9 @@ def _aliases(
 
 def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
-    keys = [(tenant_id, name) for name in names]
+    keys = [InstrumentKey(tenant_id, name) for name in names]
     listed = queries.find_instruments(connection, keys).values()
     owners = {one.symbol: one.symbol for one in listed if one.is_listed}
-    for (_, alias), symbol in queries.find_symbols_by_alias(connection, keys).items():
-        owners[alias] = symbol
+    for key, symbol in queries.find_symbols_by_alias(connection, keys).items():
+        owners[key.symbol] = symbol
     return owners

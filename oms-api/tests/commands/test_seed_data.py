@@ -10,7 +10,7 @@ import seed_data as command
 import seed_month
 from app.database import snapshot, unit_of_work
 from app.instruments.queries import find_instruments, set_terms
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -113,7 +113,8 @@ def test_seed_keeps_existing_instruments_and_limits(configured, engine):
         set_limit(connection, 1, kept._replace(set_by="somebody", set_at=iso(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
-        assert find_instruments(connection, [(1, "TCS")])[1, "TCS"].lot_size == 5
+        key = InstrumentKey(1, "TCS")
+        assert find_instruments(connection, [key])[key].lot_size == 5
         found = find_limit(connection, 1, kept)
     assert found
     assert (found.value, found.set_by) == (Decimal(60), "somebody")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument, get_unlisted_terms
+from app.instruments.rules import Instrument, InstrumentKey, get_unlisted_terms
 
 RELIANCE = {
     "name": "Reliance Industries",
@@ -136,7 +136,8 @@ def test_each_tenant_has_its_own_terms(service):
 
 def test_instruments_of_several_tenants_are_found_together(service, api):
     api.put("/instruments/RELIANCE", RELIANCE)
-    keys = [(api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE")]
+    named = ((api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE"))
+    keys = [InstrumentKey(*name) for name in named]
     with service.reading() as connection:
         found = find_instruments(connection, keys)
     listed = Instrument(

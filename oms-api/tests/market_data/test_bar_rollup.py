@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from typing_extensions import override
 
 from app.database import connect_engine, unit_of_work, write
+from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.models import BarRow, DailyBarRow, TickRow
 from app.market_data.queries.bars import list_bars
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.any_database
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
-AAPL = (1, "AAPL")
+AAPL = InstrumentKey(1, "AAPL")
 FAR = (NOON - 30 * DAY, NOON + 30 * DAY)
 
 

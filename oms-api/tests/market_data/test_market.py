@@ -7,6 +7,7 @@ import pytest
 from typing_extensions import override
 
 from app.database import Readers, unit_of_work, write
+from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
@@ -16,6 +17,8 @@ from app.market_data.sources.simulated import SimulatedSource
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+AAPL, MSFT = InstrumentKey(1, "AAPL"), InstrumentKey(1, "MSFT")
+OTHER_AAPL, OTHER_MSFT = InstrumentKey(2, "AAPL"), InstrumentKey(2, "MSFT")  # of another tenant
 
 
 class Followed(SimulatedSource):
@@ -53,16 +56,16 @@ def market(engine, source):
 
 def test_given_quote_takes_precedence_over_the_source(engine, market, source):
     store(engine, given("5"))
-    keys = [(1, "AAPL"), (1, "MSFT")]
+    keys = [AAPL, MSFT]
     with engine.connect() as connection:
         found = market.quotes_for(connection, keys, NOON)
-    assert found == {(1, "AAPL"): given("5"), (1, "MSFT"): source.quote("MSFT", NOON)}
+    assert found == {AAPL: given("5"), MSFT: source.quote("MSFT", NOON)}
 
 
 def test_latest_quote_is_kept(engine, market):
     assert market.last(1, "AAPL") is None
     with engine.connect() as connection:
-        market.quotes_for(connection, [(1, "AAPL")], NOON)
+        market.quotes_for(connection, [AAPL], NOON)
     assert market.last(1, "AAPL").at == NOON
     market.arrived(1, given("7", NOON + SECOND))
     assert market.last(1, "AAPL") == given("7", NOON + SECOND)
@@ -78,7 +81,7 @@ def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
 
 def test_subscriber_receives_every_new_quote_once(engine, market, source):
     told = []
-    end = market.subscribe([(1, "AAPL")], lambda tenant_id, quote: told.append((tenant_id, quote)))
+    end = market.subscribe([AAPL], lambda tenant_id, quote: told.append((tenant_id, quote)))
     with engine.connect() as connection:
         for at in (NOON, NOON, NOON + SECOND):
             market.poll(connection, at)
@@ -97,8 +100,8 @@ def test_subscriber_receives_every_new_quote_once(engine, market, source):
 
 
 def test_source_polls_subscribed_symbols(market, source):
-    first = market.subscribe([(1, "AAPL"), (2, "AAPL")], lambda *_: None)
-    second = market.subscribe([(1, "MSFT")], lambda *_: None)
+    first = market.subscribe([AAPL, OTHER_AAPL], lambda *_: None)
+    second = market.subscribe([MSFT], lambda *_: None)
     first()
     second()
     assert source.followed == [["AAPL"], ["AAPL", "MSFT"], ["MSFT"], []]
@@ -107,10 +110,10 @@ def test_source_polls_subscribed_symbols(market, source):
 def test_source_polls_requested_symbols_until_requests_stop(engine, market, source):
     store(engine, given("5"))
     with engine.connect() as connection:
-        market.quotes_for(connection, [(1, "AAPL"), (1, "MSFT"), (2, "MSFT")], NOON)  # AAPL is given
+        market.quotes_for(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
         market.follow(NOON)
         market.follow(NOON + SECOND)
-        market.quotes_for(connection, [(2, "AAPL")], NOON + 300 * SECOND)
+        market.quotes_for(connection, [OTHER_AAPL], NOON + 300 * SECOND)
     market.follow(NOON + 599 * SECOND)
     market.follow(NOON + 600 * SECOND)
     market.follow(NOON + 900 * SECOND)
@@ -121,7 +124,7 @@ def test_number_of_polled_symbols_is_bounded(engine, market, source, monkeypatch
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
-            market.quotes_for(connection, [(1, symbol)], NOON)
+            market.quotes_for(connection, [InstrumentKey(1, symbol)], NOON)
     market.follow(NOON)
     assert source.followed == [["C"]]
 
@@ -132,11 +135,11 @@ def test_quotes_of_a_batch_are_stored_in_sequence(engine):
     store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
-        found = queries.find_quotes(connection, [(1, "AAPL"), (1, "MSFT"), (2, "AAPL")])
-        minutes = read_bars(connection, (1, "AAPL"), Interval.MINUTE, NOON - hour, NOON + hour)
+        found = queries.find_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
+        minutes = read_bars(connection, AAPL, Interval.MINUTE, NOON - hour, NOON + hour)
     assert found == {
-        (1, "AAPL"): given("97", NOON + 60 * SECOND),
-        (1, "MSFT"): given("50", symbol="MSFT"),
+        AAPL: given("97", NOON + 60 * SECOND),
+        MSFT: given("50", symbol="MSFT"),
     }
     assert minutes == [
         Bar("AAPL", NOON, *map(Decimal, ("100", "103", "98", "99"))),

@@ -7,6 +7,7 @@ import pytest
 
 from app.clock import utc_now
 from app.database import set_all_tenants_scope
+from app.instruments.rules import InstrumentKey
 from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.base_prices import is_currency_pair
 from app.timestamps import iso
@@ -65,7 +66,7 @@ def test_override_is_used_in_risk_checks_and_not_for_matching(service, api):
     assert put_limit(api, "MAX_GROSS_EXPOSURE", "1500").status_code == 200
     assert try_order(api, symbol="MSFT", quantity="1").status_code == 201
     set_mark(api, price="200")
-    market, key = service.app.state.market, (api.tenant_id, "AAPL")
+    market, key = service.app.state.market, InstrumentKey(api.tenant_id, "AAPL")
     wait_until(lambda: market.overrides.get(key, utc_now()) is not None)
     denial = try_order(api, symbol="MSFT", quantity="1")
     assert denial.status_code == 422, denial.text
@@ -87,7 +88,7 @@ def test_buying_power_of_a_short_counts_the_override(api):
 @pytest.mark.any_database
 def test_expired_override_is_not_used(service, api):
     set_mark(api)
-    key = (api.tenant_id, "AAPL")
+    key = InstrumentKey(api.tenant_id, "AAPL")
     with service.reading() as connection:
         assert find_overrides(connection, [key], utc_now())[key].price == 80
         assert find_overrides(connection, [key], utc_now() + 2 * HOUR) == {}

@@ -192,7 +192,7 @@ class Rig:
     def order(self, order: Order) -> Order:
         """Return the order as the database has it."""
         with self.engine.connect() as connection:
-            return orders_by_id(connection, [(self.tenant, order.id)])[0]
+            return orders_by_id(connection, [order.key])[0]
 
     def rows(self, statement: str) -> list[Any]:
         """Return what a statement finds; `:tenant` in it is this rig's."""

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.database.engine import discard_plans
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.reading import TradeFilter, find_books, list_trades
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
@@ -228,7 +229,7 @@ READS = {
     "symbols with orders": symbols_with_orders,
     "tenants with overdue orders": lambda connection: find_overdue_tenants(connection, iso(START)),
     "symbols kept back": find_symbols_with_held_orders,
-    "quotes": lambda connection: find_quotes(connection, [(1, "AAPL")]),
+    "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.errors import OmsError
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.tickets import value_trade
@@ -87,7 +88,7 @@ def matcher(rig, readers, writer):
 
 def unmatched(rig, symbol="AAPL"):
     with rig.engine.connect() as connection:
-        return find_unmatched_quotes(connection, [(rig.tenant, symbol)])
+        return find_unmatched_quotes(connection, [InstrumentKey(rig.tenant, symbol)])
 
 
 def statuses(rig, orders):
@@ -234,7 +235,7 @@ def place(rig, symbol, number, book, side, price, quantity):
 
 def match(rig, command, orders, book, number):
     with rig.engine.connect() as connection:
-        keys = find_portfolio_keys(connection, [(rig.tenant, order.id) for order in orders])
+        keys = find_portfolio_keys(connection, [order.key for order in orders])
         named = {row[1]: row[0] for row in rig.rows("SELECT id, name FROM portfolios")}
     portfolio_key = PortfolioKey(rig.tenant, named.get(f"{book} {number}", 0))
     if portfolio_key in keys.values():

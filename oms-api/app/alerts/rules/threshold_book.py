@@ -7,15 +7,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.alerts.rules.conditions import Alert, Direction, Transition, apply_transition, get_level
+from app.instruments.rules import InstrumentKey
 
 _LAST_ID = "\U0010ffff"  # sorts after every id
-
-
-class SymbolKey(NamedTuple):
-    """A symbol of a tenant."""
-
-    tenant_id: int
-    symbol: str
 
 
 class AlertKey(NamedTuple):
@@ -60,13 +54,13 @@ class ThresholdBook:
 
     def __init__(self) -> None:
         self._alerts: dict[AlertKey, Alert] = {}
-        self._levels: dict[SymbolKey, _Levels] = {}
+        self._levels: dict[InstrumentKey, _Levels] = {}
 
     def __len__(self) -> int:
         return len(self._alerts)
 
     @property
-    def symbols(self) -> Collection[SymbolKey]:
+    def symbols(self) -> Collection[InstrumentKey]:
         """The symbols that have alerts."""
         return self._levels.keys()
 
@@ -78,7 +72,7 @@ class ThresholdBook:
             return
         self._alerts[key] = alert
         direction, level = get_level(alert)
-        levels = self._levels.setdefault(SymbolKey(alert.tenant_id, alert.symbol), _Levels())
+        levels = self._levels.setdefault(InstrumentKey(alert.tenant_id, alert.symbol), _Levels())
         insort(levels.get_side(direction), (level, alert.id))
 
     def remove(self, key: AlertKey) -> None:
@@ -86,7 +80,7 @@ class ThresholdBook:
         alert = self._alerts.pop(key, None)
         if alert is None or alert.symbol is None:
             return
-        symbol = SymbolKey(alert.tenant_id, alert.symbol)
+        symbol = InstrumentKey(alert.tenant_id, alert.symbol)
         levels = self._levels.get(symbol)
         if levels is None:  # all of its levels were due
             return
@@ -98,7 +92,7 @@ class ThresholdBook:
         if not levels.rising and not levels.falling:
             del self._levels[symbol]
 
-    def apply_price(self, key: SymbolKey, price: Decimal, at: datetime) -> list[Transition]:
+    def apply_price(self, key: InstrumentKey, price: Decimal, at: datetime) -> list[Transition]:
         """Apply a price to the alerts of its symbol, and return their transitions in order.
 
         A price that is older than an alert's last transition has no effect on it.

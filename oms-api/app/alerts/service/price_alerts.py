@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 
 from app.alerts import queries
 from app.alerts.rules.conditions import Alert, Transition
-from app.alerts.rules.threshold_book import AlertKey, SymbolKey, ThresholdBook
+from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import OmsError
+from app.instruments.rules import InstrumentKey
 from app.market_data.rules.values import Quote, mid
 from app.market_data.service import Market
 
@@ -46,7 +47,7 @@ class PriceAlerts:
         self._pending: deque[Transition] = deque()
         self._loaded_at: datetime | None = None
         self._read_until: datetime | None = None
-        self._followed: frozenset[SymbolKey] = frozenset()
+        self._followed: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
 
@@ -84,7 +85,7 @@ class PriceAlerts:
         if price is None or self._market.is_stale(quote, self._now()):
             return
         with self._lock:
-            found = self._book.apply_price(SymbolKey(tenant_id, quote.symbol), price, quote.at)
+            found = self._book.apply_price(InstrumentKey(tenant_id, quote.symbol), price, quote.at)
             self._pending.extend(found)
         if found:
             self._wake()
@@ -116,7 +117,7 @@ class PriceAlerts:
             for alert in alerts:
                 if AlertKey(alert.tenant_id, alert.id) not in waiting:
                     self._book.put(alert)
-                    keys.add(SymbolKey(alert.tenant_id, alert.symbol or ""))
+                    keys.add(InstrumentKey(alert.tenant_id, alert.symbol or ""))
         for key in keys:
             quote = self._market.last(*key)
             if quote is not None:

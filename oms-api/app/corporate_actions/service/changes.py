@@ -18,6 +18,7 @@ from app.corporate_actions.service.preview import Rates, preview_action
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import TradeIds
 from app.instruments.queries import find_instruments, find_symbol
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.money import fixed
 from app.timestamps import iso
@@ -35,7 +36,7 @@ def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id
     errors = list_term_errors(named)
     if errors:
         raise InvalidCorporateAction(errors)
-    key = (tenant_id, named.symbol)
+    key = InstrumentKey(tenant_id, named.symbol)
     listed = find_instruments(connection, [key])[key]
     effective_at = find_effective_instant(named.ex_date, listed.exchange, listed.asset_class)
     return named.build(tenant_id, action_id, iso(effective_at))

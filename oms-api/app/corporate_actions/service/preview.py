@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from app.corporate_actions import queries
 from app.corporate_actions.rules.values import ActionPreview, NamedPortfolio, OrderChange, PositionChange
 from app.instruments.queries import find_instruments
+from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
 from app.ledger.rules.accounting import Position, average_cost
@@ -107,7 +108,7 @@ def _preview_orders(connection: Connection, action: Action, portfolio: NamedPort
     orders = list_open_orders_in_symbol(connection, portfolio_key, action.symbol)
     if action.kind is ActionKind.SYMBOL_CHANGE:
         return [OrderChange(portfolio, order, None) for order in orders]
-    key = (action.tenant_id, action.symbol)
+    key = InstrumentKey(action.tenant_id, action.symbol)
     listed = find_instruments(connection, [key])[key]
     terms = Terms(listed.tick_size, listed.lot_size)
     return [

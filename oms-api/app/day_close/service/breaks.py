@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from app.day_close import queries
 from app.day_close.queries import ClosedPortfolio
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.audit import rows_after
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
@@ -63,10 +64,11 @@ def list_mark_breaks(
     connection: Connection, market: Market, tenant_id: int, statement: Statement, close: StoredClose
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
-    symbols = sorted({held.symbol for held in list_positions_of(tenant_id, statement)})
-    quotes = market.marks_at(connection, [(tenant_id, symbol) for symbol in symbols], close.at)
-    for symbol in symbols:
-        quote = quotes.get((tenant_id, symbol))
+    symbols = {held.symbol for held in list_positions_of(tenant_id, statement)}
+    keys = [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)]
+    quotes = market.marks_at(connection, keys, close.at)
+    for key in keys:
+        symbol, quote = key.symbol, quotes.get(key)
         if quote is None or mark(quote) is None:
             yield FoundBreak("stale_mark", symbol, "Without a quote it was valued at its last trade's price.")
         elif close.at - quote.at > STALE_AFTER:

@@ -19,7 +19,7 @@ from app.ledger.queries.corporate_actions import has_action_rows, replay_positio
 from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, replay
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import LedgerRowKey, PortfolioKey
 from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.timestamps import Timestamp
@@ -124,17 +124,15 @@ def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
     return _stream(connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'")
 
 
-def trades_at(
-    connection: Connection, keys: Sequence[tuple[int, int, int]]
-) -> dict[tuple[int, int, int], TradeRow]:
-    """Return the ledger rows by tenant id, portfolio id and sequence number."""
+def trades_at(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
+    """Return the ledger rows by their keys."""
     key = ("tenant_id", "portfolio_id", "sequence")
     found = find_matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
     rows = map(canonical_trade, found)
-    return {(row.tenant_id, row.portfolio_id, row.sequence): row for row in rows}
+    return {row.ledger_key: row for row in rows}
 
 
-def has_trade_at(connection: Connection, key: tuple[int, int, int], created_at: Timestamp) -> bool:
+def has_trade_at(connection: Connection, key: LedgerRowKey, created_at: Timestamp) -> bool:
     """Return whether the portfolio has a row at or after that sequence that was recorded at that instant."""
     tenant_id, portfolio_id, sequence = key
     try:

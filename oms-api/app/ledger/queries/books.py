@@ -22,7 +22,7 @@ from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.ledger.rules.keys import PositionKey
+from app.ledger.rules.keys import PortfolioNameKey, PositionKey, TradeKey
 from app.money import ZERO, product
 from app.timestamps import iso
 
@@ -59,12 +59,12 @@ _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency
 _REPLAY_CHUNK = 10_000
 
 
-def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[tuple[int, str], int]:
+def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
     found = find_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
     )
-    return {(tenant_id, name_key): portfolio_id for tenant_id, name_key, portfolio_id in found}
+    return {PortfolioNameKey(*name): portfolio_id for *name, portfolio_id in found}
 
 
 def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
@@ -98,11 +98,11 @@ def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any
     return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
 
-def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[tuple[int, str], str]:
+def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[TradeKey, str]:
     """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
     found = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
-    return {(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
+    return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:

@@ -27,6 +27,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
 from app.ledger.rules.equity import PortfolioValue
+from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out, value_out
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
@@ -215,22 +216,24 @@ def fast_portfolio(
 ) -> FastRoute:
     """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
 
-    def read_bodies(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], bytes]:
+    def read_bodies(
+        connection: Connection, keys: Sequence[PortfolioNameKey]
+    ) -> dict[PortfolioNameKey, bytes]:
         at = now()
         found = reading.get_statements(connection, keys, cash_reader, at)
         values = {
             key: value
-            for tenant_id in {tenant_id for tenant_id, _ in found}
+            for tenant_id in {key.tenant_id for key in found}
             for key, value in _value_tenant(connection, valuer, tenant_id, found, at).items()
         }
         return {key: orjson.dumps(_statement(statement, values[key])) for key, statement in found.items()}
 
-    bodies: GroupRead[tuple[int, str], bytes] = GroupRead(readers, read_bodies)
+    bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
 
     async def serve(request: FastRequest) -> FastResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
         name = parse_portfolio_name(request.tail)
-        body = await bodies.get((caller.tenant_id, name_key(name)))
+        body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
         return FastResponse(200, body)
@@ -242,10 +245,10 @@ def _value_tenant(
     connection: Connection,
     valuer: Valuer,
     tenant_id: int,
-    statements: Mapping[tuple[int, str], Statement],
+    statements: Mapping[PortfolioNameKey, Statement],
     at: datetime,
-) -> dict[tuple[int, str], PortfolioValue]:
-    mine = {key: statement for key, statement in statements.items() if key[0] == tenant_id}
+) -> dict[PortfolioNameKey, PortfolioValue]:
+    mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
     return value_statements(set_tenant_scope(connection, [tenant_id]), valuer, tenant_id, mine, at)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.keys import HoldingKey, LedgerRowKey, PortfolioKey, PositionKey, TradeKey
 from app.timestamps import Timestamp
 
 HASH_VERSION = 4
@@ -71,6 +71,16 @@ class TradeRow(NamedTuple):
     def portfolio_key(self) -> PortfolioKey:
         """The key of its portfolio."""
         return PortfolioKey(self.tenant_id, self.portfolio_id)
+
+    @property
+    def trade_key(self) -> TradeKey:
+        """Its key by trade id."""
+        return TradeKey(self.tenant_id, self.trade_id)
+
+    @property
+    def ledger_key(self) -> LedgerRowKey:
+        """Its key by sequence number."""
+        return LedgerRowKey(self.tenant_id, self.portfolio_id, self.sequence)
 
     @property
     def position_key(self) -> PositionKey:

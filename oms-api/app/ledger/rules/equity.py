@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.ledger.rules.keys import PortfolioKey
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.money import ZERO, product, ratio
 
 
@@ -24,6 +25,11 @@ class OpenPosition(NamedTuple):
     local_cost: Decimal | None
     last_sequence: int
     base_currency: str
+
+    @property
+    def instrument_key(self) -> InstrumentKey:
+        """The key of its instrument."""
+        return InstrumentKey(self.portfolio.tenant_id, self.symbol)
 
 
 class Exposure(NamedTuple):
@@ -72,13 +78,13 @@ class CurrencyValue(NamedTuple):
 class Marks(NamedTuple):
     """The prices and rates at which positions are valued.
 
-    `prices` are by (tenant id, symbol). A position without one is valued at its last trade's price, in
-    `last_prices` by its portfolio and last sequence. `rates` are by (tenant id, currency, base currency).
+    `prices` are by instrument. A position without one is valued at its last trade's price, in
+    `last_prices` by its portfolio and last sequence.
     """
 
-    prices: Mapping[tuple[int, str], Decimal]
+    prices: Mapping[InstrumentKey, Decimal]
     last_prices: Mapping[tuple[PortfolioKey, int], Decimal]
-    rates: Mapping[tuple[int, str, str], Decimal]
+    rates: Mapping[RateKey, Decimal]
 
 
 NO_EXPOSURE = Exposure()
@@ -86,19 +92,19 @@ NO_EXPOSURE = Exposure()
 
 def value_exposures(
     positions: Iterable[OpenPosition],
-    prices: Mapping[tuple[int, str], Decimal],
+    prices: Mapping[InstrumentKey, Decimal],
     last_prices: Mapping[tuple[PortfolioKey, int], Decimal],
-    rates: Mapping[tuple[int, str, str], Decimal],
+    rates: Mapping[RateKey, Decimal],
 ) -> dict[PortfolioKey, Exposure]:
     """Return the exposure of each portfolio.
 
-    `prices` are marks by (tenant id, symbol). A position without one is valued at its last trade's price, in
-    `last_prices` by its portfolio and last sequence. `rates` are by (tenant id, currency, base currency).
+    `prices` are marks by instrument. A position without one is valued at its last trade's price, in
+    `last_prices` by its portfolio and last sequence.
     """
     sums: dict[PortfolioKey, list[Decimal]] = {}
     for position in positions:
-        portfolio, symbol, _, quantity, cost, currency, _, last_sequence, _ = position
-        price = prices.get((portfolio.tenant_id, symbol))
+        portfolio, _, _, quantity, cost, currency, _, last_sequence, _ = position
+        price = prices.get(position.instrument_key)
         value = product(quantity, last_prices[portfolio, last_sequence] if price is None else price)
         if currency is not None:
             value = _convert(value, position, rates)
@@ -120,11 +126,11 @@ def value_currencies(
         portfolio, currency = position.portfolio, position.currency
         if currency is None:
             continue
-        price = marks.prices.get((portfolio.tenant_id, position.symbol))
+        price = marks.prices.get(position.instrument_key)
         if price is None:
             price = marks.last_prices[portfolio, position.last_sequence]
         local = product(position.quantity, price)
-        rate = marks.rates.get((portfolio.tenant_id, currency, position.base_currency))
+        rate = marks.rates.get(RateKey(portfolio.tenant_id, currency, position.base_currency))
         held = values.setdefault(portfolio, {})
         total = held.get(currency, CurrencyValue(ZERO, ZERO, rate))
         value = _convert(local, position, marks.rates)
@@ -149,10 +155,8 @@ def compute_value(
     return PortfolioValue(exposure, equity, flows, day_pnl, total_pnl)
 
 
-def _convert(
-    value: Decimal, position: OpenPosition, rates: Mapping[tuple[int, str, str], Decimal]
-) -> Decimal:
-    rate = rates.get((position.portfolio.tenant_id, position.currency or "", position.base_currency))
+def _convert(value: Decimal, position: OpenPosition, rates: Mapping[RateKey, Decimal]) -> Decimal:
+    rate = rates.get(RateKey(position.portfolio.tenant_id, position.currency or "", position.base_currency))
     if rate is None:
         rate = rate_of_cost(position.cost, position.local_cost)
     return value if rate is None else product(value, rate)

@@ -1,6 +1,8 @@
-"""Keys of portfolios and positions."""
+"""Keys of portfolios, positions, trades and requests, and of exchange rates."""
 
 from typing import NamedTuple
+
+from app.instruments.rules import InstrumentKey
 
 
 class PortfolioKey(NamedTuple):
@@ -31,6 +33,49 @@ class PositionKey(NamedTuple):
         return PortfolioKey(self.tenant_id, self.portfolio_id)
 
     @property
+    def instrument_key(self) -> InstrumentKey:
+        """The key of its instrument."""
+        return InstrumentKey(self.tenant_id, self.symbol)
+
+    @property
     def holding_key(self) -> HoldingKey:
         """Its key within its portfolio."""
         return HoldingKey(self.symbol, self.product)
+
+
+class PortfolioNameKey(NamedTuple):
+    """A portfolio of a tenant by the key of its name."""
+
+    tenant_id: int
+    name_key: str
+
+
+class TradeKey(NamedTuple):
+    """A trade of a tenant."""
+
+    tenant_id: int
+    trade_id: str
+
+
+class LedgerRowKey(NamedTuple):
+    """A row of a portfolio's ledger."""
+
+    tenant_id: int
+    portfolio_id: int
+    sequence: int
+
+
+class RequestKey(NamedTuple):
+    """A request of a kind by its idempotency key."""
+
+    tenant_id: int
+    kind: str
+    idempotency_key: str
+
+
+class RateKey(NamedTuple):
+    """The exchange rate of a currency in another one, among the quotes of a tenant."""
+
+    tenant_id: int
+    currency: str
+    base_currency: str

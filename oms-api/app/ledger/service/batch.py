@@ -17,7 +17,7 @@ from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
-from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
 from app.ledger.service.books import Books, PortfolioState
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
@@ -27,17 +27,10 @@ from app.timestamps import iso
 BASE_CURRENCY = "USD"
 _REMEMBERED_PORTFOLIOS = 100_000
 
-NameKey = tuple[int, str]  # tenant id, key of a portfolio's name
-TradeKey = tuple[int, str]  # tenant id, trade id
-RequestKey = tuple[int, str, str]  # tenant id, kind, idempotency key
-
-
-HeldBack = Callable[
-    [PortfolioState, RecordTrade, Decimal], Decimal
-]  # the third argument is the signed position
-Rates = Callable[
-    [Connection, int, str, str, datetime], Decimal | None
-]  # tenant id, currency, target currency, instant
+# The third argument is the signed position.
+HeldBack = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
+# Takes a tenant id, a currency, the currency to convert to, and the instant.
+Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
 class Opening(NamedTuple):
@@ -67,8 +60,8 @@ class Batch:
         self,
         books: Books,
         works: Sequence[Command],
-        known: dict[NameKey, int],
-        names: Iterable[NameKey] = (),
+        known: dict[PortfolioNameKey, int],
+        names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
         guard: Guard = UNGUARDED,
@@ -76,11 +69,10 @@ class Batch:
     ) -> None:
         self.books = books
         self._rates = rates
-        self._known_rates: dict[tuple[int, str, str], Decimal | None] = {}
+        self._known_rates: dict[RateKey, Decimal | None] = {}
         self._names = set(names)
-        self._new: dict[
-            PortfolioKey, tuple[str | int, ...]
-        ] = {}  # rows of portfolios that are not inserted yet
+        # The rows of portfolios that are not inserted yet.
+        self._new: dict[PortfolioKey, tuple[str | int, ...]] = {}
         self._portfolio_keys = set(portfolio_keys)
         self.guard = guard
         self.held_back: HeldBack = partial(guard.held_back, books.connection)
@@ -88,7 +80,7 @@ class Batch:
         self._records = [work for work in works if isinstance(work, RecordTrade)]
         self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
         self._known = known
-        self._ids: dict[NameKey, int] = {}
+        self._ids: dict[PortfolioNameKey, int] = {}
         self.originals: dict[TradeKey, TradeRow] = {}
         self.reversed: dict[TradeKey, str] = {}
         self.bound: dict[RequestKey, list[TradeRow]] = {}
@@ -99,13 +91,11 @@ class Batch:
         set_tenant_scope(connection, self._tenants)
         works: list[Command] = [*self._records, *self._reversals]
         lock_names(connection, [key for key in map(request_key, works) if key])
-        targets = [(work.origin.tenant_id, work.trade_id) for work in self._reversals]
+        targets = [TradeKey(work.origin.tenant_id, work.trade_id) for work in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
-        self.originals = {(row.tenant_id, row.trade_id): row for row in originals}
+        self.originals = {row.trade_key: row for row in originals}
         self._resolve_portfolios()
-        touched = {
-            PortfolioKey(tenant_id, portfolio_id) for (tenant_id, _), portfolio_id in self._ids.items()
-        }
+        touched = {PortfolioKey(name.tenant_id, portfolio_id) for name, portfolio_id in self._ids.items()}
         touched |= self._portfolio_keys
         touched -= self._new.keys()
         self.books.lock(touched | {row.portfolio_key for row in self.originals.values()})
@@ -125,7 +115,7 @@ class Batch:
     def rate(self, work: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""
         tenant_id, at = work.origin.tenant_id, work.origin.at
-        asked = (tenant_id, currency, base)
+        asked = RateKey(tenant_id, currency, base)
         if asked not in self._known_rates:
             self._known_rates[asked] = self._rates(self.books.connection, *asked, at)
         rate = self._known_rates[asked]
@@ -135,14 +125,16 @@ class Batch:
 
     def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
-        state = self.books.portfolio(PortfolioKey(tenant_id, self._ids[tenant_id, portfolio_key]))
+        state = self.books.portfolio(
+            PortfolioKey(tenant_id, self._ids[PortfolioNameKey(tenant_id, portfolio_key)])
+        )
         if state.name_key != portfolio_key:
             raise StaleNames
         return state
 
     def open_portfolio(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioState:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
-        if (tenant_id, portfolio_key) not in self._ids:
+        if PortfolioNameKey(tenant_id, portfolio_key) not in self._ids:
             raise NoSuchPortfolio(name)
         state = self.portfolio_named(tenant_id, portfolio_key)
         if not state.last_sequence and state.key in self._new:
@@ -151,11 +143,11 @@ class Batch:
 
     def find_portfolio_id(self, tenant_id: int, portfolio_key: str) -> int | None:
         """Return the id of a portfolio by its name key, None if there is none."""
-        return self._ids.get((tenant_id, portfolio_key))
+        return self._ids.get(PortfolioNameKey(tenant_id, portfolio_key))
 
     def list_named_portfolios(self) -> set[PortfolioKey]:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
-        return {PortfolioKey(name[0], self._ids[name]) for name in self._names if name in self._ids}
+        return {PortfolioKey(name.tenant_id, self._ids[name]) for name in self._names if name in self._ids}
 
     def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
@@ -163,7 +155,7 @@ class Batch:
         Raises StaleNames if another process inserted one of them meanwhile.
         """
         opened = {
-            (portfolio_key.tenant_id, state.name_key): row
+            PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row
             for portfolio_key, row in self._new.items()
             if (state := self.books.portfolio(portfolio_key)).last_sequence
         }
@@ -193,14 +185,14 @@ class Batch:
             found |= self._prepare_portfolios([name for name in unknown if name not in found])
         self._ids |= found
 
-    def _prepare_portfolios(self, missing: list[NameKey]) -> dict[NameKey, int]:
+    def _prepare_portfolios(self, missing: list[PortfolioNameKey]) -> dict[PortfolioNameKey, int]:
         """Prepare the missing portfolios of reported trades.
 
         A portfolio is skipped if all its requests repeat recorded keys, which a caller who is limited to some
         portfolios may do by chance. The rows are inserted at the end, once a trade is recorded in them.
         """
         self._index_request_keys(self._records)
-        first: dict[NameKey, Opening] = {}
+        first: dict[PortfolioNameKey, Opening] = {}
         taken = set(self.bound)
         for work in self._records:
             key = request_key(work)
@@ -209,19 +201,19 @@ class Batch:
             if key:
                 taken.add(key)
         prepared = {}
-        cash = find_opening_cash(self.books.connection, {name[0] for name in first})
+        cash = find_opening_cash(self.books.connection, {name.tenant_id for name in first})
         for name in missing:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
                 portfolio = empty_portfolio(
-                    new_row_id(), *first[name][:3], opening_cash=cash[name[0]], trading_state=state
+                    new_row_id(), *first[name][:3], opening_cash=cash[name.tenant_id], trading_state=state
                 )
                 self.books.add_hypothetical(portfolio)
                 self._new[portfolio.key] = portfolio_row(portfolio, first[name].at)
                 prepared[name] = portfolio.id
         return prepared
 
-    def _remember(self, found: dict[NameKey, int]) -> None:
+    def _remember(self, found: dict[PortfolioNameKey, int]) -> None:
         # Only portfolios that existed before this transaction: a new one may still be rolled back.
         if len(self._known) + len(found) > _REMEMBERED_PORTFOLIOS:
             self._known.clear()
@@ -230,7 +222,9 @@ class Batch:
     def _index_request_keys(self, works: Sequence[Command]) -> None:
         keys = [key for key in map(request_key, works) if key and key not in self.bound]
         for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
-            self.bound.setdefault((row.tenant_id, row.kind, row.idempotency_key or ""), []).append(row)
+            self.bound.setdefault(RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []).append(
+                row
+            )
 
     def _position_keys(self) -> Iterable[PositionKey]:
         for work in self._records:
@@ -242,13 +236,13 @@ class Batch:
 
 
 def request_key(work: Command) -> RequestKey | None:
-    """Return the tenant id, kind and idempotency key of the command, None without an idempotency key."""
+    """Return the key of the command's request, None without an idempotency key."""
     key = work.origin.idempotency_key
-    return (work.origin.tenant_id, work.kind, key) if key else None
+    return RequestKey(work.origin.tenant_id, work.kind, key) if key else None
 
 
-def _name(work: RecordTrade) -> NameKey:
-    return (work.origin.tenant_id, work.portfolio_key)
+def _name(work: RecordTrade) -> PortfolioNameKey:
+    return PortfolioNameKey(work.origin.tenant_id, work.portfolio_key)
 
 
 def _opening(work: RecordTrade) -> Opening:

@@ -15,6 +15,7 @@ from app.database.bulk import Row, Write
 from app.events.rules import NewEvent
 from app.events.service import build_packed_insert
 from app.ids import TradeIds
+from app.instruments.rules import InstrumentKey
 from app.ledger.errors import BookIsFull
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
@@ -130,9 +131,9 @@ class Books:
         self._portfolios: dict[PortfolioKey, PortfolioState] = {}
         self._locked: list[PortfolioKey] = []
         self._positions: dict[PositionKey, Position] = {}
-        self._listed: dict[tuple[int, str], str] = {}  # currencies of listed instruments
-        self._exchanges: dict[tuple[int, str], str] = {}  # of the same instruments
-        self._symbols: dict[tuple[int, str], str] = {}  # symbols of instruments by alias
+        self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
+        self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
+        self._symbols: dict[InstrumentKey, str] = {}  # symbols of instruments by alias
         self._whole: dict[PortfolioKey, Held] = {}  # portfolios all of whose positions are loaded
         self._rows: list[TradeRow] = []
         self._happened: list[TradeRow | NewEvent] = []  # what is published in the outbox, in order
@@ -169,19 +170,20 @@ class Books:
         renamed = []
         for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
             *_, currency, exchange, symbol = row
+            key = PositionKey(*row[:4])
             if row[4] is not None:
-                self._positions[PositionKey(*row[:4])] = queries.position_of(row[4:-3])
+                self._positions[key] = queries.position_of(row[4:-3])
             if currency is not None:
-                self._listed[row[0], row[2]] = currency
-                self._exchanges[row[0], row[2]] = exchange
+                self._listed[key.instrument_key] = currency
+                self._exchanges[key.instrument_key] = exchange
             if symbol is not None:
-                self._symbols[row[0], row[2]] = symbol
-                renamed.append(PositionKey(row[0], row[1], symbol, row[3]))
+                self._symbols[key.instrument_key] = symbol
+                renamed.append(key._replace(symbol=symbol))
         return renamed
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
-        return self._symbols.get((tenant_id, symbol), symbol)
+        return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol)
 
     def load_all_positions(self, portfolio_keys: Sequence[PortfolioKey]) -> None:
         """Load every position of the portfolios."""
@@ -219,12 +221,12 @@ class Books:
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         return currency_of_fill(
-            self.position(key), self._listed.get((key.tenant_id, key.symbol)), portfolio.base_currency
+            self.position(key), self._listed.get(key.instrument_key), portfolio.base_currency
         )
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty where none is listed."""
-        return self._exchanges.get((tenant_id, symbol), "")
+        return self._exchanges.get(InstrumentKey(tenant_id, symbol), "")
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""

@@ -14,7 +14,7 @@ from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, signed_amount
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.books import Books, CashEntry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.money import fixed, money_text
@@ -139,10 +139,10 @@ def _find_portfolios(connection: Connection, context: OperationContext, move: Ca
     """Return the ids of the portfolio and of the one that a transfer goes to."""
     caller = context.caller
     names = [move.portfolio, *([] if move.to_portfolio is None else [move.to_portfolio])]
-    keys = [(caller.tenant_id, name_key(name)) for name in names]
+    keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    found = book_queries.portfolio_ids(connection, [key for key in keys if caller.sees(key[1])])
+    found = book_queries.portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
     if keys[0] not in found:
         raise NoSuchPortfolio(move.portfolio)
     if keys[-1] not in found:

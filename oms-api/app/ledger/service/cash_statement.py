@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
 from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading
 from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
@@ -65,7 +65,7 @@ def list_cash_rows(
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
     named = find_portfolio_names(connection, tenant_id, ids)
     visible = {portfolio_id: name for portfolio_id, (name, key) in named.items() if caller.sees(key)}
-    symbols = {(tenant_id, item.trade.symbol) for item in items if item.trade}
+    symbols = {InstrumentKey(tenant_id, item.trade.symbol) for item in items if item.trade}
     instruments = find_instruments(connection, sorted(symbols))
     rows = []
     for item in items:
@@ -73,7 +73,7 @@ def list_cash_rows(
             row = serialize_movement(item.movement, visible)
         elif item.trade is not None:
             row = _serialize_trade(
-                item.trade, book, instruments[tenant_id, item.trade.symbol], settlements, at
+                item.trade, book, instruments[InstrumentKey(tenant_id, item.trade.symbol)], settlements, at
             )
         else:
             row = _serialize_opening(book, find_portfolio_creation(connection, tenant_id, book.id))

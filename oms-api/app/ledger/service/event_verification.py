@@ -16,13 +16,13 @@ from app.ledger.rules.balance import Balance, bucket_of
 from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
+from app.ledger.rules.keys import LedgerRowKey
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.verdict import Verdict
 from app.timestamps import Timestamp
 
 Names = dict[tuple[int, Any], set[str]]  # all names of portfolios, by tenant id and portfolio id
 CashFact = tuple[int, str, str, Timestamp]  # tenant id, type, payload without the portfolio's name, time
-RowKey = tuple[int, int, int]  # tenant id, portfolio id, sequence
 
 _PROBED_BUCKETS = 8
 _CHUNK = 2_000  # events compared at once
@@ -138,7 +138,7 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
 
 def _verify_positions(connection: Connection, verdict: Verdict, names: Names) -> None:
     newest = {
-        (row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
+        LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
         for row in audit.holding_rows(connection)
     }
     events = audit.recorded_events(connection, audit.MOVED)
@@ -148,16 +148,18 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
         for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
             _check_name(verdict, event, _read_fact(event)[1], names)
-            newest.pop(key or (0, 0, 0), None)
-    for (tenant_id, portfolio_id, sequence), symbol in newest.items():
-        finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {sequence}")
-        verdict.blame(f"position {symbol} of portfolio (id {portfolio_id}) of tenant {tenant_id}", [finding])
+            newest.pop(key or LedgerRowKey(0, 0, 0), None)
+    for key, symbol in newest.items():
+        finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {key.sequence}")
+        verdict.blame(
+            f"position {symbol} of portfolio (id {key.portfolio_id}) of tenant {key.tenant_id}", [finding]
+        )
 
 
-def _row_key(event: RecordedEvent) -> RowKey | None:
+def _row_key(event: RecordedEvent) -> LedgerRowKey | None:
     try:
         facts = orjson.loads(event.payload)
-        key = (event.tenant_id, facts["portfolio_id"], facts["sequence"])
+        key = LedgerRowKey(event.tenant_id, facts["portfolio_id"], facts["sequence"])
     except (ValueError, KeyError, TypeError):
         return None
     return key if all(type(part) is int for part in key) else None
@@ -172,7 +174,7 @@ def _check_position(
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
         verdict.blame(f"event {event.id}", [finding])
         return
-    key = (row.tenant_id, row.portfolio_id, row.sequence)
+    key = row.ledger_key
     if event.created_at != row.created_at and not audit.has_trade_at(connection, key, event.created_at):
         verdict.blame(
             f"event {event.id}",

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine
 from app.clock import EPOCH, Now
 from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries import position_records as queries
 from app.ledger.queries.position_records import RecordedPosition
-from app.ledger.rules.keys import PositionKey
+from app.ledger.rules.keys import PositionKey, RateKey
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.rules.position_extremes import (
     Holding,
@@ -103,14 +104,14 @@ def compute_records(
     starts = {one.key: _start(one.record, rows.get(one.key, []), now) for one in positions}
     reader = _PriceReader(connection, market, now)
     records = {}
-    for symbol in sorted({(one.key[0], one.key[2]) for one in positions}):
-        of_symbol = [one for one in positions if (one.key[0], one.key[2]) == symbol]
+    for instrument_key in sorted({one.key.instrument_key for one in positions}):
+        of_symbol = [one for one in positions if one.key.instrument_key == instrument_key]
         since = min(starts[one.key].until for one in of_symbol)
-        bars = reader.read_bars(*symbol, since)
+        bars = reader.read_bars(*instrument_key, since)
         for one in of_symbol:
             start, new = starts[one.key], rows.get(one.key, [])
             first = get_bar_start(start.until, Interval.MINUTE)
-            ticks = reader.read_ticks(symbol, list_precise_minutes(start.until, new))
+            ticks = reader.read_ticks(instrument_key, list_precise_minutes(start.until, new))
             own = bars[_find_index(bars, first) :]
             prices = PriceHistory(own, ticks, reader.create_rates(one, since))
             records[one.key] = extend_record(start, new, prices, now)
@@ -122,7 +123,7 @@ class _PriceReader:
 
     def __init__(self, connection: Connection, market: Market, now: datetime) -> None:
         self._connection, self._market, self._now = connection, market, now
-        self._rates: dict[tuple[int, str, str], RateAt] = {}
+        self._rates: dict[RateKey, RateAt] = {}
         self._ticks: dict[tuple[int, str, datetime], list[PricePoint]] = {}
 
     def read_bars(self, tenant_id: int, symbol: str, since: datetime) -> list[Bar]:
@@ -138,27 +139,27 @@ class _PriceReader:
             *self._market.read_bars(*key, Interval.MINUTE, max(start, end), self._now),
         ]
 
-    def read_ticks(self, symbol: tuple[int, str], minutes: set[datetime]) -> dict[datetime, list[PricePoint]]:
+    def read_ticks(self, key: InstrumentKey, minutes: set[datetime]) -> dict[datetime, list[PricePoint]]:
         """Return the ticks of recent minutes."""
         recent = [minute for minute in minutes if self._now - minute <= TICKS_SPAN]
-        return {minute: self._read_minute(symbol, minute) for minute in recent}
+        return {minute: self._read_minute(key, minute) for minute in recent}
 
     def create_rates(self, position: RecordedPosition, since: datetime) -> RateAt:
         """Return the rate of a position's currency by time, that of its cost where none is quoted."""
         if position.currency is None:
             return _get_no_rate
-        name = (position.key[0], position.currency, position.base_currency)
-        if name not in self._rates:
+        key = RateKey(position.key.tenant_id, position.currency, position.base_currency)
+        if key not in self._rates:
             pairs = list_pairs(position.currency, position.base_currency)
-            closes = {pair: self.read_bars(position.key[0], pair, since) for pair in pairs}
-            self._rates[name] = _RateHistory(closes, name[1], name[2])
-        quoted = self._rates[name]
+            closes = {pair: self.read_bars(position.key.tenant_id, pair, since) for pair in pairs}
+            self._rates[key] = _RateHistory(closes, key.currency, key.base_currency)
+        quoted = self._rates[key]
         return lambda at: quoted(at) or position.cost_rate
 
-    def _read_minute(self, symbol: tuple[int, str], minute: datetime) -> list[PricePoint]:
-        name = (*symbol, minute)
+    def _read_minute(self, key: InstrumentKey, minute: datetime) -> list[PricePoint]:
+        name = (*key, minute)
         if name not in self._ticks:
-            found = list_ticks(self._connection, symbol, minute, minute + _MINUTE, MAX_TICKS)
+            found = list_ticks(self._connection, key, minute, minute + _MINUTE, MAX_TICKS)
             self._ticks[name] = [PricePoint(quote.at, get_traded_price(quote)) for quote in found]
         return self._ticks[name]
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
 from app.instruments.queries import find_symbol
+from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import rate_of_cost
@@ -80,8 +81,8 @@ def _marked(
     for one in held:
         if one.currency is not None:
             symbols.update(list_pairs(one.currency, one.base_currency))
-    quotes = market.marks_for(connection, sorted((tenant_id, symbol) for symbol in symbols), now)
-    by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
+    quotes = market.marks_for(connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now)
+    by_symbol = {key.symbol: quote for key, quote in quotes.items()}
     marked = []
     for one in held:
         quote = by_symbol.get(one.symbol)

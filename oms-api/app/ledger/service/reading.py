@@ -17,6 +17,7 @@ from app.ledger.queries import reading as queries
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.reading import Book, Holding, ListedTrade
 from app.ledger.rules.cash import moved_amount
+from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.rules.settings import SESSIONS_OFF
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.money import ZERO, fixed, money_text, quantity_text
@@ -77,12 +78,12 @@ def get_statement_at_instant(
 
 
 def get_statements(
-    connection: Connection, keys: Sequence[tuple[int, str]], cash_reader: CashReader, now: datetime
-) -> dict[tuple[int, str], Statement]:
-    """Return the portfolios (tenant id, name key) that exist, by a few statements for each tenant."""
+    connection: Connection, keys: Sequence[PortfolioNameKey], cash_reader: CashReader, now: datetime
+) -> dict[PortfolioNameKey, Statement]:
+    """Return the portfolios that exist, by a few statements for each tenant."""
     names: dict[int, list[str]] = {}
-    for tenant_id, key in keys:
-        names.setdefault(tenant_id, []).append(key)
+    for key in keys:
+        names.setdefault(key.tenant_id, []).append(key.name_key)
     statements = {}
     for tenant_id, name_keys in names.items():
         found = queries.find_books(set_tenant_scope(connection, [tenant_id]), tenant_id, name_keys)
@@ -91,8 +92,8 @@ def get_statements(
             book.id for book, held in found.values() if not any(_is_short(holding) for holding in held)
         }
         figures = cash_reader.read(connection, tenant_id, books, now, long_only)
-        for key, (book, held) in found.items():
-            statements[tenant_id, key] = Statement(book, held, figures[book.id])
+        for name, (book, held) in found.items():
+            statements[PortfolioNameKey(tenant_id, name)] = Statement(book, held, figures[book.id])
     return statements
 
 

@@ -31,10 +31,9 @@ from app.ledger.queries.corporate_actions import find_later_action, replay_posit
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import action_of_key
-from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, TradeKey
 from app.ledger.service.batch import (
     Batch,
-    NameKey,
     Rates,
     no_rates,
     request_key,
@@ -62,7 +61,7 @@ class Recording:
         self._ids = ids or TradeIds()
         self._rates = rates
         self._guard = guard
-        self._known: dict[NameKey, int] = {}
+        self._known: dict[PortfolioNameKey, int] = {}
 
     def handle(
         self, connection: Connection, works: Sequence[Command], _: Retained | None = None
@@ -80,7 +79,7 @@ class Recording:
         self,
         connection: Connection,
         works: Sequence[Command],
-        names: Iterable[NameKey] = (),
+        names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> Batch:
@@ -112,9 +111,9 @@ def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     """Return a function that looks for a recorded trade of the batch, None if there is none."""
     for outcome in outcomes:
         if isinstance(outcome, Recorded) and not outcome.replayed:
-            trade = (outcome.row.tenant_id, outcome.row.trade_id)
+            trade = outcome.row.trade_key
             return lambda connection: bool(
-                queries.trades_by_id(set_tenant_scope(connection, [trade[0]]), [trade])
+                queries.trades_by_id(set_tenant_scope(connection, [trade.tenant_id]), [trade])
             )
     return None
 
@@ -267,7 +266,7 @@ def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None, charges: B
 
 
 def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
-    key = (work.origin.tenant_id, work.trade_id)
+    key = TradeKey(work.origin.tenant_id, work.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, work, original):
         raise NoSuchTrade(work.trade_id)

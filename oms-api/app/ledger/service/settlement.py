@@ -11,10 +11,11 @@ from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.values import DayKind, Market, Segment
 from app.calendars.service import Calendars
 from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import reading
 from app.ledger.queries.cash import TradeCash, list_trades_after
 from app.ledger.queries.reading import Book
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.settlement import CashTotals, SettlementTerms, find_market, local_date
 from app.money import ZERO
 
@@ -46,7 +47,7 @@ class Settlements:
 
     def __init__(self, calendars: Calendars) -> None:
         self._calendars = calendars
-        self._recent: dict[tuple[int, int], _RecentTrades] = {}
+        self._recent: dict[PortfolioKey, _RecentTrades] = {}
 
     def refresh(self, connection: Connection) -> None:
         """Apply the calendar dates that the operator has set. The market watcher also does so."""
@@ -55,11 +56,13 @@ class Settlements:
     def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
         """Return the settled and the unsettled cash of a portfolio."""
         amounts = self._load_amounts(connection, tenant_id, book, now)
-        instruments = find_instruments(connection, sorted({(tenant_id, symbol) for symbol, _ in amounts}))
+        instruments = find_instruments(
+            connection, sorted({InstrumentKey(tenant_id, symbol) for symbol, _ in amounts})
+        )
         unsettled = ZERO
         for (symbol, ten_minutes), amount in amounts.items():
             executed_at = datetime.fromisoformat(f"{ten_minutes}0:00Z")
-            market = self.find_market(instruments[tenant_id, symbol], book)
+            market = self.find_market(instruments[InstrumentKey(tenant_id, symbol)], book)
             if not self.is_settled(market, self.settles_on(market, executed_at), now):
                 unsettled += amount
         return CashTotals(Decimal(book.cash) - unsettled, unsettled)
@@ -97,7 +100,7 @@ class Settlements:
         """Return the amounts of trades that may be unsettled."""
         if not book.last_sequence:
             return _NO_AMOUNTS
-        key = (tenant_id, book.id)
+        key = PortfolioKey(tenant_id, book.id)
         cached = self._recent.get(key)
         if cached is None or (cached.sequence, cached.hash) != (book.last_sequence, book.last_hash):
             cached = self._read(connection, tenant_id, book, now, cached)

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.valuation import find_trade_prices, sum_flows
 from app.ledger.rules.equity import (
     NO_EXPOSURE,
@@ -18,7 +19,7 @@ from app.ledger.rules.equity import (
     compute_value,
     value_exposures,
 )
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.ledger.service.reading import Statement
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, mark
@@ -27,7 +28,7 @@ from app.money import ZERO
 Key = TypeVar("Key", bound=Hashable)
 # Returns, by portfolio id, the equity at the last close of its P&L day. Those without a close have none.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, Baseline]]
-QuoteReader = Callable[[Connection, Sequence[tuple[int, str]], datetime], Mapping[tuple[int, str], Quote]]
+QuoteReader = Callable[[Connection, Sequence[InstrumentKey], datetime], Mapping[InstrumentKey, Quote]]
 
 
 class Valuer(NamedTuple):
@@ -70,19 +71,17 @@ def load_marks(
     connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
 ) -> Marks:
     """Return the prices and rates of positions at an instant."""
-    symbols = {(held.portfolio.tenant_id, held.symbol) for held in positions}
+    symbols = {held.instrument_key for held in positions}
     foreign = {
-        (held.portfolio.tenant_id, held.currency, held.base_currency)
+        RateKey(held.portfolio.tenant_id, held.currency, held.base_currency)
         for held in positions
         if held.currency is not None
     }
-    pairs = {(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
+    pairs = {InstrumentKey(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
     quotes = read_quotes(connection, sorted(symbols | pairs), at)
     prices = {key: price for key in symbols if key in quotes and (price := mark(quotes[key])) is not None}
     unpriced = {
-        (held.portfolio, held.last_sequence)
-        for held in positions
-        if (held.portfolio.tenant_id, held.symbol) not in prices
+        (held.portfolio, held.last_sequence) for held in positions if held.instrument_key not in prices
     }
     last_prices = find_trade_prices(connection, sorted(unpriced))
     return Marks(prices, last_prices, _find_rates(foreign, quotes))
@@ -102,12 +101,13 @@ def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosi
 
 
 def _find_rates(
-    currencies: Iterable[tuple[int, str, str]], quotes: Mapping[tuple[int, str], Quote]
-) -> dict[tuple[int, str, str], Decimal]:
-    rates: dict[tuple[int, str, str], Decimal] = {}
-    for tenant_id, currency, base in currencies:
-        pairs = {pair: quotes.get((tenant_id, pair)) for pair in list_pairs(currency, base)}
+    rate_keys: Iterable[RateKey], quotes: Mapping[InstrumentKey, Quote]
+) -> dict[RateKey, Decimal]:
+    rates: dict[RateKey, Decimal] = {}
+    for key in rate_keys:
+        tenant_id, currency, base = key
+        pairs = {pair: quotes.get(InstrumentKey(tenant_id, pair)) for pair in list_pairs(currency, base)}
         rate = find_rate(currency, base, pairs)
         if rate is not None:
-            rates[tenant_id, currency, base] = rate
+            rates[key] = rate
     return rates

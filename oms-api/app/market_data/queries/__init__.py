@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, select
 from app.column_values import convert_instant, parse_decimal, parse_instant
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
 from app.database.bulk import Row, Write
+from app.instruments.rules import InstrumentKey
 from app.market_data.models import QuoteRow, TickRow
 from app.market_data.rules.values import Quote
 from app.money import fixed
@@ -18,23 +19,24 @@ _QUOTES = cast("Table", QuoteRow.__table__)
 _TICKS = cast("Table", TickRow.__table__)
 _KEY = ("tenant_id", "symbol")
 QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
-Key = tuple[int, str]
 
 
-def find_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Quote]:
-    """Return the stored quotes of those of the (tenant id, symbol) that have one."""
+def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
+    """Return the stored quotes of those of the instruments that have one."""
     found = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
-    return {(row[0], row[1]): _quote(row) for row in found}
+    return {InstrumentKey(*row[:2]): _quote(row) for row in found}
 
 
-def find_unmatched_quotes(connection: Connection, keys: Sequence[Key]) -> dict[Key, Timestamp]:
-    """Return since when those of the (tenant id, symbol) have a quote that still has to be matched."""
+def find_unmatched_quotes(
+    connection: Connection, keys: Sequence[InstrumentKey]
+) -> dict[InstrumentKey, Timestamp]:
+    """Return since when those of the instruments have a quote that still has to be matched."""
     found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
-    return {(row[0], row[1]): convert_instant(row[2]) for row in found if row[2] is not None}
+    return {InstrumentKey(*row[:2]): convert_instant(row[2]) for row in found if row[2] is not None}
 
 
-def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
-    """Lock the quotes of the (tenant id, symbol), and return those that still have to be matched."""
+def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:
+    """Lock the quotes of the instruments, and return those that still have to be matched."""
     symbols: dict[int, list[str]] = {}
     for tenant_id, symbol in sorted(keys):
         symbols.setdefault(tenant_id, []).append(symbol)
@@ -44,19 +46,19 @@ def lock_quotes(connection: Connection, keys: Sequence[Key]) -> set[Key]:
             _QUOTES.c.tenant_id == tenant_id, _QUOTES.c.symbol.in_(names)
         )
         found = connection.execute(statement.order_by(_QUOTES.c.symbol).with_for_update())
-        unmatched |= {(tenant_id, symbol) for symbol, since in found if since is not None}
+        unmatched |= {InstrumentKey(tenant_id, symbol) for symbol, since in found if since is not None}
     return unmatched
 
 
-def list_unmatched_quotes(connection: Connection, until: datetime) -> list[Key]:
-    """Return (tenant id, symbol) of the quotes that have waited for a match since `until` or before.
+def list_unmatched_quotes(connection: Connection, until: datetime) -> list[InstrumentKey]:
+    """Return the instruments whose quotes have waited for a match since `until` or before.
 
     They are of every tenant that `connection` sees.
     """
     statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(
         _QUOTES.c.unmatched_since.is_not(None), _QUOTES.c.unmatched_since <= until
     )
-    return [(row[0], row[1]) for row in connection.execute(statement)]
+    return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
 def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Collection[int]) -> set[int]:
@@ -67,18 +69,20 @@ def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Colle
     return set(connection.execute(statement).scalars())
 
 
-def build_matched_write(key: Key, since: str) -> Write:
+def build_matched_write(key: InstrumentKey, since: str) -> Write:
     """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 
 
-def build_quote_writes(arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[Key, str]) -> list[Write]:
+def build_quote_writes(
+    arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[InstrumentKey, str]
+) -> list[Write]:
     """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
 
     They store the latest quote of each symbol, and all as ticks. `unmatched` are times of arrival of quotes
     that still have to be matched.
     """
-    newest = {(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
+    newest = {InstrumentKey(tenant_id, quote.symbol): quote for tenant_id, quote in arrived}
     return [
         build_upsert(
             _QUOTES,
@@ -89,24 +93,24 @@ def build_quote_writes(arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[
         build_insert(
             _TICKS,
             (*_KEY, *QUOTE_COLUMNS),
-            [_quote_row((tenant_id, quote.symbol), quote) for tenant_id, quote in arrived],
+            [_quote_row(InstrumentKey(tenant_id, quote.symbol), quote) for tenant_id, quote in arrived],
         ),
     ]
 
 
-def build_quote_restatement(key: Key, quote: Quote) -> Write:
-    """Return the write that replaces the stored quote of (tenant id, symbol). Its ticks and bars stay."""
+def build_quote_restatement(key: InstrumentKey, quote: Quote) -> Write:
+    """Return the write that replaces the stored quote of an instrument. Its ticks and bars stay."""
     return build_upsert(_QUOTES, (*_KEY, *QUOTE_COLUMNS), _KEY, [_quote_row(key, quote)])
 
 
-def list_quoted_symbols(connection: Connection, since: datetime) -> list[Key]:
-    """Return (tenant id, symbol) of the stored quotes that arrived at `since` or later."""
+def list_quoted_symbols(connection: Connection, since: datetime) -> list[InstrumentKey]:
+    """Return the instruments whose stored quotes arrived at `since` or later."""
     statement = select(_QUOTES.c.tenant_id, _QUOTES.c.symbol).where(_QUOTES.c.at >= since)
     found = connection.execute(statement.order_by(_QUOTES.c.tenant_id, _QUOTES.c.symbol))
-    return [(row[0], row[1]) for row in found]
+    return [InstrumentKey(*row) for row in found]
 
 
-def _quote_row(key: Key, quote: Quote) -> Row:
+def _quote_row(key: InstrumentKey, quote: Quote) -> Row:
     prices = _amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
     return (*key, *prices, iso(quote.at), quote.source)
 

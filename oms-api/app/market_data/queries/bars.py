@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Table, delete, func, select
 
 from app.database import build_upsert
 from app.database.bulk import Row, Write
+from app.instruments.rules import InstrumentKey
 from app.market_data.models import BarRow, DailyBarRow, TickRow
-from app.market_data.queries import QUOTE_COLUMNS, Key
+from app.market_data.queries import QUOTE_COLUMNS
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
 from app.money import fixed
@@ -26,32 +27,34 @@ _PRICES = ("open", "high", "low", "close", "volume")
 _TICK_COLUMNS = tuple(_TICKS.c[name] for name in ("symbol", *QUOTE_COLUMNS))
 
 
-def list_ticks(connection: Connection, key: Key, start: datetime, end: datetime, most: int) -> list[Quote]:
+def list_ticks(
+    connection: Connection, key: InstrumentKey, start: datetime, end: datetime, most: int
+) -> list[Quote]:
     """Return the first `most` ticks of a symbol in [start, end), in order of arrival."""
-    query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key[0], _TICKS.c.symbol == key[1])
+    query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     query = query.where(_TICKS.c.at >= start, _TICKS.c.at < end).order_by(_TICKS.c.at, _TICKS.c.id)
     return [Quote._make(found) for found in connection.execute(query.limit(most))]
 
 
-def find_last_tick(connection: Connection, key: Key, at: datetime) -> Quote | None:
+def find_last_tick(connection: Connection, key: InstrumentKey, at: datetime) -> Quote | None:
     """Return the last tick of a symbol that arrived by `at`, or None if none is kept."""
-    query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key[0], _TICKS.c.symbol == key[1])
+    query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     query = query.where(_TICKS.c.at <= at).order_by(_TICKS.c.at.desc(), _TICKS.c.id.desc()).limit(1)
     found = connection.execute(query).one_or_none()
     return None if found is None else Quote._make(found)
 
 
-def find_last_close(connection: Connection, key: Key, at: datetime) -> Quote | None:
+def find_last_close(connection: Connection, key: InstrumentKey, at: datetime) -> Quote | None:
     """Return the close of the last minute that ended by `at`, as a quote of its last price, or None."""
     row, minute = BarRow, Interval.MINUTE.length
-    query = select(row.close, row.start).where(row.tenant_id == key[0], row.symbol == key[1])
+    query = select(row.close, row.start).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     query = query.where(row.start <= at - minute).order_by(row.start.desc()).limit(1)
     found = connection.execute(query).one_or_none()
-    return None if found is None else _close(key[1], found[0], found[1] + minute)
+    return None if found is None else _close(key.symbol, found[0], found[1] + minute)
 
 
 def list_bars(
-    connection: Connection, interval: Interval, key: Key, start: datetime, end: datetime, most: int
+    connection: Connection, interval: Interval, key: InstrumentKey, start: datetime, end: datetime, most: int
 ) -> list[Bar]:
     """Return the newest stored bars of [start, end), at most `most`, in time order.
 
@@ -59,24 +62,28 @@ def list_bars(
     """
     table = _TABLES[interval]
     query = select(*(table.c[name] for name in ("symbol", "start", *_PRICES)))
-    query = query.where(table.c.tenant_id == key[0], table.c.symbol == key[1])
+    query = query.where(table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol)
     query = query.where(table.c.start >= start, table.c.start < end)
     found = connection.execute(query.order_by(table.c.start.desc()).limit(most))
     return [Bar._make(row) for row in found][::-1]
 
 
-def find_last_bar_start(connection: Connection, interval: Interval, key: Key) -> datetime | None:
+def find_last_bar_start(connection: Connection, interval: Interval, key: InstrumentKey) -> datetime | None:
     """Return the start of the newest stored bar of a symbol, or None without one."""
     table = _TABLES[interval]
-    query = select(func.max(table.c.start)).where(table.c.tenant_id == key[0], table.c.symbol == key[1])
+    query = select(func.max(table.c.start)).where(
+        table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol
+    )
     found: datetime | None = connection.execute(query).scalar_one()
     return found
 
 
-def find_next_minute(connection: Connection, key: Key, since: datetime, before: datetime) -> datetime | None:
+def find_next_minute(
+    connection: Connection, key: InstrumentKey, since: datetime, before: datetime
+) -> datetime | None:
     """Return the start of the first one-minute bar of [since, before), or None without one."""
     row = BarRow
-    query = select(func.min(row.start)).where(row.tenant_id == key[0], row.symbol == key[1])
+    query = select(func.min(row.start)).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
     found: datetime | None = connection.execute(
         query.where(row.start >= since, row.start < before)
     ).scalar_one()
@@ -92,11 +99,11 @@ def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> 
     return build_upsert(_TABLES[interval], _KEY + _PRICES, _KEY, rows)
 
 
-def delete_ticks(connection: Connection, key: Key, before: datetime, most: int) -> int:
+def delete_ticks(connection: Connection, key: InstrumentKey, before: datetime, most: int) -> int:
     """Delete the oldest ticks of a symbol before an instant, at most `most`. Return how many."""
-    old = select(_TICKS.c.id).where(_TICKS.c.tenant_id == key[0], _TICKS.c.symbol == key[1])
+    old = select(_TICKS.c.id).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     old = old.where(_TICKS.c.at < before).order_by(_TICKS.c.at).limit(most)
-    is_old = _TICKS.c.tenant_id == key[0], _TICKS.c.id.in_(old)
+    is_old = _TICKS.c.tenant_id == key.tenant_id, _TICKS.c.id.in_(old)
     return connection.execute(delete(_TICKS).where(*is_old)).rowcount
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Table, delete, select
 
 from app.column_values import parse_instant
 from app.database import build_upsert, find_matching_rows, write
+from app.instruments.rules import InstrumentKey
 from app.market_data.models import MarkOverrideRow
-from app.market_data.queries import Key
 from app.market_data.rules.values import MarkOverride
 from app.money import fixed
 from app.timestamps import iso
@@ -21,14 +21,16 @@ _FACTS = ("price", "reason", "set_by", "set_at", "expires_at")
 _COLUMNS = [_OVERRIDES.c[name] for name in MarkOverride._fields]
 
 
-def find_overrides(connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, MarkOverride]:
-    """Return the overrides of those of the (tenant id, symbol) that have one in force at an instant."""
+def find_overrides(
+    connection: Connection, keys: Sequence[InstrumentKey], at: datetime
+) -> dict[InstrumentKey, MarkOverride]:
+    """Return the overrides of those of the instruments that have one in force at an instant."""
     found = {}
     for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
         price, reason, set_by, *times = row[2:]
         override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:
-            found[row[0], row[1]] = override
+            found[InstrumentKey(*row[:2])] = override
     return found
 
 
@@ -56,7 +58,7 @@ def store_override(connection: Connection, tenant_id: int, override: MarkOverrid
     write(connection, build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row]))
 
 
-def delete_override(connection: Connection, key: Key) -> None:
+def delete_override(connection: Connection, key: InstrumentKey) -> None:
     """Delete the override of a symbol."""
-    is_own = (_OVERRIDES.c.tenant_id == key[0], _OVERRIDES.c.symbol == key[1])
+    is_own = (_OVERRIDES.c.tenant_id == key.tenant_id, _OVERRIDES.c.symbol == key.symbol)
     connection.execute(delete(_OVERRIDES).where(*is_own))

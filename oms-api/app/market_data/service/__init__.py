@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from app.database import Readers, set_tenant_scope
 from app.instruments.queries import find_symbol
+from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.errors import NoQuote
-from app.market_data.queries import Key
 from app.market_data.queries.bars import find_last_close, find_last_tick
 from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.bars import Interval, get_bar_start
@@ -41,54 +41,62 @@ class Market:
         self.max_silence = max_silence
         self.overrides = CurrentOverrides()
         self._readers = readers
-        self._last: dict[Key, Quote] = {}
+        self._last: dict[InstrumentKey, Quote] = {}
         self._lock = Lock()
-        self._listeners: dict[int, tuple[frozenset[Key], Listener]] = {}
+        self._listeners: dict[int, tuple[frozenset[InstrumentKey], Listener]] = {}
         self._made = 0
         # symbols requested from the source, with the time of the last request
         self._asked: dict[str, datetime] = {}
         self._followed: frozenset[str] = frozenset()
 
-    def quotes_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
-        """Return the latest quotes of those of the (tenant id, symbol) that have one, by one statement."""
+    def quotes_for(
+        self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
+    ) -> dict[InstrumentKey, Quote]:
+        """Return the latest quotes of those of the instruments that have one, by one statement."""
         found = queries.find_quotes(connection, keys)
         asked: dict[str, datetime] = {}
         for key in keys:
             quote = found.get(key)
             if quote is None:
-                asked[key[1]] = at
-                quote = self._source.quote(key[1], at)
+                asked[key.symbol] = at
+                quote = self._source.quote(key.symbol, at)
             if quote is not None:
                 found[key] = quote
         self._remember(found, asked)
         return found
 
-    def quotes_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
-        """Return the quotes of those of the (tenant id, symbol) that had one at an instant of the past.
+    def quotes_at(
+        self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
+    ) -> dict[InstrumentKey, Quote]:
+        """Return the quotes of those of the instruments that had one at an instant of the past.
 
         Where a later quote was set manually, it is the last tick by the instant, or else, where the ticks of
         that time are deleted, the close of the last minute that ended before it.
         """
-        found: dict[Key, Quote] = {}
+        found: dict[InstrumentKey, Quote] = {}
         stored = queries.find_quotes(connection, keys)
         for key in keys:
             quote = stored.get(key)
             if quote is not None and quote.at > at:
                 quote = find_last_tick(connection, key, at) or find_last_close(connection, key, at)
             elif quote is None:
-                quote = self._source.quote(key[1], at)
+                quote = self._source.quote(key.symbol, at)
             if quote is not None:
                 found[key] = quote
-        self._remember({}, {symbol: at for tenant_id, symbol in keys if (tenant_id, symbol) not in stored})
+        self._remember({}, {key.symbol: at for key in keys if key not in stored})
         return found
 
-    def marks_for(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+    def marks_for(
+        self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
+    ) -> dict[InstrumentKey, Quote]:
         """Return what values positions: marks that people set, else the latest quotes."""
         found = find_overrides(connection, keys, at)
         quotes = self.quotes_for(connection, [key for key in keys if key not in found], at)
         return quotes | {key: override.quote for key, override in found.items()}
 
-    def marks_at(self, connection: Connection, keys: Sequence[Key], at: datetime) -> dict[Key, Quote]:
+    def marks_at(
+        self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
+    ) -> dict[InstrumentKey, Quote]:
         """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
         found = find_overrides(connection, keys, at)
         quotes = self.quotes_at(connection, [key for key in keys if key not in found], at)
@@ -98,9 +106,9 @@ class Market:
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
         """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
-        keys = [(tenant_id, symbol) for symbol in list_pairs(currency, base)]
+        keys = [InstrumentKey(tenant_id, symbol) for symbol in list_pairs(currency, base)]
         found = self.quotes_for(connection, keys, at)
-        return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+        return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 
     def silence(self, quote: Quote, at: datetime) -> timedelta | None:
         """Return how long the feed of a quote has been silent, or None for a price that was set manually.
@@ -125,7 +133,7 @@ class Market:
 
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])
-            key = (tenant_id, find_symbol(connection, tenant_id, symbol))
+            key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
             return self.quotes_for(connection, [key], at).get(key)
 
         found = await self._readers.run_single(read)
@@ -141,7 +149,7 @@ class Market:
 
     def last(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the latest quote that this process has seen, without I/O. It may be old."""
-        return self._last.get((tenant_id, symbol))
+        return self._last.get(InstrumentKey(tenant_id, symbol))
 
     async def bars(
         self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
@@ -161,13 +169,13 @@ class Market:
         end: datetime,
     ) -> list[Bar]:  # fmt: skip
         """Return the bars that begin in [start, end), in time order."""
-        key = (tenant_id, symbol)
+        key = InstrumentKey(tenant_id, symbol)
         if queries.find_quotes(connection, [key]):
             return read_bars(connection, key, interval, start, end)
         return list(self._source.bars(symbol, interval, start, end) or ())
 
-    def subscribe(self, keys: Iterable[Key], listener: Listener) -> Callable[[], None]:
-        """Call `listener(tenant id, quote)` for every new quote of these (tenant id, symbol).
+    def subscribe(self, keys: Iterable[InstrumentKey], listener: Listener) -> Callable[[], None]:
+        """Call `listener(tenant id, quote)` for every new quote of these instruments.
 
         It is called for the quotes that this process learns of, in the thread that receives them, and
         replaces polling. Return a function that ends the subscription.
@@ -201,14 +209,14 @@ class Market:
         with self._lock:
             wanted = self._wanted()
         if wanted:
-            tenants = {tenant_id for tenant_id, _ in wanted}
+            tenants = {key.tenant_id for key in wanted}
             self.quotes_for(set_tenant_scope(connection, tenants), sorted(wanted), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
-        self._remember({(tenant_id, quote.symbol): quote}, {})
+        self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
 
-    def _remember(self, quotes: dict[Key, Quote], asked: Mapping[str, datetime]) -> None:
+    def _remember(self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:
             if len(self._asked) + len(asked) > _MAX_CACHED:
                 self._asked.clear()
@@ -218,7 +226,7 @@ class Market:
                 self._last.clear()
             self._last.update(new)
             calls = [
-                (listener, key[0], quote)
+                (listener, key.tenant_id, quote)
                 for keys, listener in self._listeners.values()
                 for key, quote in new.items()
                 if key in keys
@@ -226,12 +234,12 @@ class Market:
         for listener, tenant_id, quote in calls:
             listener(tenant_id, quote)
 
-    def _wanted(self) -> set[Key]:
+    def _wanted(self) -> set[InstrumentKey]:
         return {key for keys, _ in self._listeners.values() for key in keys}
 
     def _notify_source(self) -> None:
         """Call the source under the lock, so that it receives changes in order. The call never blocks."""
-        symbols = frozenset(symbol for _, symbol in self._wanted()) | self._asked.keys()
+        symbols = frozenset(key.symbol for key in self._wanted()) | self._asked.keys()
         if symbols != self._followed:
             self._followed = symbols
             self._source.follow(symbols)

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine
 from app.clock import EPOCH, Now
 from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
-from app.market_data.queries import Key, list_quoted_symbols
+from app.instruments.rules import InstrumentKey
+from app.market_data.queries import list_quoted_symbols
 from app.market_data.queries.bars import (
     build_bar_write,
     delete_ticks,
@@ -53,19 +54,19 @@ class BarRollup:
                 lease.renew()
         self._days_until = day
 
-    def _list_portions(self, since: datetime, lease: Lease) -> Iterator[list[Key]]:
+    def _list_portions(self, since: datetime, lease: Lease) -> Iterator[list[InstrumentKey]]:
         with snapshot(self._engine) as connection:
             keys = list_quoted_symbols(set_all_tenants_scope(connection), since)
         for first in range(0, len(keys), MAX_SYMBOLS):
             yield keys[first : first + MAX_SYMBOLS]
             lease.renew()
 
-    def _roll_up_minutes(self, keys: list[Key]) -> list[bool]:
+    def _roll_up_minutes(self, keys: list[InstrumentKey]) -> list[bool]:
         with unit_of_work(self._engine) as connection:
             set_all_tenants_scope(connection)
             return [_roll_up_minutes_of(connection, key) for key in keys]
 
-    def _roll_up_days(self, keys: list[Key], until: datetime) -> list[bool]:
+    def _roll_up_days(self, keys: list[InstrumentKey], until: datetime) -> list[bool]:
         with unit_of_work(self._engine) as connection:
             set_all_tenants_scope(connection)
             return [_roll_up_days_of(connection, key, until) for key in keys]
@@ -87,14 +88,14 @@ class TickRetention:
                 lease.renew()
             lease.renew()
 
-    def _prune_symbol(self, key: Key, before: datetime) -> int:
+    def _prune_symbol(self, key: InstrumentKey, before: datetime) -> int:
         with unit_of_work(self._engine) as connection:
             set_all_tenants_scope(connection)
             last = find_last_bar_start(connection, Interval.MINUTE, key)
             return delete_ticks(connection, key, min(before, last or EPOCH), MAX_TICKS)
 
 
-def _roll_up_minutes_of(connection: Connection, key: Key) -> bool:
+def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
     """Store the minutes of a symbol from its newest bar on. Return whether further ticks are left."""
     last, most = find_last_bar_start(connection, Interval.MINUTE, key), MAX_TICKS
     since = EPOCH if last is None else last - COMMIT_DELAY
@@ -105,11 +106,11 @@ def _roll_up_minutes_of(connection: Connection, key: Key) -> bool:
             break
         most *= 2  # all ticks of a minute are needed
     is_cut = len(ticks) == most
-    write(connection, build_bar_write(Interval.MINUTE, key[0], bars[:-1] if is_cut else bars))
+    write(connection, build_bar_write(Interval.MINUTE, key.tenant_id, bars[:-1] if is_cut else bars))
     return is_cut
 
 
-def _roll_up_days_of(connection: Connection, key: Key, until: datetime) -> bool:
+def _roll_up_days_of(connection: Connection, key: InstrumentKey, until: datetime) -> bool:
     """Store the days of a symbol that ended by `until` and follow its newest daily bar.
 
     Return whether further days may be left.
@@ -122,5 +123,5 @@ def _roll_up_days_of(connection: Connection, key: Key, until: datetime) -> bool:
     start = get_bar_start(first, Interval.DAY)
     end = min(start + DAYS, until)
     minutes = list_bars(connection, Interval.MINUTE, key, start, end, DAYS // _MINUTE)
-    write(connection, build_bar_write(Interval.DAY, key[0], combine_bars(minutes, Interval.DAY)))
+    write(connection, build_bar_write(Interval.DAY, key.tenant_id, combine_bars(minutes, Interval.DAY)))
     return end < until

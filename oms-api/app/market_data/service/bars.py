@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.market_data.queries import Key
+from app.instruments.rules import InstrumentKey
 from app.market_data.queries.bars import find_last_bar_start, list_bars, list_ticks
 from app.market_data.rules.bars import Interval, combine_bars, fold_quotes, get_bar_start
 from app.market_data.rules.values import Bar
@@ -15,7 +15,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def read_bars(
-    connection: Connection, key: Key, interval: Interval, start: datetime, end: datetime
+    connection: Connection, key: InstrumentKey, interval: Interval, start: datetime, end: datetime
 ) -> list[Bar]:
     """Return the bars of a symbol that begin in [start, end), in time order."""
     if interval is not Interval.DAY:
@@ -26,7 +26,7 @@ def read_bars(
     return [*list_bars(connection, Interval.DAY, key, start, min(since, end), MAX_BARS), *running]
 
 
-def _read_minutes(connection: Connection, key: Key, start: datetime, end: datetime) -> list[Bar]:
+def _read_minutes(connection: Connection, key: InstrumentKey, start: datetime, end: datetime) -> list[Bar]:
     """Return one-minute bars. The newest stored one may be incomplete: its ticks are read again."""
     if end <= start:
         return []

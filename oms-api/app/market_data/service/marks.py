@@ -11,8 +11,9 @@ from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
+from app.instruments.rules import InstrumentKey
 from app.market_data.errors import NoOverride, PairNotMarkable
-from app.market_data.queries import Key, marks
+from app.market_data.queries import marks
 from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
 from app.money import fixed, money_text
@@ -26,13 +27,13 @@ class CurrentOverrides:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._found: dict[Key, MarkOverride] = {}
+        self._found: dict[InstrumentKey, MarkOverride] = {}
         self.version = 0  # changes with them
 
     def refresh(self, connection: Connection, at: datetime) -> None:
         """Read the overrides that are in force. `connection` sees every tenant."""
         found = {
-            (tenant_id, one.symbol): one
+            InstrumentKey(tenant_id, one.symbol): one
             for tenant_id, one in marks.list_all_overrides(connection)
             if one.set_at <= at < one.expires_at
         }
@@ -40,7 +41,7 @@ class CurrentOverrides:
             if found != self._found:
                 self._found, self.version = found, self.version + 1
 
-    def get(self, key: Key, at: datetime) -> MarkOverride | None:
+    def get(self, key: InstrumentKey, at: datetime) -> MarkOverride | None:
         """Return the override of a symbol that is in force."""
         override = self._found.get(key)
         return override if override is not None and override.set_at <= at < override.expires_at else None
@@ -54,11 +55,11 @@ def set_mark(
     Raise PairNotMarkable for a currency pair.
     """
     lock_tenant(connection, tenant_id)  # a concurrent change of the same symbol waits here
-    key = (tenant_id, find_symbol(connection, tenant_id, override.symbol))
-    if is_currency_pair(key[1]):
-        raise PairNotMarkable(key[1])
+    key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, override.symbol))
+    if is_currency_pair(key.symbol):
+        raise PairNotMarkable(key.symbol)
     previous = marks.find_overrides(connection, [key], override.set_at).get(key)
-    updated = override._replace(symbol=key[1])
+    updated = override._replace(symbol=key.symbol)
     marks.store_override(connection, tenant_id, updated)
     return previous, updated
 
@@ -66,10 +67,10 @@ def set_mark(
 def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
     """Remove the mark of a symbol or alias and return it. Raise NoOverride."""
     lock_tenant(connection, tenant_id)
-    key = (tenant_id, find_symbol(connection, tenant_id, symbol))
+    key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
     previous = marks.find_overrides(connection, [key], at).get(key)
     if previous is None:
-        raise NoOverride(key[1])
+        raise NoOverride(key.symbol)
     marks.delete_override(connection, key)
     return previous
 
@@ -83,14 +84,17 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
 
 def verify_marks(connection: Connection) -> Iterator[Difference]:
     """Yield each mark that differs from what the audit log says was last set."""
-    stored = {(tenant_id, one.symbol): one for tenant_id, one in marks.list_all_overrides(connection)}
-    expected = {(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
-    newest = {(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}
+    stored = {
+        InstrumentKey(tenant_id, one.symbol): one for tenant_id, one in marks.list_all_overrides(connection)
+    }
+    expected = {InstrumentKey(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
+    newest = {InstrumentKey(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}
     for act in list_actions(connection, REMOVED):
-        if act.sequence > newest.get((act.tenant_id, act.target), 0):
-            expected.pop((act.tenant_id, act.target), None)
+        key = InstrumentKey(act.tenant_id, act.target)
+        if act.sequence > newest.get(key, 0):
+            expected.pop(key, None)
     for key in sorted(stored.keys() | expected.keys()):
-        place = f"mark of {key[1]} of tenant {key[0]}"
+        place = f"mark of {key.symbol} of tenant {key.tenant_id}"
         if key not in stored or key not in expected:
             yield Difference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
         else:

@@ -13,10 +13,10 @@ from app.database.bulk import Write
 from app.ledger.models import Portfolio
 from app.money import fixed
 from app.orders.models import IS_WAITING, ApprovalRequestRecord, OrderEvent
-from app.orders.queries.book import ORDERS, OrderKey
+from app.orders.queries.book import ORDERS
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.rows import MOVE_COLUMNS, Move, unpack_moves
-from app.orders.rules.values import Status
+from app.orders.rules.values import OrderKey, Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)

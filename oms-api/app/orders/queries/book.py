@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
@@ -10,6 +10,7 @@ from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
@@ -24,7 +25,7 @@ from app.orders.rules.rows import (
     row_of,
     unpack_moves,
 )
-from app.orders.rules.values import Order
+from app.orders.rules.values import Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
@@ -34,15 +35,28 @@ EXECUTIONS = cast("Table", Execution.__table__)
 _KEY = ("tenant_id", "id")
 _PICKED = [ORDERS.c[name] for name in COLUMNS]
 
-OrderKey = tuple[int, str]  # tenant id, order id
-RepeatKey = tuple[int, str, int, str]  # tenant id, symbol, portfolio id, actor: what repeated orders share
+
+class OrderName(NamedTuple):
+    """A value of a column by which orders of a tenant are found, such as a client order id."""
+
+    tenant_id: int
+    value: str
+
+
+class RepeatKey(NamedTuple):
+    """What repeated orders have in common."""
+
+    tenant_id: int
+    symbol: str
+    portfolio_id: int
+    actor: str
 
 
 def find_portfolio_keys(connection: Connection, ids: Sequence[OrderKey]) -> dict[OrderKey, PortfolioKey]:
     """Return the portfolio of each order that exists."""
     found = find_matching_rows(connection, ORDERS, ("tenant_id", "id", "portfolio_id"), _KEY, ids)
     return {
-        (tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
+        OrderKey(tenant_id, order_id): PortfolioKey(tenant_id, portfolio_id)
         for tenant_id, order_id, portfolio_id in found
     }
 
@@ -52,23 +66,23 @@ def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]
     return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
-def orders_by_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+def orders_by_name(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
     """Return the orders whose `column` has one of the values.
 
-    `names` are (tenant id, value). `column` is client_order_id, idempotency_key, parent_id or group_id.
+    `column` is client_order_id, idempotency_key, parent_id or group_id.
     """
     return [
         order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, ("tenant_id", column), names)
     ]
 
 
-def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderKey]) -> list[Order]:
+def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 
     The ids are read first, from the index alone, and then the rows.
     """
     found = find_rows_by_name(connection, ORDERS, _KEY, column, names)
-    return orders_by_id(connection, found)
+    return orders_by_id(connection, [OrderKey._make(row) for row in found])
 
 
 def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
@@ -96,11 +110,11 @@ def list_open_orders_in_symbol(
 
 
 def count_open_orders(
-    connection: Connection, symbols: Sequence[OrderKey]
-) -> dict[OrderKey, list[tuple[PortfolioKey, int]]]:
-    """Return, for each (tenant id, symbol), portfolios with open orders in it and their number, by id."""
-    found: dict[OrderKey, list[tuple[PortfolioKey, int]]] = {}
-    for tenant_id, values in _by_tenant(symbols).items():
+    connection: Connection, keys: Sequence[InstrumentKey]
+) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
+    """Return, for each instrument, portfolios with open orders in it and their number, by id."""
+    found: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
+    for tenant_id, values in _by_tenant(keys).items():
         statement = (
             select(ORDERS.c.symbol, ORDERS.c.portfolio_id, func.count())
             .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(values), IS_OPEN)
@@ -109,7 +123,7 @@ def count_open_orders(
         )
         for symbol, portfolio_id, count in connection.execute(statement):
             portfolio_key = PortfolioKey(tenant_id, portfolio_id)
-            found.setdefault((tenant_id, symbol), []).append((portfolio_key, count))
+            found.setdefault(InstrumentKey(tenant_id, symbol), []).append((portfolio_key, count))
     return found
 
 
@@ -127,10 +141,10 @@ def list_recent_orders(connection: Connection, keys: Sequence[RepeatKey], since:
     return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, names, rows, since="id")]
 
 
-def symbols_with_orders(connection: Connection) -> list[OrderKey]:
-    """Return (tenant id, symbol) of all open orders, for every tenant that `connection` can read."""
+def symbols_with_orders(connection: Connection) -> list[InstrumentKey]:
+    """Return the instruments of all open orders, for every tenant that `connection` can read."""
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN).distinct()
-    return [(row[0], row[1]) for row in connection.execute(statement)]
+    return [InstrumentKey(*row) for row in connection.execute(statement)]
 
 
 def find_overdue_portfolios(

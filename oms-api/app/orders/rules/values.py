@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.brokers.rules.values import OrderType, TimeInForce
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.money import ZERO
 from app.timestamps import Timestamp
@@ -19,6 +20,7 @@ __all__ = [
     "WORKING",
     "GroupKind",
     "Order",
+    "OrderKey",
     "OrderType",
     "Protection",
     "Role",
@@ -107,6 +109,13 @@ class Protection(NamedTuple):
     limit_price: Decimal | None = None
 
 
+class OrderKey(NamedTuple):
+    """An order of a tenant."""
+
+    tenant_id: int
+    order_id: str
+
+
 class Order(NamedTuple):
     """An order with all columns of its row.
 
@@ -163,6 +172,16 @@ class Order(NamedTuple):
     event_count: int = 0
     accepted_at: Timestamp | None = None
     cost_schedule: str = "none"
+
+    @property
+    def key(self) -> OrderKey:
+        """The key of the order."""
+        return OrderKey(self.tenant_id, self.id)
+
+    @property
+    def instrument_key(self) -> InstrumentKey:
+        """The key of its instrument."""
+        return InstrumentKey(self.tenant_id, self.symbol)
 
     @property
     def portfolio_key(self) -> PortfolioKey:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from app.identity.queries.tenants import get_base_currency
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import FLAT, Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
@@ -99,7 +100,9 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
         if one.portfolio_key in others:
             orders.setdefault(one.position_key, []).append(one)
     position_keys = held.keys() | orders.keys()
-    context.load_quotes(sorted({(tenant_id, position_key.symbol) for position_key in position_keys}))
+    context.load_quotes(
+        sorted({InstrumentKey(tenant_id, position_key.symbol) for position_key in position_keys})
+    )
     load_last_trade_prices(context, held)
     totals: dict[str, Totals] = {}
     for portfolio_key, book in _books(context, bases, held, orders, position_keys):

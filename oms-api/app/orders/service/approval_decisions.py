@@ -114,10 +114,10 @@ def request_override(context: BatchContext, command: RequestOverride) -> Done:
     override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
     risk = risk_input(context, order, confirms=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
-    context.approval_requests[order.tenant_id, order.id] = request  # from here on the limit is waived
+    context.approval_requests[order.key] = request  # from here on the limit is waived
     denial = find_denial(context, order, confirms=True)
     if denial is not None:
-        del context.approval_requests[order.tenant_id, order.id]
+        del context.approval_requests[order.key]
         deny(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)

@@ -36,7 +36,7 @@ def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
 
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
-    context.approval_requests[order.tenant_id, order.id] = request
+    context.approval_requests[order.key] = request
     estimate = estimate_order(context, order, risk_input(context, order, confirms=True))
     (view,) = build_result(context, order.tenant_id, [order.id]).orders
     return ApprovalView(

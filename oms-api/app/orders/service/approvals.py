@@ -94,7 +94,7 @@ def build_request(
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
     """Move the order to AWAITING_APPROVAL, and store and publish its request."""
-    context.approval_requests[order.tenant_id, order.id] = request
+    context.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
     waiting = context.order_store.move(order, Status.AWAITING_APPROVAL, at, order.placed_by)
@@ -112,7 +112,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
 
 def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
     """Return the order's request for approval, None if it never needed one."""
-    key = (order.tenant_id, order.id)
+    key = order.key
     if key not in context.approval_requests:
         for request in queries.find_requests(context.connection, [key]):
             context.approval_requests[key] = request

@@ -15,7 +15,7 @@ from app.database.bulk import Write
 from app.database.versioned_cache import VersionedCache
 from app.ids import TradeIds
 from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.ledger.service.batch import Batch
@@ -28,7 +28,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
-from app.orders.rules.values import Order
+from app.orders.rules.values import Order, OrderKey
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
 from app.orders.service.order_store import OrderStore
@@ -39,8 +39,6 @@ from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
-
-InstrumentKey = tuple[int, str]  # tenant id, symbol
 
 MAX_BOOKS = 5_000  # cached portfolios
 
@@ -116,12 +114,12 @@ class BatchContext:
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.request_id: str | None = None  # of the current command, None for a quote
-        self.approval_requests: dict[queries.OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
+        self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
-        # Keys are (tenant id, idempotency key) and (tenant id, "/" + client order id).
-        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
+        # The values of the keys are idempotency keys, and "/" + client order ids.
+        self.orders_by_request_key: dict[queries.OrderName, list[Order]] = {}
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
         self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
@@ -145,9 +143,10 @@ class BatchContext:
         needed = {*symbols}
         for portfolio_key in keys:
             held = self.books.positions(portfolio_key).items()
-            needed |= {(key.tenant_id, key.symbol) for key, position in held if position.quantity}
+            needed |= {key.instrument_key for key, position in held if position.quantity}
             needed |= {
-                (portfolio_key.tenant_id, symbol) for symbol in self.order_store.symbols_in(portfolio_key)
+                InstrumentKey(portfolio_key.tenant_id, symbol)
+                for symbol in self.order_store.symbols_in(portfolio_key)
             }
         self.load_quotes(sorted(needed))
         for portfolio_key in keys:
@@ -183,7 +182,8 @@ class BatchContext:
         revalued = {
             holding_key
             for holding_key, (quote, instrument) in exposure.valued_with.items()
-            if self._quotes.get(key := (portfolio_key.tenant_id, holding_key.symbol), quote) != quote
+            if self._quotes.get(key := InstrumentKey(portfolio_key.tenant_id, holding_key.symbol), quote)
+            != quote
             or self._instruments.get(key, instrument) != instrument
         }
         held, orders = self.books.positions(portfolio_key), self.order_store.find_open(portfolio_key)
@@ -240,16 +240,17 @@ class BatchContext:
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
-        key = (tenant_id, symbol)
+        key = InstrumentKey(tenant_id, symbol)
         if key not in self._quotes:
             self.load_quotes([key])
         return self._quotes[key]
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Use a quote that has just arrived, and mark its positions for revaluation."""
-        self.load_quotes([(tenant_id, quote.symbol)])
-        if self._quotes[tenant_id, quote.symbol] != quote:
-            self._quotes[tenant_id, quote.symbol] = quote
+        instrument_key = InstrumentKey(tenant_id, quote.symbol)
+        self.load_quotes([instrument_key])
+        if self._quotes[instrument_key] != quote:
+            self._quotes[instrument_key] = quote
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
                     holding_keys = {key for key in exposure.books if key.symbol == quote.symbol}
@@ -257,7 +258,7 @@ class BatchContext:
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
-        key = (tenant_id, symbol)
+        key = InstrumentKey(tenant_id, symbol)
         if key not in self._instruments:
             self.load_quotes([key])
         return self._instruments[key]
@@ -312,7 +313,8 @@ class BatchContext:
         """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
             for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
-                self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
+                key = queries.OrderName(order.tenant_id, name)
+                self.orders_by_request_key.setdefault(key, []).append(order)
 
     def flush(self) -> None:
         """Write all changes of the batch."""

@@ -18,6 +18,7 @@ from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import Recording, outcome_of, record_all
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.rules.values import OrderKey
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -118,7 +119,7 @@ class OrderBatchHandler:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands, messages)
         changed_quotes = {
-            (command.tenant_id, command.quote.symbol if isinstance(command, QuoteArrived) else command.symbol)
+            command.instrument_key
             for command in commands
             if (isinstance(command, QuoteArrived) and command.is_new) or isinstance(command, QuoteMatched)
         }
@@ -201,7 +202,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
 
 
 def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval) -> bool:
-    return (command.origin.tenant_id, command.order_id) in plan.by_order
+    return OrderKey(command.origin.tenant_id, command.order_id) in plan.by_order
 
 
 def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
@@ -244,7 +245,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
         case QuoteArrived():
             return _process_quote(context, plan, command)
         case QuoteMatched():
-            context.writes.append(build_matched_write((command.tenant_id, command.symbol), command.at))
+            context.writes.append(build_matched_write(command.instrument_key, command.at))
         case ExpireOrders():
             expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
@@ -261,7 +262,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
 
 
 def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> Outcome:
-    key = (command.tenant_id, command.quote.symbol)
+    key = command.instrument_key
     if command.is_new:
         if key in plan.blocked:
             raise PreviousQuoteUnmatched

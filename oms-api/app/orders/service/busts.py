@@ -11,6 +11,7 @@ from app.ledger.queries.canonical import canonical_trade
 from app.ledger.queries.corporate_actions import replay_position
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import TradeKey
 from app.ledger.service.recording import require_no_action
 from app.ledger.service.reversals import build_reversal_entry
 from app.money import fixed
@@ -83,7 +84,7 @@ def _reverse_trade(context: BatchContext, command: BustExecution, execution: Exe
     """Append the reversal of the execution's trade. It returns the charges that were booked with it."""
     batch, connection = context.batch, context.connection
     batch.flush()  # so that the replay also reads the rows of this batch
-    trade_key = (execution.tenant_id, execution.trade_id)
+    trade_key = TradeKey(execution.tenant_id, execution.trade_id)
     (original,) = map(canonical_trade, trades_by_id(connection, [trade_key]))
     undone = reversals_of(connection, [trade_key])
     if undone:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument
+from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import position_of, positions_in
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
@@ -58,20 +58,20 @@ class BuyingPowerReader:
     ) -> dict[int, list[SymbolBook]]:
         tenant_id = portfolios[0].tenant_id
         bases = {one.portfolio_id: one.base_currency for one in portfolios}
-        symbols = sorted({(tenant_id, key.symbol) for key in (*held, *orders)})
+        symbols = sorted({key.instrument_key for key in (*held, *orders)})
         instruments = find_instruments(connection, symbols)
         currencies = {
-            key: _currency(held.get(key, FLAT), instruments[tenant_id, key.symbol], bases[key.portfolio_id])
+            key: _currency(held.get(key, FLAT), instruments[key.instrument_key], bases[key.portfolio_id])
             for key in {*held, *orders}
         }
         pairs = {
-            (tenant_id, pair)
+            InstrumentKey(tenant_id, pair)
             for key, currency in currencies.items()
             if currency is not None
             for pair in list_pairs(currency, bases[key.portfolio_id])
         }
         quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
-        by_symbol = {symbol: quote for (_, symbol), quote in quotes.items()}
+        by_symbol = {key.symbol: quote for key, quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
         unquoted = [key for key in held if mark_of(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
@@ -79,9 +79,9 @@ class BuyingPowerReader:
         for key, currency in currencies.items():
             position, quote = held.get(key, FLAT), by_symbol.get(key.symbol)
             rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)
-            exchange = instruments[tenant_id, key.symbol].exchange
+            exchange = instruments[key.instrument_key].exchange
             market = ChargedMarket(exchange, currency or bases[key.portfolio_id], rate)
-            override, prices = overrides.get((tenant_id, key.symbol)), prices_of(quote)
+            override, prices = overrides.get(key.instrument_key), prices_of(quote)
             mark_price = mark_of(quote) if override is None else override.price
             if mark_price is None and position.quantity:
                 mark_price = last_prices.get(key)

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Command as LedgerCommand
@@ -170,6 +171,11 @@ class QuoteArrived(NamedTuple):
     is_new: bool
     portfolio_keys: tuple[PortfolioKey, ...] | None = None
 
+    @property
+    def instrument_key(self) -> InstrumentKey:
+        """The key of the quote's instrument."""
+        return InstrumentKey(self.tenant_id, self.quote.symbol)
+
 
 class QuoteMatched(NamedTuple):
     """Note that the quote which has waited since `at` met the orders of all portfolios."""
@@ -177,6 +183,11 @@ class QuoteMatched(NamedTuple):
     tenant_id: int
     symbol: str
     at: Timestamp
+
+    @property
+    def instrument_key(self) -> InstrumentKey:
+        """The key of the quote's instrument."""
+        return InstrumentKey(self.tenant_id, self.symbol)
 
 
 MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 from app.database.bulk import Write
+from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
 from app.ledger.rules.keys import PortfolioKey
@@ -161,7 +162,7 @@ def _replace_trailing_stop(
 
 def _restate_quote(context: BatchContext, tenant_id: int, command: ApplyCorporateAction) -> list[Write]:
     """Return the write that divides the prices of a stored quote from before the split."""
-    action, key = command.action, (tenant_id, command.action.symbol)
+    action, key = command.action, InstrumentKey(tenant_id, command.action.symbol)
     quote = find_quotes(context.connection, [key]).get(key)
     if quote is None or iso(quote.at) >= action.effective_at:
         return []

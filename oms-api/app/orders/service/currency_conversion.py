@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.books import last_rate
 from app.ledger.rules.accounting import Position, currency_of_fill
@@ -29,7 +30,7 @@ def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, hel
 def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
     """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
     symbols = list_pairs(currency, base)
-    context.load_quotes([(tenant_id, symbol) for symbol in symbols])
+    context.load_quotes([InstrumentKey(tenant_id, symbol) for symbol in symbols])
     return find_rate(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from app.instruments.queries import Key, find_symbols_by_alias
+from app.instruments.queries import find_symbols_by_alias
+from app.instruments.rules import InstrumentKey
 from app.orders.service.commands import (
     CancelAll,
     ClosePosition,
@@ -26,14 +27,14 @@ def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequ
     return [_replace_names(command, symbols) for command in commands] if symbols else commands
 
 
-def _list_names(command: Command) -> Sequence[Key]:
+def _list_names(command: Command) -> Sequence[InstrumentKey]:
     match command:
         case PlaceOrder() | PreviewOrder():
-            return [(command.origin.tenant_id, command.ticket.symbol)]
+            return [InstrumentKey(command.origin.tenant_id, command.ticket.symbol)]
         case PlaceGroup():
-            return [(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
+            return [InstrumentKey(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
         case CancelAll() | ClosePosition() | SetExits() if command.symbol is not None:
-            return [] if _is_exact(command) else [(command.origin.tenant_id, command.symbol)]
+            return [] if _is_exact(command) else [InstrumentKey(command.origin.tenant_id, command.symbol)]
         case _:
             return []
 
@@ -42,17 +43,19 @@ def _is_exact(command: CancelAll | ClosePosition | SetExits) -> bool:
     return isinstance(command, ClosePosition) and command.ignores_halt
 
 
-def _replace_names(command: Command, symbols: Mapping[Key, str]) -> Command:
+def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
     match command:
         case PlaceOrder() | PreviewOrder():
             tenant_id, ticket = command.origin.tenant_id, command.ticket
-            symbol = symbols.get((tenant_id, ticket.symbol), ticket.symbol)
+            symbol = symbols.get(InstrumentKey(tenant_id, ticket.symbol), ticket.symbol)
             return command._replace(ticket=ticket._replace(symbol=symbol))
         case PlaceGroup():
             tenant_id = command.origin.tenant_id
             return command._replace(
                 tickets=tuple(
-                    ticket._replace(symbol=symbols.get((tenant_id, ticket.symbol), ticket.symbol))
+                    ticket._replace(
+                        symbol=symbols.get(InstrumentKey(tenant_id, ticket.symbol), ticket.symbol)
+                    )
                     for ticket in command.tickets
                 )
             )
@@ -60,7 +63,7 @@ def _replace_names(command: Command, symbols: Mapping[Key, str]) -> Command:
             command
         ):
             return command._replace(
-                symbol=symbols.get((command.origin.tenant_id, command.symbol), command.symbol)
+                symbol=symbols.get(InstrumentKey(command.origin.tenant_id, command.symbol), command.symbol)
             )
         case _:
             return command

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from app.database.versioned_cache import VersionedCache
 from app.ledger.rules.equity import Baseline
+from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.performance.queries import HighestClose, find_baselines, find_highest_closes
 from app.risk.queries.losses import read_opening_baselines
@@ -23,7 +24,7 @@ class CachedBaseline(NamedTuple):
     read_at: datetime
 
 
-BaselineCache = VersionedCache[tuple[int, int], CachedBaseline]  # by tenant id and portfolio id
+BaselineCache = VersionedCache[PortfolioKey, CachedBaseline]
 
 
 def create_baseline_cache() -> BaselineCache:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
 from app.group_commit import CommitCheck
+from app.instruments.rules import InstrumentKey
 from app.ledger.service import recording
 from app.market_data.queries import find_quotes
 from app.market_data.rules.values import Quote
@@ -38,5 +39,6 @@ def build_commit_check(
 
 def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
     """Return whether the quote, or a newer one, is stored."""
-    found = find_quotes(connection, [(tenant_id, quote.symbol)]).get((tenant_id, quote.symbol))
+    key = InstrumentKey(tenant_id, quote.symbol)
+    found = find_quotes(connection, [key]).get(key)
     return found is not None and (found == quote or found.at > quote.at)

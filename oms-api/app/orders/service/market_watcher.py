@@ -17,6 +17,7 @@ from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.instruments.queries import find_instruments
+from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -50,8 +51,6 @@ MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
 MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
 
-Key = tuple[int, str]
-
 
 class _MarketState(NamedTuple):
     """What one check reads from the database.
@@ -62,14 +61,14 @@ class _MarketState(NamedTuple):
     symbols whose quote still has to be matched.
     """
 
-    quotes: dict[Key, Quote]
-    kept_back: set[Key]
+    quotes: dict[InstrumentKey, Quote]
+    kept_back: set[InstrumentKey]
     opened: dict[int, list[str]]
     intraday: set[int]
     overdue: list[int]
     halts: dict[int, set[SwitchKey]]
     limited: list[int]
-    unmatched: list[Key]
+    unmatched: list[InstrumentKey]
 
 
 class MarketWatcher:
@@ -91,7 +90,7 @@ class MarketWatcher:
         self._matcher = QuoteMatcher(writer, readers, market, now)
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
-        self._seen: dict[Key, tuple[Quote, int]] = {}
+        self._seen: dict[InstrumentKey, tuple[Quote, int]] = {}
         self._squared_off: datetime | None = None  # the last square-off that was done
         self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were cancelled
@@ -119,7 +118,7 @@ class MarketWatcher:
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            halts, working = halts_until(connection, at - HALT_GRACE), {tenant_id for tenant_id, _ in keys}
+            halts, working = halts_until(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
@@ -143,7 +142,7 @@ class MarketWatcher:
             await self._matcher.finish(key)
         due = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
-            [QuoteArrived(key[0], quote, iso(at), is_new=False) for key, quote in due.items()]
+            [QuoteArrived(key.tenant_id, quote, iso(at), is_new=False) for key, quote in due.items()]
         )
         self._halts = state.halts
         self._squared_off = self._calendars.find_latest_square_off(at)
@@ -170,26 +169,28 @@ class MarketWatcher:
         opened: dict[int, list[str]] = {}
         for key, terms in (find_instruments(connection, waiting) if waiting else {}).items():
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
-                opened.setdefault(key[0], []).append(key[1])
+                opened.setdefault(key.tenant_id, []).append(key.symbol)
         return opened
 
     def _find_intraday(self, connection: Connection, at: datetime) -> set[int]:
         """Return the tenants with intraday orders or positions, at start and after each square-off."""
         if self._calendars.find_latest_square_off(at) == self._squared_off:
             return set()
-        return {tenant_id for tenant_id, _ in find_intraday_portfolios(connection)}
+        return {portfolio_key.tenant_id for portfolio_key in find_intraday_portfolios(connection)}
 
     def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""
         return [tenant_id for tenant_id, found in halts.items() if found - self._halts.get(tenant_id, set())]
 
-    def _select_due_quotes(self, quotes: dict[Key, Quote], kept_back: set[Key]) -> dict[Key, Quote]:
+    def _select_due_quotes(
+        self, quotes: dict[InstrumentKey, Quote], kept_back: set[InstrumentKey]
+    ) -> dict[InstrumentKey, Quote]:
         """Return the quotes that were not sent often enough, and those of symbols with held orders."""
         checks = {key: self._count_checks(key, quote) for key, quote in quotes.items()}
         self._seen = {key: (quote, checks[key] + 1) for key, quote in quotes.items()}
         again = quotes.keys() if self._is_delayed else kept_back
         return {key: quote for key, quote in quotes.items() if key in again or checks[key] < MAX_CHECKS}
 
-    def _count_checks(self, key: Key, quote: Quote) -> int:
+    def _count_checks(self, key: InstrumentKey, quote: Quote) -> int:
         before = self._seen.get(key)
         return before[1] if before is not None and before[0] == quote else 0

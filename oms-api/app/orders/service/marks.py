@@ -15,7 +15,7 @@ from app.orders.service.batch_context import BatchContext
 
 def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
-    override = context.services.market.overrides.get((key.tenant_id, key.symbol), context.now)
+    override = context.services.market.overrides.get(key.instrument_key, context.now)
     price = mark_of(context.quote(key.tenant_id, key.symbol)) if override is None else override.price
     return _find_last_trade_price(context, key) if price is None and held.quantity else price
 

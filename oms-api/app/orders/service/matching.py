@@ -68,7 +68,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or quote.at < end:
         return quote
-    key = (order.tenant_id, order.symbol)
+    key = order.instrument_key
     return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
 
 

@@ -7,6 +7,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
+from app.orders.queries.book import OrderName
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
@@ -120,7 +121,7 @@ def find_repeated_request(
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
-    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    orders = context.orders_by_request_key.get(OrderName(origin.tenant_id, name), [])
     visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
     same = [one for one in visible if one.request_hash == origin.request_hash]
     return min(same or visible, key=_age, default=None)

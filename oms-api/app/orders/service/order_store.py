@@ -13,11 +13,11 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.books import Books
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderKey
+from app.orders.queries.book import OrderName
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import COUNTED, Order, Status, changed
+from app.orders.rules.values import COUNTED, Order, OrderKey, Status, changed
 from app.orders.service.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -37,9 +37,8 @@ class OrderStore:
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
-        self.dirty: dict[
-            PortfolioKey, set[HoldingKey]
-        ] = {}  # what changed since the exposures were last looked at
+        # The positions that changed since the exposures were computed.
+        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
     def load(self, stamps: dict[PortfolioKey, str]) -> None:
         """Load the open orders of the locked portfolios, from the cache if it has their current stamps."""
@@ -87,7 +86,7 @@ class OrderStore:
     def take(self, orders: Iterable[Order]) -> None:
         """Add orders that were read under the locks."""
         for order in orders:
-            self._orders.setdefault((order.tenant_id, order.id), order)
+            self._orders.setdefault(order.key, order)
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -98,24 +97,25 @@ class OrderStore:
 
     def find(self, tenant_id: int, order_id: str) -> Order | None:
         """Return an order of a locked portfolio, None if there is none."""
-        known = self._orders.get((tenant_id, order_id))
+        key = OrderKey(tenant_id, order_id)
+        known = self._orders.get(key)
         if known is not None:
             return known
         for portfolio_key, held in self._open.items():
             if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
-        self.take(queries.orders_by_id(self._connection, [(tenant_id, order_id)]))
-        return self._orders.get((tenant_id, order_id))
+        self.take(queries.orders_by_id(self._connection, [key]))
+        return self._orders.get(key)
 
     def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
-        return self._orders.get((order.tenant_id, order.id), order)
+        return self._orders.get(order.key, order)
 
     def parent_of(self, order: Order) -> Order | None:
         """Return the order's parent, which is in the same portfolio, or None."""
         if order.parent_id is None:
             return None
-        known = self._orders.get((order.tenant_id, order.parent_id))
+        known = self._orders.get(OrderKey(order.tenant_id, order.parent_id))
         if known is None:
             known = self._open[order.portfolio_key].orders.get(order.parent_id)
         return known or self.find(order.tenant_id, order.parent_id)
@@ -140,10 +140,12 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio whose `column` is `name`."""
         tenant_id = order.tenant_id
-        if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
-            self.take(queries.orders_by_name(self._connection, column, [(tenant_id, name)]))
+        if (
+            OrderKey(tenant_id, name) not in self._new
+        ):  # relatives of an order of this batch are all in this batch
+            self.take(queries.orders_by_name(self._connection, column, [OrderName(tenant_id, name)]))
         related = dict(self._open[order.portfolio_key].orders)
-        related.update({key[1]: one for key, one in self._orders.items() if key[0] == tenant_id})
+        related.update({key.order_id: one for key, one in self._orders.items() if key.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
@@ -193,7 +195,7 @@ class OrderStore:
 
     def moves_of(self, order: Order) -> list[Move]:
         """Return the rows of the order's history that are not written yet."""
-        key = (order.tenant_id, order.id)
+        key = order.key
         return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
 
     @property
@@ -245,7 +247,7 @@ class OrderStore:
         moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
         self._store(moved, order)
         if is_new:
-            self._new[moved.tenant_id, moved.id] = None
+            self._new[moved.key] = None
         facts = (reason, broker_words, execution_id, request_key)
         move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._moves.append(move)
@@ -258,7 +260,7 @@ class OrderStore:
 
     def _store(self, order: Order, before: Order) -> None:
         self.changes += 1
-        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
+        key, portfolio_key = order.key, order.portfolio_key
         is_counted = order.status in COUNTED or before.status in COUNTED
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)

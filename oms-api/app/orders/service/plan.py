@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from app.database.locks import lock_names
-from app.ledger.rules.keys import PortfolioKey
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
+from app.orders.queries.book import OrderName
 from app.orders.queries.intraday import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.values import Order, Ticket
+from app.orders.rules.values import Order, OrderKey, Ticket
 from app.orders.service.commands import (
     MAX_EXPIRIES,
     ApplyCorporateAction,
@@ -41,7 +43,6 @@ from app.orders.service.commands import (
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
-TenantKey = tuple[int, str]
 # Commands with an order id.
 _BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, BrokerReport)
 OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution
@@ -58,15 +59,15 @@ class Plan:
     exist under the client order ids and request keys of the batch.
     """
 
-    names: set[TenantKey] = field(default_factory=set)
+    names: set[PortfolioNameKey] = field(default_factory=set)
     portfolio_keys: set[PortfolioKey] = field(default_factory=set)
-    client_order_ids: set[TenantKey] = field(default_factory=set)
-    request_keys: set[TenantKey] = field(default_factory=set)
+    client_order_ids: set[OrderName] = field(default_factory=set)
+    request_keys: set[OrderName] = field(default_factory=set)
     recorded_orders: list[Order] = field(default_factory=list)
-    by_order: dict[TenantKey, PortfolioKey] = field(default_factory=dict)
-    by_symbol: dict[TenantKey, list[PortfolioKey]] = field(default_factory=dict)
-    unmatched: dict[TenantKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
-    blocked: Collection[TenantKey] = ()  # symbols whose stored quote still has to be matched
+    by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
+    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
+    unmatched: dict[InstrumentKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
+    blocked: Collection[InstrumentKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
@@ -78,13 +79,13 @@ class Plan:
 
     def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
         """Return the portfolios with open orders in one of the symbols."""
-        found = (self.by_symbol.get((tenant_id, symbol), []) for symbol in symbols)
+        found = (self.by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
         return sorted({portfolio_key for keys in found for portfolio_key in keys})
 
     def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
-        if (tenant_id, command.order_id) not in self.by_order:
+        if OrderKey(tenant_id, command.order_id) not in self.by_order:
             raise NoSuchOrder(command.order_id)
 
 
@@ -115,22 +116,22 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
             continue
         origin = command.origin
         if origin.idempotency_key:
-            plan.request_keys.add((origin.tenant_id, origin.idempotency_key))
+            plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
         if isinstance(command, ApplyCorporateAction):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, _NAMING) and command.portfolio_key is not None:
-            plan.names.add((origin.tenant_id, command.portfolio_key))
+            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_key))
         tickets = _tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(command, ReplaceOrder):
             names.append(command.changes.client_order_id)
-        plan.client_order_ids |= {(origin.tenant_id, name) for name in names if name}
+        plan.client_order_ids |= {OrderName(origin.tenant_id, name) for name in names if name}
 
 
-def symbols_of(commands: Sequence[Command]) -> set[TenantKey]:
-    """Return (tenant id, symbol) of the tickets, whose quotes are needed."""
+def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
+    """Return the instruments of the tickets, whose quotes are needed."""
     return {
-        (command.origin.tenant_id, ticket.symbol)
+        InstrumentKey(command.origin.tenant_id, ticket.symbol)
         for command in commands
         if isinstance(command, (PlaceOrder, PlaceGroup, PreviewOrder))
         for ticket in _tickets(command)
@@ -157,7 +158,7 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     order_keys = {
-        (
+        OrderKey(
             command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id,
             command.order_id,
         )
@@ -197,9 +198,9 @@ def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCo
     """
     quotes = [command for command in commands if isinstance(command, QuoteArrived)]
     plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
-    arrived = {(one.tenant_id, one.quote.symbol): one for one in quotes if one.portfolio_keys is None}
+    arrived = {one.instrument_key: one for one in quotes if one.portfolio_keys is None}
     released = {
-        (command.tenant_id, symbol)
+        InstrumentKey(command.tenant_id, symbol)
         for command in commands
         if isinstance(command, ReleaseOrders)
         for symbol in command.symbols

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.market_data.queries import find_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
@@ -18,7 +19,7 @@ from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import count_open_orders
 from app.orders.rules.portions import split_by_orders
 from app.orders.service.commands import Command, Outcome, QuoteArrived, QuoteMatched, QuoteStored
-from app.orders.service.plan import MAX_MATCHES, TenantKey
+from app.orders.service.plan import MAX_MATCHES
 from app.timestamps import Timestamp, iso
 
 _ATTEMPTS = 3
@@ -31,14 +32,14 @@ class QuoteMatcher:
         self, writer: "GroupCommit[Command, Outcome]", readers: Readers, market: Market, now: Now
     ) -> None:
         self._writer, self._readers, self._market, self._now = writer, readers, market, now
-        self._locks: WeakValueDictionary[TenantKey, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
         """Store a quote and match the working orders of its symbol, after all earlier quotes of the symbol.
 
         Raises PreviousQuoteUnmatched if other processes publish quotes of the symbol at the same time.
         """
-        key = (tenant_id, quote.symbol)
+        key = InstrumentKey(tenant_id, quote.symbol)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             for _ in range(_ATTEMPTS):
@@ -56,29 +57,29 @@ class QuoteMatcher:
             if isinstance(outcome, QuoteStored):
                 await self.finish(key)
 
-    async def finish(self, key: TenantKey) -> None:
+    async def finish(self, key: InstrumentKey) -> None:
         """Match the stored quote of the symbol, of any process, if it has not been matched fully yet."""
 
         def read(connection: Connection) -> tuple[Quote | None, Timestamp | None]:
             since = find_unmatched_quotes(connection, [key]).get(key)
             return find_quotes(connection, [key]).get(key), since
 
-        quote, since = await self._readers.run(read, key[0])
+        quote, since = await self._readers.run(read, key.tenant_id)
         if quote is not None and since is not None:
-            await self.match([QuoteArrived(key[0], quote, since, is_new=False)])
+            await self.match([QuoteArrived(key.tenant_id, quote, since, is_new=False)])
             await self._submit(QuoteMatched(*key, since))
 
     async def match(self, commands: Sequence[QuoteArrived]) -> None:
         """Match quotes in portions of at most MAX_MATCHES orders, each in a transaction at its own time."""
-        by_key = {(command.tenant_id, command.quote.symbol): command for command in commands}
-        for tenant_id in sorted({tenant_id for tenant_id, _ in by_key}):
-            keys = [key for key in by_key if key[0] == tenant_id]
+        by_key = {command.instrument_key: command for command in commands}
+        for tenant_id in sorted({key.tenant_id for key in by_key}):
+            keys = [key for key in by_key if key.tenant_id == tenant_id]
             counts = await self._readers.run(partial(_count, keys), tenant_id)
             order_counts = [
                 ((key, portfolio_key), count) for key in keys for portfolio_key, count in counts.get(key, [])
             ]
             for portion in split_by_orders(order_counts, MAX_MATCHES):
-                by_symbol: dict[TenantKey, list[PortfolioKey]] = {}
+                by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
                 for key, portfolio_key in portion:
                     by_symbol.setdefault(key, []).append(portfolio_key)
                 await self._submit(
@@ -93,6 +94,6 @@ class QuoteMatcher:
 
 
 def _count(
-    keys: Sequence[TenantKey], connection: Connection
-) -> dict[TenantKey, list[tuple[PortfolioKey, int]]]:
+    keys: Sequence[InstrumentKey], connection: Connection
+) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
     return count_open_orders(connection, keys)

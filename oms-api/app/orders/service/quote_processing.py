@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import Batch
 from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
@@ -45,15 +46,15 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     A command then sees its portfolio as if the quote had been matched in all of them when it was stored. A
     portfolio in which the quote was already matched does not change.
     """
-    by_symbol: dict[tuple[int, str], list[PortfolioKey]] = {}
+    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.symbols_in(portfolio_key):
-            by_symbol.setdefault((portfolio_key.tenant_id, symbol), []).append(portfolio_key)
+            by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
     at = iso(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
         quote = context.quote(*key)
         if quote is not None:
-            process_quote(context, QuoteArrived(key[0], quote, at, is_new=False), by_symbol[key])
+            process_quote(context, QuoteArrived(key.tenant_id, quote, at, is_new=False), by_symbol[key])
 
 
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:

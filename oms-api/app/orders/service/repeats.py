@@ -40,18 +40,20 @@ def plan_repeat_checks(context: BatchContext, commands: Sequence[Command]) -> No
             tenant_id, symbol, actor = command.origin.tenant_id, command.ticket.symbol, command.origin.actor
             portfolio_id = context.batch.find_portfolio_id(tenant_id, command.portfolio_key)
             if portfolio_id is not None:
-                context.repeat_keys.add((tenant_id, symbol, portfolio_id, actor))
+                context.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
 
 
 def _list_recent_orders(context: BatchContext, order: Order, actor: str, within: timedelta) -> list[Order]:
     """Return at least the person's orders within that time. One statement reads those of the whole batch."""
-    known, key = context.recent_orders, (order.tenant_id, order.symbol, order.portfolio_id, actor)
+    known = context.recent_orders
+    key = queries.RepeatKey(order.tenant_id, order.symbol, order.portfolio_id, actor)
     since = datetime.fromisoformat(order.created_at) - within
     if key not in known or known[key].since > since:
         keys = {key, *(context.repeat_keys - known.keys())}
         found = {one: RecentOrders(since - _MAX_SPREAD) for one in keys}
         for one in queries.list_recent_orders(context.connection, sorted(keys), since - _MAX_SPREAD):
-            found[one.tenant_id, one.symbol, one.portfolio_id, one.actor or ""].orders.append(one)
+            repeat_key = queries.RepeatKey(one.tenant_id, one.symbol, one.portfolio_id, one.actor or "")
+            found[repeat_key].orders.append(one)
         known.update(found)
     return [*known[key].orders, *context.order_store.made]
 

@@ -105,7 +105,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
 
 def _waived(context: BatchContext, order: Order) -> frozenset[str]:
     """Return the code of the limit that the order's override waives, once the override is loaded."""
-    request = context.approval_requests.get((order.tenant_id, order.id))
+    request = context.approval_requests.get(order.key)
     return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
 
 

@@ -28,7 +28,7 @@ from app.orders.rules.execution_verification import (
     list_execution_moves,
 )
 from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.values import Order
+from app.orders.rules.values import Order, OrderKey
 from app.orders.rules.verification import (
     Filled,
     OrderCheck,
@@ -40,8 +40,6 @@ from app.orders.rules.verification import (
     check_terms,
     filled_by,
 )
-
-OrderKey = tuple[int, str]  # tenant id, order id
 
 
 class _Link(NamedTuple):
@@ -60,7 +58,7 @@ class _Chains:
         self._links: dict[OrderKey, _Link] = {}
 
     def add(self, link: _Link) -> None:
-        self._links[link.order.tenant_id, link.order.id] = link
+        self._links[link.order.key] = link
 
     def ends(self) -> Iterator[list[_Link]]:
         """Yield each chain, the last order first."""
@@ -71,11 +69,11 @@ class _Chains:
     def before(self, order: Order) -> Iterator[_Link]:
         """Yield the predecessors of an order, the last one first."""
         seen = {order.id}
-        link = self._links.get((order.tenant_id, order.replaces or ""))
+        link = self._links.get(OrderKey(order.tenant_id, order.replaces or ""))
         while link is not None and link.order.id not in seen:
             yield link
             seen.add(link.order.id)
-            link = self._links.get((order.tenant_id, link.order.replaces or ""))
+            link = self._links.get(OrderKey(order.tenant_id, link.order.replaces or ""))
 
     def leads(self, tenant_id: int, start: str, end: str | None) -> bool:
         """Return whether replacements lead from the order `start` to `end`."""
@@ -85,7 +83,7 @@ class _Chains:
             if current == end:
                 return True
             seen.add(current)
-            link = self._links.get((tenant_id, current))
+            link = self._links.get(OrderKey(tenant_id, current))
             current = link.order.replaced_by if link else None
         return False
 
@@ -127,7 +125,7 @@ class _OrderVerification:
             self._blame(link.order, check_carried(link.order, before.order))
 
     def _check(self, order: Order) -> None:
-        key = (order.tenant_id, order.id)
+        key = order.key
         moves: list[Move] = self._moves.of(key)
         booked: list[Booked] = self._executions.of(key)
         events: list[OrderEventRow] = self._events.of(key)

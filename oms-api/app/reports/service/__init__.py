@@ -10,6 +10,7 @@ from heapq import nlargest
 from sqlalchemy import Connection
 
 from app.instruments.queries import find_instruments, find_symbol
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
 from app.market_data.service import Market
@@ -79,13 +80,13 @@ def report_exposure(
     filters = _resolve_symbol(connection, tenant_id, filters)
     wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
     found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
-    terms = find_instruments(connection, sorted({(tenant_id, one.held.symbol) for one in found}))
+    terms = find_instruments(connection, sorted({InstrumentKey(tenant_id, one.held.symbol) for one in found}))
     rates = Rates(connection, market, tenant_id, now)
     values = []
     for one in found:
         rate = rates.get(one.held.base_currency)
         if rate is not None:
-            listed = terms[tenant_id, one.held.symbol]
+            listed = terms[InstrumentKey(tenant_id, one.held.symbol)]
             currency = one.held.currency or one.held.base_currency
             kind = (currency, listed.asset_class, listed.sector)
             value = product(one.valuation.market_value, rate.rate)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.reading import Book, find_books, list_books
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
@@ -105,7 +106,7 @@ class ProfitExplainer(NamedTuple):
         return _Period(_build_start(book, before), _build_edge(close), bounds, close.at)
 
     def _explain_period(self, book: Book, period: _Period) -> Explanation:
-        key = (self.tenant_id, book.id)
+        key = PortfolioKey(self.tenant_id, book.id)
         trades = queries.list_booked_trades(self.connection, *key, period.bounds)
         movements = queries.list_booked_movements(self.connection, *key, period.bounds)
         rates: dict[str, Decimal] = {}
@@ -117,10 +118,10 @@ class ProfitExplainer(NamedTuple):
         return explain_day(period.start, period.end, rates, trades, movements)
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
-        keys = [(self.tenant_id, pair) for pair in list_pairs(currency, base)]
+        keys = [InstrumentKey(self.tenant_id, pair) for pair in list_pairs(currency, base)]
         read = self.market.marks_for if at is None else self.market.marks_at
         found = read(self.connection, keys, at or self.now)
-        return find_rate(currency, base, {symbol: quote for (_, symbol), quote in found.items()})
+        return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 
     def _value_currencies(self, statement: Statement) -> Mapping[str, CurrencyValue]:
         held = [one for one in list_positions_of(self.tenant_id, statement) if one.currency is not None]

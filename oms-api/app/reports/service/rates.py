@@ -6,6 +6,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.identity.queries.tenants import get_base_currency
+from app.instruments.rules import InstrumentKey
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
 from app.reports.rules.values import UsedRate
@@ -40,8 +41,8 @@ class Rates:
     def _find(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source
         pairs = list_pairs(currency, self.base)
-        found = market.quotes_for(connection, [(tenant_id, pair) for pair in pairs], self._now)
-        quotes = {symbol: quote for (_, symbol), quote in found.items()}
+        found = market.quotes_for(connection, [InstrumentKey(tenant_id, pair) for pair in pairs], self._now)
+        quotes = {key.symbol: quote for key, quote in found.items()}
         rate = find_rate(currency, self.base, quotes)
         if rate is None:
             return None

@@ -9,6 +9,7 @@ from app.database import write
 from app.database.bulk import Write
 from app.events.service import build_event_insert
 from app.instruments.queries import find_symbol, find_symbols_by_alias
+from app.instruments.rules import InstrumentKey
 from app.money import fixed
 from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
@@ -74,7 +75,7 @@ def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> 
         return limit._replace(key=symbol, name=symbol)
     if limit.code is not LimitCode.ALLOWED_SYMBOLS or not limit.words:
         return limit
-    words = limit.words.split(",")
-    symbols = find_symbols_by_alias(connection, [(tenant_id, word) for word in words])
-    named = {symbols.get((tenant_id, word), word) for word in words}
+    keys = [InstrumentKey(tenant_id, word) for word in limit.words.split(",")]
+    symbols = find_symbols_by_alias(connection, keys)
+    named = {symbols.get(key, key.symbol) for key in keys}
     return limit._replace(words=",".join(sorted(named)))

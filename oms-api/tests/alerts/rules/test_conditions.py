@@ -15,11 +15,12 @@ from app.alerts.rules.conditions import (
     find_transition,
     get_rearm_level,
 )
-from app.alerts.rules.threshold_book import AlertKey, SymbolKey, ThresholdBook
+from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
+from app.instruments.rules import InstrumentKey
 from tests.factories import NOON
 
 SECOND = timedelta(seconds=1)
-AAPL = SymbolKey(1, "AAPL")
+AAPL = InstrumentKey(1, "AAPL")
 PRICES = st.lists(st.integers(9_900, 10_100).map(lambda cents: Decimal(cents) / 100), max_size=40)
 
 THRESHOLDS = st.lists(st.tuples(st.sampled_from(["above", "below"]), st.integers(9_950, 10_050)), max_size=8)

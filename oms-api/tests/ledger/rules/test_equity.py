@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.equity import OpenPosition, value_exposures
 from app.ledger.rules.keys import PortfolioKey
 
@@ -25,7 +26,7 @@ def position(local_cost):
     ],
 )
 def test_position_in_another_currency_is_converted_at_the_best_known_rate(rates, local_cost, net):
-    found = value_exposures([position(local_cost)], {(1, "AAPL"): Decimal(210)}, {}, rates)[BOOK]
+    found = value_exposures([position(local_cost)], {InstrumentKey(1, "AAPL"): Decimal(210)}, {}, rates)[BOOK]
     assert (found.gross, found.net, found.unrealized_pnl) == (net, net, net - 167_000)
 
 

@@ -6,8 +6,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.instruments.rules import InstrumentKey
 from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.money import ZERO, product
 from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
@@ -111,8 +112,8 @@ def test_positions_are_summed_by_portfolio_and_currency():
         held(one, "TCS", 1, None),
         held(other, "AAPL", 1, "USD"),
     ]
-    prices = {(1, "AAPL"): Decimal(10), (1, "SAP"): Decimal(5)}
-    marks = Marks(prices, {(one, 7): Decimal(4)}, {(1, "USD", "INR"): Decimal(85)})
+    prices = {InstrumentKey(1, "AAPL"): Decimal(10), InstrumentKey(1, "SAP"): Decimal(5)}
+    marks = Marks(prices, {(one, 7): Decimal(4)}, {RateKey(1, "USD", "INR"): Decimal(85)})
     assert value_currencies(positions, marks) == {
         one: {
             "USD": CurrencyValue(Decimal(16), Decimal(1360), Decimal(85)),
