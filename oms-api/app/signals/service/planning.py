@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT, Caller
 from app.instruments.queries import find_instruments, find_symbol
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries.reading import Book, Holding, find_books
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.ledger.service.reading import Statement
@@ -152,7 +153,7 @@ class SignalPlanner:
         now = signal.received_at
         tenant_id, base = signal.tenant_id, statement.book.base_currency
         values = value_statements(connection, self._valuer, tenant_id, {0: statement}, now)
-        key = (tenant_id, signal.symbol)
+        key = InstrumentKey(tenant_id, signal.symbol)
         currency = find_instruments(connection, [key])[key].currency or base
         rate = self._market.rate(connection, tenant_id, currency, base, now)
         if rate is None:
