@@ -14,10 +14,12 @@ resolve() {
         --no-emit-find-links --no-annotate "$@"
 }
 
-resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in
-rm -f oms-api/requirements-xlsx.txt
-resolve --generate-hashes --constraint "$tools/all.txt" --output-file oms-api/requirements-xlsx.txt \
-    oms-api/requirements-xlsx.in
+resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
+    oms-api/requirements-sdk.in
+for extra in oms-api/requirements-{xlsx,sdk} slack-bot/requirements-charts; do
+    rm -f "$extra.txt"
+    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
+done
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do
         rm -f "$service/$list.txt"

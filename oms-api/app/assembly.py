@@ -1,34 +1,41 @@
 """Creates the components of a process: `assemble`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.service.account_checks import CreateBroker, open_broker
+from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
 from app.costs.service import load_rates
-from app.database import Readers, connect_engine
+from app.database import Readers, connect_engine, set_all_tenants_scope
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
+from app.duties.queries import is_leased
+from app.duties.rules.schedule import DutyReport
 from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
-from app.health.rules import Component, describe_feed
+from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -48,9 +55,18 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
-from app.market_data.sources import SOURCES, PriceSource
+from app.market_data.service.feed_watch import FeedWatch
+from app.market_data.sources import (
+    SOURCES,
+    AlpacaAccess,
+    PriceSource,
+    SourceNotConfigured,
+    SourceSettings,
+)
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
@@ -60,6 +76,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
@@ -67,7 +84,9 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
+from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
@@ -75,9 +94,10 @@ from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.signal_service import SignalResumption, SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
-from app.webhooks.service.delivery_runner import DeliveryRunner
+from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.webhooks.service.maintenance import WebhookMaintenance
@@ -92,6 +112,7 @@ CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
+PORTFOLIO_ALERTS = "portfolio alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +147,8 @@ class Components:
     cash_reader: CashReader
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
+    create_broker: CreateBroker
+    outgoing: OutgoingSignal
     signal_planner: SignalPlanner
     signals: SignalService
 
@@ -148,6 +171,7 @@ class Components:
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
 
@@ -186,6 +210,10 @@ class Components:
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
             "webhook_deliveries": WebhookDeliveries(opaque_ids),
+            "broker_connections": BrokerConnections(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
+            ),
+            "create_broker": self.create_broker,
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -198,6 +226,26 @@ class Components:
             "cost_rates": load_rates(),
             "health_components": self._vitals(),
         }
+
+    def _create_session_runner(self) -> SessionRunner:
+        """Return the runner of the sessions with brokers, which need the writer of this process."""
+        keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
+
+        def prepare() -> None:
+            key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
+            if key_id and secret:
+                variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
+                save_environment_connection(self.engine, keys, variables, self.now())
+
+        return SessionRunner(
+            *(self.engine, self.readers, self.writer),
+            lambda stored: open_broker(stored, keys, policy, self.create_broker),
+            self.outgoing,
+            self.now,
+            prepare,
+            Reconciler(self.engine, self.now).run,
+            timedelta(seconds=self.settings.reconcile_interval_seconds),
+        )
 
     def _vitals(self) -> HealthComponents:
         return HealthComponents(
@@ -212,7 +260,7 @@ class Components:
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            self._describe_feed,
+            *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -222,6 +270,22 @@ class Components:
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
+    def _describe_webhooks(self, connection: Connection) -> Component:
+        now = self.now()
+        backlog = read_backlog(set_all_tenants_scope(connection), now)
+        age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
+        has_process = is_leased(connection, LEASE_NAME, now)
+        return describe_webhooks(
+            backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
+        )
+
+    def _describe_alerts(self, reports: Sequence[DutyReport]) -> Component:
+        state, duty = self.price_alerts.state, None
+        age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
+        for report in reports:
+            duty = report if report.state.name == PORTFOLIO_ALERTS else duty
+        return describe_alerts(age, state.last_error, state.pending, duty)
+
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
@@ -230,9 +294,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
+    controls, calendars = Controls(), Calendars.load()
+    market = create_market(settings, readers, calendars)
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
+    outgoing = OutgoingSignal()
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
@@ -272,6 +338,8 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
+        create_broker=partial(create_adapter, redis_url=settings.redis_url),
+        outgoing=outgoing,
         signal_planner=planner,
         signals=SignalService(
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
@@ -283,6 +351,13 @@ def create_duty_runner(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
+    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -290,7 +365,7 @@ def create_duty_runner(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    duties = [
+    return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
@@ -304,11 +379,11 @@ def create_duty_runner(
         Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
         Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
         Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
-        Duty("portfolio alerts", ALERT_PERIOD, alerts.check),
+        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
+        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
-    return DutyRunner(engine, duties, now)
 
 
 def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
@@ -331,10 +406,25 @@ def create_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(own | derive_key_ring(secrets, "webhooks"))
 
 
+def create_broker_key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that encrypt the credentials of brokers: BROKER_KEYS, then keys of OMS_API_KEY."""
+    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
+    own = {} if settings.broker_keys is None else parse_key_ring(settings.broker_keys)
+    return KeyRing(own | derive_key_ring(secrets, "brokers"))
+
+
+def create_broker_address_policy(settings: Settings) -> AddressPolicy:
+    """Return the exceptions of this installation for the addresses of brokers."""
+    return AddressPolicy(
+        frozenset(settings.broker_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
+
+
 def create_address_policy(settings: Settings) -> AddressPolicy:
     """Return the exceptions of this installation for the URLs of webhooks."""
-    is_development = settings.environment != "production"
-    return AddressPolicy(frozenset(settings.webhook_internal_urls), allows_loopback=is_development)
+    return AddressPolicy(
+        frozenset(settings.webhook_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def _writer(
@@ -345,10 +435,12 @@ def _writer(
     calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
+    outgoing: OutgoingSignal,
 ) -> GroupCommit[Command, Outcome]:
     batch_services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
+        outgoing=outgoing,
         metrics=metrics,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
@@ -363,13 +455,20 @@ def _price_source(settings: Settings) -> PriceSource:
     make = SOURCES.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
+    alpaca = None
+    if settings.alpaca_api_key and settings.alpaca_api_secret:
+        keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
+        alpaca = AlpacaAccess(settings.alpaca_data_url, settings.alpaca_data_feed, *keys)
+    try:
+        return make(SourceSettings(settings.simulation_seed, alpaca))
+    except SourceNotConfigured as error:
+        raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence)
+    return Market(_price_source(settings), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

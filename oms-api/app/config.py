@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     duties: Literal["embedded", "worker"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    broker_keys: str | None = Field(default=None, repr=False)
+    broker_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    reconcile_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    broker_sessions: Literal["on", "off"] = "on"
+    alpaca_api_key: str | None = Field(default=None, repr=False)
+    alpaca_api_secret: str | None = Field(default=None, repr=False)
+    alpaca_base_url: str | None = None
+    alpaca_data_url: str = "https://data.alpaca.markets"
+    alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
@@ -92,7 +101,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        *("webhook_keys", "signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
+        *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
+        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
         mode="before",
     )
     @classmethod
@@ -164,7 +174,7 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
-    @field_validator("webhook_keys", "backup_keys")
+    @field_validator("webhook_keys", "broker_keys", "backup_keys")
     @classmethod
     def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
@@ -181,6 +191,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("broker_internal_urls", mode="before")
+    @classmethod
+    def _internal_addresses(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
@@ -200,6 +217,8 @@ class Settings(BaseSettings):
                 "JWT_KEYS is not set, and production needs it: set it to name:secret, with a secret of its "
                 "own (`openssl rand -hex 32` prints one)"
             )
+        if bool(self.alpaca_api_key) != bool(self.alpaca_api_secret):
+            raise ValueError("ALPACA_API_KEY and ALPACA_API_SECRET must be set together")
         if self.jwt_keys and self.oms_api_key in self.jwt_keys:
             raise ValueError(
                 "JWT_KEYS must not contain OMS_API_KEY, which would let holders of that key forge sessions"
@@ -210,6 +229,16 @@ class Settings(BaseSettings):
     def logs_as_json(self) -> bool:
         """Whether to log JSON lines: if set, and by default in production."""
         return (self.log_format or ("json" if self.environment == "production" else "console")) == "json"
+
+    @property
+    def is_on_developer_machine(self) -> bool:
+        """Whether ENVIRONMENT is set to development.
+
+        If it is not set, the service must listen on this machine only, without a proxy in front of it.
+        """
+        if "environment" in self.model_fields_set:
+            return self.environment == "development"
+        return is_loopback(self.host) and not self.trusted_proxies
 
     @property
     def migrates_at_start(self) -> bool:
@@ -223,6 +252,14 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
     return networks
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a server on this host can only be reached from this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _complete_internal_url(text: str) -> str:

@@ -12,6 +12,7 @@ from app import __version__
 from app.addresses import AddressResolver
 from app.alerts import routes as alert_routes
 from app.assembly import Components, assemble
+from app.brokers import routes as broker_routes
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
@@ -34,6 +35,7 @@ from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
 from app.preferences import routes as preference_routes
+from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
@@ -64,6 +66,7 @@ ROUTERS = (
     *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
+    *(broker_routes.router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(

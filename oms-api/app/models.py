@@ -2,6 +2,7 @@
 
 from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
+from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.duties.models import DutyRow, DutyRunRow
@@ -26,9 +27,10 @@ from app.ledger.models import (
     Trade,
 )
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
-from app.orders.models import Execution, OrderEvent, OrderRecord
+from app.orders.models import BrokerRequestRow, Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
+from app.reconciliation.models import ReconciliationIssueRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
@@ -40,6 +42,8 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "BrokerConnectionRow",
+    "BrokerRequestRow",
     "CalendarDayRow",
     "CashMovement",
     "CorporateAction",
@@ -68,6 +72,7 @@ __all__ = [
     "PositionRow",
     "PreferencesRow",
     "QuoteRow",
+    "ReconciliationIssueRow",
     "Session",
     "SignalHookRow",
     "SignalRow",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import config
+from app.assembly import create_address_policy
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import normalize_url
 from app.migrate import get_migration_url
@@ -49,6 +50,23 @@ def test_production_logs_json_and_does_not_migrate_at_start(load):
     settings = load(ENVIRONMENT="production", JWT_KEYS=JWT_KEYS)
     assert (settings.logs_as_json, settings.migrates_at_start) == (True, False)
     assert not load(LOG_FORMAT="console").logs_as_json
+
+
+@pytest.mark.parametrize(
+    ("values", "is_allowed"),
+    [
+        ({"ENVIRONMENT": "development", "HOST": "10.0.0.1"}, True),
+        ({"ENVIRONMENT": "test"}, False),
+        ({"ENVIRONMENT": "production", "JWT_KEYS": "a:" + "k" * 32}, False),
+        ({}, True),
+        ({"HOST": "localhost"}, True),
+        ({"HOST": "10.0.0.1"}, False),
+        ({"HOST": "oms.internal"}, False),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8"}, False),
+    ],
+)
+def test_webhooks_reach_this_machine_only_in_explicit_development(load, values, is_allowed):
+    assert create_address_policy(load(**values)).allows_loopback is is_allowed
 
 
 def test_only_production_requires_session_keys(load):

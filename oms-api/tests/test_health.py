@@ -13,7 +13,15 @@ from app import __version__
 from app.database import unit_of_work
 from app.database.files import DatabaseFile
 from app.duties.rules.schedule import DutyReport, DutyState
-from app.health.rules import Component, describe_duties, describe_feed, describe_redis, summarize
+from app.health.rules import (
+    Component,
+    describe_alerts,
+    describe_duties,
+    describe_feed,
+    describe_redis,
+    describe_webhooks,
+    summarize,
+)
 from tests.factories import NOON
 
 
@@ -172,7 +180,7 @@ def test_every_component_is_reported(service, path):
     body = answer.json()
     assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
-        *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks"),
+        *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
     ]
     assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
     assert body["components"]["redis"]["status"] == "off"
@@ -204,12 +212,47 @@ def test_duties_without_a_worker_are_reported(serve):
         assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."
 
 
+@pytest.mark.any_database
+def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlog(serve):
+    with serve() as service:
+        api = service.api()
+        read = api.with_key(service.mint("read", api.tenant_id))
+
+        def component():
+            return read.get("/health/detailed").json()["components"]["webhooks"]
+
+        assert component() == {"status": "off", "age_seconds": None, "last_error": None, "backlog": 0}
+        hook = {"url": "https://hooks.example.com/oms", "event_types": ["*"]}
+        made = api.post("/webhooks", hook).json()
+        assert api.post(f"/webhooks/{made['id']}:test").status_code == 202
+        found = component()
+        assert (found["status"], found["backlog"]) == ("degraded", 1)
+        assert (found["last_error"], found["age_seconds"] >= 0) == (
+            "No process delivers. Start the service, or a worker.",
+            True,
+        )
+        assert read.get("/health/detailed").json()["components"]["alerts"]["backlog"] == 0
+
+
+def test_state_of_webhooks_and_alerts_is_derived_from_what_waits():
+    assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
+    failing = describe_webhooks(3, 5, 61.0, "No answer within 10 s.", has_process=True)
+    assert failing == ("ok", 61.0, "No answer within 10 s.", 5)
+    late = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, None), 61.0)
+    failed = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, "no price"), 0.0)
+    assert describe_alerts(1.0, None, 0, None) == ("ok", 1.0, None, 0)
+    assert describe_alerts(1.0, None, 2, late) == ("degraded", 61.0, None, 2)
+    assert describe_alerts(1.0, None, 0, failed) == ("degraded", 1.0, "no price", 0)
+    assert describe_alerts(None, None, 0, None).status == "degraded"
+    assert describe_alerts(1.0, "the database does not answer", 0, None).status == "degraded"
+
+
 def test_service_state_is_derived_from_its_components():
     late = DutyReport(DutyState("closes", None, None, NOON, NOON, 5, None), 61.0)
     failed = DutyReport(DutyState("closes", None, None, NOON, None, 5, "no price"), 1.0)
-    assert describe_duties([]) == ("ok", 0.0, None)
-    assert describe_duties([late]) == ("degraded", 61.0, None)
-    assert describe_duties([failed]) == ("degraded", 1.0, "closes: no price")
+    assert describe_duties([])[:3] == ("ok", 0.0, None)
+    assert describe_duties([late])[:3] == ("degraded", 61.0, None)
+    assert describe_duties([failed])[:3] == ("degraded", 1.0, "closes: no price")
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
     assert describe_redis("per process", is_used=True).status == "degraded"

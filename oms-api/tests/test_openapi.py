@@ -33,6 +33,7 @@ SPLIT = {
     "ex_date": "2026-11-20",
     "reason": "Announced",
 }
+CONNECTION = {"name": "alpaca", "broker": "alpaca", "credentials": {"key_id": "K", "secret_key": "S"}}
 WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
 SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": "1", "portfolio": "growth", "id": "breakout-1"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
@@ -103,6 +104,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/orders:cancel-all"),
         ("POST", "/api/v1/orders/{order_id}/cancel"),
         ("POST", "/api/v1/orders/{order_id}/bust"),
+        ("POST", "/api/v1/orders/{order_id}/correct"),
         ("PATCH", "/api/v1/orders/{order_id}"),
         ("GET", "/api/v1/orders"),
         ("GET", "/api/v1/orders/{order_id}"),
@@ -135,6 +137,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/lots"),
         ("GET", "/api/v1/exports/{table}"),
         ("GET", "/api/v1/preferences"),
+        ("PUT", "/api/v1/users/slack-status"),
         ("GET", "/api/v1/alerts"),
         ("POST", "/api/v1/alerts"),
         ("DELETE", "/api/v1/alerts/{alert_id}"),
@@ -150,6 +153,16 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
+        ("GET", "/api/v1/reconciliation/issues"),
+        ("POST", "/api/v1/reconciliation:run"),
+        ("POST", "/api/v1/reconciliation/issues/{issue_id}/resolve"),
+        ("GET", "/api/v1/broker-connections"),
+        ("POST", "/api/v1/broker-connections"),
+        ("GET", "/api/v1/broker-connections/{connection_name}"),
+        ("PATCH", "/api/v1/broker-connections/{connection_name}"),
+        ("DELETE", "/api/v1/broker-connections/{connection_name}"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:test"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:enable-live"),
         ("GET", "/api/v1/webhooks"),
         ("POST", "/api/v1/webhooks"),
         ("PATCH", "/api/v1/webhooks/{webhook_id}"),
@@ -282,6 +295,13 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
         ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
         ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
+        ("POST", "/api/v1/broker-connections"): api.post("/broker-connections", CONNECTION),
+        ("POST", "/api/v1/reconciliation:run"): api.post("/reconciliation:run"),
+        ("GET", "/api/v1/reconciliation/issues"): api.get("/reconciliation/issues"),
+        ("GET", "/api/v1/broker-connections"): api.get("/broker-connections"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:test"): api.post(
+            f"/broker-connections/{CONNECTION['name']}:test"
+        ),
         ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
         ("PUT", "/api/v1/signals/strategies/{strategy_name}"): api.put("/signals/strategies/a", {"qty": "1"}),

@@ -11,6 +11,6 @@ class NoSuchAlert(NotFound):
 
 
 class TooManyAlerts(Conflict):
-    """The tenant has as many alerts as it may have."""
+    """The tenant, or the caller, has the maximum number of alerts."""
 
     kind, title = "too-many-alerts", "Too many alerts"

@@ -74,12 +74,14 @@ async def list_alerts(
     caller: Owner, query: Annotated[AlertQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List the alerts of the person that the request acts for, or of the key itself, newest first."""
+    """List the alerts of the person that the request acts for, or of the key itself, newest first.
+
+    Alerts of portfolios that the caller may not see are left out.
+    """
     tenant_id = caller.tenant_id
     before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
     found = await readers.run(
-        lambda connection: queries.list_alerts(connection, tenant_id, caller.actor, query.limit + 1, before),
-        tenant_id,
+        lambda connection: queries.list_alerts(connection, caller, query.limit + 1, before), tenant_id
     )
     page = found[: query.limit]
     cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(found) > query.limit else None

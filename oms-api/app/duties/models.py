@@ -13,7 +13,7 @@ class DutyRow(Base):
 
     `holder` is the process of the last run. While it runs, `leased_until` is set. `finished_at` is the end of
     the last run that succeeded; `error` belongs to the last run. `requested_at` is when somebody asked for a
-    run that has not started yet.
+    run that has not started yet. A state that a duty has found is a row too: see `mark_state`.
     """
 
     __tablename__ = "duties"

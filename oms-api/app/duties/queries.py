@@ -34,6 +34,23 @@ def list_duties(connection: Connection) -> list[DutyState]:
     return [DutyState._make(row) for row in connection.execute(select(*_STATE).order_by(DutyRow.name))]
 
 
+def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool) -> bool:
+    """Store a state that a duty has found, in a row of that name. Return whether it has changed."""
+    write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    is_other = DutyRow.holder.is_(None) if is_on else DutyRow.holder.is_not(None)
+    values = {"holder": "on" if is_on else None, "started_at": now}
+    return (
+        connection.execute(update(DutyRow).where(DutyRow.name == name, is_other).values(**values)).rowcount
+        == 1
+    )
+
+
+def is_leased(connection: Connection, name: str, now: datetime) -> bool:
+    """Return whether a process holds the lease of a duty."""
+    statement = select(DutyRow.name).where(DutyRow.name == name, DutyRow.leased_until > now)
+    return connection.execute(statement).first() is not None
+
+
 def acquire_lease(
     connection: Connection, name: str, holder: str, slot: datetime, now: datetime, until: datetime
 ) -> bool:

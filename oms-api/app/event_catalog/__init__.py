@@ -101,12 +101,10 @@ def _iterate_event_types() -> Iterator[EventType]:
         optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
         yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
     busted = tuple(name for name in _FILL if name != "average_price")
-    yield EventType(
-        "order.fill_busted",
-        "A fill was taken back; the order's other fields are those after it.",
-        (*_ORDER, *busted),
-        (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges"),
-    )
+    others = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
+    for name, words in (("busted", "was taken back"), ("corrected", "replaces one that was taken back")):
+        sentence = f"A fill {words}; the order's other fields are those after it."
+        yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), others)
     for kind in _CASH_KINDS:
         optional = ("counterpart_id", "symbol", "day", "reason", "actor")
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
@@ -164,6 +162,14 @@ _OTHERS = (
             *("alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below"),
             *("repeat", "owner", "deliver_to"),
         ),
+    ),
+    *(
+        EventType(
+            f"market_data.{state}",
+            f"The price feed is {words}.",
+            ("price_source", "last_heard_at", "max_silence_seconds"),
+        )
+        for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
     ),
     EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, null, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, literal, null, select, type_coerce
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from app.database import presorted
@@ -19,6 +20,9 @@ from app.orders.models import Execution
 
 _INSTANT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 _NAME, _CURRENCY, _BASE_CURRENCY = 3, 10, 14  # columns that are read with the portfolios
+_QUANTITY, _FREE_TEXT = 7, (3, 4, 5, 17, 18, 19, 21, 22, 25, 26)
+_MONEY = {8: "price", 9: "gmv", 11: "fx_rate", 12: "charges", 13: "realized_pnl"}
+_MONEY_FORMAT = "FM9999999999999990.00999999"  # 2 to 8 decimals, as `money_text`
 _CHARGE_KINDS = ("charges", "dp_charges")
 
 
@@ -53,6 +57,32 @@ def list_trades(
     with presorted(connection):
         rows = connection.execute(_select_page(connection, filters, conditions, limit, after)).fetchall()
     return _add_portfolios(connection, filters.tenant_id, rows)
+
+
+class TradeLines(NamedTuple):
+    """A page of trades as CSV without the last line end, the number of rows, and the id of the last trade."""
+
+    text: str
+    rows: int
+    last_id: str
+
+
+def read_trade_lines(
+    connection: Connection, filters: ExportFilter, limit: int, after: str | None
+) -> TradeLines | None:
+    """Return the page of `list_trades` as one text. None if it is empty, or the database is SQLite.
+
+    PostgreSQL writes the lines, which takes a fraction of the time of reading cells. Free text is quoted, but
+    may be a formula.
+    """
+    if connection.dialect.name == "sqlite":
+        return None
+    lines = _select_lines(connection, filters, limit, after).subquery("lines").c
+    separator = aggregate_order_by(literal("\r\n"), lines.trade_id.desc())
+    statement = select(func.string_agg(lines.line, separator), func.count(), func.min(lines.trade_id))
+    with presorted(connection):
+        text, rows, last_id = connection.execute(statement).one()
+    return TradeLines(text, rows, last_id) if rows else None
 
 
 def list_charge_movements(
@@ -100,10 +130,35 @@ def _select_page(
     limit: int,
     after: str | None,
 ) -> Select[Any]:
-    """Return the query of a page.
+    """Return the query of a page. Only its rows look up the reversal."""
+    trade = _build_page(filters, conditions, limit, after)
+    return select(*_build_columns(connection, trade)).order_by(trade.trade_id.desc())
 
-    Only rows of the page look up portfolio and reversal. A portfolio's trades are read by sequence, the order
-    of which is that of the ids.
+
+def _select_lines(
+    connection: Connection, filters: ExportFilter, limit: int, after: str | None
+) -> Select[Any]:
+    """Return the query of the id and the line of each trade of a page."""
+    trade = _build_page(filters, _list_conditions(filters), limit, after)
+    columns = _build_columns(connection, trade)
+    columns[_QUANTITY] = func.rtrim(func.rtrim(columns[_QUANTITY], "0"), ".")
+    columns[_NAME], columns[_BASE_CURRENCY] = Portfolio.name, Portfolio.base_currency
+    columns[_CURRENCY] = func.coalesce(trade.currency, Portfolio.base_currency)
+    for index in _FREE_TEXT:
+        columns[index] = literal('"') + func.replace(columns[index], '"', '""') + literal('"')
+    for index, name in _MONEY.items():
+        columns[index] = func.to_char(trade[name], _MONEY_FORMAT)
+    cells = [part for column in columns for part in (literal(","), column)]
+    home = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
+    return select(trade.trade_id, func.concat(*cells[1:]).label("line")).join(Portfolio, home)
+
+
+def _build_page(
+    filters: ExportFilter, conditions: list[ColumnElement[bool]], limit: int, after: str | None
+) -> Any:
+    """Return the columns of the trades of a page.
+
+    A portfolio's trades are read by sequence, the order of which is that of the ids.
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
     if filters.portfolio_key is not None:
@@ -118,8 +173,7 @@ def _select_page(
             page = page.where(Trade.portfolio_id.in_(_select_portfolios(filters)))
         if after is not None:
             page = page.where(Trade.trade_id < after)
-    trade = page.limit(limit).subquery("page").c
-    return select(*_build_columns(connection, trade)).order_by(trade.trade_id.desc())
+    return page.limit(limit).subquery("page").c
 
 
 def _add_portfolios(connection: Connection, tenant_id: int, rows: Sequence[Any]) -> Sequence[Any]:

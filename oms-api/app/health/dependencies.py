@@ -1,6 +1,6 @@
 """Dependencies of the routes of health checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -34,6 +34,8 @@ class HealthComponents:
     find_file_problem: Callable[[], str | None]
     report_duties: Callable[[Connection], list[DutyReport]]
     describe_feed: Callable[[], Component]
+    describe_webhooks: Callable[[Connection], Component]
+    describe_alerts: Callable[[Sequence[DutyReport]], Component]
     has_redis: bool
     has_worker: bool
 

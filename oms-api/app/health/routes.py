@@ -1,7 +1,8 @@
 """Routes of health checks, which need no key, and of metrics, which do."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
@@ -20,6 +21,8 @@ from app.signals.queries.signals import count_pending_signals
 from app.timestamps import iso
 from app.webhooks.queries.deliveries import count_pending_deliveries
 from app.wire.answers import answer, responses
+
+T = TypeVar("T")
 
 SERVICE = "oms-api"
 PATIENCE_SECONDS = 3.0
@@ -88,7 +91,7 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed and the background jobs.
+    """Get the state of the database, the writer, the price feed, the background jobs, webhooks and alerts.
 
     The status is always 200 for a valid key.
     """
@@ -97,7 +100,7 @@ async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     facts = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": {name: one._asdict() for name, one in found.items()},
+        "components": {name: _serialize_component(one) for name, one in found.items()},
     }
     return answer(facts)
 
@@ -143,9 +146,17 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
         return {}
 
 
+def _serialize_component(component: Component) -> dict[str, Any]:
+    facts = component._asdict()
+    if component.backlog is None:
+        del facts["backlog"]
+    return facts
+
+
 async def _describe_components(components: HealthComponents) -> dict[str, Component]:
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
+    webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
@@ -159,15 +170,20 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
         "duties": duties,
         "worker": duties if components.has_worker else Component("off"),
         "redis": describe_redis(components.rate_limits(), is_used=components.has_redis),
-        "webhooks": Component("off"),
+        "webhooks": webhooks or Component("down"),
+        "alerts": components.describe_alerts(reports or ()),
     }
 
 
 async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:
     """Return the reports of the duties, None if the database does not answer."""
+    return await _read(components, components.report_duties)
+
+
+async def _read(components: HealthComponents, read: Callable[[Connection], T]) -> T | None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await components.readers.run(components.report_duties)
+            return await components.readers.run(read)
     except (Unavailable, TimeoutError):
         return None
 

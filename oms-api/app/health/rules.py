@@ -11,11 +11,12 @@ _VITAL = ("database", "writer")
 
 
 class Component(NamedTuple):
-    """A component: its status, how old what it knows is in seconds, and its last error."""
+    """A component: its status, how old what it knows is in seconds, its last error, and what waits."""
 
     status: ComponentStatus
     age_seconds: float | None = None
     last_error: str | None = None
+    backlog: int | None = None
 
 
 def describe_duties(reports: Sequence[DutyReport]) -> Component:
@@ -24,6 +25,33 @@ def describe_duties(reports: Sequence[DutyReport]) -> Component:
     errors = [f"{one.state.name}: {one.state.error}" for one in reports if one.state.error is not None]
     is_late = age > MAX_LAG_SECONDS or any(report.state.started_at is None for report in reports)
     return Component("degraded" if errors or is_late else "ok", round(age, 3), next(iter(errors), None))
+
+
+def describe_alerts(
+    price_age_seconds: float | None, last_error: str | None, backlog: int, portfolios: DutyReport | None
+) -> Component:
+    """Return the component of alerts: of prices in this process, and of portfolios in the one with the lease.
+
+    `price_age_seconds` is the time since alerts of prices were checked last, None before the first time.
+    """
+    age, error = price_age_seconds or 0.0, last_error
+    if portfolios is not None:
+        age, error = max(age, portfolios.lag_seconds), error or portfolios.state.error
+    is_late = age > MAX_LAG_SECONDS or price_age_seconds is None
+    return Component("degraded" if error or is_late else "ok", round(age, 3), error, backlog)
+
+
+def describe_webhooks(
+    endpoints: int, backlog: int, age_seconds: float, last_error: str | None, *, has_process: bool
+) -> Component:
+    """Return the component of webhooks. It is degraded if no process delivers, and off without endpoints.
+
+    An endpoint that fails does not degrade it: the backlog, its age and the last error show that.
+    """
+    if not endpoints:
+        return Component("off", backlog=backlog)
+    error = last_error if has_process else "No process delivers. Start the service, or a worker."
+    return Component("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
 def describe_feed(silence_seconds: float | None, max_silence_seconds: float) -> Component:

@@ -25,12 +25,17 @@ class ComponentOut(BaseModel):
     status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
-        description="How late the duties are, or how long the price feed has been silent, in seconds; null "
-        "where nothing ages",
+        description="How late the duties are, how long the price feed has been silent, or how long the "
+        "oldest delivery has waited, in seconds; null where nothing ages",
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
         description="What is wrong, or why its last work failed",
+    )
+    backlog: int | None = Field(
+        None,
+        examples=[0],
+        description="Deliveries to webhooks that are due, or firings of alerts to store; absent elsewhere",
     )
 
 
@@ -45,7 +50,7 @@ class DetailedHealthOut(BaseModel):
         examples=["running"], description="Whether orders are executed"
     )
     components: dict[str, ComponentOut] = Field(
-        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`",
+        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`",
     )
 
 

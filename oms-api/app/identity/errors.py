@@ -101,6 +101,17 @@ class TenantSuspended(Forbidden):
         super().__init__("This desk is suspended; ask the operator of this installation.")
 
 
+class KeyHasLimits(Conflict):
+    """Limits or latches name the key, and would not apply to it under another name."""
+
+    kind, title = "key-has-limits", "Limits or latches name the key"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Limits or latches name the key {name!r}; remove the limits and release the latches first."
+        )
+
+
 class KeyNameTaken(Conflict):
     """Another key of the tenant has this name."""
 
@@ -127,6 +138,13 @@ class KeyNotActive(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The key {name!r} is revoked, expired or rotated already; create a new one.")
+
+
+class NoSuchPerson(NotFound):
+    """The tenant has no user with that Slack identity."""
+
+    def __init__(self, person: str) -> None:
+        super().__init__(f"There is no user {person!r} in this tenant.")
 
 
 class NoSuchUser(NotFound):

@@ -77,7 +77,10 @@ class ApiKey(Base):
 
 
 class User(Base):
-    """A user of a tenant. `person` names a Slack user: "slack:T1:U1"."""
+    """A user of a tenant. `person` names a Slack user: "slack:T1:U1".
+
+    `status` is set by administrators, `slack_status` by the bot. Both must be active.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -86,6 +89,7 @@ class User(Base):
         UniqueConstraint("tenant_id", "email"),
         CheckConstraint(f"role IN ({_ROLES})", name="role_is_known"),
         CheckConstraint("status IN ('active', 'disabled')", name="status_is_known"),
+        CheckConstraint("slack_status IN ('active', 'deactivated')", name="slack_status_is_known"),
         CheckConstraint("person IS NOT NULL OR email IS NOT NULL", name="is_somebody"),
     )
 
@@ -96,6 +100,7 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(8))
     status: Mapped[str] = mapped_column(String(8), server_default="active")
+    slack_status: Mapped[str] = mapped_column(String(11), server_default="active")
     is_narrowed: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)

@@ -1,6 +1,6 @@
 """Define the errors that a risk request or a risk control can raise."""
 
-from app.errors import Conflict, NotFound, TooMany
+from app.errors import Conflict, Forbidden, NotFound, TooMany
 from app.timestamps import Timestamp
 
 
@@ -19,6 +19,18 @@ class TooManySet(Conflict):
     """Raise when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
     kind, title = "too-many-set", "The maximum number is set"
+
+
+class OwnStop(Forbidden):
+    """Raise when people resume what they stopped themselves. Nothing was changed."""
+
+    kind, title = "own-stop", "Nobody resumes what they stopped"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(
+            f"You set this kill switch to {state} yourself: another person with the role risk or admin, or a "
+            "key that you did not create, must set it to ACTIVE."
+        )
 
 
 class TooManyMessages(TooMany):

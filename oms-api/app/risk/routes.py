@@ -170,7 +170,8 @@ async def set_kill_switch(
 
     HALTED stops all new orders and cancels the orders that open or increase a position. Exits are kept,
     unless `exits` is `cancel`. REDUCING allows only orders that reduce a position. With `flatten`, or `exits:
-    flatten`, all orders are cancelled and the positions closed at market.
+    flatten`, all orders are cancelled and the positions closed at market. The person who set a switch to
+    HALTED or REDUCING cannot set it to ACTIVE.
     """
     at, edge = now(), request.state.edge
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)

@@ -14,6 +14,13 @@ CSV_UTF8 = f"{CSV}; charset=utf-8"
 # A spreadsheet evaluates a cell that starts with one of these (OWASP, CSV injection).
 _FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width forms
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+# A formula after a separator and quotes, unless it is a plain number that ends there.
+_LATER_FORMULA = re.compile(
+    r"([;|\t\r\n]\"*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])(?![+-][0-9]+(?:\.[0-9]+)?(?:[;|\t\r\n]|$))", re.ASCII
+)
+_FORMULA_CELL = re.compile(
+    ',"[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]'
+)  # a quoted cell that starts like a formula
 _QUOTED = re.compile('[",\r\n]')  # cells with one of these are put in quotes
 # The fields of an object that can hold its list, in the order in which they are looked for.
 _LIST_FIELDS = ("items", "rows", "orders")
@@ -21,10 +28,16 @@ _LIST_FIELDS = ("items", "rows", "orders")
 
 @lru_cache(maxsize=8192)
 def guard_text(text: str | None) -> str | None:
-    """Return the text of a cell, after `'` if it starts like a formula and is no plain number."""
-    if not text or text[0] not in _FORMULA_STARTS or _PLAIN_NUMBER.fullmatch(text):
+    """Return the text of a cell, with `'` before each part that starts like a formula and is no plain number.
+
+    A part begins at the start, and after a character that separates cells for other spreadsheets: a German
+    one reads the text `a;=1` as two cells.
+    """
+    if not text:
         return text
-    return f"'{text}"
+    guarded = _LATER_FORMULA.sub(r"\1'", text)
+    is_formula = text[0] in _FORMULA_STARTS and not _PLAIN_NUMBER.fullmatch(text)
+    return f"'{guarded}" if is_formula else guarded
 
 
 def format_rows(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -41,6 +54,18 @@ def format_columns(columns: Iterable[Iterable[Any]]) -> bytes:
     """
     texts = [_quote_column(values) for values in columns]
     return "".join([f"{line}\r\n" for line in map(",".join, zip(*texts, strict=True))]).encode()
+
+
+def has_formula(lines: str, count: int) -> bool:
+    """Return whether `guard_text` would change a cell of lines of CSV; `count` is their number.
+
+    All free text must be quoted.
+    """
+    if _FORMULA_CELL.search(lines):
+        return True
+    has_line_break = lines.count("\n") >= count or lines.count("\r") >= count
+    has_separator = has_line_break or any(separator in lines for separator in ";|\t")
+    return has_separator and _LATER_FORMULA.search(lines) is not None
 
 
 def _quote_column(values: Iterable[Any]) -> list[str]:

@@ -31,6 +31,7 @@ TAGS = {  # in reading order
     "alerts": "Create, list and delete your own alerts on prices, P&L, drawdowns and limits.",
     "events": "List or stream what changed.",
     "webhooks": "Register endpoints that receive events, and see what was delivered.",
+    "brokers": "Connect accounts at brokers, test them and see their status.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",
     "users and roles": "Create users, and grant them roles for all or some portfolios.",

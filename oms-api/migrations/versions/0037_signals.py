@@ -7,7 +7,7 @@ from app.database import Amount, Instant, Serial
 from app.database.policies import prepare_role, protect
 
 revision = "0037"
-down_revision = "0028"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 

@@ -13,7 +13,11 @@ from tests.factories import NOON
 from tests.support.service import ApiClient, Service
 
 OPEN = {"health", "live", "ready"}
-UNGUARDED = {"/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/signals/hook/{token}"}  # they are how one comes in
+UNGUARDED = {
+    "/api/v1/auth/login",
+    "/api/v1/auth/refresh",
+    "/api/v1/signals/hook/{token}",
+}  # they are how one comes in
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

@@ -95,6 +95,7 @@ EXPECTED = {
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
     "POST /orders/{order_id}/bust": WATCHERS,
+    "POST /orders/{order_id}/correct": WATCHERS,
     "POST /orders/{order_id}/approve": "trader approver risk admin",  # the policy names who of them
     "POST /orders/{order_id}/reject": "trader approver risk admin",
     "POST /orders/{order_id}/override": TRADERS,
@@ -113,6 +114,7 @@ EXPECTED = {
     "GET /users/{user_id}": WATCHERS,
     "POST /users": "admin",
     "PATCH /users/{user_id}": "admin",
+    "PUT /users/slack-status": "admin",
     "POST /roles": "admin",
     "PATCH /roles/{user_id}": "admin",
     "GET /api-keys": "admin",
@@ -131,6 +133,16 @@ EXPECTED = {
     "POST /tenants/{slug}/workspaces": "",
     "POST /tenants/{slug}/workspaces:release": "admin",
     "POST /workspaces:claim": "admin",
+    "GET /broker-connections": "viewer trader approver risk admin",
+    "GET /broker-connections/{connection_name}": "viewer trader approver risk admin",
+    "GET /reconciliation/issues": "viewer trader approver risk admin",
+    "POST /reconciliation:run": "risk admin",
+    "POST /reconciliation/issues/{issue_id}/resolve": "risk admin",
+    "POST /broker-connections": "admin",
+    "PATCH /broker-connections/{connection_name}": "admin",
+    "DELETE /broker-connections/{connection_name}": "admin",
+    "POST /broker-connections/{connection_name}:test": "admin",
+    "POST /broker-connections/{connection_name}:enable-live": "admin",
     "GET /webhooks": "admin",
     "GET /webhooks/{webhook_id}": "admin",
     "GET /webhooks/{webhook_id}/deliveries": "admin",
@@ -201,11 +213,12 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
-BOTS_MAY = {"GET /events", "GET /events/stream"} | {name for name in EXPECTED if "/webhooks" in name}
+BOTS_MAY = {"GET /events", "GET /events/stream", "PUT /users/slack-status"}
+BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_key_with_the_scope_bot_alone_reads_events_and_manages_webhooks_only(service, members, calls, name):
+def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, calls, name):
     bot = service.mint("bot", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))

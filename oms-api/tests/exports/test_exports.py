@@ -1,16 +1,22 @@
 """GET /exports/{name}, and `Accept: text/csv` on the lists."""
 
+import asyncio
 import csv
 import io
+import resource
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.exports.rules.tables import Column
 from app.exports.service import xlsx_export
-from app.exports.service.csv_export import CsvExport
+from app.exports.service.csv_export import CsvExport, read_lines
+from app.exports.service.pages import Page, Source
 from app.exports.service.sources import SOURCES
 from app.wire.csv_format import format_columns, format_rows, guard_text
 
@@ -123,6 +129,21 @@ def test_line_breaks_and_full_width_signs_start_no_formula(start):
     assert guard_text(f"{start}1+1") == f"'{start}1+1"
 
 
+@pytest.mark.parametrize("separator", [";", "|", "\t", "\r\n", "\n", ';"', ';""'])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d"])
+def test_part_after_another_separator_starts_no_formula(separator, start):
+    """A spreadsheet with another list separator splits a cell of ours into several."""
+    assert guard_text(f"a{separator}{start}1+1{separator}{start}2*3") == (
+        f"a{separator}'{start}1+1{separator}'{start}2*3"
+    )
+    assert guard_text(f"={separator}{start}1+1") == f"'={separator}'{start}1+1"
+
+
+def test_plain_numbers_after_another_separator_stay_as_they_are():
+    assert guard_text("a;-5.00;+3;b") == "a;-5.00;+3;b"
+    assert guard_text("a;-5.00x") == "a;'-5.00x"
+
+
 @pytest.mark.any_database
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_no_text_of_a_file_is_a_formula(api, start):
@@ -184,6 +205,97 @@ def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
     assert answer.status_code == 501
     assert "xlsxwriter" in answer.json()["detail"]
     assert "text/csv" in answer.json()["detail"]
+
+
+NOTES = (
+    *("plain", 'a "quoted", one', "two\nlines", "a;b", "=1+1", "-5.00", "a;=1", 'a;"=1', "tab\there"),
+    *("\uff1d1", "\u00fc"),
+)
+
+
+def test_lines_that_the_database_writes_are_those_of_the_cells(api, monkeypatch):
+    """PostgreSQL writes pages of trades itself, unless a cell must be guarded."""
+    for number, note in enumerate(NOTES):
+        name = f"A, B {number}"
+        api.buy("1.5", "0.12345678", note=note, charges="0.1", portfolio_name=name)
+        api.sell("2", "123456.1", note="second", portfolio_name=name)
+
+    def read():
+        texts = [api.get("/exports/trades", portfolio=f"A, B {number}").text for number in range(len(NOTES))]
+        return [list(csv.reader(io.StringIO(text, newline=""))) for text in texts]
+
+    written = read()
+    monkeypatch.setattr("app.exports.queries.read_trade_lines", lambda *_: None)
+    assert written == read()
+    for note, rows in zip(NOTES, written, strict=True):
+        assert any(guard_text(note) in row for row in rows), note
+
+
+def test_memory_of_an_export_does_not_grow_with_its_rows():
+    """The source is endless; the export holds a few pages at a time, and each piece has the same size."""
+    row = ["x" * 50] * 2
+
+    def measure(pages):
+        left = [pages]
+
+        def read_page(_connection, _position, limit):
+            left[0] -= 1
+            return Page([row] * limit, None if left[0] == 0 else "next")
+
+        export_of_pages = CsvExport(Source((Column("a"), Column("b")), read_page), 200)
+        sizes = []
+
+        async def drain():
+            async def read():
+                return export_of_pages.read_page(SimpleNamespace())
+
+            while piece := await read_lines(export_of_pages, read):
+                sizes.append(len(piece))
+
+        tracemalloc.start()
+        asyncio.run(drain())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak, sizes
+
+    small, _ = measure(8)
+    large, sizes = measure(400)
+    assert sum(sizes) == 400 * 200 * 103 + len("a,b\r\n")
+    assert large < 2 * small + 100_000, (small, large)
+
+
+@pytest.mark.long
+def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
+    """From 1,000 to 100,000 trades, the peak of the process grows by less than 32 MB."""
+    tickets = [
+        {
+            "symbol": "AAPL",
+            "side": "BUY",
+            "quantity": "1",
+            "price": "1",
+            "portfolio_name": "Many",
+            "note": "n" * 50,
+        }
+    ] * 500
+
+    def export_all():
+        lines = 0
+        with api.service.client.stream(
+            "GET", "/api/v1/exports/trades", headers={"X-API-Key": api.key}
+        ) as answer:
+            for piece in answer.iter_raw():
+                lines += piece.count(b"\r\n")
+        return lines - 1
+
+    for _ in range(2):
+        assert api.post("/trades:batch", {"trades": tickets}).status_code == 201
+    assert export_all() == 1_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(198):
+        assert api.post("/trades:batch", {"trades": tickets}).status_code == 201
+    made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert export_all() == 100_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - max(before, made) < 32 * 1024
 
 
 @pytest.mark.any_database

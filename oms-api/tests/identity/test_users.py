@@ -22,6 +22,7 @@ FIELDS = {
         "name",
         "role",
         "status",
+        "slack_status",
         "portfolios",
         "can_log_in",
         "created_at",

@@ -111,6 +111,46 @@ def test_repeated_switch_request_changes_nothing(api):
     assert set_switch(api, "REDUCING", key="K1").status_code == 409
 
 
+def test_person_who_stopped_trading_cannot_resume_it(service, api):
+    api.claim_workspace("TSTOP")
+    alice, bob = (person(api, f"slack:TSTOP:U{number}") for number in (1, 2))
+    for state in ("HALTED", "REDUCING"):
+        assert set_switch(alice, state).status_code == 200
+        refused = set_switch(alice, "ACTIVE")
+        assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "own-stop")
+        assert api.get("/kill-switch").json()[0]["state"] == state
+    made = alice.post("/api-keys", {"name": "alice's key", "scopes": ["risk"]})
+    assert set_switch(api.with_key(made.json()["key"]), "ACTIVE").status_code == 403
+    assert set_switch(bob, "ACTIVE").status_code == 200
+    assert set_switch(bob, "ACTIVE").status_code == 200  # it is ACTIVE already
+
+
+def test_key_without_a_person_resumes_what_a_person_stopped_and_the_other_way_round(service, api):
+    api.claim_workspace("TRESUME")
+    alice = person(api, "slack:TRESUME:U1")
+    set_switch(alice, "HALTED")
+    assert set_switch(api, "ACTIVE").status_code == 200
+    set_switch(api, "HALTED")
+    assert set_switch(alice, "ACTIVE").status_code == 200
+
+
+def person(api, name):
+    """Return a client that acts for an administrator of the tenant."""
+    made = api.post("/users", {"name": name, "role": "admin", "person": name, "portfolios": None})
+    assert made.status_code == 201, made.text
+    return OnBehalf(api.with_key(api.service.mint("admin act_as", api.tenant_id)), name)
+
+
+class OnBehalf:
+    """Sends requests for a person."""
+
+    def __init__(self, api, name):
+        self._api, self._headers = api, {"X-On-Behalf-Of": name}
+
+    def post(self, path, body, headers=None):
+        return self._api.post(path, body, self._headers | (headers or {}))
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -26,6 +26,8 @@ UNPROVEN: dict[str, set[str]] = {
     "alerts": EVERY_COLUMN["alerts"] | {DELETED},
     "api_keys": {"secret_hash", "last_used_at"},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
+    "broker_connections": EVERY_COLUMN["broker_connections"] | {DELETED},
+    "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "duty_runs": EVERY_COLUMN["duty_runs"] | {DELETED},
@@ -40,6 +42,7 @@ UNPROVEN: dict[str, set[str]] = {
     "position_records": EVERY_COLUMN["position_records"] | {DELETED},
     "preferences": EVERY_COLUMN["preferences"] | {DELETED},
     "quotes": EVERY_COLUMN["quotes"] | {DELETED},
+    "reconciliation_issues": EVERY_COLUMN["reconciliation_issues"] | {DELETED},
     "sessions": {"generation", "client_hash", "rotated_at", "expires_at"},
     "signal_hooks": EVERY_COLUMN["signal_hooks"] | {DELETED},
     "signal_strategies": EVERY_COLUMN["signal_strategies"] | {DELETED},
@@ -68,7 +71,7 @@ _KINDS = {
             )
         ),
     ],
-    "executions": ["note IS NULL", "note = 'bust'"],
+    "executions": ["note IS NULL", "note = 'bust'", "note = 'correction'"],
     "kill_switches": ["scope = 'tenant'", "scope = 'portfolio'"],
     "latches": ["released_at IS NULL", "released_at IS NOT NULL"],
     "portfolios": ["name = 'Growth Fund'"],  # the audit log has its creation

@@ -29,7 +29,7 @@ class Endpoints:
         self.running = defaultdict(int)
         self.most_running = defaultdict(int)
 
-    async def send(self, url, headers, body):
+    async def send(self, _tenant_id, url, headers, body):
         self.running[url] += 1
         self.most_running[url] = max(self.most_running[url], self.running[url])
         try:
@@ -58,7 +58,7 @@ class Dispatching:
     """Creates dispatchers of a service, as its processes would."""
 
     def __init__(self, service, endpoints, clock):
-        settings = settings_for(service.database_url, environment="test")
+        settings = settings_for(service.database_url, environment="development")
         self.engine = connect_engine(service.database_url, readers=2, tenant_scoped=True)
         self.endpoints, self.clock = endpoints, clock
         self._keys, self._secret = create_key_ring(settings), settings.oms_api_key
@@ -87,7 +87,7 @@ class Dispatching:
 @pytest.fixture(scope="module")
 def hooks(backend, new_database):
     """Provide a service whose webhooks no other module has."""
-    with serving(new_database(backend), environment="test") as service:
+    with serving(new_database(backend), environment="development") as service:
         yield service
 
 

@@ -156,6 +156,28 @@ def test_hanging_endpoint_does_not_delay_others(tenant, dispatching, endpoints):
 
 
 @pytest.mark.any_database
+def test_tenant_whose_endpoints_all_hang_takes_no_requests_from_other_tenants(
+    hooks, tenant, dispatching, endpoints, monkeypatch
+):
+    monkeypatch.setattr("app.webhooks.service.dispatcher.MAX_UNPROVEN_REQUESTS", 4)
+    hanging = [f"{URL}/hanging/{number}" for number in range(6)]
+    endpoints.hanging.update(hanging)
+    other = hooks.api()
+    try:
+        for url in hanging:
+            create(other, url, ["trade.*"])
+        create(tenant, types=["trade.*"])
+        other.trade()
+        dispatching_of_other = dispatching.create()
+        trade = tenant.trade()["trade_id"]
+        dispatching.run(lambda: trade_events(endpoints) == [trade], dispatching_of_other, kill=True)
+        assert sum(len(endpoints.events(url)) for url in hanging) == 2  # half of the requests
+    finally:
+        for webhook in other.get("/webhooks").json():
+            other.delete(f"/webhooks/{webhook['id']}")
+
+
+@pytest.mark.any_database
 def test_endpoint_behind_others_catches_up_in_order_with_bounded_memory(
     tenant, dispatching, endpoints, monkeypatch
 ):

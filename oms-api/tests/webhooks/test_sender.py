@@ -41,7 +41,7 @@ def send(answer, timeout_seconds=5.0, **changes):
         )  # fmt: skip
         async with endpoint(answer) as port:
             url = changes.get("url", "http://127.0.0.1:{port}/x?y=1").format(port=port)
-            return await sender.send(url, {"webhook-id": "e1"}, b'{"a":1}')
+            return await sender.send(1, url, {"webhook-id": "e1"}, b'{"a":1}')
 
     return asyncio.run(run())
 
@@ -190,8 +190,8 @@ def test_internal_url_may_be_private_and_plain():
         async with endpoint(answering(b"HTTP/1.1 204 X\r\n\r\n")) as port:
             url = f"http://slack-bot:{port}/oms/events"
             sender = WebhookSender(AddressPolicy(frozenset({url})), utc_now, resolve)
-            other = await sender.send(f"{url}/other", {}, b"")
-            return await sender.send(url, {}, b""), other
+            other = await sender.send(1, f"{url}/other", {}, b"")
+            return await sender.send(1, url, {}, b""), other
 
     allowed, refused = asyncio.run(run())
     assert (allowed.status, refused.status) == (204, None)

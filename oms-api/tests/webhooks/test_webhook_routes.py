@@ -1,10 +1,13 @@
 """Creating, listing, changing, rotating and deleting webhooks over REST."""
 
+from time import sleep
+
 import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
+from app.identity.service.authenticator import CACHE_SECONDS
 from app.webhooks.service.maintenance import WebhookMaintenance
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.duties import EndlessLease
@@ -96,6 +99,30 @@ def test_key_of_the_bot_survives_a_rotation_with_its_webhooks(tenant):
     created = good(tenant.with_key(made["key"]).put(BY_NAME, BODY), 201)
     rotated = good(tenant.post(f"/api-keys/{made['key_id']}:rotate", {"overlap_seconds": 0}), 201)
     assert good(tenant.with_key(rotated["key"]).put(BY_NAME, BODY))["id"] == created["id"]
+
+
+def test_renamed_key_keeps_its_webhooks_alerts_and_preferences(tenant):
+    made = good(tenant.post("/api-keys", {"name": "old bot", "scopes": ["read", "bot"]}), 201)
+    bot = tenant.with_key(made["key"])
+    created = good(bot.put(BY_NAME, BODY), 201)
+    alert = good(bot.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"}), 201)
+    good(bot.put("/preferences", {"time_zone": "Europe/Berlin"}))
+    good(tenant.patch(f"/api-keys/{made['key_id']}", {"name": "new bot"}))
+    sleep(2 * CACHE_SECONDS)  # then the process reads the key again
+    assert [one["id"] for one in good(bot.get("/webhooks"))] == [created["id"]]
+    assert good(bot.put(BY_NAME, BODY))["id"] == created["id"]
+    assert [one["id"] for one in good(bot.get("/alerts"))] == [alert["id"]]
+    assert good(bot.get("/preferences"))["time_zone"] == "Europe/Berlin"
+
+
+def test_key_that_limits_name_is_not_renamed(tenant):
+    made = good(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
+    limit = {"scope": "user", "name": "key:algo", "code": "MAX_ORDER_VALUE", "value": "5"}
+    good(tenant.put("/limits", limit))
+    refused = tenant.patch(f"/api-keys/{made['key_id']}", {"name": "free"})
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "key-has-limits")
+    good(tenant.put("/limits", limit | {"value": None}))
+    assert good(tenant.patch(f"/api-keys/{made['key_id']}", {"name": "free"}))["name"] == "free"
 
 
 def test_rotation_takes_no_body_and_repeats_only_with_a_key(tenant):

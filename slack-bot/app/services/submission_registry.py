@@ -99,6 +99,11 @@ class RecentIds:
             _trim(self._ids)
             return is_new
 
+    def remove(self, entry: str) -> None:
+        """Remove the id, if it is there."""
+        with self._lock:
+            self._ids.pop(entry, None)
+
     def __contains__(self, entry: str) -> bool:
         """Return whether the id is in the set."""
         with self._lock:

@@ -53,8 +53,14 @@ def find_refusal(context: ReversalContext, origin: Origin, now: datetime) -> str
 
 
 def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> Json:
-    """Reverse the trade of a submitted form once. Return the answer to Slack."""
+    """Reverse the trade of a submitted form once. Return the answer to Slack.
+
+    The person and the minute are checked again, because the form may have been open for long.
+    """
     context = ReversalContext.load(str(view.get("private_metadata", "")))
+    refusal = find_refusal(context, origin, datetime.fromtimestamp(time.time(), UTC))
+    if refusal:
+        return {"response_action": "update", "view": build_reversal_form(context, refusal)}
     reason = get_entry(view["state"]["values"], REASON).strip()
     key = f"{origin.person.team}:{context.trade_id}:reverse"
     try:

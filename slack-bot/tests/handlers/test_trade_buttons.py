@@ -1,5 +1,6 @@
 """The buttons under a recorded trade: Undo by its author within a minute, and Trade again."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +55,20 @@ def test_nobody_else_and_not_later(workspace: Workspace, value, said):
     click(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.named("views.open") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "within a minute"), ({"user": "U2"}, "Only <@U2>")],
+    ids=["late", "another person"],
+)
+def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace, changes, said):
+    view = open_reversal(workspace)
+    context = json.loads(view["private_metadata"]) | changes
+    answer = submit_reason(workspace, {"private_metadata": json.dumps(context)})
+    check_view(answer["view"])
+    assert said in answer["view"]["blocks"][0]["text"]["text"]
+    assert workspace.oms.named("reverse") == []
 
 
 def test_a_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):

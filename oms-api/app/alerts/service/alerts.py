@@ -16,6 +16,7 @@ from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 
 MAX_ALERTS = 50_000  # per tenant
+MAX_OWN_ALERTS = 500  # per person or key
 _IDS = TradeIds("A")
 
 
@@ -36,6 +37,8 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
     tenant_id = caller.tenant_id
     if queries.count_alerts(connection, tenant_id) >= MAX_ALERTS:
         raise TooManyAlerts(f"A tenant has at most {MAX_ALERTS:,} alerts; delete some first.")
+    if queries.count_alerts(connection, tenant_id, caller.actor) >= MAX_OWN_ALERTS:
+        raise TooManyAlerts(f"You have {MAX_OWN_ALERTS} alerts, which is the maximum; delete some first.")
     name = terms.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio_name")
     alert = Alert(

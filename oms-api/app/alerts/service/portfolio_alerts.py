@@ -36,7 +36,7 @@ class PortfolioAlerts:
     def check(self, lease: Lease) -> None:
         """Value the portfolios that have alerts, and record the transitions."""
         with snapshot(self._engine) as connection:
-            watched = queries.list_portfolio_alerts(set_all_tenants_scope(connection))
+            watched = queries.list_portfolio_alerts(set_all_tenants_scope(connection), self._now())
         for tenant_id, found in groupby(watched, lambda one: one[0].tenant_id):
             by_portfolio = [list(group) for _, group in groupby(found, itemgetter(1))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):

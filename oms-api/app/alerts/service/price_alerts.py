@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from threading import Lock
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -36,6 +37,14 @@ MAX_TRANSITIONS = 500  # in one transaction
 _LOG = logging.getLogger(__name__)
 
 
+class WatchState(NamedTuple):
+    """How a process watches: when it checked last, the error of that, and the transitions to store."""
+
+    checked_at: datetime | None
+    last_error: str | None
+    pending: int
+
+
 class PriceAlerts:
     """The price alerts of all tenants, as one process watches them."""
 
@@ -50,6 +59,13 @@ class PriceAlerts:
         self._followed: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._wake: Callable[[], object] = lambda: None
+        self._checked_at: datetime | None = None
+        self._last_error: str | None = None
+
+    @property
+    def state(self) -> WatchState:
+        """How the process watches."""
+        return WatchState(self._checked_at, self._last_error, len(self._pending))
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -58,11 +74,13 @@ class PriceAlerts:
         while True:
             try:
                 await self.check()
+                self._last_error = None
             except OmsError as refusal:
                 _LOG.warning("the price alerts were not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
+                self._last_error = refusal.detail
+            except Exception as error:  # noqa: BLE001  # the task must survive any error and check again
                 _LOG.exception("the price alerts were not checked")
-                self._loaded_at = None
+                self._last_error, self._loaded_at = type(error).__name__, None
             woken.clear()
             await _wait(woken)
 
@@ -73,6 +91,7 @@ class PriceAlerts:
         self._follow()
         await self._readers.run_single(lambda connection: self._market.poll(connection, self._now()))
         await self._store_pending()
+        self._checked_at = self._now()
 
     def add(self, alert: Alert) -> None:
         """Watch a new alert at once."""
@@ -96,7 +115,7 @@ class PriceAlerts:
         since = None if is_full or self._read_until is None else self._read_until - OVERLAP
 
         def read(connection: Connection) -> list[Alert]:
-            return queries.list_price_alerts(set_all_tenants_scope(connection), since)
+            return queries.list_price_alerts(set_all_tenants_scope(connection), since, now)
 
         found = await self._readers.run(read)
         self._read_until = now
@@ -157,10 +176,11 @@ class PriceAlerts:
     async def _reload(self, keys: set[AlertKey]) -> None:
         if not keys:
             return
+        now = self._now()
 
         def read(connection: Connection) -> dict[AlertKey, Alert | None]:
             set_tenant_scope(connection, {key.tenant_id for key in keys})
-            return {key: queries.find_alert(connection, *key) for key in keys}
+            return {key: queries.find_alert(connection, *key, now) for key in keys}
 
         found = await self._readers.run(read)
         with self._lock:

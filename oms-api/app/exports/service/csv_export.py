@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.exports.rules.tables import format_columns
-from app.exports.service.pages import Page, Source
+from app.exports.service.pages import LinesPage, Page, Source
 from app.wire.csv_format import format_columns as join_columns
 from app.wire.csv_format import format_rows, guard_text
 
@@ -29,27 +29,31 @@ class CsvExport:
         """Whether the last page was read."""
         return self._is_over
 
-    def read_page(self, connection: Connection) -> Page:
-        """Return the next page."""
-        page = self._source.read_page(connection, self._position, self._page_rows)
+    def read_page(self, connection: Connection) -> Page | LinesPage:
+        """Return the next page, as lines where the database can write them."""
+        where = (connection, self._position, self._page_rows)
+        page = self._source.read_lines(*where) or self._source.read_page(*where)
         # set at the end, because a read may be retried
         self._position, self._is_over = page.position, page.position is None
         return page
 
-    def format_page(self, page: Page) -> bytes:
+    def format_page(self, page: Page | LinesPage) -> bytes:
         """Return the lines of a page, first the heading."""
-        lines = join_columns(format_columns(self._source.columns, page.rows, guard_text))
+        if isinstance(page, LinesPage):
+            lines = page.lines
+        else:
+            lines = join_columns(format_columns(self._source.columns, page.rows, guard_text))
         if self._is_started:
             return lines
         self._is_started = True
         return format_rows([[column.name for column in self._source.columns]]) + lines
 
 
-async def read_lines(export: CsvExport, read_page: Callable[[], Awaitable[Page]]) -> bytes:
+async def read_lines(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:
     """Return the lines of the next pages, nothing at the end. `read_page` calls the export's in a thread."""
     lines: list[bytes] = []
     while not export.is_over and not any(lines):
-        page: Page | None = await read_page()
+        page: Page | LinesPage | None = await read_page()
         for number in range(PAGES):
             if page is None:
                 break

@@ -32,8 +32,19 @@ class Page(NamedTuple):
     position: Any
 
 
+class LinesPage(NamedTuple):
+    """A page as complete lines of CSV, which are guarded against formulas, and where the next page starts."""
+
+    lines: bytes
+    position: Any
+
+
 class Source(NamedTuple):
-    """An export. `read_page` takes a connection, a position (None: the start) and a number of rows."""
+    """An export. `read_page` takes a connection, a position (None: the start) and a number of rows.
+
+    `read_lines` reads the same page as CSV. It returns None if that is not possible.
+    """
 
     columns: tuple[Column, ...]
     read_page: Callable[[Connection, Any, int], Page]
+    read_lines: Callable[[Connection, Any, int], LinesPage | None] = lambda *_: None

@@ -15,7 +15,7 @@ from app.exports.rules.columns import (
 )
 from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charges
-from app.exports.service.pages import ExportContext, Page, Source
+from app.exports.service.pages import ExportContext, LinesPage, Page, Source
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import Book, find_books, list_books
@@ -31,6 +31,7 @@ from app.reports.schemas.responses import serialize_days
 from app.reports.service import report_days
 from app.text import name_key
 from app.timestamps import iso
+from app.wire.csv_format import has_formula
 
 
 def build_trades(context: ExportContext) -> Source:
@@ -40,7 +41,13 @@ def build_trades(context: ExportContext) -> Source:
         rows = queries.list_trades(connection, context.filters, limit, position)
         return Page(rows, rows[-1][0] if len(rows) == limit else None)
 
-    return Source(TRADE_COLUMNS, read_page)
+    def read_lines(connection: Connection, position: str | None, limit: int) -> LinesPage | None:
+        found = queries.read_trade_lines(connection, context.filters, limit, position)
+        if found is None or has_formula(found.text, found.rows):
+            return None
+        return LinesPage(f"{found.text}\r\n".encode(), found.last_id if found.rows == limit else None)
+
+    return Source(TRADE_COLUMNS, read_page, read_lines)
 
 
 def build_orders(context: ExportContext) -> Source:

@@ -26,7 +26,8 @@ def find_person(connection: Connection, tenant_id: int, person: str) -> Person |
     if row is None:
         return None
     granted = find_granted_portfolios(connection, tenant_id, row.id) if row.is_narrowed else None
-    return Person(row.id, person, Role(row.role), row.status == "active", granted)
+    is_active = row.status == "active" and row.slack_status == "active"
+    return Person(row.id, person, Role(row.role), is_active, granted)
 
 
 def find_granted_portfolios(connection: Connection, tenant_id: int, user_id: int) -> frozenset[str]:
@@ -72,7 +73,7 @@ def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:
 
 
 _USERS = User.metadata.tables["users"]
-_FIND = _user_of(("id", "role", "status", "is_narrowed"))
+_FIND = _user_of(("id", "role", "status", "slack_status", "is_narrowed"))
 _GRANTS = select(PortfolioGrant.portfolio_key).where(
     PortfolioGrant.tenant_id == bindparam("tenant_id"), PortfolioGrant.user_id == bindparam("user_id")
 )

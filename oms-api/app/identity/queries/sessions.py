@@ -114,7 +114,15 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     """Return a user of the tenant scope."""
     statement = (
         select(
-            *(User.name, User.email, User.person, User.role, User.status, User.is_narrowed),
+            *(
+                User.name,
+                User.email,
+                User.person,
+                User.role,
+                User.status,
+                User.slack_status,
+                User.is_narrowed,
+            ),
             Tenant.status.label("tenant_status"),
         )
         .join(Tenant, Tenant.id == User.tenant_id)
@@ -124,7 +132,7 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     if row is None:
         return None
     granted = find_granted_portfolios(connection, tenant_id, user_id) if row.is_narrowed else None
-    active = (row.status == ACTIVE, row.tenant_status == ACTIVE)
+    active = (row.status == ACTIVE and row.slack_status == ACTIVE, row.tenant_status == ACTIVE)
     return FoundUser(row.name, row.email, row.person, Role(row.role), *active, granted)
 
 

@@ -57,6 +57,11 @@ def find_opening_cash(connection: Connection, tenant_ids: Collection[int]) -> di
     return {row.id: row.default_opening_cash for row in connection.execute(statement)}
 
 
+def list_active_tenants(connection: Connection) -> list[int]:
+    """Return the ids of the tenants that are not suspended."""
+    return list(connection.execute(select(Tenant.id).where(Tenant.status == "active")).scalars())
+
+
 def list_tenants(connection: Connection, limit: int, after: str | None) -> list[TenantRow]:
     """Return all tenants by slug, after the slug `after`."""
     statement = _TENANTS.order_by(Tenant.slug).limit(limit)

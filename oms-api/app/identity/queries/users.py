@@ -20,6 +20,7 @@ class UserRow(NamedTuple):
     name: str
     role: str
     status: str
+    slack_status: str
     is_narrowed: bool
     created_at: datetime
     updated_at: datetime
@@ -51,6 +52,13 @@ def select_users(tenant_id: int) -> Select[Any]:
 def find_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow | None:
     """Return the tenant's user of that id."""
     row = connection.execute(select_users(tenant_id).where(User.id == user_id)).one_or_none()
+    return UserRow._make(row) if row else None
+
+
+def find_user_of_person(connection: Connection, tenant_id: int, person: str) -> UserRow | None:
+    """Return the tenant's user with that Slack name, locked."""
+    statement = select_users(tenant_id).where(User.person == person).with_for_update(of=User)
+    row = connection.execute(statement).one_or_none()
     return UserRow._make(row) if row else None
 
 
@@ -92,7 +100,8 @@ def change_user(
 
 def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     """Return whether the tenant has an active admin with a password and access to all portfolios."""
-    able = (User.role == "admin", User.status == "active", User.is_narrowed.is_(False), _HAS_LOGIN)
+    is_active = (User.status == "active", User.slack_status == "active")
+    able = (User.role == "admin", *is_active, User.is_narrowed.is_(False), _HAS_LOGIN)
     return connection.execute(select_users(tenant_id).where(*able)).first() is not None
 
 

@@ -11,7 +11,8 @@ FIRST_TENANT = 1
 class Scope(StrEnum):
     """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
 
-    BOT is for a Slack bot: it reads the tenant's events and manages its own webhooks.
+    BOT is for a Slack bot: it reads the tenant's events, manages its own webhooks, and reports which people
+    were deactivated in Slack.
     """
 
     READ = "read"
@@ -92,6 +93,7 @@ class Operation(StrEnum):
     READ_AUDIT = "read_audit"
     READ_PEOPLE = "read_people"
     MANAGE_PEOPLE = "manage_people"
+    SET_SLACK_STATUS = "set_slack_status"
     MANAGE_KEYS = "manage_keys"
     READ_TENANTS = "read_tenants"
     MANAGE_TENANT = "manage_tenant"
@@ -102,6 +104,10 @@ class Operation(StrEnum):
     BOOK_CORPORATE_ACTION = "book_corporate_action"
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    READ_BROKERS = "read_brokers"
+    MANAGE_BROKERS = "manage_brokers"
+    ENABLE_LIVE = "enable_live"
+    RECONCILE = "reconcile"
     MANAGE_SIGNALS = "manage_signals"
     RUN_JOB = "run_job"
 
@@ -165,6 +171,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
     Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
     Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
+    Operation.SET_SLACK_STATUS: _rule(_ADMIN, Scope.BOT, narrowed=False),  # admin, and the bot's key
     Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
     Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
     Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
@@ -172,6 +179,10 @@ TABLE: dict[Operation, Rule] = {
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # admin, and the bot's key for its own: events cover all portfolios
     Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
+    Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
+    Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
+    Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # no role: the metrics cover all tenants

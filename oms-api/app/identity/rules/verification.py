@@ -69,10 +69,12 @@ class ExpectedRows:
 
     def _create_user(self, act: AuditedAction) -> None:
         facts = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
+        facts["slack_status"] = "active"
         self.users[act.tenant_id, _named(act)] = facts | {"created_at": act.at}
 
     def _see_user(self, act: AuditedAction) -> None:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
+        person["slack_status"] = "active"
         facts = person | act.after | {"created_at": act.at}
         known = [key for key, user in self.users.items() if user.get("person") == act.target]
         if act.tenant_id not in {key[0] for key in known}:

@@ -25,6 +25,7 @@ from app.wire.pages import DEFAULT_LIMIT
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Annotated[Literal["active", "disabled"], BeforeValidator(lower_case)]
+SlackStatus = Annotated[Literal["active", "deactivated"], BeforeValidator(lower_case)]
 NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
@@ -66,6 +67,25 @@ class UserPatch(Patch):
         return cast("UserChanges", self.model_dump(exclude_unset=True))
 
 
+class SlackStatusIn(RequestBody):
+    """The status of a person's Slack account."""
+
+    person: SlackPerson = Field(description="Slack identity of the person", examples=["slack:T1:U1"])
+    status: SlackStatus = Field(
+        description="`deactivated`: requests of and for the person are refused; `active`: they are not",
+        examples=["deactivated"],
+    )
+
+
+class SlackStatusOut(BaseModel):
+    """The status of a person's Slack account."""
+
+    person: str = Field(description="Slack identity of the person", examples=["slack:T1:U1"])
+    status: Literal["active", "deactivated"] = Field(
+        description="`deactivated`: requests of and for the person are refused", examples=["deactivated"]
+    )
+
+
 class UserQuery(BaseModel):
     """Filters and cursor of the list of users."""
 
@@ -91,6 +111,10 @@ class UserOut(BaseModel):
     name: str = Field(examples=["Alice"])
     role: Role
     status: Status
+    slack_status: SlackStatus = Field(
+        description="Whether Slack has deactivated the account, as the bot reports; such a user is refused",
+        examples=["active"],
+    )
     portfolios: list[str] | None = Field(description=NARROWED)
     can_log_in: bool = Field(description="Whether there is a password")
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])

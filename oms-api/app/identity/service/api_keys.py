@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
 from app.errors import FieldError, Invalid
-from app.identity.errors import KeyNameTaken, KeyNotActive, NoSuchKeyId
+from app.identity.errors import KeyHasLimits, KeyNameTaken, KeyNotActive, NoSuchKeyId
 from app.identity.queries import keys as queries
 from app.identity.queries.keys import KeyRow
+from app.identity.queries.owners import has_limits_or_latches, rename_key_owner
 from app.identity.rules.access import Caller, Scope, expand_scopes
 from app.identity.rules.administration import (
     NewKey,
@@ -60,7 +61,10 @@ def change_key(
 ) -> Change:
     """Rename or revoke a key. A revoked key becomes invalid within one second.
 
-    Raise NoSuchKeyId, KeyNameTaken or LastAdmin.
+    A renamed key keeps its webhooks, alerts and preferences. One that limits or latches name is not renamed,
+    because they would stop applying to it.
+
+    Raise NoSuchKeyId, KeyNameTaken, KeyHasLimits or LastAdmin.
     """
     tenant_id = context.caller.tenant_id
     before = get_key(connection, tenant_id, key_id)
@@ -70,6 +74,8 @@ def change_key(
         is_other = label_key(name) != label_key(before.name)
         if is_other and queries.name_is_taken(connection, tenant_id, name):
             raise KeyNameTaken(name)
+        if has_limits_or_latches(connection, tenant_id, before.name):
+            raise KeyHasLimits(before.name)
         changes["name"] = name
         entries.append(
             context.entry(now, "key.renamed", _target(before), {"name": before.name}, {"name": name})
@@ -81,6 +87,8 @@ def change_key(
         )
     if changes:
         queries.change_key(connection, tenant_id, key_id, changes)
+        if "name" in changes:
+            rename_key_owner(connection, tenant_id, before.name, changes["name"])
         require_admin(connection, context.caller, now)
     [after] = serialize_keys(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
     return Change(after, entries)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
 from app.errors import FieldError, Invalid
-from app.identity.errors import NoSuchUser, UserExists
+from app.identity.errors import NoSuchPerson, NoSuchUser, UserExists
 from app.identity.queries import sessions as credentials
 from app.identity.queries import users as queries
 from app.identity.queries.users import UserRow
@@ -52,6 +52,26 @@ async def change_user(
         return _change(connection, context, user.id, changes, password_hash, now)._replace(status=status)
 
     return await administration.change(context, change)
+
+
+def set_slack_status(
+    connection: Connection, context: OperationContext, person: str, status: str, now: datetime
+) -> Change:
+    """Store whether Slack has deactivated a person's account. Raise NoSuchPerson or LastAdmin.
+
+    Requests of and for a deactivated person are refused within one second, whatever administrators have set.
+    """
+    caller = context.caller
+    user = queries.find_user_of_person(connection, caller.tenant_id, person)
+    if user is None:
+        raise NoSuchPerson(person)
+    response = {"person": person, "status": status}
+    if user.slack_status == status:
+        return Change(response, ())
+    queries.change_user(connection, caller.tenant_id, user.id, {"slack_status": status}, now)
+    require_admin(connection, caller, now)
+    before, after = {"slack_status": user.slack_status}, {"slack_status": status}
+    return Change(response, [context.entry(now, "user.changed", _target(user), before, after)])
 
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:

@@ -104,6 +104,17 @@ class BustExecution(NamedTuple):
     reason: str
 
 
+class CorrectExecution(NamedTuple):
+    """Change the quantity or the price of an execution of an order; None keeps it."""
+
+    origin: Origin
+    order_id: str
+    execution_id: str
+    quantity: Decimal | None
+    price: Decimal | None
+    reason: str
+
+
 class CancelAll(NamedTuple):
     """Cancel all open orders that match; None matches all.
 
@@ -254,6 +265,7 @@ OrderRequest = (
     | ApprovalCommand
     | ApplyCorporateAction
     | BustExecution
+    | CorrectExecution
 )
 # Commands that the clock or a price causes.
 TimeOrPriceCommand = (
@@ -298,7 +310,14 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
-        case CancelOrder() | ReplaceOrder() | DecideApproval() | RequestOverride() | BustExecution():
+        case (
+            CancelOrder()
+            | ReplaceOrder()
+            | DecideApproval()
+            | RequestOverride()
+            | BustExecution()
+            | CorrectExecution()
+        ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
             return (command.origin.tenant_id, command.portfolio_key or "")

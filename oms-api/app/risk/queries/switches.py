@@ -60,6 +60,13 @@ def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
     return [_change(row) for row in connection.execute(switches_of_tenant(tenant_id).order_by(*order))]
 
 
+def find_switch(connection: Connection, tenant_id: int, change: SwitchChange) -> SwitchChange | None:
+    """Return the switch that a change is about, None if it was never set."""
+    is_it = (KillSwitchRow.scope == change.scope, KillSwitchRow.name_key == change.key)
+    row = connection.execute(switches_of_tenant(tenant_id).where(*is_it)).one_or_none()
+    return _change(row) if row else None
+
+
 def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
     """Return the switches that are not ACTIVE, by tenant, by one statement.
 

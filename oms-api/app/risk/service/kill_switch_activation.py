@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 from app.database import write
 from app.database.bulk import Write
 from app.events.service import build_event_insert
-from app.risk.errors import SwitchKeyReused, TooManySet
+from app.identity.queries.people import find_key_creator, list_person_names
+from app.identity.rules.access import Caller
+from app.risk.errors import OwnStop, SwitchKeyReused, TooManySet
 from app.risk.queries import switches as queries
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.switches import SwitchScope
@@ -34,10 +36,13 @@ class AppliedChange(NamedTuple):
     is_latest: bool = True
 
 
-def set_state(connection: Connection, tenant_id: int, change: SwitchChange) -> AppliedChange:
+def set_state(
+    connection: Connection, tenant_id: int, change: SwitchChange, caller: Caller | None = None
+) -> AppliedChange:
     """Set a switch and publish an event. From the commit on, every batch that takes its locks obeys it.
 
-    Raises SwitchKeyReused, and TooManySet except for the tenant's own switch or one that exists.
+    Without a caller, the service itself sets it. Raises SwitchKeyReused, OwnStop, and TooManySet except for
+    the tenant's own switch or one that exists.
     """
     if change.idempotency_key:
         bound = queries.find_change_by_key(connection, tenant_id, change.idempotency_key)
@@ -47,10 +52,25 @@ def set_state(connection: Connection, tenant_id: int, change: SwitchChange) -> A
             return AppliedChange(
                 bound, replayed=True, is_latest=queries.is_latest_change(connection, tenant_id, bound)
             )
+    if caller is not None and change.state is TradingState.ACTIVE:
+        _require_other_person(connection, caller, change)
     if change.scope is not SwitchScope.TENANT:
         _require_room(connection, tenant_id, change)
     write(connection, *queries.store_switch(tenant_id, change), _event(tenant_id, change))
     return AppliedChange(change)
+
+
+def _require_other_person(connection: Connection, caller: Caller, change: SwitchChange) -> None:
+    """Raise OwnStop if the person who stopped trading resumes it, directly or by a key of that person.
+
+    What a key or the service has stopped, everybody with the permission may resume.
+    """
+    current = queries.find_switch(connection, caller.tenant_id, change)
+    if current is None or current.state is TradingState.ACTIVE:
+        return
+    person = caller.person or find_key_creator(connection, caller.tenant_id, caller.name)
+    if person is not None and current.set_by in list_person_names(connection, caller.tenant_id, person):
+        raise OwnStop(current.state)
 
 
 def _require_room(connection: Connection, tenant_id: int, change: SwitchChange) -> None:

@@ -13,6 +13,7 @@ from app.audit.service import AuditEntry, record
 from app.clock import monotonic_seconds
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
+from app.identity.rules.access import Caller
 from app.ledger.service.trade_service import RequestSource
 from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
 from app.risk.rules.switches import ExitPolicy, SwitchScope
@@ -107,10 +108,11 @@ class KillSwitches:
         """Set a switch and return when nothing that began before is in progress. With `exits`, cancel orders.
 
         It takes effect and returns within a second, even while another session locks some portfolios. These
-        are settled as soon as they are free.
+        are settled as soon as they are free. Raises the errors of `kill_switch_activation.set_state`.
         """
-        tenant_id, started = request_source.caller.tenant_id, monotonic_seconds()
-        turned, settled, locked = await self._set_and_apply(tenant_id, change, entry, started + PROBE_SECONDS)
+        caller, started = request_source.caller, monotonic_seconds()
+        tenant_id = caller.tenant_id
+        turned, settled, locked = await self._set_and_apply(caller, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
         stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(turned) else None
@@ -126,22 +128,23 @@ class KillSwitches:
         return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened)
 
     async def _set_and_apply(
-        self, tenant_id: int, change: SwitchChange, entry: AuditEntry, deadline: float
+        self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float
     ) -> tuple[AppliedChange, int, list[PortfolioRef]]:
         """Set and apply in one transaction.
 
         If another session locks a portfolio, set first, apply to the free portfolios, and then try the others
         one by one.
         """
+        tenant_id = caller.tenant_id
 
         def at_once(connection: Connection) -> tuple[AppliedChange, int]:
-            turned = set_state(connection, tenant_id, change)
+            turned = set_state(connection, tenant_id, change, caller)
             settled = apply_states(connection, tenant_id)
             record(connection, [] if turned.replayed else [entry])
             return turned, len(settled)
 
         def first(connection: Connection) -> AppliedChange:
-            turned = set_state(connection, tenant_id, change)
+            turned = set_state(connection, tenant_id, change, caller)
             record(connection, [] if turned.replayed else [entry])
             return turned
 

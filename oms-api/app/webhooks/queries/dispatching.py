@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
-from sqlalchemy import Connection, Table, or_, select, update
+from sqlalchemy import Connection, Table, func, or_, select, update
 
 from app.database import build_update, write
 from app.database.bulk import Write
@@ -71,6 +71,36 @@ def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
         )
         for row in connection.execute(statement)
     ]  # fmt: skip
+
+
+class Backlog(NamedTuple):
+    """The deliveries of an installation that are due: their number, the oldest, and the error of the latest.
+
+    `endpoints` is the number of enabled webhooks.
+    """
+
+    endpoints: int
+    due: int
+    oldest_at: datetime | None
+    last_error: str | None
+
+
+def read_backlog(connection: Connection, now: datetime) -> Backlog:
+    """Return what waits, of every tenant that the connection sees."""
+    enabled = select(func.count()).select_from(WebhookRow).where(WebhookRow.status == "enabled")
+    is_pending = WebhookDeliveryRow.status == DeliveryStatus.PENDING.value
+    due = select(func.count(), func.min(WebhookDeliveryRow.next_attempt_at)).where(
+        is_pending, WebhookDeliveryRow.next_attempt_at <= now
+    )
+    failed = (
+        select(WebhookDeliveryRow.error)
+        .where(is_pending, WebhookDeliveryRow.error.is_not(None))
+        .order_by(WebhookDeliveryRow.next_attempt_at.desc())
+        .limit(1)
+    )
+    count, oldest_at = connection.execute(due).one()
+    error = connection.execute(failed).scalar_one_or_none()
+    return Backlog(connection.execute(enabled).scalar_one(), count, oldest_at, error)
 
 
 def list_pending(connection: Connection, webhook_id: str, limit: int) -> list[Delivery]:

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from app.timestamps import iso
 
 MAX_ATTEMPTS = 10
 GONE = 410
@@ -63,6 +65,17 @@ def decide(attempt: int, result: AttemptResult, now: datetime, random_share: flo
     if result.retry_after is not None:
         wait = max(wait, min(result.retry_after, _MAX_RETRY_AFTER))
     return Decision(DeliveryStatus.PENDING, now + wait)
+
+
+def describe_attempt(number: int, at: datetime, result: AttemptResult) -> dict[str, Any]:
+    """Return an attempt as the list of deliveries shows it."""
+    return {
+        "attempt": number,
+        "at": iso(at),
+        "response_status": result.status,
+        "latency_ms": result.latency_ms,
+        "error": result.error,
+    }
 
 
 def compute_pause_seconds(failures: int, retry_after: timedelta | None) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from app.webhooks.rules.attempts import AttemptResult, compute_pause_seconds
+from app.webhooks.rules.fair_share import interleave
 from app.webhooks.rules.values import Delivery, Endpoint
 
 MAX_WAITING = 200  # per endpoint, in memory and in the database
@@ -114,3 +115,11 @@ class EndpointQueue:
         self._count -= 1
         if not waiting:
             del self._by_subject[delivery.subject]
+
+
+def take_turns(queues: Iterable[EndpointQueue]) -> list[EndpointQueue]:
+    """Return the queues with the tenants in turn."""
+    by_tenant: dict[int, list[EndpointQueue]] = {}
+    for queue in queues:
+        by_tenant.setdefault(queue.endpoint.tenant_id, []).append(queue)
+    return list(interleave(by_tenant.values()))

@@ -22,13 +22,13 @@ from app.database import unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries
 from app.webhooks.service.dispatcher import POLL_SECONDS, Dispatcher
+from app.webhooks.service.host_lookups import LOOKUP_THREADS
 
 LEASE_NAME = "webhook deliveries"
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 IDLE_SECONDS = 0.5
 CLOSE_SECONDS = 3.0
-_DNS_THREADS = 32
 _LOG = logging.getLogger(__name__)
 
 
@@ -64,7 +64,7 @@ class DeliveryRunner:
         asyncio.run(self._deliver_forever())
 
     async def _deliver_forever(self) -> None:
-        dns_threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="webhook-dns")
+        dns_threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="webhook-dns")
         asyncio.get_running_loop().set_default_executor(dns_threads)
         while not self._stop.is_set():
             try:

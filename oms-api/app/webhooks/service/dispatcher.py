@@ -2,7 +2,7 @@
 
 Each cycle stores results, reads new events below the horizon, stores their deliveries, and starts requests.
 Endpoints that answer share one limit of concurrent requests, those that failed or are new have another. So
-endpoints that hang delay only each other.
+endpoints that hang delay only each other. No tenant can take all requests of a limit: see `SharedSlots`.
 """
 
 import asyncio
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from app.clock import Now, monotonic_seconds
 from app.encryption import DecryptionFailed, KeyRing
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
-from app.timestamps import iso
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
-from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide
-from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue
-from app.webhooks.rules.signatures import sign
+from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide, describe_attempt
+from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue, take_turns
+from app.webhooks.rules.fair_share import SharedSlots
+from app.webhooks.rules.signatures import build_headers
 from app.webhooks.rules.values import Delivery, Endpoint, OutgoingEvent
 from app.webhooks.service.dispatch_store import DispatchChanges, DispatchStore, build_update
 from app.webhooks.service.sender import WebhookSender
@@ -32,9 +32,8 @@ POLL_SECONDS = 0.05
 REFRESH_SECONDS = 0.5
 CURSOR_SECONDS = 30.0  # after which cursors of endpoints without deliveries are stored
 MAX_PROVEN_REQUESTS = 200
-MAX_UNPROVEN_REQUESTS = 100
+MAX_UNPROVEN_REQUESTS = 200
 CATCH_UP_ENDPOINTS = 20  # per cycle
-_USER_AGENT = "SlackOMS-Webhooks/1"
 _LOG = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -61,7 +60,8 @@ class Dispatcher:
         self._updates: dict[int, DeliveryUpdate] = {}
         self._disablings: list[Disabling] = []
         self._requests: set[asyncio.Task[None]] = set()
-        self._running = {True: 0, False: 0}  # requests to proven endpoints, and to others
+        # requests to proven endpoints, and to others
+        self._slots = {True: SharedSlots(MAX_PROVEN_REQUESTS), False: SharedSlots(MAX_UNPROVEN_REQUESTS)}
         self._refreshed_at = self._cursors_saved_at = -REFRESH_SECONDS
 
     @property
@@ -80,9 +80,9 @@ class Dispatcher:
         self.start_requests()
 
     def start_requests(self) -> None:
-        """Start as many requests as the limits allow, one per endpoint and round."""
+        """Start as many requests as the limits allow, one per endpoint and round, the tenants in turn."""
         now = self._now()
-        queues = list(self._queues.values())
+        queues = take_turns(self._queues.values())
         while queues:
             queues = [queue for queue in queues if self._start_next(queue, now)]
 
@@ -96,9 +96,8 @@ class Dispatcher:
         self._thread.shutdown(wait=False)
 
     def _start_next(self, queue: EndpointQueue, now: datetime) -> bool:
-        is_proven = queue.is_proven
-        limit = MAX_PROVEN_REQUESTS if is_proven else MAX_UNPROVEN_REQUESTS
-        if self._running[is_proven] >= limit:
+        slots, tenant_id = self._slots[queue.is_proven], queue.endpoint.tenant_id
+        if not slots.has_room(tenant_id):
             return False
         delivery = queue.take(now)
         if delivery is None:
@@ -106,44 +105,31 @@ class Dispatcher:
         if delivery.event is None:
             queue.put_back(delivery)
             return False
-        self._running[is_proven] += 1
-        request = asyncio.create_task(self._request(queue.endpoint, delivery, delivery.event, is_proven))
+        slots.take(tenant_id)
+        request = asyncio.create_task(self._request(queue.endpoint, delivery, delivery.event, slots))
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
         return True
 
     async def _request(
-        self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, is_proven: bool
+        self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, slots: SharedSlots
     ) -> None:
         at = self._now()
         try:
-            headers = self._build_headers(endpoint, event, at)
-            result = await self._sender.send(endpoint.url, headers, event.body)
+            headers = build_headers(endpoint, self._secrets[endpoint.id], event, at)
+            result = await self._sender.send(endpoint.tenant_id, endpoint.url, headers, event.body)
         finally:
-            self._running[is_proven] -= 1
+            slots.release(endpoint.tenant_id)
         self._finish(delivery, at, result)
         queue = self._queues.get(endpoint.id)
         now = self._now()
         while queue is not None and self._start_next(queue, now):
             pass
 
-    def _build_headers(self, endpoint: Endpoint, event: OutgoingEvent, at: datetime) -> dict[str, str]:
-        secrets = self._secrets[endpoint.id]
-        if endpoint.previous_until is None or endpoint.previous_until <= at:
-            secrets = secrets[:1]
-        timestamp = int(at.timestamp())
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": _USER_AGENT,
-            "webhook-id": event.id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(secrets, event.id, timestamp, event.body),
-        }
-
     def _finish(self, delivery: Delivery, at: datetime, result: AttemptResult) -> None:
         now = self._now()
         delivery.attempt += 1
-        delivery.history.append(_describe_attempt(delivery.attempt, at, result))
+        delivery.history.append(describe_attempt(delivery.attempt, at, result))
         decision = decide(delivery.attempt, result, now, self._draw())
         if decision.next_attempt_at is not None:
             delivery.next_attempt_at = decision.next_attempt_at
@@ -251,7 +237,7 @@ class Dispatcher:
         if position is None:
             return
         behind = [queue for queue in self._queues.values() if queue.cursor < position and queue.has_room]
-        for queue in behind[:CATCH_UP_ENDPOINTS]:
+        for queue in take_turns(behind)[:CATCH_UP_ENDPOINTS]:
             limit = MAX_WAITING - queue.waiting
             endpoint, after = queue.endpoint, queue.cursor
             found = await self._run_blocking(self._store.list_missed_events, endpoint, after, position, limit)
@@ -318,13 +304,3 @@ class Dispatcher:
     async def _run_blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the store in the thread of the database."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
-
-
-def _describe_attempt(number: int, at: datetime, result: AttemptResult) -> dict[str, Any]:
-    return {
-        "attempt": number,
-        "at": iso(at),
-        "response_status": result.status,
-        "latency_ms": result.latency_ms,
-        "error": result.error,
-    }

@@ -1,15 +1,15 @@
 """Send a request to an endpoint: at a checked address, without redirects, in bounded time and memory."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 
 from app.clock import Now, monotonic_seconds
 from app.webhooks.rules.addresses import AddressPolicy, Target, is_permitted, parse_address, parse_url
 from app.webhooks.rules.attempts import AttemptResult, parse_retry_after
+from app.webhooks.service.host_lookups import HostLookups, LookupKey, Resolve, resolve_host
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024
@@ -17,17 +17,9 @@ _DRAIN_SECONDS = 1.0  # to read the rest of the answer, so that the endpoint is 
 _MAX_INTERIM_ANSWERS = 5
 _HEAD_END = b"\r\n\r\n"
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-
 
 class NotSent(Exception):
     """The request failed. The message says why, for the owner of the webhook."""
-
-
-async def resolve_host(host: str, port: int) -> list[str]:
-    """Return the addresses of a host. Raise OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 class WebhookSender:
@@ -40,16 +32,16 @@ class WebhookSender:
         resolve: Resolve = resolve_host,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._policy, self._now, self._resolve = policy, now, resolve
+        self._policy, self._now, self._lookups = policy, now, HostLookups(resolve)
         self._timeout_seconds = timeout_seconds
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> AttemptResult:
-        """POST a body and return the result. It raises nothing but CancelledError."""
+    async def send(self, tenant_id: int, url: str, headers: Mapping[str, str], body: bytes) -> AttemptResult:
+        """POST a body for a tenant and return the result. It raises nothing but CancelledError."""
         started = monotonic_seconds()
         status, error, retry_after = None, None, None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                status, fields = await self._exchange(url, headers, body)
+                status, fields = await self._exchange(tenant_id, url, headers, body)
             retry_after = parse_retry_after(fields.get("retry-after", ""), self._now())
         except TimeoutError:
             error = f"No answer within {self._timeout_seconds:.0f} s."
@@ -65,12 +57,12 @@ class WebhookSender:
         return AttemptResult(status, latency_ms, error, retry_after)
 
     async def _exchange(
-        self, url: str, headers: Mapping[str, str], body: bytes
+        self, tenant_id: int, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str]]:
         target = parse_url(url)
         if target is None:
             raise NotSent("The URL is not valid.")
-        address = await self._find_address(url, target)
+        address = await self._find_address(tenant_id, url, target)
         reader, writer = await asyncio.open_connection(
             address,
             target.port,
@@ -87,9 +79,10 @@ class WebhookSender:
             writer.transport.abort()
         return answer
 
-    async def _find_address(self, url: str, target: Target) -> str:
+    async def _find_address(self, tenant_id: int, url: str, target: Target) -> str:
         literal = parse_address(target.host)
-        found = [str(literal)] if literal else await self._resolve(target.host, target.port)
+        lookup = LookupKey(tenant_id, target.host, target.port)
+        found = [str(literal)] if literal else await self._lookups.find_addresses(lookup)
         addresses = [address for text in found if (address := parse_address(text)) is not None]
         if not addresses:
             raise NotSent("The host has no address.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.blocks.messages import Message, notice
 from app.blocks.text import Json, section
-from app.errors import BotError, OmsError, SlackError, format_log_name
+from app.errors import BotError, OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.orders.order import Order
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -45,18 +45,25 @@ def cancel_order(services: Services, origin: Origin, order_id: str, clicked: Cli
 
 
 def close_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
-    """Close the position of an order's symbol at market. The closing order gets a message of its own."""
-    if not _is_first_close(services, order_id):
+    """Close the position of an order's symbol at market. The closing order gets a message of its own.
+
+    If the OMS refuses, the same person or another may click again at once.
+    """
+    mark = _mark_close(services, order_id)
+    if not mark:
         services.message_sender.respond(origin.address(), origin.response_url, notice(REPEATED_CLOSE))
         return
     strip_buttons(services, origin, clicked, CLOSING)
     try:
         order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
         if order is None:
+            services.recent_deliveries.remove(mark)
             services.message_sender.respond(origin.address(), origin.response_url, notice(NO_ACCESS))
         else:
             publish_order(services, origin, _close(services, origin, order), origin.channel)
     except OmsError as error:
+        if not isinstance(error, OutcomeUnknown):
+            services.recent_deliveries.remove(mark)
         report_failure(services, origin, error)
     refresh_order(services, order_id, origin.request_id)
 
@@ -102,8 +109,10 @@ def _close(services: Services, origin: Origin, order: Order) -> Order:
     )
 
 
-def _is_first_close(services: Services, order_id: str) -> bool:
-    """Return whether nobody clicked Close on this message within the last seconds."""
+def _mark_close(services: Services, order_id: str) -> str:
+    """Return the mark of this click. Empty if the position was closed from this message seconds ago."""
     slot = int(time.time() / CLOSE_REPEAT_SECONDS)
-    is_recent = f"close:{order_id}:{slot - 1}" in services.recent_deliveries
-    return services.recent_deliveries.add(f"close:{order_id}:{slot}") and not is_recent
+    if f"close:{order_id}:{slot - 1}" in services.recent_deliveries:
+        return ""
+    mark = f"close:{order_id}:{slot}"
+    return mark if services.recent_deliveries.add(mark) else ""

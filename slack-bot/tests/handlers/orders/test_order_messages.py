@@ -218,14 +218,24 @@ def test_close_posts_the_closing_order_and_a_second_click_closes_nothing(workspa
     assert len(workspace.oms.named("close_position")) == 1
 
 
+def test_close_that_the_oms_refused_can_be_clicked_again_at_once(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    workspace.oms.script("close_position", problem(409, "The market is closed.", kind="conflict"))
+    click(workspace, "order_close", order_id)
+    assert "The market is closed." in workspace.slack.wait_for("respond")[0].body["text"]
+    click(workspace, "order_close", order_id)
+    assert len(workspace.oms.wait_for("close_position", 2)) == 2
+
+
 def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
     click(workspace, "order_again", order_id)
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
     entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
-    names = ("symbol", "quantity", "limit_price", "stop_loss")
-    assert [entries[name]["initial_value"] for name in names] == ["MSFT", "50", "410", "395"]
+    names = ("quantity", "limit_price", "stop_loss")
+    assert [entries[name]["initial_value"] for name in names] == ["50", "410", "395"]
+    assert entries["symbol"]["initial_option"]["value"] == "MSFT"
     assert view["submit"]["text"] == "Place order"
 
 

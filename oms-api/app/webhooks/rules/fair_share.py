@@ -1,0 +1,41 @@
+"""How the endpoints of all tenants share a limited number of slots."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class SharedSlots:
+    """Slots that several tenants share.
+
+    A tenant may take a slot while it holds fewer than are free. So one tenant gets at most half of the slots,
+    two get a third each, and there is always a free slot for a tenant that has none.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used: Counter[int] = Counter()
+
+    def has_room(self, tenant_id: int) -> bool:
+        """Return whether the tenant may take another slot."""
+        return self._used[tenant_id] < self._limit - self._used.total()
+
+    def take(self, tenant_id: int) -> None:
+        """Take a slot for the tenant."""
+        self._used[tenant_id] += 1
+
+    def release(self, tenant_id: int) -> None:
+        """Give a slot of the tenant back."""
+        self._used[tenant_id] -= 1
+        if not self._used[tenant_id]:
+            del self._used[tenant_id]
+
+
+def interleave(groups: Iterable[Iterable[T]]) -> Iterator[T]:
+    """Yield the first item of each group, then the second of each, and so on."""
+    missing = object()
+    rounds = zip_longest(*groups, fillvalue=missing)
+    return (item for item in chain.from_iterable(rounds) if item is not missing)  # type: ignore[misc]

@@ -1,0 +1,121 @@
+"""Alerts follow what their owners may do now, not what they might do when they created them."""
+
+import asyncio
+
+import pytest
+
+from app.alerts.service.alerts import MAX_OWN_ALERTS
+from tests.alerts.test_alerts import check_portfolios, create, fired, quote, watch_portfolio, watcher
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def alice(api):
+    """Provide a client that acts for a person of the tenant."""
+    api.claim_workspace(f"T{api.tenant_id}")
+    name = f"slack:T{api.tenant_id}:U1"
+    body = {"name": "Alice", "role": "trader", "person": name, "portfolios": None}
+    made = api.post("/users", body)
+    assert made.status_code == 201, made.text
+    client = Person(api, api.service.mint("act_as", api.tenant_id), name, made.json()["id"])
+    assert client.get("/positions").status_code == 200
+    return client
+
+
+class Person:
+    """Sends requests for a person."""
+
+    def __init__(self, api, key, name, user_id):
+        self._api, self.name, self.user_id = api.with_key(key), name, user_id
+
+    def get(self, path):
+        return self._api.get(path, {"X-On-Behalf-Of": self.name})
+
+    def post(self, path, body):
+        return self._api.post(path, body, {"X-On-Behalf-Of": self.name})
+
+
+def change(api, alice, **changes):
+    answer = api.patch(f"/users/{alice.user_id}", changes)
+    assert answer.status_code == 200, answer.text
+
+
+def test_portfolio_alert_neither_fires_nor_is_listed_once_its_owner_may_not_see_the_portfolio(api, alice):
+    api.buy("1000", "100", portfolio_name="Growth")
+    api.buy("1", "100", portfolio_name="Income")
+    quote(api, "100")
+    watch_portfolio(alice, kind="day_pnl", below="-10000")
+    assert len(alice.get("/alerts").json()) == 1
+    change(api, alice, portfolios=["Income"])
+    quote(api, "80")
+    check_portfolios(api)
+    assert fired(api) == []
+    change(api, alice, portfolios=["Growth"])
+    check_portfolios(api)
+    assert [event["owner"] for event in fired(api)] == [alice.name]
+
+
+def test_list_of_alerts_shows_only_portfolios_that_the_caller_may_see_now(api, alice):
+    api.buy("1", "100", portfolio_name="Growth")
+    api.buy("1", "100", portfolio_name="Income")
+    watch_portfolio(alice, kind="drawdown", above="5")
+    create(alice)
+    assert {one["kind"] for one in alice.get("/alerts").json()} == {"price", "drawdown"}
+    change(api, alice, portfolios=["Income"])
+    assert {one["kind"] for one in _read_until(alice, {"price"})} == {"price"}
+
+
+@pytest.mark.parametrize("changes", [{"status": "disabled"}, {"slack_status": "deactivated"}])
+def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
+    quote(api, "90")
+    api.buy("1000", "100", portfolio_name="Growth")
+    create(alice)
+    watch_portfolio(alice, kind="day_pnl", above="1")
+    if "status" in changes:
+        change(api, alice, **changes)
+    else:
+        bot = api.with_key(api.service.mint("bot", api.tenant_id))
+        body = {"person": alice.name, "status": "deactivated"}
+        assert bot.put("/users/slack-status", body).status_code == 200
+    kept = create(api, above="105")
+    quote(api, "110")
+    check_portfolios(api)
+    assert [event["alert_id"] for event in fired(api, 1)] == [kept["id"]]
+
+
+def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_already(api):
+    quote(api, "90")
+    made = api.post("/api-keys", {"name": "robot", "scopes": ["read"]}).json()
+    create(api.with_key(made["key"]))
+    other, close = watcher(api.service)
+    try:
+        asyncio.run(other.check())
+        assert api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}).status_code == 200
+        quote(api, "110")
+        for _ in range(3):
+            asyncio.run(other.check())
+        assert fired(api) == []
+    finally:
+        close()
+
+
+def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, alice, monkeypatch):
+    monkeypatch.setattr("app.alerts.service.alerts.MAX_OWN_ALERTS", 2)
+    for _ in range(2):
+        create(alice)
+    answer = alice.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"})
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "too-many-alerts")
+    assert "You have 2 alerts" in answer.json()["detail"]
+    create(api)
+    assert MAX_OWN_ALERTS == 500
+
+
+def _read_until(api, kinds):
+    """Read the alerts until the grants in the cache have expired."""
+    for _ in range(100):
+        found = api.get("/alerts").json()
+        if {one["kind"] for one in found} == kinds:
+            break
+        asyncio.run(asyncio.sleep(0.05))
+    return found

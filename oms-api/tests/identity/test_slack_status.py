@@ -1,0 +1,94 @@
+"""The bot reports which people Slack has deactivated; their requests are refused."""
+
+import time
+
+import pytest
+
+from app.identity.service.authenticator import CACHE_SECONDS
+from tests.identity.administration import PASSWORD, good, log_in, refused, trail, user
+
+pytestmark = pytest.mark.any_database
+
+SECONDS = 10.0  # generous
+
+
+@pytest.fixture
+def bot(api):
+    """Provide the bot's key of a tenant with its workspace."""
+    api.claim_workspace(f"T{api.tenant_id}")
+    return api.with_key(api.service.mint("act_as bot", api.tenant_id))
+
+
+def name_alice(api):
+    return f"slack:T{api.tenant_id}:U1"
+
+
+def set_status(bot, status, person=None):
+    return bot.put("/users/slack-status", {"person": person or name_alice(bot), "status": status})
+
+
+def read_as_alice(bot):
+    return bot.get("/positions", {"X-On-Behalf-Of": name_alice(bot)}).status_code
+
+
+def wait_until(read, status):
+    deadline = time.monotonic() + SECONDS
+    while read() != status and time.monotonic() < deadline:
+        time.sleep(CACHE_SECONDS / 5)
+    return read()
+
+
+def test_deactivated_person_is_refused_until_active_again(api, bot):
+    assert read_as_alice(bot) == 200
+    assert good(set_status(bot, "deactivated")) == {"person": name_alice(api), "status": "deactivated"}
+    assert wait_until(lambda: read_as_alice(bot), 403) == 403
+    [entry] = [one for one in trail(api) if one["action"] == "user.changed"]
+    assert (entry["before"], entry["after"]) == (
+        {"slack_status": "active"},
+        {"slack_status": "deactivated"},
+    )
+    assert good(set_status(bot, "deactivated"))  # a repeat changes nothing
+    assert good(set_status(bot, "active"))
+    assert wait_until(lambda: read_as_alice(bot), 200) == 200
+    assert len([one for one in trail(api) if one["action"] == "user.changed"]) == 2
+
+
+def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
+    user(api, person=name_alice(api))
+    token = good(log_in(api))["access_token"]
+
+    def read():
+        return api.service.client.get(
+            "/api/v1/positions", headers={"Authorization": f"Bearer {token}"}
+        ).status_code
+
+    assert read() == 200
+    good(set_status(bot, "deactivated"))
+    assert wait_until(read, 401) in {401, 403}
+    assert log_in(api).status_code in {401, 403}
+
+
+def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
+    made = user(api, email=None, password=None, person=name_alice(api))
+    good(api.patch(f"/users/{made['id']}", {"status": "disabled"}))
+    good(set_status(bot, "active"))
+    assert wait_until(lambda: read_as_alice(bot), 403) == 403
+    assert good(api.get(f"/users/{made['id']}"))["status"] == "disabled"
+
+
+def test_bot_cannot_deactivate_the_last_administrator(api, bot):
+    user(api, person=name_alice(api), role="admin", password=PASSWORD)
+    for one in good(api.get("/api-keys")):
+        if "admin" in one["scopes"]:
+            api.patch(f"/api-keys/{one['key_id']}", {"revoked": True})
+    if api.get("/users").status_code != 200:  # the key of this test was an administrator's too
+        assert refused(set_status(bot, "deactivated"), 409) == "last-admin"
+
+
+def test_unknown_person_and_one_of_another_tenant_are_not_found(api, bot):
+    assert set_status(bot, "deactivated", f"slack:T{api.tenant_id}:U404").status_code == 404
+    other = api.service.api()
+    user(other, email=None, password=None, person="slack:T9:U9")
+    assert set_status(bot, "deactivated", "slack:T9:U9").status_code == 404
+    refused(set_status(bot, "gone"), 422, "status")
+    refused(set_status(bot, "active", "alice"), 422, "person")

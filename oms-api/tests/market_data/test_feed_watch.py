@@ -1,0 +1,64 @@
+"""A price feed that becomes stale, or fresh again, is one event for each tenant."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.clock import utc_now
+from app.database import connect_engine
+from app.market_data.service import Market
+from app.market_data.service.feed_watch import FeedWatch
+from app.market_data.sources.manual import ManualSource
+from tests.support.duties import EndlessLease
+from tests.support.event_schemas import VALIDATORS
+
+pytestmark = pytest.mark.any_database
+
+
+class Feed(ManualSource):
+    """A feed that was heard when the test says so."""
+
+    name = "feed"
+    heard_at = None
+
+    def get_last_heartbeat(self, _at):
+        return self.heard_at
+
+
+@pytest.fixture
+def engine(service):
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    yield engine
+    engine.dispose()
+
+
+def list_types(api):
+    events = api.get("/events", type="market_data.*").json()
+    for event in events:
+        VALIDATORS[event["type"]].validate(event["data"])
+    return [event["type"] for event in reversed(events)]
+
+
+def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api, engine):
+    feed, now = Feed(), utc_now()
+    market = Market(feed, None, timedelta(seconds=30))
+    first, second = (FeedWatch(engine, market, lambda: now) for _ in range(2))
+    feed.heard_at = now - timedelta(seconds=30)
+    for watch in (first, second):
+        watch.check(EndlessLease())
+    assert list_types(api) == []
+    feed.heard_at = now - timedelta(seconds=31)
+    for watch in (first, second, first, FeedWatch(engine, market, lambda: now)):
+        watch.check(EndlessLease())
+    assert list_types(api) == ["market_data.stale"]
+    assert len(list_types(api.service.api())) == 0  # a tenant that was created later
+    feed.heard_at = now
+    for watch in (second, first, second):
+        watch.check(EndlessLease())
+    assert list_types(api) == ["market_data.stale", "market_data.fresh"]
+
+
+def test_prices_that_never_age_are_not_stale(api, engine):
+    watch = FeedWatch(engine, Market(ManualSource(), None), utc_now)
+    watch.check(EndlessLease())
+    assert list_types(api) == []

@@ -1,0 +1,43 @@
+"""No tenant takes all slots, and tenants take turns."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.webhooks.rules.fair_share import SharedSlots, interleave
+
+
+def take_all(slots, tenant_id):
+    taken = 0
+    while slots.has_room(tenant_id):
+        slots.take(tenant_id)
+        taken += 1
+    return taken
+
+
+@given(limit=st.integers(2, 200), tenants=st.integers(1, 20))
+def test_tenants_that_take_all_they_can_leave_a_slot_for_the_next_one(limit, tenants):
+    slots = SharedSlots(limit)
+    taken = [take_all(slots, tenant_id) for tenant_id in range(tenants)]
+    assert sum(taken) <= limit
+    if 2**tenants < limit:
+        assert slots.has_room(tenants)
+    assert taken[0] == (limit + 1) // 2
+
+
+def test_released_slots_are_free_again():
+    slots = SharedSlots(4)
+    assert (take_all(slots, 1), take_all(slots, 2)) == (2, 1)
+    for _ in range(2):
+        slots.release(1)
+    assert take_all(slots, 2) == 1
+    assert slots.has_room(1)
+
+
+@given(st.lists(st.lists(st.integers())))
+def test_interleaved_groups_keep_all_items_and_their_order(groups):
+    numbered = [[(number, item) for item in group] for number, group in enumerate(groups)]
+    found = list(interleave(numbered))
+    for number, group in enumerate(numbered):
+        assert [one for one in found if one[0] == number] == group
+    firsts = [group[0] for group in numbered if group]
+    assert found[: len(firsts)] == firsts
