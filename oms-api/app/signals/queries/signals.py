@@ -19,7 +19,13 @@ from app.timestamps import iso
 
 _TABLE = cast("Table", SignalRow.__table__)
 _COLUMNS = tuple(getattr(SignalRow, name) for name in Signal._fields)
-SignalKey = tuple[int, str]  # tenant id and id of the signal
+
+
+class SignalKey(NamedTuple):
+    """An id of a signal of a tenant."""
+
+    tenant_id: int
+    signal_id: str
 
 
 class ListedSignal(NamedTuple):
@@ -46,15 +52,15 @@ def insert_missing_signals(connection: Connection, signals: Sequence[Signal]) ->
     rows = [{name: value for name, value in one._asdict().items() if name != "number"} for one in signals]
     statement = dialect.insert(_TABLE).values(rows).on_conflict_do_nothing()
     inserted = connection.execute(statement.returning(_TABLE.c.tenant_id, _TABLE.c.id))
-    return {(row[0], row[1]) for row in inserted}
+    return {SignalKey(row[0], row[1]) for row in inserted}
 
 
 def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
     """Return those of the signals that are stored."""
-    tenant_ids, ids = {key[0] for key in keys}, {key[1] for key in keys}
+    tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
     statement = select(*_COLUMNS).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
     found = [_build(tuple(row)) for row in connection.execute(statement)]
-    return {(one.tenant_id, one.id): one for one in found}
+    return {SignalKey(one.tenant_id, one.id): one for one in found}
 
 
 def complete_signal(connection: Connection, signal: Signal) -> bool:

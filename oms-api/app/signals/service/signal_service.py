@@ -19,6 +19,7 @@ from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ids import TradeIds
+from app.instruments.rules import InstrumentKey
 from app.ledger.service.trade_service import RequestSource
 from app.metrics import SignalMetrics
 from app.orders.queries.reading import find_order
@@ -63,7 +64,7 @@ class SignalService:
         self._planner, self._now, self._metrics = planner, now, metrics
         self._ids = TradeIds("S")
         self._acting: dict[SignalKey, asyncio.Task[Signal]] = {}
-        self._locks: WeakValueDictionary[SignalKey, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, caller: Caller, request: SignalRequest, *, waits: bool = True) -> Signal:
         """Store a signal, act on it, and return it with its outcome. A repeat returns the same signal.
@@ -75,7 +76,7 @@ class SignalService:
         if request.size is not None and request.size.kind is not SizeKind.TARGET_POSITION:
             return await self._accept(caller, request, waits=waits)
         # Two signals that both read the position before the order of the other would exceed the target.
-        lock = self._locks.setdefault((caller.tenant_id, request.symbol), asyncio.Lock())
+        lock = self._locks.setdefault(InstrumentKey(caller.tenant_id, request.symbol), asyncio.Lock())
         async with lock:
             return await self._accept(caller, request, waits=True)
 
@@ -125,7 +126,7 @@ class SignalService:
 
     async def _act(self, signal: Signal, portfolio_name: str, *, is_repeat: bool) -> Signal:
         """Act on a signal in a task of its own, which goes on if the request is cancelled."""
-        key = (signal.tenant_id, signal.id)
+        key = SignalKey(signal.tenant_id, signal.id)
         task = self._acting.get(key)
         if task is None:
             task = asyncio.create_task(self._execute(signal, portfolio_name, is_repeat=is_repeat))

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.database.transactions import Transactions
 from app.signals.queries import signals as queries
+from app.signals.queries.signals import SignalKey
 from app.signals.rules.values import Signal
 from app.signals.service.batching import Batcher
 
@@ -47,13 +48,13 @@ class SignalStore:
 
 def _insert_all(connection: Connection, signals: Sequence[Signal]) -> list[Stored]:
     set_tenant_scope(connection, {one.tenant_id for one in signals})
-    first = {(one.tenant_id, one.id): one for one in reversed(signals)}
+    first = {SignalKey(one.tenant_id, one.id): one for one in reversed(signals)}
     inserted = queries.insert_missing_signals(connection, list(first.values()))
     stored = queries.find_signals(connection, first)
     queries.publish_outcomes(connection, [stored[key] for key in sorted(inserted) if stored[key].is_complete])
     results = []
     for one in signals:
-        key = (one.tenant_id, one.id)
+        key = SignalKey(one.tenant_id, one.id)
         results.append(Stored(stored[key], key in inserted))
         inserted.discard(key)
     return results
@@ -65,5 +66,6 @@ def _complete_all(connection: Connection, signals: Sequence[Signal]) -> list[Sig
     queries.publish_outcomes(connection, changed)
     if len(changed) == len(signals):
         return list(signals)
-    stored = queries.find_signals(connection, [(one.tenant_id, one.id) for one in signals])
-    return [stored[one.tenant_id, one.id] for one in signals]
+    keys = [SignalKey(one.tenant_id, one.id) for one in signals]
+    stored = queries.find_signals(connection, keys)
+    return [stored[key] for key in keys]
