@@ -19,7 +19,7 @@ MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
 IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/imports"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check coverage bench migrate seed-data docker-up docker-down clean dev format lock \
+.PHONY: help install run run-with-brokers test check coverage bench migrate seed-data docker-up docker-down clean dev format lock \
 	test-oms-api test-slack-bot test-e2e check-python
 
 help: ## list the targets
@@ -31,6 +31,9 @@ install: $(VENV)/.installed ## make .venv with what both services run on (the ot
 
 run: install ## start the OMS, the bot and, without a Slack token, the Slack simulator; Ctrl-C stops all of it
 	@exec $(PY) scripts/run.py
+
+run-with-brokers: install ## the same beside stand-ins of the brokers, for which no account is needed
+	@exec $(PY) scripts/run.py --with-brokers
 
 test: test-oms-api test-slack-bot test-e2e ## every test, on SQLite and on a PostgreSQL of its own
 
@@ -109,8 +112,9 @@ $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 
-$(VENV)/.installed-dev: oms-api/requirements-dev.txt slack-bot/requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: oms-api/requirements-dev.txt oms-api/requirements-sdk.txt slack-bot/requirements-dev.txt \
+		$(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
-	@$(PIP) -r oms-api/requirements-dev.txt -r slack-bot/requirements-dev.txt
+	@$(PIP) -r oms-api/requirements-dev.txt -r oms-api/requirements-sdk.txt -r slack-bot/requirements-dev.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@

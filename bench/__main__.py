@@ -69,6 +69,10 @@ def _alerts() -> list[Line]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
 
+def _brokers() -> list[Line]:
+    return _run_separately("brokers", "orders and fills at a broker")
+
+
 def _exports() -> list[Line]:
     with scratch() as folder, postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
@@ -88,6 +92,12 @@ def _acknowledgement() -> list[Line]:
     return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
 
 
+def _latency() -> list[Line]:
+    program = Path(__file__).with_name("slack_latency.py")
+    status = subprocess.run([sys.executable, program], check=False).returncode
+    return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
+
+
 BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "trades": _trades,
@@ -102,10 +112,12 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "session_close": _session_close,
     "webhooks": _webhooks,
     "alerts": _alerts,
+    "brokers": _brokers,
     "exports": _exports,
     "footprint": footprint.measure,
     "access": access.measure,
     "slack_ack": _acknowledgement,
+    "slack_latency": _latency,
 }
 
 

@@ -1,10 +1,24 @@
 """Operate the simulator's page like a person: find everything by label, role or text."""
 
+import os
+from pathlib import Path
+from typing import Literal
+
 from playwright.sync_api import Locator, Page, expect
+
+SHOTS = os.environ.get("SCREENSHOTS")  # a folder for screenshots; without it, none are taken
+PHONE_PIXELS, SCREEN_PIXELS = 390, 1280
+LOOKS: dict[str, tuple[Literal["light", "dark"], int]] = {
+    "light": ("light", SCREEN_PIXELS),
+    "dark": ("dark", SCREEN_PIXELS),
+    "phone": ("light", PHONE_PIXELS),
+    "phone-dark": ("dark", PHONE_PIXELS),
+}
 
 IDS = {
     "Ava Chen": "T0DESK00001 · U0AVACHEN01",
     "Ben Okafor": "T0DESK00001 · U0BENOKAF02",
+    "Zoë Núñez": "T0DESK00001 · U0ZOENUNE03",
     "Kim Park": "T0PARTNER02 · U0KIMPARK05",
 }
 
@@ -16,13 +30,16 @@ class SlackPage:
         self.page = page
 
     def type(self, text: str) -> None:
-        """Type into the message box and send it."""
+        """Type into the message box and send it. While a form is open, the box takes no keys."""
+        self.sees_no_form()
         composer = self.page.get_by_test_id("composer")
         composer.fill(text)
         composer.press("Enter")
+        expect(composer).to_have_value("")
 
     def be(self, person: str) -> None:
-        """Act as another person, by full name."""
+        """Act as another person, by full name. Forms must be closed first."""
+        self.sees_no_form()
         self.page.get_by_test_id("person").select_option(label=person)
         expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])
 
@@ -78,6 +95,22 @@ class SlackPage:
     def private_message(self, text: str) -> Locator:
         """Return the messages with this text that only this person sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="true"]', has_text=text)
+
+    def photograph(self, name: str) -> None:
+        """Save screenshots of the page: light, dark, and at the width of a phone."""
+        for look, (scheme, width) in LOOKS.items() if SHOTS else ():
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size({"width": width, "height": 844 if width == PHONE_PIXELS else 800})
+            path = Path(SHOTS or "") / f"{name}-{look}.png"
+            self.page.screenshot(path=path, animations="disabled")
+        if SHOTS:
+            self.page.emulate_media(color_scheme="light")
+            self.page.set_viewport_size({"width": SCREEN_PIXELS, "height": 800})
+
+    def close_form(self) -> None:
+        """Close all open forms with the button for it."""
+        self.form.get_by_role("button", name="Close everything").click()
+        self.sees_no_form()
 
     def sees_no_form(self) -> None:
         """Wait until no form is open."""

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 import run
+from broker_programs import add_brokers
 from supervisor import Program, describe_exit
 
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
@@ -16,6 +17,18 @@ def by_name(environment, bot=(), ports=PORTS):
 
 def test_without_a_slack_token_the_simulator_comes_along():
     assert list(by_name({})) == ["oms-api", "simulator", "slack-bot"]
+
+
+def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
+    programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
+    add_brokers(programs, programs[0].folder, 3020)
+    api, alpaca = programs[0].environment, programs[-1].environment
+    assert programs[-1].name == "alpaca"
+    assert api["ALPACA_BASE_URL"] == "http://127.0.0.1:3020"
+    assert api["ALPACA_API_SECRET"] == alpaca["ALPACA_API_SECRET"]
+    assert "OMS_API_KEY" not in alpaca
+    assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-1])
+    assert "http://127.0.0.1:3020/control" in run.banner(programs, "oms-api/.env")
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

@@ -36,6 +36,7 @@ def test_an_order_is_previewed_placed_filled_and_another_is_cancelled(slack, dep
     slack.type(f"/order buy 50 SLORD limit 405 gtc in {portfolio} sl 395 tp 440")
     expect(slack.form).to_contain_text("50 SLORD at about 405.00 = 20,250.00")
     expect(slack.form).to_contain_text("buying power")
+    slack.photograph("order-preview")
     slack.form.get_by_role("button", name="Place order").click()
     slack.sees_no_form()
     message = slack.message("BUY 50 SLORD limit 405.00 GTC")
@@ -47,6 +48,7 @@ def test_an_order_is_previewed_placed_filled_and_another_is_cancelled(slack, dep
     expect(message).to_contain_text("filled 50 of 50 at 404.50", timeout=30_000)
     expect(message.get_by_role("button", name="Close position")).to_be_visible()
     expect(slack.message("Filled 50 at 404.50")).to_have_count(1)
+    slack.photograph("order-filled")
 
     slack.type(f"/order buy 5 SLORD limit 390 gtc in {portfolio}")
     slack.form.get_by_role("button", name="Place order").click()
@@ -65,6 +67,7 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     expect(slack.form).to_contain_text("Denied by buying power")  # in the preview
     slack.form.get_by_role("button", name="Place order").click()
     expect(slack.form).to_contain_text("Nothing was ordered.")
+    slack.photograph("order-denied")
     slack.form.get_by_role("button", name="Use quantity 10000 instead").click()
     expect(slack.form).to_contain_text("Quantity 10000 is filled in")
     slack.form.get_by_role("button", name="Place order").click()
@@ -94,9 +97,11 @@ def test_an_order_waits_until_another_person_approves_it(slack, deployment, port
     slack.be("Ben Okafor")
     request.get_by_role("button", name="Approve").click()
     expect(slack.form).to_contain_text("Equity: 1,000,000.00 then, 1,000,000.00 now")
+    slack.photograph("approval-form")
     slack.entry("Reason (optional)", "Within the mandate")
     slack.form.get_by_role("button", name="Approve").click()
     slack.sees_no_form()
     expect(message).to_contain_text("Status: Working", timeout=30_000)
     expect(slack.message("Approved by").filter(has_text="Requested by")).to_contain_text("Within the mandate")
     assert list_orders(deployment, portfolio)[0]["status"] == "ACCEPTED"
+    slack.photograph("approval-decided")

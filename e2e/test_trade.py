@@ -81,7 +81,7 @@ def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(sla
 
 
 def test_only_the_person_sees_the_help(slack):
-    slack.type("/trade-help")
+    slack.type("/trade help")
     expect(slack.private_message("Trading from Slack")).to_be_visible()
     expect(slack.message("Trading from Slack")).to_have_count(0)
 

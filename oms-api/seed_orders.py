@@ -12,8 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from app.assembly import create_market
 from app.audit.service import AuditEntry, record
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.rules.values import Rejected
+from app.calendars.service import Calendars
 from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.queries.tenants import find_opening_cash
@@ -29,12 +32,19 @@ from app.ledger.service.recording import Recording
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, mark
 from app.market_data.service import Market
-from app.market_data.sources import SOURCES
 from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
-from app.orders.service.commands import CancelOrder, Command, Done, PlaceGroup, PlaceOrder, QuoteArrived
+from app.orders.service.commands import (
+    BrokerReport,
+    CancelOrder,
+    Command,
+    Done,
+    PlaceGroup,
+    PlaceOrder,
+    QuoteArrived,
+)
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -46,7 +56,7 @@ from app.timestamps import iso
 PORTFOLIO = "Swing"
 SOURCE = "seed-data"
 AVA, BEN = "U0AVACHEN01", "U0BENOKAF02"
-CANCELLED = "seed-data-cancelled"
+CANCELLED, REJECTED = "seed-data-cancelled", "seed-data-rejected"
 GOOD_FOR = timedelta(days=30)
 _CENT, _PAISE, _FINE = Decimal("0.01"), Decimal("0.05"), Decimal("0.0001")
 _WHOLE, _FINEST = Decimal(1), Decimal("0.00000001")
@@ -82,7 +92,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     """List instruments, set limits and place orders, unless they exist."""
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
-    market = Market(SOURCES[settings.price_source](settings.simulation_seed), readers)
+    market = create_market(settings, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
@@ -91,8 +101,9 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
         placed = [_done(handler, connection, command) for command in placements(prices, now)]
         fresh = [done for done in placed if not done.replayed]
         for done in fresh:
-            if done.orders[0].order.client_order_id == CANCELLED:
-                _done(handler, connection, _cancel(done, now))
+            follow_up = _follow_up(done, now)
+            if follow_up is not None:
+                _done(handler, connection, follow_up)
     readers.close()
     return Seeded(sum(len(done.orders) for done in fresh), described, limited)
 
@@ -137,6 +148,7 @@ def placements(prices: Prices, now: datetime) -> Iterator[Command]:
     month = {"time_in_force": TimeInForce.GTD, "expires_at": iso(now + GOOD_FOR)}
     yield one("month", "BUY", "0.1", "BTC/USD", limit, limit_price=off("BTC/USD", -8), **month)
     yield one(CANCELLED, "BUY", "15", "GOOGL", limit, limit_price=off("GOOGL", -9))
+    yield one(REJECTED, "BUY", "20", "META", limit, limit_price=off("META", -9), user_id=BEN)
     yield one("too-many", "BUY", "60000", "KO", market, reason="A slip of the finger")
 
 
@@ -151,6 +163,15 @@ def _named(name: str) -> str:
 
 def _origin(name: str, now: datetime) -> Origin:
     return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), fingerprint(SOURCE, _named(name)))
+
+
+def _follow_up(done: Done, now: datetime) -> Command | None:
+    """Return the command that ends an order: its cancellation, or its rejection by the broker."""
+    order = done.orders[0].order
+    rejection = Rejected(order.id, "Trading was paused", now)
+    if order.client_order_id == REJECTED:
+        return BrokerReport(FIRST_TENANT, order.id, rejection, iso(now))
+    return _cancel(done, now) if order.client_order_id == CANCELLED else None
 
 
 def _cancel(done: Done, now: datetime) -> CancelOrder:

@@ -14,11 +14,11 @@ resolve() {
         --no-emit-find-links --no-annotate "$@"
 }
 
-resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in
-for extra in xlsx sheets; do
-    rm -f "oms-api/requirements-$extra.txt"
-    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "oms-api/requirements-$extra.txt" \
-        "oms-api/requirements-$extra.in"
+resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
+    oms-api/requirements-sdk.in
+for extra in oms-api/requirements-{xlsx,sheets,sdk} slack-bot/requirements-charts; do
+    rm -f "$extra.txt"
+    resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
 done
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do

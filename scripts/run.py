@@ -1,4 +1,4 @@
-"""Starts the whole product on this machine: `make run`.
+"""Starts the whole product on this machine: `make run`, or `make run-with-brokers`.
 
 Creates the `.env` files of a first start, migrates the database, and starts the OMS, the bot and, without a
 Slack token, the Slack simulator. It prints their addresses, restarts programs that crash, and runs until
@@ -20,6 +20,7 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
+from broker_programs import add_brokers
 from env_files import ensure_service_files
 from supervisor import Program, describe_exit, print_line, stop_all
 
@@ -110,7 +111,12 @@ def create_slack_secrets() -> dict[str, str]:
 
 def require_free(programs: list[Program]) -> None:
     """Raise CannotStartError with the port and the variable to change if another program uses a port."""
-    variables = {"oms-api": "OMS_PORT", "slack-bot": "BOT_PORT", "simulator": "SIMULATOR_PORT"}
+    variables = {
+        "oms-api": "OMS_PORT",
+        "slack-bot": "BOT_PORT",
+        "simulator": "SIMULATOR_PORT",
+        "alpaca": "ALPACA_PORT",
+    }
     for program in programs:
         if answers(program.port):
             name = variables[program.name]
@@ -177,6 +183,8 @@ def banner(programs: list[Program], key_file: str) -> str:
     lines = ["", "SlackOMS is running."]
     if "simulator" in ports:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
+    if "alpaca" in ports:
+        lines.append(f"  Alpaca stand-in   {_url(ports['alpaca'])}/control")
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
@@ -194,12 +202,14 @@ def migrate(oms: Program) -> None:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
-def run() -> None:
+def run(*, with_brokers: bool = False) -> None:
     """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
+    if with_brokers:
+        add_brokers(programs, ROOT / "oms-api", _port("ALPACA_PORT", os.environ.get("ALPACA_PORT") or "3020"))
     require_free(programs)
     try:
         for program in programs[1:]:
@@ -222,7 +232,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _request_stop)
     try:
-        run()
+        run(with_brokers="--with-brokers" in sys.argv[1:])
     except StopRequested:
         print("Stopped.", flush=True)
     except CannotStartError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
@@ -11,7 +12,10 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.service.account_checks import CreateBroker, open_broker
+from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
@@ -26,7 +30,7 @@ from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
 from app.duties.queries import is_leased
 from app.duties.rules.schedule import DutyReport
-from app.duties.service import Duty, DutyRunner
+from app.duties.service import Duty, DutyRunner, RunHistory
 from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
@@ -52,9 +56,17 @@ from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
-from app.market_data.sources import SOURCES, PriceSource
+from app.market_data.sources import (
+    SOURCES,
+    AlpacaAccess,
+    PriceSource,
+    SourceNotConfigured,
+    SourceSettings,
+)
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
@@ -64,6 +76,7 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
@@ -71,10 +84,15 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
+from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.service.planning import SignalDefaults, SignalPlanner
+from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
@@ -129,6 +147,10 @@ class Components:
     cash_reader: CashReader
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
+    create_broker: CreateBroker
+    outgoing: OutgoingSignal
+    signal_planner: SignalPlanner
+    signals: SignalService
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -147,7 +169,9 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
 
@@ -170,6 +194,8 @@ class Components:
             "cash_reader": self.cash_reader,
             "corporate_actions": self.corporate_actions,
             "price_alerts": self.price_alerts,
+            "signals": self.signals,
+            "signal_planner": self.signal_planner,
             "find_currencies_in_use": find_currencies_in_use,
             "is_symbol_in_use": is_symbol_in_use,
             "readers": readers,
@@ -184,6 +210,10 @@ class Components:
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
             "webhook_deliveries": WebhookDeliveries(opaque_ids),
+            "broker_connections": BrokerConnections(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
+            ),
+            "create_broker": self.create_broker,
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -196,6 +226,26 @@ class Components:
             "cost_rates": load_rates(),
             "health_components": self._vitals(),
         }
+
+    def _create_session_runner(self) -> SessionRunner:
+        """Return the runner of the sessions with brokers, which need the writer of this process."""
+        keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
+
+        def prepare() -> None:
+            key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
+            if key_id and secret:
+                variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
+                save_environment_connection(self.engine, keys, variables, self.now())
+
+        return SessionRunner(
+            *(self.engine, self.readers, self.writer),
+            lambda stored: open_broker(stored, keys, policy, self.create_broker),
+            self.outgoing,
+            self.now,
+            prepare,
+            Reconciler(self.engine, self.now).run,
+            timedelta(seconds=self.settings.reconcile_interval_seconds),
+        )
 
     def _vitals(self) -> HealthComponents:
         return HealthComponents(
@@ -244,13 +294,17 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
-    market, controls, calendars = create_market(settings, readers), Controls(), Calendars.load()
+    controls, calendars = Controls(), Calendars.load()
+    market = create_market(settings, readers, calendars)
     rate = MessageRate()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics)
+    outgoing = OutgoingSignal()
+    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
+    order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
+    planner = create_signal_planner(settings, market)
     return Components(
         settings=settings,
         now=now,
@@ -277,13 +331,19 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         trade_service=TradeService(
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
-        order_service=OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers),
+        order_service=order_service,
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
+        create_broker=partial(create_adapter, redis_url=settings.redis_url),
+        outgoing=outgoing,
+        signal_planner=planner,
+        signals=SignalService(
+            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
+        ),
     )
 
 
@@ -291,6 +351,13 @@ def create_duty_runner(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
+    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return all duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -298,7 +365,7 @@ def create_duty_runner(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    duties = [
+    return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
         Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
@@ -315,8 +382,8 @@ def create_duty_runner(
         Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
-    return DutyRunner(engine, duties, now)
 
 
 def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
@@ -326,11 +393,31 @@ def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> Deli
     return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
 
 
+def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+    """Return the planner of signals with the defaults of the installation."""
+    names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
+    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
+
+
 def create_key_ring(settings: Settings) -> KeyRing:
     """Return the keys that encrypt secrets in the database: WEBHOOK_KEYS, then keys of OMS_API_KEY."""
     secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
     own = {} if settings.webhook_keys is None else parse_key_ring(settings.webhook_keys)
     return KeyRing(own | derive_key_ring(secrets, "webhooks"))
+
+
+def create_broker_key_ring(settings: Settings) -> KeyRing:
+    """Return the keys that encrypt the credentials of brokers: BROKER_KEYS, then keys of OMS_API_KEY."""
+    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
+    own = {} if settings.broker_keys is None else parse_key_ring(settings.broker_keys)
+    return KeyRing(own | derive_key_ring(secrets, "brokers"))
+
+
+def create_broker_address_policy(settings: Settings) -> AddressPolicy:
+    """Return the exceptions of this installation for the addresses of brokers."""
+    return AddressPolicy(
+        frozenset(settings.broker_internal_urls), allows_loopback=settings.is_on_developer_machine
+    )
 
 
 def create_address_policy(settings: Settings) -> AddressPolicy:
@@ -348,9 +435,13 @@ def _writer(
     calendars: Calendars,
     rate: MessageRate,
     metrics: Metrics,
+    outgoing: OutgoingSignal,
 ) -> GroupCommit[Command, Outcome]:
     batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions), rate=rate
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        outgoing=outgoing,
+        metrics=metrics,
     )
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
     writer: GroupCommit[Command, Outcome] = GroupCommit(
@@ -364,13 +455,20 @@ def _price_source(settings: Settings) -> PriceSource:
     make = SOURCES.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
-    return make(settings.simulation_seed)
+    alpaca = None
+    if settings.alpaca_api_key and settings.alpaca_api_secret:
+        keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
+        alpaca = AlpacaAccess(settings.alpaca_data_url, settings.alpaca_data_feed, *keys)
+    try:
+        return make(SourceSettings(settings.simulation_seed, alpaca))
+    except SourceNotConfigured as error:
+        raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers) -> Market:
+def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence)
+    return Market(_price_source(settings), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

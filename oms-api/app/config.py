@@ -85,11 +85,26 @@ class Settings(BaseSettings):
     webhook_keys: str | None = Field(default=None, repr=False)
     sheets_credentials_file: Path | None = None
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    broker_keys: str | None = Field(default=None, repr=False)
+    broker_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    reconcile_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    broker_sessions: Literal["on", "off"] = "on"
+    alpaca_api_key: str | None = Field(default=None, repr=False)
+    alpaca_api_secret: str | None = Field(default=None, repr=False)
+    alpaca_base_url: str | None = None
+    alpaca_data_url: str = "https://data.alpaca.markets"
+    alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
+    signals_strategy: str | None = None
+    signals_portfolio: str | None = None
+    signals_tenant: str | None = None
+    backup_keys: str | None = Field(default=None, repr=False)
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        *("webhook_keys", "sheets_credentials_file"),
+        *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
+        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
+        "sheets_credentials_file",
         mode="before",
     )
     @classmethod
@@ -161,14 +176,14 @@ class Settings(BaseSettings):
                 "TRUSTED_PROXIES must be networks parted by commas, such as 10.0.0.0/8, and never everyone"
             ) from None
 
-    @field_validator("webhook_keys")
+    @field_validator("webhook_keys", "broker_keys", "backup_keys")
     @classmethod
-    def _encryption_keys(cls, value: str | None) -> str | None:
+    def _encryption_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
         parts = [] if value is None else [part.strip() for part in value.split(",")]
         if not all(map(_ENCRYPTION_KEY.fullmatch, parts)):
             raise ValueError(
-                "WEBHOOK_KEYS must be id:base64 pairs parted by commas, each key 32 bytes: "
-                "`openssl rand -base64 32` prints one"
+                f"{str(info.field_name).upper()} must be id:base64 pairs parted by commas, each key 32 "
+                "bytes: `openssl rand -base64 32` prints one"
             )
         return value
 
@@ -178,6 +193,13 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("broker_internal_urls", mode="before")
+    @classmethod
+    def _internal_addresses(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod
@@ -197,6 +219,8 @@ class Settings(BaseSettings):
                 "JWT_KEYS is not set, and production needs it: set it to name:secret, with a secret of its "
                 "own (`openssl rand -hex 32` prints one)"
             )
+        if bool(self.alpaca_api_key) != bool(self.alpaca_api_secret):
+            raise ValueError("ALPACA_API_KEY and ALPACA_API_SECRET must be set together")
         if self.jwt_keys and self.oms_api_key in self.jwt_keys:
             raise ValueError(
                 "JWT_KEYS must not contain OMS_API_KEY, which would let holders of that key forge sessions"

@@ -33,6 +33,7 @@ API_PREFIX = "/api/v1"
 TAIL = "{name}"
 BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+HOOK_PATH = "/api/v1/signals/hook/"  # a token follows, which is not logged
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 COMMON_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -185,8 +186,9 @@ class Edge:
         route = scope.get("oms_route") or _route_template(scope)
         self._metrics.request(method, route, status, seconds)
         schedule = asyncio.get_running_loop().call_later
+        path = f"{HOOK_PATH}…" if request.path.startswith(HOOK_PATH) else request.path
         self._access_log.add(
-            schedule, self._now(), method, request.path, status, seconds, request.request_id, request.caller
+            schedule, self._now(), method, path, status, seconds, request.request_id, request.caller
         )
 
 

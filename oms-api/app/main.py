@@ -12,12 +12,14 @@ from app import __version__
 from app.addresses import AddressResolver
 from app.alerts import routes as alert_routes
 from app.assembly import Components, assemble
+from app.brokers import routes as broker_routes
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.corporate_actions import routes as corporate_action_routes
 from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
+from app.duties import routes as job_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
@@ -33,9 +35,14 @@ from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
 from app.preferences import routes as preference_routes
+from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
 from app.request_body import Message, Receive
 from app.risk import routes as risk_routes
+from app.signals.routes import hooks as signal_hook_routes
+from app.signals.routes import signals as signal_routes
+from app.signals.routes import strategies as signal_strategy_routes
+from app.signals.routes import trading as trading_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
 from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
@@ -56,8 +63,10 @@ ROUTERS = (
         order_reading.router,
     ),
     approvals.router,
+    *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
+    *(broker_routes.router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(
@@ -69,7 +78,7 @@ ROUTERS = (
         audit_routes.router,
         auth_routes.router,
     ),
-    *(cost_routes.router, health_routes.router),
+    *(cost_routes.router, job_routes.router, health_routes.router),
 )
 WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """

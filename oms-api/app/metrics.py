@@ -9,6 +9,48 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
+class OrderMetrics:
+    """What this process did with orders. Label values are words of the code, never of a request."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._orders = Counter(
+            "oms_orders", "Orders by the status that they came to", ("type", "status"), registry=registry
+        )
+        self._fills = Counter("oms_fills", "Fills of orders", registry=registry)
+        self._denials = Counter(
+            "oms_order_denials", "Orders that a risk check denied", ("code",), registry=registry
+        )
+
+    def count_order(self, order_type: str, status: str) -> None:
+        """Count an order that came to a status."""
+        self._orders.labels(str(order_type), str(status)).inc()
+
+    def count_fills(self, count: int) -> None:
+        """Count fills."""
+        self._fills.inc(count)
+
+    def count_denial(self, code: str) -> None:
+        """Count an order that a risk check denied."""
+        self._denials.labels(code).inc()
+
+
+class SignalMetrics:
+    """What this process did with signals."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._signals = Counter(
+            "oms_signals", "Signals by channel and outcome", ("channel", "status"), registry=registry
+        )
+        self._latency = Histogram(
+            "oms_signal_seconds", "Time from arrival to outcome", buckets=_SECONDS, registry=registry
+        )
+
+    def count(self, channel: str, status: str, latency_ms: int) -> None:
+        """Count a signal that was acted on."""
+        self._signals.labels(str(channel), str(status)).inc()
+        self._latency.observe(latency_ms / 1000)
+
+
 class Metrics:
     """The service's own registry. Each application has an instance, so that tests do not share counts."""
 
@@ -50,6 +92,11 @@ class Metrics:
             ("duty",),
             registry=self.registry,
         )
+        self.orders = OrderMetrics(self.registry)
+        self.signals = SignalMetrics(self.registry)
+        self._pending = Gauge(
+            "oms_pending", "Work that is stored and not done yet", ("kind",), registry=self.registry
+        )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -83,6 +130,10 @@ class Metrics:
         self._duty_lag.labels(name).set(lag_seconds)
         self._duty_duration.labels(name).set(duration_seconds)
         self._duty_failed.labels(name).set(has_failed)
+
+    def set_pending(self, kind: str, count: int) -> None:
+        """Set the number of pending signals or webhook deliveries."""
+        self._pending.labels(kind).set(count)
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

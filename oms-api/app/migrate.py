@@ -3,7 +3,6 @@
 import fcntl
 import logging
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from app.database import connect_engine
 from app.database.failures import format_reason
 from app.database.policies import adopt
 from app.database.timeouts import response_timeout
+from app.ledger.service.stamps import create_stamp
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -49,9 +49,7 @@ def _renew_versions(connection: Connection) -> None:
     A migration may change data that running processes have cached.
     """
     if any(column["name"] == "orders_stamp" for column in inspect(connection).get_columns("portfolios")):
-        connection.execute(
-            text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": secrets.token_hex(8)}
-        )
+        connection.execute(text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": create_stamp()})
 
 
 def alembic_config(connection: Connection) -> "Config":

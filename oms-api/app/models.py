@@ -2,9 +2,10 @@
 
 from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
+from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
-from app.duties.models import DutyRow
+from app.duties.models import DutyRow, DutyRunRow
 from app.events.models import Event
 from app.identity.models import (
     AdminRequest,
@@ -26,10 +27,12 @@ from app.ledger.models import (
     Trade,
 )
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
-from app.orders.models import Execution, OrderEvent, OrderRecord
+from app.orders.models import BrokerRequestRow, Execution, OrderEvent, OrderRecord
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
+from app.reconciliation.models import ReconciliationIssueRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
+from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
@@ -39,6 +42,8 @@ __all__ = [
     "AuditHead",
     "AuditRow",
     "BarRow",
+    "BrokerConnectionRow",
+    "BrokerRequestRow",
     "CalendarDayRow",
     "CashMovement",
     "CorporateAction",
@@ -46,6 +51,7 @@ __all__ = [
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
+    "DutyRunRow",
     "EquitySnapshot",
     "Event",
     "Execution",
@@ -66,7 +72,11 @@ __all__ = [
     "PositionRow",
     "PreferencesRow",
     "QuoteRow",
+    "ReconciliationIssueRow",
     "Session",
+    "SignalHookRow",
+    "SignalRow",
+    "SignalStrategyRow",
     "SlackWorkspace",
     "Tenant",
     "TickRow",

@@ -43,11 +43,12 @@ def run(settings: Settings, stop: Event) -> None:
     readers = Readers(engine, 1)
     try:
         _require_tables(engine)
-        market, now = create_market(settings, readers), SteadyClock()
+        calendars, now = Calendars.load(), SteadyClock()
+        market = create_market(settings, readers, calendars)
         delivery_runner = create_delivery_runner(settings, engine, now)
         delivery_runner.start()
         try:
-            work(create_duty_runner(settings, engine, market, Calendars.load(), now), stop)
+            work(create_duty_runner(settings, engine, market, calendars, now), stop)
         finally:
             delivery_runner.close()
     finally:

@@ -141,6 +141,7 @@ def test_empty_variable_counts_as_unset(load):
         ("READER_THREADS", "65"),
         ("DATABASE_TIMEOUT_SECONDS", "0"),
         ("WEBHOOK_KEYS", "one:canary"),
+        ("BACKUP_KEYS", "one:canary"),
     ],
 )
 def test_invalid_value_is_named_by_its_variable_and_never_shown(load, name, value):

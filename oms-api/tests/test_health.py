@@ -152,6 +152,28 @@ def test_metrics_count_requests_batches_and_the_queue(serve):
 
 
 @pytest.mark.any_database
+def test_metrics_count_orders_fills_denials_and_signals(serve):
+    with serve() as service:
+        api = service.api().open_portfolio()
+        api.quote("AAPL", "99", "101", "100")
+        api.order()
+        limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "5"}
+        api.put("/limits", limit)
+        api.post("/signals", {"symbol": "AAPL", "side": "buy", "qty": "10", "portfolio": "Growth"})
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+    for line in (
+        'oms_orders_total{status="FILLED",type="MARKET"} 1.0',
+        'oms_orders_total{status="DENIED",type="MARKET"} 1.0',
+        'oms_order_denials_total{code="MAX_ORDER_QUANTITY"} 1.0',
+        "oms_fills_total 1.0",
+        'oms_signals_total{channel="rest",status="rejected"} 1.0',
+        "oms_signal_seconds_count 1.0",
+        'oms_pending{kind="signals"} 0.0',
+    ):
+        assert line in exposition
+
+
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
 def test_every_component_is_reported(service, path):
     answer = service.client.get(path, headers={"X-API-Key": service.mint("read")})

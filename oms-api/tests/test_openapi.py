@@ -19,7 +19,7 @@ TRADING = tuple(
     f"/api/v1/{name}"
     for name in (
         *("trade", "orders", "positions", "limits", "kill-switch", "instruments", "quotes", "costs"),
-        *("preferences", "alerts"),
+        *("preferences", "alerts", "signals/strategies", "trading"),
     )
 )
 OPEN = {"/health", "/health/live", "/health/ready"}
@@ -33,7 +33,9 @@ SPLIT = {
     "ex_date": "2026-11-20",
     "reason": "Announced",
 }
+CONNECTION = {"name": "alpaca", "broker": "alpaca", "credentials": {"key_id": "K", "secret_key": "S"}}
 WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
+SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": "1", "portfolio": "growth", "id": "breakout-1"}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -102,6 +104,7 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/orders:cancel-all"),
         ("POST", "/api/v1/orders/{order_id}/cancel"),
         ("POST", "/api/v1/orders/{order_id}/bust"),
+        ("POST", "/api/v1/orders/{order_id}/correct"),
         ("PATCH", "/api/v1/orders/{order_id}"),
         ("GET", "/api/v1/orders"),
         ("GET", "/api/v1/orders/{order_id}"),
@@ -150,6 +153,16 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/corporate-actions/{action_id}:reverse"),
         ("GET", "/api/v1/events"),
         ("GET", "/api/v1/events/stream"),
+        ("GET", "/api/v1/reconciliation/issues"),
+        ("POST", "/api/v1/reconciliation:run"),
+        ("POST", "/api/v1/reconciliation/issues/{issue_id}/resolve"),
+        ("GET", "/api/v1/broker-connections"),
+        ("POST", "/api/v1/broker-connections"),
+        ("GET", "/api/v1/broker-connections/{connection_name}"),
+        ("PATCH", "/api/v1/broker-connections/{connection_name}"),
+        ("DELETE", "/api/v1/broker-connections/{connection_name}"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:test"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:enable-live"),
         ("GET", "/api/v1/webhooks"),
         ("POST", "/api/v1/webhooks"),
         ("PATCH", "/api/v1/webhooks/{webhook_id}"),
@@ -160,6 +173,23 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
         ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
+        ("GET", "/api/v1/jobs"),
+        ("POST", "/api/v1/jobs/{job_name}:run"),
+        ("POST", "/api/v1/signals"),
+        ("POST", "/api/v1/signals/hooks"),
+        ("GET", "/api/v1/signals/hooks"),
+        ("POST", "/api/v1/signals/hooks/{hook_id}:rotate"),
+        ("DELETE", "/api/v1/signals/hooks/{hook_id}"),
+        ("POST", "/api/v1/signals/hook/{token}"),
+        ("GET", "/api/v1/signals"),
+        ("GET", "/api/v1/signals/{signal_id}"),
+        ("GET", "/api/v1/signals/strategies"),
+        ("PUT", "/api/v1/signals/strategies/{strategy_name}"),
+        ("DELETE", "/api/v1/signals/strategies/{strategy_name}"),
+        ("POST", "/api/v1/trading/signal"),
+        ("GET", "/api/v1/trading/orders"),
+        ("GET", "/api/v1/trading/positions"),
+        ("GET", "/api/v1/trading/portfolio"),
         ("GET", "/metrics"),
     }
 
@@ -224,6 +254,7 @@ def sent(api, method, path, body):
         "trade_id": trade["trade_id"],
         "portfolio": trade["portfolio_name"],
         "order_id": api.order(type="LIMIT", limit_price="1")["id"],
+        "strategy_name": "momentum",
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
     return {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method](path.format(**here), body)
@@ -264,8 +295,23 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
         ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
         ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
+        ("POST", "/api/v1/broker-connections"): api.post("/broker-connections", CONNECTION),
+        ("POST", "/api/v1/reconciliation:run"): api.post("/reconciliation:run"),
+        ("GET", "/api/v1/reconciliation/issues"): api.get("/reconciliation/issues"),
+        ("GET", "/api/v1/broker-connections"): api.get("/broker-connections"),
+        ("POST", "/api/v1/broker-connections/{connection_name}:test"): api.post(
+            f"/broker-connections/{CONNECTION['name']}:test"
+        ),
         ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
+        ("PUT", "/api/v1/signals/strategies/{strategy_name}"): api.put("/signals/strategies/a", {"qty": "1"}),
+        ("GET", "/api/v1/signals/strategies"): api.get("/signals/strategies"),
+        ("POST", "/api/v1/signals/hooks"): api.post("/signals/hooks", {"name": "a"}),
+        ("GET", "/api/v1/signals/hooks"): api.get("/signals/hooks"),
+        ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
+        ("GET", "/api/v1/signals"): api.get("/signals"),
+        ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),
+        ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
@@ -324,6 +370,7 @@ VERBS = {
     "Reverse",
     "Revoke",
     "Rotate",
+    "Send",
     "Set",
     "Stream",
     "Test",

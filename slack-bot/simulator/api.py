@@ -1,4 +1,4 @@
-"""Serve the routes that the bot calls: /api/<method> and /response/…."""
+"""Serve the routes that the bot calls: /api/<method>, /response/… and /upload/…, and the files."""
 
 import json
 import socket
@@ -10,10 +10,12 @@ from flask import Blueprint, Response, request
 from simulator.assembly import Simulator
 from simulator.errors import SlackError
 from simulator.faults import CallFault
+from simulator.files import FILE_PREFIX, MAX_FILE_BYTES, UPLOAD_PREFIX
 from simulator.response_urls import PREFIX
 from simulator.webapi import answers, arguments, methods
 
-RESPONSE_URL = "response_url"  # name of these calls in faults and in the log
+RESPONSE_URL = "response_url"  # names of these calls in faults and in the log
+UPLOAD = "upload"
 SOCKET = "simulator.socket"
 Answer = dict[str, Any]
 
@@ -47,7 +49,40 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
         return _run_with_faults(simulator, RESPONSE_URL, given, run_call)
 
+    _add_file_routes(routes, simulator)
     return routes
+
+
+def _add_file_routes(routes: Blueprint, simulator: Simulator) -> None:
+    @routes.post(f"{UPLOAD_PREFIX}/<token>")
+    def upload(token: str) -> Response:
+        request.max_content_length = MAX_FILE_BYTES
+        content = request.get_data()
+        return _run_with_faults(
+            simulator, UPLOAD, {"bytes": len(content)}, lambda: _store(simulator, token, content)
+        )
+
+    @routes.get(f"{FILE_PREFIX}/<file_id>")
+    @routes.get(f"{FILE_PREFIX}/<file_id>/<_name>")
+    def download(file_id: str, _name: str = "") -> Response:
+        return _send_file(simulator, file_id)
+
+
+def _store(simulator: Simulator, token: str, content: bytes) -> Response:
+    with simulator.workspace_state.change():
+        is_stored = simulator.workspace_state.files.upload(token, content)
+    return _text("OK - uploaded", 200) if is_stored else _text("upload_failed", 400)
+
+
+def _send_file(simulator: Simulator, file_id: str) -> Response:
+    with simulator.workspace_state.news:
+        file = simulator.workspace_state.files.find(file_id)
+    if file is None:
+        return _text("not found", 404)
+    response = Response(file.content, content_type=file.mimetype)
+    disposition = "inline" if file.is_image else "attachment"
+    response.headers.set("Content-Disposition", disposition, filename=file.name)
+    return response
 
 
 def _arguments() -> tuple[arguments.Arguments, Answer | None]:

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FALLBACK_COMMANDS = (
-    ("/trade", "Place a trade", "[SYMBOL] or buy 100 AAPL @ 175 in Growth"),
-    ("/trade-help", "How to trade from here", ""),
-)
+FALLBACK_COMMANDS = (("/trade", "Place a trade", "[SYMBOL] or buy 100 AAPL @ 175 in Growth"),)
 
 
 @dataclass(frozen=True)

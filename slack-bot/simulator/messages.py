@@ -25,6 +25,7 @@ class Message:
     only_for: str | None = None
     thread_ts: str | None = None
     edited_ts: str | None = None
+    files: list[dict[str, Any]] = field(default_factory=list)
     revision: int = 0
     offered: dict[tuple[str, str], list[Block]] = field(default_factory=dict, repr=False)
     values: dict[str, Values] = field(default_factory=dict, repr=False)  # by person
@@ -46,6 +47,8 @@ class Message:
         body["team"] = workspace.team_of(self.user).id
         if self.blocks:
             body["blocks"] = self.blocks
+        if self.files:
+            body["files"] = self.files
         if self.thread_ts:
             body["thread_ts"] = self.thread_ts
         if self.edited_ts:
@@ -78,9 +81,11 @@ class Messages:
         *,
         only_for: str | None = None,
         thread_ts: str | None = None,
+        files: list[dict[str, Any]] | None = None,
     ) -> Message:
         """Add a message and return it."""
         message = Message(self._timestamps.next(), channel, user, text, blocks or [], only_for, thread_ts)
+        message.files = files or []
         self._by_channel.setdefault(channel, deque(maxlen=KEPT_PER_CHANNEL)).append(message)
         return message
 

@@ -9,6 +9,7 @@ from simulator import workspace
 from simulator.clock import Clock
 from simulator.errors import SlackError
 from simulator.faults import Faults
+from simulator.files import Files
 from simulator.ids import Timestamps
 from simulator.manifest import Manifest
 from simulator.messages import Messages
@@ -45,6 +46,7 @@ class WorkspaceState:
             self.response_urls = ResponseUrls(self.clock)
             self.request_log = RequestLog()
             self.faults = Faults()
+            self.files = Files()
 
     @contextmanager
     def change(self) -> Iterator[None]:

@@ -64,6 +64,12 @@ def make_bot(slack: FakeSlack, oms: FakeOms, waits: Waits = SHORT, **times: floa
     return create_bot(settings, workspace)
 
 
+@pytest.fixture(autouse=True)
+def draw_no_images(monkeypatch):
+    """Show charts as blocks, also where the extra `charts` is installed."""
+    monkeypatch.setattr("app.services.chart_images.has_matplotlib", lambda: False)
+
+
 @pytest.fixture
 def slack() -> Iterator[FakeSlack]:
     server = FakeSlack()

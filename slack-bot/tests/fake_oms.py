@@ -29,6 +29,17 @@ class FakeOms(Server):
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
         self.holdings: dict[tuple[str, str], dict[str, Any]] = {}  # by portfolio and symbol
+        self.preferences: dict[str, Any] = {
+            "default_portfolio": None,
+            "order_type": "MARKET",
+            "time_in_force": "DAY",
+            "number_format": "1,234.5",
+            "time_zone": "UTC",
+            "quiet_hours": None,
+            "notify": {},
+            "watchlists": {},
+        }
+        self.bars: list[dict[str, Any]] = []  # of any symbol
         self.orders = FakeOrders()
         super().__init__()
 
@@ -42,6 +53,8 @@ class FakeOms(Server):
             return next(name for parameter, name in names.items() if parameter in call.query)
         if path.startswith("/quotes/"):
             return "quoted_price"
+        if path.startswith("/bars/"):
+            return "bars"
         if path.startswith(("/portfolio/", "/positions/", "/instruments/")):
             return {"portfolio": "portfolio_named", "positions": "holding", "instruments": "is_listed"}[
                 path.split("/")[1]
@@ -66,6 +79,8 @@ class FakeOms(Server):
         if person in self.barred:
             return self.barred[person]
         name = self.name_of(call)
+        if name in ("/preferences", "bars"):
+            return Answer(body=self.preferences if name == "/preferences" else self.bars)
         return self.orders.answer(name, call, person) if name in ORDER_CALLS else self._answer(call, person)
 
     def _answer(self, call: Call, person: str) -> Answer:

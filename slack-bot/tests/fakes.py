@@ -104,6 +104,7 @@ class FakeSlack(Server):
     def __init__(self) -> None:
         self.views = 0
         self.posts = 0
+        self.files = 0
         self.teams: dict[str, str] = {}  # workspaces of people, `T1` by default
         self.hashes = 0
         self.posts = 0
@@ -124,13 +125,18 @@ class FakeSlack(Server):
 
     @override
     def name_of(self, call: Call) -> str:
-        return "respond" if call.path.startswith("/respond/") else call.path.rpartition("/")[2]
+        kind = call.path.split("/")[1]
+        return kind if kind in ("respond", "upload") else call.path.rpartition("/")[2]
 
     @override
     def usual(self, call: Call) -> Answer:
         name = self.name_of(call)
-        if name == "respond":
+        if name in ("respond", "upload"):
             return Answer(body={"ok": True})
+        if name == "files.getUploadURLExternal":
+            self.files += 1
+            file_id = f"F{self.files}"
+            return Answer(body={"ok": True, "file_id": file_id, "upload_url": f"{self.url}/upload/{file_id}"})
         return Answer(body={"ok": True} | self._body(name, call.body))
 
     def _body(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -246,6 +252,8 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
 
 
 def _parse(raw: bytes, content_type: str) -> Any:
+    if content_type == "application/octet-stream":
+        return raw
     if content_type.startswith("application/json"):
         return json.loads(raw or b"{}")
     values = {name: each[0] for name, each in parse_qs(raw.decode(), keep_blank_values=True).items()}

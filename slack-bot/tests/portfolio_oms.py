@@ -183,6 +183,9 @@ def preferences(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+HEADING = b"trade_id,symbol\r\n"  # of a table without rows
+
+
 class PortfolioOms(FakeOms):
     """Answers reads from `rows` by path, and records changes in `changes`, once per idempotency key."""
 
@@ -205,6 +208,7 @@ class PortfolioOms(FakeOms):
             "/preferences": preferences(),
             "/quotes/AAPL": quote(),
         }
+        self.exports: dict[str, bytes] = {}  # CSV files by table
         self.results: dict[str, Answer] = {}  # answers to changes, by method and path
         self.changes: dict[str, tuple[str, str, Any]] = {}  # method, path and body by idempotency key
         super().__init__()
@@ -228,6 +232,10 @@ class PortfolioOms(FakeOms):
                     "scopes": SCOPES[role],
                     "portfolios": None,
                 }
+            )
+        if call.method == "GET" and path.startswith("/exports/"):
+            return Answer(
+                body=self.exports.get(path.rpartition("/")[2], HEADING), headers={"Content-Type": "text/csv"}
             )
         if call.method == "GET":
             found = self.rows.get(path)

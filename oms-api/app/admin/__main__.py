@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.admin.account import get_account_name
 from app.admin.arguments import make_parser
+from app.admin.broker_keys import encrypt_broker_credentials
 from app.admin.commands import COMMANDS, CommandContext, CommandResult
 from app.admin.master_key import NoMasterKey
 from app.clock import utc_now
@@ -62,7 +63,8 @@ def _run(options: Namespace) -> CommandResult:
             command_context = CommandContext(
                 engine, administration, utc_now, get_account_name(), read_password
             )
-            return asyncio.run(COMMANDS[options.command](command_context, options))
+            commands = COMMANDS | {"encrypt-broker-credentials": encrypt_broker_credentials}
+            return asyncio.run(commands[options.command](command_context, options))
         finally:
             passwords.close()
             transactions.close()

@@ -81,6 +81,8 @@ def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _add_master_key_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     rotate = commands.add_parser("rotate-master-key", help="replace OMS_API_KEY, keeping the old one valid")
     rotate.add_argument("--env-file", metavar="FILE", help="write it there; without, it is printed")
+    help_text = "encrypt the credentials of brokers with the first key of BROKER_KEYS"
+    commands.add_parser("encrypt-broker-credentials", help=help_text)
 
 
 def _add_tenant_option(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,7 @@
 """Errors of the connection to a broker. A rejection by the broker is an event, not an error."""
 
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotInstalled
+
 
 class BrokerUnavailable(Exception):
     """The broker was not reached. Nothing was sent, and the call may be repeated."""
@@ -7,3 +9,82 @@ class BrokerUnavailable(Exception):
 
 class OutcomeOpen(Exception):
     """The broker was reached but did not respond. Query the order by `find` before repeating the call."""
+
+
+class NoSuchConnection(NotFound):
+    """The tenant has no connection of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no broker connection {name!r}; list them with `GET /broker-connections`.")
+
+
+class ConnectionExists(Conflict):
+    """The tenant has a connection of that name, or one to the same account."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The tenant has a broker connection {what}; change that one.")
+
+
+class ConnectionInUse(Conflict):
+    """A portfolio trades over the connection."""
+
+    def __init__(self, name: str, portfolio_name: str) -> None:
+        super().__init__(
+            f"The portfolio {portfolio_name!r} trades over the connection {name!r}, and a broker's account "
+            "belongs to one portfolio, because its positions could not be told apart."
+        )
+
+
+class PortfolioNotFlat(Conflict):
+    """A portfolio with open orders or positions cannot change its broker."""
+
+    def __init__(self, portfolio_name: str) -> None:
+        super().__init__(
+            f"The portfolio {portfolio_name!r} has open orders or positions; cancel and close them first."
+        )
+
+
+class SecondPersonNeeded(Forbidden):
+    """The person who set up a live connection may not enable it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another administrator must enable live trading than the one who set the connection up."
+        )
+
+
+class LimitsNeeded(Conflict):
+    """Live trading needs limits that somebody set."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Live trading needs a limit of the tenant that somebody set: set one with `PUT /limits`."
+        )
+
+
+class NotLive(Conflict):
+    """Only a connection with `live` true can be enabled for live trading."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The connection {name!r} is a paper connection, and `live` cannot change later.")
+
+
+class TooManyConnections(Conflict):
+    """The tenant has the maximum number of connections."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A tenant has at most {limit} broker connections; delete one first.")
+
+
+class ConnectionNotValid(Invalid):
+    """A field of a connection is not valid."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("1 field is not valid; see `errors`.", [FieldError(field, message, "connection")])
+
+
+class NoAdapter(NotInstalled):
+    """This version or installation has no adapter for the broker."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(f"This installation has no adapter for the broker {broker!r}.")

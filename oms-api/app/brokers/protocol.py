@@ -4,14 +4,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding
+from app.brokers.rules.values import (
+    Account,
+    BrokerEvent,
+    BrokerOrder,
+    Canceled,
+    Executed,
+    Expired,
+    Holding,
+    Rejected,
+    Replaced,
+)
 
 
 class OrderState(NamedTuple):
-    """An order and its state at the broker."""
+    """An order and its state at the broker.
+
+    `end` is what ended it without filling it, None if it is open, filled, or if the broker does not tell.
+    """
 
     order: BrokerOrder
     is_open: bool
+    end: Canceled | Expired | Rejected | Replaced | None = None
 
 
 class BrokerEventRecord(NamedTuple):
@@ -78,6 +92,10 @@ class Broker(Protocol):
 
     def account(self) -> Account:
         """Return cash and buying power."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and threads. No other call may follow."""
         ...
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:

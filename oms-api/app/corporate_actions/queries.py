@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, union, update
+from sqlalchemy import Connection, case, insert, select, union, update
 
 from app.column_values import to_canonical
 from app.corporate_actions.rules.values import NamedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
 from app.ledger.queries.corporate_actions import action_of
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.orders.models import IS_OPEN, OrderRecord
 
 COLUMNS = tuple(column.name for column in CorporateAction.__table__.columns)
@@ -64,10 +64,14 @@ def list_actions(
 
 
 def list_due_actions(connection: Connection, at: datetime) -> list[ActionRecord]:
-    """Return the actions of the visible tenants that took effect by `at` and are not booked."""
+    """Return the actions of the visible tenants that took effect by `at` and are not booked.
+
+    Of actions on the same symbol and date, symbol changes come last: the others name the old symbol.
+    """
     is_due = (CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None))
     statement = _ROW.where(*is_due, CorporateAction.effective_at <= at)
-    order = (CorporateAction.effective_at, CorporateAction.id)
+    is_change = case((CorporateAction.kind == ActionKind.SYMBOL_CHANGE, 1), else_=0)
+    order = (CorporateAction.effective_at, is_change, CorporateAction.id)
     return [_record(row) for row in connection.execute(statement.order_by(*order))]
 
 

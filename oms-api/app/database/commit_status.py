@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 TRANSACTION_NUMBER = "SELECT CAST(pg_current_xact_id() AS text)"
 _KEPT = "transaction_number"
+_ROW_VERSIONS = 2**32  # `xmin` has the lower half of the number's bits
 # PostgreSQL's SQLSTATE for a number that it has not given yet.
 _NUMBER_UNKNOWN = "22023"
 
@@ -24,6 +25,12 @@ class CommitStatus(StrEnum):
 def keep_transaction_number(connection: Connection, result: CursorResult[Any]) -> None:
     """Keep the number that TRANSACTION_NUMBER returned."""
     connection.info[_KEPT] = result.scalar_one()
+
+
+def get_row_version(connection: Connection) -> str | None:
+    """Return the `xmin` of the rows that the transaction wrote. None if it wrote nothing, or on SQLite."""
+    number: str | None = connection.info.get(_KEPT)
+    return None if number is None else str(int(number) % _ROW_VERSIONS)
 
 
 def take_transaction_number(connection: Connection) -> str | None:

@@ -1,19 +1,19 @@
-"""The table of duties."""
+"""The tables of duties and of their runs."""
 
 from datetime import datetime
 
-from sqlalchemy import Integer, String, Text
+from sqlalchemy import CheckConstraint, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, Instant
+from app.database import Base, Instant, Serial
 
 
 class DutyRow(Base):
     """A recurring job with its lease and its last run. It belongs to the installation, not to a tenant.
 
     `holder` is the process of the last run. While it runs, `leased_until` is set. `finished_at` is the end of
-    the last run that succeeded; `error` belongs to the last run. A state that a duty has found is a row too:
-    see `mark_state`.
+    the last run that succeeded; `error` belongs to the last run. `requested_at` is when somebody asked for a
+    run that has not started yet. A state that a duty has found is a row too: see `mark_state`.
     """
 
     __tablename__ = "duties"
@@ -23,5 +23,26 @@ class DutyRow(Base):
     leased_until: Mapped[datetime | None] = mapped_column(Instant)
     started_at: Mapped[datetime | None] = mapped_column(Instant)
     finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    duration_ms: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    requested_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class DutyRunRow(Base):
+    """A run of a duty. A slot of a duty runs once."""
+
+    __tablename__ = "duty_runs"
+    __table_args__ = (
+        UniqueConstraint("name", "slot"),
+        CheckConstraint("status IN ('running', 'succeeded', 'failed')", name="status_is_known"),
+        Index(None, "name", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))
+    slot: Mapped[datetime] = mapped_column(Instant)
+    holder: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(9))
+    started_at: Mapped[datetime] = mapped_column(Instant)
     duration_ms: Mapped[int | None] = mapped_column(Integer)
     error: Mapped[str | None] = mapped_column(Text)

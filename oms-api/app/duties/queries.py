@@ -1,15 +1,31 @@
 """Statements about duties. The table has no tenant."""
 
 from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Table, or_, select, update
+from sqlalchemy import Connection, Table, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import build_insert_missing, write
-from app.duties.models import DutyRow
+from app.duties.models import DutyRow, DutyRunRow
 from app.duties.rules.schedule import DutyState
 
 _DUTIES = cast("Table", DutyRow.__table__)
+_RUNS = cast("Table", DutyRunRow.__table__)
+RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+
+
+class DutyRun(NamedTuple):
+    """A run of a duty, of one slot or of a request."""
+
+    slot: datetime
+    status: str
+    started_at: datetime
+    duration_ms: int | None
+    error: str | None
+
+
+_RUN = tuple(getattr(DutyRunRow, name) for name in DutyRun._fields)
 _STATE = tuple(getattr(DutyRow, name) for name in DutyState._fields)
 
 
@@ -38,13 +54,16 @@ def is_leased(connection: Connection, name: str, now: datetime) -> bool:
 def acquire_lease(
     connection: Connection, name: str, holder: str, slot: datetime, now: datetime, until: datetime
 ) -> bool:
-    """Take the lease of a duty that did not start since `slot`. Return whether that succeeded."""
+    """Take the lease of a duty that did not start since `slot`, or that somebody asked for.
+
+    Return whether that succeeded.
+    """
     write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
     is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
-    is_new = or_(DutyRow.started_at.is_(None), DutyRow.started_at < slot)
+    is_new = or_(DutyRow.started_at.is_(None), DutyRow.started_at < slot, DutyRow.requested_at.is_not(None))
     statement = update(DutyRow).where(DutyRow.name == name, is_free, is_new)
-    result = connection.execute(statement.values(holder=holder, leased_until=until, started_at=now))
-    return result.rowcount == 1
+    values = {"holder": holder, "leased_until": until, "started_at": now, "requested_at": None}
+    return connection.execute(statement.values(**values)).rowcount == 1
 
 
 def renew_lease(connection: Connection, name: str, holder: str, until: datetime) -> bool:
@@ -62,3 +81,41 @@ def release_lease(
     if error is None:
         values["finished_at"] = now
     connection.execute(update(DutyRow).where(*is_mine).values(**values))
+
+
+def insert_run(connection: Connection, name: str, slot: datetime, holder: str, now: datetime) -> bool:
+    """Add a run to the history. Return False if the slot has run before."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"name": name, "slot": slot, "holder": holder, "status": RUNNING, "started_at": now}
+    added = dialect.insert(_RUNS).values(**values).on_conflict_do_nothing()
+    return connection.execute(added).rowcount == 1
+
+
+def finish_run(
+    connection: Connection, name: str, slot: datetime, duration_ms: int, error: str | None
+) -> None:
+    """Store the result of a run."""
+    is_it = (DutyRunRow.name == name, DutyRunRow.slot == slot)
+    status = SUCCEEDED if error is None else FAILED
+    finished = update(DutyRunRow).where(*is_it)
+    connection.execute(finished.values(status=status, duration_ms=duration_ms, error=error))
+
+
+def request_run(connection: Connection, name: str, now: datetime) -> None:
+    """Ask for a run of a duty as soon as possible."""
+    write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    connection.execute(update(DutyRow).where(DutyRow.name == name).values(requested_at=now))
+
+
+def list_runs(connection: Connection, name: str, limit: int) -> list[DutyRun]:
+    """Return the last runs of a duty, newest first."""
+    statement = select(*_RUN).where(DutyRunRow.name == name).order_by(DutyRunRow.id.desc()).limit(limit)
+    return [DutyRun._make(row) for row in connection.execute(statement)]
+
+
+def prune_runs(connection: Connection, name: str, kept: int) -> None:
+    """Delete all but the last runs of a duty."""
+    newest = select(DutyRunRow.id).where(DutyRunRow.name == name).order_by(DutyRunRow.id.desc())
+    last = connection.execute(newest.offset(kept).limit(1)).scalar_one_or_none()
+    if last is not None:
+        connection.execute(delete(DutyRunRow).where(DutyRunRow.name == name, DutyRunRow.id <= last))

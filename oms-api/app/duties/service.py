@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -27,6 +27,7 @@ from app.errors import OmsError
 
 POLL_SECONDS = 1.0
 LEASE = timedelta(seconds=60)
+KEPT_RUNS = 500  # of each duty
 _MAX_ERROR_LENGTH = 500
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +56,19 @@ class Duty(NamedTuple):
     name: str
     period: timedelta
     run: Callable[[Lease], None]
+
+
+class RunHistory:
+    """The history of the runs of all duties."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def prune(self, _: Lease) -> None:
+        """Delete all but the last KEPT_RUNS runs of each duty."""
+        with unit_of_work(self._engine) as connection:
+            for state in queries.list_duties(connection):
+                queries.prune_runs(connection, state.name, KEPT_RUNS)
 
 
 class DutyRunner:
@@ -90,6 +104,11 @@ class DutyRunner:
             reports.append(DutyReport(state, compute_lag(state, duty.period, now).total_seconds()))
         return reports
 
+    @property
+    def duties(self) -> Sequence[Duty]:
+        """All duties, in the order in which they run."""
+        return self._duties
+
     def close(self) -> None:
         """Finish the running duty and stop the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -102,10 +121,15 @@ class DutyRunner:
         with unit_of_work(self._engine) as connection:
             if not queries.acquire_lease(connection, duty.name, self._holder, slot, now, now + LEASE):
                 return False
-        self._run(duty)
-        return True
+            requested_at = None if state is None else state.requested_at
+            is_new = queries.insert_run(connection, duty.name, requested_at or slot, self._holder, now)
+            if not is_new:
+                queries.release_lease(connection, duty.name, self._holder, now, 0, None)
+        if is_new:
+            self._run(duty, requested_at or slot)
+        return is_new
 
-    def _run(self, duty: Duty) -> None:
+    def _run(self, duty: Duty, slot: datetime) -> None:
         started, error = monotonic_seconds(), None
         try:
             duty.run(Lease(self._engine, duty.name, self._holder, self._now))
@@ -115,6 +139,7 @@ class DutyRunner:
         duration_ms = int((monotonic_seconds() - started) * 1000)
         with unit_of_work(self._engine) as connection:
             queries.release_lease(connection, duty.name, self._holder, self._now(), duration_ms, error)
+            queries.finish_run(connection, duty.name, slot, duration_ms, error)
 
 
 def _describe(failure: Exception) -> str:

@@ -50,11 +50,22 @@ _ORDER_STATES = {
     "denied": "denied by a risk check or an approver",
     "rejected": "rejected by the broker",
 }
+_SIGNAL_STATUSES = {
+    "filled": "became an order that is filled",
+    "ordered": "became an order",
+    "awaiting_approval": "became an order that waits for an approval",
+    "recorded": "was stored only",
+    "expired": "was too late to act on",
+    "rejected": "was refused, or its order was",
+}
 _CASH_KINDS = (
     *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
     *("withholding", "interest", "borrow", "adjustment"),
 )
 _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
+_SIGNAL = _split(
+    "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
+)
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
 _LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
@@ -90,15 +101,15 @@ def _iterate_event_types() -> Iterator[EventType]:
         optional = tuple(name for name in (*_ORDER_OPTIONAL, "charges") if name not in _FILL)
         yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
     busted = tuple(name for name in _FILL if name != "average_price")
-    yield EventType(
-        "order.fill_busted",
-        "A fill was taken back; the order's other fields are those after it.",
-        (*_ORDER, *busted),
-        (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges"),
-    )
+    others = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
+    for name, words in (("busted", "was taken back"), ("corrected", "replaces one that was taken back")):
+        sentence = f"A fill {words}; the order's other fields are those after it."
+        yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), others)
     for kind in _CASH_KINDS:
         optional = ("counterpart_id", "symbol", "day", "reason", "actor")
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
+    for status, words in _SIGNAL_STATUSES.items():
+        yield EventType(f"signal.{status}", f"A signal {words}.", _SIGNAL)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
     yield from _OTHERS

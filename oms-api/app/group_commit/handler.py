@@ -21,11 +21,13 @@ class BatchResult(Generic[Outcome]):
     `is_recorded` returns whether the batch was committed: a batch is committed as a whole, so one of its rows
     decides. It is called in another transaction, after that of the batch has ended. `is_repeated` returns
     whether an outcome is that of an earlier batch, and remains valid if this one was not committed.
+    `on_commit` is called in the writer's thread after the commit, unless its response was lost.
     """
 
     outcomes: list[Outcome | OmsError]
     is_recorded: CommitCheck
     is_repeated: Callable[[Outcome], bool] = lambda _: False
+    on_commit: Callable[[], None] = lambda: None
 
 
 class Handler(Protocol[Command_contra, Outcome]):

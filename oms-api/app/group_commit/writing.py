@@ -185,7 +185,16 @@ class BatchWriter(Generic[Command, Outcome]):
             if _connection_lost(error) or self._is_stuck():
                 self.drop_connection()
             raise
+        self._update_caches(result)
         return result.outcomes
+
+    @staticmethod
+    def _update_caches(result: BatchResult[Outcome]) -> None:
+        """Call `on_commit`. The commands are committed, so no error may reach the caller."""
+        try:
+            result.on_commit()
+        except Exception:  # noqa: BLE001  # the writer thread must survive any error
+            _LOG.exception("caches were not updated after a commit")
 
     def _renew_plans(self, connection: Connection) -> None:
         """Drop the connection's query plans from time to time, because tables grow."""

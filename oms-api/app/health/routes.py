@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
 from app import __version__
+from app.database import set_all_tenants_scope
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
@@ -16,7 +17,9 @@ from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE
+from app.signals.queries.signals import count_pending_signals
 from app.timestamps import iso
+from app.webhooks.queries.deliveries import count_pending_deliveries
 from app.wire.answers import answer, responses
 
 T = TypeVar("T")
@@ -121,7 +124,26 @@ async def metrics(
             *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
             has_failed=state.error is not None,
         )
+    for kind, count in (await _count_pending(components)).items():
+        components.metrics.set_pending(kind, count)
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
+
+
+async def _count_pending(components: HealthComponents) -> dict[str, int]:
+    """Return the numbers of pending signals and webhook deliveries. Empty if the database is away."""
+
+    def read(connection: Connection) -> dict[str, int]:
+        set_all_tenants_scope(connection)
+        return {
+            "signals": count_pending_signals(connection),
+            "webhook_deliveries": count_pending_deliveries(connection),
+        }
+
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await components.readers.run(read)
+    except (TimeoutError, Unavailable):
+        return {}
 
 
 def _serialize_component(component: Component) -> dict[str, Any]:

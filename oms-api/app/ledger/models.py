@@ -25,6 +25,7 @@ from app.money import ZERO, fixed
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
 _IS_DAILY = text("kind IN ('interest', 'borrow')")
+_IS_CONNECTED = text("broker_connection IS NOT NULL")
 _IS_ACTION = text("kind IN ('split', 'transfer')")
 CURRENCY_IS_WHOLE = (
     "CASE WHEN currency IS NULL THEN coalesce(fx_rate, local_cost_delta, position_local_cost) IS NULL "
@@ -61,6 +62,8 @@ class Portfolio(Base):
       share of its equity in percent.
     - `participation`: the share of a bar's or quote's size that its orders fill at most; 0.1 is 10%.
     - `slippage`: how much worse than the quote its market orders fill, in basis points.
+    - `broker` and `broker_connection`: where its orders go, and the name of the connection, null for the
+      paper market. A connection serves one portfolio. `kind` is "live" for a live account.
     - `carry_rates`: JSON list of yearly rates of interest and borrow fees in percent, `[{"kind": "interest" |
       "margin" | "borrow", "from": "2026-01-01", "percent": "6.5", "currency": "USD" | null}]`.
 
@@ -74,6 +77,13 @@ class Portfolio(Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "name_key"),
         UniqueConstraint("tenant_id", "id"),
+        Index(
+            "uq_portfolios_broker_connection",
+            *("tenant_id", "broker_connection"),
+            unique=True,
+            postgresql_where=_IS_CONNECTED,
+            sqlite_where=_IS_CONNECTED,
+        ),
         CheckConstraint("kind IN ('paper', 'live')", name="kind_is_known"),
         CheckConstraint("total_buys >= 0 AND total_trades >= total_buys", name="counters_add_up"),
         CheckConstraint("last_sequence >= total_trades", name="sequence_covers_trades"),
@@ -108,6 +118,8 @@ class Portfolio(Base):
     slippage: Mapped[Decimal | None] = mapped_column(Amount)
     carry_rates: Mapped[str | None] = mapped_column(Text)
     accrued_until: Mapped[datetime | None] = mapped_column(Instant)
+    broker: Mapped[str] = mapped_column(String(20), server_default="paper")
+    broker_connection: Mapped[str | None] = mapped_column(String(60))
     moved_cash: Mapped[Decimal] = mapped_column(Amount, server_default=NO_AMOUNT)
     cash_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     cash_hash: Mapped[str] = mapped_column(String(64), server_default=GENESIS)

@@ -262,7 +262,12 @@ class SummaryOut(BaseModel):
         description="Yearly rates of interest and borrow fees in percent; null: none",
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5", "currency": None}]],
     )
-    broker: Literal["paper"] = Field(description="Where its orders go", examples=["paper"])
+    broker: Literal["paper", "alpaca", "ibkr", "zerodha"] = Field(
+        description="Where its orders go", examples=["paper"]
+    )
+    connection: str | None = Field(
+        description="The broker connection of its orders; null: the paper market", examples=["alpaca-paper"]
+    )
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 

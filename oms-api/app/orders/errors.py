@@ -48,6 +48,15 @@ class OrderIsFinal(Conflict):
         )
 
 
+class NotReplaceable(Conflict):
+    """Raise when an order at a broker cannot be replaced as requested."""
+
+    def __init__(self, order_id: str, reason: str) -> None:
+        super().__init__(
+            f"Order {order_id} cannot be replaced at its broker. {reason} Cancel it and place a new one."
+        )
+
+
 class OrderIsPending(Conflict):
     """Raise when the order already waits for its broker's answer to another request.
 

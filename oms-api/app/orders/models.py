@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Amount, Base, Instant
+from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
 from app.orders.rules.values import FINAL, GroupKind, OrderType, Status, TimeInForce
 
@@ -51,6 +51,7 @@ _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor 
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
 )
+_IS_UNDONE = text("completed_at IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
 IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
 
@@ -199,6 +200,50 @@ class ApprovalRequestRecord(Base):
     override_of: Mapped[str | None] = mapped_column(String(32))
     waived: Mapped[str | None] = mapped_column(String(40))
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class BrokerRequestRow(Base):
+    """A request to a broker, stored in the transaction of its order and sent after the commit.
+
+    `connection` is the name of the broker connection. `kind` is submit, cancel or replace. A replacement has
+    the columns of its successor as a JSON list, because that order stands only once the broker confirmed it.
+    `status` is "new" until its first attempt, "sending" during an attempt, "unknown" while nobody knows
+    whether the broker received it, and "done". `error` is why the last attempt failed.
+    """
+
+    __tablename__ = "broker_requests"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
+        Index(
+            "ix_broker_requests_undone",
+            *("tenant_id", "connection", "id"),
+            postgresql_where=_IS_UNDONE,
+            sqlite_where=_IS_UNDONE,
+        ),
+        Index(None, "tenant_id", "order_id"),
+        CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
+        CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
+        CheckConstraint("(status = 'done') = (completed_at IS NOT NULL)", name="done_has_a_time"),
+        CheckConstraint(
+            "(kind = 'replace') = (successor_id IS NOT NULL AND successor IS NOT NULL)",
+            name="replace_has_a_successor",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    connection: Mapped[str] = mapped_column(String(60))
+    order_id: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(7))
+    successor_id: Mapped[str | None] = mapped_column(String(32))
+    successor: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(8), server_default="new")
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    sent_at: Mapped[datetime | None] = mapped_column(Instant)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
+    completed_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Execution(Base):

@@ -15,17 +15,18 @@ from app.performance.schemas import (
     HistoryQuery,
     PerformanceOut,
     PerformanceQuery,
-    serialize_points,
     serialize_risks,
     serialize_statistics,
     serialize_trips,
 )
+from app.performance.service.point_texts import PointTexts
 from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.dependencies import TheClock, TheReaders
 
 router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
 
+_TEXTS = PointTexts()
 Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 
 
@@ -49,7 +50,9 @@ async def get_history(
             "base_currency": curve.portfolio.base_currency,
             "period": query.period,
             "interval": interval,
-            "points": serialize_points(curve.points, curve.drawdowns),
+            "points": _TEXTS.serialize(
+                (caller.tenant_id, portfolio, query.period, interval), curve.points, curve.drawdowns
+            ),
         }
 
     found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long

@@ -3,11 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.money import fixed, money_text, to_places
-from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve
+from app.performance.rules.curves import CurveInterval, CurvePeriod
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
@@ -135,18 +134,6 @@ class PerformanceOut(BaseModel):
     expected_shortfall_99: str | None = Field(
         examples=["22000.00"], description="Mean of that loss and of all larger ones"
     )
-
-
-def serialize_points(points: EquityCurve, drawdowns: list[float | None]) -> orjson.Fragment:
-    """Serialize the points as JSON, an array of `CurvePointOut`. Objects would take twice as long."""
-    equities = [text if text[-1] != "0" else money_text(text) for text in points.equities]
-    serialized = [
-        f'{{"at":"{at}","equity":"{equity}","drawdown":"{share:.8f}"}}'
-        if share is not None
-        else f'{{"at":"{at}","equity":"{equity}","drawdown":null}}'
-        for at, equity, share in zip(points.instants, equities, drawdowns, strict=True)
-    ]
-    return orjson.Fragment(f"[{','.join(serialized)}]")
 
 
 def serialize_statistics(found: Statistics) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from app.ledger.rules.corporate_actions import (
     SPLIT,
     TRANSFER,
     Action,
+    FractionSale,
     Split,
     Step,
     TransferIn,
@@ -108,7 +109,9 @@ def _read_step(row: Any, actions: dict[str, Action]) -> Step:
     at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
         return Split(at, actions[action_of_key(row.idempotency_key) or ""].ratio)
-    return TransferIn(at, fill) if row.kind == TRANSFER else fill
+    if row.kind == TRANSFER:
+        return TransferIn(at, fill)
+    return fill if action_of_key(row.idempotency_key) is None else FractionSale(at, fill)
 
 
 def _read_fill(row: Any) -> BookedFill:

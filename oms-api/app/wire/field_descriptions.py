@@ -25,6 +25,7 @@ FIELDS: dict[str, FieldText] = {
     name: FieldText(*text)
     for name, text in {
         "access_token": ("Bearer token of the header Authorization", "eyJhbGciOiJIUzI1NiJ9.e30.x"),
+        "account": ("The broker's number of the account; null: as the broker answers", "PA12345"),
         "action": ("What was done, as object and verb", "user.created"),
         "actor": ("Person who caused it; null: a key on its own", "slack:T024BE7LD:U061F7AUR"),
         "address": ("Network address of the caller; null: a command of the operator", "203.0.113.7"),
@@ -32,6 +33,7 @@ FIELDS: dict[str, FieldText] = {
         "age_seconds": ("Age of the quote in seconds", 1.5),
         "aliases": ("Other names of the instrument", ["RIL"]),
         "approval": ("Which orders need approval; null: none", None),
+        "base_url": ("The broker's address; ibkr: host:port", "https://paper-api.alpaca.markets"),
         "broker": ("Where orders are sent", "paper"),
         "api_key": ("The first API key of the tenant; shown once", "oms_live_7Qb3Zk"),
         "ask": ("Lowest selling price per unit, in the instrument's currency", "175.02"),
@@ -65,6 +67,10 @@ FIELDS: dict[str, FieldText] = {
         "created_at": ("Time of creation, in UTC", _AT),
         "created_by": ("Person or key that created it; null: the operator", "alice@example.com"),
         "currency": ("Currency of prices, as an ISO 4217 code or a coin", "USD"),
+        "credentials": (
+            "As in the creation of the connection; never shown again",
+            {"key_id": "PK9876543210", "secret_key": "your-new-secret"},
+        ),
         "current_password": ("The password that you have now", "correct horse battery staple"),
         "database": ("Whether the database answers", "ok"),
         "date": ("Date in the exchange's time zone; null: today", "2026-11-20"),
@@ -115,7 +121,7 @@ FIELDS: dict[str, FieldText] = {
         "low": ("Lowest price per unit, in the instrument's currency", "174.20"),
         "mark_age_seconds": ("Age of the mark in seconds", 1.5),
         "mark_is_stale": ("Whether the mark is too old to rely on", False),
-        "mark_source": ("Whether the mark is from a quote or from the last trade", "quote"),
+        "mark_source": ("Where the mark is from: `override`, `quote`, `close` or `trade`", "quote"),
         "market": ("Market, as an ISO 10383 code", "XNYS"),
         "message": ("What the value must be, or why it is denied", "Must be positive."),
         "mid": ("Middle of bid and ask, in the instrument's currency; null: one is missing", "175.00"),

@@ -17,6 +17,7 @@ TAGS = {  # in reading order
     "trades": "Report executions that happened elsewhere, and list or reverse them.",
     "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
     "positions": "Read and close positions, valued at the current market price.",
+    "signals": "Send signals of strategies, set how they become orders, and follow what became of them.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "corporate actions": "Preview, record and reverse splits, symbol changes and cash dividends.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",
@@ -30,11 +31,13 @@ TAGS = {  # in reading order
     "alerts": "Create, list and delete your own alerts on prices, P&L, drawdowns and limits.",
     "events": "List or stream what changed.",
     "webhooks": "Register endpoints that receive events, and see what was delivered.",
+    "brokers": "Connect accounts at brokers, test them and see their status.",
     "sessions": "Log in, refresh a session, log out, and see what the caller may do.",
     "API keys": "Create, rotate and revoke the keys that programs authenticate with.",
     "users and roles": "Create users, and grant them roles for all or some portfolios.",
     "tenants": "Create and update tenants, which share nothing with each other.",
     "audit": "Read and export the audit log and the ledger, and prove that nothing was altered.",
+    "jobs": "List background jobs with their runs, and run one now.",
     "health": "Check whether the service is up, and read its metrics.",
 }
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")

@@ -4,8 +4,12 @@ import json
 import re
 
 import pytest
+from sqlalchemy import text
 
+from app.clock import utc_now
+from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Role
+from app.reconciliation.queries import Issue, insert_issue
 from tests.access.rig import Members, Work, guarded, send_call
 
 NEVER = {
@@ -23,7 +27,11 @@ NEVER = {
     "symbol": "AAPL",
     "date": "2026-01-05",
     "webhook_id": "wh_000000000000000000000000",
+    "hook_id": "sh_0000000000000000",
+    "signal_id": "never-heard-of",
     "delivery_id": "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "connection_name": "never-heard-of",
+    "issue_id": "ri_000000000000000000000000",
 }
 # Background work reads the database in between; what the request itself does is the same each time.
 TRIES = 12
@@ -42,14 +50,23 @@ BODIES = {
     "POST /orders/{order_id}/cancel": {},
     "POST /orders/{order_id}/approve": {},
     "POST /orders/{order_id}/bust": {"execution_id": "X1", "reason": "Not mine"},
+    "POST /orders/{order_id}/correct": {"execution_id": "X1", "price": "1", "reason": "Not mine"},
     "POST /orders/{order_id}/reject": {"reason": "Not mine"},
     "POST /orders/{order_id}/override": {"reason": "Not mine"},
     "POST /latches/{latch_id}/release": {"reason": "Not mine"},
     "POST /corporate-actions/{action_id}:reverse": {"reason": "Not mine"},
     "PUT /positions/{portfolio}/{symbol}/exits": {},
     "PATCH /webhooks/{webhook_id}": {"description": "Another"},
+    "POST /reconciliation/issues/{issue_id}/resolve": {"action": "ignore", "reason": "Not mine"},
+    "PATCH /broker-connections/{connection_name}": {"account": "PA1"},
     "POST /webhooks/{webhook_id}:rotate": {},
 }
+CONNECTION = {
+    "name": "secret-account",
+    "broker": "alpaca",
+    "credentials": {"key_id": "K", "secret_key": "S"},
+}
+SIGNAL = {"symbol": "AAPL", "side": "BUY", "qty": "1", "portfolio": "Secret Book", "id": "secret-1"}
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
@@ -86,9 +103,26 @@ def stage(service):
         "symbol": "AAPL",
         "date": "2026-01-05",
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
+        "hook_id": other.api.post("/signals/hooks", {"name": "Secret Hook"}).json()["id"],
+        "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
+        "issue_id": store_issue(other.api),
+        "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
     }
     return own, other, foreign
+
+
+def store_issue(api):
+    """Return the id of a reconciliation issue of a portfolio."""
+    issue_id, now = f"ri_{api.tenant_id:024}", utc_now()
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        portfolio = "SELECT id FROM portfolios WHERE name = 'Secret Book' AND tenant_id = :tenant"
+        portfolio_id = connection.execute(text(portfolio), {"tenant": api.tenant_id}).scalar_one()
+        nothing = (None,) * 3
+        facts = (api.tenant_id, issue_id, "secret-account", portfolio_id, "cash_mismatch", "info")
+        insert_issue(connection, Issue(*facts, *nothing, "1.00", "open", *nothing, now, now, *nothing[:2]))
+    return issue_id
 
 
 def latched(api):
@@ -101,7 +135,7 @@ def latched(api):
 
 def with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
-    shared = {"symbol", "market", "date", "webhook_name", "table"}
+    shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "job_name", "table"}
     return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
 
 
@@ -175,6 +209,7 @@ def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
         foreign["trade_id"],
         foreign["latch_id"],
         foreign["webhook_id"],
+        foreign["connection_name"],
         "Secret Book",
         "Secret Plan",
         foreign["key_id"],

@@ -78,14 +78,14 @@ def test_each_tenant_has_its_own_audit_log(noted):
     assert [noted.counts(tenant_id) for tenant_id in (1, 2, 3)] == [[1], [2], [1]]
 
 
-def test_flood_of_100_000_actions_makes_few_rows(noted):
+def test_flood_of_20_000_actions_makes_few_rows(noted):
     noted.note()
     noted.flush()
-    for number in range(100_000):
+    for number in range(20_000):
         noted.note(number, actor=f"slack:T1:U{number}")
     noted.flush(MINUTE)
     assert len(noted.counts()) <= 2 * (MAX_DISTINCT + 1)
-    assert sum(noted.counts()) == 100_001
+    assert sum(noted.counts()) == 20_001
     assert noted.drops == []
 
 

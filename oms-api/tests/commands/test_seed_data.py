@@ -95,6 +95,7 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
         **dict.fromkeys(("seed-data-either-target", "seed-data-either-stop", "seed-data-trail"), "ACCEPTED"),
         **dict.fromkeys(("seed-data-dip", "seed-data-breakout", "seed-data-month"), "ACCEPTED"),
         "seed-data-cancelled": "CANCELED",
+        "seed-data-rejected": "REJECTED",
         "seed-data-too-many": "DENIED",
     }
     assert sorted(row.role for row in found if row.role in {"take_profit", "stop_loss"}) == (

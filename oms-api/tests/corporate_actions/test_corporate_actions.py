@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from app.clock import utc_now
 from app.corporate_actions.service.changes import get_record
 from app.database import connect_engine, set_tenant_scope
+from app.instruments.rules import InstrumentKey
 from app.ledger.queries import audit
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.rebuilding import read_ahead, rebuild_portfolio
@@ -344,3 +345,139 @@ def test_action_is_not_booked_after_its_reversal(books):
     service.client.portal.call(book_again)
     assert position(books)[0] == "100"
     assert_verified(books)
+
+
+CHANGE = {"kind": "symbol_change", "new_symbol": "APPL", "new_units": None, "old_units": None}
+REVERSE_SPLIT = {"new_units": "1", "old_units": "3", "cash_in_lieu_price": "36"}
+
+
+def test_split_with_a_fraction_and_symbol_change_take_effect_on_the_same_date(books):
+    split = book(books, **REVERSE_SPLIT)
+    change = book(books, **CHANGE)
+    assert (position(books)[0], position(books, "APPL")[:2]) == ("0", ("33", "30.00"))
+    assert_verified(books)
+    assert change["id"] in refused(reverse(books, split), 409)["detail"]
+    good(reverse(books, change))
+    good(reverse(books, split))
+    assert position(books) == ("100", "10.00", "0.00")
+    assert_verified(books)
+
+
+def test_actions_announced_for_the_same_date_are_booked_before_the_symbol_changes(books, clock):
+    tomorrow = TODAY + timedelta(days=1)
+    for terms in (CHANGE, REVERSE_SPLIT):
+        good(post_action(books, ex_date=tomorrow, **terms), 201)
+    dividend = {"kind": "dividend", "amount": "1", "currency": "USD", "new_units": None, "old_units": None}
+    good(post_action(books, ex_date=tomorrow, **dividend), 201)
+    clock.offset = timedelta(days=1)
+    try:
+        books.service.client.portal.call(books.service.app.state.corporate_actions.book_due)
+        assert (position(books)[0], position(books, "APPL")[0]) == ("0", "33")
+        rows = good(books.get("/portfolios/Growth/cash"))["rows"]
+        assert [row["amount"] for row in rows if row["kind"] == "dividend"] == ["100.00"]
+        assert_verified(books)
+    finally:
+        clock.offset = timedelta(0)
+
+
+def test_split_of_a_symbol_that_changed_on_its_date_is_refused_and_works_under_the_new_one(books):
+    book(books, **CHANGE)
+    refused(post_action(books, **REVERSE_SPLIT), 409)
+    book(books, **REVERSE_SPLIT | {"symbol": "APPL"})
+    assert position(books, "APPL")[0] == "33"
+    assert_verified(books)
+
+
+def test_fraction_of_a_late_split_has_the_cost_before_the_later_trades(books):
+    books.buy("7", "90", portfolio_name="Growth")  # in new units
+    preview = good(books.post("/corporate-actions:preview", SPLIT | REVERSE_SPLIT | {"ex_date": str(TODAY)}))
+    book(books, **REVERSE_SPLIT)
+    # 100 at 10 became 33.33333333 at 30; 0.33333333 was paid 36 a unit. 33 at 30 and 7 at 90 remain.
+    assert position(books) == ("40", "40.50", "1.99999998")
+    (change,) = preview["positions"]
+    assert (change["quantity_after"], change["average_after"], change["cash"]) == (
+        "40",
+        "40.50",
+        "11.99999988",
+    )
+    assert_verified(books)
+
+
+def test_reversal_of_a_reverse_split_restores_quantities_that_were_rounded(books, clock):
+    clock.offset = timedelta(days=-1)
+    books.quote("AAPL", "10", "11", "10.5")
+    stop = books.order(side="SELL", type="STOP", stop_price="8", quantity="35", time_in_force="GTC")
+    trailing = books.order(
+        side="SELL", type="TRAILING_STOP", trail_amount="2", quantity="25", time_in_force="GTC"
+    )
+    clock.offset = timedelta(0)
+    made = book(books, new_units="1", old_units="10", cash_in_lieu_price="100")
+    assert (books.found(stop["id"])["quantity"], books.found(stop["id"])["stop_price"]) == ("3", "80.00")
+    good(reverse(books, made))
+    assert (books.found(stop["id"])["quantity"], books.found(stop["id"])["stop_price"]) == ("35", "8.00")
+    restated = books.found(books.found(trailing["id"])["replaced_by"])
+    restored = books.found(restated["replaced_by"])
+    assert (restated["quantity"], restored["quantity"], restored["trail_amount"]) == ("2", "25", "2.00")
+    assert_verified(books)
+
+
+def test_held_exits_of_a_waiting_entry_are_restated(books, clock):
+    clock.offset = timedelta(days=-1)
+    books.quote("AAPL", "10", "11", "10.5")
+    exits = {"take_profit": {"limit_price": "15"}, "stop_loss": {"stop_price": "6"}}
+    entry = books.order(quantity="10", type="LIMIT", limit_price="9", time_in_force="GTC", **exits)
+    clock.offset = timedelta(0)
+    book(books)
+    books.quote("AAPL", "4.4", "4.5", "4.45")
+    legs = {leg["role"]: leg for leg in books.found(entry["id"])["legs"]}
+    assert {leg["status"] for leg in legs.values()} == {"ACCEPTED"}
+    assert (legs["take_profit"]["quantity"], legs["take_profit"]["limit_price"]) == ("20", "7.50")
+    assert (legs["stop_loss"]["quantity"], legs["stop_loss"]["stop_price"]) == ("20", "3.00")
+    assert_verified(books)
+
+
+def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
+    clock.offset = timedelta(days=-1)
+    books.quote("AAPL", "10", "11", "10.5")
+    until = str(TODAY + timedelta(days=2)) + "T00:00:00Z"
+    mark = {"price": "12", "reason": "Thin market", "expires_at": until}
+    good(books.put("/marks/AAPL", mark))
+    clock.offset = timedelta(0)
+    made = book(books)
+    quote = good(books.get("/quotes/AAPL"))
+    assert (quote["bid"], quote["ask"], quote["last"]) == ("5.00", "5.50", "5.25")
+    (held,) = good(books.get("/positions"))
+    assert (held["mark"], held["market_value"]) == ("6.00", "1200.00")
+    booked_at = utc_now()
+    books.quote("AAPL", "20", "20", "20")
+    with books.service.engine.connect() as connection:
+        set_tenant_scope(connection, [books.tenant_id])
+        key = InstrumentKey(books.tenant_id, "AAPL")
+        found = books.service.app.state.market.quotes_at(connection, [key], booked_at)
+    assert found[key].last == Decimal("5.25")  # a tick at the time of the booking
+    good(reverse(books, made))
+    assert good(books.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split
+    (held,) = good(books.get("/positions"))
+    assert (held["mark"], held["market_value"]) == ("12.00", "1200.00")
+    assert_verified(books)
+
+
+def test_reversal_multiplies_the_quote_that_the_split_divided(books, clock):
+    clock.offset = timedelta(days=-1)
+    books.quote("AAPL", "10", "11", "10.5")
+    clock.offset = timedelta(0)
+    good(books.post("/portfolios", {"name": "Second", "opening_cash": "10000"}), 201)
+    books.buy("10", "10", portfolio_name="Second", executed_at=ago(2))
+    good(reverse(books, book(books)))
+    quote = good(books.get("/quotes/AAPL"))
+    assert (quote["bid"], quote["ask"], quote["last"]) == ("10.00", "11.00", "10.50")
+
+
+def test_extremes_of_a_position_are_in_the_units_after_a_split(books):
+    books.quote("AAPL", "14", "14", "14")
+    made = book(books)
+    (held,) = good(books.get("/positions"))
+    assert (held["highest_price"], held["lowest_price"]) == ("14.00", "5.00")  # 14 is a price of today
+    good(reverse(books, made))
+    (held,) = good(books.get("/positions"))
+    assert (held["highest_price"], held["lowest_price"]) == ("14.00", "10.00")

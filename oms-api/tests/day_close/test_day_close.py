@@ -11,9 +11,10 @@ from app.day_close.service.breaks import SequenceRange, list_row_breaks
 from app.money import ZERO
 from app.performance.queries.closes import StoredClose
 from app.verify import verify_database
+from tests.factories import BOOTSTRAP_KEY
 from tests.support.clock import SetClock
 from tests.support.duties import take_snapshots
-from tests.support.service import serving
+from tests.support.service import ApiClient, serving
 from tests.verification.forgery import forging
 
 DATE, NEXT = "2026-11-20", "2026-11-21"
@@ -177,3 +178,52 @@ def test_books_with_signed_days_are_verified(traded, timed):
     engine = connect_engine(timed.database_url)
     assert verify_database(engine).clean
     engine.dispose()
+
+
+def set_session(timed, day, **session):
+    answer = ApiClient(timed, 1, BOOTSTRAP_KEY).put(
+        f"/calendar/XNYS/{day}", {"source": "Announced late", **session}
+    )
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def in_new_york(timed, clock):
+    """Provide a tenant that traded on two New York days, whose second one just ended."""
+    clock.set("2026-11-18T12:00")
+    set_session(timed, "2026-11-19", kind="regular")
+    api = timed.api()
+    body = {"name": "Growth", "opening_cash": "100000", "calendar": "XNYS"}
+    assert api.post("/portfolios", body).status_code == 201
+    for day, price in (("2026-11-18", "50"), ("2026-11-19", "51")):
+        clock.set(f"{day}T18:00")
+        api.buy("10", price, charges="1")
+        clock.set(f"{day}T21:00:10")
+        take_snapshots(timed, clock.at)
+    return api
+
+
+def test_day_whose_session_vanished_after_its_close_keeps_its_figures(in_new_york, timed):
+    set_session(timed, "2026-11-19", kind="holiday")
+    signed = close(in_new_york, "2026-11-19").json()
+    (growth,) = signed["figures"]
+    assert (growth["trades"], growth["day_pnl"], growth["fees"]) == (1, "9.00", "-1.00")
+    assert [one["kind"] for one in signed["breaks"] if one["kind"] == "missing_close"] == []
+
+
+def test_day_whose_close_moved_is_signed_off_once_with_all_its_figures(in_new_york, timed, clock):
+    set_session(timed, "2026-11-19", kind="half_day", sessions=[{"open": "09:30", "close": "13:00"}])
+    take_snapshots(timed, clock.at)  # adds no second close of the day
+    (growth,) = close(in_new_york, "2026-11-19").json()["figures"]
+    assert (growth["to"], growth["trades"], growth["day_pnl"]) == ("2026-11-19T21:00:00.000000Z", 1, "9.00")
+
+
+def test_close_that_moved_to_later_replaces_the_earlier_one(in_new_york, timed, clock):
+    set_session(timed, "2026-11-19", kind="special", sessions=[{"open": "09:30", "close": "17:00"}])
+    clock.set("2026-11-19T21:30")
+    assert close(in_new_york, "2026-11-19").json()["type"] == "urn:slackoms:problem/day-not-over"
+    in_new_york.buy("1", "51", charges="1")
+    clock.set("2026-11-19T22:00:10")
+    take_snapshots(timed, clock.at)
+    (growth,) = close(in_new_york, "2026-11-19").json()["figures"]
+    assert (growth["to"], growth["trades"], growth["fees"]) == ("2026-11-19T22:00:00.000000Z", 2, "-2.00")

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, text
@@ -26,6 +27,8 @@ class Notes:
         self.retained: list[dict[Any, Any]] = []  # of each attempt
         self.checks = 0
         self.check_fails = 0
+        self.committed: list[list[str]] = []  # batches whose commit was reported
+        self.on_commit_fails = False
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
@@ -53,7 +56,13 @@ class Notes:
                 continue
             write(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
             outcomes.append(f"wrote {work}")
-        return BatchResult(outcomes, lambda connection: self._is_recorded(connection, works))
+        is_recorded = partial(self._is_recorded, works=works)
+        return BatchResult(outcomes, is_recorded, on_commit=partial(self._note_commit, works))
+
+    def _note_commit(self, works: Sequence[str]) -> None:
+        if self.on_commit_fails:
+            raise KeyError("a defect")
+        self.committed.append(list(works))
 
     def _is_recorded(self, connection: Connection, works: Sequence[str]) -> bool:
         self.checks += 1

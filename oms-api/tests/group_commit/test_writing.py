@@ -218,3 +218,20 @@ def test_writer_accepts_commands_only_between_start_and_close(engine):
     alive.append(writer.alive)
     writer.close()
     assert [*alive, writer.alive] == [False, True, False]
+
+
+def test_handler_is_told_of_committed_batches_only(engine):
+    handler = Notes()
+    with writing(engine, handler) as writer:
+        outcomes_of(writer, ["first"])
+        outcomes_of(writer, ["null"])
+        outcomes_of(writer, ["second"])
+    assert handler.committed == [["first"], ["second"]]
+
+
+def test_defect_after_a_commit_changes_no_outcome(engine):
+    handler = Notes()
+    handler.on_commit_fails = True
+    with writing(engine, handler) as writer:
+        assert outcomes_of(writer, ["first"]) == ["wrote first"]
+    assert notes_in(engine) == ["first"]

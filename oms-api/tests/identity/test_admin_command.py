@@ -297,3 +297,8 @@ def test_admin_command_runs_as_a_program(database_url, tmp_path):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(b"oms_")
+
+
+def test_credentials_of_brokers_are_encrypted_again(run, database_url):
+    status, _, err = run("encrypt-broker-credentials")
+    assert (status, "credentials of 0 broker connections" in err) == (command.DONE, True)

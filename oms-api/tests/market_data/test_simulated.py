@@ -10,7 +10,7 @@ import pytest
 
 from app.market_data.rules import walk
 from app.market_data.rules.bars import Interval
-from app.market_data.sources import SOURCES
+from app.market_data.sources import SOURCES, AlpacaAccess, SourceNotConfigured, SourceSettings
 from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.simulated import SimulatedSource
 
@@ -154,9 +154,15 @@ def test_unknown_currency_pair_has_no_price(source):
 
 def test_sources_are_found_by_name():
     for name, make in SOURCES.items():
-        source = make("seed")
+        access = AlpacaAccess("http://127.0.0.1:9", "iex", "key", "secret")
+        source = make(SourceSettings("seed", access))
         assert source.name == name
-        source.follow(frozenset({"AAPL"}))
+        source.follow(frozenset())
+
+
+def test_alpaca_source_needs_credentials():
+    with pytest.raises(SourceNotConfigured, match="ALPACA_API_KEY"):
+        SOURCES["alpaca"](SourceSettings("seed"))
 
 
 def test_manual_source_has_no_prices_by_itself():

@@ -109,7 +109,9 @@ class Rig:
     def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
-            return self.floor.handle(connection, works, {} if retained is None else retained).outcomes
+            result = self.floor.handle(connection, works, {} if retained is None else retained)
+        result.on_commit()
+        return result.outcomes
 
     def origin(self, key: str | None = None, facts: str = "") -> Origin:
         """Return who asks, now."""

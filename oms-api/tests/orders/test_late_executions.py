@@ -121,8 +121,9 @@ def test_execution_reports_change_the_order_status(rig):
 def test_execution_report_without_a_transition_is_only_recorded(rig):
     order = rig.place()
     before = rig.order(order)
-    rig.report(order, Accepted(order.id, rig.now))
+    rig.report(order, Accepted(order.id, rig.now))  # told again: it is known
+    rig.report(order, Canceled(order.id, rig.now))
     after = rig.order(order)
     assert (after.status, after.event_count) == (Status.FILLED, before.event_count + 1)
     (words,) = rig.rows("SELECT broker_words FROM order_events WHERE reason = 'not applied'")[0]
-    assert words.startswith("Accepted: ")
+    assert words.startswith("Canceled: ")

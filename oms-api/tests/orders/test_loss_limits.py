@@ -203,3 +203,19 @@ def test_new_close_counts_within_seconds(losing):
     store_close(losing, "999790")
     losing.tick(seconds=2)
     assert losing.place(quantity="1").status is Status.FILLED
+
+
+def test_daily_loss_of_the_tenant_counts_all_portfolios(rig):
+    rig.place(quantity="10")
+    rig.place(quantity="5", portfolio="Income")
+    set_limit(rig, LimitCode.MAX_DAILY_LOSS, "150", LimitScope.TENANT, "")
+    rig.quote("91.9", "92.1", "92")  # both lost 9 on each of 15
+    rig.tick(seconds=2)
+    assert rig.place(quantity="1").status is Status.FILLED
+    rig.quote("90.9", "91.1", "91")
+    rig.tick(seconds=2)
+    denied = rig.place(quantity="1", portfolio="Income")
+    assert denied.status is Status.DENIED
+    denial = orjson.loads(denied.denial)
+    assert (denial["code"], denial["limit"]) == ("FIRM_DAILY_LOSS", "150")
+    assert rig.place(side="SELL", quantity="1", portfolio="Income").status is Status.FILLED

@@ -5,6 +5,10 @@ from dataclasses import replace
 import pytest
 
 from app.database.versioned_cache import VersionedCache
+from app.ledger.service.batch import empty_portfolio
+from app.ledger.service.stamps import create_stamp, get_epoch, renew_stamp
+from app.money import ZERO
+from app.orders.service.portfolio_cache import CachedPortfolio
 
 PLACE = (1, 7)
 
@@ -47,6 +51,26 @@ def test_cache_size_is_bounded(kept):
     kept.put((1, 8), "version", "5")
     kept.put(PLACE, "version", "123456789")
     assert kept.get((1, 8), "version") == "5"
+
+
+def test_repair_drops_what_a_change_keeps():
+    """Cached values are of one epoch: a change of orders continues it, a repair begins another."""
+    for stamp in ("", "0123456789abcdef", create_stamp()):
+        renewed = renew_stamp(stamp)
+        assert len(renewed) == 16
+        assert renewed != renew_stamp(stamp)
+        assert get_epoch(renewed) == get_epoch(stamp)
+        assert get_epoch(create_stamp()) != get_epoch(stamp)
+
+
+def test_ledger_that_does_not_continue_the_cached_one_is_read_anew():
+    opened = empty_portfolio(1, 1, "Growth", "growth", opening_cash=ZERO)
+    state = replace(opened, last_sequence=5, last_hash="hash 5")
+    cached = CachedPortfolio(last_sequence=5, last_hash="hash 5")
+    assert cached.precedes(state)
+    assert not cached.precedes(replace(state, last_hash="another"))
+    assert cached.precedes(replace(state, last_sequence=6, last_hash="hash 6"))
+    assert not cached.precedes(replace(state, last_sequence=4, last_hash="hash 4"))
 
 
 def buy(api, quantity):

@@ -251,8 +251,9 @@ class Lives(RuleBasedStateMachine):
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
                 portfolio_key = PortfolioKey(self.rig.tenant, portfolio_id)
-                known = self.rig.floor._services.open_orders.get(portfolio_key, stamp)
-                if known is not None and stamp:
+                entry = self.rig.floor._services.portfolios._portfolios._entries.get(portfolio_key)
+                known = None if entry is None else entry[1].open_orders
+                if known is not None and known.stamp == stamp:
                     kept = {order.id: order for order in open_orders(connection, [portfolio_key])}
                     assert known.orders == kept
                     assert not FINAL & {order.status for order in known.orders.values()}

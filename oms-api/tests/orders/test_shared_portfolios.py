@@ -1,17 +1,24 @@
-"""Two processes change the same portfolios in turn: what each keeps of them equals what a new one reads."""
+"""Two processes change the same portfolios in turn: what each keeps of them equals what a new one reads.
+
+Each reads only what the other changed.
+"""
 
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.database import connect_engine, unit_of_work
+from app.ledger.queries import books as book_queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
-from app.orders.service.commands import PreviewOrder
+from app.orders.queries import book as order_queries
+from app.orders.rules.values import Protection, Target
+from app.orders.service.commands import CancelOrder, PreviewOrder
 from app.orders.service.exposure import exposure_in
 from app.text import name_key
 from tests.orders.rig import Rig, ticket
@@ -19,8 +26,15 @@ from tests.orders.rig import Rig, ticket
 SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
 SIDES = st.sampled_from(["BUY", "SELL"])
 PRICES = st.sampled_from(["95", "100", "105"])
+OLDEST_OPEN = (
+    "SELECT id FROM orders WHERE tenant_id = :tenant AND status NOT IN "
+    "('FILLED', 'CANCELED', 'EXPIRED', 'REPLACED', 'DENIED', 'REJECTED') ORDER BY id"
+)
 STEP = st.one_of(
     st.tuples(st.just("rest"), SYMBOLS, SIDES, PRICES),
+    st.tuples(st.just("trail"), SYMBOLS, SIDES, PRICES),
+    st.tuples(st.just("bracket"), SYMBOLS, SIDES, PRICES),
+    st.tuples(st.just("cancel"), SYMBOLS, SIDES, PRICES),
     st.tuples(st.just("fill"), SYMBOLS, SIDES, PRICES),
     st.tuples(st.just("trade"), SYMBOLS, SIDES, PRICES),
     st.tuples(st.just("quote"), SYMBOLS, SIDES, PRICES),
@@ -30,15 +44,15 @@ STEP = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def shared(new_database):
-    engine = connect_engine(new_database("sqlite"))
+def shared(backend, new_database):
+    engine = connect_engine(new_database(backend))
     yield engine, count()
     engine.dispose()
 
 
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.booleans(), STEP), min_size=3, max_size=8))
-def test_exposure_kept_by_a_process_equals_that_of_a_new_process(shared, steps):
+def test_what_a_process_keeps_equals_what_a_new_process_reads(shared, steps):
     engine, numbers = shared
     name = f"Growth {next(numbers)}"
     processes = [Rig(engine), Rig(engine)]
@@ -48,16 +62,91 @@ def test_exposure_kept_by_a_process_equals_that_of_a_new_process(shared, steps):
     for is_second, step in steps:
         take(processes[is_second], name, *step)
         processes[not is_second].now = processes[is_second].now
-        kept = [exposure_of(process, name) for process in processes]
-        assert kept == [exposure_of(Rig(engine, now=processes[0].now), name)] * 2
+        kept = [portfolio_of(process, name) for process in processes]
+        assert kept == [portfolio_of(Rig(engine, now=processes[0].now), name)] * 2
+
+
+@pytest.mark.parametrize("is_same_order", [True, False])
+def test_process_reads_only_what_another_process_changed(shared, monkeypatch, is_same_order):
+    engine, numbers = shared
+    name = f"Growth {next(numbers)}"
+    here, there = Rig(engine), Rig(engine)
+    here.open_portfolio(name)
+    for symbol in ("AAPL", "MSFT"):
+        here.quote("99", "101", "100", symbol)
+        here.place(name, symbol=symbol)
+    here.tick()
+    resting = [here.place(name, type="LIMIT", limit_price="90", quantity=str(1 + n)) for n in range(4)]
+    for process in (here, there):
+        process.now = here.now
+        portfolio_of(process, name)
+    there.tick()
+    there.place(name, symbol="MSFT", quantity="1")
+    if is_same_order:
+        there.cancel(resting[0])
+    else:
+        resting.append(there.place(name, type="LIMIT", limit_price="89"))
+    read: dict[str, list[Any]] = {"orders": [], "positions": []}
+    watch(monkeypatch, order_queries, "orders_by_id", read["orders"])
+    watch(monkeypatch, book_queries, "positions_since", read["positions"])
+    here.now = there.now
+    portfolio_of(here, name)
+    changed = [] if is_same_order else resting[-1:]
+    still_open = resting[1:] if is_same_order else resting
+    is_sqlite = engine.dialect.name == "sqlite"  # which has no versions of rows
+    assert sorted(order.id for order in read["orders"]) == [
+        one.id for one in (still_open if is_sqlite else changed)
+    ]
+    assert [row[2] for row in read["positions"]] == ["MSFT"]
+    read["orders"].clear()
+    read["positions"].clear()
+    portfolio_of(here, name)
+    assert read == {"orders": [], "positions": []}
+
+
+def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared):
+    engine, numbers = shared
+    name = f"Growth {next(numbers)}"
+    rig = Rig(engine)
+    rig.open_portfolio(name)
+    rig.quote("99", "101", "100")
+    rig.place(name, type="LIMIT", limit_price="90")
+    stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
+    before = rig.rows(stamp)
+    assert rig.place(name, quantity="1").status == "FILLED"
+    assert rig.place(name, quantity="1.5").status == "DENIED"
+    assert rig.rows(stamp) == before
+    rig.place(name, type="LIMIT", limit_price="90", quantity="2")
+    assert rig.rows(stamp) != before
+
+
+def watch(monkeypatch, module, name, found):
+    """Add what a query returns to `found`."""
+    query = getattr(module, name)
+
+    def watched(*given):
+        rows = query(*given)
+        found.extend(rows)
+        return rows
+
+    monkeypatch.setattr(module, name, watched)
 
 
 def take(rig, name, kind, symbol, side, price):
     """Take a step. `lose` rolls the transaction of a fill back."""
     rig.tick()
-    waiting = {"type": "LIMIT", "limit_price": price, "time_in_force": "GTC"}
-    if kind == "rest":
-        rig.place(name, symbol=symbol, side=side, quantity="1", **waiting)
+    resting = {"limit_price": price, "time_in_force": "GTC", "type": "LIMIT"}
+    exits = {"take_profit": Target(Decimal(200)), "stop_loss": Protection(Decimal(10))}
+    placed = {
+        "rest": resting | {"side": side},
+        "trail": {"type": "TRAILING_STOP", "trail_amount": "3", "time_in_force": "GTC", "side": side},
+        "bracket": resting | exits,
+    }
+    if kind in placed:
+        rig.place(name, symbol=symbol, quantity="1", **placed[kind])
+    elif kind == "cancel":
+        for row in rig.rows(OLDEST_OPEN)[:1]:
+            rig.run(CancelOrder(rig.origin(), row[0], None))
     elif kind == "fill":
         rig.place(name, symbol=symbol, side=side, quantity="2")
     elif kind == "quote":
@@ -82,12 +171,16 @@ def preview(rig, name):
     return PreviewOrder(rig.origin(), ticket(), name, name_key(name))
 
 
-def exposure_of(rig, name):
-    """Return the total and the books that are not empty, as the next order of the process sees them."""
+def portfolio_of(rig, name):
+    """Return positions, open orders, total and the books that are not empty, as the next order sees them."""
     with unit_of_work(rig.engine) as connection:
         context, _, _ = rig.floor._load_context(connection, [preview(rig, name)], {})
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
         books = {key: book for key, book in exposure.books.items() if book.position or book.orders}
-        context.update_caches()
-        return exposure.total, books
+        positions = dict(context.books.positions(portfolio_key))
+        orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
+        assert list(orders) == sorted(orders)
+        update = context.create_cache_update()
+    update()
+    return positions, orders, exposure.total, books

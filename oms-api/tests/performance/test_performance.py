@@ -4,10 +4,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from app.clock import utc_now
 from app.database import connect_engine, unit_of_work, write
+from app.ledger.models import Portfolio
 from app.performance.models import EquitySnapshot
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
@@ -186,3 +187,39 @@ def test_unknown_portfolio_is_not_found(service, growth, path):
 def test_invalid_query_parameter_is_rejected_by_name(growth, path, name, value):
     answer = growth.get(f"/portfolio/Growth/{path}", **{name: value})
     assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
+
+
+def test_repeated_reads_see_snapshots_that_were_stored_late_or_deleted(growth):
+    start = utc_now() - 10 * HOUR
+    instants = store(growth, *range(100_000, 100_008), kind="interval", step=HOUR, start=start)
+
+    def equities():
+        points = history(growth, period="1D", interval="1m")["points"]
+        return [point["equity"] for point in points[1:-1]]
+
+    due = [f"{number}.00" for number in range(100_000, 100_008)]
+    assert [equities(), equities()] == [due, due]
+    store(growth, 100_100, kind="interval", step=HOUR, start=instants[3] + HOUR / 2)
+    with unit_of_work(growth.service.engine) as connection:  # as before: `store` moved the creation
+        connection.execute(
+            update(Portfolio).where(Portfolio.tenant_id == growth.tenant_id).values(created_at=start - HOUR)
+        )
+    due.insert(4, "100100.00")
+    assert [equities(), equities()] == [due, due]
+    with unit_of_work(growth.service.engine) as connection:
+        ours = EquitySnapshot.tenant_id == growth.tenant_id
+        connection.execute(delete(EquitySnapshot).where(ours, EquitySnapshot.at <= instants[1]))
+    assert equities() == due[2:]
+
+
+def test_repeated_statistics_see_closes_that_were_stored_late(growth):
+    start = utc_now() - 9 * DAY
+    store(growth, 100_000, 101_000, 99_000, start=start)
+    first = performance(growth)
+    assert performance(growth)["days"] == first["days"]
+    store(growth, 102_000, start=start + 5 * DAY)
+    with unit_of_work(growth.service.engine) as connection:
+        connection.execute(
+            update(Portfolio).where(Portfolio.tenant_id == growth.tenant_id).values(created_at=start - DAY)
+        )
+    assert performance(growth)["days"] == first["days"] + 1

@@ -43,6 +43,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
         "log_level": "ERROR",
         "reader_threads": 4,
         "duties": "worker",  # a test runs them itself
+        "broker_sessions": "off",  # likewise
     }
     return Settings(_env_file=None, **(values | changes))
 

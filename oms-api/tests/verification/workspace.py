@@ -32,12 +32,18 @@ def fill_tables(service: Service) -> None:
     _book_corporate_actions(api)
     webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
+    account = {"key_id": "PK0123456789", "secret_key": "secret"}
+    _ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
+    _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
+    _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
+    signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
+    _ok(api.post("/signals", signal))
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties.append("interest and borrow fees")
+    duties += ["interest and borrow fees", "prune job history"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)
@@ -180,6 +186,10 @@ def _set_kill_switches(api: ApiClient) -> None:
     filled = api.found(api.order(**income, quantity="8", limit_price="98")["id"])  # five fill
     bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}
     _ok(api.post(f"/orders/{filled['id']}/bust", bust))
+    api.quote("IBM", "97", "98", "98")
+    corrected = api.found(api.order(portfolio_name="Income", symbol="IBM", quantity="2")["id"])
+    correction = {"execution_id": corrected["fills"][0]["execution_id"], "reason": "Corrected by the venue"}
+    _ok(api.post(f"/orders/{corrected['id']}/correct", correction | {"price": "97"}))
 
 
 def _book_corporate_actions(api: ApiClient) -> None:

@@ -63,6 +63,24 @@ def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     return [_build_block("Allocation by market value", {"type": "pie", "segments": segments})]
 
 
+def describe_chart(block: Json) -> str:
+    """Return the numbers of a chart as a sentence, for those who do not see it."""
+    chart = block["chart"]
+    if chart["type"] == "pie":
+        segments = chart["segments"]
+        total = sum(each["value"] for each in segments)
+        shares = [f"{each['label']} {100 * each['value'] / total:.1f}%" for each in segments]
+        return f"{block['title']}: {', '.join(shares)}"
+    points = [(each["label"], each["value"]) for series in chart["series"] for each in series["data"]]
+    (first, low), (last, high) = points[0], points[-1]
+    return f"{block['title']}: from {low:,.2f} ({first}) to {high:,.2f} ({last})"
+
+
+def build_image(block: Json, file_id: str) -> Json:
+    """Return the block of an uploaded image of a chart."""
+    return {"type": "image", "slack_file": {"id": file_id}, "alt_text": cut(describe_chart(block), 2_000)}
+
+
 def _label(point: EquityPoint) -> str:
     return point.at[LABEL_CHARACTERS].replace("T", " ")
 

@@ -14,7 +14,7 @@ from app.forms.ticket import Trade
 USAGE = """\
 `/trade` opens the trade form, `/trade AAPL` opens it for a symbol.
 `/trade buy 100 AAPL @ 175 in Growth` fills it in: 100 at 175 each, in Growth. You still check and place it.
-`/trade help` or `/trade-help` shows this."""
+`/trade help` shows this."""
 
 HELP = f"""\
 *Trading from Slack*

@@ -18,6 +18,7 @@ from app.blocks.portfolio_reports import (
     build_position_table,
     describe_portfolio,
 )
+from app.blocks.preference_forms import CHANGE, describe_settings
 from app.blocks.replies import actions, button, position_select
 from app.blocks.risk_reports import describe_switches
 from app.blocks.tables import Table, build_data_tables, build_lines
@@ -32,6 +33,7 @@ from app.forms.portfolio_values import (
     PortfolioValue,
     TradeSummary,
 )
+from app.forms.preferences import Preferences
 
 NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
 NO_APPROVALS = (
@@ -55,6 +57,7 @@ class OverviewFacts:
     orders: Sequence[OrderSummary] = ()
     approvals: Sequence[ApprovalSummary] = ()
     trades: Sequence[TradeSummary] = ()
+    preferences: Preferences | None = None
     is_cut: bool = False
     shown_at: str = ""
 
@@ -174,7 +177,11 @@ def _build_settings(facts: OverviewFacts) -> Content:
         "An administrator of the desk changes roles and portfolios.",
         TYPED_HELP,
     ]
-    return Content([section("\n".join(lines))])
+    if facts.preferences is None:
+        return Content([section("\n".join(lines))])
+    settings = section("\n".join(describe_settings(facts.preferences)))
+    change = actions(button(CHANGE, action_ids.FORM_OPEN, "settings"))
+    return Content([section("\n".join(lines)), settings, change])
 
 
 CONTENTS = {

@@ -25,11 +25,13 @@ class Reply:
     tables: tuple[Table, ...] = ()
     charts: tuple[Json, ...] = ()
     foot: tuple[Json, ...] = ()
+    images: tuple[Json, ...] = ()  # uploaded images of the charts, in their place
 
     def build_message(self) -> Message:
         """Return the message with Slack's tables and charts."""
         tables = [block for table in self.tables if table.rows for block in build_data_tables(table)]
-        return Message(self.text, (*self.head, *tables, *self.charts, *self.foot) or (section(self.text),))
+        charts = self.images or self.charts
+        return Message(self.text, (*self.head, *tables, *charts, *self.foot) or (section(self.text),))
 
     def build_plain_message(self) -> Message:
         """Return the message for workspaces that refuse tables or charts."""

@@ -10,10 +10,19 @@ from app.blocks.order_reports import format_person
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
 from app.blocks.text import escape, literal, section
+from app.forms.day_change import DayChange, format_day_change
 from app.forms.numbers import format_money
 from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
 
 MAX_LISTED_LIMITS = 30
+
+
+class QuoteLine(NamedTuple):
+    """A symbol with its quote and how it changed today, None if not known."""
+
+    symbol: str
+    quote: QuoteDetail | None
+    change: DayChange | None = None
 
 
 class RiskFacts(NamedTuple):
@@ -71,18 +80,20 @@ def describe_switch(switch: KillSwitch) -> str:
     return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
 
 
-def build_quotes_reply(quotes: Sequence[tuple[str, QuoteDetail | None]]) -> Reply:
+def build_quotes_reply(quotes: Sequence[QuoteLine]) -> Reply:
     """Return quotes, a line for each symbol."""
-    return build_sentence_reply("\n".join(_describe_quote(symbol, found) for symbol, found in quotes))
+    return build_sentence_reply("\n".join(map(_describe_quote, quotes)))
 
 
-def _describe_quote(symbol: str, found: QuoteDetail | None) -> str:
+def _describe_quote(line: QuoteLine) -> str:
+    found = line.quote
     if found is None:
-        return f"*{escape(symbol)}* has no quote."
+        return f"*{escape(line.symbol)}* has no quote."
     sides = [("bid", found.bid), ("ask", found.ask), ("last", found.last)]
     prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
     age = format_age(found.age_seconds)
-    return f"*{escape(found.symbol)}* {prices or 'no price'} · {age} old, {escape(found.source)}"
+    facts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(found.source)}"]
+    return f"*{escape(found.symbol)}* {' · '.join(each for each in facts if each)}"
 
 
 def format_age(seconds: float) -> str:

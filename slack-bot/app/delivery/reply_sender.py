@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from app.blocks.messages import Message
 from app.blocks.replies import Reply
@@ -12,6 +13,13 @@ from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 
 log = logging.getLogger(__name__)
+
+
+class BuildView(Protocol):
+    """Build a view, with Slack's tables or with lines of text."""
+
+    def __call__(self, *, with_tables: bool) -> Json:
+        """Return the view."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,14 @@ class ReplySender:
         except Saturated as error:
             self._log_failure(to, error)
 
-    def publish(self, user: str, view: Json, plain_view: Json) -> None:
-        """Show the overview of a person. Raises `SlackError`."""
+    def publish(self, user: str, build: BuildView) -> None:
+        """Show the overview of a person, without tables only if Slack refuses them. Raises `SlackError`."""
         try:
-            self._publish(user, view)
+            self._publish(user, build(with_tables=True))
         except SlackRateLimited:
             raise
         except SlackRefused:
-            self._publish(user, plain_view)
+            self._publish(user, build(with_tables=False))
 
     def push(self, trigger_id: str, view: Json) -> str:
         """Open a form on top of an open form, and return its id. Raises `SlackError`."""
@@ -99,7 +107,14 @@ class ReplySender:
             self._log_failure(to, error)
 
     def _send_either(self, reply: Reply, send: Callable[[Message], object]) -> None:
-        """Send the message with tables and charts, or without them if Slack refuses it."""
+        """Send the message with images, else with tables and charts, else without them."""
+        if reply.images:
+            try:
+                send(reply.build_message())
+            except SlackRefused:  # Slack may still be reading the images
+                reply = replace(reply, images=())
+            else:
+                return
         try:
             send(reply.build_message())
         except SlackRefused:

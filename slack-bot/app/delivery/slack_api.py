@@ -17,6 +17,7 @@ from app.blocks.messages import Message
 from app.blocks.text import Json, cut
 from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
+from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from app.errors import SlackRateLimited, SlackRefused, SlackUnreachable
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
@@ -54,6 +55,7 @@ class SlackApi:
         )
         if is_loopback(settings.slack_api_url):
             self.client.proxy = None
+        self.scopes = GrantedScopes(list_manifest_scopes())
         self.installation = InstallationCache(self._load_installation)
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
@@ -143,6 +145,7 @@ class SlackApi:
 
     def _load_installation(self) -> Installation:
         answer = call_slack("auth.test", self.client.auth_test)
+        self.scopes.update(answer.headers)
         return Installation(
             team_id=str(answer.get("team_id") or ""),
             enterprise_id=str(answer.get("enterprise_id") or ""),

@@ -2,7 +2,13 @@
 
 import logging
 
-from app.events.alert_messages import send_fired_alert
+from app.events.notification_events import (
+    notify_of_alert,
+    notify_of_close,
+    notify_of_decision,
+    notify_of_order,
+    notify_of_request,
+)
 from app.events.overview_updates import redraw_overviews, show_stop
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
@@ -17,7 +23,13 @@ def register_subscriptions(registry: EventRegistry) -> None:
     registry.register("webhook.disabled", log_disabled_webhook)
     registry.register("order.*", update_order_message)
     registry.register("kill_switch.*", show_stop)
-    registry.register("alert.fired", send_fired_alert)
+    registry.register("alert.fired", notify_of_alert)
+    for name in ("order.filled", "order.rejected", "order.expired"):
+        registry.register(name, notify_of_order)
+    registry.register("approval.requested", notify_of_request)
+    for name in ("approval.granted", "approval.rejected"):
+        registry.register(name, notify_of_decision)
+    registry.register("portfolio.summary", notify_of_close)
     for pattern in EVENT_PATTERNS:
         registry.register(pattern, redraw_overviews)
 

@@ -14,8 +14,12 @@ EXITS_FORM = "exits_form"
 CANCEL_FORM = "cancel_form"
 HALT_FORM = "halt_form"
 RESUME_FORM = "resume_form"
+SETTINGS_FORM = "settings_form"
 
-# Block ids of the forms. The action id of each entry is `fields.ACTION`.
+SETTINGS_PORTFOLIO = "settings:portfolio"  # selects whose options the bot finds
+SETTINGS_TIME_ZONE = "settings:time_zone"
+
+# Block ids of the forms. The action id of their other entries is `fields.ACTION`.
 POSITION = "position"
 QUANTITY = "close_quantity"
 REASON = "reason"

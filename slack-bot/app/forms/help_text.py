@@ -29,7 +29,11 @@ LINES = (
     ),
     HelpLine("/desk alerts", "your alerts"),
     HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),
-    HelpLine("/desk settings", "your preferences"),
+    HelpLine("/desk settings", "change your preferences: defaults, numbers, quiet hours, direct messages"),
+    HelpLine(
+        "/desk export trades [2026-11] [in Growth]",
+        "a CSV file; also `orders`, `positions`, `pnl`, `cash`, `charges`",
+    ),
     HelpLine("/desk cancel [all|AAPL|order id] [in Growth]", "cancel working orders", ("trade", "risk")),
     HelpLine("/desk close [100] AAPL [in Growth]", "close a position", ("trade",)),
     HelpLine("/desk halt [in Growth]", "stop trading: reduce only, halt or flatten", ("risk", "admin")),

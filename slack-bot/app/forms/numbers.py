@@ -1,6 +1,9 @@
 """Parse and format amounts. All amounts are Decimal, never float."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 from app.forms.input_normalization import strip_quotes
@@ -19,6 +22,9 @@ AMBIGUOUS_NUMBER = re.compile(
 CURRENCY = r"[$₹€£¥]|(?i:(?:US|A|C|S)\$|USDT?|INR|Rs\.?|EUR|GBP|JPY|CHF|AUD|CAD|SGD|HKD)"
 WITH_CURRENCY = re.compile(rf"(?:(?:{CURRENCY})\s*)?(.*?)(?:\s*(?:{CURRENCY}))?", re.DOTALL)
 UNITS = re.compile(r"(.*?)\s*(?:shares?|units?)", re.IGNORECASE | re.DOTALL)
+
+_HAS_DECIMAL_COMMA: ContextVar[bool] = ContextVar("has_decimal_comma", default=False)
+_SWAPPED = str.maketrans(",.", ".,")
 
 
 class NotAnAmount(ValueError):
@@ -126,12 +132,29 @@ def format_plain(value: Decimal) -> str:
 def format_grouped(value: Decimal) -> str:
     """Format an amount with groups of thousands: 1,000 or 0.5."""
     whole, _, decimals = format_plain(value).partition(".")
-    sign = "-" if whole.startswith("-") else ""
-    text = f"{sign}{int(whole.lstrip('-') or '0'):,}"
-    return f"{text}.{decimals}" if decimals else text
+    return _localize(_group(whole) + (f".{decimals}" if decimals else ""))
 
 
 def format_money(value: Decimal) -> str:
     """Format money with groups of thousands and at least two decimals: 17,500.00 or 3.33333333."""
-    whole, _, decimals = format_grouped(value).partition(".")
-    return f"{whole}.{decimals:0<2}"
+    whole, _, decimals = format_plain(value).partition(".")
+    return _localize(f"{_group(whole)}.{decimals:0<2}")
+
+
+@contextmanager
+def use_decimal_comma(is_used: bool = True) -> Iterator[None]:
+    """Write numbers like 1.234,5 in this block: in the private answers of people who prefer it."""
+    token = _HAS_DECIMAL_COMMA.set(is_used)
+    try:
+        yield
+    finally:
+        _HAS_DECIMAL_COMMA.reset(token)
+
+
+def _group(whole: str) -> str:
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-') or '0'):,}"
+
+
+def _localize(text: str) -> str:
+    return text.translate(_SWAPPED) if _HAS_DECIMAL_COMMA.get() else text

@@ -188,6 +188,15 @@ class QuoteDetail:
     age_seconds: float
     source: str
 
+    @property
+    def price(self) -> Decimal | None:
+        """The last price, else the middle of bid and ask, else the one that is known."""
+        if self.last is not None:
+            return self.last
+        if self.bid is not None and self.ask is not None:
+            return (self.bid + self.ask) / 2
+        return self.ask if self.bid is None else self.bid
+
 
 @dataclass(frozen=True)
 class ApprovalSummary:
@@ -231,16 +240,3 @@ class AlertSummary:
     repeat: bool
     deliver_to: str
     status: str
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """A person's preferences. `watchlists` are symbols by name of list."""
-
-    default_portfolio: str | None
-    order_type: str
-    time_in_force: str
-    number_format: str
-    time_zone: str
-    quiet_hours: str | None  # such as 22:00 to 07:00
-    watchlists: dict[str, tuple[str, ...]]

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.forms import fields
-
 VERSION = 1
 
 
@@ -50,7 +48,7 @@ class RequestContext:
 def read_entries(view: Mapping[str, Any]) -> dict[str, str]:
     """Return the entries of a submitted form by block id. Several choices are joined with commas."""
     state = (view.get("state") or {}).get("values") or {}
-    return {block_id: _read_entry(actions.get(fields.ACTION) or {}) for block_id, actions in state.items()}
+    return {block_id: _read_entry(next(iter(actions.values()), {})) for block_id, actions in state.items()}
 
 
 def _read_entry(entry: Mapping[str, Any]) -> str:

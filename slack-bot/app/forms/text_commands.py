@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from app.errors import BadCommand
 from app.forms.alerts import AlertRequest, parse_alert
 from app.forms.input_normalization import normalize_punctuation, strip_name_quotes
 from app.forms.numbers import NotAnAmount, parse_quantity
+from app.forms.periods import parse_period
 from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_QUANTITY
 
@@ -24,8 +25,6 @@ MENTION = re.compile(r"<[@!#][^<>]*>")
 IN = re.compile(r"(?:^|\s)(?:in|of|for)\s+(\S.*)$", re.IGNORECASE | re.DOTALL)
 SHARE = re.compile(r"(?:^|\s)share$", re.IGNORECASE)
 ORDER_ID = re.compile(r"O[0-9][0-9a-z]{9,30}", re.ASCII)
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)
 HELP_WORDS = ("help", "?", "--help")
 
 
@@ -45,13 +44,14 @@ class Verb(StrEnum):
     ALERTS = "alerts"
     WATCH = "watch"
     SETTINGS = "settings"
+    EXPORT = "export"
     CANCEL = "cancel"
     CLOSE = "close"
     HALT = "halt"
     RESUME = "resume"
 
 
-FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME})  # each opens a form
+FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS})  # each opens a form
 SYNONYMS = {
     "?": Verb.HELP,
     "--help": Verb.HELP,
@@ -76,9 +76,7 @@ OTHER_COMMANDS = {
     "sell": "To report a trade, type `/trade sell 100 AAPL @ 175 in Growth` in the message box.",
 }
 
-NOT_AVAILABLE = "`{}` is not available here yet."
-PLANNED = ("export",)
-OTHER_COMMANDS |= {word: NOT_AVAILABLE.format(word) for word in PLANNED}
+EXPORT_TABLES = ("trades", "orders", "positions", "pnl", "cash", "charges")
 
 
 class Part(StrEnum):
@@ -92,6 +90,7 @@ class Part(StrEnum):
     ORDER_ID = "order id"
     ALL = "all"
     MINE = "mine"
+    TABLE = "table"
     PORTFOLIO = "portfolio"
 
 
@@ -109,6 +108,7 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.ALERTS: frozenset(),
     Verb.WATCH: frozenset({Part.SYMBOLS}),
     Verb.SETTINGS: frozenset(),
+    Verb.EXPORT: frozenset({Part.TABLE, Part.PERIOD, Part.PORTFOLIO}),
     Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
     Verb.CLOSE: frozenset({Part.SYMBOL, Part.QUANTITY, Part.PORTFOLIO}),
     Verb.HALT: frozenset({Part.PORTFOLIO}),
@@ -128,6 +128,7 @@ EXAMPLES: dict[Verb, str] = {
     Verb.ALERTS: "alerts",
     Verb.WATCH: "watch AAPL MSFT",
     Verb.SETTINGS: "settings",
+    Verb.EXPORT: "export trades 2026-11 in Growth",
     Verb.CANCEL: "cancel AAPL in Growth",
     Verb.CLOSE: "close 100 AAPL in Growth",
     Verb.HALT: "halt in Growth",
@@ -138,6 +139,7 @@ FLAGS: tuple[tuple[Part, tuple[str, ...], Callable[[str], dict[str, Any]]], ...]
     (Part.SIDE, ("buy", "sell"), lambda word: {"side": word.upper()}),
     (Part.ALL, ("all",), lambda _word: {"is_all": True}),
     (Part.MINE, ("mine",), lambda _word: {"is_own": True}),
+    (Part.TABLE, EXPORT_TABLES, lambda word: {"table": word}),
 )
 
 
@@ -160,6 +162,7 @@ class TextCommand:
     is_all: bool = False
     is_own: bool = False
     is_shared: bool = False
+    table: str = ""  # to export
     alert: AlertRequest | None = None
     text: str = ""
 
@@ -207,8 +210,7 @@ def _parse_verb(word: str) -> Verb:
         return VERBS[name]
     if name in OTHER_COMMANDS:
         raise BadCommand(OTHER_COMMANDS[name])
-    known = [*VERBS, *(word for word in OTHER_COMMANDS if word not in PLANNED)]
-    nearest = difflib.get_close_matches(name, known, 1, MIN_LIKENESS)
+    nearest = difflib.get_close_matches(name, [*VERBS, *OTHER_COMMANDS], 1, MIN_LIKENESS)
     if nearest:
         raise BadCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")
     raise BadCommand(f"{_quote(word)} is not known here.")
@@ -234,7 +236,7 @@ def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
 def _add_word(command: TextCommand, accepted: frozenset[Part], word: str, now: datetime) -> TextCommand:
     """Return the command with one more word. Raises `BadCommand` if its verb does not accept the word."""
     name = word.casefold()
-    period = _parse_period(name, now) if Part.PERIOD in accepted else None
+    period = parse_period(name, now) if Part.PERIOD in accepted else None
     if period:
         return replace(command, since=period[0], until=period[1])
     for part, words, change in FLAGS:
@@ -274,25 +276,3 @@ def _parse_quantity(word: str) -> Decimal:
         return parse_quantity(word, MAX_QUANTITY)
     except NotAnAmount as error:
         raise BadCommand(f"Quantity: {error}") from None
-
-
-def _parse_period(word: str, now: datetime) -> tuple[str, str] | None:
-    """Return the instants from which and before which a period lasts. None if the word is no period."""
-    days = {"today": 0, "yesterday": 1}
-    if word in days:
-        day = now.date() - timedelta(days=days[word])
-        return _instants(day, day + timedelta(days=1))
-    try:
-        if DAY.fullmatch(word):
-            day = date.fromisoformat(word)
-            return _instants(day, day + timedelta(days=1))
-        if MONTH.fullmatch(word):
-            first = date.fromisoformat(f"{word}-01")
-            return _instants(first, (first + timedelta(days=32)).replace(day=1))
-    except (ValueError, OverflowError):
-        raise BadCommand(f"{_quote(word)} is not a day or month. Type it like `2026-11-30`.") from None
-    return None
-
-
-def _instants(first: date, until: date) -> tuple[str, str]:
-    return f"{first.isoformat()}T00:00:00Z", f"{until.isoformat()}T00:00:00Z"

@@ -1,4 +1,4 @@
-"""Handle `/trade` and `/trade-help`."""
+"""Handle `/trade`."""
 
 from slack_bolt import Ack, App, BoltContext
 
@@ -13,7 +13,7 @@ from app.services.open_form import open_form
 
 
 def register(app: App, services: Services) -> None:
-    """Register the commands of the manifest."""
+    """Register the command."""
 
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
@@ -33,12 +33,7 @@ def register(app: App, services: Services) -> None:
         except Saturated:
             _reply(ack, failure_messages.BUSY)
 
-    @guarded
-    def trade_help(ack: Ack, _body: Body, _context: BoltContext) -> None:
-        _reply(ack, HELP)
-
     app.command("/trade")(guarded(trade, _build_apology, build_private_answer))
-    app.command("/trade-help")(trade_help)
 
 
 def _reply(ack: Ack, text: str) -> None:

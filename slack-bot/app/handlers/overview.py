@@ -90,7 +90,7 @@ def open_overview(services: Services, request_id: str, event: Mapping[str, Any])
 def _refuse(services: Services, user: str) -> None:
     view = build_overview_notice(failure_messages.FOREIGN_PERSON)
     try:
-        services.reply_sender.publish(user, view, view)
+        services.reply_sender.publish(user, lambda *, with_tables: view)  # noqa: ARG005 - no tables
     except SlackError as error:
         log.info("Overview not published", extra={"fault": str(error)})
 

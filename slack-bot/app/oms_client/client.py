@@ -14,12 +14,14 @@ import httpx
 
 from app.config import Settings, is_loopback
 from app.errors import NotPlaced, OmsError, OutcomeUnknown
+from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.wire import (
+    day_bars_from_json,
     has_trade_scope,
     holding_from_json,
     instruments_from_json,
@@ -34,6 +36,7 @@ from app.oms_client.wire import (
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers a write within 15
 READ_SECONDS = 2.0
+DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
 ON_BEHALF_OF = "X-On-Behalf-Of"
@@ -142,6 +145,12 @@ class OmsClient:
         rows = self.read(person, "/api/v1/instruments", wanted, request_id)
         return instruments_from_json(rows)
 
+    def list_day_bars(self, person: Person, symbol: str, *, request_id: str) -> list[DayBar]:
+        """Return the prices of the newest two days with prices, the newest day first."""
+        path = f"/api/v1/bars/{quote(symbol, safe='')}"
+        rows = self.read(person, path, {"interval": "1d", "limit": "2"}, request_id, absent=[])
+        return day_bars_from_json(rows)
+
     def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""
         wanted = {"limit": str(limit)} | ({"q": query} if query else {})
@@ -223,6 +232,27 @@ class OmsClient:
             return answer.json()
         except ValueError:
             raise OmsError("The OMS answered something that is no JSON.") from None
+
+    def download_csv(
+        self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
+    ) -> bytes | None:
+        """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
+        headers = _headers(person, request_id) | {"Accept": "text/csv"}
+        content = bytearray()
+        try:
+            with self._http.stream(
+                "GET", path, params=dict(params), headers=headers, timeout=DOWNLOAD_SECONDS
+            ) as answer:
+                if answer.status_code != 200:
+                    body = answer.read()
+                    raise parse_error(answer.status_code, body, answer.headers.get("Retry-After", ""))
+                for piece in answer.iter_bytes():
+                    content += piece
+                    if len(content) > max_bytes:
+                        return None
+        except httpx.HTTPError as error:
+            raise OmsError(f"No complete answer: {type(error).__name__}.") from None
+        return bytes(content)
 
 
 def _headers(person: Person, request_id: str) -> dict[str, str]:

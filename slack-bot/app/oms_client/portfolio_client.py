@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from app.errors import OmsError, OutcomeUnknown
 from app.forms.alerts import AlertRequest
+from app.forms.day_change import DayBar
 from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     AlertSummary,
@@ -20,12 +21,12 @@ from app.forms.portfolio_values import (
     PortfolioValue,
     Position,
     PositionKey,
-    Preferences,
     ProfitSummary,
     QuoteDetail,
     RiskLimit,
     TradeSummary,
 )
+from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
 from app.oms_client.client import OmsClient
 from app.oms_client.person import Person
@@ -142,6 +143,10 @@ class PortfolioClient:
         found = self._read(f"/quotes/{quote(symbol, safe='')}")
         return None if found is None else parse_row(QuoteDetail, found)
 
+    def list_day_bars(self, symbol: str) -> list[DayBar]:
+        """Return the prices of the newest two days with prices, the newest day first."""
+        return self._oms.list_day_bars(self._person, symbol, request_id=self._request_id)
+
     def get_preferences(self) -> Preferences:
         """Return the person's preferences."""
         return parse_preferences(self._read("/preferences"))
@@ -150,6 +155,18 @@ class PortfolioClient:
         """Replace the person's watchlists."""
         body = {"watchlists": {name: list(symbols) for name, symbols in watchlists.items()}}
         self._write("PUT", "/preferences", body, self._request_id)
+
+    def set_preferences(self, changes: dict[str, Any], *, idempotency_key: str) -> Preferences:
+        """Replace the preferences that `changes` names. Return all of them."""
+        return parse_preferences(self._write("PUT", "/preferences", changes, idempotency_key))
+
+    def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
+        """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""
+        wanted = _named(portfolio=command.portfolio) | _named(**{"from": command.since, "to": command.until})
+        path = f"/api/v1/exports/{command.table}"
+        return self._oms.download_csv(
+            self._person, path, wanted, max_bytes=max_bytes, request_id=self._request_id
+        )
 
     def list_alerts(self) -> list[AlertSummary]:
         """Return the person's alerts."""

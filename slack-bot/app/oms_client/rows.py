@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from app.errors import OmsError
-from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary, Preferences
+from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary
+from app.forms.preferences import Preferences, QuietHours
 from app.oms_client.wire import amount
 
 T = TypeVar("T")
@@ -84,7 +85,8 @@ def parse_preferences(body: Any) -> Preferences:
             time_in_force=_text(body["time_in_force"]),
             number_format=_text(body["number_format"]),
             time_zone=_text(body["time_zone"]),
-            quiet_hours=None if hours is None else f"{hours['from']} to {hours['to']}",
+            quiet_hours=None if hours is None else QuietHours(_text(hours["from"]), _text(hours["to"])),
+            notify={str(name): _text(mode) for name, mode in body["notify"].items()},
             watchlists={str(name): _texts(symbols) for name, symbols in body["watchlists"].items()},
         )
     except UNREADABLE:

@@ -15,6 +15,7 @@ from app.errors import (
     Refused,
     TooManyRequests,
 )
+from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.numbers import format_plain
 from app.forms.price import Quote
@@ -80,6 +81,14 @@ def instruments_from_json(rows: Any) -> list[Instrument]:
         return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
     except (AttributeError, KeyError, TypeError):
         raise OmsError("The OMS answered instruments that cannot be read.") from None
+
+
+def day_bars_from_json(rows: Any) -> list[DayBar]:
+    """Parse a list of bars. Raises OmsError if it is invalid."""
+    try:
+        return [DayBar(str(row["start"]), amount(row["open"]), amount(row["close"])) for row in rows]
+    except (KeyError, TypeError, ValueError):
+        raise OmsError("The OMS answered bars that cannot be read.") from None
 
 
 def own_trades_from_json(rows: Any, actor: str) -> list[Trade]:

@@ -97,13 +97,14 @@ class Health:
             "slack": ServiceProbe(slack_is_well, services, clock),
             "oms": ServiceProbe(services.oms.is_ready, services, clock),
         }
+        self._scopes = services.slack.scopes
         self._timeout_seconds = timeout_seconds
 
     def report(self) -> dict[str, object]:
         """Return `ok` or `failing` for the bot, Slack and the OMS, and the age of the oldest result.
 
         A service without a result from the last 15 seconds is checked first. It is `failing` if the check
-        exceeds the timeout.
+        exceeds the timeout. `missing_scopes` are those of the manifest that Slack did not grant, if any.
         """
         self._wait([probe.refresh() for probe in self._probes.values() if probe.current_result() is None])
         results = {name: probe.current_result() for name, probe in self._probes.items()}
@@ -113,7 +114,8 @@ class Health:
             if result and self._probes[name].is_due(result):
                 self._probes[name].refresh()
         about_bot: dict[str, object] = {"status": "ok", "service": "slack-bot", "bot": "ok"}
-        return about_bot | words | {"age_seconds": round(age, 1)}
+        missing = {"missing_scopes": list(self._scopes.missing)} if self._scopes.missing else {}
+        return about_bot | words | missing | {"age_seconds": round(age, 1)}
 
     def refresh(self) -> None:
         """Start a check of both services on threads."""

@@ -18,7 +18,9 @@ from app.oms_client.event_api import EventApi
 from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.web import MAX_BODY_BYTES
+from app.services.chart_images import load_matplotlib
 from app.services.confirmation_recovery import run_recovery
+from app.services.notifications import run_notifications
 from app.services.orders.recovery import run_order_refresh
 from app.services.workspace_claim import run_workspace_claim
 
@@ -67,6 +69,8 @@ def serve(bot: Bot) -> None:
     bot.health.refresh()
     _start_thread("confirmation-recovery", run_recovery, bot.services)
     _start_thread("order-refresh", run_order_refresh, bot.services)
+    _start_thread("notifications", run_notifications, bot.services)
+    _start_thread("charts", load_matplotlib, bot.services)
     if bot.services.oms.can_claim_workspace:
         _start_thread("workspace-claim", run_workspace_claim, bot.services)
     if settings.oms_events_url:

@@ -8,7 +8,9 @@ from functools import cached_property
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventStore
+from app.delivery.file_sender import FileSender
 from app.delivery.message_sender import MessageSender
+from app.delivery.notification_store import NotificationStore
 from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
 from app.delivery.pending_orders import PendingOrderStore
@@ -18,7 +20,9 @@ from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.services.banner_registry import BannerRegistry
+from app.services.notification_pace import NotificationPace
 from app.services.overview_viewers import OverviewViewers
+from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
 from app.services.submission_registry import RecentIds, SubmissionRegistry
 from app.services.workers import Workers
@@ -41,6 +45,7 @@ class Waits:
     register_every: float = 600.0  # for the events of the OMS
     register_again: float = 5.0  # after a failure
     order_refresh_every: float = 5.0
+    notifications_every: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,11 @@ class Services:
     admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
     price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
     query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
+    export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
+    notification_pace: NotificationPace = field(default_factory=NotificationPace)
+    preferences: PreferenceCache = field(default_factory=PreferenceCache)
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
 
@@ -88,6 +96,11 @@ class Services:
         """The orders whose message is not posted yet, in the file of the confirmations."""
         return PendingOrderStore(self.confirmations)
 
+    @cached_property
+    def notifications(self) -> NotificationStore:
+        """What people and channels are to be told, in the file of the confirmations."""
+        return NotificationStore(self.confirmations)
+
     @property
     def message_sender(self) -> MessageSender:
         """Create a sender of messages."""
@@ -101,6 +114,11 @@ class Services:
     def reply_sender(self) -> ReplySender:
         """Create a sender of replies."""
         return ReplySender(self.slack, self.outbox)
+
+    @property
+    def file_sender(self) -> FileSender:
+        """Create a sender of files."""
+        return FileSender(self.slack)
 
     def stop(self, within_seconds: float) -> None:
         """Start no new work, send the queued messages, and abandon the rest after the timeout."""
@@ -121,6 +139,7 @@ class Services:
             self.suggestion_workers,
             self.price_workers,
             self.query_workers,
+            self.export_workers,
             self.health_workers,
         )
         for workers in all_workers:

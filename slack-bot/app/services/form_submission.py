@@ -102,8 +102,9 @@ def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str,
     """Return the errors by block id. Empty if the form does not have one of the fields at fault."""
     problems = error.problems if isinstance(error, Refused) else ()
     errors = {
-        BLOCKS_BY_FIELD.get(each.field.removeprefix("body.").partition(".")[0], ""): each.message
+        BLOCKS_BY_FIELD.get(name, name): each.message
         for each in problems
+        if (name := each.field.removeprefix("body.").partition(".")[0])
     }
     return errors if errors and errors.keys() <= submission.entries.keys() else {}
 

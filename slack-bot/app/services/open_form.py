@@ -13,21 +13,32 @@ from app.services import failure_messages
 from app.services.admission import check_admission, refuse_form
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.preferences import fill_trade_draft, read_preferences
 
 log = logging.getLogger(__name__)
 
 
 def open_form(services: Services, origin: Origin, draft: Draft) -> None:
-    """Open the trade form, and check whether the person may trade."""
-    opened = open_view(services, origin, build_trade_form(draft, FormContext(origin.channel)))
+    """Open the trade form, and check whether the person may trade.
+
+    It starts with the default portfolio if the preferences were read before: nothing is read before it opens.
+    """
+    filled = fill_trade_draft(draft, services.preferences.find(origin.person))
+    opened = open_view(services, origin, build_trade_form(filled, FormContext(origin.channel)))
     if opened is None:
         return
     try:
         services.admission_workers.submit(
-            origin.request_id, check_admission, services, origin, opened.view_id
+            origin.request_id, _check_and_load, services, origin, opened.view_id
         )
     except Saturated:
         return  # the OMS checks the submission as well
+
+
+def _check_and_load(services: Services, origin: Origin, view_id: str) -> None:
+    """Check whether the person may trade, and read the preferences for the next form."""
+    if check_admission(services, origin, view_id):
+        read_preferences(services, origin.person, origin.request_id)
 
 
 def open_view(

@@ -2,10 +2,13 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 from app.blocks.messages import format_time
 from app.blocks.overview_view import OverviewFacts, build_overview, build_overview_notice
+from app.blocks.text import Json
 from app.delivery.outbox import Job
+from app.delivery.reply_sender import BuildView
 from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
 from app.forms.overview_tabs import Tab, list_tabs
 from app.forms.text_commands import TextCommand, Verb
@@ -41,18 +44,23 @@ def publish_overview(services: Services, person: Person, request_id: str) -> Non
     extra = {"request_id": request_id, "person": person.actor, "tab": tab.value}
     try:
         facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
-        view, plain = (build_overview(facts, with_tables=with_tables) for with_tables in (True, False))
+        build: BuildView = partial(build_overview, facts)
     except OmsError as error:
         log.info("Overview not read", extra=extra | {"fault": format_log_name(error)})
-        view = plain = build_overview_notice(describe_read_failure(error, request_id))
+        notice = build_overview_notice(describe_read_failure(error, request_id))
+        build = partial(_get_notice, notice)
     if services.overview_viewers.get_tab(person) is not tab:
         return  # the person has chosen another tab, which is being published
     try:
-        services.reply_sender.publish(person.user, view, plain)
+        services.reply_sender.publish(person.user, build)
     except SlackRateLimited:
         raise
     except SlackError as error:
         log.warning("Overview not published", extra=extra | {"fault": str(error)})
+
+
+def _get_notice(notice: Json, *, with_tables: bool) -> Json:  # noqa: ARG001 - a notice has no tables
+    return notice
 
 
 def show_overview(services: Services, person: Person, request_id: str) -> None:
@@ -125,8 +133,8 @@ def _read_activity(client: PortfolioClient, facts: OverviewFacts) -> OverviewFac
     return replace(facts, trades=trades, orders=orders)
 
 
-def _read_settings(_client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    return facts
+def _read_settings(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+    return replace(facts, preferences=client.get_preferences())
 
 
 _READERS = {

@@ -1,7 +1,9 @@
 """Answer commands in words that read: portfolios, positions, orders, trades, P&L, quotes and risk."""
 
 import logging
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from app.blocks.alert_reports import build_alerts_reply, build_created_reply
 from app.blocks.help_reply import build_help_reply
@@ -13,11 +15,12 @@ from app.blocks.portfolio_reports import (
     build_positions_reply,
     build_profit_reply,
 )
-from app.blocks.preference_reports import build_settings_reply
+from app.blocks.preference_forms import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
-from app.blocks.risk_reports import RiskFacts, build_quotes_reply, build_risk_reply
+from app.blocks.risk_reports import QuoteLine, RiskFacts, build_quotes_reply, build_risk_reply
 from app.blocks.text import literal
 from app.errors import OmsError, format_log_name
+from app.forms.day_change import compute_day_change
 from app.forms.portfolio_values import EquityPoint, PortfolioValue
 from app.forms.questions import find_nearest_names
 from app.forms.text_commands import TextCommand, Verb
@@ -117,7 +120,7 @@ def _answer_profit(client: PortfolioClient, command: TextCommand) -> Reply:
 def _answer_quote(client: PortfolioClient, command: TextCommand) -> Reply:
     if not command.symbols:
         return build_sentence_reply(NO_SYMBOL)
-    return build_quotes_reply([(symbol, client.get_quote(symbol)) for symbol in command.symbols])
+    return build_quotes_reply([_read_quote(client, symbol) for symbol in command.symbols])
 
 
 def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
@@ -162,7 +165,21 @@ def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
     if not symbols:
         return build_sentence_reply(NO_WATCHLIST)
     shown = symbols[-MAX_WATCHED:]
-    return build_quotes_reply([(symbol, client.get_quote(symbol)) for symbol in shown])
+    return build_quotes_reply([_read_quote(client, symbol) for symbol in shown])
+
+
+def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:
+    """Return the quote and its change today. The change is left out if the OMS does not answer it."""
+    found = client.get_quote(symbol)
+    if found is None or found.price is None:
+        return QuoteLine(symbol, found)
+    try:
+        bars = client.list_day_bars(found.symbol)
+    except OmsError as error:
+        log.info("Quote without its change", extra={"fault": format_log_name(error)})
+        return QuoteLine(symbol, found)
+    today = datetime.fromtimestamp(time.time(), UTC).date().isoformat()
+    return QuoteLine(symbol, found, compute_day_change(found.price, bars, today))
 
 
 def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:

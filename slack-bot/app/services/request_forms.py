@@ -9,6 +9,7 @@ from app.blocks.kill_switch_forms import OpenRisk, build_halt_form, build_resume
 from app.blocks.messages import notice
 from app.blocks.order_forms import build_cancel_form
 from app.blocks.position_views import build_close_form, build_exits_form, build_position_view
+from app.blocks.preference_forms import build_settings_form
 from app.blocks.text import Json, literal
 from app.delivery.slack_api import Opened
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
@@ -31,6 +32,7 @@ TITLES = {
     Verb.CLOSE: "Close a position",
     Verb.HALT: "Stop trading",
     Verb.RESUME: "Resume trading",
+    Verb.SETTINGS: "Settings",
 }
 EXIT_ROLES = ("take_profit", "stop_loss")
 NEWEST_TRADES = 10
@@ -209,6 +211,10 @@ def _load_resume_form(client: PortfolioClient, command: TextCommand, context: Re
     return build_resume_form(others, context)
 
 
+def _load_settings_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
+    return build_settings_form(client.get_preferences(), context)
+
+
 def _format_no_position(symbol: str) -> str:
     return f"There is no open position in {literal(symbol)}." if symbol else "There are no open positions."
 
@@ -218,4 +224,5 @@ FORMS: dict[Verb, Callable[[PortfolioClient, TextCommand, RequestContext], Json]
     Verb.CLOSE: _load_close_form,
     Verb.HALT: _load_halt_form,
     Verb.RESUME: _load_resume_form,
+    Verb.SETTINGS: _load_settings_form,
 }

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.delivery.reply_sender import ReplyAddress
-from app.errors import OmsError, format_log_name
+from app.errors import OmsError, Saturated, format_log_name
 from app.forms import action_ids
+from app.forms.numbers import use_decimal_comma
 from app.forms.text_commands import FORM_VERBS, TextCommand, Verb
 from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
+from app.services import failure_messages
+from app.services.chart_images import add_chart_images
 from app.services.dependencies import Services
-from app.services.query_answers import build_answer
+from app.services.exports import send_export
+from app.services.preferences import read_preferences
+from app.services.query_answers import ANSWERS, build_answer
 from app.services.request_failures import describe_read_failure
 
 log = logging.getLogger(__name__)
@@ -36,21 +41,38 @@ class TextRequest:
 def answer_request(services: Services, request: TextRequest) -> None:
     """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
     command, request_id = request.command, request.to.request_id
+    if command.verb is Verb.EXPORT:
+        _start_export(services, request)
+        return
     extra = {"request_id": request_id, "person": request.person.actor, "verb": command.verb.value}
-    if command.verb in FORM_VERBS:
+    is_shared = command.is_shared and command.verb not in FORM_VERBS  # forms are for the person who asks
+    if command.verb not in ANSWERS:
         reply = _build_form_button(command)
     else:
+        preferences = read_preferences(services, request.person, request_id)
         try:
-            reply = build_answer(PortfolioClient(services.oms, request.person, request_id), command)
+            with use_decimal_comma(preferences.has_decimal_comma and not is_shared):
+                reply = build_answer(PortfolioClient(services.oms, request.person, request_id), command)
         except OmsError as error:
             log.info("Command not answered", extra=extra | {"fault": format_log_name(error)})
             services.reply_sender.send(
                 request.to, build_sentence_reply(describe_read_failure(error, request_id))
             )
             return
+        reply = add_chart_images(services, reply, request_id)
     log.info("Command answered", extra=extra)
-    is_shared = command.is_shared and command.verb not in FORM_VERBS  # forms are for the person who asks
     services.reply_sender.send(request.to, reply, is_shared=is_shared)
+
+
+def _start_export(services: Services, request: TextRequest) -> None:
+    """Export on a thread of its own pool, because a large file takes long."""
+    to = request.to
+    try:
+        services.export_workers.submit(
+            to.request_id, send_export, services, request.person, request.command, to
+        )
+    except Saturated:
+        services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
 
 
 def _build_form_button(command: TextCommand) -> Reply:

@@ -82,6 +82,7 @@ function image(block) {
 
 function picture(part, size) {
   // Only pictures of this machine are loaded: a message must not call out from here.
+  if (part.slack_file?.id) return el("img", { src: `/files/${encodeURIComponent(part.slack_file.id)}`, alt: part.alt_text, class: size });
   if (OUR_IMAGES.test(part.image_url || "")) return el("img", { src: part.image_url, alt: part.alt_text, class: size });
   return el("span", { class: `no-image ${size}`, role: "img", "aria-label": part.alt_text }, part.alt_text);
 }

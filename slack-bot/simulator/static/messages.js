@@ -11,17 +11,32 @@ let drawn = new Map();
 let shownPlace = "";
 const NEAR_END_PIXELS = 80;
 
+// Narrower, wider or after an image has loaded: who reads the newest messages still reads them.
+let wasAtEnd = true;
+addEventListener("scroll", (event) => {
+  if (event.target.id === "log") wasAtEnd = isAtEnd(event.target);
+}, { capture: true, passive: true });
+const keepAtEnd = () => {
+  const log = byId("log");
+  if (wasAtEnd) log.scrollTop = log.scrollHeight;
+};
+addEventListener("resize", keepAtEnd);
+addEventListener("load", (event) => event.target.tagName === "IMG" && keepAtEnd(), { capture: true });
+
+const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
+
 export function showMessages({ state }) {
   const log = byId("log");
   const place = `${state.boot} ${state.me.id} ${state.channel.id}`;
   const moved = place !== shownPlace;
-  const atEnd = moved || log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
+  const atEnd = moved || isAtEnd(log);
   if (moved) drawn = new Map();
   shownPlace = place;
   log.setAttribute("aria-label", `Messages in ${state.channel.name}`);
   const nodes = inThreads(state.messages).map((message) => nodeOf(message));
   drawn = new Map(nodes.map((node) => [node.dataset.key, node]));
   place_(log, nodes.length ? nodes : [empty(state)]);
+  wasAtEnd = atEnd;
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
@@ -75,9 +90,19 @@ function answer(message) {
 }
 
 function content(message) {
-  if (!message.blocks?.length) return el("div", { class: "text" }, mrkdwn(message.text));
-  return el("div", { class: "blocks" }, drawBlocks(message.blocks, surface(message)));
+  const body = message.blocks?.length ? el("div", { class: "blocks" }, drawBlocks(message.blocks, surface(message)))
+    : el("div", { class: "text" }, mrkdwn(message.text));
+  return [body, (message.files || []).map(file)];
 }
+
+function file({ id, name, title, mimetype, size, alt_txt }) {
+  const url = `/files/${id}/${encodeURIComponent(name)}`;
+  if (mimetype.startsWith("image/")) return el("img", { src: url, alt: alt_txt || title, class: "wide", "data-testid": "file-image" });
+  return el("p", { class: "file", "data-testid": "file" }, el("a", { href: url, download: name }, title),
+    el("span", { class: "faint" }, ` ${mimetype.split("/").at(-1).toUpperCase()} · ${sizeOf(size)}`));
+}
+
+const sizeOf = (bytes) => (bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 function surface(message) {
   const place = (block, element) => ({

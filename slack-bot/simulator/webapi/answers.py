@@ -16,7 +16,7 @@ def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, A
     if body.get("delete_original") and original:
         workspace_state.messages.delete(original)
     elif body.get("replace_original") and original:
-        workspace_state.messages.edit(original, *args.content(body))
+        workspace_state.messages.edit(original, *args.content(body, workspace_state.files))
     else:
         post(workspace_state, url, body)
     url.uses_left -= 1
@@ -27,7 +27,7 @@ def post(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]
     kind = body.get("response_type") or "ephemeral"
     if kind not in {"ephemeral", "in_channel"}:
         raise ArgumentsError("must be one of: ephemeral, in_channel [json-pointer:/response_type]")
-    text, blocks = args.content(body)
+    text, blocks = args.content(body, workspace_state.files)
     only_for = url.user if kind == "ephemeral" else None
     thread = body.get("thread_ts") or None
     return workspace_state.messages.post(

@@ -5,9 +5,10 @@ from typing import Any
 
 from simulator.blockkit import surfaces
 from simulator.errors import ArgumentsError, SlackError
+from simulator.files import Files
 
 Arguments = dict[str, Any]
-NESTED = ("blocks", "view", "attachments", "metadata")
+NESTED = ("blocks", "view", "attachments", "metadata", "files")
 
 
 def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
@@ -42,7 +43,7 @@ def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
     return dict(content)
 
 
-def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
+def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Block]]:
     """Return the text and the blocks of a message. Raise Slack's error if they are invalid."""
     words, blocks = arguments.get("text") or "", arguments.get("blocks") or []
     if not isinstance(words, str):
@@ -51,6 +52,7 @@ def content(arguments: Arguments) -> tuple[str, list[surfaces.Block]]:
         raise SlackError("msg_too_long")
     if problems := surfaces.check_message(blocks):
         raise _invalid_blocks(problems)
+    files.check_blocks(blocks)
     if surfaces.text_length(blocks) > surfaces.LONGEST_BLOCKS_TEXT:
         raise SlackError("msg_blocks_too_long")
     if not words.strip() and not blocks:

@@ -12,7 +12,7 @@ from simulator.workspace_state import WorkspaceState
 def post_message(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``chat.postMessage``: post to a channel that the bot is in, or to a person."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
-    text, blocks = args.content(given)
+    text, blocks = args.content(given, workspace_state.files)
     thread = given.get("thread_ts") or None
     if thread and workspace_state.messages.find(channel.id, thread) is None:
         raise SlackError("thread_not_found")
@@ -24,7 +24,7 @@ def post_ephemeral(workspace_state: WorkspaceState, given: Arguments) -> dict[st
     """``chat.postEphemeral``: post to one person in the channel."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
     user = args.text(given, "user")
-    text, blocks = args.content(given)
+    text, blocks = args.content(given, workspace_state.files)
     if user not in channel.members or user not in workspace_state.people:
         raise SlackError("user_not_in_channel")
     thread = given.get("thread_ts") or None
@@ -38,7 +38,7 @@ def update(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``chat.update``: replace a message of the bot."""
     channel = workspace_state.channel_for_bot(args.text(given, "channel"))
     message = workspace_state.messages.find(channel.id, args.text(given, "ts"))
-    text, blocks = args.content(given)
+    text, blocks = args.content(given, workspace_state.files)
     if message is None or message.only_for:
         raise SlackError("message_not_found")
     if not message.from_bot:

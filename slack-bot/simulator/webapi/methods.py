@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.errors import SlackError
-from simulator.webapi import chat, directory, views
+from simulator.webapi import chat, directory, files, views
 from simulator.webapi.arguments import Arguments
 from simulator.workspace_state import WorkspaceState
 
@@ -18,6 +18,8 @@ METHODS: dict[str, Method] = {
     "chat.update": chat.update,
     "conversations.info": directory.conversations_info,
     "conversations.open": directory.conversations_open,
+    "files.completeUploadExternal": files.complete_upload,
+    "files.getUploadURLExternal": files.get_upload_url,
     "users.info": directory.users_info,
     "views.open": views.open_,
     "views.publish": views.publish,

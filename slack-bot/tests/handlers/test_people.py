@@ -29,12 +29,12 @@ def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **cha
 
 def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
     workspace.type("AAPL", user_id="U2")
-    workspace.oms.wait_for("me")
+    workspace.oms.wait_for("/preferences")
     request_options(workspace, by="U2")
     workspace.submit(by="U2")
     assert {workspace.oms.name_of(call) for call in workspace.oms.calls} == {
         "me", "portfolios", "last_price", "quoted_price", "is_listed", "portfolio_named", "own_trades",
-        "place",
+        "place", "/preferences",
     }  # fmt: skip
     assert set(workspace.oms.people) == {BOB}
     assert {call.headers["x-api-key"] for call in workspace.oms.calls} == {factories.OMS_KEY}

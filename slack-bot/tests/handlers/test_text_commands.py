@@ -273,13 +273,5 @@ def test_a_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
 
 
 def test_an_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={}, quiet_hours=None)
+    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={})
     assert "is empty" in trading.query("watch")["text"]
-    assert "Quiet hours: none" in trading.query("settings")["text"]
-
-
-def test_the_largest_settings_fit(trading: PortfolioWorkspace):
-    lists = {f"{'L' * 98}{number:02}": ["S" * 40] * 200 for number in range(20)}
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists=lists)
-    message = trading.query("settings")
-    check_message(message["text"], message["blocks"])

@@ -16,7 +16,7 @@ MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 
 def test_every_command_of_the_manifest_is_handled_and_no_other(workspace: Workspace):
     commands = [entry["command"] for entry in MANIFEST["features"]["slash_commands"]]
-    assert commands == ["/trade", "/order", "/trade-help", "/portfolio", "/trades", "/desk"]
+    assert commands == ["/trade", "/order", "/portfolio", "/trades", "/desk"]
     assert all(workspace.type("help", name).status_code == 200 for name in commands)
     assert workspace.type("help", "/other").status_code == 404
 
@@ -51,6 +51,8 @@ def test_the_scopes_are_those_of_the_methods_that_are_called():
         "chat_postEphemeral": "chat:write",
         "chat_update": "chat:write",
         "conversations_open": "im:write",
+        "files_completeUploadExternal": "files:write",
+        "files_getUploadURLExternal": "files:write",
         "users_info": "users:read",
     }
     called = "".join(path.read_text() for path in (FOLDER / "app" / "delivery").glob("*.py"))

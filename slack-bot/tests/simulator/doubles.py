@@ -150,6 +150,16 @@ class Page:
         finally:
             connection.close()
 
+    def fetch(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """Download a file, or upload one."""
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request("GET" if body is None else "POST", path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
     def do(self, verb: str, user: str = "ava", **body: Any) -> Any:
         """Act as a person. Fail if it is not possible."""
         status, answer = self.post(f"/control/{verb}", user=user, **body)

@@ -128,6 +128,9 @@ class PaperBroker:
             BrokerEventRecord(after + number, event) for number, event in enumerate(self._events[after:], 1)
         ]
 
+    def close(self) -> None:
+        """Release nothing: there are no connections."""
+
     def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         """Match orders against a new quote."""
         self._quotes[quote.symbol] = quote

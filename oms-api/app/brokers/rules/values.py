@@ -128,6 +128,22 @@ class Canceled(NamedTuple):
     at: datetime
 
 
+class Expired(NamedTuple):
+    """The order reached the end of its time in force."""
+
+    order_id: str
+    at: datetime
+
+
+class Busted(NamedTuple):
+    """The broker or venue took back an execution."""
+
+    order_id: str
+    execution_id: str
+    reason: str
+    at: datetime
+
+
 class Replaced(NamedTuple):
     """The order was replaced by the order `successor_id`."""
 
@@ -145,7 +161,7 @@ class Refused(NamedTuple):
 
 
 MarketEvent = Executed | Triggered | TrailMoved | Lapsed
-BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Replaced | Refused
+BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted
 
 
 class Holding(NamedTuple):
@@ -158,8 +174,13 @@ class Holding(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The account at the broker: cash and buying power in `currency`."""
+    """The account at the broker: cash and buying power in `currency`.
+
+    `number` is the broker's name of the account. `is_paper` is None if the broker does not tell its kind.
+    """
 
     currency: str
     cash: Decimal
     buying_power: Decimal = ZERO
+    number: str | None = None
+    is_paper: bool | None = None

@@ -12,19 +12,21 @@ from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
-from app.ledger.rules.accounting import Position, average_cost
+from app.ledger.rules.accounting import Fill, Position, Side, average_cost
 from app.ledger.rules.corporate_actions import (
     Action,
     ActionKind,
+    FractionSale,
     Split,
     Step,
     compute_dividend,
     find_fraction,
+    position_at_close,
     position_before,
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.corporate_actions import price_fraction, require_no_later_fill
+from app.ledger.service.corporate_actions import price_fraction, require_no_later_fill, require_symbol
 from app.money import ZERO, product
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
@@ -64,7 +66,10 @@ def _preview_position(
 ) -> PositionChange | None:
     key = PositionKey(action.tenant_id, portfolio.id, action.symbol, product_name)
     steps = list_steps(connection, key)
-    held = position_before(steps, action.effective_at)
+    at = action.effective_at
+    if action.kind is ActionKind.SPLIT:
+        require_symbol(action, steps, portfolio.name)
+    held = (position_at_close if action.kind is ActionKind.DIVIDEND else position_before)(steps, at)
     if not held.quantity:
         return None
     before = replay_steps(steps)
@@ -88,17 +93,18 @@ def _preview_split(
     action: Action, steps: Sequence[Step], held: Position, find_rate: Callable[[str | None], Decimal | None]
 ) -> tuple[Position, Decimal]:
     """Return the position after a split, less the fraction that is paid, and the cash for it."""
-    after = replay_steps([*steps, Split(action.effective_at, action.ratio)])
+    split = Split(action.effective_at, action.ratio)
     fraction = find_fraction(held.quantity, action.ratio)
     if not fraction:
-        return after, ZERO
-    _, value = price_fraction(action, held, abs(fraction))
+        return replay_steps([*steps, split]), ZERO
+    side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
+    _, value = price_fraction(action, held, quantity)
     rate = find_rate(held.currency)
-    paid = value if rate is None else product(value, rate)
-    sign = 1 if fraction > 0 else -1
-    kept = after.quantity - fraction
-    cost = product(average_cost(after.quantity, after.cost), kept)
-    return after._replace(quantity=kept, cost=cost), sign * paid
+    fill = Fill(side, quantity, value, at=split.at)
+    if rate is not None:
+        fill = Fill(side, quantity, product(value, rate), value, held.currency, split.at)
+    after = replay_steps([*steps, split, FractionSale(split.at, fill)])
+    return after, -side.sign * fill.value
 
 
 def _preview_orders(connection: Connection, action: Action, portfolio: NamedPortfolio) -> list[OrderChange]:

@@ -12,7 +12,7 @@ from app.corporate_actions import queries
 from app.ledger.queries.audit import portfolio_row
 from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
 from app.ledger.rules.cash import CashKind, CashRow
-from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, position_before
+from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, position_at_close
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
@@ -78,7 +78,7 @@ def _amount_differences(
         steps = list_steps(
             connection, PositionKey(*portfolio_key, action.symbol, name), until=first.trade_sequence
         )
-        held = position_before(steps, action.effective_at).quantity
+        held = position_at_close(steps, action.effective_at).quantity
         dividends.append(compute_dividend(held, action, None))
     due = {
         CashKind.DIVIDEND: sum((one.gross for one in dividends), ZERO),

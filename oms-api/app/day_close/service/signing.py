@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -38,7 +39,7 @@ from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
 from app.money import ZERO, fixed
 from app.performance.queries.closes import StoredClose, find_last_close
-from app.performance.rules.closes import get_last_close, get_pnl_date
+from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
 from app.reports.service.rates import Rates
 from app.timestamps import iso
@@ -46,7 +47,6 @@ from app.timestamps import iso
 CLOSED = "day.closed"
 STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
 _DAY = timedelta(days=1)
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,17 @@ class DayCloser:
         return Change(serialize_day(signed), [entry], 201)
 
 
+class _ClosedDay(NamedTuple):
+    """A portfolio whose day ended, when by its calendar, and the close that was stored.
+
+    Stored closes are facts: they stay when the calendar changes later.
+    """
+
+    portfolio: ClosedPortfolio
+    scheduled_at: datetime | None
+    close: StoredClose | None
+
+
 class _DayWork:
     """The collection of a day's figures in one transaction."""
 
@@ -98,16 +109,15 @@ class _DayWork:
         """Return the figures of the portfolios that closed on the day, and what is open in them."""
         figures: list[DayFigures] = []
         found: list[tuple[ClosedPortfolio, FoundBreak]] = []
-        for portfolio, closed_at in self._list_closed():
-            close = find_last_close(self._connection, self._tenant_id, portfolio.id, closed_at)
-            if close is not None and close.at == closed_at:
+        for portfolio, scheduled_at, close in self._list_closed():
+            if scheduled_at is not None and (close is None or close.at < scheduled_at):
+                if self._now - scheduled_at < STORING_TIME:
+                    raise CloseNotStored(portfolio.name, iso(scheduled_at))
+                detail = f"The equity at the close of {iso(scheduled_at)} was never stored."
+                found.append((portfolio, FoundBreak("missing_close", "", detail)))
+            if close is not None:
                 figures.append(self._build_figures(portfolio, close))
                 found += ((portfolio, one) for one in self._list_breaks(portfolio, close))
-            elif self._now - closed_at < STORING_TIME:
-                raise CloseNotStored(portfolio.name, iso(closed_at))
-            else:
-                detail = f"The equity at the close of {iso(closed_at)} was never stored."
-                found.append((portfolio, FoundBreak("missing_close", "", detail)))
         day = self._day.isoformat()
         breaks = [
             OpenBreak(self._tenant_id, day, number, portfolio.id, portfolio.name, *one)
@@ -125,27 +135,38 @@ class _DayWork:
         ]
         return orjson.dumps(used).decode()
 
-    def _list_closed(self) -> Iterator[tuple[ClosedPortfolio, datetime]]:
-        """Yield the portfolios whose P&L day has this date, each with its close. Raise DayNotOver."""
+    def _list_closed(self) -> Iterator["_ClosedDay"]:
+        """Yield the portfolios whose P&L day has this date, by their calendar or by a stored close.
+
+        Raise DayNotOver.
+        """
         midnight = datetime.combine(self._day, time(tzinfo=UTC)) + _DAY
         has_closed = False
         for portfolio in queries.list_portfolios(self._connection, self._tenant_id):
-            code = portfolio.calendar
-            calendar = None if code is None else self._calendars.get_calendar(MarketCode(code))
-            closed_at = get_last_close(calendar, midnight)
-            if get_pnl_date(closed_at) != self._day or portfolio.created_at > closed_at:
-                continue
-            if closed_at > self._now:
-                raise DayNotOver(self._day.isoformat(), iso(closed_at))
-            has_closed = True
-            yield portfolio, closed_at
+            scheduled_at = self._find_scheduled_close(portfolio, midnight)
+            if scheduled_at is not None and scheduled_at > self._now:
+                raise DayNotOver(self._day.isoformat(), iso(scheduled_at))
+            close = find_last_close(self._connection, self._tenant_id, portfolio.id, midnight)
+            if close is not None and get_pnl_date(close.at) != self._day:
+                close = None
+            if scheduled_at is not None or close is not None:
+                has_closed = True
+                yield _ClosedDay(portfolio, scheduled_at, close)
         if not has_closed and midnight > self._now:
             raise DayNotOver(self._day.isoformat(), iso(midnight))
+
+    def _find_scheduled_close(self, portfolio: ClosedPortfolio, midnight: datetime) -> datetime | None:
+        """Return the close of the day by the portfolio's calendar, None if it has none on the date."""
+        code = portfolio.calendar
+        calendar = None if code is None else self._calendars.get_calendar(MarketCode(code))
+        closed_at = get_last_close(calendar, midnight)
+        is_of_day = get_pnl_date(closed_at) == self._day and portfolio.created_at <= closed_at
+        return closed_at if is_of_day else None
 
     def _build_figures(self, portfolio: ClosedPortfolio, close: StoredClose) -> DayFigures:
         book = find_book(self._connection, self._tenant_id, portfolio.id)
         explained = self._explainer.explain_close(book, close)
-        before = find_last_close(self._connection, self._tenant_id, portfolio.id, close.at - _INSTANT)
+        before = self._find_close_before(portfolio, close)
         parts, rows = explained.parts, self._find_rows(book, explained.start, close)
         return DayFigures(
             tenant_id=self._tenant_id,
@@ -175,7 +196,7 @@ class _DayWork:
     def _list_breaks(self, portfolio: ClosedPortfolio, close: StoredClose) -> Iterator[FoundBreak]:
         connection, tenant_id = self._connection, self._tenant_id
         book = find_book(connection, tenant_id, portfolio.id)
-        before = find_last_close(connection, tenant_id, portfolio.id, close.at - _INSTANT)
+        before = self._find_close_before(portfolio, close)
         rows = self._find_rows(book, None if before is None else before.at, close)
         statement = get_statement_at_instant(connection, tenant_id, book, close.at)
         yield from list_order_breaks(connection, tenant_id, portfolio.id)
@@ -184,6 +205,11 @@ class _DayWork:
         yield from list_state_breaks(portfolio)
         if self.rates.get(book.base_currency) is None:
             yield FoundBreak("missing_rate", book.base_currency, "It has no rate to the tenant's currency.")
+
+    def _find_close_before(self, portfolio: ClosedPortfolio, close: StoredClose) -> StoredClose | None:
+        """Return the last close of an earlier day."""
+        until = get_pnl_day_start(close.at)
+        return find_last_close(self._connection, self._tenant_id, portfolio.id, until)
 
     def _find_rows(self, book: Book, start: datetime | None, close: StoredClose) -> SequenceRange:
         first = 0 if start is None else sequence_at(self._connection, self._tenant_id, book, start)

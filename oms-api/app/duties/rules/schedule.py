@@ -11,7 +11,7 @@ class DutyState(NamedTuple):
     """The lease and the last run of a duty.
 
     `finished_at` is the end of the last run that succeeded. `error` says why the last run failed, None if it
-    did not.
+    did not. `requested_at` is when somebody asked for a run that has not started yet.
     """
 
     name: str
@@ -21,6 +21,7 @@ class DutyState(NamedTuple):
     finished_at: datetime | None
     duration_ms: int | None
     error: str | None
+    requested_at: datetime | None = None
 
 
 class DutyReport(NamedTuple):
@@ -36,11 +37,13 @@ def get_slot(period: timedelta, at: datetime) -> datetime:
 
 
 def is_due(state: DutyState | None, period: timedelta, now: datetime) -> bool:
-    """Return whether the duty has not started in this slot and no process holds its lease."""
+    """Return whether the duty has not started in this slot, or somebody asked for it, and nobody runs it."""
     if state is None:
         return True
     if state.leased_until is not None and state.leased_until > now:
         return False
+    if state.requested_at is not None:
+        return True
     return state.started_at is None or state.started_at < get_slot(period, now)
 
 
@@ -52,3 +55,17 @@ def compute_lag(state: DutyState, period: timedelta, now: datetime) -> timedelta
     if state.finished_at is not None:
         return max(now - state.finished_at - period, _NO_TIME)
     return _NO_TIME if state.started_at is None else max(now - state.started_at, _NO_TIME)
+
+
+def compute_next_run(state: DutyState | None, period: timedelta, now: datetime) -> datetime:
+    """Return when the duty runs next: now if it is due, else at the start of the next slot."""
+    return now if is_due(state, period, now) else get_slot(period, now) + period
+
+
+def describe_period(period: timedelta) -> str:
+    """Return a schedule in words, such as "every 10 s"."""
+    seconds = int(period.total_seconds())
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds % length == 0:
+            return f"every {seconds // length} {unit}"
+    return f"every {seconds} s"

@@ -104,6 +104,12 @@ class Operation(StrEnum):
     BOOK_CORPORATE_ACTION = "book_corporate_action"
     BUST_EXECUTION = "bust_execution"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    READ_BROKERS = "read_brokers"
+    MANAGE_BROKERS = "manage_brokers"
+    ENABLE_LIVE = "enable_live"
+    RECONCILE = "reconcile"
+    MANAGE_SIGNALS = "manage_signals"
+    RUN_JOB = "run_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,12 @@ TABLE: dict[Operation, Rule] = {
     Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
     # admin, and the bot's key for its own: events cover all portfolios
     Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
+    Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
+    Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
+    Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
+    Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # no role: the metrics cover all tenants
     Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
 }  # fmt: skip

@@ -38,10 +38,10 @@ STATE = (
     *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
     *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
     *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
-    *("moved_cash", "cash_sequence", "cash_hash"),
+    *("moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection"),
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
-_CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash", "orders_stamp")
+_CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
 _NEW = (
     *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
     *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
@@ -123,6 +123,15 @@ def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[An
     )
 
 
+def positions_since(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Return the positions of portfolios (tenant id, id, sequence) that trades from that sequence on changed.
+
+    Each is a key and `_HELD`.
+    """
+    home, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
+    return find_matching_rows(connection, POSITIONS, columns, home, places, since="last_sequence")
+
+
 def position_of(values: Sequence[Any]) -> Position:
     """Return the position of `_HELD` values. PostgreSQL returns decimals and datetimes, SQLite text."""
     quantity, cost, realized_pnl, currency, local_cost, *times = values
@@ -144,7 +153,7 @@ def insert_cash_movements(rows: Sequence[CashRow]) -> Write:
 def update_cash(rows: Sequence[Row]) -> Write:
     """Return the statement that updates cash after movements.
 
-    A row is cash, moved cash, the cash ledger's last sequence and hash, and the stamp, then tenant id and id.
+    A row is cash, moved cash, the cash ledger's last sequence and hash, then tenant id and id.
     """
     return build_update(PORTFOLIOS, _CASH, ("tenant_id", "id"), rows)
 
@@ -154,7 +163,7 @@ def update_moved_cash(rows: Sequence[Row]) -> Write:
 
     A row is moved cash, the cash ledger's last sequence and hash, then tenant id and id.
     """
-    return build_update(PORTFOLIOS, _CASH[1:4], ("tenant_id", "id"), rows)
+    return build_update(PORTFOLIOS, _CASH[1:], ("tenant_id", "id"), rows)
 
 
 def upsert_positions(rows: Sequence[Row]) -> Write:

@@ -20,6 +20,7 @@ from app.ledger.rules.corporate_actions import (
     SPLIT,
     Action,
     ActionKind,
+    FractionSale,
     Split,
     Step,
     TransferIn,
@@ -101,8 +102,11 @@ def list_steps(
 
 
 def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
-    """Return an unreversed row of a corporate action that acted on a trade, None if there is none."""
-    key = row.position_key
+    """Return an unreversed row of a corporate action that acted on a row, None if there is none.
+
+    Of two actions at the same instant, the later one acted on what the earlier one booked.
+    """
+    key, action_id = row.position_key, action_of_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
@@ -110,7 +114,19 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
         .order_by(Trade.sequence)
     )
     rows = map(canonical_trade, connection.execute(statement))
-    return next((one for one in rows if one.executed_at > row.executed_at), None)
+    return next(
+        (
+            one
+            for one in rows
+            if one.executed_at > row.executed_at
+            or (
+                action_id
+                and one.executed_at == row.executed_at
+                and action_of_key(one.idempotency_key) != action_id
+            )
+        ),
+        None,
+    )
 
 
 def is_reversed(connection: Connection, action: Action) -> bool:
@@ -167,12 +183,11 @@ def _read_steps(
     connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, Action]
 ) -> Iterator[Step]:
     for kind, sequence, row_key, *values in rows:
-        if kind not in ACTION_ROWS:
-            yield fill_of(values)
-            continue
         fill = fill_of(values)
         at = fill.at or BEFORE_ALL
-        if kind == SPLIT:
+        if kind not in ACTION_ROWS:
+            yield fill if action_of_key(row_key) is None else FractionSale(at, fill)
+        elif kind == SPLIT:
             yield Split(at, actions[action_of_key(row_key) or ""].ratio)
         elif row_key.endswith(OUTGOING):
             yield TransferOut(at)

@@ -53,6 +53,8 @@ class Book(NamedTuple):
     moved_cash: str = NO_AMOUNT
     last_hash: str = ""
     carry_rates: str | None = None
+    broker: str = "paper"
+    broker_connection: str | None = None
 
 
 class Holding(NamedTuple):
@@ -332,6 +334,8 @@ _BOOK_COLUMNS = (
     _text(Portfolio.moved_cash),
     Portfolio.last_hash,
     Portfolio.carry_rates,
+    Portfolio.broker,
+    Portfolio.broker_connection,
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

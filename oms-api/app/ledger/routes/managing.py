@@ -71,7 +71,9 @@ async def update_portfolio(
     reported trades.
     """
     current_name = parse_portfolio_name(name)
-    changes = PortfolioChanges(body.name, body.base_currency, body.opening_cash, body.changes())
+    changes = PortfolioChanges(
+        body.name, body.base_currency, body.opening_cash, body.changes(), body.broker_choice()
+    )
     context = request_context.context(caller, body, current_name)
     return build_response(
         await administration.change(

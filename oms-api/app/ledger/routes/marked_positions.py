@@ -20,9 +20,11 @@ class HeldPositionOut(PositionOut):
     symbol: str = Field(examples=["AAPL"])
     product: str | None = Field(examples=[None])
     mark: str = Field(examples=["180.00"], description="Per unit, in the instrument's currency")
-    mark_source: Literal["override", "quote", "trade"]
+    mark_source: Literal["override", "quote", "close", "trade"]
     mark_age_seconds: float = Field(examples=[0.25])
-    mark_is_stale: bool = Field(description="The mark is older than 60 seconds, and no person set it")
+    mark_is_stale: bool = Field(
+        description="The mark is older than 60 seconds, and neither a close nor set by a person"
+    )
     market_value: str = Field(
         examples=["18000.00"], description="Quantity × mark, by the rate of now in the portfolio's currency"
     )

@@ -12,8 +12,9 @@ from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
 from app.ledger.routes.currencies import Currency
-from app.ledger.rules.settings import NO_SCHEDULE, format_json
+from app.ledger.rules.settings import NO_SCHEDULE, PAPER, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
+from app.ledger.service.trade_guard import BrokerChoice
 from app.money import fixed
 from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, capitals, lower_case
 
@@ -158,9 +159,6 @@ class SettingsIn(BaseModel):
         description="Yearly rates of interest and borrow fees from dates on, booked daily; null: none",
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5"}]],
     )
-    broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
-        None, description="Where its orders go: the paper market", examples=["paper"]
-    )
 
     @model_validator(mode="after")
     def _has_one_kind_of_schedule(self) -> "SettingsIn":
@@ -217,6 +215,9 @@ class PortfolioIn(SettingsIn):
         description="Its first cash, in `base_currency`; null: the tenant's `default_opening_cash`",
         examples=["1000000.00"],
     )
+    broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
+        None, description="Where its orders go: the paper market", examples=["paper"]
+    )
 
 
 class PortfolioPatch(SettingsIn):
@@ -236,6 +237,26 @@ class PortfolioPatch(SettingsIn):
     opening_cash: OpeningCash | None = Field(
         None, description="Cannot change: only the present one is accepted", examples=["1000000.00"]
     )
+
+    broker: Annotated[Literal["paper", "alpaca", "ibkr", "zerodha"], BeforeValidator(lower_case)] | None = (
+        Field(None, description="Where its orders go", examples=["alpaca"])
+    )
+    connection: Annotated[str, Field(min_length=1, max_length=60)] | None = Field(
+        None,
+        description="The broker connection of its orders; with every broker but paper",
+        examples=["alpaca-paper"],
+    )
+
+    @model_validator(mode="after")
+    def _has_a_connection(self) -> "PortfolioPatch":
+        if (self.connection is None) != (self.broker in (None, PAPER)):
+            message = "Give `broker` and `connection` together, and `broker` alone for the paper market."
+            raise PydanticCustomError("connection", message, {"field": "connection"})
+        return self
+
+    def broker_choice(self) -> BrokerChoice | None:
+        """Return the broker of the request, None where it names none."""
+        return None if self.broker is None else BrokerChoice(self.broker, self.connection)
 
     @model_validator(mode="after")
     def _has_a_change(self) -> "PortfolioPatch":

@@ -85,7 +85,14 @@ class TransferIn(NamedTuple):
     fill: Fill
 
 
-Adjustment = Split | TransferOut | TransferIn
+class FractionSale(NamedTuple):
+    """The cash in lieu of the fraction that a split leaves, as a fill. It belongs to its split."""
+
+    at: Timestamp
+    fill: Fill
+
+
+Adjustment = Split | TransferOut | TransferIn | FractionSale
 Step = Fill | Adjustment
 
 
@@ -102,7 +109,7 @@ def apply_step(position: Position, step: Step) -> Position:
         return apply_split(position, step)
     if isinstance(step, TransferOut):
         return _close_position(position, step.at) if position.quantity else position
-    return apply_fill(position, step.fill if isinstance(step, TransferIn) else step)
+    return apply_fill(position, step if isinstance(step, Fill) else step.fill)
 
 
 def apply_split(position: Position, split: Split) -> Position:
@@ -162,12 +169,20 @@ def replay_steps(steps: Iterable[Step]) -> Position:
 
 
 def position_before(steps: Iterable[Step], at: Timestamp) -> Position:
-    """Return the position on which a new action at `at` acts."""
-    position = FLAT
-    for step in order_steps(steps):
-        if _precedes(step, at):
-            position = apply_step(position, step)
-    return position
+    """Return the position on which a new split or symbol change at `at` acts."""
+    return replay_steps(step for step in order_steps(steps) if _precedes(step, at))
+
+
+def position_at_close(steps: Iterable[Step], at: Timestamp) -> Position:
+    """Return the position to which a dividend at `at` is paid: without splits and changes of that instant.
+
+    What moved to its symbol at that instant counts.
+    """
+    return replay_steps(
+        step
+        for step in order_steps(steps)
+        if (step.at or BEFORE_ALL) < at or (isinstance(step, TransferIn) and step.at == at)
+    )
 
 
 def find_fraction(held: Decimal, ratio: Ratio) -> Decimal:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import average_cost
 from app.ledger.rules.position_extremes import Extremes
-from app.market_data.rules.values import OVERRIDE
+from app.market_data.rules.values import CLOSE, OVERRIDE
 from app.money import ZERO, product, ratio
 
 STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
@@ -15,7 +15,8 @@ STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 class Mark(NamedTuple):
     """The price per unit that a position is valued at.
 
-    `source` is "override" if a person set it, "quote", or "trade" if there is no quote.
+    `source` is "override" if a person set it, "quote", "close" for the last quote of a session that closed,
+    or "trade" if there is no quote.
     """
 
     price: Decimal
@@ -114,11 +115,12 @@ def value_at(
 ) -> Valuation:
     """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
 
-    A mark from a clock that runs ahead has the age zero. A mark that a person set is not stale.
+    A mark from a clock that runs ahead has the age zero. Neither a mark that a person set nor a close is
+    stale.
     """
     worth = product(quantity, mark.price)
     if rate is not None:
         worth = product(worth, rate)
     age = max(now - mark.at, timedelta(0))
-    is_stale = age > STALE_AFTER and mark.source != OVERRIDE
+    is_stale = age > STALE_AFTER and mark.source not in {OVERRIDE, CLOSE}
     return Valuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)

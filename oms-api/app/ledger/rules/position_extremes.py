@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
-from app.money import ZERO, product
+from app.money import ZERO, product, share
 
 _MINUTE = Interval.MINUTE.length
+_SMALLEST = Decimal("0.00000001")
 RateAt = Callable[[datetime], Decimal | None]  # None: the position trades in the portfolio's currency
 
 
@@ -141,15 +142,28 @@ def _list_steps(
 def _apply_row(
     extremes: Extremes | None, before: Holding, row: LedgerRow, rate: Decimal | None
 ) -> Extremes | None:
-    """Return the extremes after a row of the ledger. The price of a reversal is not one of the market."""
+    """Return the extremes after a row of the ledger. The price of a reversal is not one of the market.
+
+    A split, which changes the quantity alone, restates the prices.
+    """
     after = row.holding
     if not after.quantity:
         return None
     if before.quantity * after.quantity <= 0:
         extremes = None
     if extremes is not None and not row.is_trade:
-        return extremes
+        is_split = before[1:] == after[1:]
+        return _restate_prices(extremes, before.quantity, after.quantity) if is_split else extremes
     return count_price(extremes, after, row.price, rate)
+
+
+def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> Extremes:
+    """Return the extremes in the units of the current quantity."""
+    highest, lowest = (
+        max(share(price, previous, current), _SMALLEST)
+        for price in (extremes.highest_price, extremes.lowest_price)
+    )
+    return extremes._replace(highest_price=highest, lowest_price=lowest)
 
 
 def _list_bar_prices(bar: Bar, holding: Holding) -> tuple[Decimal, ...]:

@@ -8,6 +8,7 @@ import orjson
 
 NO_SCHEDULE = "none"
 SESSIONS_OFF = "off"
+PAPER = "paper"
 AUDITED_AS_JSON = ("cost_schedules", "approval", "carry_rates")
 
 
@@ -33,6 +34,9 @@ class PortfolioSettings(NamedTuple):
     participation: str | None = None
     slippage: str | None = None
     carry_rates: str | None = None
+    broker: str = PAPER
+    broker_connection: str | None = None
+    kind: str = PAPER
 
 
 DEFAULT_SETTINGS = PortfolioSettings()

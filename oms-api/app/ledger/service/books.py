@@ -1,7 +1,6 @@
 """The portfolios and positions of a batch: locked, loaded once, changed in memory, written together."""
 
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -35,9 +34,9 @@ CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum,
 class PortfolioState:
     """A locked portfolio as the batch sees it.
 
-    `last_created_at` is canonical text. `orders_stamp` changes when an order changes or projections are
-    repaired; with `last_hash` it is the version of what is cached. `cost_schedule` and `fee_totals` are as in
-    `costs.rules.booking`; the settings after them as in `ledger.models.Portfolio`.
+    `last_created_at` is canonical text. `orders_stamp` changes when an open order changes or projections are
+    repaired: see `service.stamps`. `cost_schedule` and `fee_totals` are as in `costs.rules.booking`; the
+    settings after them as in `ledger.models.Portfolio`.
     """
 
     id: int
@@ -67,6 +66,8 @@ class PortfolioState:
     moved_cash: Decimal = ZERO
     cash_sequence: int = 0
     cash_hash: str = GENESIS
+    broker: str = "paper"
+    broker_connection: str | None = None
 
     @property
     def key(self) -> PortfolioKey:
@@ -185,17 +186,24 @@ class Books:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
         return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol)
 
-    def load_all_positions(self, portfolio_keys: Sequence[PortfolioKey]) -> None:
-        """Load every position of the portfolios."""
-        self._whole.update((portfolio_key, {}) for portfolio_key in portfolio_keys)
-        for row in queries.positions_in(self.connection, portfolio_keys):
+    def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
+        """Load every position of the portfolios, and return the keys of those that were read.
+
+        `cached` are positions as of a sequence number of the ledger, which the caller gives away: only those
+        that later trades changed are read. A portfolio without cached positions has the number -1.
+        """
+        outdated = []
+        for portfolio_key, (held, sequence) in cached.items():
+            self._whole[portfolio_key] = held
+            self._positions.update(held)
+            if sequence < self.portfolio(portfolio_key).last_sequence:
+                outdated.append((*portfolio_key, sequence + 1))
+        read = set()
+        for row in queries.positions_since(self.connection, outdated):
             key, position = PositionKey(*row[:4]), queries.position_of(row[4:])
             self._positions[key] = self._whole[key.portfolio_key][key] = position
-
-    def take_positions(self, portfolio_key: PortfolioKey, held: Held) -> None:
-        """Add all cached positions of a portfolio, which the caller knows to be current."""
-        self._whole[portfolio_key] = held
-        self._positions.update(held)
+            read.add(key)
+        return read
 
     def positions(self, portfolio_key: PortfolioKey) -> Held:
         """Return the positions of a portfolio whose positions are all loaded."""
@@ -269,7 +277,6 @@ class Books:
         portfolio.cash += entry.amount
         portfolio.moved_cash += moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
-        portfolio.orders_stamp = secrets.token_hex(8)  # what is cached of the portfolio has another cash
         values = (
             *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
             *(fixed(entry.amount), portfolio.base_currency, fixed(portfolio.cash)),
@@ -398,7 +405,7 @@ def _projection(state: PortfolioState) -> Row:
 
 
 def _cash(state: PortfolioState) -> Row:
-    chain = (state.cash_sequence, state.cash_hash, state.orders_stamp)
+    chain = (state.cash_sequence, state.cash_hash)
     return (fixed(state.cash), fixed(state.moved_cash), *chain, state.tenant_id, state.id)
 
 

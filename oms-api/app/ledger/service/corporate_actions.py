@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.ledger.errors import BeforeCorporateAction, MixesCurrencies, TradedAfterSymbolChange
 from app.ledger.queries import corporate_actions as queries
-from app.ledger.rules.accounting import MIXED, Fill, Position, Side, apply_fill
+from app.ledger.rules.accounting import MIXED, Fill, Position, Side
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import TradeRow, fingerprint
 from app.ledger.rules.corporate_actions import (
@@ -17,6 +17,7 @@ from app.ledger.rules.corporate_actions import (
     TRANSFER,
     Action,
     ActionKind,
+    FractionSale,
     Split,
     Step,
     TransferIn,
@@ -25,6 +26,7 @@ from app.ledger.rules.corporate_actions import (
     build_row_key,
     compute_dividend,
     find_fraction,
+    position_at_close,
     position_before,
     replay_steps,
 )
@@ -139,24 +141,29 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
 def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     action = booking.action
     steps = queries.list_steps(booking.connection, key)
+    require_symbol(action, steps, booking.portfolio.name)
     held = position_before(steps, action.effective_at)
     if not held.quantity:
         return []
-    if any(isinstance(step, TransferOut) and step.at > action.effective_at for step in steps):
-        raise TradedAfterSymbolChange(key.symbol, booking.portfolio.name)
     fraction = find_fraction(held.quantity, action.ratio)
     rate = booking.find_rate(held.currency) if fraction and held.currency else None
-    after = replay_steps([*steps, Split(action.effective_at, action.ratio)])
+    split = Split(action.effective_at, action.ratio)
+    after = replay_steps([*steps, split])
     _require_one_currency(after, action.id)
     price, fx_rate = _find_price(booking, key, held)
     entry = _build_entry(action, key, held, restate_price(price, *action.ratio), ZERO, fx_rate)
     rows = [_append(booking, key, entry, after)]
     if fraction:
         entry = _build_fraction_entry(action, key, held, fraction, rate)
-        rows.append(
-            _append(booking, key, entry, apply_fill(booking.batch.books.position(key), fill_of(entry)))
-        )
+        sale = FractionSale(action.effective_at, fill_of(entry))
+        rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
+
+
+def require_symbol(action: Action, steps: list[Step], portfolio_name: str) -> None:
+    """Raise TradedAfterSymbolChange where the position moved to another symbol when a split takes effect."""
+    if any(isinstance(step, TransferOut) and step.at >= action.effective_at for step in steps):
+        raise TradedAfterSymbolChange(action.symbol, portfolio_name)
 
 
 def _build_fraction_entry(
@@ -235,7 +242,7 @@ def require_no_later_fill(action: Action, steps: list[Step], portfolio_name: str
 def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
-    held = [position_before(queries.list_steps(booking.connection, key), at).quantity for key in keys]
+    held = [position_at_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
     if not any(held):
         return
     rate = None if currency == base else booking.find_rate(currency)

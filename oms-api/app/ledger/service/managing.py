@@ -22,7 +22,7 @@ from app.ledger.queries.managing import Managed
 from app.ledger.rules.chain import GENESIS
 from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
 from app.ledger.service.reading import build_summary
-from app.ledger.service.trade_guard import Guard
+from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO, fixed, money_text
 from app.text import name_key
 
@@ -44,13 +44,15 @@ class NewPortfolio(NamedTuple):
 class PortfolioChanges(NamedTuple):
     """What is to be changed in a portfolio; None leaves it as it is.
 
-    `settings` are by column. `base_currency` and `opening_cash` must be the present ones.
+    `settings` are by column. `broker` is where its orders will go, with the name of the connection.
+    `base_currency` and `opening_cash` must be the present ones.
     """
 
     name: str | None
     base_currency: str | None
     opening_cash: Decimal | None
     settings: Mapping[str, Any]
+    broker: BrokerChoice | None = None
 
 
 def create_portfolio(
@@ -77,7 +79,6 @@ def create_portfolio(
             "name": portfolio.name,
             "name_key": key,
             "base_currency": portfolio.base_currency,
-            "kind": "paper",
             "opening_cash": cash,
             "cash": cash,
             "trading_state": guard.opening_state(connection, tenant_id, key),
@@ -107,7 +108,7 @@ def update_portfolio(
     """Change a portfolio's name, its settings, or both.
 
     Its ledger, positions, grants, limits and kill switch are kept. Raise NoSuchPortfolio, PortfolioExists or
-    FixedAtCreation, and Invalid for unknown approvers.
+    FixedAtCreation, Invalid for unknown approvers, and the errors of `Guard.assign_broker`.
     """
     tenant_id, key = context.caller.tenant_id, name_key(name)
     previous = queries.find_managed(connection, tenant_id, key)
@@ -122,7 +123,10 @@ def update_portfolio(
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(context.entry(now, "portfolio.renamed", _target(previous.name), before, after))
     stored = previous.settings._asdict()
-    changed = {column: value for column, value in changes.settings.items() if stored[column] != value}
+    wanted = dict(changes.settings)
+    if changes.broker is not None:
+        wanted |= guard.assign_broker(connection, tenant_id, key, changes.broker)
+    changed = {column: value for column, value in wanted.items() if stored[column] != value}
     if changed:
         queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
         current = changes.name or previous.name

@@ -23,7 +23,7 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
     stored: dict[tuple[int, str], Facts] = {}
     for row in named_portfolios(connection):
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
-        fixed_facts = {"name_key": name_key(row["name"]), "kind": "paper"}  # there is no other kind yet
+        fixed_facts = {"name_key": name_key(row["name"])}
         yield from find_differences(location, row, fixed_facts)
         stored[row["tenant_id"], row["name"]] = _as_audited(row)
     expected = _expected(connection)

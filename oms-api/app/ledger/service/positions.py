@@ -16,7 +16,7 @@ from app.ledger.queries.positions import PositionFilter, list_positions
 from app.ledger.rules.equity import rate_of_cost
 from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
 from app.market_data.rules.rates import find_rate, list_pairs
-from app.market_data.rules.values import OVERRIDE, Quote
+from app.market_data.rules.values import CLOSE, OVERRIDE, Quote
 from app.market_data.rules.values import mark as mark_of
 from app.market_data.service import Market
 from app.text import name_key
@@ -90,7 +90,7 @@ def _marked(
         if quote is None or price is None:
             mark = Mark(one.last_price, one.last_at, "trade")
         else:
-            mark = Mark(price, quote.at, OVERRIDE if quote.source == OVERRIDE else "quote")
+            mark = Mark(price, quote.at, quote.source if quote.source in {OVERRIDE, CLOSE} else "quote")
         rate = _rate(one, by_symbol)
         marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now, rate), rate))
     return marked

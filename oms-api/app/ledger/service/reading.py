@@ -132,7 +132,8 @@ def build_summary(book: Book) -> dict[str, Any]:
         "participation": None if book.participation is None else quantity_text(book.participation),
         "slippage": None if book.slippage is None else quantity_text(book.slippage),
         "carry_rates": _parse_json(book.carry_rates),
-        "broker": "paper",
+        "broker": book.broker,
+        "connection": book.broker_connection,
         "last_sequence": book.last_sequence,
     }
 

@@ -4,7 +4,6 @@ The ledger is append-only, so most rows are read before the portfolio is locked.
 newest rows and for writing.
 """
 
-import secrets
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +25,7 @@ from app.ledger.rules.projections import (
     projection,
 )
 from app.ledger.rules.verification import Finding
+from app.ledger.service.stamps import create_stamp
 from app.ledger.service.verification import (
     Discrepancy,
     build_replay,
@@ -76,7 +76,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     differences = [difference for difference in differences if difference[1]]
     if differences:
         _write(connection, projection(portfolio, state), held, due)
-    write(connection, queries.update_stamps([(secrets.token_hex(8), *key)]))
+    write(connection, queries.update_stamps([(create_stamp(), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 

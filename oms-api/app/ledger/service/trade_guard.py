@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 from typing_extensions import override
@@ -11,6 +11,13 @@ from typing_extensions import override
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
 from app.money import ZERO
+
+
+class BrokerChoice(NamedTuple):
+    """A broker, and the name of the tenant's connection to it: None for the paper market."""
+
+    broker: str
+    connection: str | None
 
 
 class Guard(Protocol):
@@ -25,6 +32,16 @@ class Guard(Protocol):
 
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         """Move the settings that refer to a portfolio by name to its new name."""
+        ...
+
+    def assign_broker(
+        self, connection: Connection, tenant_id: int, name_key: str, choice: BrokerChoice
+    ) -> dict[str, Any]:
+        """Return the settings, by column, that let a portfolio's orders go to another broker.
+
+        Raises Conflict if the portfolio is not flat or the connection serves another one, and NotFound if
+        there is no such connection.
+        """
         ...
 
     def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
@@ -59,6 +76,12 @@ class Unguarded(Guard):
     @override
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         pass
+
+    @override
+    def assign_broker(
+        self, connection: Connection, tenant_id: int, name_key: str, choice: BrokerChoice
+    ) -> dict[str, Any]:
+        return {"broker": choice.broker, "broker_connection": choice.connection}
 
     @override
     def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:

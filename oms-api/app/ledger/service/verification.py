@@ -117,10 +117,12 @@ def check_rows(
     for row in rows:
         movements.apply_before(state, row.sequence)
         reversed_trade = audit.find_reversed_trade(connection, row) if row.kind == REVERSAL else None
-        replayed = _replay_action(connection, row) if row.kind in ACTION_ROWS else None
+        action = find_booking_action(connection, row)
+        is_replayed = row.kind in ACTION_ROWS or action is not None
+        replayed = _replay_action(connection, row) if is_replayed else None
         amounts = amounts_of(row)
         findings = check_row(row, amounts, state, reversed_trade, replayed)
-        findings += check_action_row(row, find_booking_action(connection, row))
+        findings += check_action_row(row, action)
         state.advance(row, amounts)
         yield row, findings
 

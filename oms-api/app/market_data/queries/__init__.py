@@ -98,9 +98,13 @@ def build_quote_writes(
     ]
 
 
-def build_quote_restatement(key: InstrumentKey, quote: Quote) -> Write:
-    """Return the write that replaces the stored quote of an instrument. Its ticks and bars stay."""
-    return build_upsert(_QUOTES, (*_KEY, *QUOTE_COLUMNS), _KEY, [_quote_row(key, quote)])
+def build_quote_restatement(key: InstrumentKey, quote: Quote) -> list[Write]:
+    """Return the writes that replace the stored quote of an instrument, and add a tick of it.
+
+    Earlier ticks and bars stay. Whether a quote still has to be matched does not change.
+    """
+    row, columns = _quote_row(key, quote), (*_KEY, *QUOTE_COLUMNS)
+    return [build_upsert(_QUOTES, columns, _KEY, [row]), build_insert(_TICKS, columns, [row])]
 
 
 def list_quoted_symbols(connection: Connection, since: datetime) -> list[InstrumentKey]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from app.money import ratio
 
 OVERRIDE = "override"  # the source of marks that a person set
+CLOSE = "close"  # the source of marks that are the close of a session
 _TWO = Decimal(2)
 
 

@@ -7,6 +7,7 @@ from threading import Lock
 
 from sqlalchemy import Connection
 
+from app.calendars.service import Calendars
 from app.database import Readers, set_tenant_scope
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -19,6 +20,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service.bars import read_bars
 from app.market_data.service.marks import CurrentOverrides
+from app.market_data.service.session_closes import name_closes
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
@@ -35,9 +37,13 @@ class Market:
     """
 
     def __init__(
-        self, source: PriceSource, readers: Readers, max_silence: timedelta = MAX_FEED_SILENCE
+        self,
+        source: PriceSource,
+        readers: Readers,
+        max_silence: timedelta = MAX_FEED_SILENCE,
+        calendars: Calendars | None = None,
     ) -> None:
-        self._source = source
+        self._source, self._calendars = source, calendars
         self.max_silence = max_silence
         self.overrides = CurrentOverrides()
         self._readers = readers
@@ -89,9 +95,13 @@ class Market:
     def marks_for(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return what values positions: marks that people set, else the latest quotes."""
+        """Return what values positions: marks that people set, else the latest quotes.
+
+        Outside the session of a symbol, its last quote is the close.
+        """
         found = find_overrides(connection, keys, at)
         quotes = self.quotes_for(connection, [key for key in keys if key not in found], at)
+        quotes |= self._name_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in found.items()}
 
     def marks_at(
@@ -100,7 +110,17 @@ class Market:
         """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
         found = find_overrides(connection, keys, at)
         quotes = self.quotes_at(connection, [key for key in keys if key not in found], at)
+        quotes |= self._name_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in found.items()}
+
+    def _name_closes(
+        self, connection: Connection, quotes: Mapping[InstrumentKey, Quote], at: datetime
+    ) -> dict[InstrumentKey, Quote]:
+        """Return the closes among the quotes. The prices of the source move around the clock."""
+        if self._calendars is None:
+            return {}
+        given = {key: quote for key, quote in quotes.items() if self.silence(quote, at) is None}
+        return name_closes(connection, self._calendars, given, at)
 
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select, type_coerce
+from sqlalchemy.types import NullType
 
 from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
@@ -14,18 +15,21 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
 from app.orders.rules.contingency import EXITS
+from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
     MOVE_COLUMNS,
     MUTABLE,
+    STATUS_COLUMNS,
     ExecutionRow,
     Move,
+    is_status_change,
     order_of,
     pack_moves,
     row_of,
     unpack_moves,
 )
-from app.orders.rules.values import Order, OrderKey
+from app.orders.rules.values import WORKING, Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
@@ -33,7 +37,8 @@ ORDERS = cast("Table", OrderRecord.__table__)
 MOVES = cast("Table", OrderEvent.__table__)
 EXECUTIONS = cast("Table", Execution.__table__)
 _KEY = ("tenant_id", "id")
-_PICKED = [ORDERS.c[name] for name in COLUMNS]
+# As the driver returns them, since `order_of` converts the values.
+_PICKED = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
 
 
 class OrderName(NamedTuple):
@@ -93,6 +98,24 @@ def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) 
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
         )
         found += [order_of(row) for row in connection.execute(statement)]
+    return found
+
+
+def list_row_versions(
+    connection: Connection, portfolio_keys: Sequence[PortfolioKey]
+) -> dict[PortfolioKey, dict[str, str | None]]:
+    """Return the versions of the rows of the portfolios' open orders, by order id.
+
+    A version is the number of the transaction that wrote the row, None on SQLite.
+    """
+    version = "NULL" if connection.dialect.name == "sqlite" else "CAST(xmin AS text)"
+    found: dict[PortfolioKey, dict[str, str | None]] = {}
+    for tenant_id, values in _by_tenant(portfolio_keys).items():
+        statement = select(ORDERS.c.portfolio_id, ORDERS.c.id, literal_column(version)).where(
+            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
+        )
+        for portfolio_id, order_id, row_version in connection.execute(statement):
+            found.setdefault(PortfolioKey(tenant_id, portfolio_id), {})[order_id] = row_version
     return found
 
 
@@ -170,8 +193,9 @@ def find_overdue_portfolios(
 
 
 def has_ended(now: str) -> ColumnElement[bool]:
-    """Return the condition that an order expires at `now` or before."""
-    return ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    """Return the condition that an order expires at `now` or before. Brokers expire what they work."""
+    is_due = ORDERS.c.ends_at.isnot(None) & (ORDERS.c.ends_at <= datetime.fromisoformat(now))
+    return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING)))
 
 
 def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
@@ -253,9 +277,15 @@ def insert_orders(orders: Sequence[Order]) -> Write:
     return build_insert(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
-def update_orders(orders: Sequence[Order]) -> Write:
-    """Return the statement that updates the mutable columns of the orders."""
-    return build_update(ORDERS, MUTABLE, _KEY, [row_of(order, (*MUTABLE, *_KEY)) for order in orders])
+def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
+    """Return the statement that updates orders, each given before and after its changes.
+
+    It writes all mutable columns, or the few that a change of status changes if no order needs more. There
+    are only these two statements, so that each is planned once.
+    """
+    columns = STATUS_COLUMNS if all(is_status_change(*one) for one in changes) else MUTABLE
+    rows = [row_of(current, (*columns, *_KEY)) for _, current in changes]
+    return build_update(ORDERS, columns, _KEY, rows)
 
 
 def insert_moves(moves: Sequence[Move]) -> Write:

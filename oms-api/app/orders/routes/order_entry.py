@@ -21,6 +21,7 @@ from app.orders.schemas.requests import (
     CancelIn,
     ChangesIn,
     CloseIn,
+    CorrectionIn,
     ExitsIn,
     GroupIn,
     TicketIn,
@@ -184,12 +185,38 @@ async def bust_execution(
     """Reverse an execution that its venue cancelled (a bust).
 
     The trade and its charges are reversed, and the order's filled quantity and average price are reduced.
-    The order keeps its status. If it is open, the reversed quantity can fill again.
+    The order keeps its status. If it is open, the reversed quantity can fill again. Where the fill had
+    reduced a position, the exits protect it again: open ones grow, and ended ones continue as new orders.
+    `legs` lists them.
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     return build_order_response(
         await service.bust(request_source, order_id, body.execution_id, body.reason), 200
     )
+
+
+@router.post(
+    "/orders/{order_id}/correct",
+    summary="Replace a fill of an order",
+    status_code=200,
+    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(
+        CorrectionIn,
+        {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
+    ),
+)
+async def correct_execution(
+    caller: Buster, order_id: OrderId, body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))],
+    service: TheOrderService, key: IdempotencyKey, request: Request,
+) -> Response:  # fmt: skip
+    """Correct the quantity or the price of an execution, as its venue did.
+
+    The execution is busted, and a new one is booked in its place, at the time of the original and with
+    charges of its own. Its id is `<execution_id>:correction1`. Exits follow the quantity, as after a bust.
+    """
+    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    facts = (body.execution_id, body.quantity, body.price, body.reason)
+    return build_order_response(await service.correct(request_source, order_id, *facts), 200)
 
 
 @router.patch(

@@ -110,6 +110,17 @@ def parse_policy(text: str) -> ApprovalPolicy:
     )
 
 
+def find_policy(text: str | None, *, is_forced: bool) -> ApprovalPolicy | None:
+    """Return the policy of a portfolio from its JSON text, None if it has none.
+
+    With `is_forced`, it covers every order, and a portfolio without a policy has the default approvers.
+    """
+    if text is None:
+        return ApprovalPolicy(ApprovalMode.ALWAYS) if is_forced else None
+    policy = parse_policy(text)
+    return policy._replace(mode=ApprovalMode.ALWAYS) if is_forced else policy
+
+
 def is_covered(policy: ApprovalPolicy, symbol: str, value: Decimal | None, equity: Decimal | None) -> bool:
     """Return whether the policy covers an order of that value in a portfolio of that equity.
 

@@ -110,6 +110,11 @@ def reduction_of(quantity: Decimal, delta: Decimal) -> Reduction | None:
     return Reduction("SELL" if sign > 0 else "BUY", abs(previous), max(quantity * sign, Decimal(0)))
 
 
+def reopened_quantity(quantity: Decimal, delta: Decimal) -> Decimal:
+    """Return how much of a position a change by `delta` to `quantity`, both signed, opened."""
+    return min(abs(quantity), abs(delta)) if quantity * delta > 0 else Decimal(0)
+
+
 def plan_reductions(orders: Sequence[Order], left: Decimal) -> list[tuple[Order, Decimal]]:
     """Return each order that must shrink, with its new open quantity.
 

@@ -11,18 +11,22 @@ from app.money import fixed, money_text, quantity_text, ratio
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Order, OrderType, Status
 
-_BUST = "bust"  # see `execution_verification.BUST`
+_RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
+    "bust": "order.fill_busted",
+    "correction": "order.fill_corrected",
+}
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
 def event_type_of(move: Move) -> str:
     """Return the event type of a history row.
 
-    A fill is order.filled or order.partially_filled, one that is taken back order.fill_busted. A change of
-    status is named after the new status. Any other change is order.changed.
+    A fill is order.filled or order.partially_filled, one that is taken back order.fill_busted, and one that
+    replaces it order.fill_corrected. A change of status is named after the new status. Any other change is
+    order.changed.
     """
-    if move.execution_id is not None and move.reason == _BUST:
-        return "order.fill_busted"
+    if move.execution_id is not None and move.reason in _RETROSPECTIVE:
+        return _RETROSPECTIVE[move.reason]
     if move.execution_id is not None:
         return "order.filled" if move.to_status == Status.FILLED else "order.partially_filled"
     return _NAMES[move.to_status] if move.from_status != move.to_status else "order.changed"

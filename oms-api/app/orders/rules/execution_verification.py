@@ -13,12 +13,30 @@ from app.orders.rules.verification import OrderCheck
 
 BookedFields = Mapping[str, str | int | None]  # of the trade, by column
 BUST = "bust"  # the note of an execution that takes another one back
-_BUST_SUFFIX = ":bust"
+CORRECTION = "correction"  # the note of an execution that replaces a busted one
+_BUST_SUFFIX, _CORRECTION_SUFFIX = ":bust", ":correction"
+MAX_ID_LENGTH = 100
 
 
 def get_bust_id(execution_id: str) -> str:
     """Return the id of the execution that takes another one back. Its amounts are negative."""
     return f"{execution_id}{_BUST_SUFFIX}"
+
+
+def get_correction_id(execution_id: str) -> str:
+    """Return the id of the execution that replaces another one: `X1:correction1`, then `X1:correction2`."""
+    first, suffix, number = execution_id.rpartition(_CORRECTION_SUFFIX)
+    if suffix and number.isdecimal():
+        return f"{first}{suffix}{int(number) + 1}"
+    return f"{execution_id}{_CORRECTION_SUFFIX}1"
+
+
+def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
+    """Return the executions that were not taken back, without the rows that took others back."""
+    busts = {row.execution_id for row in rows if row.note == BUST}
+    return [
+        row for row in rows if row.execution_id not in busts and get_bust_id(row.execution_id) not in busts
+    ]
 
 
 class Trade(Protocol):

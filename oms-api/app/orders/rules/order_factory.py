@@ -29,6 +29,7 @@ class OrderOrigin(NamedTuple):
     at: Timestamp
     actor: str | None = None
     cost_schedule: str = "none"
+    broker: str = PAPER
 
 
 class OrderLinks(NamedTuple):
@@ -72,7 +73,7 @@ def new_order(
         source=order_origin.source,
         actor=order_origin.actor,
         cost_schedule=order_origin.cost_schedule,
-        broker=PAPER,
+        broker=order_origin.broker,
         status=Status.INITIALIZED,
         created_at=order_origin.at,
         updated_at=order_origin.at,

@@ -18,6 +18,7 @@ from app.orders.rules.values import (
     Role,
     Status,
     TimeInForce,
+    changed,
 )
 from app.timestamps import Timestamp
 
@@ -29,6 +30,7 @@ MUTABLE = (
     *("parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at"),
     *("limit_price", "stop_price"),  # rounded when a held exit is released after a tick size change
 )
+STATUS_COLUMNS = ("status", "event_count", "updated_at")  # all that most changes of a status change
 _AMOUNTS = frozenset(
     {
         *(
@@ -137,21 +139,26 @@ def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
 
 def order_of(values: Sequence[Any]) -> Order:
     """Return the order with these column values, as read by either database driver."""
-    return Order._make(
-        None if value is None else read(value) for value, read in zip(values, _READERS, strict=True)
-    )
+    converted = list(values)
+    for index, read in _READERS:
+        value = converted[index]
+        if value is not None:
+            converted[index] = read(value)
+    return Order._make(converted)
 
 
-def _same(value: Any) -> Any:
-    return value
+def is_status_change(previous: Order, current: Order) -> bool:
+    """Return whether only the columns STATUS_COLUMNS of an order changed."""
+    return current == changed(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
-def _reader(name: str) -> Callable[[Any], Any]:
+def _reader(name: str) -> Callable[[Any], Any] | None:
     if name in _AMOUNTS:
         return parse_decimal
     if name in _INSTANTS:
         return convert_instant
-    return bool if name in _FLAGS else _ENUMS.get(name, _same)
+    return bool if name in _FLAGS else _ENUMS.get(name)
 
 
-_READERS = tuple(map(_reader, COLUMNS))
+# The columns whose values are converted: their indexes and the conversions.
+_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _reader(name)) is not None]

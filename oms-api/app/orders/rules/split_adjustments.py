@@ -1,14 +1,17 @@
 """Restate an open order after a split: quantity × ratio, prices ÷ ratio, rounded away from the market."""
 
+from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.corporate_actions import Ratio
-from app.money import nearest_to, round_down_to, share
+from app.money import fixed, nearest_to, round_down_to, share
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import Order, changed
 
 _ONE = Decimal(1)
+_PRICED = ("quantity", "limit_price", "stop_price")
+_BEFORE = "Before: "
 
 
 class Terms(NamedTuple):
@@ -49,6 +52,36 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
     return RestatedOrder(
         order.filled_quantity + leaves, exact["limit_price"], exact["stop_price"], trail_amount, trail_level
     )
+
+
+def restore_order(
+    order: Order, previous: Mapping[str, Decimal | None], ratio: Ratio, terms: Terms
+) -> RestatedOrder | None:
+    """Return the terms of an order before a split of that ratio, None where it was changed since.
+
+    `previous` are the terms that were restated. The level of a trail is that of now, in the old units.
+    """
+    before = changed(order, **previous)
+    restated = restate_order(before, ratio, terms)
+    compared = (*_PRICED, "trail_amount")
+    if restated is None or any(getattr(restated, name) != getattr(order, name) for name in compared):
+        return None
+    level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
+    if level is not None:
+        level = max(nearest_to(level, terms.tick_size), terms.tick_size)
+    return RestatedOrder(before.quantity, before.limit_price, before.stop_price, before.trail_amount, level)
+
+
+def format_terms(order: Order) -> str:
+    """Return the terms that a split restates, for the order's history."""
+    prices = ((name, getattr(order, name)) for name in _PRICED)
+    return _BEFORE + " ".join(f"{name}={fixed(value)}" for name, value in prices if value is not None)
+
+
+def parse_terms(text: str) -> dict[str, Decimal]:
+    """Return the terms that `format_terms` wrote."""
+    pairs = (pair.partition("=") for pair in text.removeprefix(_BEFORE).split())
+    return {name: Decimal(value) for name, _, value in pairs}
 
 
 def _restate_quantity(leaves: Decimal, ratio: Ratio, lot_size: Decimal) -> Decimal:

@@ -320,16 +320,30 @@ class CancelIn(BaseModel):
     reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
 
 
+ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_printable)]
+
+
 class BustIn(BaseModel):
     """The execution that its venue cancelled, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    execution_id: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)] = Field(
+    execution_id: ExecutionId = Field(
         description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
     )
     reason: Annotated[Note, Field(min_length=1)] = Field(
         description="Why, for the history and the ledger", examples=["Clearly erroneous, cancelled by NYSE"]
+    )
+
+
+class CorrectionIn(BustIn):
+    """The execution that its venue corrected, its right quantity or price, and why."""
+
+    quantity: PositiveAmount | None = Field(
+        None, description="Units that were executed; null: as before", examples=["8"]
+    )
+    price: PositiveAmount | None = Field(
+        None, description="Price per unit, in the instrument's currency; null: as before", examples=["99.50"]
     )
 
 

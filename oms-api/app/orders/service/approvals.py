@@ -34,17 +34,23 @@ SYSTEM = Actor(rules.CALENDAR, rules.CALENDAR, rules.CALENDAR)
 
 
 def find_required_request(
-    context: BatchContext, order: Order, at: Timestamp | None = None, *, is_covered: bool = False
+    context: BatchContext,
+    order: Order,
+    at: Timestamp | None = None,
+    *,
+    is_covered: bool = False,
+    is_forced: bool = False,
 ) -> ApprovalRequest | None:
     """Return the request for approval that a checked order needs by its portfolio's policy, else None.
 
     Exits, closing orders and orders that only reduce a position need none. With `is_covered`, the order needs
-    one because the other order of its group does.
+    one because the other order of its group does. With `is_forced`, the policy covers every order, also that
+    of a portfolio without one.
     """
-    text = context.portfolio(order).approval
-    if text is None or order.role in _EXEMPT_ROLES:
+    policy = rules.find_policy(context.portfolio(order).approval, is_forced=is_forced)
+    if policy is None or order.role in _EXEMPT_ROLES:
         return None
-    policy, risk = rules.parse_policy(text), risk_input(context, order, confirms=True)
+    risk = risk_input(context, order, confirms=True)
     if not is_covered and not _is_covered(context, order, policy, risk):
         return None
     return build_request(context, order, policy, risk, at or order.created_at)

@@ -1,6 +1,6 @@
 """The state that a batch of order commands shares: books, orders, prices and limits, read under the locks."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,67 +12,36 @@ from app.audit.service import AuditEntry, record
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
-from app.database.versioned_cache import VersionedCache
+from app.database.commit_status import get_row_version
 from app.ids import TradeIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import Batch
-from app.ledger.service.books import Books, Held, PortfolioState
+from app.ledger.service.books import Books, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
-from app.orders.service.open_orders import OpenOrders, RecentOrders, open_order_cache
+from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
+from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
+from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
-from app.risk.rules.values import NOTHING, SymbolBook, Totals, TradingState
+from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
-
-MAX_BOOKS = 5_000  # cached portfolios
-
-
-@dataclass(slots=True)
-class Exposure:
-    """A portfolio's books by position, the quotes and instruments that they were valued with, and the sum.
-
-    Between batches, `held` and `orders` are the positions and open orders that it was computed from, and
-    `stale` are those that changed after the last valuation.
-    """
-
-    books: dict[HoldingKey, SymbolBook] = field(default_factory=dict)
-    valued_with: dict[HoldingKey, tuple[Quote | None, Instrument]] = field(default_factory=dict)
-    rates: dict[HoldingKey, Decimal] = field(default_factory=dict)  # only of other currencies
-    stale: set[HoldingKey] = field(default_factory=set)
-    total: Totals = NOTHING
-    held: Held = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-
-    def find_differences(self, held: Held, orders: dict[str, Order]) -> set[HoldingKey]:
-        """Return the positions whose quantity, cost or open orders are others than in `held` and `orders`."""
-        found: set[HoldingKey] = set()
-        if held is not self.held:
-            found |= {
-                key.holding_key
-                for key in held.keys() | self.held.keys()
-                if held.get(key) != self.held.get(key)
-            }
-        if orders is not self.orders:
-            for order_id in orders.keys() | self.orders.keys():
-                pair = (orders.get(order_id), self.orders.get(order_id))
-                if pair[0] != pair[1]:
-                    found |= {order.holding_key for order in pair if order is not None}
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +55,13 @@ class BatchServices:
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
+    outgoing: OutgoingSignal = field(default_factory=OutgoingSignal)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
-    open_orders: VersionedCache[PortfolioKey, OpenOrders] = field(default_factory=open_order_cache)
-    positions: VersionedCache[PortfolioKey, Held] = field(default_factory=lambda: VersionedCache(MAX_BOOKS))
+    portfolios: PortfolioCache = field(default_factory=PortfolioCache)
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
-    exposures: VersionedCache[PortfolioKey, Exposure] = field(
-        default_factory=lambda: VersionedCache(MAX_BOOKS)
-    )  # by the version of the marks that people set; otherwise compared with what they were computed from
+    firm_profits: ProfitCache = field(default_factory=create_profit_cache)
+    metrics: Metrics | None = None
 
 
 class BatchContext:
@@ -107,7 +75,7 @@ class BatchContext:
         self.services = services
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
-        self.order_store = OrderStore(self.books, services.open_orders)
+        self.order_store = OrderStore(self.books)
         self.arrivals: list[Order] = []  # released orders that are not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
@@ -135,9 +103,7 @@ class BatchContext:
     def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
         """Load the locked portfolios, and the quotes that risk checks need."""
         keys = sorted(set(portfolio_keys))
-        stamps = {portfolio_key: self.books.portfolio(portfolio_key).orders_stamp for portfolio_key in keys}
-        self.order_store.load(stamps)
-        self._load_positions(stamps)
+        cached = self._load_portfolios(keys)
         needed = {*symbols}
         for portfolio_key in keys:
             held = self.books.positions(portfolio_key).items()
@@ -147,34 +113,36 @@ class BatchContext:
                 for symbol in self.order_store.symbols_in(portfolio_key)
             }
         self.load_quotes(sorted(needed))
-        for portfolio_key in keys:
-            self._load_cached_exposure(portfolio_key)
+        for portfolio_key, exposure in cached.items():
+            self._reuse_exposure(portfolio_key, exposure)
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
         if any(map(self._enforces_sessions, keys)):
             self.services.calendars.refresh(self.connection)
+
+    def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> dict[PortfolioKey, Exposure]:
+        """Load positions and open orders: what is cached, and what changed since. Return cached exposures."""
+        cached = {
+            key: self.services.portfolios.take(self.connection, self.books.portfolio(key)) for key in keys
+        }
+        read = self.books.load_all_positions(
+            {key: (one.positions, one.last_sequence) for key, one in cached.items()}
+        )
+        changed = self.order_store.load({key: one.open_orders for key, one in cached.items()})
+        for position_key in read:
+            changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
+        exposures = {key: one.exposure for key, one in cached.items() if one.exposure is not None}
+        for key, exposure in exposures.items():
+            exposure.stale |= changed.get(key, set())
+        return exposures
 
     def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
         state = self.books.portfolio(portfolio_key)
         setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
         return setting is not Enforcement.OFF
 
-    def _load_positions(self, stamps: dict[PortfolioKey, str]) -> None:
-        missing = []
-        for portfolio_key, stamp in stamps.items():
-            held = self.services.positions.take(portfolio_key, self._version_of(portfolio_key, stamp))
-            if held is None:
-                missing.append(portfolio_key)
-            else:
-                self.books.take_positions(portfolio_key, held)
-        self.books.load_all_positions(missing)
-
-    def _load_cached_exposure(self, portfolio_key: PortfolioKey) -> None:
-        """Reuse the portfolio's last exposure. Positions that differ are marked for revaluation.
-
-        Another process may have changed the portfolio since. Most of its positions are the same nevertheless.
-        """
-        exposure = self.services.exposures.take(portfolio_key, self._marks_version)
-        if exposure is None:
+    def _reuse_exposure(self, portfolio_key: PortfolioKey, exposure: Exposure) -> None:
+        """Reuse the portfolio's last exposure. Positions that changed since are marked for revaluation."""
+        if exposure.marks_version != self._marks_version:
             return
         self.exposures[portfolio_key] = exposure
         revalued = {
@@ -184,30 +152,27 @@ class BatchContext:
             != quote
             or self._instruments.get(key, instrument) != instrument
         }
-        held, orders = self.books.positions(portfolio_key), self.order_store.find_open(portfolio_key)
-        self.order_store.dirty[portfolio_key] = (
-            exposure.stale | revalued | exposure.find_differences(held, orders)
-        )
+        self.order_store.dirty[portfolio_key] = exposure.stale | revalued
 
-    def _version_of(self, portfolio_key: PortfolioKey, stamp: str) -> str:
-        """Return the version of a portfolio's books and orders, for the caches.
-
-        The last hash changes with each trade. The stamp changes when an order changes or a position is
-        repaired. Together they identify one state.
-        """
-        return f"{self.books.portfolio(portfolio_key).last_hash} {stamp}"
-
-    def update_caches(self) -> None:
-        """Cache the state after the flush for the next batch."""
+    def create_cache_update(self) -> Callable[[], None]:
+        """Return a function that caches the written state of the portfolios. Call it after the commit."""
+        cache, updates = self.services.portfolios, []
         for portfolio_key in self.order_store.portfolio_keys:
-            version = self._version_of(portfolio_key, self.order_store.stamp_of(portfolio_key))
-            self.services.positions.put(portfolio_key, version, self.books.positions(portfolio_key))
-            exposure = self.exposures.get(portfolio_key)
+            state, exposure = self.books.portfolio(portfolio_key), self.exposures.get(portfolio_key)
             if exposure is not None:
                 exposure.stale = self.order_store.dirty.get(portfolio_key, set())
-                exposure.held = self.books.positions(portfolio_key)
-                exposure.orders = self.order_store.find_open(portfolio_key)
-                self.services.exposures.put(portfolio_key, self._marks_version, exposure)
+                exposure.marks_version = self._marks_version
+            written = CachedPortfolio(
+                *(self.books.positions(portfolio_key), state.last_sequence, state.last_hash),
+                *(self.order_store.get_open_orders(portfolio_key), exposure),
+            )
+            updates.append((portfolio_key, get_version(self.connection, state), written))
+
+        def update() -> None:
+            for one in updates:
+                cache.put(*one)
+
+        return update
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
         """Load quotes and instruments that are not loaded yet."""
@@ -317,9 +282,9 @@ class BatchContext:
     def flush(self) -> None:
         """Write all changes of the batch."""
         self.batch.insert_portfolios()
-        for portfolio_key, stamp in self.order_store.stamp().items():
-            self.books.stamp(portfolio_key, stamp)
+        self.order_store.renew_stamps()
         self.books.flush(*self.order_store.writes(), *self.writes)
+        self.order_store.note_row_version(get_row_version(self.connection))
         if self.entries:
             record(self.connection, self.entries)
 

@@ -1,6 +1,7 @@
 """Process batches of trades and orders: one batch is one transaction, its commands in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -11,6 +12,8 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
@@ -35,6 +38,7 @@ from app.orders.service.commands import (
     CheckLosses,
     ClosePosition,
     Command,
+    CorrectExecution,
     DecideApproval,
     Done,
     ExpireOrders,
@@ -56,13 +60,15 @@ from app.orders.service.commands import (
     TimeOrPriceCommand,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
+from app.orders.service.corrections import correct_execution
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
-from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace
+from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace_order
 from app.orders.service.order_entry import place, place_group
+from app.orders.service.order_metrics import count_changes
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
@@ -109,19 +115,14 @@ class OrderBatchHandler:
         batch.load()
         match_before_trades(self._services, batch, max(map(_get_time, commands)))
         result = record_all(batch, commands)
-        apply_trades_to_orders(self._services, batch, result.outcomes)
-        return result
+        return replace(result, on_commit=apply_trades_to_orders(self._services, batch, result.outcomes))
 
     def _mixed(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
         context, plan, commands = self._load_context(connection, commands, messages)
-        changed_quotes = {
-            command.instrument_key
-            for command in commands
-            if (isinstance(command, QuoteArrived) and command.is_new) or isinstance(command, QuoteMatched)
-        }
+        changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
         plan.blocked = lock_quotes(connection, sorted(changed_quotes))
         match_unmatched_quotes(context)
         outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
@@ -133,8 +134,17 @@ class OrderBatchHandler:
         context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
-        context.update_caches()
-        return BatchResult(outcomes, is_recorded)
+        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context))
+
+    def _create_commit_action(self, context: BatchContext) -> Callable[[], None]:
+        """Return what follows the commit: cache the written state, and count the changes."""
+        update_caches = context.create_cache_update()
+
+        def act() -> None:
+            update_caches()
+            count_changes(self._services.metrics, context.order_store)
+
+        return act
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
@@ -156,6 +166,17 @@ class OrderBatchHandler:
         context.index_request_keys(plan.recorded_orders)
         plan_repeat_checks(context, commands)
         return context, plan, commands
+
+
+def _find_changed_quote(command: Command) -> InstrumentKey | None:
+    """Return the instrument whose stored quote a command may change, None if it changes none."""
+    match command:
+        case QuoteArrived(is_new=True) | QuoteMatched():
+            return command.instrument_key
+        case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
+            return InstrumentKey(action.tenant_id, action.symbol)
+        case _:
+            return None
 
 
 def _held_back(
@@ -214,7 +235,7 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
             return cancel_one(context, command)
         case ReplaceOrder():
             plan.require(command)
-            return replace(context, command)
+            return replace_order(context, command)
         case DecideApproval() | RequestOverride() | ReviewApprovals():
             return _approval(context, plan, command)
         case CancelAll():
@@ -228,6 +249,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case BustExecution():
             plan.require(command)
             return bust_execution(context, command)
+        case CorrectExecution():
+            plan.require(command)
+            return correct_execution(context, command)
         case ApplyCorporateAction():
             return apply_corporate_action(context, command)
         case BrokerReport():

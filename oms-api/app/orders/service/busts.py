@@ -1,6 +1,7 @@
 """Bust an execution that its venue cancelled: by rows of their own in the ledger and among the executions."""
 
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -17,31 +18,56 @@ from app.ledger.service.reversals import build_reversal_entry
 from app.money import fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
 from app.orders.queries.book import executions_of
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, Done
+from app.orders.service.commands import BustExecution, CorrectExecution, Done
 from app.orders.service.exit_quantities import reduce_competing_orders
+from app.orders.service.exit_restoration import find_taken_back, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import build_result
 from app.timestamps import iso
 
+ExecutionChange = BustExecution | CorrectExecution
+
 
 def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     """Take an execution back: its trade is reversed, and the order's filled amounts are reduced.
 
-    The status of the order stays. What an open order lost is open again. Raises NoSuchOrder, NoSuchExecution,
-    AlreadyBusted, AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
+    The status of the order stays. What an open order lost is open again. Where the execution had reduced the
+    position, the exits protect it again. Raises NoSuchOrder, NoSuchExecution, AlreadyBusted,
+    AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order = context.order_for(origin, command.order_id)
-    key = origin.idempotency_key
-    if key and context.has_request_key(find_successor(context, order), key):
-        return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-    execution = _find_execution(context, order, command.execution_id)
-    trade = _reverse_trade(context, command, execution)
+    order, at = context.order_for(origin, command.order_id), iso(origin.at)
+    if is_repeated(context, order, command):
+        return build_answer(context, order)._replace(replayed=True)
+    execution = find_execution(context, order, command.execution_id)
+    original, trade = reverse_trade(context, command, execution)
+    record_bust(context, order, execution, trade, command, request_key=origin.idempotency_key)
+    reduce_competing_orders(context, trade, at)
+    restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
+    return build_answer(context, order)
+
+
+def is_repeated(context: BatchContext, order: Order, command: ExecutionChange) -> bool:
+    """Return whether the order was changed under the request's idempotency key."""
+    key = command.origin.idempotency_key
+    return key is not None and context.has_request_key(find_successor(context, order), key)
+
+
+def record_bust(
+    context: BatchContext,
+    order: Order,
+    execution: ExecutionRow,
+    trade: TradeRow,
+    command: ExecutionChange,
+    **facts: Any,
+) -> Order:
+    """Add the execution that takes another one back, and return the order that it counts for."""
     bust = execution._replace(
         execution_id=get_bust_id(execution.execution_id),
         quantity=_negate(execution.quantity),
@@ -53,22 +79,44 @@ def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     )
     context.order_store.execute(bust)
     busted = find_successor(context, order)
-    context.order_store.note(
+    return context.order_store.note(
         busted,
-        iso(origin.at),
-        actor_of(origin),
+        iso(command.origin.at),
+        actor_of(command.origin),
         reason=BUST,
         broker_words=command.reason,
         execution_id=bust.execution_id,
-        request_key=key,
         filled_quantity=busted.filled_quantity + Decimal(bust.quantity),
         filled_value=busted.filled_value + Decimal(bust.value),
+        **facts,
     )
-    reduce_competing_orders(context, trade, iso(origin.at))
-    return build_result(context, order.tenant_id, [order.id])
 
 
-def _find_execution(context: BatchContext, order: Order, execution_id: str) -> ExecutionRow:
+def restore_exits_of(
+    context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
+) -> None:
+    """Restore the exits where `trade` took back a reduction of the position by the trade of a fill."""
+    taken = find_taken_back(original, trade, reason)
+    if taken is not None:
+        group_id = order.group_id if order.role in EXITS else None
+        restore_exits(context, taken._replace(group_id=group_id), trade.created_at)
+
+
+def build_answer(context: BatchContext, order: Order) -> Done:
+    """Return the order. Its legs are those of its own and the open exits of the position."""
+    done = build_result(context, order.tenant_id, [order.id])
+    (view,) = done.orders
+    known = {leg.id for leg in view.legs} | {order.id}
+    exits = [
+        one
+        for one in context.order_store.open_of(order.portfolio_key, order.symbol)
+        if one.role in EXITS and one.product == order.product and one.id not in known
+    ]
+    return done._replace(orders=(view._replace(legs=(*view.legs, *exits)),))
+
+
+def find_execution(context: BatchContext, order: Order, execution_id: str) -> ExecutionRow:
+    """Return an execution of the order. Raises NoSuchExecution and AlreadyBusted."""
     rows = executions_of(context.connection, order.tenant_id, [order.id])
     rows += [one for one in context.order_store.executions if one.order_id == order.id]
     found = {row.execution_id: row for row in rows}
@@ -80,8 +128,13 @@ def _find_execution(context: BatchContext, order: Order, execution_id: str) -> E
     return found[execution_id]
 
 
-def _reverse_trade(context: BatchContext, command: BustExecution, execution: ExecutionRow) -> TradeRow:
-    """Append the reversal of the execution's trade. It returns the charges that were booked with it."""
+def reverse_trade(
+    context: BatchContext, command: ExecutionChange, execution: ExecutionRow
+) -> tuple[TradeRow, TradeRow]:
+    """Append the reversal of the execution's trade, charges included. Return the trade and its reversal.
+
+    Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
+    """
     batch, connection = context.batch, context.connection
     batch.flush()  # so that the replay also reads the rows of this batch
     trade_key = TradeKey(execution.tenant_id, execution.trade_id)
@@ -96,7 +149,9 @@ def _reverse_trade(context: BatchContext, command: BustExecution, execution: Exe
         raise MixesCurrencies(original.trade_id)
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
     portfolio = batch.books.portfolio(original.portfolio_key)
-    return batch.books.append(portfolio, origin, build_reversal_entry(original, command.reason), after)
+    return original, batch.books.append(
+        portfolio, origin, build_reversal_entry(original, command.reason), after
+    )
 
 
 def _negate(amount: str) -> str:

@@ -17,12 +17,16 @@ from app.timestamps import Timestamp
 
 
 class PlaceOrder(NamedTuple):
-    """Check a ticket and send it to its broker, with its exits. The portfolio must exist."""
+    """Check a ticket and send it to its broker, with its exits. The portfolio must exist.
+
+    With `requires_approval`, the order waits as if the approval policy of its portfolio covered every order.
+    """
 
     origin: Origin
     ticket: Ticket
     portfolio_name: str
     portfolio_key: str
+    requires_approval: bool = False
 
 
 class PlaceGroup(NamedTuple):
@@ -97,6 +101,17 @@ class BustExecution(NamedTuple):
     origin: Origin
     order_id: str
     execution_id: str
+    reason: str
+
+
+class CorrectExecution(NamedTuple):
+    """Change the quantity or the price of an execution of an order; None keeps it."""
+
+    origin: Origin
+    order_id: str
+    execution_id: str
+    quantity: Decimal | None
+    price: Decimal | None
     reason: str
 
 
@@ -250,6 +265,7 @@ OrderRequest = (
     | ApprovalCommand
     | ApplyCorporateAction
     | BustExecution
+    | CorrectExecution
 )
 # Commands that the clock or a price causes.
 TimeOrPriceCommand = (
@@ -294,7 +310,14 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
             return (command.origin.tenant_id, command.portfolio_key)
-        case CancelOrder() | ReplaceOrder() | DecideApproval() | RequestOverride() | BustExecution():
+        case (
+            CancelOrder()
+            | ReplaceOrder()
+            | DecideApproval()
+            | RequestOverride()
+            | BustExecution()
+            | CorrectExecution()
+        ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
             return (command.origin.tenant_id, command.portfolio_key or "")

@@ -3,26 +3,30 @@
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
-from app.database.bulk import Write
-from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
-from app.ledger.service.reversals import restate_price
-from app.market_data.queries import build_quote_restatement, find_quotes
 from app.orders.queries.book import list_moves
-from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
+from app.orders.rules.split_adjustments import (
+    RestatedOrder,
+    Terms,
+    format_terms,
+    parse_terms,
+    restate_order,
+    restore_order,
+)
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, OrderType, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Applied, ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
 from app.orders.service.groups import cancel
+from app.orders.service.price_restatement import ACTOR, restate_prices
 from app.timestamps import Timestamp, iso
 
-ACTOR = "corporate action"
 _REVERSED = "Reversed: "
 _NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
@@ -44,8 +48,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
         _cancel_orders(context, portfolio_key, command)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
-        if not command.is_reversal:
-            context.writes += _restate_quote(context, portfolio_key.tenant_id, command)
+        restate_prices(context, command)
     return Applied(context.changes != changes)
 
 
@@ -83,11 +86,30 @@ def _restate_orders(
         if order.status in _NOT_RESTATED:
             _cancel(context, order, at, f"{mark}: place the order again")
             continue
-        restated = restate_order(order, ratio, terms)
+        restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
         if restated is None:
             _cancel(context, order, at, f"{mark}: less than one lot is left")
         else:
             _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
+
+
+def _find_previous_terms(
+    context: BatchContext, order: Order, command: ApplyCorporateAction, terms: Terms
+) -> RestatedOrder | None:
+    """Return the terms that an order had before the split, for a reversal of an unchanged order, else None.
+
+    What rounding took away is back.
+    """
+    if not command.is_reversal:
+        return None
+    if order.type is OrderType.TRAILING_STOP and order.replaces is not None:
+        predecessor = context.order_store.get(order.tenant_id, order.replaces)
+        previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
+        return restore_order(order, previous, command.action.ratio, terms)
+    mark = _build_mark(command.action)
+    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
+    words = [move.broker_words for move in moves if move.reason == mark and move.broker_words]
+    return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
 
 
 def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
@@ -121,8 +143,10 @@ def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: T
         for name in ("limit_price", "stop_price")
         if getattr(order, name) is not None
     }
-    accepted = {} if order.accepted_at is None else {"accepted_at": at}
-    context.order_store.note(order, at, ACTOR, reason=mark, quantity=restated.quantity, **fields, **accepted)
+    accepted: dict[str, Any] = {} if order.accepted_at is None else {"accepted_at": at}
+    words = format_terms(order)
+    facts = fields | accepted | {"quantity": restated.quantity}
+    context.order_store.note(order, at, ACTOR, reason=mark, broker_words=words, **facts)
 
 
 def _replace_trailing_stop(
@@ -158,19 +182,3 @@ def _replace_trailing_stop(
         store.move(sent, resting, at, sent.broker, accepted_at=at)
     for child in store.children_of(order):
         store.replace(child, parent_id=order_id)
-
-
-def _restate_quote(context: BatchContext, tenant_id: int, command: ApplyCorporateAction) -> list[Write]:
-    """Return the write that divides the prices of a stored quote from before the split."""
-    action, key = command.action, InstrumentKey(tenant_id, command.action.symbol)
-    quote = find_quotes(context.connection, [key]).get(key)
-    if quote is None or iso(quote.at) >= action.effective_at:
-        return []
-    bid, ask, last = (
-        None if price is None else restate_price(price, *action.ratio)
-        for price in (quote.bid, quote.ask, quote.last)
-    )
-    at = command.origin.at
-    restated = quote._replace(bid=bid, ask=ask, last=last, bid_size=None, ask_size=None, at=at)
-    context.apply_quote(tenant_id, restated)
-    return [build_quote_restatement(key, restated)]

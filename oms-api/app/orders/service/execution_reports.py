@@ -1,9 +1,14 @@
 """Apply execution reports of a broker. Each execution counts once, whatever the order's status."""
 
+from datetime import datetime
+
 from app.brokers.rules.values import (
     Accepted,
+    BrokerEvent,
+    Busted,
     Canceled,
     Executed,
+    Expired,
     Lapsed,
     Refused,
     Rejected,
@@ -12,68 +17,138 @@ from app.brokers.rules.values import (
     Triggered,
 )
 from app.costs.errors import RateUnknown
+from app.errors import Conflict, NotFound
 from app.ledger.errors import BookIsFull, NoRate
+from app.ledger.service.commands import Origin
 from app.orders.errors import IllegalMove
 from app.orders.queries import book as queries
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import Order, Status
+from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BrokerReport, Done
+from app.orders.service.broker_orders import confirm_replacement
+from app.orders.service.busts import bust_execution
+from app.orders.service.commands import BrokerReport, BustExecution, Done
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import build_result
 from app.orders.service.risk_evaluation import count_execution_for_latch
+from app.timestamps import Timestamp
 
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+_ENDS: dict[type[BrokerEvent], Status] = {
+    Canceled: Status.CANCELED,
+    Expired: Status.EXPIRED,
+    Lapsed: Status.CANCELED,
+    Rejected: Status.REJECTED,
+    Replaced: Status.REPLACED,
+}
+_AFTER_ACCEPTANCE = frozenset(Status) - {
+    Status.INITIALIZED,
+    Status.AWAITING_APPROVAL,
+    Status.HELD,
+    Status.SUBMITTED,
+}
 
 
 def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done:
     """Apply a broker's event.
 
-    An event that the table of states does not allow is noted and changes nothing else.
+    An event that is known changes nothing. One that the table of states does not allow is noted and changes
+    nothing else.
     """
     order = context.order_store.get(command.tenant_id, command.order_id)
-    try:
-        _apply(context, order, command)
-        match_released_orders(context, command.at)
-    except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
-        message = f"{type(command.event).__name__}: {refusal.detail}"
-        context.order_store.note(order, command.at, order.broker, reason="not applied", broker_words=message)
+    if not _is_known(context, order, command.event):
+        try:
+            _apply(context, order, command)
+            match_released_orders(context, command.at)
+        except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
+            message = f"{type(command.event).__name__}: {refusal.detail}"
+            context.order_store.note(
+                order, command.at, order.broker, reason="not applied", broker_words=message
+            )
     return build_result(context, order.tenant_id, [order.id])
 
 
-def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
-    at, event, order_store = command.at, command.event, context.order_store
+def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
+    """Return whether the event was applied before. Brokers report again after a lost connection."""
     match event:
         case Executed():
-            if not _is_known(context, order, event):
-                book_fill(context, order, event, at)
-                count_execution_for_latch(context, order, at)
+            return _is_booked(context, order, event.execution_id)
         case Accepted():
-            order_store.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
+            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - _PENDING
         case Triggered():
-            order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+            return order.is_triggered
+        case Refused():
+            return is_remote(order) and order.status in FINAL  # its end was reported first
+        case _:
+            return order.status is _ENDS.get(type(event))
+
+
+def _is_booked(context: BatchContext, order: Order, execution_id: str) -> bool:
+    key = (order.tenant_id, order.broker, execution_id)
+    unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
+    return key in unflushed or bool(queries.find_booked_executions(context.connection, [key]))
+
+
+def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
+    at, event = command.at, command.event
+    match event:
+        case Executed():
+            book_fill(context, order, event, at)
+            count_execution_for_latch(context, order, at)
+        case Accepted():
+            _accept(context, order, at)
+        case Triggered():
+            _trigger(context, order, at)
         case TrailMoved():
-            order_store.replace(order, trail_level=event.level)
+            context.order_store.replace(order, trail_level=event.level)
         case Canceled():
             close_order(context, order, Status.CANCELED, at, order.broker)
+        case Expired():
+            close_order(context, order, Status.EXPIRED, at, order.broker)
         case Lapsed():
             close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
         case Rejected():
             close_order(context, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
-        case Refused() if order.status in _PENDING:
-            back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-            order_store.move(order, back, at, order.broker, broker_words=event.reason)
         case Refused():
-            raise IllegalMove(order.id, order.status, "a refused request")
+            _resume(context, order, event.reason, at)
         case Replaced():
-            raise IllegalMove(
-                order.id, order.status, Status.REPLACED
-            )  # the paper broker replaces within the request
+            confirm_replacement(context, order, event, at)
+        case Busted():
+            _bust(context, order, event, at)
 
 
-def _is_known(context: BatchContext, order: Order, event: Executed) -> bool:
-    key = (order.tenant_id, order.broker, event.execution_id)
-    unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in unflushed or bool(queries.find_booked_executions(context.connection, [key]))
+def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
+    if order.status in _PENDING:  # the request crossed the acceptance
+        context.order_store.replace(order, accepted_at=at)
+    else:
+        context.order_store.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
+
+
+def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
+    if order.status in _PENDING:
+        context.order_store.replace(order, is_triggered=True)
+    else:
+        context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+
+
+def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
+    """Return the order to its status before a request that the broker refused."""
+    if order.status not in _PENDING:
+        raise IllegalMove(order.id, order.status, "a refused request")
+    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    context.order_store.move(order, back, at, order.broker, broker_words=reason)
+
+
+def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
+    """Take back an execution because the broker did. One that is not booked, or was taken back, is noted."""
+    who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
+    changes = context.changes
+    try:
+        bust_execution(context, BustExecution(Origin(*who), order.id, event.execution_id, event.reason))
+    except (NotFound, Conflict) as refusal:
+        if context.changes != changes:
+            raise
+        raise IllegalMove(order.id, order.status, f"a bust: {refusal.detail}") from None

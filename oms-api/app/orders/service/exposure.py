@@ -8,17 +8,16 @@ from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import COUNTED, WORKING, Order
-from app.orders.service.batch_context import BatchContext, Exposure
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
+from app.orders.service.portfolio_cache import Exposure
 from app.risk.rules.exposure import (
     NO_PRICES,
-    add_totals,
     build_symbol_book,
     price_of,
-    subtract_totals,
-    total_of,
+    replace_book,
 )
 from app.risk.rules.values import Prices, WorkingOrder
 
@@ -57,21 +56,24 @@ def _revalue(
     tenant_id, symbol = portfolio_key.tenant_id, holding_key.symbol
     before = exposure.books.get(holding_key)
     open_orders = context.order_store.open_of(portfolio_key, symbol)
-    working = [one for one in open_orders if one.product == holding_key.product]
+    working = [one for one in open_orders if one.product == holding_key.product and one.status in COUNTED]
     position_key = PositionKey(*portfolio_key, *holding_key)
     held = context.books.position(position_key)
     quote = context.quote(tenant_id, symbol)
     rate = rate_to_value_by(context, portfolio_key, symbol, held)
-    prices, mark_price = prices_of(quote), find_mark(context, position_key, held)
-    market = charged_market_of(context, portfolio_key, symbol, held, rate) if working else None
-    orders = working_of(working, held, prices, mark_price, market)
-    after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
+    mark_price = find_mark(context, position_key, held)
+    if working:
+        prices = prices_of(quote)
+        market = charged_market_of(context, portfolio_key, symbol, held, rate)
+        orders = working_of(working, held, prices, mark_price, market)
+        after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
+    else:
+        after = build_symbol_book(held.quantity, mark_price, rate=rate)
     exposure.valued_with[holding_key] = quote, context.instrument(tenant_id, symbol)
     _note_rate(exposure, holding_key, rate)
     if before != after:
         exposure.books[holding_key] = after
-        rest = subtract_totals(exposure.total, total_of(before)) if before else exposure.total
-        exposure.total = add_totals(rest, total_of(after))
+        exposure.total = replace_book(exposure.total, before, after)
 
 
 def _note_rate(exposure: Exposure, holding_key: HoldingKey, rate: Decimal | None) -> None:

@@ -11,6 +11,7 @@ from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
 from app.orders.queries.book import executions_of
+from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
@@ -96,7 +97,7 @@ def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -
         return OrderTotals()
     quantity = value = ZERO
     day = find_trading_day(trade.exchange, trade.at)
-    for row in _earlier_executions(context, order):
+    for row in list_unbusted(_earlier_executions(context, order)):
         if find_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
             quantity += Decimal(row.quantity)
             value += Decimal(row.value)

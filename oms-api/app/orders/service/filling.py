@@ -15,10 +15,11 @@ from app.ledger.service.dp_charges import book_dp_charge
 from app.money import fixed, product
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
+from app.orders.service.exit_restoration import TakenBack, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import after_fill
 from app.timestamps import Timestamp
@@ -32,38 +33,57 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
     BookIsFull, NoRate or RateUnknown before anything is changed.
     """
+    mark = find_mark(order, find_successor(context, order), event)
+    trade, charges = record_trade(context, order, event, at)
+    row = build_execution(order, event, trade, mark, charges)
+    moved = apply_execution(context, order, row, at, order.broker)
+    after_fill(context, moved, event.quantity, at)
+    if mark is not None and moved.role is Role.ENTRY:
+        reason = f"{event.execution_id} filled {mark}"
+        late = TakenBack(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
+        restore_exits(context, late, at)
+    reduce_competing_orders(context, trade, at, moved)
+    return moved
+
+
+def apply_execution(
+    context: BatchContext, order: Order, row: ExecutionRow, at: Timestamp, actor: str, **others: Any
+) -> Order:
+    """Add an execution of the order, and return the order that it counts for with its new filled amounts.
+
+    `others` are further fields of the history row.
+    """
+    context.order_store.execute(row)
     successor = find_successor(context, order)
-    mark = _mark(order, successor, event)
-    trade, charges = _record_trade(context, order, event, at)
-    context.order_store.execute(_execution(order, event, trade, mark, charges))
-    filled = successor.filled_quantity + event.quantity
+    filled = successor.filled_quantity + Decimal(row.quantity)
     status = status_after_fill(successor.status, successor.quantity, filled)
     facts: dict[str, Any] = {
-        "execution_id": event.execution_id,
-        "reason": mark,
+        "execution_id": row.execution_id,
+        "reason": row.note,
         "filled_quantity": filled,
-        "filled_value": successor.filled_value + event.value,
+        "filled_value": successor.filled_value + Decimal(row.value),
+        **others,
     }
     if status is successor.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.note(successor, at, order.broker, **facts)
+        moved = context.order_store.note(successor, at, actor, **facts)
     else:
-        moved = context.order_store.move(successor, status, at, order.broker, **facts)
-    if mark in {OVER, STRAY}:
-        issue = {"order_id": order.id, "execution_id": event.execution_id, "kind": mark}
+        moved = context.order_store.move(successor, status, at, actor, **facts)
+    if row.note in {OVER, STRAY}:
+        issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
-    after_fill(context, moved, event.quantity, at)
-    reduce_competing_orders(context, trade, at, moved)
     return moved
 
 
 def find_successor(context: BatchContext, order: Order) -> Order:
     """Return the order that the fill counts for: the last successor of a replaced order."""
+    order = context.order_store.get_current(order)
     while order.status is Status.REPLACED and order.replaced_by:
         order = context.order_store.get(order.tenant_id, order.replaced_by)
     return order
 
 
-def _mark(order: Order, successor: Order, event: Executed) -> str | None:
+def find_mark(order: Order, successor: Order, event: Executed) -> str | None:
+    """Return what is unexpected about an execution that counts for `successor`, None if nothing."""
     if successor.status in {Status.REJECTED, Status.DENIED}:
         return STRAY
     if successor.filled_quantity + event.quantity > successor.quantity:
@@ -71,16 +91,25 @@ def _mark(order: Order, successor: Order, event: Executed) -> str | None:
     return LATE if order.status in FINAL else None
 
 
-def _record_trade(
-    context: BatchContext, order: Order, event: Executed, at: Timestamp
+def record_trade(
+    context: BatchContext,
+    order: Order,
+    event: Executed,
+    at: Timestamp,
+    executed_at: Timestamp | None = None,
 ) -> tuple[TradeRow, BookedCharges]:
+    """Append the trade of an execution, and return it with its charges.
+
+    `executed_at` is None if it is the time of recording. Raises BookIsFull, NoRate and RateUnknown.
+    """
+    traded_at = executed_at or at
     side, held = Side(order.side), context.position(order)
     currency = currency_in(context, order.portfolio_key, order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
-    fill = _fill(event, side, currency, rate, at)
+    fill = _fill(event, side, currency, rate, traded_at)
     after = apply_fill(held, fill)
     execution = Execution(event.quantity, event.value)
-    charged = build_charged_trade(context, order, execution, currency, rate, at)
+    charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
     charges = compute_charges(context, order, charged)
     instant = datetime.fromisoformat(at)
     who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
@@ -102,6 +131,7 @@ def _record_trade(
         order_id=order.id,
         currency=currency,
         fx_rate=rate,
+        executed_at=executed_at,
         fee_totals=charges.fee_totals,
     )
     trade = context.books.append(context.portfolio(order), origin, entry, after)
@@ -115,9 +145,10 @@ def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | Non
     return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)
 
 
-def _execution(
+def build_execution(
     order: Order, event: Executed, trade: TradeRow, mark: str | None, charges: BookedCharges
 ) -> ExecutionRow:
+    """Return the row of an execution and its trade; `mark` is its note."""
     return ExecutionRow(
         tenant_id=order.tenant_id,
         broker=order.broker,

@@ -16,6 +16,7 @@ from app.ledger.service.trade_service import RequestSource
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held
+from app.orders.rules.values import FINAL
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.service.kill_switches import Effect, Stop
@@ -92,7 +93,10 @@ class Flattening:
             if not task.done():
                 task.add_done_callback(_discard)
             if task.done() and task.exception() is None:
-                canceled += [view.order.id for view in task.result().orders]
+                orders = [view.order for view in task.result().orders]
+                canceled += [order.id for order in orders if order.status in FINAL]
+                if any(order.status not in FINAL for order in orders):
+                    unsettled.append(name)  # their broker has not confirmed it yet
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled)

@@ -4,12 +4,14 @@ from decimal import Decimal
 from typing import Any
 
 from app.money import ZERO
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
 from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.broker_orders import request_cancel, request_submission
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp
@@ -34,6 +36,8 @@ def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fac
     """
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
         return close_order(context, order, Status.CANCELED, at, actor, **facts)
+    if is_remote(order):
+        return request_cancel(context, order, at, actor, **facts)
     if order.status is not Status.PENDING_CANCEL:
         order = context.order_store.move(order, Status.PENDING_CANCEL, at, actor, **facts)
     return close_order(context, order, Status.CANCELED, at, order.broker)
@@ -109,6 +113,9 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
 
 def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
     sent = context.order_store.move(order, Status.SUBMITTED, at, GROUPS, **fields)
+    if is_remote(sent):
+        request_submission(context, sent, at)
+        return sent
     return context.order_store.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
 

@@ -13,6 +13,7 @@ from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
 from app.orders.queries import book as queries
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
@@ -122,7 +123,7 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
         arrived = context.arrivals.pop()
-        if arrived.status in WORKING:
+        if arrived.status in WORKING and not is_remote(arrived):
             match_against_quote(context, arrived, at)
 
 
@@ -156,7 +157,7 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
 
 def can_match(order: Order, quote: Quote) -> bool:
     """Return whether an order can match this quote. An exit only matches quotes after its acceptance."""
-    if order.status not in WORKING:
+    if order.status not in WORKING or is_remote(order):
         return False
     if order.role not in EXITS or order.accepted_at is None:
         return True

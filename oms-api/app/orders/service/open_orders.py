@@ -1,14 +1,13 @@
-"""The open orders of portfolios and the cache that keeps them between batches; recent orders of persons."""
+"""The open orders of a portfolio, and the recent orders of a person."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.database.versioned_cache import VersionedCache
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import HoldingKey
 from app.orders.rules.values import FINAL, Order
 from app.timestamps import Timestamp
 
-MAX_CACHED_ORDERS = 200_000
 NEVER = "9999"  # later than any instant, as text
 
 
@@ -16,28 +15,71 @@ NEVER = "9999"  # later than any instant, as text
 class OpenOrders:
     """The open orders of a portfolio by id and by symbol.
 
-    `stamp` is the stamp of the portfolio's row that they belong to. No order expires before `first_end`, so
+    `stamp` is the stamp of the portfolio's row that they belong to. `row_versions` are the versions of the
+    rows that they were read from or written to, where they are known. No order expires before `first_end`, so
     that a search for expired orders can stop early.
     """
 
-    stamp: str
+    stamp: str = ""
     orders: dict[str, Order] = field(default_factory=dict)
     by_symbol: dict[str, dict[str, None]] = field(default_factory=dict)
+    row_versions: dict[str, str] = field(default_factory=dict)
     first_end: str = NEVER
 
     def copied(self) -> "OpenOrders":
         """Return a copy that can change independently."""
-        by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items()}
-        return OpenOrders(self.stamp, dict(self.orders), by_symbol, self.first_end)
+        by_symbol = {symbol: dict(ids) for symbol, ids in self.by_symbol.items() if ids}
+        return OpenOrders(self.stamp, dict(self.orders), by_symbol, dict(self.row_versions), self.first_end)
 
     def put(self, order: Order) -> None:
         """Add or update the order; remove it if it is final."""
+        self.row_versions.pop(order.id, None)
         if order.status not in FINAL:
             self.orders[order.id] = order
             self.by_symbol.setdefault(order.symbol, {})[order.id] = None
             self.first_end = min(self.first_end, order.ends_at or NEVER)
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
+
+    def remove_missing(self, stored: Mapping[str, object]) -> set[HoldingKey]:
+        """Remove the orders that are not among the stored open ones. Return their positions."""
+        missing = [order for order_id, order in self.orders.items() if order_id not in stored]
+        for order in missing:
+            del self.orders[order.id]
+            self.by_symbol[order.symbol].pop(order.id)
+            self.row_versions.pop(order.id, None)
+        return {order.holding_key for order in missing}
+
+    def list_outdated(self, stored: Mapping[str, str | None]) -> list[str]:
+        """Return the ids of the stored open orders that differ from these: by id, the versions of their rows.
+
+        A row without a version may differ.
+        """
+        known = self.row_versions
+        return [
+            order_id for order_id, version in stored.items() if not version or known.get(order_id) != version
+        ]
+
+    def update(self, orders: Iterable[Order], stored: Mapping[str, str | None]) -> set[HoldingKey]:
+        """Put orders that were read, with the versions of their rows. Return their positions."""
+        is_sorted = True
+        changed = set()
+        for order in sorted(orders, key=lambda one: one.id):
+            is_sorted = is_sorted and (order.id in self.orders or order.id > next(reversed(self.orders), ""))
+            self.put(order)
+            self.note_row_version(order.id, stored[order.id])
+            changed.add(order.holding_key)
+        if not is_sorted:
+            orders_by_age = dict(sorted(self.orders.items()))
+            self.orders, self.by_symbol = orders_by_age, {}
+            for order in orders_by_age.values():
+                self.by_symbol.setdefault(order.symbol, {})[order.id] = None
+        return changed
+
+    def note_row_version(self, order_id: str, version: str | None) -> None:
+        """Note the version of an open order's row."""
+        if version is not None and order_id in self.orders:
+            self.row_versions[order_id] = version
 
     def overdue(self, at: Timestamp) -> list[Order]:
         """Return the orders that expire at `at` (canonical text) or before, oldest first."""
@@ -55,8 +97,3 @@ class RecentOrders:
 
     since: datetime
     orders: list[Order] = field(default_factory=list)
-
-
-def open_order_cache() -> VersionedCache[PortfolioKey, OpenOrders]:
-    """Return a cache of the open orders of portfolios. Its versions are the stamps of their rows."""
-    return VersionedCache(MAX_CACHED_ORDERS, lambda known: len(known.orders) or 1)

@@ -11,13 +11,16 @@ from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.rules.approvals import is_worse
+from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import EXITS, SHARING
 from app.orders.rules.order_factory import get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
-from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce
+from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce, changed
 from app.orders.service.approval_decisions import expire_request
+from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_orders import request_replacement, require_replaceable
 from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, close_order, deny
 from app.orders.service.halts import opening_in
@@ -73,7 +76,7 @@ def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[P
     return build_result(context, origin.tenant_id, sorted(ended))
 
 
-def replace(context: BatchContext, command: ReplaceOrder) -> Done:
+def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
     The successor's quantity is the total of the chain, including what was filled. If risk denies the
@@ -88,7 +91,11 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
+        if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
+            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
         raise OrderIsPending(order.id, order.status)
+    if is_at_broker(order):
+        return _replace_at_broker(context, order, command)
     count_message(context, origin, order)
     successor = add(context, _successor(context, order, command))
     denial = _denial(context, order, successor)
@@ -99,6 +106,24 @@ def replace(context: BatchContext, command: ReplaceOrder) -> Done:
         return build_result(context, order.tenant_id, [successor.id])
     _supersede(context, order, successor, iso(origin.at), actor_of(origin))
     return build_result(context, order.tenant_id, [successor.id])
+
+
+def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> Done:
+    """Ask the order's broker for the replacement. The order is PENDING_REPLACE until the broker answers."""
+    origin = command.origin
+    successor = _successor(context, order, command)
+    needs_approval = find_required_request(context, successor) is not None
+    require_replaceable(
+        context, order, successor, needs_approval=needs_approval and is_worse(order, successor)
+    )
+    count_message(context, origin, order)
+    denial = _denial(context, order, successor)
+    if denial is not None:
+        unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
+        deny(context, add(context, unfilled), denial, successor.created_at)
+        return build_result(context, order.tenant_id, [successor.id])
+    request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)
+    return build_result(context, order.tenant_id, [order.id])
 
 
 def expire(
@@ -123,6 +148,8 @@ def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
         order = expire_request(context, order, at)
     if order.status in FINAL or order.ends_at is None or order.ends_at > at:
         return order
+    if is_at_broker(order):
+        return order  # the broker expires it, and reports that
     if order.time_in_force is TimeInForce.CLS:
         match_at_close(context, order, at)
         order = context.order_store.get_current(order)

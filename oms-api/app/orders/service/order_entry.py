@@ -8,6 +8,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.queries.book import OrderName
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
@@ -16,6 +17,7 @@ from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_orders import find_broker_denial, request_submission
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
@@ -47,7 +49,11 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     else:
         for role, ticket in legs:
             _hold(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
-        submit(context, context.order_store.get(order.tenant_id, order.id))
+        submit(
+            context,
+            context.order_store.get(order.tenant_id, order.id),
+            requires_approval=command.requires_approval,
+        )
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -155,7 +161,8 @@ def find_ticket_denial(
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
-        find_quantity_denial(order)
+        find_broker_denial(context, order, is_group=bool(legs))
+        or find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
         or legs_denial(context, order, legs)
     )
@@ -163,6 +170,10 @@ def find_ticket_denial(
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group and deny the one that does not pass."""
+    refusal = find_broker_denial(context, first, is_group=True)
+    if refusal is not None:
+        deny(context, first, refusal, first.created_at)
+        return True
     if first.group_kind is GroupKind.OCO:
         for order in (first, second):
             denial = find_quantity_denial(order) or find_denial(context, order) or pair_denial(context, order)
@@ -178,9 +189,9 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
     return denial is not None
 
 
-def submit(context: BatchContext, order: Order) -> None:
+def submit(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
     """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
-    request = find_required_request(context, order)
+    request = find_required_request(context, order, is_forced=requires_approval)
     if request is None:
         send(context, order)
     else:
@@ -202,6 +213,9 @@ def send(
         context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": hold.reason})
         return
     sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
+    if is_remote(sent):
+        request_submission(context, sent, at)
+        return
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
@@ -230,8 +244,16 @@ def _age(order: Order) -> str:
 def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
-    schedule = context.books.portfolio(portfolio_key).schedule_in(exchange)
-    return OrderOrigin(*portfolio_key, origin.source, origin.user_id, iso(origin.at), origin.actor, schedule)
+    portfolio = context.books.portfolio(portfolio_key)
+    return OrderOrigin(
+        *portfolio_key,
+        source=origin.source,
+        user_id=origin.user_id,
+        at=iso(origin.at),
+        actor=origin.actor,
+        cost_schedule=portfolio.schedule_in(exchange),
+        broker=portfolio.broker,
+    )
 
 
 def _make(

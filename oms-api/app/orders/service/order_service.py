@@ -28,6 +28,7 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     Command,
+    CorrectExecution,
     DecideApproval,
     Done,
     OrderRequest,
@@ -154,6 +155,20 @@ class OrderService:
         """Take back an execution of an order."""
         origin = self._origin(request_source, "bust", order_id, execution_id, reason)
         return await self._done(BustExecution(origin, order_id, execution_id, reason))
+
+    async def correct(
+        self,
+        request_source: RequestSource,
+        order_id: str,
+        execution_id: str,
+        quantity: Decimal | None,
+        price: Decimal | None,
+        reason: str,
+    ) -> Done:
+        """Change the quantity or the price of an execution of an order."""
+        facts = (order_id, execution_id, _text(quantity), _text(price), reason)
+        origin = self._origin(request_source, "correct", *facts)
+        return await self._done(CorrectExecution(origin, order_id, execution_id, quantity, price, reason))
 
     async def cancel_all(
         self,

@@ -1,23 +1,22 @@
 """Hold the orders of a batch: loaded under the portfolios' locks, changed in memory, written together."""
 
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from app.database.bulk import Write
-from app.database.versioned_cache import VersionedCache
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.books import Books
+from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
 from app.orders.rules.event_payloads import build_order_payload, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
-from app.orders.rules.values import COUNTED, Order, OrderKey, Status, changed
+from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
 from app.orders.service.open_orders import OpenOrders
 from app.timestamps import Timestamp
 
@@ -25,46 +24,59 @@ from app.timestamps import Timestamp
 class OrderStore:
     """The open orders of the locked portfolios, other orders that were loaded, and all their changes."""
 
-    def __init__(self, books: Books, cache: VersionedCache[PortfolioKey, OpenOrders]) -> None:
+    def __init__(self, books: Books) -> None:
         self._books = books
         self._connection = books.connection
-        self._cache = cache
         self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
         self._owned: set[PortfolioKey] = set()
         self._orders: dict[OrderKey, Order] = {}
         self._new: dict[OrderKey, None] = {}
-        self._changed: dict[OrderKey, None] = {}
+        self._changed: dict[OrderKey, Order] = {}  # as they were before their first change
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
         # The positions that changed since the exposures were computed.
         self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
-    def load(self, stamps: dict[PortfolioKey, str]) -> None:
-        """Load the open orders of the locked portfolios, from the cache if it has their current stamps."""
-        missing = []
-        for portfolio_key, stamp in stamps.items():
-            known = self._cache.get(portfolio_key, stamp)
-            self._open[portfolio_key] = known or OpenOrders(stamp)
-            if known is None and stamp:
-                missing.append(portfolio_key)
-        for order in queries.open_orders(self._connection, missing):
-            self._open[order.portfolio_key].put(order)
-        for portfolio_key in missing:
-            self._cache.put(portfolio_key, stamps[portfolio_key], self._open[portfolio_key])
+    def load(self, cached: Mapping[PortfolioKey, OpenOrders]) -> dict[PortfolioKey, set[HoldingKey]]:
+        """Load the open orders of the locked portfolios. Return the positions whose orders were read.
+
+        `cached` are those of earlier versions of the portfolios. Only what changed since is read.
+        """
+        self._open.update(cached)
+        outdated = []
+        for portfolio_key, known in cached.items():
+            stamp = self._books.portfolio(portfolio_key).orders_stamp
+            if known.stamp != stamp:
+                self._open[portfolio_key] = known.copied()
+                self._open[portfolio_key].stamp = stamp
+                outdated.append(portfolio_key)
+        return self._read_changes(outdated) if outdated else {}
+
+    def _read_changes(self, outdated: Sequence[PortfolioKey]) -> dict[PortfolioKey, set[HoldingKey]]:
+        stored = queries.list_row_versions(self._connection, outdated)
+        changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+        order_keys: list[OrderKey] = []
+        for portfolio_key in outdated:
+            known, versions = self._open[portfolio_key], stored.get(portfolio_key, {})
+            changed_keys[portfolio_key] = known.remove_missing(versions)
+            outdated_ids = known.list_outdated(versions)
+            order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
+        read: dict[PortfolioKey, list[Order]] = {}
+        for order in queries.orders_by_id(self._connection, order_keys):
+            read.setdefault(order.portfolio_key, []).append(order)
+        for portfolio_key, orders in read.items():
+            changed_keys[portfolio_key] |= self._open[portfolio_key].update(orders, stored[portfolio_key])
+        return changed_keys
 
     @property
     def portfolio_keys(self) -> set[PortfolioKey]:
         """The locked portfolios."""
         return set(self._open)
 
-    def stamp_of(self, portfolio_key: PortfolioKey) -> str:
-        """Return the current stamp of a portfolio's orders."""
-        return self._open[portfolio_key].stamp
-
-    def find_open(self, portfolio_key: PortfolioKey) -> dict[str, Order]:
-        """Return the open orders of a portfolio by id. A change of the batch makes another dictionary."""
-        return self._open[portfolio_key].orders
+    def get_open_orders(self, portfolio_key: PortfolioKey) -> OpenOrders:
+        """Return the open orders of a portfolio. They must not be changed."""
+        return self._open[portfolio_key]
 
     def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
@@ -203,22 +215,38 @@ class OrderStore:
         """A change of an order that is recorded if and only if this batch was committed."""
         return self._moves[-1] if self._moves else None
 
-    def stamp(self) -> dict[PortfolioKey, str]:
-        """Cache the changed open orders under a new stamp, and return it for each changed portfolio."""
-        stamp = secrets.token_hex(8)
-        touched = {self._orders[key].portfolio_key for key in self._changed}
-        for portfolio_key in touched:
-            known = self._open[portfolio_key]
-            known.stamp = stamp
-            self._cache.put(portfolio_key, stamp, known)
-        return dict.fromkeys(touched, stamp)
+    @property
+    def changed(self) -> list[Order]:
+        """The orders that the batch created or changed, as they are after it."""
+        return [self._orders[key] for key in self._changed]
+
+    def renew_stamps(self) -> None:
+        """Give a new stamp to the portfolios whose open orders changed.
+
+        An order that was created and ended in this batch was in nobody's open orders.
+        """
+        for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
+            stamp = renew_stamp(self._books.portfolio(portfolio_key).orders_stamp)
+            self._open[portfolio_key].stamp = stamp
+            self._books.stamp(portfolio_key, stamp)
+
+    def _is_kept(self, key: OrderKey) -> bool:
+        """Return whether the order is open, or was before the batch."""
+        return key not in self._new or self._orders[key].status not in FINAL
+
+    def note_row_version(self, version: str | None) -> None:
+        """Note the version of the rows of changed orders, after they were written."""
+        for key in self._changed:
+            self._open[self._orders[key].portfolio_key].note_row_version(key.order_id, version)
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
-        changed = [key for key in self._changed if key not in self._new]
+        changes = [
+            (previous, self._orders[key]) for key, previous in self._changed.items() if key not in self._new
+        ]
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
-            queries.update_orders([self._orders[key] for key in changed]),
+            queries.update_orders(changes),
             queries.insert_moves(self._moves),
             queries.insert_executions(self._executions),
         ]
@@ -260,7 +288,7 @@ class OrderStore:
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
-        self._changed[key] = None
+        self._changed.setdefault(key, before)
         self._own(portfolio_key).put(order)
 
     def _own(self, portfolio_key: PortfolioKey) -> OpenOrders:

@@ -26,6 +26,7 @@ from app.orders.service.commands import (
     CheckLosses,
     ClosePosition,
     Command,
+    CorrectExecution,
     DecideApproval,
     ExpireOrders,
     InternalCommand,
@@ -44,8 +45,11 @@ from app.orders.service.commands import (
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
 # Commands with an order id.
-_BY_ORDER = (CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, BrokerReport)
-OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution
+_BY_ORDER = (
+    *(CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, CorrectExecution),
+    BrokerReport,
+)
+OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 # Commands with a portfolio name.
 _NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)

@@ -10,6 +10,7 @@ from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_o
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_orders import find_broker_denial
 from app.orders.service.commands import Done, SetExits
 from app.orders.service.groups import cancel, deny
 from app.orders.service.order_changes import actor_of
@@ -51,7 +52,9 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
         count_message(context, origin, order)
     added = [add(context, order) for order in new_exits]
     for order in added:
-        denial = exit_denial(context, order, current_exits)
+        denial = find_broker_denial(context, order, is_group=True) or exit_denial(
+            context, order, current_exits
+        )
         if denial is not None:
             deny(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)

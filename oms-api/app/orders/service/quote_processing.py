@@ -9,6 +9,7 @@ from app.ledger.service.batch import Batch
 from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -74,7 +75,7 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
         halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
         _release_unhalted(context, portfolio_key, quote, command.at)
         open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
-        closing = [order for order in open_orders if order.role is Role.CLOSING]
+        closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
         if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
             _match_closing_orders(context, closing, quote, command.at)
             open_orders = [

@@ -18,6 +18,7 @@ from app.orders.service.current_losses import find_current_losses
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import charged_market_of, exposure_in, prices_of, working_of
 from app.orders.service.fill_charges import estimate_charges
+from app.orders.service.firm_losses import find_firm_pnl_of_day
 from app.orders.service.marks import find_mark
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
@@ -92,6 +93,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         confirms_repeat=confirms,
         same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
         pnl_of_day=losses.pnl_of_day,
+        firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
         no_rate=unrated or firm.missing,
         session_refusal=refusal and refusal.reason,

@@ -1,32 +1,49 @@
 """Apply reported and reversed trades to the orders of their position, so that no exit exceeds it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from app.ledger.queries.books import trades_by_id
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import Batch
 from app.ledger.service.commands import Recorded
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import reduction_of
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.exit_quantities import reduce_competing_orders
+from app.orders.service.exit_restoration import find_taken_back, restore_exits
 
 
-def apply_trades_to_orders(services: BatchServices, batch: Batch, outcomes: Sequence[object]) -> None:
-    """Reduce the exits of positions that a batch of trades reduced. The trades are already written."""
+def apply_trades_to_orders(
+    services: BatchServices, batch: Batch, outcomes: Sequence[object]
+) -> Callable[[], None]:
+    """Reduce the exits of positions that a batch of trades reduced. The trades are already written.
+
+    Return a function that updates the caches. Call it after the commit.
+    """
     reduced = [one for one in outcomes if isinstance(one, Recorded) and _may_concern_orders(batch, one)]
     if not reduced:
-        return
+        return _leave_caches
     now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
     context = BatchContext(batch, services, now)
     for recorded in _with_open_orders(context, reduced):
         apply_trade_to_orders(context, recorded)
     context.flush()
-    context.update_caches()
+    return context.create_cache_update()
+
+
+def _leave_caches() -> None:
+    """Change nothing: the next batch reads what the trades changed."""
 
 
 def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
-    """Reduce the exits of the position that a trade or a reversal reduced."""
+    """Reduce the exits of the position that a trade or a reversal reduced.
+
+    A reversal that takes a reduction back restores them.
+    """
     row = recorded.row
     if not _may_concern_orders(context.batch, recorded):
         return
@@ -35,22 +52,38 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
         context.batch.flush()  # the load below reads the database
         context.load([portfolio_key], [])
     reduce_competing_orders(context, row, row.created_at)
+    if row.kind == REVERSAL:
+        _restore_exits(context, row)
+
+
+def _restore_exits(context: BatchContext, row: TradeRow) -> None:
+    found = trades_by_id(context.connection, [(row.tenant_id, row.reverses or "")])
+    for original in map(canonical_trade, found):
+        taken = find_taken_back(original, row, f"{original.trade_id} was reversed")
+        if taken is not None:
+            restore_exits(context, taken, row.created_at)
 
 
 def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:
-    """Return whether a trade reduced a position of a portfolio that has had orders."""
+    """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded.row
     if recorded.replayed or not batch.books.portfolio(row.portfolio_key).orders_stamp:
         return False
+    if row.kind == REVERSAL:
+        return True
     return reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
 def _with_open_orders(context: BatchContext, reduced: Iterable[Recorded]) -> list[Recorded]:
+    """Return the trades that may change orders: those in symbols with open ones, and reversals."""
     found = []
     for one in reduced:
+        if one.row.kind == REVERSAL:
+            found.append(one)
+            continue
         portfolio_key = one.row.portfolio_key
-        stamp = context.books.portfolio(portfolio_key).orders_stamp
-        known = context.services.open_orders.get(portfolio_key, stamp)
+        state = context.books.portfolio(portfolio_key)
+        known = context.services.portfolios.find_open_orders(context.connection, state)
         if known is not None:
             has_orders = bool(known.by_symbol.get(one.row.symbol))
         else:

@@ -4,15 +4,19 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection
 from typing_extensions import override
 
+from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
+from app.brokers.queries import find_connection, find_portfolio_names
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
-from app.ledger.service.trade_guard import Guard
+from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.broker_assignment import has_open_orders_or_positions, lock_portfolio
 from app.orders.rules.contingency import closes_only
 from app.orders.rules.values import WORKING, Order
 from app.risk.queries import renaming
@@ -37,6 +41,28 @@ class OrderTradeGuard(Guard):
     @override
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
         renaming.rename_portfolio(connection, tenant_id, key, new_key, new_name)
+
+    @override
+    def assign_broker(
+        self, connection: Connection, tenant_id: int, name_key: str, choice: BrokerChoice
+    ) -> dict[str, Any]:
+        portfolio = lock_portfolio(connection, tenant_id, name_key)
+        if (choice.broker, choice.connection) == (portfolio.broker, portfolio.connection):
+            return {}
+        if has_open_orders_or_positions(connection, tenant_id, portfolio.id):
+            raise PortfolioNotFlat(portfolio.name)
+        columns = {"broker": choice.broker, "broker_connection": choice.connection}
+        if choice.connection is None:
+            return columns | {"kind": "paper"}
+        stored = find_connection(connection, tenant_id, choice.connection, locks=True)
+        if stored is None:
+            raise NoSuchConnection(choice.connection)
+        if stored.broker != choice.broker:
+            raise ConnectionNotValid("connection", f"Must be a connection to {choice.broker}.")
+        other = find_portfolio_names(connection, tenant_id).get(choice.connection)
+        if other is not None:
+            raise ConnectionInUse(choice.connection, other)
+        return columns | {"kind": "live" if stored.is_live else "paper"}
 
     @override
     def load(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:

@@ -34,13 +34,14 @@ from app.timestamps import iso
 # SQLite uses a partial index only for a condition without a parameter.
 INTERVAL: ColumnElement[str] = literal_column("'interval'")
 _SNAPSHOTS = cast("Table", EquitySnapshot.__table__)
+_OTHER = aliased(EquitySnapshot)
 
 
 def find_baselines(
     connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
 ) -> dict[int, Baseline]:
     """Return the equity and flows at the last close of each portfolio that has one."""
-    last, row = aliased(EquitySnapshot), EquitySnapshot
+    last, row = _OTHER, EquitySnapshot
     latest = (
         select(func.max(last.at))
         .where(last.kind != INTERVAL, last.kind == "close", last.tenant_id == Portfolio.tenant_id)
@@ -71,7 +72,7 @@ def find_highest_closes(
     connection: Connection, tenant_id: int, portfolio_ids: Sequence[int]
 ) -> dict[int, HighestClose]:
     """Return the close with the highest P&L of each portfolio that has a close, by portfolio id."""
-    other, row = aliased(EquitySnapshot), EquitySnapshot
+    other, row = _OTHER, EquitySnapshot
     highest = (
         select(other.at)
         .where(other.kind != INTERVAL, other.kind == "close", other.tenant_id == Portfolio.tenant_id)
@@ -114,11 +115,14 @@ class PortfolioTotals(NamedTuple):
 def list_portfolios_to_close(
     connection: Connection, calendar: str | None, at: datetime, limit: int
 ) -> list[PortfolioTotals]:
-    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id."""
+    """Return portfolios with the calendar that existed at the close and lack a snapshot of it, by id.
+
+    Those with a later close do not lack it: their calendar changed after it was stored.
+    """
     row = EquitySnapshot
     stored = (
         select(row.at)
-        .where(row.kind != INTERVAL, row.kind == "close", row.at == at)
+        .where(row.kind != INTERVAL, row.kind == "close", row.at >= at)
         .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
         .exists()
     )

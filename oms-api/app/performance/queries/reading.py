@@ -40,22 +40,44 @@ def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) 
 
 
 def read_equity_curve(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime, *, closes: bool
+    connection: Connection,
+    tenant_id: int,
+    portfolio_id: int,
+    start: datetime,
+    end: datetime,
+    *,
+    closes: bool,
+    after_start: bool = False,
 ) -> EquityCurve:
     """Return the points of an equity curve in [start, end], in time order.
 
-    With `closes`, these are the closes and flows; otherwise also the snapshots at an interval.
+    With `closes`, these are the closes and flows; otherwise also the snapshots at an interval. With
+    `after_start`, points at `start` itself are left out.
     """
     row = EquitySnapshot
     points = (
         select(row.at, row.equity, row.flows)
-        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at >= start, row.at <= end)
+        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at <= end)
+        .where(row.at > start if after_start else row.at >= start)
         .order_by(row.at)
     )
     if closes:
         points = points.where(row.kind != INTERVAL)
     instants, equities, flows = _join_columns(connection, points)
     return EquityCurve(instants, equities, flows)
+
+
+def count_snapshots(
+    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime, *, closes: bool
+) -> int:
+    """Return the number of points in [start, end], as `read_equity_curve` finds them."""
+    row = EquitySnapshot
+    statement = select(func.count()).where(
+        row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at >= start, row.at <= end
+    )
+    if closes:
+        statement = statement.where(row.kind != INTERVAL)
+    return int(connection.execute(statement).scalar_one())
 
 
 def _join_columns(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Closes of a portfolio's P&L day: those of its calendar, or 00:00 UTC."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
@@ -24,6 +24,14 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
 def get_pnl_date(close: datetime) -> date:
     """Return the date of the P&L day that ends at a close: a close at 00:00 UTC ends the day before."""
     return (close - _INSTANT).date()
+
+
+def get_pnl_day_start(close: datetime) -> datetime:
+    """Return the begin of the date of the P&L day that ends at a close.
+
+    A stored close at or before it is of an earlier day, whatever the calendar says now.
+    """
+    return datetime.combine(get_pnl_date(close), time(tzinfo=UTC))
 
 
 def list_missed_closes(calendar: Calendar | None, after: datetime | None, last: datetime) -> list[datetime]:

@@ -1,8 +1,12 @@
 """Equity curves: how far back they reach, and how many of their points are shown."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from app.timestamps import Timestamp
 
 
 class EquityCurve(NamedTuple):
@@ -15,6 +19,19 @@ class EquityCurve(NamedTuple):
     instants: list[str]
     equities: list[str]
     flows: list[str]
+
+    def since(self, start: Timestamp) -> "EquityCurve":
+        """Return the points at `start` or later."""
+        first = bisect_left(self.instants, start)
+        return EquityCurve._make(column[first:] for column in self) if first else self
+
+    def split_after(self, end: Timestamp) -> tuple["EquityCurve", "EquityCurve"]:
+        """Return the points up to `end`, and the later ones."""
+        index = bisect_right(self.instants, end)
+        return (
+            EquityCurve._make(column[:index] for column in self),
+            EquityCurve._make(column[index:] for column in self),
+        )
 
 
 class CurveInterval(StrEnum):
@@ -95,6 +112,29 @@ def thin_curve(curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
     if len(last_indexes) == len(slots):
         return curve
     return EquityCurve._make([column[index] for index in last_indexes] for column in curve)
+
+
+def extend_curve(curve: EquityCurve, later: EquityCurve, interval: CurveInterval) -> EquityCurve:
+    """Return a thinned curve with later points, thinned too: they may continue its last interval."""
+    if not later.instants:
+        return curve
+    end = EquityCurve._make([*ended[-1:], *column] for ended, column in zip(curve, later, strict=True))
+    thinned = thin_curve(end, interval)
+    return EquityCurve._make([*ended[:-1], *column] for ended, column in zip(curve, thinned, strict=True))
+
+
+def prepend_point(point: EquityCurve, curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
+    """Return a thinned curve with an earlier point, unless that is in the curve's first interval."""
+    first = EquityCurve._make(column[:1] for column in curve)
+    head = extend_curve(point, first, interval)
+    return EquityCurve._make([*before, *column[1:]] for before, column in zip(head, curve, strict=True))
+
+
+def parse_amounts(texts: Sequence[str]) -> list[float]:
+    """Return amounts as floats; equal ones, as flows mostly are, are parsed once."""
+    if texts and texts.count(texts[0]) == len(texts):
+        return [float(texts[0])] * len(texts)
+    return list(map(float, texts))
 
 
 def _list_slots(instants: list[str], interval: CurveInterval) -> list[str]:

@@ -34,6 +34,9 @@ class EquitySeries(NamedTuple):
         return EquitySeries._make([*first, *second] for first, second in columns)
 
 
+NO_SERIES = EquitySeries([], [], [], [], [], [])
+
+
 class Snapshot(NamedTuple):
     """The value of a portfolio at an instant, as `models.EquitySnapshot` documents it."""
 

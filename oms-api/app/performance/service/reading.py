@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -19,18 +20,32 @@ from app.market_data.service import Market
 from app.money import ZERO, fixed
 from app.performance.queries import reading as queries
 from app.performance.queries.reading import PortfolioTerms
-from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
+from app.performance.rules.curves import (
+    CurveInterval,
+    CurvePeriod,
+    EquityCurve,
+    extend_curve,
+    parse_amounts,
+    prepend_point,
+)
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
 from app.performance.rules.value_at_risk import Risk, compute_risk
-from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquitySeries
+from app.performance.rules.values import (
+    CALENDAR_DAYS_A_YEAR,
+    NO_SERIES,
+    TRADING_DAYS_A_YEAR,
+    EquitySeries,
+)
 from app.performance.service.risk import DailyCloses, list_daily_profits
+from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
 from app.text import name_key
-from app.timestamps import iso, parse_timestamp
+from app.timestamps import Timestamp, iso, parse_timestamp
 
 MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000
+STORING_DELAY = timedelta(minutes=1)  # within which a snapshot is stored, except after an outage
 _MICROSECOND = timedelta(microseconds=1)
 CONFIDENCES = (Decimal("0.95"), Decimal("0.99"))
 # Returns the net P&L of each round trip of a portfolio (tenant id, name key) that closed in [start, end).
@@ -70,6 +85,8 @@ class PerformanceReader:
     def __init__(self, market: Market, valuer: Valuer, read_trips: TripReader) -> None:
         self._market, self._valuer, self._read_trips = market, valuer, read_trips
         self._closes = DailyCloses(market)
+        self._curves: SnapshotCache[EquityCurve] = SnapshotCache()
+        self._series: SnapshotCache[EquitySeries] = SnapshotCache()
 
     def read_curve(
         self, connection: Connection, tenant_id: int, name: str, period: CurvePeriod,
@@ -80,16 +97,14 @@ class PerformanceReader:
         start = portfolio.created_at
         if period.length is not None:
             start = max(now - period.length, start)
-        closes = interval is CurveInterval.DAY
-        stored = queries.read_equity_curve(connection, tenant_id, portfolio.id, start, now, closes=closes)
+        stored = self._read_stored(connection, (tenant_id, portfolio.id), Range(start, now), interval)
         if start == portfolio.created_at:
             opening = _build_point(portfolio.created_at, portfolio.opening_cash, ZERO)
-            stored = EquityCurve._make(map(list.__add__, opening, stored))
+            stored = prepend_point(opening, stored, interval)
         value = self._value_now(connection, tenant_id, portfolio, now).value
         current = _build_point(now, value.equity, value.flows)
-        points = EquityCurve._make(map(list.__add__, thin_curve(stored, interval), current))
-        equities, flows = (list(map(float, column)) for column in (points.equities, points.flows))
-        return Curve(portfolio, points, compute_drawdowns(equities, flows))
+        points = EquityCurve._make(map(list.__add__, stored, current))
+        return Curve(portfolio, points, compute_drawdowns(*map(parse_amounts, points[1:])))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
@@ -102,7 +117,7 @@ class PerformanceReader:
             found = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
             start = found if found.instants else start
         series = start.followed_by(
-            queries.list_kept_snapshots(connection, tenant_id, portfolio.id, start.instants[0], end)
+            self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
         if until is None or until >= now:
             current = self._value_now(connection, tenant_id, portfolio, now)
@@ -118,6 +133,45 @@ class PerformanceReader:
             self._summarize_trips(connection, tenant_id, portfolio, since or started_at, end),
             self._compute_risks(connection, tenant_id, portfolio, now),
         )
+
+    def _read_stored(
+        self, connection: Connection, key: tuple[int, int], wanted: Range, interval: CurveInterval
+    ) -> EquityCurve:
+        """Return the stored points of a range, thinned. Only those that are not in memory are read.
+
+        Points are kept in memory once they are older than STORING_DELAY, since one may be stored late.
+        """
+        closes, settled = interval is CurveInterval.DAY, wanted.until - STORING_DELAY
+        cached = self._curves.find((*key, interval), wanted, partial(_count, connection, key, closes))
+        if cached is None:
+            cached = CachedSnapshots(Range(wanted.since, wanted.since), EquityCurve([], [], []), 0)
+        (since, until), curve, stored = cached
+        read = queries.read_equity_curve(
+            connection, *key, until, wanted.until, closes=closes, after_start=until > since
+        )
+        kept, newer = read.split_after(iso(settled))
+        curve = extend_curve(curve, kept, interval)
+        if settled > until:
+            range_ = Range(since, settled)
+            self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
+        return extend_curve(curve, newer, interval).since(iso(wanted.since))
+
+    def _read_kept(
+        self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
+    ) -> EquitySeries:
+        """Return the closes and flows in (start, end]. Only those that are not in memory are read."""
+        wanted, settled = Range(parse_timestamp(start), end), end - STORING_DELAY
+        count = partial(_count, connection, key, True)
+        cached = self._series.find((*key, start), wanted, count)
+        if cached is None:
+            cached = CachedSnapshots(Range(wanted.since, wanted.since), NO_SERIES, 0)
+        (since, until), series, _ = cached
+        read = queries.list_kept_snapshots(connection, *key, iso(until), end)
+        series = series.followed_by(read)
+        if read.instants and settled > until and read.instants[-1] <= iso(settled):
+            known = Range(since, settled)
+            self._series.put((*key, start), CachedSnapshots(known, series, count(known)))
+        return series
 
     def _value_now(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
@@ -147,6 +201,10 @@ class PerformanceReader:
         held = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
         profits = list_daily_profits(connection, self._closes, tenant_id, held, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
+
+
+def _count(connection: Connection, key: tuple[int, int], closes: bool, counted: Range) -> int:
+    return queries.count_snapshots(connection, *key, *counted, closes=closes)
 
 
 def _find_portfolio(connection: Connection, tenant_id: int, name: str) -> PortfolioTerms:

@@ -17,7 +17,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
 from app.money import ZERO
 from app.performance.queries.closes import StoredClose, find_last_close
-from app.performance.rules.closes import get_pnl_date
+from app.performance.rules.closes import get_pnl_date, get_pnl_day_start
 from app.performance.rules.currencies import parse_currencies
 from app.reports import queries
 from app.reports.queries import DayBounds, ReportFilter
@@ -36,7 +36,6 @@ from app.text import name_key
 
 MAX_PORTFOLIOS = 1_000
 _DAY = timedelta(days=1)
-_INSTANT = timedelta(microseconds=1)
 
 
 class _Period(NamedTuple):
@@ -101,7 +100,7 @@ class ProfitExplainer(NamedTuple):
                 yield book, self._build_closed(book, close)
 
     def _build_closed(self, book: Book, close: StoredClose) -> _Period:
-        before = find_last_close(self.connection, self.tenant_id, book.id, close.at - _INSTANT)
+        before = find_last_close(self.connection, self.tenant_id, book.id, get_pnl_day_start(close.at))
         bounds = DayBounds(None if before is None else before.at, close.at)
         return _Period(_build_start(book, before), _build_edge(close), bounds, close.at)
 

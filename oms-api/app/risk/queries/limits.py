@@ -42,6 +42,13 @@ def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict
     return found
 
 
+def has_limits(connection: Connection, tenant_id: int) -> bool:
+    """Return whether somebody set a limit of the tenant or of one of its portfolios that does not expire."""
+    holds = (LimitRow.scope.in_((LimitScope.TENANT, LimitScope.PORTFOLIO)), LimitRow.is_temporary == 0)
+    statement = select(LimitRow.code).where(LimitRow.tenant_id == tenant_id, *holds)
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
     """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
     row = connection.execute(limits_of(tenant_id).where(*_place(limit))).one_or_none()

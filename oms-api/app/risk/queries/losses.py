@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select, union
 
@@ -20,6 +21,22 @@ from app.timestamps import iso
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
+
+
+class PortfolioCash(NamedTuple):
+    """The cash of a portfolio, in its currency."""
+
+    portfolio_id: int
+    base_currency: str
+    cash: Decimal
+
+
+def list_portfolio_cash(connection: Connection, tenant_id: int) -> list[PortfolioCash]:
+    """Return the cash of all portfolios of a tenant."""
+    statement = select(Portfolio.id, Portfolio.base_currency, Portfolio.cash).where(
+        Portfolio.tenant_id == tenant_id
+    )
+    return [PortfolioCash._make(row) for row in connection.execute(statement)]
 
 
 def read_opening_baselines(

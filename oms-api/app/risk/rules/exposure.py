@@ -126,6 +126,8 @@ def totals_of(books: Iterable[SymbolBook]) -> Totals:
 def total_of(book: SymbolBook) -> Totals:
     """Return the totals of one book."""
     value = market_value(book)
+    if not book.orders:
+        return Totals(shorts=max(-value, ZERO), gross=abs(value), net_high=value, net_low=value)
     high, low = value + book.buy_value, value - book.sell_value
     return Totals(
         shorts=max(-value, ZERO),
@@ -165,6 +167,14 @@ def subtract_totals(left: Totals, right: Totals) -> Totals:
         left.orders - right.orders,
         left.buy_charges - right.buy_charges,
     )
+
+
+def replace_book(total: Totals, previous: SymbolBook | None, current: SymbolBook) -> Totals:
+    """Return a sum of books in which one has been replaced. `previous` is None if it is new."""
+    if previous is None:
+        return add_totals(total, total_of(current))
+    changes = zip(total, total_of(previous), total_of(current), strict=True)
+    return Totals._make(amount - before + after for amount, before, after in changes)
 
 
 def convert_totals(totals: Totals, rate: Decimal) -> Totals:

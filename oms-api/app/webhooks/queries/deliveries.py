@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.webhooks.models import WebhookDeliveryRow
+from app.webhooks.models import IS_PENDING, WebhookDeliveryRow
 from app.webhooks.rules.attempts import DeliveryStatus
 
 
@@ -40,6 +40,12 @@ class NewDelivery(NamedTuple):
 
 
 _COLUMNS = tuple(getattr(WebhookDeliveryRow, name) for name in StoredDelivery._fields)
+
+
+def count_pending_deliveries(connection: Connection) -> int:
+    """Return the number of pending deliveries of all tenants in scope."""
+    statement = select(func.count()).select_from(WebhookDeliveryRow).where(IS_PENDING)
+    return int(connection.execute(statement).scalar_one())
 
 
 def list_deliveries(

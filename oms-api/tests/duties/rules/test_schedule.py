@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.duties.rules.schedule import DutyState, compute_lag, get_slot, is_due
+from app.duties.rules.schedule import (
+    DutyState,
+    compute_lag,
+    compute_next_run,
+    describe_period,
+    get_slot,
+    is_due,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -38,3 +45,20 @@ def test_lag_is_measured_from_the_last_success():
     assert compute_lag(done, MINUTE, NOON + SECOND) == timedelta(0)
     failing = done._replace(started_at=NOON + MINUTE, error="no")
     assert compute_lag(failing, MINUTE, NOON + 3 * MINUTE) == 2 * MINUTE
+
+
+def test_next_run_is_now_if_due_or_asked_for_and_else_the_next_slot():
+    started = NEVER._replace(started_at=NOON)
+    assert compute_next_run(None, MINUTE, NOON) == NOON
+    assert compute_next_run(started, MINUTE, NOON) == NOON + MINUTE
+    assert compute_next_run(started._replace(requested_at=NOON), MINUTE, NOON) == NOON
+    running = started._replace(requested_at=NOON, leased_until=NOON + MINUTE)
+    assert compute_next_run(running, MINUTE, NOON) == NOON + MINUTE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(2, "every 2 s"), (60, "every 1 min"), (90, "every 90 s"), (3600, "every 1 h"), (86400, "every 1 d")],
+)
+def test_schedule_in_words(seconds, words):
+    assert describe_period(timedelta(seconds=seconds)) == words

@@ -14,6 +14,7 @@ from app.risk.rules.exposure import (
     get_reference_price,
     get_touch_price,
     price_of,
+    replace_book,
     subtract_totals,
     total_of,
     totals_of,
@@ -93,6 +94,13 @@ def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
         assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
     assert build_symbol_book(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
+
+
+@given(st.lists(books, max_size=5), books, books)
+def test_book_of_a_sum_can_be_replaced(several, previous, current):
+    total = totals_of([*several, previous])
+    assert replace_book(total, previous, current) == totals_of([*several, current])
+    assert replace_book(total, None, current) == totals_of([*several, previous, current])
 
 
 @given(st.lists(books, max_size=5), books)

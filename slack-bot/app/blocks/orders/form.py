@@ -1,6 +1,7 @@
 """Build the order form. It shows only the fields that the chosen type needs."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 from app.blocks.inputs import (
     LIVE,
@@ -11,7 +12,7 @@ from app.blocks.inputs import (
     given,
 )
 from app.blocks.text import Json, escape, option, plain_text, section
-from app.blocks.trade_form import ASKING, BANNER, MAX_SYMBOL_ENTRY, SIDES, build_question_blocks
+from app.blocks.trade_form import ASKING, BANNER, SIDES, build_question_blocks
 from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.numbers import format_grouped, format_plain
 from app.forms.orders import fields
@@ -65,11 +66,14 @@ def build_loading_view(sentence: str) -> Json:
 
 
 def build_order_question_form(
-    draft: OrderDraft, context: OrderContext, questions: Sequence[Question]
+    draft: OrderDraft,
+    context: OrderContext,
+    questions: Sequence[Question],
+    lines: Sequence[str] = (SYMBOL_PROMPT, PREVIEW_PROMPT),
 ) -> Json:
     """Return the form with all questions that need a confirmation. Entries are kept."""
     blocks = [block for question in questions for block in build_question_blocks(question)]
-    return build_order_form(draft, context, ASKING, blocks)
+    return build_order_form(draft, context, ASKING, blocks, lines)
 
 
 def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
@@ -174,8 +178,15 @@ class _EntryBuilder:
         return self._build(entry, element, live=True)
 
     def symbol(self) -> Json:
-        element = build_text_input(fields.LIVE_ACTION, self._draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE
-        return self._build(fields.SYMBOL, element, live=True)
+        symbol = self._draft.symbol
+        element: Json = {
+            "type": "external_select",
+            "action_id": fields.SYMBOL_ACTION,
+            "min_query_length": 0,
+            "placeholder": plain_text("Type a symbol or a name"),
+        }
+        chosen = option(symbol, symbol) if symbol else None
+        return self._build(fields.SYMBOL, element | given("initial_option", chosen), live=True)
 
     def side(self) -> Json:
         chosen = next((each for side, each in SIDES.items() if side.value == self._draft.side), None)
@@ -231,7 +242,9 @@ class _EntryBuilder:
 def format_denial(denial: Denial) -> str:
     """Return why an order was denied, in mrkdwn: the rule, the numbers, and what passes."""
     numbers = [
-        f"{name} {escape(text)}" for name, text in (("limit", denial.limit), ("asked", denial.asked)) if text
+        f"{name} {_format_figure(text)}"
+        for name, text in (("limit", denial.limit), ("asked", denial.asked))
+        if text
     ]
     nearest = ""
     if denial.nearest_price is not None:
@@ -245,3 +258,12 @@ def format_denial(denial: Denial) -> str:
     rule = denial.code.replace("_", " ").lower()
     figures = f" ({', '.join(numbers)})" if numbers else ""
     return f"*Denied by {escape(rule)}*{figures}: {escape(denial.message)}{nearest}"
+
+
+def _format_figure(text: str) -> str:
+    """Return a number of a denial with groups of thousands, and any other text as it is, in mrkdwn."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return escape(text)
+    return format_grouped(value) if value.is_finite() else escape(text)

@@ -183,11 +183,21 @@ def parse_order_command(text: str) -> OrderDraft | HelpRequest:
 
 def _build_draft(reader: _Reader) -> OrderDraft:
     entries = dict(reader.entries)
-    draft = OrderDraft(**entries, is_private=reader.is_private)
+    draft = OrderDraft(**entries, is_private=reader.is_private)  # type: ignore[arg-type]
     not_understood = f"Not understood: {'; '.join(reader.problems)}." if reader.problems else ""
     ambiguous = describe_ambiguous(*((name, text) for name, text in reader.typed if _is_amount(text)))
     read_as = " ".join(each for each in (not_understood, ambiguous) if each)
-    return replace(draft, type=(reader.type or _infer_type(entries)).value, read_as=read_as)
+    has_type = reader.type is not None or not entries.keys().isdisjoint(TYPED_PRICES)
+    return replace(
+        draft,
+        type=(reader.type or _infer_type(entries)).value,
+        has_type=has_type,
+        has_time_in_force=fields.TIME_IN_FORCE in entries,
+        read_as=read_as,
+    )
+
+
+TYPED_PRICES = (fields.LIMIT, fields.STOP, fields.TRAIL)
 
 
 def _is_amount(text: str) -> bool:

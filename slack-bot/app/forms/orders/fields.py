@@ -29,6 +29,7 @@ CHOICE_ACTION = "order_choice"  # type and time in force: the form shows other f
 LIVE_ACTION = "order_live"  # entries that change the preview
 ENTRY_ACTION = "order_entry"
 PORTFOLIO_ACTION = "order_portfolio"
+SYMBOL_ACTION = "order_symbol"
 PROPOSAL_ACTION = "order_proposal"
 
 LABELS = {

@@ -92,6 +92,8 @@ class OrderDraft:
     portfolio: str = ""
     reason: str = ""
     is_private: bool = False
+    has_type: bool = field(default=False, compare=False)  # the command names the type, or a price
+    has_time_in_force: bool = field(default=False, compare=False)
     read_as: str = field(default="", compare=False)
 
     @property

@@ -19,6 +19,7 @@ from app.services.live_price import (
 from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
 from app.services.orders.submission import submit_order
 from app.services.orders.suggestions import suggest_order_portfolios
+from app.services.orders.symbol_search import suggest_symbols
 from app.services.origin import Origin
 
 
@@ -45,14 +46,20 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_order_portfolios(services, get_origin(body, context), str(body.get("value", ""))))
 
+    def handle_symbol_options(ack: Ack, body: Body, context: BoltContext) -> None:
+        postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
+        ack(suggest_symbols(services, get_origin(body, context), str(body.get("value", ""))))
+
     app.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
     app.action(fields.LIVE_ACTION)(handle_input)
     app.action(fields.PORTFOLIO_ACTION)(handle_input)
+    app.action(fields.SYMBOL_ACTION)(handle_input)
     app.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
     app.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
     app.options(fields.PORTFOLIO_ACTION)(
         guarded(handle_portfolio_options, build_no_options, build_no_options)
     )
+    app.options(fields.SYMBOL_ACTION)(guarded(handle_symbol_options, build_no_options, build_no_options))
 
 
 def _build_view_handler(

@@ -15,6 +15,7 @@ from app.blocks.orders.form import (
 from app.blocks.orders.preview import build_preview
 from app.blocks.text import Json, escape
 from app.errors import BadFields, OmsError, Refused, SlackError, format_log_name
+from app.forms.day_change import DayChange, format_day_change
 from app.forms.instruments import Instrument, build_symbol_line
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
@@ -28,7 +29,9 @@ from app.services.admission import check_admission
 from app.services.dependencies import Services
 from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
 from app.services.open_form import open_view, update_opened_view
+from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
+from app.services.preferences import fill_order_draft, load_preferences
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class OrderFacts(NamedTuple):
 
     instruments: list[Instrument] | None = None
     quote: Quote | None = None
+    change: DayChange | None = None
     cash: PortfolioCash | None = None
     preview: Preview | None = None
     problem: str = ""
@@ -50,9 +54,15 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     context = OrderContext("" if draft.is_private else origin.channel)
-    opened = open_view(services, origin, build_order_form(draft, context), failure_messages.ORDER_AGAIN)
-    if opened and check_admission(services, origin, opened.view_id) and draft.symbol:
-        _show_facts(services, origin, opened.view_id, opened.hash, draft, context)
+    shown = fill_order_draft(draft, services.preferences.find(origin.person))
+    opened = open_view(services, origin, build_order_form(shown, context), failure_messages.ORDER_AGAIN)
+    if opened is None or not check_admission(services, origin, opened.view_id):
+        return
+    filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))
+    if filled != shown:
+        context = context.with_next_revision()  # Slack keeps entries whose block stays
+    if filled != shown or filled.symbol:
+        _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
 
 
 def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is_change: bool) -> None:
@@ -172,10 +182,11 @@ def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
     person, request_id = origin.person, origin.request_id
     found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
     try:
-        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+        symbol = parse_symbol(typed)
     except NotAName:
-        quote = None
-    return OrderFacts(found, quote)
+        return OrderFacts(found)
+    quote = services.oms.get_quote(person, symbol, request_id=request_id)
+    return OrderFacts(found, quote, find_day_change(services, origin, symbol, quote))
 
 
 def _describe(error: OmsError) -> str:
@@ -195,7 +206,8 @@ def _build_lines(view: dict[str, Any], facts: OrderFacts, always: bool) -> dict[
 
 def _format_lines(draft: OrderDraft, facts: OrderFacts) -> tuple[str, str]:
     symbol = build_symbol_line(draft.symbol, facts.instruments)
-    symbol_line = escape(" · ".join(part for part in (symbol, format_quote(facts.quote)) if part))
+    market = (symbol, format_quote(facts.quote), format_day_change(facts.change))
+    symbol_line = escape(" · ".join(part for part in market if part))
     preview = build_preview(facts.preview, facts.cash) if facts.preview else escape(facts.problem)
     return symbol_line, preview or PREVIEW_PROMPT
 

@@ -37,7 +37,7 @@ def build_placed_outcome(order: Order, context: OrderContext) -> Outcome:
 def build_order_question_outcome(submitted: SubmittedOrder, questions: list[Question]) -> Outcome:
     """Return the outcome of an order that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(format_question, questions))
-    view = build_order_question_form(submitted.draft, submitted.context, questions)
+    view = build_order_question_form(submitted.draft, submitted.context, questions, submitted.lines)
     return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.ORDER_AGAIN}")
 
 
@@ -45,7 +45,9 @@ def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: Ord
     """Return the outcome of a denied order: the form shows why, and a button with what passes."""
     sentence = f"{format_denial(denial)} Nothing was ordered."
     proposal = build_proposal(denial, submitted.draft)
-    view = build_order_form(submitted.draft, context, sentence, [proposal] if proposal else [])
+    view = build_order_form(
+        submitted.draft, context, sentence, [proposal] if proposal else [], submitted.lines
+    )
     return _redrawn(view, sentence)
 
 
@@ -54,7 +56,7 @@ def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: O
     sentence = failure_messages.not_placed(
         error, submitted.origin.request_id, earlier_unknown=context.is_outcome_unknown
     )
-    redrawn = _redrawn(build_order_form(submitted.draft, context, sentence), sentence)
+    redrawn = _redrawn(build_order_form(submitted.draft, context, sentence, lines=submitted.lines), sentence)
     errors = _find_entry_errors(error, submitted)
     if not errors:
         return redrawn
@@ -66,7 +68,9 @@ def build_unknown_order_outcome(submitted: SubmittedOrder) -> Outcome:
     """Return the outcome of an order that may have been placed. The form keeps its idempotency key."""
     request_id = submitted.origin.request_id
     sentence = failure_messages.not_known(request_id, form_is_open=True)
-    view = build_order_form(submitted.draft, submitted.context.with_unknown_outcome(), sentence)
+    view = build_order_form(
+        submitted.draft, submitted.context.with_unknown_outcome(), sentence, lines=submitted.lines
+    )
     closed = failure_messages.not_known(request_id, form_is_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 

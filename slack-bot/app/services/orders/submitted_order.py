@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.blocks.orders.form import build_order_form
+from app.blocks.orders.form import PREVIEW_PROMPT, build_order_form, get_shown_order_lines
 from app.errors import BadFields
+from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
 from app.forms.orders.submission import parse_order_draft, read_order_draft
@@ -25,6 +26,7 @@ class SubmittedOrder:
     context: OrderContext
     view_id: str
     root_view_id: str
+    lines: tuple[str, str] = (SYMBOL_PROMPT, PREVIEW_PROMPT)  # that the form shows
 
     @property
     def key(self) -> str:
@@ -48,6 +50,7 @@ def read_submitted_order(origin: Origin, view: Mapping[str, Any]) -> SubmittedOr
         context=context.with_confirmed(*list_confirmed(state)),
         view_id=str(view["id"]),
         root_view_id=str(view.get("root_view_id") or view["id"]),
+        lines=get_shown_order_lines(dict(view)),
     )
 
 

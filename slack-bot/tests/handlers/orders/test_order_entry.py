@@ -38,8 +38,9 @@ def test_a_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspac
     workspace.type(LINE, "/order")
     view = opened_view(workspace)
     check_view(view)
-    entries = ("quantity", "limit_price", "stop_loss", "take_profit", "symbol")
-    assert [element(view, each)["initial_value"] for each in entries] == ["50", "410", "395", "440", "MSFT"]
+    entries = ("quantity", "limit_price", "stop_loss", "take_profit")
+    assert element(view, "symbol")["initial_option"]["value"] == "MSFT"
+    assert [element(view, each)["initial_value"] for each in entries] == ["50", "410", "395", "440"]
     assert element(view, "type")["initial_option"]["value"] == "LIMIT"
     assert element(view, "time_in_force")["initial_option"]["value"] == "GTC"
     assert element(view, "portfolio")["initial_option"]["value"] == "Growth"
@@ -292,3 +293,44 @@ def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(worksp
     late = workspace.slack.wait_for("views.update")[0]
     assert late.body["hash"] == "h1"
     assert "V1" not in workspace.slack.shown
+
+
+def test_a_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
+    workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
+    lines = [
+        {
+            "type": "context",
+            "block_id": "order_symbol_line",
+            "elements": [{"type": "mrkdwn", "text": "Apple"}],
+        },
+        {"type": "section", "block_id": "order_preview", "text": {"type": "mrkdwn", "text": "at 175"}},
+    ]
+    answer = submit(workspace, blocks=lines)
+    assert "(limit 1,000,000, asked 2000000.5 USD)" in banner_of(answer["view"])
+    shown = blocks_of(answer)
+    assert shown["order_symbol_line"]["elements"][0]["text"] == "Apple"
+    assert shown["order_preview"]["text"]["text"] == "at 175"
+
+
+def search(workspace: Workspace, typed):
+    payload = factories.interaction(
+        "block_suggestion", block_id="symbol", action_id="order_symbol", value=typed, view=factories.view()
+    )
+    options = workspace.deliver(payload).get_json()["options"]
+    return [(each["value"], each["text"]["text"]) for each in options]
+
+
+def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Workspace):
+    workspace = patient_workspace
+    workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
+    today = f"{workspace.bot.services.now():%Y-%m-%d}T00:00:00Z"
+    workspace.oms.bars = [
+        {"start": today, "open": "170.00", "close": "175.00"},
+        {"start": "2026-01-05T00:00:00Z", "open": "160.00", "close": "172.00"},
+    ]
+    assert search(workspace, "app") == [
+        ("AAPL", "AAPL · 175.00 · today +3.00 (+1.74%) · 3 s old · Apple Inc."),
+        ("APP", "APP · not listed"),
+    ]
+    assert [value for value, _ in search(workspace, "")] == ["AAPL", "BRK.B", "MSFT"]
+    assert search(workspace, "no such?") == [("/", "No instrument matches.")]

@@ -233,8 +233,9 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
     entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
-    names = ("symbol", "quantity", "limit_price", "stop_loss")
-    assert [entries[name]["initial_value"] for name in names] == ["MSFT", "50", "410", "395"]
+    names = ("quantity", "limit_price", "stop_loss")
+    assert [entries[name]["initial_value"] for name in names] == ["50", "410", "395"]
+    assert entries["symbol"]["initial_option"]["value"] == "MSFT"
     assert view["submit"]["text"] == "Place order"
 
 

@@ -1,0 +1,174 @@
+"""How fast orders reach a broker and its fills are booked, against the stand-in of Alpaca on loopback.
+
+Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.brokers`. The service and the
+stand-in are processes of their own, on PostgreSQL. Market orders are placed one after another, fewer than
+Alpaca's rate limit admits at once. The first figure is the time from an order's creation (before its commit)
+until the stand-in has read the request, the second one from the fill until a request to the service shows
+it, by the clock that they share. Then an adapter reads 10,000 open orders after a log-in.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic, sleep, time
+from typing import Any
+
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.alpaca.client import AlpacaCredentials
+from bench.disk import scratch
+from bench.postgres import Server, free_port, postgres
+from bench.report import Line, at_most, show
+from bench.service import OMS_API, Service, api, fresh_key, migrate
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
+
+ORDERS, OPEN_ORDERS = 120, 10_000
+WAIT_SECONDS = 60.0
+
+
+def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list[Line]:
+    """Return the lines of the table."""
+    key = fresh_key()
+    url = server.fresh_database("brokers")
+    migrate(url, key)
+    with _alpaca() as base_url:
+        settings = {
+            "ALPACA_API_KEY": KEY_ID,
+            "ALPACA_API_SECRET": SECRET_KEY,
+            "ALPACA_BASE_URL": base_url,
+            "BROKER_INTERNAL_URLS": base_url,
+        }
+        with api(url, folder / "api.log", key, settings=settings) as service:
+            sent, booked = _trade(_Client(service), orders, base_url)
+        seconds = _reread(base_url, open_orders)
+    return [
+        Line("order created → request at the broker, p99", f"{sent:.1f} ms", at_most(sent, 20, 5)),
+        Line("fill at the broker → booked and visible, p99", f"{booked:.1f} ms", at_most(booked, 50, 15)),
+        Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", at_most(seconds, 10, 3)),
+    ]
+
+
+class _Client:
+    """Requests to the service on one connection."""
+
+    def __init__(self, service: Service) -> None:
+        self._http = HTTPConnection("127.0.0.1", service.port, timeout=WAIT_SECONDS)
+        self._headers = {"X-API-Key": service.key, "Content-Type": "application/json"}
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the answer."""
+        given = None if body is None else json.dumps(body)
+        self._http.request(method, f"/api/v1{path}", given, self._headers)
+        response = self._http.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
+        return json.loads(content)
+
+
+def _trade(client: _Client, orders: int, base_url: str) -> tuple[float, float]:
+    """Return the two latencies in milliseconds."""
+    _wait_until(lambda: client.call("GET", "/broker-connections")[0]["status"] == "connected")
+    client.call("POST", "/portfolios", {"name": "Growth"})
+    client.call("PATCH", "/portfolios/Growth", {"broker": "alpaca", "connection": "env-alpaca"})
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "1"}
+    created: dict[str, float] = {}
+    visible: dict[str, float] = {}
+    for _ in range(orders):
+        order = client.call("POST", "/orders", body)
+        created[order["id"]] = _seconds(order["created_at"])
+        _wait_until(lambda path=f"/orders/{order['id']}": client.call("GET", path)["status"] == "FILLED")
+        visible[order["id"]] = time()
+    theirs = {order["client_order_id"]: order for order in _list_orders(base_url)}
+    sent = [_seconds(theirs[order_id]["submitted_at"]) - at for order_id, at in created.items()]
+    booked = [at - _seconds(theirs[order_id]["filled_at"]) for order_id, at in visible.items()]
+    return _p99(sent), _p99(booked)
+
+
+def _reread(base_url: str, count: int) -> float:
+    """Return the seconds from the start of an adapter until it has read all open orders."""
+    _post(f"{base_url}/control/add_resting_orders", {"symbol": "AAPL", "count": count})
+    broker = AlpacaBroker(base_url, AlpacaCredentials(KEY_ID, SECRET_KEY))
+    started = monotonic()
+    broker.stream.start()
+    if not broker.stream.is_ready.wait(WAIT_SECONDS):
+        raise RuntimeError(f"the stream did not start: {broker.stream.last_error}")
+    seconds = monotonic() - started
+    if len(broker.events()) < count:
+        raise RuntimeError("orders are missing")
+    broker.close()
+    return seconds
+
+
+@contextmanager
+def _alpaca() -> Iterator[str]:
+    """Run the stand-in until the block ends. Provide its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.brokers.standins.alpaca", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=OMS_API, stdout=subprocess.DEVNULL)
+    base_url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until(lambda: _is_up(base_url))
+        yield base_url
+    finally:
+        process.terminate()
+        process.wait(25)
+
+
+def _is_up(base_url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{base_url}/health", timeout=2).close()  # noqa: S310  # our own http address
+    except OSError:
+        return False
+    return True
+
+
+def _list_orders(base_url: str) -> list[dict[str, Any]]:
+    headers = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET_KEY}
+    request = urllib.request.Request(f"{base_url}/v2/orders?status=all&limit=500", headers=headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:  # noqa: S310
+        found: list[dict[str, Any]] = json.load(response)
+        return found
+
+
+def _post(url: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode())  # noqa: S310
+    urllib.request.urlopen(request, timeout=WAIT_SECONDS).close()  # noqa: S310
+
+
+def _wait_until(condition: Any) -> None:
+    deadline = monotonic() + WAIT_SECONDS
+    while not condition():
+        if monotonic() > deadline:
+            raise RuntimeError("waited too long")
+        sleep(0.001)
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99)] * 1000
+
+
+def main() -> int:
+    """Run the benchmark alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=ORDERS)
+    parser.add_argument("--open-orders", type=int, default=OPEN_ORDERS)
+    options = parser.parse_args()
+    with scratch() as folder, postgres(folder) as server:
+        lines = measure(server, folder, options.orders, options.open_orders)
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The bot with 50 people who click at once, a full home tab, and the way from a fill to its thread in Slack.
+
+Run it in the project's environment: `python bench/slack_latency.py`. For acknowledgements and the home tab,
+the bot runs as deployed, in its own process, between local fakes of Slack and the OMS. For fills, OMS, bot
+and simulator run as `make run` starts them. It ends within three minutes. Status 1 means that a required
+value was missed.
+"""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
+    sys.path.insert(0, str(ROOT / folder))
+
+import httpx  # noqa: E402 - after the paths
+
+from bench.slack_ack import Figures, WellOms, figures, free_port, load, post, program  # noqa: E402
+from deployment import Deployment, run_deployment, sqlite_in, wait_until  # noqa: E402
+from tests import factories, portfolio_oms  # noqa: E402
+from tests.fakes import FakeSlack  # noqa: E402
+
+PEOPLE = 50
+ROUNDS = 12
+PAUSE_SECONDS = 0.5
+POSITIONS, ORDERS = 200, 100
+TAB_ROUNDS = 10
+FILLS = 12
+FILL_PAUSE_SECONDS = 1.2  # Slack takes one message a second in a channel
+WAIT_SECONDS = 20.0
+
+
+class FullOms(portfolio_oms.PortfolioOms, WellOms):
+    """An OMS with 200 positions and 100 orders, which responds in about 5 ms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows["/positions"] = [portfolio_oms.position(f"SYM{each}") for each in range(POSITIONS)]
+        self.rows["/orders"] = [
+            portfolio_oms.order(f"O{each:025}", symbol=f"SYM{each}") for each in range(ORDERS)
+        ]
+
+
+def _user(number: int) -> str:
+    return f"U{number % PEOPLE}"
+
+
+def _command(name: str, text: str) -> Callable[[int], dict]:
+    return lambda number: factories.command(text, name, user_id=_user(number))
+
+
+def _click(number: int) -> dict:
+    action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
+    payload = factories.interaction("block_actions", actions=[action])
+    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+
+
+def _choose(number: int) -> dict:
+    payload = factories.interaction(
+        "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
+        view=factories.view(),
+    )  # fmt: skip
+    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+
+
+KINDS: dict[str, Callable[[int], dict]] = {
+    "/trade": _command("/trade", "AAPL"),
+    "/order": _command("/order", "buy 50 AAPL limit 170 gtc in Growth"),
+    "/desk": _command("/desk", "positions"),
+    "click on a button": _click,
+    "options while typing": _choose,
+}
+
+
+def measure_clicks(port: int) -> dict[str, Figures]:
+    """Return the acknowledgement times of each kind of request with 50 people at once."""
+    return {name: figures(_run_clients(port, name)) for name in KINDS}
+
+
+def _run_clients(port: int, name: str) -> list[float]:
+    """Run the clients in a process of their own: the fakes would take the processor from them."""
+    command = [sys.executable, __file__, str(port), name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    found: list[float] = json.loads(done.stdout)
+    return found
+
+
+def send_clicks(port: int, name: str) -> list[float]:
+    """Send requests from 50 people at once, several times. Return the seconds of each request."""
+    load(port, KINDS[name], PEOPLE, 1)  # warm up
+    seconds: list[float] = []
+    for _ in range(ROUNDS):
+        time.sleep(PAUSE_SECONDS)
+        seconds += load(port, KINDS[name], PEOPLE, 1)
+    return seconds
+
+
+def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
+    """Return the times from a click on a tab of the home tab until Slack gets the view."""
+    open_overview(port, slack)
+    found = {}
+    for tab in ("positions", "orders"):
+        seconds = []
+        for _ in range(TAB_ROUNDS):
+            before = len(slack.named("views.publish"))
+            action = {"action_id": f"overview:tab:{tab}", "block_id": "b", "action_ts": "1.0", "value": tab}
+            body = factories.form_body(factories.interaction("block_actions", actions=[action]))
+            began = time.monotonic()
+            _send(port, body, factories.signed(body))
+            call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
+            seconds.append(call.at - began)
+            time.sleep(PAUSE_SECONDS)
+        found[f"overview, {tab}"] = figures(seconds)
+    return found
+
+
+def open_overview(port: int, slack: FakeSlack) -> None:
+    """Open the home tab, and wait until Slack gets it."""
+    event = {"type": "app_home_opened", "user": "U1", "tab": "home", "channel": "D1"}
+    envelope = {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event}
+    body = json.dumps(envelope)
+    _send(port, body, factories.signed(body) | {"Content-Type": "application/json"})
+    slack.wait_for("views.publish", 1, WAIT_SECONDS)
+
+
+def _send(port: int, body: str, headers: dict[str, str]) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
+    if post(connection, "POST", "/slack/events", body, headers) != http.client.OK:
+        raise SystemExit("a request was not answered with 200")
+
+
+def measure_bot() -> dict[str, Figures]:
+    """Measure the bot between fakes."""
+    slack, oms = FakeSlack(), FullOms()
+    port = free_port()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {
+                "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET,
+                "SLACK_APP_TOKEN": "", "SLACK_API_URL": slack.api_url, "OMS_API_URL": oms.url,
+                "OMS_API_KEY": factories.OMS_KEY, "HOST": "127.0.0.1", "PORT": str(port),
+                "ENVIRONMENT": "test", "LOG_FORMAT": "json", "BOT_DATABASE_URL": f"sqlite:///{folder}/bot.db",
+            }  # fmt: skip
+            with program([sys.executable, "main.py"], port, **environment):
+                return measure_clicks(port) | measure_overview(port, slack)
+    finally:
+        slack.stop()
+        oms.stop()
+
+
+def measure_fills() -> Figures:
+    """Return the times from sending the quote that fills an order until its thread has the fill."""
+    with tempfile.TemporaryDirectory() as folder, run_deployment(sqlite_in(Path(folder))) as deployment:
+        deployment.administer("POST", "/portfolios", name="Bench")
+        seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
+        return figures(seconds[1:])  # the first one creates the person
+
+
+def _fill(deployment: Deployment, symbol: str) -> float:
+    deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+    line = f"/order buy 5 {symbol} limit 90 gtc in Bench"
+    deployment.act("ava", "say", channel="trading", text=line)
+    wait_until(lambda: _is_form_ready(deployment))
+    answer = deployment.act("ava", "submit")
+    if answer["outcome"] == "updated":  # a question about the new symbol
+        form = deployment.form_of("U0AVACHEN01") or {"blocks": []}
+        boxes = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
+        ticks = {each["block_id"]: {each["element"]["action_id"]: ["yes"]} for each in boxes}
+        deployment.act("ava", "submit", values=ticks)
+    wait_until(lambda: any(symbol in each["text"] for each in _list_messages(deployment)))
+    time.sleep(FILL_PAUSE_SECONDS)
+    threads = _count_fills(deployment)
+    began = time.monotonic()
+    deployment.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+    wait_until(lambda: _count_fills(deployment) > threads)
+    took = time.monotonic() - began
+    time.sleep(FILL_PAUSE_SECONDS)
+    return took
+
+
+def _is_form_ready(deployment: Deployment) -> bool:
+    form = deployment.form_of("U0AVACHEN01")
+    return form is not None and "Preview" in json.dumps(form)
+
+
+def _list_messages(deployment: Deployment) -> list[dict]:
+    url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
+    found: list[dict] = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
+    return found
+
+
+def _count_fills(deployment: Deployment) -> int:
+    return sum(each["text"].startswith("Filled 5 at") for each in _list_messages(deployment))
+
+
+MUSTS = {"fill": 1000.0, "overview,": 500.0}
+ACKNOWLEDGEMENT = 100.0
+
+
+def main() -> int:
+    """Print the figures, and return the exit status."""
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
+    found = measure_bot() | {"fill to its thread": measure_fills()}
+    print(f"{'':28}{'p50':>9}{'p99':>9}{'max':>9}  ms")
+    is_met = True
+    for name, each in found.items():
+        at_most = MUSTS.get(name.partition(" ")[0], ACKNOWLEDGEMENT)
+        is_good = each.p99 <= at_most
+        is_met = is_met and is_good
+        verdict = f"p99 ≤ {at_most:.0f}: {'met' if is_good else 'MISSED'}"
+        print(f"{name:28}{each.p50:9.1f}{each.p99:9.1f}{each.worst:9.1f}  {verdict}")
+    return 0 if is_met else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.stdout.write(json.dumps(send_clicks(int(sys.argv[1]), sys.argv[2])))
+        sys.exit()
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The command that encrypts the credentials of brokers again, after BROKER_KEYS has changed."""
+
+from argparse import Namespace
+
+from app.admin.commands import CommandContext, CommandResult
+from app.assembly import create_broker_key_ring
+from app.brokers.service.credentials import encrypt_again
+from app.config import load_settings
+from app.database import set_all_tenants_scope, unit_of_work
+
+
+async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:
+    """Encrypt with the first key of BROKER_KEYS what another key encrypted, for all tenants."""
+    with unit_of_work(command_context.engine) as connection:
+        set_all_tenants_scope(connection)
+        result = encrypt_again(connection, create_broker_key_ring(load_settings()))
+    done = f"The credentials of {result.updated} broker connections are encrypted with the first key."
+    if result.unreadable:
+        return CommandResult(f"{done} These could not be decrypted: {', '.join(result.unreadable)}.")
+    return CommandResult(f"{done} The other keys can be removed.")

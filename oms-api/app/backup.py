@@ -1,0 +1,174 @@
+"""Backs up the database while it is in use: `python -m app.backup FOLDER`.
+
+All tables are read on one snapshot, through the database's driver. With BACKUP_KEYS the files are encrypted.
+The manifest holds their hashes and the ends of all hash chains; `app.restore --verify` compares them.
+
+Exit status: 0 the backup is complete, 2 it could not be made.
+"""
+
+import argparse
+import secrets
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.backup_files import BackupWriter, FileEntry, Manifest, write_manifest
+from app.clock import utc_now
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import METADATA, connect_engine, set_all_tenants_scope, snapshot
+from app.database.failures import format_reason
+from app.database.tenants import NoVisibleRows
+from app.database.timeouts import response_timeout
+from app.encryption import KeyRing, parse_key_ring
+from app.migrate import current_revision, get_migration_url, is_current
+
+DONE, CANNOT = 0, 2
+SCAN_SECONDS = 3600.0
+ROWS = 1_000  # that are in memory at a time
+SQLITE_FILE = "database.sqlite"
+_HEADS = {
+    "ledger": "SELECT tenant_id, id, last_sequence, last_hash FROM portfolios ORDER BY tenant_id, id",
+    "audit": "SELECT tenant_id, last_sequence, last_hash FROM audit_heads ORDER BY tenant_id",
+}
+_SEQUENCES = """
+    SELECT sequencename, last_value FROM pg_sequences
+    WHERE schemaname = current_schema() AND last_value IS NOT NULL ORDER BY sequencename
+"""
+
+
+class CannotBackUp(Exception):
+    """The database has no tables of this version, or the folder is not empty."""
+
+
+def back_up(engine: Engine, folder: Path, keys: KeyRing | None) -> Manifest:
+    """Write a backup of the database to a new folder. Raise CannotBackUp. Nothing remains of a failure."""
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except FileExistsError:
+        raise CannotBackUp(f"{folder} exists already; name a new folder.") from None
+    try:
+        with response_timeout(SCAN_SECONDS):
+            copy = _copy_sqlite if engine.dialect.name == "sqlite" else _copy_postgresql
+            manifest = copy(engine, folder, keys, secrets.token_hex(16))
+        write_manifest(folder, manifest)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return manifest
+
+
+def read_heads(connection: Connection) -> dict[str, list[list[Any]]]:
+    """Return the ends of all hash chains."""
+    return {name: [list(row) for row in connection.execute(text(query))] for name, query in _HEADS.items()}
+
+
+def create_backup_keys(settings: Settings) -> KeyRing | None:
+    """Return the keys that encrypt backups, None if there are none."""
+    return None if settings.backup_keys is None else KeyRing(parse_key_ring(settings.backup_keys))
+
+
+def _copy_postgresql(engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str) -> Manifest:
+    with snapshot(engine) as connection:
+        _require_tables(connection)
+        set_all_tenants_scope(connection).execute(text("SELECT 1"))  # sends the scope
+        heads, revision = read_heads(connection), current_revision(connection) or ""
+        sequences = {str(row[0]): int(row[1]) for row in connection.execute(text(_SEQUENCES))}
+        files = [_copy_table(connection, table, folder, keys, backup_id) for table in METADATA.sorted_tables]
+    return _build_manifest(backup_id, "postgresql", revision, keys, files, heads, sequences)
+
+
+def _copy_table(
+    connection: Connection, table: Table, folder: Path, keys: KeyRing | None, backup_id: str
+) -> FileEntry:
+    """Write a table as a JSON object a line, which keeps all digits of amounts."""
+    columns = tuple(column.name for column in table.columns)
+    quoted = ", ".join(f'"{name}"' for name in columns)
+    statement = f'SELECT row_to_json(one)::text FROM (SELECT {quoted} FROM "{table.name}") one'  # noqa: S608
+    name = f"{table.name}.jsonl.gz"
+    writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
+    options = {"stream_results": True, "yield_per": ROWS}
+    for row in connection.execution_options(**options).execute(text(statement)):
+        writer.write(row[0].encode() + b"\n")
+    return writer.close()._replace(table=table.name, columns=columns)
+
+
+def _copy_sqlite(engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str) -> Manifest:
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        copy = Path(place) / SQLITE_FILE
+        with engine.connect() as connection:
+            _require_tables(connection)
+            source: Any = connection.connection.driver_connection
+            with _opened(copy) as target:
+                source.backup(target)  # in one step, so that writers wait and the copy is consistent
+        own = connect_engine(f"sqlite:///{copy}", readers=1)
+        with own.connect() as connection:
+            heads, revision = read_heads(connection), current_revision(connection) or ""
+        own.dispose()
+        name = f"{SQLITE_FILE}.gz"
+        writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
+        with copy.open("rb") as file:
+            while data := file.read(1 << 20):
+                writer.write(data)
+    return _build_manifest(backup_id, "sqlite", revision, keys, [writer.close()], heads, {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _build_manifest(
+    backup_id: str,
+    database: str,
+    revision: str,
+    keys: KeyRing | None,
+    files: Sequence[FileEntry],
+    heads: dict[str, list[list[Any]]],
+    sequences: dict[str, int],
+) -> Manifest:
+    created_at = utc_now().isoformat()
+    is_encrypted = keys is not None
+    return Manifest(backup_id, created_at, database, revision, is_encrypted, tuple(files), heads, sequences)
+
+
+def _require_tables(connection: Connection) -> None:
+    if not is_current(connection):
+        raise CannotBackUp("The tables are not those of this version. Run `python -m app.migrate`.")
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Back up the configured database, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.backup", description="Back up the database.")
+    parser.add_argument("folder", type=Path, help="a new folder for the files")
+    asked = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        engine = connect_engine(get_migration_url(settings), readers=1)
+        manifest = back_up(engine, asked.folder, create_backup_keys(settings))
+    except (ConfigurationError, CannotBackUp, NoVisibleRows) as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT
+    except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+        reason = format_reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+        sys.stderr.write(f"The backup was not made: {reason}\n")
+        return CANNOT
+    engine.dispose()
+    size, state = sum(one.bytes for one in manifest.files), "encrypted" if manifest.is_encrypted else "plain"
+    sys.stdout.write(f"Complete: {len(manifest.files)} files, {size:,} bytes, {state}, in {asked.folder}.\n")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

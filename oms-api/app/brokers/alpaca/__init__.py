@@ -1,0 +1,1 @@
+"""Alpaca as a broker: REST requests, and the stream `trade_updates`."""

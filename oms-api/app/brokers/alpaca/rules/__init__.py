@@ -1,0 +1,1 @@
+"""Alpaca's messages and the state of its orders, without I/O."""

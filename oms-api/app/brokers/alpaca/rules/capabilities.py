@@ -1,0 +1,105 @@
+"""What Alpaca can execute. Orders outside of this table are refused before anything is sent.
+
+Source: docs.alpaca.markets, "Placing orders", "Crypto orders" and "Fractional trading".
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+
+_AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
+
+
+class AssetClass(StrEnum):
+    """Alpaca's names of the asset classes."""
+
+    EQUITY = "us_equity"
+    CRYPTO = "crypto"
+
+
+class Capabilities(NamedTuple):
+    """What is possible for an asset class. Linked orders are brackets and other groups of orders."""
+
+    order_types: frozenset[OrderType]
+    times_in_force: frozenset[TimeInForce]
+    fraction_types: frozenset[OrderType]
+    fraction_times_in_force: frozenset[TimeInForce]
+    can_short: bool
+    can_replace: bool
+    has_extended_hours: bool
+    has_linked_orders: bool
+
+
+_EQUITY_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.GTD}
+_CRYPTO_TYPES = _WITHOUT_STOP | {OrderType.STOP_LIMIT}
+_CRYPTO_TIMES_IN_FORCE = frozenset({TimeInForce.GTC, TimeInForce.IOC})
+
+CAPABILITIES = {
+    AssetClass.EQUITY: Capabilities(
+        order_types=frozenset(OrderType),
+        times_in_force=_EQUITY_TIMES_IN_FORCE,
+        fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
+        fraction_times_in_force=frozenset({TimeInForce.DAY}),
+        can_short=True,
+        can_replace=True,
+        has_extended_hours=False,  # an order cannot ask for it yet
+        has_linked_orders=False,  # Alpaca wants all legs in one request, and an order is one request
+    ),
+    AssetClass.CRYPTO: Capabilities(
+        order_types=_CRYPTO_TYPES,
+        times_in_force=_CRYPTO_TIMES_IN_FORCE,
+        fraction_types=_CRYPTO_TYPES,
+        fraction_times_in_force=_CRYPTO_TIMES_IN_FORCE,
+        can_short=False,
+        can_replace=True,
+        has_extended_hours=False,
+        has_linked_orders=False,
+    ),
+}
+
+
+def get_asset_class(symbol: str) -> AssetClass:
+    """Return the asset class of a symbol. Pairs like BTC/USD are crypto."""
+    return AssetClass.CRYPTO if "/" in symbol else AssetClass.EQUITY
+
+
+def find_refusal(order: BrokerOrder) -> str | None:
+    """Return why Alpaca cannot execute an order and what to do, or None if it can."""
+    asset_class = get_asset_class(order.symbol)
+    able = CAPABILITIES[asset_class]
+    if order.group is not None and not able.has_linked_orders:
+        return "Alpaca orders cannot be linked with other orders yet: send one exit order without a group."
+    if order.kind not in able.order_types:
+        return f"Alpaca has no {order.kind} orders for {asset_class}: use {_list(able.order_types)}."
+    if order.time_in_force not in able.times_in_force:
+        names = _list(able.times_in_force)
+        return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
+    if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
+        return f"Alpaca's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
+    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
+
+
+def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
+    """Return why Alpaca cannot replace an order by `successor`, or None if it can."""
+    if (order.symbol, order.side, order.kind) != (successor.symbol, successor.side, successor.kind):
+        return "Alpaca cannot change the symbol, side or type of an order: cancel it and send another one."
+    if order.quantity % 1 and successor.quantity != order.quantity:
+        return "Alpaca cannot change the quantity of a fractional order: cancel it and send another one."
+    return find_refusal(successor)
+
+
+def _find_fraction_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
+    if order.kind not in able.fraction_types:
+        return f"Alpaca takes fractions in {_list(able.fraction_types)} orders only: use a whole quantity."
+    if order.time_in_force not in able.fraction_times_in_force:
+        names = _list(able.fraction_times_in_force)
+        return f"Alpaca takes fractions in {names} orders only: use a whole quantity or {names}."
+    return None
+
+
+def _list(names: Iterable[StrEnum]) -> str:
+    *rest, last = sorted(str(name) for name in names)
+    return f"{', '.join(rest)} or {last}" if rest else last

@@ -1,0 +1,10 @@
+"""Dependencies of the routes of broker connections."""
+
+from typing import Annotated
+
+from app.brokers.service.account_checks import CreateBroker
+from app.brokers.service.connections import BrokerConnections
+from app.wire.dependencies import part
+
+TheBrokerConnections = Annotated[BrokerConnections, part("broker_connections")]
+TheBrokerFactory = Annotated[CreateBroker, part("create_broker")]

@@ -1,0 +1,174 @@
+"""Routes of connections to brokers."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from app.brokers.dependencies import TheBrokerConnections, TheBrokerFactory
+from app.brokers.schemas import (
+    ConnectionCheckOut,
+    ConnectionIn,
+    ConnectionOut,
+    ConnectionPatch,
+    NoFields,
+)
+from app.brokers.service.account_checks import check_connection
+from app.brokers.service.connections import get_connection, get_serialized, list_serialized
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(prefix="/broker-connections", tags=["brokers"])
+
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
+SecondPerson = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
+TheName = Annotated[str, Path(max_length=60, description="Name of the connection")]
+_EXAMPLE = {
+    "name": "alpaca-paper",
+    "broker": "alpaca",
+    "credentials": {"key_id": "PK0123456789", "secret_key": "your-secret"},
+}
+_PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
+_CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+
+
+@router.post(
+    "",
+    summary="Create a broker connection",
+    status_code=201,
+    responses=responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ConnectionIn, _EXAMPLE),
+)
+async def create_connection(
+    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
+    connections: TheBrokerConnections, administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Store the access to an account at a broker. The credentials are encrypted and never shown again."""
+    context, new = request_context.context(caller, body), body.parameters()
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: connections.create(connection, context, new, now)
+        )
+    )
+
+
+@router.get("", summary="List broker connections", responses=responses(200, {"model": list[ConnectionOut]}))
+async def list_connections(caller: Reader, readers: TheReaders, clock: TheClock) -> Response:
+    """List the connections of the tenant by name, with their status."""
+    tenant_id, now = caller.tenant_id, clock()
+    return answer(
+        await readers.run(lambda connection: list_serialized(connection, tenant_id, now), tenant_id)
+    )
+
+
+@router.get(
+    "/{connection_name}",
+    summary="Get a broker connection",
+    responses=responses(200, {"model": ConnectionOut}, 404),
+)
+async def get_one_connection(
+    caller: Reader, connection_name: TheName, readers: TheReaders, clock: TheClock
+) -> Response:
+    """Get one connection with its status."""
+    tenant_id, now = caller.tenant_id, clock()
+    return answer(
+        await readers.run(
+            lambda connection: get_serialized(connection, tenant_id, connection_name, now), tenant_id
+        )
+    )
+
+
+@router.patch(
+    "/{connection_name}",
+    summary="Update a broker connection",
+    responses=_CHANGED,
+    openapi_extra=documented_body(ConnectionPatch, _PATCH_EXAMPLE),
+)
+async def update_connection(
+    caller: Manager, connection_name: TheName,
+    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
+    connections: TheBrokerConnections, administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Change the account, the address or the credentials. Live trading must then be enabled again."""
+    context, changes = request_context.context(caller, body, connection_name), body.changes()
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: connections.update(connection, context, connection_name, changes, now),
+        )
+    )
+
+
+@router.delete(
+    "/{connection_name}",
+    summary="Delete a broker connection",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {}, 404, 409),
+)
+async def delete_connection(
+    caller: Manager, connection_name: TheName, connections: TheBrokerConnections,
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Delete a connection that no portfolio trades over, with its credentials."""
+    context = request_context.context(caller, NoFields(), connection_name)
+    await administration.change(
+        context, lambda connection, now: connections.delete(connection, context, connection_name, now)
+    )
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{connection_name}:test",
+    summary="Test a broker connection",
+    responses=responses(200, {"model": ConnectionCheckOut}, 404),
+)
+async def test_connection(
+    caller: Manager, connection_name: TheName, connections: TheBrokerConnections,
+    create_broker: TheBrokerFactory, readers: TheReaders,
+) -> Response:  # fmt: skip
+    """Log in at the broker and read the account. Nothing is traded."""
+    tenant_id = caller.tenant_id
+    stored = await readers.run(
+        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
+    )
+    check = await asyncio.to_thread(
+        check_connection, stored, connections.keys, connections.policy, create_broker
+    )
+    return answer(
+        {
+            "ok": check.is_ok,
+            "account": check.account,
+            "paper": check.is_paper,
+            "latency_ms": check.latency_ms,
+            "error": check.error,
+        }
+    )
+
+
+@router.post(
+    "/{connection_name}:enable-live",
+    summary="Enable live trading of a broker connection",
+    responses=_CHANGED,
+)
+async def enable_live(
+    caller: SecondPerson, connection_name: TheName, connections: TheBrokerConnections,
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Let orders go out to a live account.
+
+    It needs another administrator than the one who set the connection up, and a limit of the tenant that
+    somebody set.
+    """
+    context = request_context.context(caller, NoFields(), connection_name)
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: connections.enable_live(connection, context, connection_name, now),
+        )
+    )

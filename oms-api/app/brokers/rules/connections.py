@@ -1,0 +1,157 @@
+"""Connections to brokers: permitted addresses, credentials, and the guard that keeps paper from live.
+
+A connection that is not live never uses an address of a live environment, and refuses an account that the
+broker calls live. The addresses are those of the brokers' documentation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.webhooks.rules.addresses import AddressPolicy, is_loopback_host, parse_url
+
+__all__ = ["AddressPolicy", "BrokerName", "ConnectionStatus", "ConnectionTerms", "NewConnection"]
+
+
+class BrokerName(StrEnum):
+    """The brokers that a connection can have."""
+
+    ALPACA = "alpaca"
+    IBKR = "ibkr"
+    ZERODHA = "zerodha"
+
+
+class ConnectionStatus(StrEnum):
+    """Whether orders can go out."""
+
+    NEW = "new"  # not connected yet
+    AWAITING_LIVE = "awaiting_live"  # a second person must enable live trading
+    CONNECTED = "connected"
+    DOWN = "down"  # the broker does not answer; tried again
+    REFUSED = "refused"  # wrong credentials, account or kind of account; a person must correct it
+
+
+class _Addresses(NamedTuple):
+    """The addresses of a broker's paper and live environments, the default one first."""
+
+    paper: tuple[str, ...]
+    live: tuple[str, ...]
+
+
+_HOSTS = {
+    BrokerName.ALPACA: _Addresses(("paper-api.alpaca.markets",), ("api.alpaca.markets",)),
+    BrokerName.ZERODHA: _Addresses((), ("api.kite.trade",)),  # Kite has no paper environment
+}
+_GATEWAY_PORTS = _Addresses(("4002", "7497"), ("4001", "7496"))  # IB Gateway and TWS
+_CREDENTIALS: dict[BrokerName, frozenset[str]] = {
+    BrokerName.ALPACA: frozenset({"key_id", "secret_key"}),
+    BrokerName.ZERODHA: frozenset({"api_key", "api_secret"}),
+    BrokerName.IBKR: frozenset(),
+}
+MAX_CREDENTIAL_LENGTH = 500
+_HTTPS_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """A connection to create. `base_url` is None for the broker's usual address."""
+
+    name: str
+    broker: BrokerName
+    is_live: bool
+    account: str | None
+    base_url: str | None
+    credentials: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTerms:
+    """What an adapter needs to connect. The credentials are decrypted, and left out of the representation."""
+
+    broker: str
+    base_url: str
+    is_live: bool
+    account: str | None
+    credentials: Mapping[str, str] = field(repr=False)
+
+
+def get_default_address(broker: BrokerName, *, is_live: bool) -> str | None:
+    """Return the broker's address, None if the operator must give one."""
+    if broker is BrokerName.IBKR:
+        return f"127.0.0.1:{(_GATEWAY_PORTS.live if is_live else _GATEWAY_PORTS.paper)[0]}"
+    hosts = _HOSTS[broker].live if is_live else _HOSTS[broker].paper
+    return f"https://{hosts[0]}" if hosts else None
+
+
+def find_address_problem(
+    broker: BrokerName, base_url: str, *, is_live: bool, policy: AddressPolicy
+) -> str | None:
+    """Return why a connection may not have this address, None if it may."""
+    if broker is BrokerName.IBKR:
+        return _find_gateway_problem(base_url, is_live=is_live, policy=policy)
+    target = parse_url(base_url)
+    if target is None or target.path != "/":
+        return "Must be an https URL with a host alone: without path, user name, password and fragment."
+    hosts = _HOSTS[broker]
+    mismatch = _find_mismatch(target.host, hosts, is_live=is_live)
+    if mismatch is not None:
+        return f"This is the broker's {mismatch}."
+    if base_url in policy.internal_urls or (policy.allows_loopback and is_loopback_host(target.host)):
+        return None
+    known = hosts.live if is_live else hosts.paper
+    if target.host not in known or not target.is_encrypted or target.port != _HTTPS_PORT:
+        listed = " or ".join(f"https://{host}" for host in known) or "one of `BROKER_INTERNAL_URLS`"
+        return f"Must be {listed}."
+    return None
+
+
+def _find_mismatch(place: str, places: _Addresses, *, is_live: bool) -> str | None:
+    """Return how an address contradicts `live`, None if it does not."""
+    if not is_live and place.rstrip(".") in places.live:
+        return "live address, and `live` is false"
+    if is_live and place.rstrip(".") in places.paper:
+        return "paper address, and `live` is true"
+    return None
+
+
+def _find_gateway_problem(base_url: str, *, is_live: bool, policy: AddressPolicy) -> str | None:
+    """Return why a gateway of IBKR may not have this address `host:port`. The operator runs the gateway."""
+    host, _, port = base_url.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        return "Must be host:port of TWS or IB Gateway."
+    mismatch = _find_mismatch(port, _GATEWAY_PORTS, is_live=is_live)
+    if mismatch is not None:
+        return f"Port {port} belongs to the broker's {mismatch}."
+    if base_url in policy.internal_urls or is_loopback_host(host):
+        return None
+    return "Must be on this machine, or one of `BROKER_INTERNAL_URLS`."
+
+
+def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the credentials, None if nothing is. The text never contains a value."""
+    needed = _CREDENTIALS[broker]
+    if credentials.keys() != needed:
+        listed = " and ".join(f"`{name}`" for name in sorted(needed))
+        return f"Must be {listed}." if needed else "Must be empty: TWS or IB Gateway is logged in itself."
+    for name, value in credentials.items():
+        is_printable = value.isascii() and value.isprintable() and " " not in value
+        if not is_printable or not 0 < len(value) <= MAX_CREDENTIAL_LENGTH:
+            return f"`{name}` must be 1 to {MAX_CREDENTIAL_LENGTH} printable ASCII characters."
+    return None
+
+
+def find_account_problem(
+    *, is_live: bool, expected: str | None, number: str | None, is_paper: bool | None
+) -> str | None:
+    """Return why an account that the broker answered may not be traded, None if it may.
+
+    An account whose kind the broker does not tell counts as live.
+    """
+    if not is_live and is_paper is not True:
+        return "The account is a live account, and `live` is false."
+    if is_live and is_paper is True:
+        return "The account is a paper account, and `live` is true."
+    if expected is not None and number is not None and number != expected:
+        return "The credentials are those of another account."
+    return None

@@ -1,0 +1,142 @@
+"""Request and response bodies of broker connections."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from app.brokers.rules.connections import BrokerName, NewConnection
+from app.identity.schemas.fields import Patch, RequestBody, left_out
+from app.wire.fields import clean, lower_case
+
+MAX_ADDRESS_LENGTH = 200
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", re.ASCII)
+_AT = "2026-11-20T15:04:05.123456Z"
+_URL = "https://paper-api.alpaca.markets"
+_CREDENTIALS_TEXT = (
+    "alpaca: `key_id` and `secret_key`; zerodha: `api_key` and `api_secret`; ibkr: empty. Never shown again"
+)
+_CREDENTIALS = {"key_id": "PK0123456789", "secret_key": "your-secret"}
+_STATUS_TEXT = (
+    "`new`: not connected yet; `awaiting_live`: a second person must enable it; `connected`; `down`: the "
+    "broker does not answer; `refused`: see `error`"
+)
+
+
+def _validate_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        message = (
+            "Must be 1 to 60 letters, digits, dots, hyphens and underscores, the first a letter or digit."
+        )
+        raise PydanticCustomError("connection_name", message)
+    return value
+
+
+ConnectionName = Annotated[
+    str, AfterValidator(_validate_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+]
+Written = Annotated[BrokerName, BeforeValidator(lower_case)]
+Account = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean)]
+Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), AfterValidator(clean)]
+Credentials = Annotated[dict[str, str], Field(max_length=4)]
+
+
+class ConnectionIn(RequestBody):
+    """A connection to create."""
+
+    name: ConnectionName = Field(description="Your name of the connection", examples=["alpaca-paper"])
+    broker: Written = Field(description="The broker", examples=["alpaca"])
+    live: bool = Field(
+        False,
+        description="Whether it trades a live account, once a second person has enabled it. It never changes",
+        examples=[False],
+    )
+    account: Account | None = Field(
+        None,
+        description="The broker's number of the account; null: as the broker answers",
+        examples=["PA12345"],
+    )
+    base_url: Address | None = Field(
+        None,
+        description="The broker's address; ibkr: host:port. null: the broker's paper or live address",
+        examples=[_URL],
+    )
+    credentials: Credentials = Field(repr=False, description=_CREDENTIALS_TEXT, examples=[_CREDENTIALS])
+
+    def parameters(self) -> NewConnection:
+        """Return the service's parameters."""
+        return NewConnection(self.name, self.broker, self.live, self.account, self.base_url, self.credentials)
+
+
+class ConnectionPatch(Patch):
+    """Changes of a connection. Fields that are left out keep their value."""
+
+    account: Account = left_out()
+    base_url: Address = left_out()
+    credentials: Credentials = left_out(shown=False)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields to change."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class ConnectionOut(BaseModel):
+    """A connection without its credentials."""
+
+    name: str = Field(description="Its name", examples=["alpaca-paper"])
+    broker: Literal["alpaca", "ibkr", "zerodha"] = Field(description="The broker", examples=["alpaca"])
+    live: bool = Field(description="Whether it is for a live account", examples=[False])
+    account: str | None = Field(description="The broker's number; null: not known yet", examples=["PA12345"])
+    base_url: str = Field(description="The broker's address", examples=[_URL])
+    portfolio_name: str | None = Field(
+        description="The portfolio that trades over it; null: none", examples=["Growth"]
+    )
+    status: Literal["new", "awaiting_live", "connected", "down", "refused"] = Field(
+        description=_STATUS_TEXT, examples=["connected"]
+    )
+    error: str | None = Field(
+        description="Why orders do not go out; null: they do", examples=["The broker did not answer."]
+    )
+    connected_since: str | None = Field(
+        description="Time of the last connect, in UTC; null: not connected", examples=[_AT]
+    )
+    last_event_at: str | None = Field(
+        description="Time of the broker's last event, in UTC; null: none", examples=[_AT]
+    )
+    lag_seconds: float | None = Field(
+        description="Seconds since the broker answered last; null: it never did", examples=[0.412]
+    )
+    requests_left: int | None = Field(
+        description="Requests that the broker still takes in this minute; null: not known", examples=[187]
+    )
+    session_expires_at: str | None = Field(
+        description="Time in UTC until which the broker's log-in holds; null: without end", examples=[None]
+    )
+    live_enabled_by: str | None = Field(
+        description="Person who enabled live trading; null: nobody", examples=["bob@example.com"]
+    )
+    live_enabled_at: str | None = Field(
+        description="Time when live trading was enabled, in UTC; null: it is not", examples=[_AT]
+    )
+    created_by: str = Field(description="Person or key that created it", examples=["alice@example.com"])
+    created_at: str = Field(description="Time of creation, in UTC", examples=[_AT])
+    updated_at: str = Field(description="Time of the last change over the API, in UTC", examples=[_AT])
+
+
+class ConnectionCheckOut(BaseModel):
+    """The result of a test of a connection."""
+
+    ok: bool = Field(description="Whether orders could go out", examples=[True])
+    account: str | None = Field(
+        description="The account that the broker answered; null: none", examples=["PA12345"]
+    )
+    paper: bool | None = Field(
+        description="Whether it is a paper account; null: the broker did not tell", examples=[True]
+    )
+    latency_ms: int = Field(description="Milliseconds until the answer or the failure", examples=[84])
+    error: str | None = Field(description="Why orders could not go out; null: they could", examples=[None])
+
+
+class NoFields(RequestBody):
+    """An empty body."""

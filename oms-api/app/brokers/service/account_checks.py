@@ -1,0 +1,92 @@
+"""Connect to a broker once: ask for the account, and check it against the connection's terms."""
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from typing import NamedTuple
+
+from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen
+from app.brokers.protocol import Broker
+from app.brokers.queries import StoredConnection
+from app.brokers.rules.connections import (
+    AddressPolicy,
+    BrokerName,
+    ConnectionTerms,
+    find_account_problem,
+    find_address_problem,
+)
+from app.brokers.service.credentials import CredentialsUnreadable, get_terms
+from app.clock import monotonic_seconds
+from app.encryption import KeyRing
+
+CreateBroker = Callable[[ConnectionTerms], Broker]  # raises NoAdapter
+_LOG = logging.getLogger(__name__)
+
+
+class ConnectionRefused(Exception):
+    """The connection must not be used. The message says why, without any credential."""
+
+
+class ConnectionCheck(NamedTuple):
+    """The result of a test. `is_paper` is None if the broker did not answer or does not tell."""
+
+    is_ok: bool
+    account: str | None
+    is_paper: bool | None
+    latency_ms: int
+    error: str | None
+
+
+def open_broker(
+    stored: StoredConnection, keys: KeyRing, policy: AddressPolicy, create_broker: CreateBroker
+) -> Broker:
+    """Return the adapter of a connection, before anything is sent. Raises ConnectionRefused.
+
+    The address is checked again here, because the row could have been changed in the database.
+    """
+    problem = find_address_problem(
+        BrokerName(stored.broker), stored.base_url, is_live=stored.is_live, policy=policy
+    )
+    if problem is not None:
+        raise ConnectionRefused(f"base_url: {problem}")
+    if stored.is_live and stored.live_enabled_by is None:
+        raise ConnectionRefused("Live trading is not enabled: a second person must enable it.")
+    try:
+        return create_broker(get_terms(keys, stored))
+    except CredentialsUnreadable as error:
+        raise ConnectionRefused(str(error)) from None
+    except NoAdapter as error:
+        raise ConnectionRefused(error.detail) from None
+
+
+def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None, bool | None]:
+    """Return number and kind of the broker's account. Raises ConnectionRefused if it may not be traded.
+
+    Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+    """
+    account = broker.account()
+    problem = find_account_problem(
+        is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
+    )
+    if problem is not None:
+        raise ConnectionRefused(problem)
+    return account.number, account.is_paper
+
+
+def check_connection(
+    stored: StoredConnection, keys: KeyRing, policy: AddressPolicy, create_broker: CreateBroker
+) -> ConnectionCheck:
+    """Connect once and return what the broker answered. Nothing is stored or traded."""
+    started, number, is_paper, error = monotonic_seconds(), None, None, None
+    try:
+        with closing(open_broker(stored, keys, policy, create_broker)) as broker:
+            number, is_paper = check_account(stored, broker)
+    except ConnectionRefused as refusal:
+        error = str(refusal)
+    except (BrokerUnavailable, OutcomeOpen):
+        error = "The broker did not answer."
+    except Exception as failure:  # noqa: BLE001  # an adapter's failure is the result of the test
+        _LOG.warning("the test of a broker connection failed: %s", type(failure).__name__)
+        error = f"The broker's answer was not understood: {type(failure).__name__}."
+    latency_ms = int((monotonic_seconds() - started) * 1000)
+    return ConnectionCheck(error is None, number, is_paper, latency_ms, error)

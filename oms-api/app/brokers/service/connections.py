@@ -1,0 +1,232 @@
+"""Create, change, enable and delete connections to brokers. Credentials are never returned."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.rules.entries import Facts
+from app.brokers import queries
+from app.brokers.errors import (
+    ConnectionExists,
+    ConnectionInUse,
+    ConnectionNotValid,
+    LimitsNeeded,
+    NoSuchConnection,
+    NotLive,
+    SecondPersonNeeded,
+    TooManyConnections,
+)
+from app.brokers.queries import StoredConnection
+from app.brokers.rules.connections import (
+    AddressPolicy,
+    BrokerName,
+    ConnectionStatus,
+    NewConnection,
+    find_address_problem,
+    find_credentials_problem,
+    get_default_address,
+)
+from app.brokers.service.credentials import encrypt_credentials
+from app.encryption import KeyRing
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.timestamps import iso
+
+MAX_CONNECTIONS = 50  # per tenant
+_AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by")
+_FRESH: dict[str, Any] = {  # the state of a connection that has not connected with its present terms
+    "error": None, "connected_since": None, "checked_at": None, "requests_left": None,
+    "session_expires_at": None, "live_enabled_by": None, "live_enabled_at": None,
+}  # fmt: skip
+
+HasLimits = Callable[[Connection, int], bool]  # whether somebody set a limit of the tenant
+
+
+class BrokerConnections:
+    """Changes connections. Its functions run in the transaction of a request."""
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        policy: AddressPolicy,
+        has_limits: HasLimits,
+        draw: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.keys, self.policy = keys, policy
+        self._has_limits, self._draw = has_limits, draw
+
+    def create(
+        self, connection: Connection, context: OperationContext, new: NewConnection, now: datetime
+    ) -> Change:
+        """Create a connection. Raises ConnectionNotValid, ConnectionExists or TooManyConnections."""
+        caller = context.caller
+        base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
+        self._check(new.broker, base_url, is_live=new.is_live)
+        _require_credentials(new.broker, new.credentials)
+        if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
+            raise TooManyConnections(MAX_CONNECTIONS)
+        if queries.find_connection(connection, caller.tenant_id, new.name) is not None:
+            raise ConnectionExists(f"{new.name!r}")
+        _require_free_account(connection, caller.tenant_id, new.broker, new.account, new.name)
+        connection_id = f"bc_{self._draw(12).hex()}"
+        status = ConnectionStatus.AWAITING_LIVE if new.is_live else ConnectionStatus.NEW
+        stored = StoredConnection(
+            id=connection_id, tenant_id=caller.tenant_id, name=new.name, broker=new.broker.value,
+            is_live=new.is_live, account=new.account, base_url=base_url or "",
+            credentials=encrypt_credentials(self.keys, caller.tenant_id, connection_id, new.credentials),
+            status=status.value, last_event_at=None, cursor=0, version=1, created_by=caller.actor,
+            changed_by=caller.actor, created_at=now, updated_at=now, **_FRESH,
+        )  # fmt: skip
+        queries.insert_connection(connection, stored)
+        entry = context.entry(now, "broker_connection.created", _target(stored), None, _facts(stored))
+        return Change(serialize_connection(stored, None, now), [entry], 201)
+
+    def update(
+        self,
+        connection: Connection,
+        context: OperationContext,
+        name: str,
+        changes: dict[str, Any],
+        now: datetime,
+    ) -> Change:
+        """Change the account, the address or the credentials. Live trading must then be enabled again."""
+        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        broker, values = BrokerName(stored.broker), dict(changes)
+        self._check(broker, values.get("base_url", stored.base_url), is_live=stored.is_live)
+        credentials = values.pop("credentials", None)
+        if credentials is not None:
+            _require_credentials(broker, credentials)
+            values["credentials"] = encrypt_credentials(self.keys, stored.tenant_id, stored.id, credentials)
+        if values.get("account") != stored.account:
+            _require_free_account(connection, stored.tenant_id, broker, values.get("account"), name)
+        status = ConnectionStatus.AWAITING_LIVE if stored.is_live else ConnectionStatus.NEW
+        values |= _FRESH | {"status": status.value, "changed_by": context.caller.actor, "updated_at": now}
+        queries.update_connection(connection, stored, values)
+        updated = stored._replace(**values)
+        after = _facts(updated) | ({"access": "changed"} if credentials is not None else {})
+        entry = context.entry(now, "broker_connection.updated", _target(stored), _facts(stored), after)
+        return Change(self._serialize(connection, updated, now), [entry])
+
+    def enable_live(
+        self, connection: Connection, context: OperationContext, name: str, now: datetime
+    ) -> Change:
+        """Let orders go out on a live connection. Another person than the one who set it up decides.
+
+        Raises NotLive, SecondPersonNeeded and LimitsNeeded.
+        """
+        caller = context.caller
+        stored = get_connection(connection, caller.tenant_id, name, locks=True)
+        if not stored.is_live:
+            raise NotLive(name)
+        if stored.live_enabled_by is not None:
+            return Change(self._serialize(connection, stored, now), ())
+        if caller.person is None or caller.person in {stored.changed_by, stored.created_by}:
+            raise SecondPersonNeeded
+        if not self._has_limits(connection, caller.tenant_id):
+            raise LimitsNeeded
+        changes: dict[str, Any] = {
+            "live_enabled_by": caller.person, "live_enabled_at": now, "updated_at": now,
+            "status": ConnectionStatus.NEW.value,
+        }  # fmt: skip
+        queries.update_connection(connection, stored, changes)
+        updated = stored._replace(**changes)
+        entry = context.entry(
+            now, "broker_connection.live_enabled", _target(stored), _facts(stored), _facts(updated)
+        )
+        return Change(self._serialize(connection, updated, now), [entry])
+
+    def delete(self, connection: Connection, context: OperationContext, name: str, now: datetime) -> Change:
+        """Delete a connection that no portfolio uses. Raises ConnectionInUse."""
+        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        portfolio_name = queries.find_portfolio_names(connection, stored.tenant_id).get(name)
+        if portfolio_name is not None:
+            raise ConnectionInUse(name, portfolio_name)
+        queries.delete_connection(connection, stored)
+        entry = context.entry(now, "broker_connection.deleted", _target(stored), _facts(stored), None)
+        return Change({}, [entry], 204)
+
+    def _check(self, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
+        if base_url is None:
+            message = "The broker has no paper environment: give the address of a stand-in, or set `live`."
+            raise ConnectionNotValid("base_url", message)
+        problem = find_address_problem(broker, base_url, is_live=is_live, policy=self.policy)
+        if problem is not None:
+            raise ConnectionNotValid("base_url", problem)
+
+    def _serialize(self, connection: Connection, stored: StoredConnection, now: datetime) -> dict[str, Any]:
+        names = queries.find_portfolio_names(connection, stored.tenant_id)
+        return serialize_connection(stored, names.get(stored.name), now)
+
+
+def get_connection(
+    connection: Connection, tenant_id: int, name: str, *, locks: bool = False
+) -> StoredConnection:
+    """Return a connection of the tenant. Raises NoSuchConnection."""
+    found = queries.find_connection(connection, tenant_id, name, locks=locks)
+    if found is None:
+        raise NoSuchConnection(name)
+    return found
+
+
+def list_serialized(connection: Connection, tenant_id: int, now: datetime) -> list[dict[str, Any]]:
+    """Return the connections of a tenant as they are shown."""
+    names = queries.find_portfolio_names(connection, tenant_id)
+    found = queries.list_connections(connection, tenant_id)
+    return [serialize_connection(stored, names.get(stored.name), now) for stored in found]
+
+
+def get_serialized(connection: Connection, tenant_id: int, name: str, now: datetime) -> dict[str, Any]:
+    """Return a connection as it is shown. Raises NoSuchConnection."""
+    stored = get_connection(connection, tenant_id, name)
+    return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
+
+
+def serialize_connection(
+    stored: StoredConnection, portfolio_name: str | None, now: datetime
+) -> dict[str, Any]:
+    """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
+    lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
+    instants = ("connected_since", "last_event_at", "session_expires_at", "live_enabled_at")
+    return {
+        "name": stored.name,
+        "broker": stored.broker,
+        "live": stored.is_live,
+        "account": stored.account,
+        "base_url": stored.base_url,
+        "portfolio_name": portfolio_name,
+        "status": stored.status,
+        "error": stored.error,
+        "lag_seconds": None if lag is None else round(lag, 3),
+        "requests_left": stored.requests_left,
+        **{name: None if (at := getattr(stored, name)) is None else iso(at) for name in instants},
+        "live_enabled_by": stored.live_enabled_by,
+        "created_by": stored.created_by,
+        "created_at": iso(stored.created_at),
+        "updated_at": iso(stored.updated_at),
+    }
+
+
+def _require_credentials(broker: BrokerName, credentials: dict[str, str]) -> None:
+    problem = find_credentials_problem(broker, credentials)
+    if problem is not None:
+        raise ConnectionNotValid("credentials", problem)
+
+
+def _require_free_account(
+    connection: Connection, tenant_id: int, broker: BrokerName, account: str | None, name: str
+) -> None:
+    if account is None:
+        return
+    other = queries.find_connection_by_account(connection, tenant_id, broker, account)
+    if other is not None and other.name != name:
+        raise ConnectionExists(f"to this account, {other.name!r}")
+
+
+def _facts(stored: StoredConnection) -> Facts:
+    return {name: getattr(stored, name) for name in _AUDITED}
+
+
+def _target(stored: StoredConnection) -> str:
+    return f"broker_connection:{stored.name}"

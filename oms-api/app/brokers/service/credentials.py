@@ -1,0 +1,59 @@
+"""Encrypt the credentials of connections, and decrypt them for an adapter."""
+
+import orjson
+from sqlalchemy import Connection
+
+from app.brokers.queries import StoredConnection, list_connections, replace_credentials
+from app.brokers.rules.connections import ConnectionTerms
+from app.encryption import DecryptionFailed, KeyRing
+
+
+class CredentialsUnreadable(Exception):
+    """The key that encrypted the credentials is missing, or they belong to another row."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The credentials cannot be decrypted: add their key to BROKER_KEYS, or set them anew."
+        )
+
+
+def encrypt_credentials(keys: KeyRing, tenant_id: int, connection_id: str, values: dict[str, str]) -> str:
+    """Return the ciphertext of credentials, bound to the tenant and the connection."""
+    return keys.encrypt(orjson.dumps(values).decode(), _get_context(tenant_id, connection_id))
+
+
+def get_terms(keys: KeyRing, stored: StoredConnection) -> ConnectionTerms:
+    """Return what an adapter needs, with decrypted credentials. Raises CredentialsUnreadable."""
+    try:
+        text = keys.decrypt(stored.credentials, _get_context(stored.tenant_id, stored.id))
+    except DecryptionFailed:
+        raise CredentialsUnreadable from None
+    return ConnectionTerms(stored.broker, stored.base_url, stored.is_live, stored.account, orjson.loads(text))
+
+
+class RotationResult:
+    """How many credentials were encrypted again, and which connections could not be decrypted."""
+
+    def __init__(self) -> None:
+        self.updated = 0
+        self.unreadable: list[str] = []
+
+
+def encrypt_again(connection: Connection, keys: KeyRing) -> RotationResult:
+    """Encrypt with the current key what an older one encrypted. What cannot be decrypted is left alone."""
+    result = RotationResult()
+    for stored in list_connections(connection):
+        if keys.is_current(stored.credentials):
+            continue
+        context = _get_context(stored.tenant_id, stored.id)
+        try:
+            current = keys.encrypt(keys.decrypt(stored.credentials, context), context)
+        except DecryptionFailed:
+            result.unreadable.append(stored.name)
+            continue
+        result.updated += replace_credentials(connection, stored.id, stored.credentials, current)
+    return result
+
+
+def _get_context(tenant_id: int, connection_id: str) -> str:
+    return f"broker connection:{tenant_id}:{connection_id}"

@@ -1,0 +1,8 @@
+"""Dependencies of the routes of background jobs."""
+
+from typing import Annotated
+
+from app.duties.service import DutyRunner
+from app.wire.dependencies import part
+
+TheDutyRunner = Annotated[DutyRunner, part("duty_runner")]

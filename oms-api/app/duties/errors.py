@@ -1,0 +1,10 @@
+"""Errors of duties."""
+
+from app.errors import NotFound
+
+
+class NoSuchJob(NotFound):
+    """There is no background job of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no job {name!r}; list them with `GET /jobs`.")

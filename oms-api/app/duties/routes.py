@@ -1,0 +1,76 @@
+"""Routes of background jobs, which belong to the installation and not to a tenant."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+from sqlalchemy import Connection
+
+from app.duties import queries
+from app.duties.dependencies import TheDutyRunner
+from app.duties.errors import NoSuchJob
+from app.duties.rules.schedule import compute_next_run, describe_period
+from app.duties.schemas import JobRequestOut, JobsOut, NothingIn, serialize_job
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Change
+from app.timestamps import iso
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))]
+Requester = Annotated[Caller, Depends(require_permission(Operation.RUN_JOB))]
+JobName = Annotated[str, Path(max_length=40, description="Name of the job; spaces may be hyphens")]
+SHOWN_RUNS = 10
+
+
+@router.get("", summary="List background jobs", responses=responses(200, {"model": JobsOut}))
+async def list_jobs(_: Watcher, runner: TheDutyRunner, readers: TheReaders, now: TheClock) -> Response:
+    """List the background jobs with their schedule, next run, last runs and errors.
+
+    This needs a key of the first tenant with the scope `read`, since the jobs work for all tenants.
+    """
+    at = now()
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        states = {state.name: state for state in queries.list_duties(connection)}
+        return [
+            serialize_job(
+                duty.name,
+                describe_period(duty.period),
+                compute_next_run(states.get(duty.name), duty.period, at),
+                queries.list_runs(connection, duty.name, SHOWN_RUNS),
+            )
+            for duty in runner.duties
+        ]
+
+    return answer({"items": await readers.run(read)})
+
+
+@router.post(
+    "/{job_name}:run",
+    summary="Request a run of a job",
+    status_code=202,
+    responses=responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
+)
+async def run_job(
+    caller: Requester, job_name: JobName, runner: TheDutyRunner, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Run a job as soon as possible, besides its schedule. A request for a running job runs it once more."""
+    names = {duty.name: duty.name for duty in runner.duties}
+    names |= {name.replace(" ", "-"): name for name in names}
+    name = names.get(job_name)
+    if name is None:
+        raise NoSuchJob(job_name)
+    context = request_context.context(caller, NothingIn(), name)
+
+    def change(connection: Connection, now: datetime) -> Change:
+        queries.request_run(connection, name, now)
+        entry = context.entry(now, "job.requested", f"job:{name}")
+        return Change({"name": name, "requested_at": iso(now)}, [entry], 202)
+
+    return build_response(await administration.change(context, change))

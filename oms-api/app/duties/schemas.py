@@ -1,0 +1,64 @@
+"""Response bodies of background jobs."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.duties.queries import DutyRun
+from app.timestamps import iso
+
+_AT = "2026-11-20T15:04:05.123456Z"
+
+
+class JobRunOut(BaseModel):
+    """A run of a job."""
+
+    slot: str = Field(description="Start of its slot, or the time of the request, in UTC", examples=[_AT])
+    started_at: str = Field(description="Time of its start, in UTC", examples=[_AT])
+    duration_ms: int | None = Field(description="Milliseconds; null: not finished", examples=[12])
+    status: Literal["running", "succeeded", "failed"] = Field(
+        description="Its result; a run whose process ended stays `running`", examples=["succeeded"]
+    )
+    error: str | None = Field(description="Why it failed; null: it did not", examples=[None])
+
+
+class JobOut(BaseModel):
+    """A background job with its last runs."""
+
+    name: str = Field(description="Name of the job", examples=["equity snapshots"])
+    schedule: str = Field(description="How often it runs", examples=["every 1 min"])
+    next_run_at: str = Field(description="Time of its next run, in UTC", examples=[_AT])
+    last_run: JobRunOut | None = Field(description="Its last run; null: it never ran")
+    runs: list[JobRunOut] = Field(description="Its last runs, newest first")
+
+
+class JobsOut(BaseModel):
+    """All background jobs."""
+
+    items: list[JobOut] = Field(description="Jobs in the order in which they run")
+
+
+class JobRequestOut(BaseModel):
+    """A run that was asked for."""
+
+    name: str = Field(description="Name of the job", examples=["equity snapshots"])
+    requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
+
+
+class NothingIn(BaseModel):
+    """An empty body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def serialize_run(run: DutyRun) -> dict[str, Any]:
+    """Return a run as `JobRunOut` describes it."""
+    return run._asdict() | {"slot": iso(run.slot), "started_at": iso(run.started_at)}
+
+
+def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:
+    """Return a job as `JobOut` describes it."""
+    serialized = list(map(serialize_run, runs))
+    facts = {"name": name, "schedule": schedule, "next_run_at": iso(next_run_at)}
+    return facts | {"last_run": next(iter(serialized), None), "runs": serialized}

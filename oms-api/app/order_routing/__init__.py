@@ -1,0 +1,1 @@
+"""Send orders to brokers after their commit, and apply what the brokers report."""

@@ -1,0 +1,33 @@
+"""Transactions and statements of the sessions with brokers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from app.database import set_tenant_scope, unit_of_work
+from app.ledger.models import Portfolio
+
+
+class AssignedPortfolio(NamedTuple):
+    """The portfolio that trades over a connection."""
+
+    tenant_id: int
+    id: int
+    name: str
+
+
+@contextmanager
+def transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
+    """Yield a connection in a transaction that sees one tenant."""
+    with unit_of_work(engine) as connection:
+        yield set_tenant_scope(connection, [tenant_id])
+
+
+def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -> AssignedPortfolio | None:
+    """Return the portfolio that trades over a connection, None if there is none."""
+    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name)
+    mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
+    row = connection.execute(select(*columns).where(*mine)).one_or_none()
+    return None if row is None else AssignedPortfolio._make(row)

@@ -1,0 +1,208 @@
+"""A session with one broker account: connect, send requests, apply events, and keep the status."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy import Engine
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.protocol import Broker
+from app.brokers.queries import StoredConnection, find_connection, update_session_state
+from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.values import BrokerEvent
+from app.brokers.service.account_checks import ConnectionRefused, check_account
+from app.clock import EPOCH, Now
+from app.order_routing.queries import find_assigned_portfolio, transaction
+from app.order_routing.service.report_writer import ReportWriter, RunCommands
+from app.order_routing.service.request_sender import RequestSender
+from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
+from app.orders.rules.broker_requests import list_proven_events
+
+STATUS_INTERVAL = timedelta(seconds=1)
+RECONNECT_INTERVAL = timedelta(seconds=1)
+RECONCILE_INTERVAL = timedelta(minutes=5)
+REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
+MAX_REQUESTS = 50  # between two readings of events
+_NO_ANSWER = "The broker does not answer."
+_LOG = logging.getLogger(__name__)
+
+
+class Reconcile(Protocol):
+    """Compares an account with our books. `apply` books what the broker executed."""
+
+    def __call__(
+        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
+    ) -> None:
+        """Compare. Raises BrokerUnavailable or OutcomeOpen if the broker does not answer."""
+        ...
+
+
+def compare_nothing(
+    stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
+) -> None:
+    """Compare nothing."""
+
+
+class AdapterState(Protocol):
+    """What an adapter with a stream and a rate limit knows of its connection."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the broker reports events now."""
+        ...
+
+    @property
+    def requests_left(self) -> int:
+        """The requests that the broker takes at once."""
+        ...
+
+
+@runtime_checkable
+class HasConnectionState(Protocol):
+    """An adapter that knows the state of its connection. Asking for it sends nothing."""
+
+    def get_connection_state(self) -> AdapterState:
+        """Return the state of the connection."""
+        ...
+
+
+class ConnectionChanged(Exception):
+    """The connection was changed or deleted. The session must end; another one begins with the new terms."""
+
+
+class BrokerSession:
+    """Runs one connection. One instance at a time does, in the process that has the lease.
+
+    `step` is called again and again. All state that must survive a crash is in the database: requests, the
+    cursor of the broker's events, and the orders.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        stored: StoredConnection,
+        broker: Broker,
+        run: RunCommands,
+        now: Now,
+        reconcile: Reconcile = compare_nothing,
+        reconcile_interval: timedelta = RECONCILE_INTERVAL,
+    ) -> None:
+        self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
+        self._reconciled_at = EPOCH
+        self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
+        self._reports = ReportWriter(stored.tenant_id, run, now)
+        self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._reports, now)
+        self._cursor = stored.cursor
+        self._is_connected = False
+        self._next_connect = self._next_status = EPOCH
+        self._last_event_at: datetime | None = stored.last_event_at
+
+    def step(self) -> bool:
+        """Do what is due and return whether there was anything. Raises ConnectionChanged or NotApplied."""
+        try:
+            if not self._is_connected and not self._connect():
+                self._sender.reject_overdue()
+                return False
+            has_worked = self._read_events()
+            for _ in range(MAX_REQUESTS):
+                if not self._sender.send_next():
+                    break
+                has_worked = True
+            self._keep_status()
+            self._reconcile_if_due()
+        except (BrokerUnavailable, OutcomeOpen):
+            self._lose()
+            return False
+        return has_worked
+
+    def _connect(self) -> bool:
+        """Check the account and read again what may have been missed. Return whether orders can go out."""
+        now = self._now()
+        if now < self._next_connect:
+            return False
+        self._next_connect = now + RECONNECT_INTERVAL
+        try:
+            number, _ = check_account(self._stored, self._broker)
+        except ConnectionRefused as refusal:
+            self._next_connect = now + REFUSED_INTERVAL
+            self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
+            return False
+        self._broker.events(self._cursor)  # starts the stream of an adapter that has one
+        state = self._get_adapter_state()
+        if state is not None and not state.is_ready:
+            return False
+        self._reread_orders()
+        self._is_connected = True
+        self._reconciled_at = EPOCH
+        self._save(
+            status=ConnectionStatus.CONNECTED.value, error=None, connected_since=now, checked_at=now,
+            account=self._stored.account or number,
+        )  # fmt: skip
+        return True
+
+    def _reread_orders(self) -> None:
+        """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
+        tenant_id, name = self._stored.tenant_id, self._stored.name
+        with transaction(self._engine, tenant_id) as connection:
+            portfolio = find_assigned_portfolio(connection, tenant_id, name)
+            if portfolio is None:
+                return
+            orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
+            undone = list_undone_requests(connection, tenant_id, name)
+        requested = {one.order_id for one in undone}  # the sender finds their outcome
+        for order in orders:
+            state = None if order.id in requested else self._broker.find(order.id)
+            if state is not None:
+                executions = self._broker.executions(order.id)
+                self._reports.apply(list_proven_events(state, executions, self._now()))
+
+    def _read_events(self) -> bool:
+        """Apply the broker's new events, and store the cursor after them."""
+        records = self._broker.events(self._cursor)
+        if not records:
+            return False
+        self._reports.apply([record.event for record in records])
+        self._cursor, self._last_event_at = records[-1].cursor, self._now()
+        self._save(cursor=self._cursor, last_event_at=self._last_event_at)
+        return True
+
+    def _keep_status(self) -> None:
+        now = self._now()
+        if now < self._next_status:
+            return
+        self._next_status = now + STATUS_INTERVAL
+        state = self._get_adapter_state()
+        if state is not None and not state.is_ready:
+            raise BrokerUnavailable
+        self._save(checked_at=now, requests_left=None if state is None else state.requests_left)
+
+    def _get_adapter_state(self) -> AdapterState | None:
+        broker: object = self._broker
+        return broker.get_connection_state() if isinstance(broker, HasConnectionState) else None
+
+    def _reconcile_if_due(self) -> None:
+        """Compare the account after a connect, at intervals, and when somebody asked for it."""
+        now, requested_at = self._now(), self._stored.reconcile_requested_at
+        is_requested = requested_at is not None and requested_at > self._reconciled_at
+        if is_requested or now - self._reconciled_at >= self._reconcile_interval:
+            self._reconcile(self._stored, self._broker, self._reports.apply)
+            self._reconciled_at = now
+
+    def _lose(self) -> None:
+        """Note that the broker does not answer. The next steps connect again."""
+        self._is_connected = False
+        self._next_connect = self._now() + RECONNECT_INTERVAL
+        self._save(status=ConnectionStatus.DOWN.value, error=_NO_ANSWER, connected_since=None)
+        self._sender.reject_overdue()
+
+    def _save(self, **changes: Any) -> None:
+        stored = self._stored
+        with transaction(self._engine, stored.tenant_id) as connection:
+            if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
+                raise ConnectionChanged
+            found = find_connection(connection, stored.tenant_id, stored.name)
+        if found is None:
+            raise ConnectionChanged
+        self._stored = found

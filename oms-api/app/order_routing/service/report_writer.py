@@ -1,0 +1,67 @@
+"""Apply a broker's events by the writer, each in its order, and once."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from app.brokers.rules.values import BrokerEvent
+from app.clock import Now
+from app.errors import NotFound, OmsError
+from app.group_commit import GroupCommit
+from app.orders.service.commands import BrokerReport, Command, Outcome
+from app.timestamps import iso
+
+# Runs commands in the writer and returns their outcomes, or the errors that refuse them.
+RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
+WRITER_SECONDS = 30.0
+_LOG = logging.getLogger(__name__)
+
+
+class NotApplied(Exception):
+    """The writer did not take an event. It must be applied again later."""
+
+
+class ReportWriter:
+    """Applies the events of the orders of one tenant."""
+
+    def __init__(self, tenant_id: int, run: RunCommands, now: Now) -> None:
+        self._tenant_id, self._run, self._now = tenant_id, run, now
+
+    def apply(self, events: Iterable[BrokerEvent]) -> None:
+        """Apply events in their order, after whose commit it returns. Raises NotApplied.
+
+        An event of an order that is not ours is logged: somebody traded in the account elsewhere.
+        """
+        at = iso(self._now())
+        commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in events]
+        for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
+            if isinstance(outcome, NotFound):
+                _LOG.warning(
+                    "a broker reported %s of an order that is not ours", type(command.event).__name__
+                )
+            elif isinstance(outcome, OmsError):
+                raise NotApplied(outcome.detail)
+
+
+def create_command_runner(
+    writer: "GroupCommit[Command, Outcome]", loop: asyncio.AbstractEventLoop
+) -> RunCommands:
+    """Return a function that runs commands in the writer, for threads other than that of the loop."""
+
+    async def submit(commands: Sequence[Command]) -> Sequence[Outcome | OmsError]:
+        outcomes = await asyncio.gather(*writer.submit_all(commands), return_exceptions=True)
+        return [_require_refusal(outcome) for outcome in outcomes]
+
+    def run(commands: Sequence[Command]) -> Sequence[Outcome | OmsError]:
+        try:
+            return asyncio.run_coroutine_threadsafe(submit(commands), loop).result(WRITER_SECONDS)
+        except (OmsError, TimeoutError) as error:
+            raise NotApplied(str(error)) from None
+
+    return run
+
+
+def _require_refusal(outcome: Outcome | BaseException) -> Outcome | OmsError:
+    if isinstance(outcome, BaseException) and not isinstance(outcome, OmsError):
+        raise outcome
+    return outcome

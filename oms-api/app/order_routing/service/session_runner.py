@@ -1,0 +1,239 @@
+"""Run the sessions of all connections, each in a thread of its own, in one process at a time by a lease."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.brokers.protocol import Broker
+from app.brokers.queries import StoredConnection, find_connection, list_connections, update_session_state
+from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.service.account_checks import ConnectionRefused
+from app.clock import Now, monotonic_seconds
+from app.database import Readers, set_all_tenants_scope, unit_of_work
+from app.database.failures import format_reason
+from app.duties import queries as leases
+from app.errors import OmsError
+from app.group_commit import GroupCommit
+from app.order_routing.queries import transaction
+from app.order_routing.service.broker_session import (
+    RECONCILE_INTERVAL,
+    BrokerSession,
+    ConnectionChanged,
+    Reconcile,
+    compare_nothing,
+)
+from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
+from app.orders.service.commands import Command, Outcome
+from app.orders.service.outgoing_signal import OutgoingSignal
+
+LOOK_SECONDS = 1.0  # between two looks at the list of connections
+IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
+COMMIT_POLL_SECONDS, COMMIT_POLLS = 0.002, 50  # to find a request that is just being committed
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 4.0
+RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 15.0  # until a refused connection is tried again, unless it changes
+_LOG = logging.getLogger(__name__)
+
+OpenBroker = Callable[[StoredConnection], Broker]  # raises ConnectionRefused
+
+
+class SessionRunner:
+    """Starts a session for each connection, and a new one when a connection changes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        readers: Readers,
+        writer: "GroupCommit[Command, Outcome]",
+        open_broker: OpenBroker,
+        signal: OutgoingSignal,
+        now: Now,
+        prepare: Callable[[], None] = lambda: None,
+        reconcile: Reconcile = compare_nothing,
+        reconcile_interval: timedelta = RECONCILE_INTERVAL,
+    ) -> None:
+        self._reconciliation = (reconcile, reconcile_interval)
+        self._engine, self._readers, self._writer = engine, readers, writer
+        self._open_broker, self._signal, self._now = open_broker, signal, now
+        self._prepare = prepare  # called once, before the first look
+        self._threads: dict[str, _SessionThread] = {}
+
+    async def run(self) -> None:
+        """Keep the sessions running, until cancelled."""
+        run_commands = create_command_runner(self._writer, asyncio.get_running_loop())
+        is_prepared = False
+        try:
+            while True:
+                try:
+                    if not is_prepared:
+                        await asyncio.to_thread(self._prepare)
+                        is_prepared = True
+                    await self._start_missing(run_commands)
+                except (OmsError, SQLAlchemyError) as error:
+                    _LOG.warning("the broker connections were not read: %s", type(error).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await asyncio.to_thread(self._close)
+
+    async def _start_missing(self, run_commands: RunCommands) -> None:
+        found = await self._readers.run(
+            lambda connection: list_connections(set_all_tenants_scope(connection))
+        )
+        wanted = {one.id: one for one in found if one.status != ConnectionStatus.AWAITING_LIVE}
+        self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
+        for key, thread in self._threads.items():
+            if key not in wanted:
+                thread.stop()
+        for key in wanted.keys() - self._threads.keys():
+            self._threads[key] = _SessionThread(self, wanted[key], run_commands)
+
+    def _close(self) -> None:
+        for thread in self._threads.values():
+            thread.stop()
+        for thread in self._threads.values():
+            thread.join()
+
+    def run_session(self, stored: StoredConnection, run: RunCommands, stop: threading.Event) -> None:
+        """Run the session of a connection until it changes, `stop` is set, or the lease is lost."""
+        lease = _Lease(self._engine, stored, self._now)
+        try:
+            while not lease.keep():
+                if stop.wait(RETRY_SECONDS):
+                    return
+            self._run_with_lease(stored, run, stop, lease)
+        except ConnectionChanged:
+            pass
+        except SQLAlchemyError as error:
+            _LOG.warning("a broker session ended: %s", format_reason(error))
+        finally:
+            lease.release()
+
+    def _run_with_lease(
+        self, stored: StoredConnection, run: RunCommands, stop: threading.Event, lease: "_Lease"
+    ) -> None:
+        with transaction(self._engine, stored.tenant_id) as connection:
+            current = find_connection(connection, stored.tenant_id, stored.name)  # another process had it
+        if current is None:
+            return
+        try:
+            broker = self._open_broker(current)
+        except ConnectionRefused as refusal:
+            self._note_refusal(current, str(refusal))
+            stop.wait(REFUSED_SECONDS)
+            return
+        wake = self._signal.listen()
+        try:
+            subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event
+            if subscribe is not None:
+                subscribe(wake.set)
+            session = BrokerSession(self._engine, current, broker, run, self._now, *self._reconciliation)
+            _run_steps(session, wake, stop, lease)
+        finally:
+            self._signal.stop_listening(wake)
+            broker.close()
+
+    def _note_refusal(self, stored: StoredConnection, reason: str) -> None:
+        if (stored.status, stored.error) == (ConnectionStatus.REFUSED, reason):
+            return
+        changes = {"status": ConnectionStatus.REFUSED.value, "error": reason, "connected_since": None}
+        with transaction(self._engine, stored.tenant_id) as connection:
+            update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes)
+
+
+class _Lease:
+    """The right to run a connection's session."""
+
+    def __init__(self, engine: Engine, stored: StoredConnection, now: Now) -> None:
+        self._engine, self._now = engine, now
+        self._name = f"broker {stored.id}"
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._renewed_at: float | None = None
+
+    def keep(self) -> bool:
+        """Take or extend the lease if that is due. Return whether this process has it."""
+        moment, now = monotonic_seconds(), self._now()
+        if self._renewed_at is not None and moment - self._renewed_at < RENEW_SECONDS:
+            return True
+        with unit_of_work(self._engine) as connection:
+            if self._renewed_at is None:
+                until = now + LEASE
+                has_it = leases.acquire_lease(connection, self._name, self._holder, now, now, until)
+            else:
+                has_it = leases.renew_lease(connection, self._name, self._holder, now + LEASE)
+        self._renewed_at = moment if has_it else None
+        return has_it
+
+    def release(self) -> None:
+        """Give the lease back, so that another process can go on at once."""
+        if self._renewed_at is not None:
+            with unit_of_work(self._engine) as connection:
+                leases.release_lease(connection, self._name, self._holder, self._now(), 0, None)
+
+
+class _SessionThread:
+    """A thread that runs one connection."""
+
+    def __init__(self, runner: SessionRunner, stored: StoredConnection, run: RunCommands) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=runner.run_session,
+            args=(stored, run, self._stop),
+            name=f"broker-{stored.name}",
+            daemon=True,
+        )
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the session runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask the session to end."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait until the session has ended."""
+        self._thread.join(10.0)
+
+
+def _run_steps(session: BrokerSession, wake: threading.Event, stop: threading.Event, lease: _Lease) -> None:
+    """Run steps while this process has the lease."""
+    while not stop.is_set() and lease.keep():
+        try:
+            has_worked = session.step()
+        except ConnectionChanged:
+            raise
+        except Exception as error:  # noqa: BLE001  # the session must go on after any failure of an adapter
+            _log_failure(error)
+            stop.wait(RETRY_SECONDS)
+            continue
+        if not has_worked and wake.wait(IDLE_SECONDS):
+            wake.clear()
+            _await_commit(session, stop)
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, (SQLAlchemyError, NotApplied)):
+        reason = format_reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+        _LOG.warning("a broker session waits: %s", reason)
+    else:
+        _LOG.error("a step of a broker session failed", exc_info=error)
+
+
+def _await_commit(session: BrokerSession, stop: threading.Event) -> None:
+    """Look again and again for the request whose transaction is just being committed."""
+    with suppress(SQLAlchemyError, NotApplied):  # the next step meets it again
+        for _ in range(COMMIT_POLLS):
+            if session.step() or stop.wait(COMMIT_POLL_SECONDS):
+                return

@@ -1,0 +1,70 @@
+"""Statements about requests to brokers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select, update
+
+from app.column_values import parse_instant
+from app.database import build_insert
+from app.database.bulk import Row, Write
+from app.orders.models import BrokerRequestRow, OrderRecord
+from app.orders.queries.book import ORDERS
+from app.orders.rules.broker_requests import BrokerRequest, RequestKind, RequestStatus
+from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.values import WORKING, Order
+
+REQUESTS = cast("Table", BrokerRequestRow.__table__)
+_NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
+_SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
+_IS_UNDONE = REQUESTS.c.completed_at.is_(None)
+
+
+def build_request_insert(rows: Sequence[Row]) -> Write:
+    """Return the statement that stores requests: rows of tenant, connection, order, kind, successor, time."""
+    return build_insert(REQUESTS, _NEW, rows)
+
+
+def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
+    """Return the undone requests of a broker connection, oldest first."""
+    mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
+    rows = connection.execute(select(*_SELECTED).where(*mine).order_by(REQUESTS.c.id))
+    return [_parse(row) for row in rows]
+
+
+def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str) -> list[BrokerRequest]:
+    """Return all requests of an order, oldest first."""
+    mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.order_id == order_id)
+    return [
+        _parse(row) for row in connection.execute(select(*_SELECTED).where(*mine).order_by(REQUESTS.c.id))
+    ]
+
+
+def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
+    """Update the progress of a request."""
+    mine = (REQUESTS.c.tenant_id == request.tenant_id, REQUESTS.c.id == request.id)
+    connection.execute(update(REQUESTS).where(*mine).values(**changes))
+
+
+def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
+    """Return the working orders of a portfolio, oldest first."""
+    columns = [ORDERS.c[name] for name in COLUMNS]
+    mine = (
+        OrderRecord.tenant_id == tenant_id,
+        OrderRecord.portfolio_id == portfolio_id,
+        OrderRecord.status.in_([status.value for status in sorted(WORKING)]),
+    )
+    return [order_of(row) for row in connection.execute(select(*columns).where(*mine).order_by(ORDERS.c.id))]
+
+
+def _parse(row: Sequence[Any]) -> BrokerRequest:
+    values = dict(zip(BrokerRequest._fields, row, strict=True))
+    values["kind"], values["status"] = RequestKind(values["kind"]), RequestStatus(values["status"])
+    for name in ("created_at", "sent_at", "next_attempt_at"):
+        values[name] = None if values[name] is None else _to_instant(values[name])
+    return BrokerRequest(**values)
+
+
+def _to_instant(value: Any) -> datetime:  # the value of any column
+    return parse_instant(value)

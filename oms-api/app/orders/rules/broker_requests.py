@@ -1,0 +1,139 @@
+"""Requests to a broker: which one is sent next, when it is tried again, and what an order's state proves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.brokers.protocol import OrderState
+from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
+from app.instruments.rules import Instrument
+from app.ledger.rules.accounting import Side
+from app.money import ZERO
+from app.orders.rules.order_factory import PAPER
+from app.orders.rules.values import WORKING, Order
+
+SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
+UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
+MIN_QUERIES = 3  # before an order counts as not received
+_FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
+
+
+class RequestKind(StrEnum):
+    """What the broker is asked for."""
+
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    REPLACE = "replace"
+
+
+class RequestStatus(StrEnum):
+    """The progress of a request."""
+
+    NEW = "new"  # certainly not sent
+    SENDING = "sending"  # an attempt began; after a crash nobody knows its outcome
+    UNKNOWN = "unknown"  # the broker was reached, and its answer is missing
+    DONE = "done"
+
+
+class BrokerRequest(NamedTuple):
+    """A stored request. `successor` is the JSON list of the columns of a replacement's successor."""
+
+    id: int
+    tenant_id: int
+    connection: str
+    order_id: str
+    kind: RequestKind
+    successor_id: str | None
+    successor: str | None
+    status: RequestStatus
+    attempts: int
+    created_at: datetime
+    sent_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+def is_remote(order: Order) -> bool:
+    """Return whether the order's broker is outside of this process."""
+    return order.broker != PAPER
+
+
+def is_at_broker(order: Order) -> bool:
+    """Return whether a broker outside of this process works the order, or is about to."""
+    return order.broker != PAPER and order.status in WORKING
+
+
+def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequest | None:
+    """Return the request to process next, None if none is due. `undone` are sorted by id.
+
+    The requests of one order keep their order, but a cancel passes those that were certainly not sent. Over
+    all orders, cancels come first.
+    """
+    by_order: dict[str, list[BrokerRequest]] = {}
+    for request in undone:
+        by_order.setdefault(request.order_id, []).append(request)
+    candidates = [_next_of_order(requests) for requests in by_order.values()]
+    due = [one for one in candidates if one.next_attempt_at is None or one.next_attempt_at <= now]
+    return min(due, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
+
+
+def _next_of_order(requests: Sequence[BrokerRequest]) -> BrokerRequest:
+    first = requests[0]
+    if first.status is not RequestStatus.NEW:
+        return first
+    return next((one for one in requests if one.kind is RequestKind.CANCEL), first)
+
+
+def get_delay(attempts: int) -> timedelta:
+    """Return how long to wait after so many attempts that failed."""
+    return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
+
+
+def is_too_late(request: BrokerRequest, now: datetime) -> bool:
+    """Return whether an order that was never sent must not be sent any more. Cancels are never too late."""
+    return request.kind is not RequestKind.CANCEL and now - request.created_at >= SUBMIT_DEADLINE
+
+
+def was_never_received(request: BrokerRequest, now: datetime) -> bool:
+    """Return whether a request that the broker does not know can no longer arrive there."""
+    since = request.sent_at or request.created_at
+    return request.attempts >= MIN_QUERIES and now - since >= UNKNOWN_LIMIT
+
+
+def list_proven_events(state: OrderState, executions: Sequence[Executed], now: datetime) -> list[BrokerEvent]:
+    """Return the events that the broker's state of an order proves, in an order that can be applied."""
+    order_id = state.order.id
+    events: list[BrokerEvent] = [] if _was_rejected(state) else [Accepted(order_id, now)]
+    events += executions
+    if state.end is not None:
+        events.append(state.end)
+    elif not state.is_open and state.order.leaves > ZERO:
+        events.append(Canceled(order_id, now))
+    return events
+
+
+def _was_rejected(state: OrderState) -> bool:
+    return isinstance(state.end, Rejected)
+
+
+def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
+    """Return the order as a broker receives it, with our id."""
+    return BrokerOrder(
+        id=order.id,
+        portfolio_id=order.portfolio_id,
+        symbol=order.symbol,
+        side=Side(order.side),
+        kind=order.type,
+        quantity=order.quantity,
+        leaves=order.leaves_quantity,
+        accepted_at=datetime.fromisoformat(order.accepted_at or order.created_at),
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        trail_level=order.trail_level,
+        triggered=order.is_triggered,
+        time_in_force=order.time_in_force,
+        tick=instrument.tick_size,
+        lot=instrument.lot_size,
+    )

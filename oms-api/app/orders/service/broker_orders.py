@@ -1,0 +1,123 @@
+"""Orders at brokers outside of this process: requests are stored with them and sent after the commit."""
+
+from typing import Any
+
+import orjson
+
+from app.brokers.queries import find_connection
+from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.values import Replaced
+from app.orders.errors import IllegalMove, NotReplaceable
+from app.orders.queries.broker_requests import build_request_insert, list_requests_of_order
+from app.orders.rules.broker_requests import RequestKind
+from app.orders.rules.order_factory import PAPER
+from app.orders.rules.rows import order_of, row_of
+from app.orders.rules.states import resting_status
+from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.batch_context import BatchContext
+from app.risk.rules.values import Denial
+from app.timestamps import Timestamp
+
+
+def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = False) -> Denial | None:
+    """Return why the order's broker cannot take it now, None if it can. The paper market always can."""
+    if order.broker == PAPER:
+        return None
+    if is_group or order.group_id is not None:
+        message = "Groups and brackets are not sent to brokers yet: place each order by itself."
+        return Denial("BROKER_GROUPS", message, None, order.broker, None)
+    name = context.portfolio(order).broker_connection or ""
+    stored = find_connection(context.connection, order.tenant_id, name)
+    if stored is None or stored.status != ConnectionStatus.CONNECTED:
+        status = "missing" if stored is None else stored.status
+        message = f"The broker connection {name!r} is {status}: no order can be sent now."
+        return Denial("BROKER_NOT_CONNECTED", message, "connected", status, None)
+    return None
+
+
+def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Store the request that sends a SUBMITTED order to its broker after the commit."""
+    _store_request(context, order, RequestKind.SUBMIT, at)
+
+
+def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+    """Ask the broker to cancel a working order. It stays PENDING_CANCEL until the broker answers."""
+    if order.status is Status.PENDING_CANCEL:
+        return order
+    pending = context.order_store.move(order, Status.PENDING_CANCEL, at, actor, **facts)
+    _store_request(context, pending, RequestKind.CANCEL, at)
+    return pending
+
+
+def require_replaceable(
+    context: BatchContext, order: Order, successor: Order, *, needs_approval: bool
+) -> None:
+    """Raise NotReplaceable where a broker cannot replace the order and nothing was changed yet."""
+    if needs_approval:
+        raise NotReplaceable(order.id, "The change needs an approval.")
+    if successor.quantity <= order.filled_quantity:
+        raise NotReplaceable(order.id, "Its quantity would be filled already.")
+    if find_broker_denial(context, order) is not None:
+        raise NotReplaceable(order.id, "The broker is not connected.")
+
+
+def request_replacement(
+    context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str, key: str | None
+) -> None:
+    """Ask the broker to replace the order. The successor stands once the broker has confirmed it."""
+    pending = context.order_store.move(order, Status.PENDING_REPLACE, at, actor, request_key=key)
+    _store_request(context, pending, RequestKind.REPLACE, at, successor)
+
+
+def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
+    """Put the successor in the place of an order that its broker replaced."""
+    if order.status is Status.REPLACED:
+        return
+    if order.status in FINAL:
+        raise IllegalMove(order.id, order.status, Status.REPLACED)
+    successor = _find_requested_successor(context, order, event.successor_id)
+    is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
+    if is_cancelled:
+        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+        order = context.order_store.move(order, back, at, order.broker)
+    if order.status is not Status.PENDING_REPLACE:
+        order = context.order_store.move(order, Status.PENDING_REPLACE, at, order.broker)
+    context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
+    sent = context.order_store.move(added, Status.SUBMITTED, at, added.placed_by)
+    back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+    working = context.order_store.move(sent, back, at, sent.broker, accepted_at=at)
+    if is_cancelled:
+        request_cancel(context, working, at, order.broker)
+
+
+def _store_request(
+    context: BatchContext, order: Order, kind: RequestKind, at: Timestamp, successor: Order | None = None
+) -> None:
+    name = context.portfolio(order).broker_connection
+    columns = None if successor is None else orjson.dumps(row_of(successor)).decode()
+    successor_id = None if successor is None else successor.id
+    row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
+    context.writes.append(build_request_insert([row]))
+    context.services.outgoing.notify()
+
+
+def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
+    for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
+        if request.successor_id == successor_id and request.successor is not None:
+            return order_of(orjson.loads(request.successor))
+    raise IllegalMove(order.id, order.status, Status.REPLACED)
+
+
+def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
+    """Return the successor with what the order filled until now."""
+    return successor._replace(
+        filled_quantity=order.filled_quantity,
+        filled_value=order.filled_value,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        is_triggered=successor.is_triggered or order.is_triggered,
+        status=Status.INITIALIZED,
+        created_at=at,
+        updated_at=at,
+    )

@@ -1,0 +1,129 @@
+"""Restore the exits of a position when a reduction of it is taken back: by a bust, correction or reversal."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import PositionKey
+from app.money import ZERO
+from app.orders.queries.book import list_moves
+from app.orders.queries.exits import list_recent_exits
+from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, changed
+from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.groups import GROUPS, release
+from app.timestamps import Timestamp
+
+_AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+
+
+class TakenBack(NamedTuple):
+    """A reduction of a position that was taken back: how much of it, when it was booked, and why.
+
+    With `group_id`, only the exits of that group continue.
+    """
+
+    position_key: PositionKey
+    quantity: Decimal
+    since: Timestamp
+    reason: str
+    group_id: str | None = None
+
+
+def find_taken_back(original: TradeRow, row: TradeRow, reason: str) -> TakenBack | None:
+    """Return what `row` took back of the reduction by `original`, None if nothing."""
+    delta = Decimal(row.quantity_delta)
+    reduction = reduction_of(Decimal(original.position_quantity), Decimal(original.quantity_delta))
+    quantity = reopened_quantity(Decimal(row.position_quantity), delta)
+    if reduction is None or not quantity:
+        return None
+    return TakenBack(original.position_key, quantity, original.created_at, reason)
+
+
+def restore_exits(context: BatchContext, taken: TakenBack, at: Timestamp) -> list[Order]:
+    """Let the exits that the reduction filled, cut or cancelled protect the position again.
+
+    Open exits grow. Ended ones get a successor of the same group and terms, because an ended order cannot be
+    revived. An exit that a person cancelled stays cancelled. Return the exits that were changed or placed.
+    """
+    held = context.books.position(taken.position_key).quantity
+    groups = _list_groups(context, taken, "SELL" if held > 0 else "BUY")
+    covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
+    room, left = abs(held) - sum(covered.values(), ZERO), taken.quantity
+    restored: list[Order] = []
+    for name, legs in groups.items():
+        target = covered[name] + min(max(room, ZERO), left)
+        entry = context.order_store.parent_of(legs[0])
+        if entry is not None:
+            target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
+        if target > covered[name]:
+            room, left = room - target + covered[name], left - target + covered[name]
+            current = (_restore_leg(context, leg, target, taken, at) for leg in legs)
+            restored += [leg for leg in current if leg is not None]
+    return restored
+
+
+def _list_groups(context: BatchContext, taken: TakenBack, side: str) -> dict[str, list[Order]]:
+    """Return by group the last exit of each role, as this batch sees them, the newest group first."""
+    store = context.order_store
+    recent = list_recent_exits(context.connection, taken.position_key, taken.since)
+    store.take(recent)
+    known = {order.id: store.get_current(order) for order in [*recent, *store.made]}
+    legs: dict[str, dict[Role | None, Order]] = {}
+    for order in sorted(known.values(), key=lambda one: one.id):
+        is_exit = order.role in EXITS and order.position_key == taken.position_key
+        if is_exit and order.side == side and order.status is not Status.REPLACED:
+            legs.setdefault(order.group_id or order.id, {})[order.role] = order
+    names = sorted(legs, reverse=True) if taken.group_id is None else legs.keys() & {taken.group_id}
+    return {name: list(legs[name].values()) for name in names}
+
+
+def _covered_quantity(legs: Iterable[Order]) -> Decimal:
+    """Return the quantity that all working exits of a group protect."""
+    return min((leg.leaves_quantity for leg in legs if leg.status in WORKING), default=ZERO)
+
+
+def _restore_leg(
+    context: BatchContext, leg: Order, target: Decimal, taken: TakenBack, at: Timestamp
+) -> Order | None:
+    """Return the exit with `target` left to fill, None if it is not to be restored."""
+    if leg.status in WORKING:
+        size = leg.filled_quantity + target
+        if size <= leg.quantity:
+            return leg
+        reason = f"{taken.reason}: grew to {shortest(size)}"
+        return context.order_store.note(leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+    if leg.status not in FINAL or not _ended_by_group(context, leg):
+        return None
+    order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
+    successor = leg._replace(
+        id=order_id,
+        client_order_id=order_id,
+        quantity=target,
+        status=Status.INITIALIZED,
+        is_triggered=False,
+        idempotency_key=None,
+        request_hash=None,
+        event_count=0,
+        replaces=None,
+        created_at=at,
+        updated_at=at,
+        accepted_at=None,
+    )
+    successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
+    added = context.order_store.add(successor, successor.placed_by, f"{taken.reason}: continues {leg.id}")
+    return release(context, added, at)
+
+
+def _ended_by_group(context: BatchContext, leg: Order) -> bool:
+    """Return whether a fill ended the exit: its own, or one that closed the position."""
+    if leg.status is Status.FILLED:
+        return True
+    if leg.status is not Status.CANCELED:
+        return False
+    moves = list_moves(context.connection, leg.tenant_id, leg.id) + context.order_store.moves_of(leg)
+    return any(
+        move.actor == GROUPS and move.to_status in {Status.PENDING_CANCEL, Status.CANCELED} for move in moves
+    )

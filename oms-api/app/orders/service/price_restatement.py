@@ -1,0 +1,79 @@
+"""Restate the stored prices of a symbol after a split: its quote, and the mark that a person set."""
+
+from app.audit.service import AuditEntry
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.corporate_actions import Action, Ratio
+from app.ledger.service.reversals import restate_price
+from app.market_data.queries import build_quote_restatement, find_quotes
+from app.market_data.queries.marks import find_overrides, store_override
+from app.market_data.rules.values import Quote
+from app.market_data.service.marks import SET, serialize_mark
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import ApplyCorporateAction
+from app.timestamps import iso
+
+ACTOR = "corporate action"
+_MANUAL = "manual"
+_SUFFIX = 8  # the random end of an action's id
+
+
+def restate_prices(context: BatchContext, command: ApplyCorporateAction) -> None:
+    """Divide the quote and the mark of the symbol, or multiply them back. A repeat changes nothing.
+
+    Prices that arrived after the split took effect are in the new units, and stay. A reversal only restates
+    what the booking of the same split did. The caller has locked the quote.
+    """
+    ratio = command.action.ratio
+    if command.is_reversal:
+        ratio = Ratio(ratio.old_units, ratio.new_units)
+    key = InstrumentKey(command.action.tenant_id, command.action.symbol)
+    _restate_quote(context, command, key, ratio)
+    _restate_mark(context, command, key, ratio)
+
+
+def _restate_quote(
+    context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
+) -> None:
+    """Store the restated quote and add it to the ticks, from which later valuations of this time read it."""
+    quote, own_source = find_quotes(context.connection, [key]).get(key), build_source(command.action)
+    if quote is None:
+        return
+    is_restated = quote.source == own_source
+    is_due = is_restated if command.is_reversal else iso(quote.at) < command.action.effective_at
+    if not is_due:
+        return
+    bid, ask, last = (
+        None if price is None else restate_price(price, *ratio)
+        for price in (quote.bid, quote.ask, quote.last)
+    )
+    source = _MANUAL if command.is_reversal else own_source
+    restated = Quote(key.symbol, bid, ask, last, None, None, command.origin.at, source)
+    context.apply_quote(key.tenant_id, restated)
+    context.writes += build_quote_restatement(key, restated)
+
+
+def _restate_mark(
+    context: BatchContext, command: ApplyCorporateAction, key: InstrumentKey, ratio: Ratio
+) -> None:
+    action, at = command.action, command.origin.at
+    previous = find_overrides(context.connection, [key], at).get(key)
+    if previous is None:
+        return
+    setter = f"{ACTOR} {action.id}"
+    is_due = previous.set_by == setter if command.is_reversal else iso(previous.set_at) < action.effective_at
+    if not is_due:
+        return
+    updated = previous._replace(
+        price=restate_price(previous.price, *ratio),
+        set_by=ACTOR if command.is_reversal else setter,
+        set_at=at,
+    )
+    store_override(context.connection, key.tenant_id, updated)
+    who = (key.tenant_id, at, ACTOR, ACTOR, SET, key.symbol)
+    facts = (serialize_mark(previous), serialize_mark(updated))
+    context.entries.append(AuditEntry(*who, None, context.request_id, *facts))
+
+
+def build_source(action: Action) -> str:
+    """Return the source of a quote that a split restated."""
+    return f"split {action.id[-_SUFFIX:]}"

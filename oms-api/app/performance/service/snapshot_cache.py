@@ -1,0 +1,65 @@
+"""Keep stored snapshots of portfolios in memory. They never change, so that only new ones are read again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from datetime import datetime
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
+
+from app.performance.rules.curves import EquityCurve
+from app.performance.rules.values import EquitySeries
+
+Columns = TypeVar("Columns", bound=EquityCurve | EquitySeries)
+
+MAX_POINTS = 250_000  # of all portfolios together
+MAX_SHIFT = 8  # a series is read anew once its start moved by more than this part of its length
+
+
+class Range(NamedTuple):
+    """The snapshots of a portfolio at `since` or later up to `until`."""
+
+    since: datetime
+    until: datetime
+
+
+class CachedSnapshots(NamedTuple, Generic[Columns]):
+    """The snapshots of a range as columns, perhaps thinned, and how many are stored."""
+
+    range: Range
+    columns: Columns
+    stored: int
+
+
+class SnapshotCache(Generic[Columns]):
+    """Series by key, the least recently used of which are dropped. Thread-safe."""
+
+    def __init__(self, max_points: int = MAX_POINTS) -> None:
+        self._lock = Lock()
+        self._series: OrderedDict[Hashable, CachedSnapshots[Columns]] = OrderedDict()
+        self._max_points, self._points = max_points, 0
+
+    def find(
+        self, key: Hashable, wanted: Range, count: Callable[[Range], int]
+    ) -> CachedSnapshots[Columns] | None:
+        """Return the series of a key that begins at or shortly before the wanted range, None without one.
+
+        `count` returns how many snapshots of a range are stored now: one may be stored late, and old ones are
+        deleted.
+        """
+        with self._lock:
+            found = self._series.get(key)
+        if found is None or found.range.until > wanted.until or found.range.since > wanted.since:
+            return None
+        is_near = (wanted.since - found.range.since) * MAX_SHIFT <= wanted.until - wanted.since
+        return found if is_near and count(found.range) == found.stored else None
+
+    def put(self, key: Hashable, series: CachedSnapshots[Columns]) -> None:
+        """Store a series in the place of an earlier one."""
+        with self._lock:
+            previous = self._series.pop(key, None)
+            self._points -= 0 if previous is None else len(previous.columns[0])
+            self._series[key] = series
+            self._points += len(series.columns[0])
+            while self._points > self._max_points and len(self._series) > 1:
+                _, dropped = self._series.popitem(last=False)
+                self._points -= len(dropped.columns[0])

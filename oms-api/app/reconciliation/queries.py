@@ -1,0 +1,156 @@
+"""Queries of reconciliation issues and of the books that are compared."""
+
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from app.brokers.models import BrokerConnectionRow
+from app.ledger.models import Portfolio, PositionRow
+from app.money import ZERO
+from app.orders.models import Execution, OrderRecord
+from app.reconciliation.models import ReconciliationIssueRow
+
+IGNORED = "ignore"
+_CHUNK = 500  # values of an IN list
+
+
+class Issue(NamedTuple):
+    """An issue with the name of its portfolio."""
+
+    tenant_id: int
+    id: str
+    connection: str
+    portfolio_id: int
+    type: str
+    severity: str
+    symbol: str | None
+    order_id: str | None
+    ours: str | None
+    theirs: str | None
+    status: str
+    owner: str | None
+    action: str | None
+    reason: str | None
+    detected_at: datetime
+    seen_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+    portfolio_name: str = ""
+
+
+class IssueFilter(NamedTuple):
+    """What is listed; None stands for all."""
+
+    status: str | None = None
+    severity: str | None = None
+    portfolio_key: str | None = None
+
+
+class ComparedPortfolio(NamedTuple):
+    """A portfolio that trades over a connection."""
+
+    id: int
+    cash: Decimal
+
+
+_STORED = Issue._fields[:-1]
+_COLUMNS = (*(getattr(ReconciliationIssueRow, name) for name in _STORED), Portfolio.name)
+_IS_HOME = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
+    Portfolio.id == ReconciliationIssueRow.portfolio_id
+)
+
+
+def list_issues(connection: Connection, tenant_id: int, wanted: IssueFilter, limit: int) -> list[Issue]:
+    """Return issues of a tenant, newest first."""
+    statement = (
+        select(*_COLUMNS).join(Portfolio, _IS_HOME).where(ReconciliationIssueRow.tenant_id == tenant_id)
+    )
+    if wanted.status is not None:
+        statement = statement.where(ReconciliationIssueRow.status == wanted.status)
+    if wanted.severity is not None:
+        statement = statement.where(ReconciliationIssueRow.severity == wanted.severity)
+    if wanted.portfolio_key is not None:
+        statement = statement.where(Portfolio.name_key == wanted.portfolio_key)
+    order = (ReconciliationIssueRow.detected_at.desc(), ReconciliationIssueRow.id)
+    return [Issue._make(row) for row in connection.execute(statement.order_by(*order).limit(limit))]
+
+
+def find_issue(connection: Connection, tenant_id: int, issue_id: str) -> Issue | None:
+    """Return an issue of the tenant."""
+    mine = (ReconciliationIssueRow.tenant_id == tenant_id, ReconciliationIssueRow.id == issue_id)
+    row = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*mine)).one_or_none()
+    return None if row is None else Issue._make(row)
+
+
+def list_standing_issues(connection: Connection, tenant_id: int, name: str) -> list[Issue]:
+    """Return the issues of a connection that are open, and those that somebody ignored."""
+    mine = (
+        ReconciliationIssueRow.tenant_id == tenant_id,
+        ReconciliationIssueRow.connection == name,
+        or_(ReconciliationIssueRow.status == "open", ReconciliationIssueRow.action == IGNORED),
+    )
+    rows = connection.execute(select(*_COLUMNS).join(Portfolio, _IS_HOME).where(*mine))
+    return [Issue._make(row) for row in rows]
+
+
+def insert_issue(connection: Connection, issue: Issue) -> None:
+    """Insert an issue."""
+    connection.execute(
+        insert(ReconciliationIssueRow).values({name: getattr(issue, name) for name in _STORED})
+    )
+
+
+def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> None:
+    """Update columns of an issue."""
+    mine = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
+    connection.execute(update(ReconciliationIssueRow).where(*mine).values(**changes))
+
+
+def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
+    """Ask the sessions of a tenant's connections to compare. Return how many connections there are."""
+    statement = update(BrokerConnectionRow).where(BrokerConnectionRow.tenant_id == tenant_id)
+    return connection.execute(statement.values(reconcile_requested_at=now)).rowcount
+
+
+def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
+    """Return the portfolio that trades over a connection."""
+    mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
+    row = connection.execute(select(Portfolio.id, Portfolio.cash).where(*mine)).one_or_none()
+    return None if row is None else ComparedPortfolio(row[0], Decimal(row[1]))
+
+
+def list_quantities(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, Decimal]:
+    """Return the signed quantity of a portfolio by symbol, over all products, without flat ones."""
+    columns = (PositionRow.symbol, PositionRow.quantity)
+    mine = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
+    found: dict[str, Decimal] = {}
+    for symbol, quantity in connection.execute(select(*columns).where(*mine)):
+        found[symbol] = found.get(symbol, ZERO) + Decimal(quantity)
+    return {symbol: quantity for symbol, quantity in found.items() if quantity}
+
+
+def find_known_orders(
+    connection: Connection, tenant_id: int, portfolio_id: int, order_ids: Collection[str]
+) -> set[str]:
+    """Return those of the ids that are orders of the portfolio."""
+    mine = (OrderRecord.tenant_id == tenant_id, OrderRecord.portfolio_id == portfolio_id)
+    return _find(connection, OrderRecord.id, mine, order_ids)
+
+
+def find_booked(
+    connection: Connection, tenant_id: int, broker: str, execution_ids: Collection[str]
+) -> set[str]:
+    """Return those of the execution ids that are booked."""
+    mine = (Execution.tenant_id == tenant_id, Execution.broker == broker)
+    return _find(connection, Execution.execution_id, mine, execution_ids)
+
+
+def _find(connection: Connection, column: Any, mine: tuple[Any, ...], values: Collection[str]) -> set[str]:
+    listed, found = sorted(values), set[str]()
+    for start in range(0, len(listed), _CHUNK):
+        statement = select(column).where(*mine, column.in_(listed[start : start + _CHUNK]))
+        found |= set(connection.execute(statement).scalars())
+    return found

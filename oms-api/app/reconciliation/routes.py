@@ -1,0 +1,85 @@
+"""Routes of the reconciliation with brokers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from app.identity.dependencies import require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.reconciliation.queries import IssueFilter
+from app.reconciliation.queries import list_issues as read_issues
+from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
+from app.reconciliation.service import issues as service
+from app.text import name_key
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(tags=["brokers"])
+
+MAX_LISTED = 1_000
+Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
+
+
+@router.get(
+    "/reconciliation/issues",
+    summary="List reconciliation issues",
+    responses=responses(200, {"model": list[IssueOut]}),
+)
+async def list_issues(
+    caller: Reader, query: Annotated[IssueQuery, Query()], readers: TheReaders, clock: TheClock
+) -> Response:
+    """List differences between portfolios and their accounts at brokers, newest first, at most 1,000."""
+    tenant_id, now = caller.tenant_id, clock()
+    key = None if query.portfolio is None else name_key(query.portfolio)
+    wanted = IssueFilter(query.status, query.severity, key)
+    found = await readers.run(
+        lambda connection: read_issues(connection, tenant_id, wanted, MAX_LISTED), tenant_id
+    )
+    return answer([service.serialize_issue(issue, now) for issue in found])
+
+
+@router.post(
+    "/reconciliation:run",
+    summary="Run a reconciliation",
+    status_code=202,
+    responses=responses(202, {"model": RunOut}, headers=REPLAYED_HEADER),
+)
+async def run_reconciliation(
+    caller: Resolver, administration: TheAdministration, request_context: TheRequestContext
+) -> Response:
+    """Compare all accounts of the tenant now. Connected brokers are asked within a second."""
+    context = request_context.context(caller, NoFields())
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: service.request_run(connection, context, now)
+        )
+    )
+
+
+@router.post(
+    "/reconciliation/issues/{issue_id}/resolve",
+    summary="Resolve a reconciliation issue",
+    responses=responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}),
+)
+async def resolve_issue(
+    caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
+    body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Ignore an issue, or take care of it yourself.
+
+    An issue that a later comparison does not find resolves itself.
+    """
+    context = request_context.context(caller, body, issue_id)
+    return build_response(
+        await administration.change(
+            context,
+            lambda connection, now: service.resolve_issue(
+                connection, context, issue_id, body.action, body.reason, now
+            ),
+        )
+    )

@@ -1,0 +1,80 @@
+"""Request and response bodies of the reconciliation."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from app.identity.schemas.fields import RequestBody
+from app.wire.fields import clean
+
+_AT = "2026-11-20T15:04:05.123456Z"
+_MAX_REASON = 300
+
+
+class IssueQuery(BaseModel):
+    """Filters of the list of issues."""
+
+    model_config = {"extra": "forbid"}
+
+    status: Literal["open", "resolved"] | None = Field(None, description="Only these", examples=["open"])
+    severity: Literal["info", "warning", "critical"] | None = Field(
+        None, description="Only these", examples=["critical"]
+    )
+    portfolio: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Only those of this portfolio", examples=["Growth"]
+    )
+
+
+class ResolutionIn(RequestBody):
+    """What is to become of an issue."""
+
+    action: Literal["ignore", "assign"] = Field(
+        description="`ignore`: both sides may stay as they are; `assign`: you take care of it",
+        examples=["assign"],
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=_MAX_REASON), AfterValidator(clean)] = Field(
+        description="Why", examples=["Bought by telephone"]
+    )
+
+
+class IssueOut(BaseModel):
+    """A difference between a portfolio and its account at a broker."""
+
+    id: str = Field(description="ID of the issue", examples=["ri_0123456789abcdef01234567"])
+    type: Literal[
+        "missing_position", "quantity_mismatch", "unknown_order", "missing_execution", "cash_mismatch"
+    ] = Field(description="What differs", examples=["quantity_mismatch"])
+    severity: Literal["info", "warning", "critical"] = Field(
+        description="How bad it is", examples=["critical"]
+    )
+    portfolio_name: str = Field(description="The portfolio", examples=["Growth"])
+    connection: str = Field(description="The broker connection", examples=["alpaca-paper"])
+    symbol: str | None = Field(description="The symbol; null: it concerns none", examples=["AAPL"])
+    order_id: str | None = Field(description="The order; null: it concerns none", examples=[None])
+    ours: str | None = Field(description="Our figure; null: we have nothing", examples=["100"])
+    theirs: str | None = Field(description="The broker's figure; null: it has nothing", examples=["90"])
+    hours_unresolved: float = Field(description="Its age in hours, until it was resolved", examples=[1.25])
+    owner: str | None = Field(description="Who takes care of it; null: nobody", examples=["bob@example.com"])
+    status: Literal["open", "resolved"] = Field(description="Whether it is resolved", examples=["open"])
+    proposed_action: str = Field(description="What would resolve it", examples=["adopt"])
+    action: str | None = Field(description="What resolved it; null: it is open", examples=[None])
+    reason: str | None = Field(description="Why; null: nobody said anything", examples=[None])
+    detected_at: str = Field(description="Time when it was found, in UTC", examples=[_AT])
+    resolved_at: str | None = Field(
+        description="Time when it was resolved, in UTC; null: it is open", examples=[_AT]
+    )
+    resolved_by: str | None = Field(
+        description="Who resolved it; null: it is open", examples=["reconciliation"]
+    )
+
+
+class RunOut(BaseModel):
+    """A comparison that was asked for."""
+
+    run_id: str = Field(description="ID of the request", examples=["rr_0123456789abcdef01234567"])
+    connections: int = Field(description="Number of connections that are compared", examples=[1])
+    requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
+
+
+class NoFields(RequestBody):
+    """An empty body."""

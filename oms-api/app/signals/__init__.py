@@ -1,0 +1,1 @@
+"""Signals of strategies outside of this service: each is stored, and then becomes one order."""

@@ -1,0 +1,45 @@
+"""Errors of signals."""
+
+from app.errors import Conflict, FieldError, Invalid, NotFound
+
+
+class SignalIdReused(Conflict):
+    """The id identifies another signal."""
+
+    kind, title = "signal-id-reused", "The id was used for another signal"
+
+    def __init__(self, signal_id: str) -> None:
+        super().__init__(f"The id {signal_id!r} was used for another signal; send a new id for a new signal.")
+
+
+class NoSuchSignal(NotFound):
+    """The tenant has no such signal, or the caller may not see its portfolio."""
+
+    def __init__(self, signal_id: str) -> None:
+        super().__init__(f"There is no signal {signal_id!r}.")
+
+
+class NoSuchStrategyRules(NotFound):
+    """The tenant has no rules for the signals of the strategy."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There are no rules for signals of the strategy {name!r}.")
+
+
+def refuse_field(field: str, message: str, code: str) -> Invalid:
+    """Return the error of a field of a signal."""
+    return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])
+
+
+class NoSuchHook(NotFound):
+    """The tenant has no such hook. For a token, nothing is told."""
+
+    def __init__(self, hook_id: str | None = None) -> None:
+        super().__init__("Not found." if hook_id is None else f"There is no hook {hook_id!r}.")
+
+
+class TooManyHooks(Conflict):
+    """The tenant has the maximum number of hooks."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A tenant has at most {limit} hooks; delete one first.")

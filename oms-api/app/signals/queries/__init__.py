@@ -1,0 +1,1 @@
+"""Statements about signals, the rules of strategies and hooks."""

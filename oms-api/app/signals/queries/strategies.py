@@ -1,0 +1,78 @@
+"""Statements about the rules of strategies."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, Select, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.ledger.models import Portfolio
+from app.signals.models import SignalStrategyRow
+from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
+
+_TABLE = cast("Table", SignalStrategyRow.__table__)
+
+
+class _Row(NamedTuple):
+    tenant_id: int
+    name: str
+    portfolio_name: str | None
+    mode: str
+    size_kind: str | None
+    size_value: Decimal | None
+    symbols: str | None
+    updated_by: str
+    updated_at: datetime
+
+
+def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
+    """Return the rules of all strategies of the tenant, by name."""
+    statement = _select(tenant_id).order_by(SignalStrategyRow.name)
+    return [_build(_Row._make(row)) for row in connection.execute(statement)]
+
+
+def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
+    """Return the rules of a strategy."""
+    row = connection.execute(_select(tenant_id).where(SignalStrategyRow.name == name)).one_or_none()
+    return None if row is None else _build(_Row._make(row))
+
+
+def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
+    """Insert or replace the rules of a strategy."""
+    values: dict[str, Any] = {
+        "tenant_id": rules.tenant_id,
+        "name": rules.name,
+        "portfolio_id": portfolio_id,
+        "mode": str(rules.mode),
+        "size_kind": None if rules.size is None else str(rules.size.kind),
+        "size_value": None if rules.size is None else rules.size.value,
+        "symbols": None if rules.symbols is None else " ".join(rules.symbols),
+        "updated_by": rules.updated_by,
+        "updated_at": rules.updated_at,
+    }
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    changes = {name: value for name, value in values.items() if name not in {"tenant_id", "name"}}
+    statement = dialect.insert(_TABLE).values(**values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["tenant_id", "name"], set_=changes))
+
+
+def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
+    """Delete the rules of a strategy. Return whether there were some."""
+    is_it = (SignalStrategyRow.tenant_id == tenant_id, SignalStrategyRow.name == name)
+    return connection.execute(delete(SignalStrategyRow).where(*is_it)).rowcount == 1
+
+
+def _select(tenant_id: int) -> Select[*tuple[Any, ...]]:
+    row = SignalStrategyRow
+    home = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
+    columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
+    statement = select(*columns, row.updated_by, row.updated_at).outerjoin(Portfolio, home)
+    return statement.where(row.tenant_id == tenant_id)
+
+
+def _build(row: _Row) -> StrategyRules:
+    size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
+    symbols = None if row.symbols is None else tuple(row.symbols.split())
+    facts = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
+    return StrategyRules(*facts, row.updated_by, row.updated_at)

@@ -1,0 +1,1 @@
+"""Serve signals over REST."""

@@ -1,0 +1,206 @@
+"""Routes of hooks: addresses that receive signals of charting services, and how they are managed."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Request, Response
+from sqlalchemy import Connection
+
+from app.errors import Invalid, Malformed, TooLarge
+from app.identity.dependencies import Authentication, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation, Scope
+from app.identity.service.idempotent_operations import Change
+from app.signals.dependencies import TheAuthentication, TheSignals
+from app.signals.errors import NoSuchHook, refuse_field
+from app.signals.queries import hooks as queries
+from app.signals.queries.hooks import Hook
+from app.signals.queries.signals import find_signal
+from app.signals.rules import replays, templates
+from app.signals.rules.values import Channel, SignalRequest
+from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut, NothingIn
+from app.signals.schemas.signals import SignalIn
+from app.signals.service import hooks as service
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, validate_model
+from app.wire.dependencies import TheClock, TheReaders
+from app.wire.json import parse_json
+from app.wire.lists import parse_instant
+
+router = APIRouter(prefix="/signals", tags=["signals"])
+
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
+HookId = Annotated[str, Path(max_length=40, description="ID of the hook")]
+MAX_BODY_BYTES = 16_384
+_EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": ["203.0.113.0/24"]}
+
+
+@router.post(
+    "/hooks",
+    summary="Create a hook",
+    status_code=201,
+    responses=responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(HookIn, _EXAMPLE),
+)
+async def create_hook(
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Create an address that receives signals without an API key. Its token is shown once."""
+    context, terms = request_context.context(caller, body), body.terms()
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: service.create_hook(connection, context, terms, now)
+        )
+    )
+
+
+@router.get("/hooks", summary="List hooks", responses=responses(200, {"model": list[HookOut]}))
+async def list_hooks(caller: Manager, readers: TheReaders) -> Response:
+    """List the hooks of the tenant, oldest first, without their tokens."""
+    found = await readers.run(
+        lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
+    )
+    return answer(list(map(service.serialize_hook, found)))
+
+
+@router.post(
+    "/hooks/{hook_id}:rotate",
+    summary="Rotate the token of a hook",
+    status_code=201,
+    responses=responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
+)
+async def rotate_hook(
+    caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
+) -> Response:
+    """Replace the token by a new one, shown once. The old one answers 404 at once."""
+    context = request_context.context(caller, NothingIn(), hook_id)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: service.rotate_hook(connection, context, hook_id, now)
+        )
+    )
+
+
+@router.delete(
+    "/hooks/{hook_id}",
+    summary="Delete a hook",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {"description": "It is deleted"}, 404),
+)
+async def delete_hook(
+    caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
+) -> Response:
+    """Delete a hook. Its signals are kept."""
+    context = request_context.context(caller, NothingIn(), hook_id)
+
+    def change(connection: Connection, now: datetime) -> Change:
+        return service.delete_hook(connection, context, hook_id, now)
+
+    await administration.change(context, change)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/hook/{token}",
+    summary="Send a signal to a hook",
+    status_code=202,
+    responses=responses(202, {"model": HookReceiptOut}, 404, 413),
+    openapi_extra={"x-operation": "anybody", "x-roles": []},
+)
+async def receive_message(
+    token: Annotated[str, Path(max_length=100, description="Token of the hook")], request: Request,
+    authentication: TheAuthentication, signals: TheSignals, readers: TheReaders, now: TheClock,
+) -> Response:  # fmt: skip
+    """Store the signal of a message: JSON, or text by the template of the hook. It is acted on afterwards.
+
+    Each message counts once in 24 hours, by its `id` or else by its content. A repeat returns the same
+    signal.
+    """
+    hook = await _authorize(request, authentication, readers, token)
+    body, at = await request.body(), now()
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"A message has at most {MAX_BODY_BYTES:,} bytes.")
+    signal_in = _parse_message(hook, body)
+    candidate = _build_request(hook, signal_in, body, at)
+    known = await readers.run(
+        lambda connection: _find_replayed_id(connection, hook, signal_in, body, at), hook.tenant_id
+    )
+    request_of_signal = candidate if known is None else candidate._replace(id=known)
+    signal = await signals.accept(_build_caller(hook), request_of_signal, waits=False)
+    return answer({"id": signal.id, "status": signal.status}, 202)
+
+
+async def _authorize(
+    request: Request, authentication: Authentication, readers: TheReaders, token: str
+) -> Hook:
+    """Return the hook of the token. Raise NoSuchHook, also for an address that may not send to it."""
+    edge = request.state.edge
+    authentication.limiter.check_address(edge.address)
+    hook = await service.find_hook_by_token(readers, token, edge.address)
+    if hook is None:
+        authentication.limiter.charge_address(edge.address)
+        raise NoSuchHook
+    authentication.count(edge, _build_caller(hook))
+    return hook
+
+
+def _build_caller(hook: Hook) -> Caller:
+    scopes = frozenset({Scope.READ, Scope.TRADE})
+    return Caller(hook.tenant_id, f"hook:{hook.id}", f"hook:{hook.name}"[:60], scopes)
+
+
+def _parse_message(hook: Hook, body: bytes) -> SignalIn:
+    values = _read_values(hook, body)
+    if hook.strategy is not None:
+        values["strategy"] = hook.strategy
+    time = values.pop("time", None)
+    if time is not None:
+        values.setdefault("expires_at", _compute_expiry(hook, time))
+    return validate_model(SignalIn, values)
+
+
+def _read_values(hook: Hook, body: bytes) -> dict[str, Any]:
+    if hook.template is not None:
+        values = templates.parse_text(hook.template, body.decode("utf-8", "replace"))
+        if values is None:
+            raise Invalid(f"The text does not fit the template {hook.template!r}.")
+        return dict(values)
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        raise Malformed("Send a JSON object.")
+    if hook.paths is None:
+        return payload
+    return templates.map_fields(orjson.loads(hook.paths), payload)
+
+
+def _compute_expiry(hook: Hook, time: object) -> str:
+    try:
+        at = parse_instant(str(time))
+    except ValueError:
+        message = "Must be an instant with its offset, such as 2026-11-20T16:00:00Z."
+        raise refuse_field("time", message, "instant") from None
+    return (at + timedelta(seconds=hook.max_age_seconds)).isoformat()
+
+
+def _build_request(hook: Hook, signal_in: SignalIn, body: bytes, now: datetime) -> SignalRequest:
+    body_hash = replays.hash_body(body)
+    if signal_in.id is None:
+        signal_id = replays.build_period_ids(hook.id, body_hash, now)[0]
+    else:
+        signal_id = replays.build_named_id(hook.id, signal_in.id)
+    return signal_in.request(Channel.HOOK, signal_id, body_hash)
+
+
+def _find_replayed_id(
+    connection: Connection, hook: Hook, signal_in: SignalIn, body: bytes, now: datetime
+) -> str | None:
+    """Return the id of the same message of the period before, if that counts still."""
+    if signal_in.id is not None:
+        return None
+    previous = replays.build_period_ids(hook.id, replays.hash_body(body), now)[1]
+    found = find_signal(connection, hook.tenant_id, previous, None)
+    is_known = found is not None and replays.is_replay(found.signal.received_at, now)
+    return previous if is_known else None

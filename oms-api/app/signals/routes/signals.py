@@ -1,0 +1,107 @@
+"""Routes that accept and list signals."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from app.identity.dependencies import Reader, require_permission
+from app.identity.rules.access import Caller, Operation
+from app.signals.dependencies import TheSignals
+from app.signals.errors import NoSuchSignal
+from app.signals.queries import signals as queries
+from app.signals.queries.signals import SignalFilter
+from app.signals.rules.values import Channel
+from app.signals.schemas.signals import (
+    EXAMPLE,
+    SIGNAL_ID,
+    SignalDetailOut,
+    SignalIn,
+    SignalOut,
+    SignalQuery,
+    serialize_outcome,
+    serialize_signal,
+)
+from app.text import name_key
+from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.idempotency import IdempotencyKey
+from app.wire.lists import link
+
+router = APIRouter(tags=["signals"])
+
+Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+_LIST = "signals"
+_ACCEPTED = responses(201, {"model": SignalOut}, 409, 413, 415)
+_BODY = documented_body(SignalIn, EXAMPLE)
+
+
+@router.post("/signals", summary="Send a signal", status_code=201, responses=_ACCEPTED, openapi_extra=_BODY)
+async def post_signal(
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Store a signal and place its order, by the rules of its strategy.
+
+    A repeat with the same `id` returns the same response. The order passes the same risk checks and
+    approvals as any other. A late signal is recorded as `expired`.
+    """
+    key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
+    request = body.request(Channel.REST, body.id or key_as_id)
+    return answer(serialize_outcome(await signals.accept(caller, request)), 201)
+
+
+@router.post(
+    "/trading/signal", summary="Send a signal (alias)", status_code=201, responses=_ACCEPTED,
+    openapi_extra=_BODY,
+)  # fmt: skip
+async def post_trading_signal(
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
+    key: IdempotencyKey,
+) -> Response:  # fmt: skip
+    """Do the same as `POST /signals`."""
+    return await post_signal(caller, body, signals, key)
+
+
+@router.get(
+    "/signals",
+    summary="List signals",
+    responses=responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
+)
+async def list_signals(
+    caller: Reader, query: Annotated[SignalQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """List signals with what became of them and how long it took, newest first."""
+    tenant_id = caller.tenant_id
+    before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
+    portfolio_key = None if query.portfolio is None else name_key(query.portfolio)
+    filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_key, caller.portfolios)
+    found = await readers.run(
+        lambda connection: queries.list_signals(connection, tenant_id, filters, query.limit + 1, before),
+        tenant_id,
+    )
+    page = found[: query.limit]
+    last = str(page[-1].signal.number) if len(found) > query.limit else None
+    cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
+    return answer(list(map(serialize_signal, page)), headers=link(request, cursor))
+
+
+@router.get(
+    "/signals/{signal_id}", summary="Get a signal", responses=responses(200, {"model": SignalDetailOut}, 404)
+)
+async def get_signal(
+    caller: Reader,
+    signal_id: Annotated[Wanted, Path(max_length=150, description="ID of the signal")],
+    readers: TheReaders,
+) -> Response:
+    """Get one signal, what became of it, and the current statuses of its orders."""
+    tenant_id = caller.tenant_id
+    found = await readers.run(
+        lambda connection: queries.find_signal(connection, tenant_id, signal_id, caller.portfolios), tenant_id
+    )
+    if found is None:
+        raise NoSuchSignal(signal_id)
+    return answer(serialize_signal(found))

@@ -1,0 +1,87 @@
+"""Routes of the rules by which the signals of a strategy become orders."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+from sqlalchemy import Connection
+
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.schemas.fields import RequestBody
+from app.identity.service.idempotent_operations import Change
+from app.signals.queries import strategies as queries
+from app.signals.rules.values import StrategyRules
+from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
+from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
+from app.text import name_key
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheReaders
+
+router = APIRouter(prefix="/signals/strategies", tags=["signals"])
+
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS))]
+StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
+
+
+class _NothingIn(RequestBody):
+    """An empty body."""
+
+
+@router.get(
+    "", summary="List rules of strategies", responses=responses(200, {"model": list[StrategyRulesOut]})
+)
+async def list_strategies(caller: Reader, readers: TheReaders) -> Response:
+    """List the rules by which signals become orders, by strategy."""
+    found = await readers.run(
+        lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
+    )
+    visible = [
+        one for one in found if one.portfolio_name is None or caller.sees(name_key(one.portfolio_name))
+    ]
+    return answer(list(map(serialize_strategy, visible)))
+
+
+@router.put(
+    "/{strategy_name}",
+    summary="Set the rules of a strategy",
+    responses=responses(200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(StrategyRulesIn, STRATEGY_EXAMPLE),
+)
+async def put_strategy(
+    caller: Manager, strategy_name: StrategyPath,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Set portfolio, default size, allowed symbols and mode of the signals of a strategy."""
+    context = request_context.context(caller, body, strategy_name)
+    symbols = None if body.symbols is None else tuple(body.symbols)
+
+    def change(connection: Connection, at: datetime) -> Change:
+        facts = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
+        return set_strategy(connection, context, StrategyRules(caller.tenant_id, strategy_name, *facts))
+
+    return build_response(await administration.change(context, change))
+
+
+@router.delete(
+    "/{strategy_name}",
+    summary="Delete the rules of a strategy",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {"description": "They are deleted"}, 404),
+)
+async def remove_strategy(
+    caller: Manager,
+    strategy_name: StrategyPath,
+    administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:
+    """Delete the rules of a strategy. Its later signals are refused."""
+    context = request_context.context(caller, _NothingIn(), strategy_name)
+    await administration.change(
+        context, lambda connection, now: delete_strategy(connection, context, strategy_name, now)
+    )
+    return Response(status_code=204)

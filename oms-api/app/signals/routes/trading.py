@@ -1,0 +1,52 @@
+"""Routes of other systems' trading API: orders, positions and the portfolio."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.identity.dependencies import Reader
+from app.ledger.dependencies import TheCashReader, TheValuer
+from app.ledger.routes.marked_positions import HeldPositionOut
+from app.ledger.routes.positions import list_positions
+from app.ledger.routes.reading import MomentQuery, get_portfolio
+from app.ledger.schemas import PortfolioOut
+from app.orders.routes.reading import list_orders
+from app.orders.schemas.responses import OrderOut
+from app.signals.dependencies import TheSignalPlanner
+from app.signals.errors import refuse_field
+from app.signals.schemas.signals import TradingPortfolioQuery
+from app.wire.answers import NEXT_HEADER, responses
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(prefix="/trading", tags=["signals"])
+
+router.add_api_route(
+    "/orders",
+    list_orders,
+    summary="List orders (alias)",
+    responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER),
+)
+router.add_api_route(
+    "/positions",
+    list_positions,
+    summary="List positions (alias)",
+    responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
+)
+
+
+@router.get(
+    "/portfolio",
+    summary="Get a snapshot of a portfolio",
+    responses=responses(200, {"model": PortfolioOut}, 404),
+)
+async def get_trading_portfolio(
+    caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: TheReaders, valuer: TheValuer,
+    now: TheClock, cash_reader: TheCashReader, planner: TheSignalPlanner,
+) -> Response:  # fmt: skip
+    """Get cash, equity, P&L and positions of a portfolio: as `GET /portfolio/{name}`."""
+    name = query.portfolio or await readers.run(
+        lambda connection: planner.find_default_portfolio(connection, caller), caller.tenant_id
+    )
+    if name is None:
+        raise refuse_field("portfolio", "Send the name of a portfolio.", "missing")
+    return await get_portfolio(caller, name, readers, MomentQuery(), valuer, now, cash_reader)

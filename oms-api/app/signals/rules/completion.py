@@ -1,0 +1,57 @@
+"""What became of a signal, by its order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.orders.rules.values import Order, Status
+from app.signals.rules.values import Outcome, Signal, SignalStatus
+from app.timestamps import iso
+
+_REJECTED_BY_BROKER = "The broker rejected the order."
+EXPIRED_REASON = "The signal arrived after its expiry."
+AT_TARGET_REASON = "The position is at the target."
+RECORDED_REASON = "The mode of the strategy is `record`."
+_BY_ORDER_STATUS = {
+    Status.FILLED: SignalStatus.FILLED,
+    Status.AWAITING_APPROVAL: SignalStatus.AWAITING_APPROVAL,
+    Status.DENIED: SignalStatus.REJECTED,
+    Status.REJECTED: SignalStatus.REJECTED,
+}
+
+
+def is_expired(expires_at: datetime | None, now: datetime) -> bool:
+    """Return whether a signal is too late to act on."""
+    return expires_at is not None and expires_at <= now
+
+
+def find_outcome(orders: Sequence[Order], denial: str | None) -> Outcome:
+    """Return the outcome by the orders of a signal. `denial` is the sentence of the first one's denial."""
+    order = orders[0]
+    status = _BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
+    reason = denial
+    if order.status is Status.REJECTED:
+        reason = _REJECTED_BY_BROKER
+    return Outcome(status, reason, tuple(one.id for one in orders))
+
+
+def compute_latency_ms(received_at: datetime, now: datetime) -> int:
+    """Return the milliseconds since a signal was received, 0 if the clock was set back."""
+    return max(int((now - received_at).total_seconds() * 1000), 0)
+
+
+def build_signal_payload(signal: Signal) -> dict[str, Any]:
+    """Return the payload of the event of a signal that was acted on."""
+    return {
+        "signal_id": signal.id,
+        "channel": signal.channel,
+        "strategy": signal.strategy,
+        "portfolio_id": signal.portfolio_id,
+        "symbol": signal.symbol,
+        "side": signal.order_side or signal.side,
+        "mode": signal.mode,
+        "order_ids": signal.order_ids.split(),
+        "reason": signal.outcome_reason,
+        "latency_ms": signal.latency_ms,
+        "received_at": iso(signal.received_at),
+    }

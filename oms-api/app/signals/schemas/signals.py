@@ -1,0 +1,316 @@
+"""Request and response bodies of signals."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.instruments.schemas import Symbol
+from app.ledger.rules.chain import fingerprint
+from app.ledger.schemas import Label, Note, PortfolioName
+from app.money import fits, fixed, quantity_text
+from app.signals.queries.signals import ListedSignal
+from app.signals.rules.serialization import serialize_size
+from app.signals.rules.values import Channel, Signal, SignalMode, SignalRequest, SignalStatus, Size, SizeKind
+from app.timestamps import iso
+from app.wire.fields import PositiveAmount, Side, exact_amount, lower_case
+from app.wire.json import JsonNumber
+from app.wire.lists import Cursor, Limit, parse_instant
+from app.wire.pages import DEFAULT_LIMIT
+
+SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
+MAX_SYMBOLS = 500
+MAX_PERCENT = 1_000
+EXAMPLE: dict[str, Any] = {
+    "symbol": "AAPL",
+    "side": "BUY",
+    "qty": "10",
+    "reason": "Technical breakout",
+    "portfolio": "Growth",
+    "id": "breakout-1",
+}
+STRATEGY_EXAMPLE: dict[str, Any] = {
+    "portfolio": "Growth",
+    "mode": "trade",
+    "qty": "10",
+    "symbols": ["AAPL", "MSFT"],
+}
+_AT = "2026-11-20T15:04:05.123456Z"
+_SIGNED_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"}, {"type": "number"}]
+}
+
+
+def _parse_signed(value: Any) -> Decimal:  # any JSON value
+    """Parse a quantity that may be negative or zero."""
+    text = value.text if isinstance(value, JsonNumber) else value
+    if not isinstance(text, str) or not text.startswith("-"):
+        return exact_amount(value)
+    return -exact_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
+
+
+def _require_storable(amount: Decimal) -> Decimal:
+    if not fits(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+def _at_most_percent(amount: Decimal) -> Decimal:
+    if amount > MAX_PERCENT:
+        raise PydanticCustomError("amount", f"At most {MAX_PERCENT}.")
+    return amount
+
+
+def _parse_time(value: Any) -> datetime:  # any JSON value
+    if not isinstance(value, str):
+        raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
+    return parse_instant(value)
+
+
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
+
+
+SignedQuantity = Annotated[
+    Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SIGNED_SCHEMA)
+]
+Moment = Annotated[datetime, BeforeValidator(_parse_time)]
+StrategyName = Annotated[Label, Field(min_length=1)]
+SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
+Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
+Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
+
+
+class SizeIn(BaseModel):
+    """The size of a signal: one of these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = {
+        "quantity": "Did you mean `qty`?",
+        "action": "Did you mean `side`?",
+        "ticker": "Did you mean `symbol`?",
+        "portfolio_name": "Did you mean `portfolio`?",
+        "note": "Did you mean `reason`?",
+    }
+
+    qty: PositiveAmount | None = Field(None, description="Units to trade", examples=["10"])
+    notional: PositiveAmount | None = Field(
+        None, description="Value to trade, in the instrument's currency", examples=["1750.00"]
+    )
+    percent_of_equity: Percent | None = Field(
+        None, description="Value to trade, in percent of the portfolio's equity", examples=["5"]
+    )
+    target_position: SignedQuantity | None = Field(
+        None, description="Signed position to reach, in units; 0 is flat", examples=["-100"]
+    )
+    close: StrictBool | None = Field(None, description="true: close the position", examples=[True])
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> "SizeIn":
+        given = [name for name in SizeKind if getattr(self, name) is not None]
+        if len(given) > 1:
+            message = f"Send only one of {', '.join(f'`{name}`' for name in given)}."
+            raise PydanticCustomError("sized_once", "{message}", {"message": message, "field": given[1]})
+        if self.close is False:
+            raise PydanticCustomError("close", "Send true, or leave `close` out.", {"field": "close"})
+        return self
+
+    def size(self) -> Size | None:
+        """Return the size, None if there is none."""
+        for kind in SizeKind:
+            value = getattr(self, kind)
+            if value is not None:
+                return Size(kind, None if kind is SizeKind.CLOSE else value)
+        return None
+
+
+class SignalIn(SizeIn):
+    """What a strategy wants to trade."""
+
+    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    side: Side | None = Field(
+        None,
+        description="`buy` or `sell`, in any case; not needed with `target_position` and `close`",
+        examples=["BUY"],
+    )
+    price: PositiveAmount | None = Field(
+        None, description="Limit price per unit; without it the order is a market order", examples=["175.00"]
+    )
+    reason: Why = Field(None, description="Why, for the order", examples=["Technical breakout"])
+    strategy: StrategyName | None = Field(
+        None, description="Strategy whose rules apply; null: none", examples=["momentum"]
+    )
+    portfolio: PortfolioName | None = Field(
+        None, description="Portfolio that trades; null: that of the strategy", examples=["Growth"]
+    )
+    id: SignalId | None = Field(
+        None,
+        description="Your id of the signal, by which a repeat counts once; null: the `Idempotency-Key`",
+        examples=["breakout-1"],
+    )
+    expires_at: Moment | None = Field(
+        None, description="Time after which the signal is not acted on", examples=[_AT]
+    )
+
+    def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
+        """Return the signal with that id. By default its hash is that of its content."""
+        facts = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
+        size = self.size()
+        hashed = request_hash or fingerprint(
+            *map(_text, (*facts, self.portfolio, self.expires_at)), *map(_text, size or ())
+        )
+        return SignalRequest(
+            id=signal_id,
+            channel=channel,
+            symbol=self.symbol,
+            side=self.side,
+            size=size,
+            price=self.price,
+            reason=self.reason,
+            strategy=self.strategy,
+            portfolio=self.portfolio,
+            expires_at=self.expires_at,
+            request_hash=hashed,
+        )
+
+
+class SignalOut(BaseModel):
+    """What became of a signal."""
+
+    id: str = Field(description="ID of the signal", examples=["breakout-1"])
+    status: SignalStatus = Field(
+        description="What became of it: `received` until it was acted on", examples=["filled"]
+    )
+    order_ids: list[str] = Field(description="IDs of its orders", examples=[["O17952423050000000c1937aec"]])
+    reason: str | None = Field(description="Why it was not ordered; null: it was", examples=[None])
+    latency_ms: int | None = Field(
+        description="Milliseconds from its arrival to its outcome; null: not acted on yet", examples=[12]
+    )
+
+
+class SignalDetailOut(SignalOut):
+    """A signal with its content, and the current statuses of its orders."""
+
+    channel: Channel = Field(description="How it arrived", examples=["rest"])
+    symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
+    side: str | None = Field(description="BUY or SELL; null: none was sent", examples=["BUY"])
+    size: dict[str, Any] = Field(description="Its size by kind", examples=[{"qty": "10"}])
+    price: str | None = Field(description="Limit price; null: a market order", examples=[None])
+    sender_reason: str | None = Field(description="Reason that its sender gave", examples=["Breakout"])
+    strategy: str | None = Field(description="Strategy whose rules applied", examples=["momentum"])
+    portfolio_name: str = Field(description="Portfolio that trades", examples=["Growth"])
+    mode: SignalMode = Field(description="Mode of the strategy", examples=["trade"])
+    source: str = Field(description="Name of the key or hook that sent it", examples=["signals"])
+    person: str | None = Field(description="Person behind the key; null: nobody", examples=[None])
+    expires_at: str | None = Field(description="Time after which it is not acted on, in UTC", examples=[None])
+    received_at: str = Field(description="Time of its arrival, in UTC", examples=[_AT])
+    completed_at: str | None = Field(description="Time of its outcome, in UTC", examples=[_AT])
+    order_statuses: dict[str, str] = Field(
+        description="Current status of each order by its ID",
+        examples=[{"O17952423050000000c1937aec": "FILLED"}],
+    )
+
+
+class SignalQuery(BaseModel):
+    """Filters of the list of signals, and its page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[SignalStatus, BeforeValidator(lower_case)] | None = None
+    strategy: Label | None = None
+    symbol: Symbol | None = None
+    portfolio: Label | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class StrategyRulesIn(SizeIn):
+    """How the signals of a strategy become orders. The size applies to signals that have none."""
+
+    portfolio: PortfolioName | None = Field(
+        None, description="Portfolio of signals that name none; null: SIGNALS_PORTFOLIO", examples=["Growth"]
+    )
+    mode: Annotated[SignalMode, BeforeValidator(lower_case)] = Field(
+        SignalMode.TRADE,
+        description="`trade`: place orders; `approve`: their orders wait for an approval; `record`: store",
+        examples=["trade"],
+    )
+    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)] | None = Field(
+        None, description="Allowed symbols; null: all", examples=[["AAPL"]]
+    )
+
+
+class StrategyRulesOut(BaseModel):
+    """How the signals of a strategy become orders."""
+
+    name: str = Field(description="Name of the strategy", examples=["momentum"])
+    portfolio: str | None = Field(description="Portfolio of signals that name none", examples=["Growth"])
+    mode: SignalMode = Field(description="What happens to its signals", examples=["trade"])
+    size: dict[str, Any] | None = Field(
+        description="Size of signals that have none; null: they need one", examples=[{"qty": "10"}]
+    )
+    symbols: list[str] | None = Field(description="Allowed symbols; null: all", examples=[["AAPL"]])
+    updated_by: str = Field(description="Person or key that set the rules", examples=["alice@example.com"])
+    updated_at: str = Field(description="Time of the last change, in UTC", examples=[_AT])
+
+
+class TradingPortfolioQuery(BaseModel):
+    """The portfolio of the snapshot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    portfolio: Annotated[str, Field(max_length=400)] | None = Field(
+        None, description="Name of the portfolio; SIGNALS_PORTFOLIO if left out"
+    )
+
+
+def serialize_outcome(signal: Signal) -> dict[str, Any]:
+    """Return the signal as `SignalOut` describes it."""
+    return {
+        "id": signal.id,
+        "status": signal.status,
+        "order_ids": signal.order_ids.split(),
+        "reason": signal.outcome_reason,
+        "latency_ms": signal.latency_ms,
+    }
+
+
+def serialize_signal(listed: ListedSignal) -> dict[str, Any]:
+    """Return the signal as `SignalDetailOut` describes it."""
+    signal = listed.signal
+    return serialize_outcome(signal) | {
+        "channel": signal.channel,
+        "symbol": signal.symbol,
+        "side": signal.side,
+        "size": serialize_size(Size(signal.size_kind, signal.size_value)),
+        "price": None if signal.price is None else quantity_text(fixed(signal.price)),
+        "sender_reason": signal.reason,
+        "strategy": signal.strategy,
+        "portfolio_name": listed.portfolio_name,
+        "mode": signal.mode,
+        "source": signal.source,
+        "person": signal.person,
+        "expires_at": None if signal.expires_at is None else iso(signal.expires_at),
+        "received_at": iso(signal.received_at),
+        "completed_at": None if signal.completed_at is None else iso(signal.completed_at),
+        "order_statuses": listed.order_statuses,
+    }
+
+
+def _text(value: Any) -> str | None:  # a field of a signal
+    if isinstance(value, Decimal):
+        return fixed(value)
+    return iso(value) if isinstance(value, datetime) else value

@@ -1,0 +1,1 @@
+"""Accepts signals and turns them into orders."""

@@ -1,0 +1,124 @@
+"""Create, rotate and delete hooks, and find the hook of a token."""
+
+import hashlib
+import ipaddress
+import secrets
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.database import Readers, set_all_tenants_scope
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.signals.errors import NoSuchHook, TooManyHooks
+from app.signals.queries import hooks as queries
+from app.signals.queries.hooks import Hook
+from app.signals.rules.values import HookTerms
+from app.timestamps import iso
+
+MAX_HOOKS = 100  # per tenant
+_TOKEN_BYTES = 32
+_TOKEN_PREFIX = "sigh_"  # noqa: S105  # not a secret
+
+
+async def find_hook_by_token(readers: Readers, token: str, address: str) -> Hook | None:
+    """Return the hook of a token if the address may send to it."""
+    token_hash = _hash_token(token)
+    found = await readers.run(
+        lambda connection: queries.find_hook_by_token(set_all_tenants_scope(connection), token_hash)
+    )
+    return found if found is not None and is_allowed(found.networks, address) else None
+
+
+def is_allowed(networks: str | None, address: str) -> bool:
+    """Return whether an address is in one of the networks, which are separated by spaces; None: all are."""
+    if networks is None:
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ipaddress.ip_network(network) for network in networks.split())
+
+
+def create_hook(connection: Connection, context: OperationContext, terms: HookTerms, now: datetime) -> Change:
+    """Create a hook. Its token is shown once. Raise TooManyHooks."""
+    caller = context.caller
+    if queries.count_hooks(connection, caller.tenant_id) >= MAX_HOOKS:
+        raise TooManyHooks(MAX_HOOKS)
+    token = _draw_token()
+    hook = Hook(
+        id=f"sh_{secrets.token_hex(8)}",
+        tenant_id=caller.tenant_id,
+        name=terms.name,
+        token_hash=_hash_token(token),
+        strategy=terms.strategy,
+        template=terms.template,
+        paths=None if terms.paths is None else orjson.dumps(terms.paths).decode(),
+        networks=None if terms.networks is None else " ".join(terms.networks),
+        max_age_seconds=terms.max_age_seconds,
+        created_by=caller.actor,
+        created_at=now,
+        rotated_at=None,
+    )
+    queries.insert_hook(connection, hook)
+    entry = context.entry(now, "signal_hook.created", _target(hook), None, {"name": hook.name})
+    return Change(serialize_hook(hook) | _show(token), [entry], 201, shows_secret=True)
+
+
+def rotate_hook(connection: Connection, context: OperationContext, hook_id: str, now: datetime) -> Change:
+    """Replace the token of a hook by a new one, shown once. The old one is unknown at once."""
+    hook = _get_hook(connection, context, hook_id)
+    token = _draw_token()
+    changes: dict[str, Any] = {"token_hash": _hash_token(token), "rotated_at": now}
+    queries.update_hook(connection, hook, changes)
+    entry = context.entry(now, "signal_hook.rotated", _target(hook), None, {"name": hook.name})
+    return Change(serialize_hook(hook._replace(**changes)) | _show(token), [entry], 201, shows_secret=True)
+
+
+def delete_hook(connection: Connection, context: OperationContext, hook_id: str, now: datetime) -> Change:
+    """Delete a hook. Its signals are kept."""
+    hook = _get_hook(connection, context, hook_id)
+    queries.delete_hook(connection, hook)
+    entry = context.entry(now, "signal_hook.deleted", _target(hook), {"name": hook.name}, None)
+    return Change({}, [entry], 204)
+
+
+def serialize_hook(hook: Hook) -> dict[str, Any]:
+    """Serialize a hook without its token."""
+    return {
+        "id": hook.id,
+        "name": hook.name,
+        "strategy": hook.strategy,
+        "template": hook.template,
+        "paths": None if hook.paths is None else orjson.loads(hook.paths),
+        "allowed_networks": None if hook.networks is None else hook.networks.split(),
+        "max_age_seconds": hook.max_age_seconds,
+        "created_by": hook.created_by,
+        "created_at": iso(hook.created_at),
+        "rotated_at": None if hook.rotated_at is None else iso(hook.rotated_at),
+    }
+
+
+def _get_hook(connection: Connection, context: OperationContext, hook_id: str) -> Hook:
+    hook = queries.find_hook(connection, context.caller.tenant_id, hook_id)
+    if hook is None:
+        raise NoSuchHook(hook_id)
+    return hook
+
+
+def _draw_token() -> str:
+    return _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def _hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _show(token: str) -> dict[str, Any]:
+    return {"token": token, "path": f"/api/v1/signals/hook/{token}"}
+
+
+def _target(hook: Hook) -> str:
+    return f"signal_hook:{hook.id}"

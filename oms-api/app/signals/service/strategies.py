@@ -1,0 +1,62 @@
+"""Set and delete the rules of strategies, each in one transaction with its audit entry."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.rules.entries import Facts
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.instruments.queries import find_symbol
+from app.ledger.service.portfolio_lookup import require_portfolio
+from app.signals.errors import NoSuchStrategyRules
+from app.signals.queries import strategies as queries
+from app.signals.rules.serialization import serialize_size
+from app.signals.rules.values import StrategyRules
+from app.timestamps import iso
+
+
+def set_strategy(connection: Connection, context: OperationContext, rules: StrategyRules) -> Change:
+    """Insert or replace the rules of a strategy. Raise Invalid if the caller sees no such portfolio."""
+    caller, name = context.caller, rules.portfolio_name
+    book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
+    previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
+    symbols = sorted({find_symbol(connection, caller.tenant_id, one) for one in rules.symbols or ()})
+    stored = rules._replace(
+        portfolio_name=None if book is None else book.name,
+        symbols=tuple(symbols) if symbols else None,
+    )
+    queries.put_strategy(connection, stored, None if book is None else book.id)
+    before = None if previous is None else _facts(previous)
+    target = f"signal_strategy:{rules.name}"
+    entry = context.entry(rules.updated_at, "signal_strategy.set", target, before, _facts(stored))
+    return Change(serialize_strategy(stored), [entry])
+
+
+def delete_strategy(connection: Connection, context: OperationContext, name: str, now: datetime) -> Change:
+    """Delete the rules of a strategy. Raise NoSuchStrategyRules."""
+    previous = queries.find_strategy(connection, context.caller.tenant_id, name)
+    if previous is None:
+        raise NoSuchStrategyRules(name)
+    queries.delete_strategy(connection, previous.tenant_id, name)
+    entry = context.entry(now, "signal_strategy.deleted", f"signal_strategy:{name}", _facts(previous), None)
+    return Change({}, [entry], 204)
+
+
+def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
+    """Return the rules of a strategy as they are shown."""
+    return {
+        "name": rules.name,
+        "portfolio": rules.portfolio_name,
+        "mode": rules.mode,
+        "size": None if rules.size is None else serialize_size(rules.size),
+        "symbols": None if rules.symbols is None else list(rules.symbols),
+        "updated_by": rules.updated_by,
+        "updated_at": iso(rules.updated_at),
+    }
+
+
+def _facts(rules: StrategyRules) -> Facts:
+    size = None if rules.size is None else f"{rules.size.kind} {rules.size.value or ''}".strip()
+    symbols = None if rules.symbols is None else " ".join(rules.symbols)
+    return {"portfolio": rules.portfolio_name, "mode": str(rules.mode), "size": size, "symbols": symbols}

@@ -1,0 +1,44 @@
+"""A running stand-in of Alpaca, and the broker on it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.alpaca.client import AlpacaCredentials, Timeouts
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
+
+WAIT_SECONDS = 60.0
+CREDENTIALS = AlpacaCredentials(KEY_ID, SECRET_KEY)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def running_alpaca():
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def alpaca(running_alpaca):
+    running_alpaca.clear()
+    running_alpaca.exchange.quote("AAPL", "99", "101")
+    return running_alpaca
+
+
+@pytest.fixture
+def broker(alpaca):
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker.stream.start()
+    wait_for(broker.stream.is_ready.is_set)
+    alpaca.gateway.requests.clear()
+    yield broker
+    broker.close()

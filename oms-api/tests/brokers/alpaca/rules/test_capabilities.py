@@ -1,0 +1,82 @@
+"""What Alpaca cannot execute is refused with a sentence that says what to do."""
+
+import pytest
+
+from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
+from tests.brokers.market import order
+
+
+@pytest.mark.parametrize(
+    ("words", "symbol"),
+    [
+        ("BUY 10 MARKET", "AAPL"),
+        ("BUY 10 TRAILING_STOP percent 5 GTC", "AAPL"),
+        ("BUY 10 LIMIT limit 5 OPG", "AAPL"),
+        ("BUY 0.5 STOP_LIMIT stop 5 limit 6", "AAPL"),
+        ("BUY 0.5 LIMIT limit 5 GTC", "BTC/USD"),
+        ("BUY 0.5 MARKET IOC", "BTC/USD"),
+    ],
+)
+def test_possible_order_is_not_refused(words, symbol):
+    assert find_refusal(order(words, symbol=symbol)) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "symbol", "refusal"),
+    [
+        (
+            "BUY 10 MARKET GTD",
+            "AAPL",
+            "Alpaca has no GTD orders for us_equity: use CLS, DAY, FOK, GTC, IOC or OPG.",
+        ),
+        ("BUY 1 MARKET DAY", "BTC/USD", "Alpaca has no DAY orders for crypto: use GTC or IOC."),
+        (
+            "BUY 1 TRAILING_STOP trail 5 GTC",
+            "BTC/USD",
+            "Alpaca has no TRAILING_STOP orders for crypto: use LIMIT, MARKET or STOP_LIMIT.",
+        ),
+        ("BUY 1 STOP stop 5 CLS", "AAPL", "Alpaca's CLS orders must be LIMIT or MARKET."),
+        (
+            "BUY 0.5 LIMIT limit 5 GTC",
+            "AAPL",
+            "Alpaca takes fractions in DAY orders only: use a whole quantity or DAY.",
+        ),
+        (
+            "BUY 0.5 TRAILING_STOP trail 5",
+            "AAPL",
+            "Alpaca takes fractions in LIMIT, MARKET, STOP or STOP_LIMIT orders only: use a whole quantity.",
+        ),
+    ],
+)
+def test_impossible_order_is_refused(words, symbol, refusal):
+    assert find_refusal(order(words, symbol=symbol)) == refusal
+
+
+def test_linked_orders_are_refused():
+    linked = order("SELL 1 LIMIT limit 5", symbol="AAPL", group="G")
+    assert find_refusal(linked) == (
+        "Alpaca orders cannot be linked with other orders yet: send one exit order without a group."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ("BUY 10 LIMIT limit 6", None),
+        ("BUY 20 LIMIT limit 5", None),
+        ("BUY 10 MARKET", "Alpaca cannot change the symbol, side or type of an order"),
+        ("SELL 10 LIMIT limit 5", "Alpaca cannot change the symbol, side or type of an order"),
+        ("BUY 10 LIMIT limit 5 GTD", "Alpaca has no GTD orders"),
+    ],
+)
+def test_replacement_can_change_price_and_quantity_only(words, refusal):
+    current = order("BUY 10 LIMIT limit 5", symbol="AAPL")
+    found = find_replacement_refusal(current, order(words, symbol="AAPL"))
+    assert found is None if refusal is None else (found or "").startswith(refusal)
+
+
+def test_quantity_of_a_fractional_order_cannot_change():
+    current = order("BUY 0.5 LIMIT limit 5", symbol="AAPL")
+    assert find_replacement_refusal(current, current._replace(id="B")) is None
+    larger = order("BUY 0.75 LIMIT limit 5", "B", symbol="AAPL")
+    assert "quantity of a fractional order" in (find_replacement_refusal(current, larger) or "")

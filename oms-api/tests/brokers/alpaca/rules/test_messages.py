@@ -1,0 +1,160 @@
+"""Alpaca's messages are parsed without floats, and requests carry texts."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.alpaca.rules.requests import build_order, build_replacement
+from app.brokers.alpaca.rules.responses import (
+    MalformedResponse,
+    parse_account,
+    parse_activity,
+    parse_amount,
+    parse_order,
+    parse_position,
+    parse_time,
+    parse_update,
+)
+from tests.brokers.market import order
+
+ORDER = {
+    "id": "7b08df51-c1ac-453c-99f9-323a5f075f0d",
+    "client_order_id": "O1",
+    "created_at": "2026-11-27T15:00:00.123456789Z",
+    "submitted_at": "2026-11-27T15:00:00.123456789Z",
+    "updated_at": "2026-11-27T15:00:01Z",
+    "symbol": "AAPL",
+    "side": "sell",
+    "type": "trailing_stop",
+    "time_in_force": "gtc",
+    "status": "partially_filled",
+    "qty": "10",
+    "filled_qty": "2.5",
+    "limit_price": None,
+    "stop_price": "181.45",
+    "trail_price": "2",
+    "trail_percent": None,
+    "replaces": None,
+    "replaced_by": None,
+}
+
+
+def test_order_is_parsed_in_our_words():
+    report = parse_order(ORDER)
+    ours = report.build_order(7)
+    assert report.is_open
+    assert (ours.id, ours.portfolio_id, ours.quantity, ours.leaves) == ("O1", 7, Decimal(10), Decimal("7.5"))
+    assert (ours.stop_price, ours.trail_level, ours.trail_amount) == (None, Decimal("181.45"), Decimal(2))
+    assert ours.accepted_at == datetime(2026, 11, 27, 15, 0, 0, 123456, UTC)
+
+
+@pytest.mark.parametrize("missing", ["id", "client_order_id", "side", "status", "filled_qty"])
+def test_order_without_a_required_field_is_malformed(missing):
+    with pytest.raises(MalformedResponse):
+        parse_order({name: value for name, value in ORDER.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"side": "hold"}, {"filled_qty": "NaN"}, {"filled_qty": 1.5}, {"qty": "x"}]
+)
+def test_order_with_an_unknown_value_is_malformed(changes):
+    with pytest.raises(MalformedResponse):
+        parse_order(ORDER | changes)
+
+
+@pytest.mark.parametrize("given", [1.1, True, None, "Infinity", "ten", []])
+def test_amounts_are_never_floats(given):
+    with pytest.raises(ValueError, match="not an amount"):
+        parse_amount(given)
+
+
+def test_activity_has_the_execution_id_of_the_stream():
+    fill = parse_activity(
+        {
+            "id": "20261127150001000::88b5a5e1-9d7c-4a55-8b5e-4b3b0c1f8a11",
+            "order_id": ORDER["id"],
+            "qty": "0.1",
+            "price": "181.005",
+            "transaction_time": "2026-11-27T15:00:01Z",
+        }
+    )
+    assert fill.execution_id == "88b5a5e1-9d7c-4a55-8b5e-4b3b0c1f8a11"
+    assert (fill.quantity, fill.price) == (Decimal("0.1"), Decimal("181.005"))
+
+
+def test_update_without_a_price_has_no_fill():
+    update = parse_update({"event": "new", "order": ORDER, "execution_id": "1"})
+    assert update.fill is None
+    assert update.at == datetime(2026, 11, 27, 15, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "update", [{}, {"event": "fill"}, {"event": "fill", "order": ORDER, "price": "1", "qty": "1"}]
+)
+def test_update_without_a_required_field_is_malformed(update):
+    with pytest.raises(MalformedResponse):
+        parse_update(update)
+
+
+@pytest.mark.parametrize(
+    ("fields", "symbol", "quantity", "cost"),
+    [
+        ({"symbol": "AAPL", "side": "long", "qty": "5", "cost_basis": "500"}, "AAPL", "5", "500"),
+        ({"symbol": "AAPL", "side": "short", "qty": "-5", "cost_basis": "-500"}, "AAPL", "-5", "-500"),
+        ({"symbol": "AAPL", "side": "short", "qty": "5", "cost_basis": "500"}, "AAPL", "-5", "-500"),
+        ({"symbol": "BTCUSD", "asset_class": "crypto", "qty": "1", "cost_basis": "2"}, "BTC/USD", "1", "2"),
+        ({"symbol": "BTC/USD", "asset_class": "crypto", "qty": "1", "cost_basis": "2"}, "BTC/USD", "1", "2"),
+        ({"symbol": "ETHUSDT", "asset_class": "crypto", "qty": "1", "cost_basis": "2"}, "ETH/USDT", "1", "2"),
+        ({"symbol": "ODD", "asset_class": "crypto", "qty": "1", "cost_basis": "2"}, "ODD", "1", "2"),
+    ],
+)
+def test_position_is_signed(fields, symbol, quantity, cost):
+    held = parse_position(fields, 7)
+    assert (held.portfolio_id, held.symbol, held.quantity, held.cost) == (
+        7, symbol, Decimal(quantity), Decimal(cost),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "is_paper"), [("PA3XYZ", True), ("123456789", False)])
+def test_account_number_tells_paper_from_live(number, is_paper):
+    account = parse_account({"account_number": number, "cash": "10.01", "buying_power": "20"})
+    assert (account.currency, account.cash, account.is_paper) == ("USD", Decimal("10.01"), is_paper)
+
+
+@pytest.mark.parametrize("parse", [parse_account, parse_activity, lambda json: parse_position(json, 1)])
+def test_other_responses_without_fields_are_malformed(parse):
+    with pytest.raises(MalformedResponse):
+        parse({})
+
+
+def test_time_without_a_zone_is_utc():
+    assert parse_time("2026-11-27T15:00:00") == datetime(2026, 11, 27, 15, tzinfo=UTC)
+    assert parse_time("2026-11-27T10:00:00-05:00") == datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
+def test_order_is_sent_with_texts():
+    assert build_order(order("SELL 0.50 STOP_LIMIT stop 1E+2 limit 99.10 GTC", "O1", symbol="AAPL")) == {
+        "client_order_id": "O1",
+        "symbol": "AAPL",
+        "qty": "0.5",
+        "side": "sell",
+        "type": "stop_limit",
+        "time_in_force": "gtc",
+        "stop_price": "100",
+        "limit_price": "99.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "leaves", "fields"),
+    [
+        ("SELL 10 LIMIT limit 5", "6", {"qty": "6", "limit_price": "5"}),
+        ("SELL 10 TRAILING_STOP trail 2", "10", {"qty": "10", "trail": "2"}),
+        ("SELL 10 TRAILING_STOP percent 5", "10", {"qty": "10", "trail": "5"}),
+        ("SELL 0.5 LIMIT limit 5", "0.5", {"limit_price": "5"}),
+    ],
+)
+def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
+    body = build_replacement(order(words, "O2", symbol="AAPL"), Decimal(leaves))
+    assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields

@@ -1,0 +1,82 @@
+"""A connection of a tenant reaches the stand-in of Alpaca, and its adapters share one rate limit."""
+
+import pytest
+
+from app.brokers.adapters import create_adapter
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.alpaca.shared_bucket import RedisTokenBucket
+from app.brokers.rules.connections import AddressPolicy, ConnectionTerms
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
+from tests.support.redis import RedisServer
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def loopback(service, monkeypatch):
+    """Permit connections to this machine, as outside production."""
+    policy = AddressPolicy(frozenset(), allows_loopback=True)
+    monkeypatch.setattr(service.app.state.broker_connections, "policy", policy)
+
+
+def terms_at(url, key_id=KEY_ID):
+    return ConnectionTerms("alpaca", url, False, None, {"key_id": key_id, "secret_key": SECRET_KEY})
+
+
+@pytest.mark.any_database
+def test_test_of_a_connection_answers_the_account_of_alpaca(api, alpaca, loopback):
+    credentials = {"key_id": KEY_ID, "secret_key": SECRET_KEY}
+    body = {"name": "demo", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
+    created = api.post("/broker-connections", body)
+    assert created.status_code == 201, created.text
+    answer = api.post("/broker-connections/demo:test").json()
+    assert (answer["ok"], answer["account"], answer["paper"]) == (True, "PA0STANDIN00", True), answer
+
+
+@pytest.mark.any_database
+def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, loopback):
+    credentials = {"key_id": KEY_ID, "secret_key": "wrong"}
+    body = {"name": "wrong", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
+    created = api.post("/broker-connections", body)
+    assert created.status_code == 201, created.text
+    answer = api.post("/broker-connections/wrong:test").json()
+    assert (answer["ok"], answer["account"]) == (False, None)
+
+
+def test_adapters_of_an_account_share_the_rate_limit(alpaca):
+    one, two = (create_adapter(terms_at(alpaca.url)) for _ in range(2))
+    other = create_adapter(terms_at(alpaca.url, "another key"))
+    assert isinstance(one, AlpacaBroker)
+    assert isinstance(two, AlpacaBroker)
+    assert isinstance(other, AlpacaBroker)
+    assert one._client.budget is two._client.budget
+    assert one._client.budget is not other._client.budget
+    for broker in (one, two, other):
+        broker.close()
+
+
+def test_processes_share_the_rate_limit_through_redis(redis_server):
+    one, two = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
+    assert [bucket.take(0) for bucket in (one, two, one, two)] == [0, 0, 0, 0]
+    assert one.take(5) > 0
+    two.set_level(0)
+    assert one.get_level() < 1
+    assert one.take(0) > 0
+    assert RedisTokenBucket(redis_server.url, "other", 6).take(0) == 0
+
+
+def test_process_uses_its_own_tokens_without_redis():
+    bucket = RedisTokenBucket("redis://127.0.0.1:9/0", "lonely", 2)
+    assert [bucket.take(0), bucket.take(0)] == [0, 0]
+    assert bucket.take(0) > 0
+    bucket.set_level(0)
+    assert bucket.get_level() < 1
+    assert bucket.take(0) > 0

@@ -1,0 +1,42 @@
+"""The Alpaca broker fulfils the contract against the stand-in."""
+
+from datetime import UTC, datetime
+
+import pytest
+from typing_extensions import override
+
+from tests.brokers.alpaca.conftest import wait_for
+from tests.brokers.contract import BrokerContract, Stage
+from tests.brokers.market import order
+
+
+class UpToDateBroker:
+    """The broker, read only after the stream brought all that the stand-in published."""
+
+    def __init__(self, broker, alpaca):
+        self._broker, self._alpaca, self._received = broker, alpaca, 0
+        receive = broker.receive_update
+
+        def count(update):
+            receive(update)
+            self._received += 1
+
+        broker.receive_update = count
+        broker.stream.start()
+        broker.stream.is_ready.wait()
+
+    def __getattr__(self, name):
+        wait_for(lambda: self._received >= self._alpaca.stream.sent)
+        return getattr(self._broker, name)
+
+
+class TestAlpacaBrokerKeepsTheContract(BrokerContract):
+    @pytest.fixture
+    @override
+    def stage(self, broker, alpaca):
+        def fill(resting):
+            alpaca.exchange.quote("AAPL", "89", "90")
+
+        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling = order("BUY 10 MARKET", "fills", symbol="AAPL")
+        return Stage(UpToDateBroker(broker, alpaca), datetime.now(UTC), resting, filling, fill)

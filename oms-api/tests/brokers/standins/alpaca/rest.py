@@ -1,0 +1,276 @@
+"""The routes of /v2, and the authentication and faults of every request."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.brokers.standins.alpaca import serialization
+from tests.brokers.standins.alpaca.exchange import Exchange
+from tests.brokers.standins.alpaca.faults import RequestFault
+from tests.brokers.standins.alpaca.values import ZERO, AlpacaError, Order
+
+_AUTHENTICATED = ("/v2/", "/v1beta3/")
+MAX_ORDERS = 500
+MAX_ACTIVITIES = 100
+Credentials = tuple[str, str]
+
+
+def build_routes(exchange: Exchange) -> list[Route]:
+    """Return the routes. The one by client order id precedes the one by id."""
+    rest = _Rest(exchange)
+    return [
+        Route("/v2/account", rest.get_account),
+        Route("/v2/account/activities", rest.list_activities),
+        Route("/v2/account/activities/FILL", rest.list_activities),
+        Route("/v2/orders", rest.list_orders, methods=["GET"]),
+        Route("/v2/orders", rest.submit_order, methods=["POST"]),
+        Route("/v2/orders", rest.cancel_all, methods=["DELETE"]),
+        Route("/v2/orders:by_client_order_id", rest.get_by_client_order_id),
+        Route("/v2/orders/{order_id}", rest.get_order, methods=["GET"]),
+        Route("/v2/orders/{order_id}", rest.replace_order, methods=["PATCH"]),
+        Route("/v2/orders/{order_id}", rest.cancel_order, methods=["DELETE"]),
+        Route("/v2/positions", rest.list_positions),
+        Route("/v2/positions/{name:path}", rest.get_position),
+        Route("/v2/assets", rest.list_assets),
+        Route("/v2/assets/{name:path}", rest.get_asset),
+        Route("/v2/clock", rest.get_clock),
+    ]
+
+
+class _Rest:
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def get_account(self, _request: Request) -> Response:
+        with self._exchange.lock:
+            value = sum((position.cost for position in self._exchange.positions.values()), ZERO)
+            number, cash = self._exchange.account_number, self._exchange.cash
+        return JSONResponse(serialization.serialize_account(number, cash, value))
+
+    async def list_activities(self, request: Request) -> Response:
+        with self._exchange.lock:
+            found = list(self._exchange.executions)
+        after = request.query_params.get("after")
+        if after is not None:
+            found = [one for one in found if one.at > _parse_time(after)]
+        if request.query_params.get("direction", "desc") == "desc":
+            found.reverse()
+        token = request.query_params.get("page_token")
+        if token is not None:
+            ids = [serialization.activity_id(one) for one in found]
+            found = found[ids.index(token) + 1 :] if token in ids else []
+        size = min(int(request.query_params.get("page_size", MAX_ACTIVITIES)), MAX_ACTIVITIES)
+        return JSONResponse([serialization.serialize_activity(one) for one in found[:size]])
+
+    async def list_orders(self, request: Request) -> Response:
+        with self._exchange.lock:
+            found = [order for order in self._exchange.orders.values() if _is_selected(order, request)]
+        if request.query_params.get("direction", "desc") == "desc":
+            found.reverse()
+        size = min(int(request.query_params.get("limit", 50)), MAX_ORDERS)
+        return JSONResponse([serialization.serialize_order(order) for order in found[:size]])
+
+    async def submit_order(self, request: Request) -> Response:
+        return JSONResponse(self._exchange.submit(await _read_body(request)))
+
+    async def cancel_all(self, _request: Request) -> Response:
+        results = []
+        with self._exchange.lock:
+            for order in [order for order in self._exchange.orders.values() if order.is_open]:
+                self._exchange.cancel(order.id)
+                results.append({"id": order.id, "status": 200, "body": None})
+        return JSONResponse(results, 207)
+
+    async def get_by_client_order_id(self, request: Request) -> Response:
+        client_order_id = request.query_params.get("client_order_id", "")
+        with self._exchange.lock:
+            order = self._exchange.get_order_by_client_order_id(client_order_id)
+            return JSONResponse(serialization.serialize_order(order))
+
+    async def get_order(self, request: Request) -> Response:
+        with self._exchange.lock:
+            order = self._exchange.get_order(request.path_params["order_id"])
+            return JSONResponse(serialization.serialize_order(order))
+
+    async def replace_order(self, request: Request) -> Response:
+        body = await _read_body(request)
+        return JSONResponse(self._exchange.replace(request.path_params["order_id"], body))
+
+    async def cancel_order(self, request: Request) -> Response:
+        self._exchange.cancel(request.path_params["order_id"])
+        return Response(status_code=204)
+
+    async def list_positions(self, _request: Request) -> Response:
+        with self._exchange.lock:
+            found = [
+                serialization.serialize_position(position, self._exchange.quotes.get(symbol))
+                for symbol, position in self._exchange.positions.items()
+                if position.qty
+            ]
+        return JSONResponse(found)
+
+    async def get_position(self, request: Request) -> Response:
+        with self._exchange.lock:
+            asset = self._exchange.get_asset(request.path_params["name"])
+            position = self._exchange.positions.get(asset.symbol)
+            if position is None or not position.qty:
+                raise AlpacaError(404, 40410000, "position does not exist")
+            quote = self._exchange.quotes.get(asset.symbol)
+            return JSONResponse(serialization.serialize_position(position, quote))
+
+    async def list_assets(self, request: Request) -> Response:
+        wanted = request.query_params.get("asset_class")
+        assets = (one for one in self._exchange.assets.values() if wanted in {None, one.asset_class})
+        return JSONResponse([serialization.serialize_asset(asset) for asset in assets])
+
+    async def get_asset(self, request: Request) -> Response:
+        asset = self._exchange.get_asset(request.path_params["name"])
+        return JSONResponse(serialization.serialize_asset(asset))
+
+    async def get_clock(self, _request: Request) -> Response:
+        now = datetime.now(UTC)
+        times = {
+            "timestamp": now,
+            "next_open": now + timedelta(hours=18),
+            "next_close": now + timedelta(hours=4),
+        }
+        return JSONResponse(
+            {"is_open": True} | {name: serialization.format_time(at) for name, at in times.items()}
+        )
+
+
+def _is_selected(order: Order, request: Request) -> bool:
+    parameters = request.query_params
+    status = parameters.get("status", "open")
+    after, until = parameters.get("after"), parameters.get("until")
+    symbols = parameters.get("symbols")
+    return (
+        (status == "all" or order.is_open == (status == "open"))
+        and (after is None or order.created_at > _parse_time(after))
+        and (until is None or order.created_at < _parse_time(until))
+        and (symbols is None or order.asset.symbol in symbols.split(","))
+        and parameters.get("side") in {None, order.side}
+    )
+
+
+def _parse_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body(), parse_float=Decimal)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise AlpacaError(400, 40010000, "request body format is invalid")
+    return body
+
+
+class Gateway:
+    """Authenticates the requests of /v2, and applies faults. Answers errors in Alpaca's format."""
+
+    def __init__(self, app: ASGIApp, exchange: Exchange, credentials: Credentials) -> None:
+        self._app, self._exchange, self._credentials = app, exchange, credentials
+        self.requests: list[tuple[str, str]] = []
+        self.requests_left: int | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_AUTHENTICATED):
+            await self._app(scope, receive, send)
+            return
+        self.requests.append((scope["method"], scope["path"]))
+        fault = self._exchange.faults.take(scope["method"], scope["path"])
+        if fault is not None and await self._fail_before(fault, scope, receive, send):
+            return
+        if not self._is_authenticated(scope):
+            await _build_error(401, 40110000, "request is not authorized")(scope, receive, send)
+            return
+        respond = self._app if fault is None else _Late(self._app, fault)
+        await respond(scope, receive, self._add_limit(send))
+
+    async def _fail_before(self, fault: RequestFault, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Return whether the request ends here."""
+        if fault.kind == "cut_before":
+            _cut(receive)
+            return True
+        if fault.kind == "status":
+            await _build_fault_response(fault)(scope, receive, send)
+            return True
+        if fault.kind == "latency":
+            await asyncio.sleep(fault.seconds)
+        return False
+
+    def _add_limit(self, send: Send) -> Send:
+        """Tell the rate limit in the headers, if one is set."""
+
+        async def add(message: Any) -> None:
+            if message["type"] == "http.response.start" and self.requests_left is not None:
+                left = str(self.requests_left).encode()
+                message["headers"] = [*message["headers"], (b"x-ratelimit-remaining", left)]
+            await send(message)
+
+        return add
+
+    def _is_authenticated(self, scope: Scope) -> bool:
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        given = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
+        return given == self._credentials
+
+
+class _Late:
+    """Carries the request out, then does not answer as it should."""
+
+    def __init__(self, app: ASGIApp, fault: RequestFault) -> None:
+        self._app, self._fault = app, fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answers: list[Any] = []
+
+        async def keep(message: Any) -> None:  # the interface of ASGI
+            answers.append(message)
+
+        await self._app(scope, receive, keep)
+        if self._fault.kind == "cut_after":
+            _cut(receive)
+            return
+        if self._fault.kind == "status_after":
+            await _build_fault_response(self._fault)(scope, receive, send)
+            return
+        if self._fault.kind == "hang":
+            await asyncio.sleep(self._fault.seconds)
+        for message in answers:
+            await send(message)
+
+
+def _cut(receive: Receive) -> None:
+    receive.__self__.transport.abort()  # type: ignore[attr-defined]  # the cycle of uvicorn's protocol
+
+
+def _build_fault_response(fault: RequestFault) -> Response:
+    response = _build_error(
+        fault.status,
+        fault.status * 100000,
+        "too many requests." if fault.status == 429 else "internal server error occurred",
+    )
+    if fault.retry_after is not None:
+        response.headers["retry-after"] = fault.retry_after
+    return response
+
+
+def _build_error(status: int, code: int, message: str) -> Response:
+    return JSONResponse({"code": code, "message": message}, status)
+
+
+async def answer_refusal(_request: Request, error: Exception) -> Response:  # Starlette's interface
+    """Answer an AlpacaError."""
+    assert isinstance(error, AlpacaError)
+    return _build_error(error.status, error.code, error.message)

@@ -1,0 +1,164 @@
+"""The official SDK drives the stand-in of Alpaca, so that it is known to speak the protocol."""
+
+import threading
+import time
+import uuid
+from decimal import Decimal
+
+import pytest
+
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
+from tests.brokers.standins.alpaca_sdk import (
+    APIError,
+    GetOrdersRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+    OrderSide,
+    QueryOrderStatus,
+    ReplaceOrderRequest,
+    StockBarsRequest,
+    StockHistoricalDataClient,
+    StockLatestQuoteRequest,
+    StopLimitOrderRequest,
+    TimeFrame,
+    TimeInForce,
+    TradingClient,
+    TradingStream,
+    TrailingStopOrderRequest,
+)
+
+WAIT_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def running():
+    with StandIn() as alpaca:
+        yield alpaca
+
+
+@pytest.fixture
+def alpaca(running):
+    """Start each test with other prices and without faults."""
+    running.faults.clear()
+    running.exchange.quote("AAPL", "189.98", "190.02")
+    return running
+
+
+@pytest.fixture
+def client(alpaca):
+    return TradingClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
+
+
+def limit_order(price=150.5, qty=10, **fields):
+    return LimitOrderRequest(
+        symbol="AAPL", qty=qty, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, limit_price=price, **fields
+    )
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.01)
+
+
+def test_account_clock_and_assets_are_read(client):
+    account = client.get_account()
+    assert (account.status, account.currency) == ("ACTIVE", "USD")
+    assert client.get_clock().is_open
+    assert client.get_asset("AAPL").fractionable
+    assert {asset.symbol for asset in client.get_all_assets()} >= {"AAPL", "BTC/USD"}
+
+
+def test_order_is_submitted_found_replaced_and_cancelled(client):
+    mine = f"sdk-{uuid.uuid4()}"
+    submitted = client.submit_order(limit_order(client_order_id=mine))
+    assert submitted.limit_price == "150.5"
+    assert client.get_order_by_client_id(mine).id == submitted.id
+    replaced = client.replace_order_by_id(submitted.id, ReplaceOrderRequest(qty=12, limit_price=151.25))
+    assert (replaced.replaces, replaced.qty, replaced.limit_price) == (submitted.id, "12", "151.25")
+    assert client.get_order_by_id(submitted.id).replaced_by == replaced.id
+    working = client.get_orders(GetOrdersRequest(status=QueryOrderStatus.OPEN, nested=True))
+    assert [order.id for order in working] == [replaced.id]
+    client.cancel_order_by_id(replaced.id)
+    assert client.get_order_by_id(replaced.id).status == "canceled"
+
+
+def test_market_order_fills_and_makes_a_position(client, alpaca):
+    before = Decimal(client.get_account().cash)
+    submitted = client.submit_order(
+        MarketOrderRequest(symbol="MSFT", qty=3, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
+    )
+    alpaca.exchange.quote("MSFT", "420.10", "420.20")
+    assert client.get_order_by_id(submitted.id).filled_avg_price == "420.2"
+    position = client.get_open_position("MSFT")
+    assert (position.qty, position.cost_basis) == ("3", "1260.6")
+    assert "MSFT" in {position.symbol for position in client.get_all_positions()}
+    assert before - Decimal(client.get_account().cash) == Decimal("1260.6")
+
+
+def test_every_order_type_is_accepted(client):
+    common = {"symbol": "AAPL", "qty": 1, "side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
+    stop = StopLimitOrderRequest(stop_price=250.0, limit_price=251.0, **common)
+    trail = TrailingStopOrderRequest(trail_percent=5.0, **common)
+    assert client.submit_order(stop).stop_price == "250"
+    assert client.submit_order(trail).trail_percent == "5"
+    assert {answer.status for answer in client.cancel_orders()} == {200}
+
+
+def test_refusals_have_code_and_message(client):
+    mine = f"sdk-{uuid.uuid4()}"
+    client.submit_order(limit_order(client_order_id=mine))
+    with pytest.raises(APIError) as again:
+        client.submit_order(limit_order(client_order_id=mine))
+    assert (again.value.status_code, again.value.message) == (422, "client_order_id must be unique")
+    with pytest.raises(APIError) as missing:
+        client.get_open_position("TSLA")
+    assert missing.value.code == 40410000
+    with pytest.raises(APIError) as denied:
+        client.submit_order(limit_order(qty=1_000_000))
+    assert denied.value.message == "insufficient buying power"
+
+
+def test_wrong_credentials_are_refused(alpaca):
+    with pytest.raises(APIError) as denied:
+        TradingClient(KEY_ID, "wrong", url_override=alpaca.url).get_account()
+    assert denied.value.status_code == 401
+
+
+def test_stream_tells_the_life_of_an_order(client, alpaca):
+    updates = []
+    stream = TradingStream(KEY_ID, SECRET_KEY, url_override=alpaca.stream_url)
+
+    async def note(update):
+        updates.append(update)
+
+    stream.subscribe_trade_updates(note)
+    connections = alpaca.stream.connections
+    thread = threading.Thread(target=stream.run, daemon=True)
+    thread.start()
+    wait_for(lambda: alpaca.stream.connections > connections and alpaca.stream.listeners)
+    order = client.submit_order(limit_order(190.0))
+    alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="4")
+    alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="6")
+    wait_for(lambda: len(updates) >= 3)
+    stream.stop()
+    client.submit_order(limit_order(1.0))  # wakes the SDK, which looks for the end after each frame
+    thread.join(WAIT_SECONDS)
+    assert [(update.event, update.qty) for update in updates[:3]] == [
+        ("new", None),
+        ("partial_fill", 4.0),
+        ("fill", 6.0),
+    ]
+    assert {update.order.id for update in updates[:3]} == {order.id}
+    assert len({update.execution_id for update in updates[:3]}) == 3
+
+
+def test_quotes_and_bars_are_read(alpaca):
+    data = StockHistoricalDataClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
+    quotes = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=["AAPL"]))
+    assert (quotes["AAPL"].bid_price, quotes["AAPL"].ask_price) == (189.98, 190.02)
+    alpaca.market_data.add_bar("AAPL", "1Min", "2026-11-27T15:00:00Z", "99/101/98.5/100", "1500")
+    request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=TimeFrame.Minute)
+    (bar,) = data.get_stock_bars(request)["AAPL"]
+    assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (99, 101, 98.5, 100, 1500)

@@ -1,0 +1,271 @@
+"""Creating, testing, enabling, assigning and deleting broker connections over REST."""
+
+import base64
+import logging
+import secrets
+
+import pytest
+from sqlalchemy import text
+from typing_extensions import override
+
+from app.assembly import create_broker_key_ring
+from app.brokers.errors import BrokerUnavailable
+from app.brokers.paper.broker import PaperBroker
+from app.brokers.rules.values import Account
+from app.brokers.service.credentials import encrypt_again
+from app.database import METADATA, set_all_tenants_scope, unit_of_work
+from app.identity.rules.access import Role
+from app.money import ZERO
+from tests.access.rig import Members
+from tests.support.service import settings_for
+
+pytestmark = pytest.mark.any_database
+
+TABLES = METADATA.tables
+CANARY = "canary-9f2c4e7a"
+CREDENTIALS = {"key_id": "PK01", "secret_key": CANARY}
+BODY = {"name": "paper", "broker": "alpaca", "credentials": CREDENTIALS}
+LIVE = BODY | {"name": "live", "live": True}
+LIMIT = {"scope": "tenant", "code": "MAX_ORDER_VALUE", "value": "1000"}
+
+
+def good(answer, status=200):
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+class AnsweringBroker(PaperBroker):
+    """A broker of which only the account matters."""
+
+    def __init__(self, number="PA1", is_paper=True):
+        super().__init__()
+        self.answer = Account("USD", ZERO, ZERO, number, is_paper)
+
+    @override
+    def account(self):
+        if self.answer.number is None:
+            raise BrokerUnavailable
+        return self.answer
+
+
+@pytest.fixture
+def connect(service):
+    """Let a test decide what the broker answers, and see what adapters are given."""
+    given, state = [], service.app.state
+    usual = state.create_broker
+
+    def answers(broker):
+        def create(terms):
+            given.append(terms)
+            return broker
+
+        state.create_broker = create
+        return given
+
+    yield answers
+    state.create_broker = usual
+
+
+def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
+    caplog.set_level(logging.DEBUG)
+    shown = good(api.post("/broker-connections", BODY), 201)
+    assert (shown["name"], shown["broker"], shown["live"], shown["status"]) == (
+        "paper",
+        "alpaca",
+        False,
+        "new",
+    )
+    assert shown["base_url"] == "https://paper-api.alpaca.markets"
+    listed = good(api.get("/broker-connections"))
+    assert [one["name"] for one in listed] == ["paper"]
+    good(api.get("/broker-connections/paper"))
+    changed = api.patch(
+        "/broker-connections/paper", {"credentials": {"key_id": "PK02", "secret_key": CANARY}}
+    )
+    good(changed)
+    for broken in (
+        {"key_id": CANARY},
+        {"key_id": CANARY, "secret_key": 5},
+        CANARY,
+        {"key_id": CANARY + "\x00"},
+    ):
+        refused = api.patch("/broker-connections/paper", {"credentials": broken})
+        assert refused.status_code == 422
+        assert CANARY not in refused.text
+    texts = [
+        str(shown),
+        str(listed),
+        changed.text,
+        caplog.text,
+        api.get("/audit").text,
+        api.get("/events").text,
+    ]
+    with service.reading() as connection:
+        tables = ("broker_connections", "audit_log", "events", "admin_requests")
+        texts += [str(connection.execute(TABLES[table].select()).all()) for table in tables]
+    assert not [found for found in texts if CANARY in found]
+
+
+def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, service, connect):
+    good(api.post("/broker-connections", BODY), 201)
+    good(api.post("/broker-connections", BODY | {"name": "second"}), 201)
+    connect(AnsweringBroker())
+    new_key = base64.b64encode(secrets.token_bytes(32)).decode()
+    rotated = create_broker_key_ring(settings_for(service.database_url, broker_keys=f"n1:{new_key}"))
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        result = encrypt_again(connection, rotated)
+        assert result.updated >= 2
+        assert result.unreadable == []
+        assert encrypt_again(connection, rotated).updated == 0
+    test = good(api.post("/broker-connections/paper:test"))
+    assert (test["ok"], "BROKER_KEYS" in test["error"]) == (False, True)  # this process lacks the new key
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        old_first = f"{create_broker_key_ring(settings_for(service.database_url)).current_id}"
+        assert old_first
+        connection.execute(
+            text(
+                "UPDATE broker_connections SET credentials = (SELECT credentials FROM broker_connections "
+                "WHERE name = 'second' AND tenant_id = :tenant) WHERE name = 'paper' AND tenant_id = :tenant"
+            ),
+            {"tenant": api.tenant_id},
+        )
+        stored = encrypt_again(connection, create_broker_key_ring(settings_for(service.database_url)))
+    assert "paper" in stored.unreadable
+
+
+def test_test_answers_the_account(api, connect):
+    good(api.post("/broker-connections", BODY), 201)
+    given = connect(AnsweringBroker())
+    answer = good(api.post("/broker-connections/paper:test"))
+    assert (answer["ok"], answer["account"], answer["paper"], answer["error"]) == (True, "PA1", True, None)
+    assert given[0].credentials == CREDENTIALS
+    connect(AnsweringBroker(number=None))
+    answer = good(api.post("/broker-connections/paper:test"))
+    assert (answer["ok"], answer["error"]) == (False, "The broker did not answer.")
+
+
+@pytest.mark.parametrize("is_paper", [False, None])
+def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
+    good(api.post("/broker-connections", BODY), 201)
+    connect(AnsweringBroker(is_paper=is_paper))
+    answer = good(api.post("/broker-connections/paper:test"))
+    assert (answer["ok"], answer["error"]) == (False, "The account is a live account, and `live` is false.")
+
+
+def test_address_that_was_forged_in_the_database_is_never_called(api, service, connect):
+    good(api.post("/broker-connections", BODY), 201)
+    given = connect(AnsweringBroker())
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        forged = "UPDATE broker_connections SET base_url = 'https://api.alpaca.markets' WHERE tenant_id = :id"
+        connection.execute(text(forged), {"id": api.tenant_id})
+    answer = good(api.post("/broker-connections/paper:test"))
+    assert not answer["ok"]
+    assert "live address" in answer["error"]
+    assert given == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base_url": "https://api.alpaca.markets"}, "base_url"),
+        ({"base_url": "http://127.0.0.1:9"}, "base_url"),
+        ({"base_url": "https://169.254.169.254"}, "base_url"),
+        ({"broker": "zerodha", "credentials": {"api_key": "a", "api_secret": "b"}}, "base_url"),
+        ({"credentials": {}}, "credentials"),
+        ({"name": "a/b"}, "name"),
+        ({"name": "a:test"}, "name"),
+        ({"broker": "paper"}, "broker"),
+    ],
+)
+def test_field_that_is_not_valid_is_named(api, change, field):
+    refused = api.post("/broker-connections", BODY | change)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == field
+    assert good(api.get("/broker-connections")) == []
+
+
+def test_name_and_account_are_unique_in_the_tenant(api, service):
+    good(api.post("/broker-connections", BODY | {"account": "PA7"}), 201)
+    assert api.post("/broker-connections", BODY).status_code == 409
+    assert api.post("/broker-connections", BODY | {"name": "other", "account": "PA7"}).status_code == 409
+    good(service.api().post("/broker-connections", BODY | {"account": "PA7"}), 201)
+
+
+def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect):
+    members = Members(service, service.api())
+    api, given = members.api, connect(AnsweringBroker(number="7", is_paper=False))
+    first, second = members.headers(Role.ADMIN), {"X-API-Key": api.key}
+    created = good(api.post("/broker-connections", LIVE, first), 201)
+    assert (created["live"], created["status"]) == (True, "awaiting_live")
+    test = good(api.post("/broker-connections/live:test"))
+    assert (test["ok"], given) == (False, [])  # nothing is sent before it is enabled
+    path = "/broker-connections/live:enable-live"
+    assert api.post(path, None, second).status_code == 403  # a key acts for nobody
+    assert api.post(path, None, first).status_code == 403  # the same person
+    for role in (Role.RISK, Role.TRADER):
+        assert api.post(path, None, members.headers(role)).status_code == 403
+    person = f"slack:{members.team}:U2"
+    good(api.post("/users", {"person": person, "name": "Second", "role": "admin"}), 201)
+    other = {"X-API-Key": members.key, "X-On-Behalf-Of": person}
+    assert api.post(path, None, other).status_code == 409  # no limit yet
+    good(api.put("/limits", LIMIT))
+    enabled = good(api.post(path, None, other))
+    assert enabled["live_enabled_by"] is not None
+    assert good(api.post("/broker-connections/live:test"))["ok"]
+    changed = good(api.patch("/broker-connections/live", {"account": "7"}, other))
+    assert (changed["live_enabled_by"], changed["status"]) == (None, "awaiting_live")
+    assert good(api.get("/audit", action="broker_connection.live_enabled"))
+
+
+def test_paper_connection_cannot_be_enabled_for_live(service):
+    members = Members(service, service.api())
+    good(members.api.post("/broker-connections", BODY), 201)
+    answer = members.api.post("/broker-connections/paper:enable-live", None, members.headers(Role.ADMIN))
+    assert answer.status_code == 409
+
+
+def test_connection_serves_one_flat_portfolio(api):
+    good(api.post("/broker-connections", BODY), 201)
+    for name in ("Growth", "Value"):
+        good(api.post("/portfolios", {"name": name}), 201)
+    assigned = good(api.patch("/portfolios/Growth", {"broker": "alpaca", "connection": "paper"}))
+    assert (assigned["broker"], assigned["connection"]) == ("alpaca", "paper")
+    assert good(api.get("/broker-connections/paper"))["portfolio_name"] == "Growth"
+    taken = api.patch("/portfolios/Value", {"broker": "alpaca", "connection": "paper"})
+    assert (taken.status_code, "one portfolio" in taken.text) == (409, True)
+    assert api.delete("/broker-connections/paper").status_code == 409
+    good(api.patch("/portfolios/Growth", {"broker": "paper"}))
+    assert api.delete("/broker-connections/paper").status_code == 204
+    assert api.get("/broker-connections/paper").status_code == 404
+
+
+def test_portfolio_with_orders_or_positions_keeps_its_broker(api):
+    good(api.post("/broker-connections", BODY), 201)
+    api.quote("AAPL", "99", "101", "100")
+    resting = api.order(type="LIMIT", limit_price="50")
+    to_alpaca = {"broker": "alpaca", "connection": "paper"}
+    assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
+    good(api.post(f"/orders/{resting['id']}/cancel", {}))
+    api.order()
+    assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
+    good(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
+    good(api.patch("/portfolios/Growth", to_alpaca))
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"broker": "alpaca"}, 422),
+        ({"connection": "paper"}, 422),
+        ({"broker": "paper", "connection": "paper"}, 422),
+        ({"broker": "ibkr", "connection": "paper"}, 422),
+        ({"broker": "alpaca", "connection": "none"}, 404),
+    ],
+)
+def test_assignment_that_fits_no_connection_is_refused(api, body, status):
+    good(api.post("/broker-connections", BODY), 201)
+    api.open_portfolio()
+    assert api.patch("/portfolios/Growth", body).status_code == status

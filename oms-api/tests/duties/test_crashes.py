@@ -1,0 +1,122 @@
+"""Every duty of the service survives a process that dies between its work and the end of its lease.
+
+The next process repeats the work, which must change nothing that the first one committed.
+"""
+
+import pytest
+from sqlalchemy import MetaData, select
+
+from app.assembly import create_duties
+from app.calendars.service import Calendars
+from app.database import Readers, connect_engine
+from app.duties.service import LEASE, Duty, DutyRunner
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from tests.support.clock import SetClock
+from tests.support.service import serving, settings_for
+
+DATE = "2026-11-20"
+DUTY_TABLES = frozenset({"duties"})  # who ran what, and when
+
+
+class Killed(BaseException):
+    """The end of a process: nothing of it follows."""
+
+
+@pytest.fixture(scope="module")
+def clock():
+    return SetClock(f"{DATE}T12:00")
+
+
+@pytest.fixture(scope="module")
+def timed(backend, new_database, clock):
+    """Provide a service with a desk of which every duty has something to do."""
+    clock.set(f"{DATE}T12:00")
+    with serving(new_database(backend), now=clock, price_source="manual") as service:
+        api = service.api()
+        body = {"name": "Growth", "opening_cash": "100000"}
+        assert api.post("/portfolios", body).status_code == 201
+        for minute, price in enumerate(("50", "52", "49")):
+            clock.set(f"{DATE}T12:0{minute}:30")
+            api.quote("AAPL", price, price, price)
+        api.buy("100", "50", charges="1")
+        deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "capital"}
+        assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
+        yield service
+
+
+def list_duties(service, clock):
+    """Return the registered duties, on an engine that sees all tenants as that of a worker does."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    market = Market(ManualSource(), Readers(engine, 1))
+    settings = settings_for(service.database_url, price_source="manual")
+    return engine, create_duties(settings, engine, market, Calendars.load(), clock)
+
+
+def contents(engine):
+    """Return all rows of all tables but those of the duties themselves."""
+    tables = MetaData()
+    with engine.connect() as connection:
+        tables.reflect(connection)
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table))))
+            for table in tables.sorted_tables
+            if table.name not in DUTY_TABLES
+        }
+
+
+def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, clock):
+    clock.set("2026-11-21T00:00:30")
+    at = clock()
+    engine, duties = list_duties(timed, clock)
+    others, again = list_duties(timed, clock)  # as another process has them, without what it remembers
+    changed = set()
+    for duty, repeated in zip(duties, again, strict=True):
+        before = contents(timed.engine)
+
+        def work_and_die(lease, duty: Duty = duty):
+            duty.run(lease)
+            raise Killed
+
+        def repeat(lease, repeated: Duty = repeated):
+            clock.at = at
+            repeated.run(lease)
+
+        with pytest.raises(Killed):
+            DutyRunner(engine, [duty._replace(run=work_and_die)], clock).run_due()
+        done = contents(timed.engine)
+        changed |= {duty.name} if done != before else set()
+        survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)
+        assert survivor.run_due() == []  # the dead process still has the lease
+        clock.at += max(LEASE, duty.period)
+        assert survivor.run_due() == [duty.name]
+        assert contents(timed.engine) == done, duty.name
+    assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
+    engine.dispose()
+    others.dispose()
+
+
+def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, clock):
+    """A process that was too slow loses its lease, and both do the work."""
+    clock.set("2026-11-22T00:00:30")
+    at = clock()
+    engine, duties = list_duties(timed, clock)
+    others, again = list_duties(timed, clock)
+    for duty, repeated in zip(duties, again, strict=True):
+
+        def work(lease, repeated: Duty = repeated):
+            clock.at = at
+            repeated.run(lease)
+
+        other = DutyRunner(others, [repeated._replace(run=work)], clock)
+
+        def race(lease, duty: Duty = duty, other: DutyRunner = other):
+            clock.at += max(LEASE, duty.period)
+            assert other.run_due() == [duty.name]
+            done = contents(timed.engine)
+            duty.run(lease)
+            assert contents(timed.engine) == done, duty.name
+
+        assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]
+    engine.dispose()
+    others.dispose()

@@ -1,0 +1,204 @@
+"""A broker outside of the process, in memory: it outlives crashes of the OMS, and fails as a test says."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from typing_extensions import override
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.paper.broker import PaperBroker
+from app.brokers.protocol import BrokerEventRecord, OrderState
+from app.brokers.queries import StoredConnection, find_connection, insert_connection
+from app.brokers.rules.values import (
+    Account,
+    BrokerEvent,
+    BrokerOrder,
+    Executed,
+)
+from app.database import set_tenant_scope, unit_of_work
+from app.money import ZERO, product
+from app.order_routing.service.broker_session import BrokerSession
+from app.orders.rules.values import Order
+from app.reconciliation.service.reconciler import Reconciler
+from tests.orders.rig import Rig
+
+NAME = "paper"
+LIMIT: dict[str, Any] = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
+DOWN = "down"  # not reached
+LOST = "lost"  # not received, and nobody knows
+UNANSWERED = "unanswered"  # received, and nobody knows
+KILLED_BEFORE = "killed before"  # the OMS dies before it sends
+KILLED_AFTER = "killed after"  # the OMS dies before it reads the answer
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class ScriptedBroker(PaperBroker):
+    """Works orders, and counts how often each was received."""
+
+    is_in_process = False
+    name = "alpaca"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: dict[str, list[str]] = defaultdict(list)  # by the name of the call
+        self.received: list[tuple[str, str]] = []
+        self.number, self.is_paper = "PA1", True
+        self.is_silent = False  # events are not reported
+
+    @override
+    def submit(self, order: BrokerOrder, at: Any) -> Sequence[BrokerEvent]:
+        return self._receive("submit", order.id, lambda: PaperBroker.submit(self, order, at))
+
+    @override
+    def cancel(self, order_id: str, at: Any) -> Sequence[BrokerEvent]:
+        return self._receive("cancel", order_id, lambda: PaperBroker.cancel(self, order_id, at))
+
+    @override
+    def replace(self, order_id: str, successor: BrokerOrder, at: Any) -> Sequence[BrokerEvent]:
+        return self._receive("replace", order_id, lambda: PaperBroker.replace(self, order_id, successor, at))
+
+    @override
+    def find(self, order_id: str) -> OrderState | None:
+        self._fail("find")
+        return super().find(order_id)
+
+    @override
+    def account(self) -> Account:
+        self._fail("account")
+        return Account("USD", ZERO, ZERO, self.number, self.is_paper)
+
+    @override
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+        self._fail("events")
+        return [] if self.is_silent else super().events(after)
+
+    def report(self, *events: BrokerEvent) -> None:
+        """Report events that no order of the book caused."""
+        self._events.extend(events)
+
+    def fill(
+        self, order: Order, quantity: str, price: str = "90", execution_id: str | None = None
+    ) -> Executed:
+        """Fill a part of a working order. Return the execution."""
+        units = Decimal(quantity)
+        at = self._book.find(order.id).accepted_at + timedelta(seconds=1)  # type: ignore[union-attr]  # it works
+        execution_id = execution_id or f"X-{order.id}-{len(self._events)}"
+        fill = Executed(order.id, execution_id, units, Decimal(price), product(units, Decimal(price)), at)
+        self._events.append(fill)
+        self._events.extend(self._book.apply(fill, order.symbol, at))
+        return fill
+
+    def _receive(
+        self, call: str, order_id: str, work: Callable[[], Sequence[BrokerEvent]]
+    ) -> Sequence[BrokerEvent]:
+        fault = self._fail(call)
+        self.received.append((call, order_id))
+        events = work()
+        if fault == UNANSWERED:
+            raise OutcomeOpen
+        if fault == KILLED_AFTER:
+            raise Killed
+        return events
+
+    def _fail(self, call: str) -> str | None:
+        fault = self.faults[call].pop(0) if self.faults[call] else None
+        if fault == DOWN:
+            raise BrokerUnavailable
+        if fault == LOST:
+            raise OutcomeOpen
+        if fault == KILLED_BEFORE:
+            raise Killed
+        return fault
+
+
+@dataclass
+class Routing:
+    """A portfolio Growth that trades over a connection, and the session of the process."""
+
+    rig: Rig
+    broker: ScriptedBroker = field(default_factory=ScriptedBroker)
+    kills: list[str] = field(default_factory=list)  # "before" or "after" the next commits of the writer
+
+    def __post_init__(self) -> None:
+        rig = self.rig
+        rig.open_portfolio()
+        with unit_of_work(rig.engine) as connection:
+            set_tenant_scope(connection, [rig.tenant])
+            insert_connection(connection, _build_connection(rig))
+            change = (
+                "UPDATE portfolios SET broker = 'alpaca', broker_connection = :name WHERE name = 'Growth'"
+            )
+            connection.execute(text(change), {"name": NAME})
+        self.restart()
+        self.run()
+
+    def restart(self) -> None:
+        """Begin anew with nothing in memory, as another process would."""
+        self.rig.restart()
+        self.session = BrokerSession(
+            *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),
+            Reconciler(self.rig.engine, lambda: self.rig.now).run,
+        )
+
+    def stored(self) -> StoredConnection:
+        """Return the connection as the database has it."""
+        with self.rig.engine.connect() as connection:
+            found = find_connection(connection, self.rig.tenant, NAME)
+        assert found is not None
+        return found
+
+    def run(self, seconds: int = 2) -> None:
+        """Let time pass, and the session do all that is due; a killed process starts again."""
+        for _ in range(seconds):
+            self.rig.tick()
+            try:
+                while self.session.step():
+                    pass
+            except Killed:
+                self.restart()
+
+    def place(self, **changes: Any) -> Order:
+        """Place an order, which is committed and not sent yet."""
+        return self.rig.place(**(LIMIT | changes))
+
+    def work(self, **changes: Any) -> Order:
+        """Place an order and let the broker work it."""
+        order = self.place(**changes)
+        self.run()
+        return self.rig.order(order)
+
+    def executions(self) -> list[tuple[Any, ...]]:
+        """Return (execution id, quantity) of what is booked."""
+        return self.rig.rows("SELECT execution_id, quantity FROM executions ORDER BY execution_id")
+
+    def undone(self) -> list[tuple[Any, ...]]:
+        """Return the requests that are not done."""
+        return self.rig.rows("SELECT kind, status FROM broker_requests WHERE completed_at IS NULL")
+
+    def _write(self, commands: Sequence[Any]) -> list[Any]:
+        kill = self.kills.pop(0) if self.kills else None
+        if kill == "before":
+            raise Killed
+        outcomes = self.rig.run(*commands)
+        if kill == "after":
+            raise Killed
+        return outcomes
+
+
+def _build_connection(rig: Rig) -> StoredConnection:
+    nothing = dict.fromkeys(
+        ("account", "live_enabled_by", "live_enabled_at", "error", "connected_since", "last_event_at"), None
+    ) | dict.fromkeys(("checked_at", "requests_left", "session_expires_at"), None)
+    return StoredConnection(
+        id="bc_1", tenant_id=rig.tenant, name=NAME, broker="alpaca", is_live=False,
+        base_url="https://paper-api.alpaca.markets", credentials="v1:x:", status="new", cursor=0, version=1,
+        created_by="a", changed_by="a", created_at=rig.now, updated_at=rig.now, **nothing,
+    )  # fmt: skip

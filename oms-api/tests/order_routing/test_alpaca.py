@@ -1,0 +1,148 @@
+"""The OMS and the stand-in of Alpaca agree, whatever fails between them."""
+
+import random
+import time
+
+import pytest
+
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.alpaca.client import Timeouts
+from app.brokers.alpaca.request_budget import LocalTokenBucket, RequestBudget
+from app.orders.rules.values import FINAL, Status
+from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
+from tests.brokers.standins.alpaca.server import StandIn
+from tests.order_routing.scripted_broker import Routing
+from tests.orders.rig import Rig
+
+pytestmark = pytest.mark.any_database
+FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
+
+
+@pytest.fixture(scope="module")
+def running_alpaca():
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def alpaca(running_alpaca):
+    running_alpaca.clear()
+    running_alpaca.exchange.quote("AAPL", "99", "101")
+    return running_alpaca
+
+
+@pytest.fixture
+def create_broker(alpaca):
+    brokers = []
+
+    def create():
+        budget = RequestBudget(LocalTokenBucket(100_000))
+        timeouts = Timeouts(response=WAIT_SECONDS)
+        brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
+        return brokers[-1]
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture
+def routing(engine, create_broker):
+    rig = Rig(engine)
+    rig.quote("99", "101", "100")
+    return Routing(rig, create_broker())
+
+
+def run_until(routing, condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never became true"
+        routing.run(1)
+        time.sleep(0.01)
+
+
+def find_status(routing, order):
+    return routing.rig.order(order).status
+
+
+def test_order_is_sent_filled_and_booked(routing, alpaca):
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    alpaca.exchange.quote("AAPL", "94", "94.50", ask_size="4")
+    run_until(routing, lambda: find_status(routing, order) is Status.PARTIALLY_FILLED)
+    alpaca.exchange.quote("AAPL", "93", "94")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    assert routing.rig.order(order).filled_value == 4 * 94.5 + 6 * 94
+    assert sorted(one[0] for one in routing.executions()) == sorted(
+        execution.id for execution in alpaca.exchange.executions
+    )
+
+
+def test_cancel_reaches_alpaca(routing, alpaca):
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    routing.rig.cancel(order)
+    run_until(routing, lambda: find_status(routing, order) is Status.CANCELED)
+    assert alpaca.exchange.get_order_by_client_order_id(order.id).status == "canceled"
+
+
+def test_order_that_alpaca_cannot_execute_is_rejected_and_not_sent(routing, alpaca):
+    order = routing.place(time_in_force="GTC", quantity="1.5")
+    run_until(routing, lambda: find_status(routing, order) is Status.REJECTED)
+    assert not alpaca.exchange.orders
+
+
+def break_something(draw, alpaca, routing, create_broker):
+    match draw.randrange(8):
+        case 0 | 1 | 2:
+            alpaca.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
+        case 3:
+            alpaca.stream.cut()
+        case 4:
+            alpaca.faults.stream.duplicates = draw.randrange(4)
+        case 5:
+            alpaca.faults.stream.swaps = 1
+        case 6:
+            alpaca.faults.stream.drops = 1
+        case _:  # the OMS dies, and another process goes on
+            routing.broker.close()
+            routing.broker = create_broker()
+            routing.restart()
+
+
+def trade_at_random(draw, routing, alpaca, create_broker, count):
+    orders = []
+    for _ in range(count):
+        side, price = draw.choice([("BUY", 99), ("BUY", 95), ("BUY", 90)])
+        orders.append(routing.place(side=side, limit_price=str(price + draw.randrange(4))))
+        break_something(draw, alpaca, routing, create_broker)
+        routing.run(1)
+        bid = draw.randrange(90, 102)
+        alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
+        if draw.random() < 0.2:
+            order = routing.rig.order(draw.choice(orders))
+            if order.status not in FINAL | {Status.PENDING_CANCEL}:
+                routing.rig.cancel(order)
+    return orders
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
+    monkeypatch.setattr("app.brokers.alpaca.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.alpaca.account_state.READ_SECONDS", 1.0)
+    draw = random.Random(seed)
+    count = 25 if seed == 1 else 1000
+    orders = trade_at_random(draw, routing, alpaca, create_broker, count)
+    alpaca.faults.clear()
+    alpaca.stream.flush()
+    alpaca.exchange.quote("AAPL", "88", "89")
+    run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
+    run_until(routing, lambda: len(routing.executions()) == len(alpaca.exchange.executions))
+    theirs = {execution.id: execution.qty for execution in alpaca.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.executions()} == set(theirs)
+    known = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
+    for order in orders:
+        ours = routing.rig.order(order)
+        filled = known[order.id].filled_qty if order.id in known else 0
+        assert ours.filled_quantity == filled, order.id
+    assert routing.undone() == []

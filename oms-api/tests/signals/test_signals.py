@@ -1,0 +1,279 @@
+"""Signals over REST: stored once, ordered once, and shown with what became of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from app.clock import utc_now
+from app.errors import Unavailable
+from app.signals.service.signal_service import SignalResumption
+from app.timestamps import iso
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.event_schemas import VALIDATORS
+from tests.support.service import ApiClient
+
+SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 10, "reason": "Technical breakout", "portfolio": "Growth"}
+STRATEGY = {"portfolio": "Growth", "mode": "trade", "qty": "5", "symbols": ["AAPL"]}
+
+
+@pytest.fixture
+def trader(api):
+    """Provide a tenant with a portfolio and a price."""
+    api.open_portfolio("Growth")
+    api.quote("AAPL", "99", "101", "100")
+    return api
+
+
+def send(api, path="/signals", **changes):
+    body = {name: value for name, value in {**SIGNAL, **changes}.items() if value is not None}
+    return api.post(path, body)
+
+
+def accepted(api, **changes):
+    answer = send(api, **changes)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def position(api):
+    return sum(float(one["quantity"]) for one in api.get("/positions", symbol="AAPL").json())
+
+
+def test_signal_is_filled_and_listed_with_its_latency(trader):
+    sent = accepted(trader, id="breakout-1")
+    assert (sent["id"], sent["status"], sent["reason"]) == ("breakout-1", "filled", None)
+    assert sent["latency_ms"] >= 0
+    (order_id,) = sent["order_ids"]
+    assert trader.found(order_id)["reason"] == "Technical breakout"
+    (listed,) = trader.get("/signals").json()
+    assert {name: listed[name] for name in sent} == sent
+    assert (listed["channel"], listed["size"], listed["portfolio_name"]) == ("rest", {"qty": "10"}, "Growth")
+    assert listed["order_statuses"] == {order_id: "FILLED"}
+    assert trader.get("/signals/breakout-1").json() == listed
+    (event,) = trader.get("/events", type="signal.*").json()
+    VALIDATORS["signal.filled"].validate(event["data"])
+    assert (event["type"], event["data"]["order_ids"]) == ("signal.filled", [order_id])
+
+
+@pytest.mark.any_database
+def test_alias_accepts_the_signals_of_other_systems(trader):
+    answer = send(trader, "/trading/signal")
+    assert (answer.status_code, answer.json()["status"]) == (201, "filled")
+    assert position(trader) == 10
+
+
+def test_same_id_gives_the_same_answer_and_another_body_conflicts(trader):
+    first = accepted(trader, id="one")
+    assert accepted(trader, id="one") == first
+    assert send(trader, id="one", qty=11).status_code == 409
+    assert position(trader) == 10
+    keyed = [
+        trader.post("/signals", SIGNAL, {"Idempotency-Key": "two"}).json()["order_ids"] for _ in range(2)
+    ]
+    assert keyed[0] == keyed[1]
+    assert position(trader) == 20
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"qty": None}, "qty"),
+        ({"side": None}, "side"),
+        ({"strategy": "unknown"}, "strategy"),
+        ({"portfolio": None}, "portfolio"),
+        ({"portfolio": "Nowhere"}, "portfolio"),
+        ({"qty": 1, "notional": 5}, "notional"),
+        ({"qty": None, "close": False}, "close"),
+        ({"qty": 0}, "qty"),
+        ({"id": "with space"}, "id"),
+        ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"quantity": 5}, "quantity"),
+    ],
+)
+def test_signal_that_cannot_become_an_order_is_refused_and_not_stored(trader, changes, field):
+    answer = send(trader, **changes)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] == field
+    assert trader.get("/signals").json() == []
+
+
+@pytest.mark.any_database
+def test_late_signal_is_recorded_as_expired(trader):
+    late = accepted(trader, expires_at=iso(utc_now() - timedelta(seconds=1)))
+    assert (late["status"], late["order_ids"]) == ("expired", [])
+    assert "expiry" in late["reason"]
+    assert accepted(trader, expires_at=iso(utc_now() + timedelta(minutes=5)))["status"] == "filled"
+    assert position(trader) == 10
+
+
+@pytest.mark.any_database
+def test_denied_order_is_a_rejected_signal_with_the_reason(trader):
+    limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "5"}
+    assert trader.put("/limits", limit).status_code == 200
+    denied = accepted(trader)
+    assert denied["status"] == "rejected"
+    assert len(denied["order_ids"]) == 1
+    assert trader.found(denied["order_ids"][0])["status"] == "DENIED"
+
+
+def test_target_position_trades_the_difference_and_close_the_rest(trader):
+    for target, side in (("30", "BUY"), ("-20", "SELL")):
+        sent = accepted(trader, qty=None, side=None, target_position=target)
+        assert trader.found(sent["order_ids"][0])["side"] == side
+        assert position(trader) == float(target)
+    same = accepted(trader, qty=None, side=None, target_position=-20)
+    assert (same["status"], same["order_ids"]) == ("recorded", [])
+    assert accepted(trader, qty=None, side=None, close=True, id="flat")["status"] == "filled"
+    assert position(trader) == 0
+    nothing = accepted(trader, qty=None, side=None, close=True)
+    assert nothing["status"] == "rejected"
+    assert accepted(trader, qty=None, side=None, close=True, id="flat")["status"] == "filled"
+
+
+@pytest.mark.any_database
+def test_target_counts_the_working_orders_of_the_strategy(trader):
+    first = accepted(trader, qty=None, target_position=10, price="90")
+    assert first["status"] == "ordered"
+    assert accepted(trader, qty=None, target_position=10)["status"] == "recorded"
+
+
+@pytest.mark.any_database
+def test_size_by_value_and_by_equity(trader):
+    by_value = accepted(trader, qty=None, notional="1000")
+    assert trader.found(by_value["order_ids"][0])["quantity"] == "9.90099009"
+    equity = float(trader.portfolio()["equity"])
+    by_equity = accepted(trader, qty=None, percent_of_equity="2")
+    filled = float(trader.found(by_equity["order_ids"][0])["quantity"])
+    assert filled * 101 == pytest.approx(equity * 0.02, rel=1e-6)
+
+
+@pytest.mark.any_database
+def test_strategy_gives_portfolio_size_and_allowed_symbols(trader):
+    put = trader.put("/signals/strategies/momentum", STRATEGY)
+    assert (put.status_code, put.json()["size"]) == (200, {"qty": "5"})
+    sent = accepted(trader, strategy="momentum", qty=None, portfolio=None)
+    assert sent["status"] == "filled"
+    assert trader.found(sent["order_ids"][0])["strategy"] == "momentum"
+    assert position(trader) == 5
+    assert send(trader, strategy="momentum", symbol="MSFT").status_code == 422
+    assert [one["name"] for one in trader.get("/signals/strategies").json()] == ["momentum"]
+    assert trader.delete("/signals/strategies/momentum").status_code == 204
+    assert trader.delete("/signals/strategies/momentum").status_code == 404
+    assert send(trader, strategy="momentum").status_code == 422
+    actions = [entry["action"] for entry in trader.get("/audit").json()]
+    assert {"signal_strategy.set", "signal_strategy.deleted"} <= set(actions)
+
+
+def test_modes_record_and_approve(trader):
+    trader.put("/signals/strategies/watch", STRATEGY | {"mode": "record"})
+    recorded = accepted(trader, strategy="watch")
+    assert (recorded["status"], recorded["order_ids"]) == ("recorded", [])
+    trader.put("/signals/strategies/careful", STRATEGY | {"mode": "approve"})
+    waiting = accepted(trader, strategy="careful")
+    assert waiting["status"] == "awaiting_approval"
+    order = trader.found(waiting["order_ids"][0])
+    assert order["status"] == "AWAITING_APPROVAL"
+    assert position(trader) == 0
+
+
+def test_signal_that_was_stored_before_a_crash_acts_once(trader, monkeypatch):
+    service = trader.service.app.state.signals
+
+    async def fail(*_):
+        raise Unavailable("The process is gone.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "_place", fail)
+        assert accepted(trader, id="crash")["status"] == "received"
+    with monkeypatch.context() as patched:  # the order is placed, but its outcome is not stored
+        patched.setattr(service._store, "complete", fail)
+        assert accepted(trader, id="crash")["status"] == "received"
+    assert position(trader) == 10
+    portal = trader.service.client.portal
+    later = utc_now() + timedelta(minutes=1)
+    resumption = SignalResumption(service, trader.service.app.state.readers, lambda: later)
+    portal.call(resumption.resume_pending)
+    assert portal.call(resumption.resume_pending) == 0
+    resumed = accepted(trader, id="crash")
+    assert resumed["status"] == "filled"
+    assert len(trader.get("/orders").json()) == 1
+    assert position(trader) == 10
+
+
+@pytest.mark.any_database
+def test_resumed_signal_that_is_too_late_by_now_expires(trader, monkeypatch):
+    service = trader.service.app.state.signals
+
+    async def fail(*_):
+        raise Unavailable("The process is gone.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "_place", fail)
+        accepted(trader, id="late", expires_at=iso(utc_now() + timedelta(minutes=1)))
+    later = utc_now() + timedelta(minutes=2)
+    monkeypatch.setattr(service, "_now", lambda: later)
+    resumption = SignalResumption(service, trader.service.app.state.readers, lambda: later)
+    trader.service.client.portal.call(resumption.resume_pending)
+    assert trader.get("/signals/late").json()["status"] == "expired"
+    assert trader.get("/orders").json() == []
+
+
+@pytest.mark.any_database
+def test_racing_repeats_are_one_order(trader):
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: accepted(trader, id="race"), range(16)))
+    assert len({tuple(one["order_ids"]) for one in answers}) == 1
+    assert position(trader) == 10
+
+
+@pytest.mark.any_database
+def test_narrow_key_sees_and_sends_signals_of_its_portfolios_only(trader):
+    trader.open_portfolio("Income")
+    accepted(trader, id="growth")
+    made = trader.post("/api-keys", {"name": "income", "scopes": ["trade"], "portfolios": ["Income"]}).json()
+    narrow = trader.with_key(made["key"])
+    assert narrow.get("/signals").json() == []
+    assert narrow.get("/signals/growth").status_code == 404
+    assert send(narrow).status_code == 422
+    assert accepted(narrow, portfolio="Income")["status"] == "filled"
+
+
+@pytest.mark.any_database
+def test_signals_are_paged_and_filtered(trader):
+    ids = [accepted(trader, id=f"s{number}")["id"] for number in range(3)]
+    first = trader.get("/signals", limit=2)
+    assert [one["id"] for one in first.json()] == ids[:0:-1]
+    assert 'rel="next"' in first.headers["Link"]
+    path = first.headers["Link"].partition(">")[0].removeprefix("</api/v1")
+    assert [one["id"] for one in trader.get(path).json()] == ids[:1]
+    assert len(trader.get("/signals", status="filled", symbol="aapl", portfolio="growth").json()) == 3
+    assert trader.get("/signals", status="rejected").json() == []
+    assert trader.get("/signals", status="unknown").status_code == 422
+
+
+@pytest.mark.any_database
+def test_trading_api_of_other_systems(trader):
+    accepted(trader)
+    accepted(trader, price="50")
+    assert [one["symbol"] for one in trader.get("/trading/positions").json()] == ["AAPL"]
+    assert len(trader.get("/trading/orders", status="pending", symbol="AAPL").json()) == 1
+    assert len(trader.get("/trading/orders").json()) == 2
+    accepted(trader, qty=None, side=None, close=True)
+    assert trader.get("/trading/positions").json() == []
+    assert len(trader.get("/trading/positions", include_closed="true").json()) == 1
+    snapshot = trader.get("/trading/portfolio", portfolio="Growth").json()
+    assert snapshot == trader.portfolio()
+    assert trader.get("/trading/portfolio").status_code == 422
+
+
+@pytest.mark.any_database
+def test_defaults_of_the_installation_apply_to_the_first_tenant(serve):
+    with serve(signals_portfolio="Growth") as service:
+        first = ApiClient(service, 1, BOOTSTRAP_KEY).open_portfolio()
+        first.quote("AAPL", "99", "101", "100")
+        assert accepted(first, portfolio=None)["status"] == "filled"
+        assert first.get("/trading/portfolio").json()["portfolio_name"] == "Growth"
+        other = service.api().open_portfolio()
+        assert send(other, portfolio=None).status_code == 422

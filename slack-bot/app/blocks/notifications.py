@@ -1,0 +1,112 @@
+"""Build the lines about events of the OMS, and the messages that list them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from app.blocks.amounts import format_rounded, format_signed
+from app.blocks.messages import Message, format_time, notice
+from app.blocks.order_reports import format_person
+from app.blocks.text import code, escape, literal
+from app.forms.numbers import format_grouped, format_money
+
+MAX_LINES = 30  # of one message
+MAX_CHARACTERS = 2_700
+
+
+def build_notification(lines: Sequence[str]) -> Message:
+    """Return one message: the line itself, or a list of several ones. It says how many are left out."""
+    if len(lines) == 1:
+        return notice(lines[0])
+    shown: list[str] = []
+    for line in lines[:MAX_LINES]:
+        if sum(map(len, shown)) + len(line) > MAX_CHARACTERS:
+            break
+        shown.append(f"• {line}")
+    rest = len(lines) - len(shown)
+    more = [f"and {rest} more"] if rest else []
+    return notice("\n".join([f"*{len(lines)} news*", *shown, *more]))
+
+
+def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn about an order that filled, expired or was rejected."""
+    what = f"{escape(_text(data, 'side'))} {_units(data, 'quantity')} {escape(_text(data, 'symbol'))}"
+    where = f"in {literal(_text(data, 'portfolio_name'))} · {code(_text(data, 'order_id'))}"
+    if event_type == "order.filled":
+        return f"*Filled:* {what} at {_price(data, 'average_price')} {where}"
+    outcome = {"order.expired": "Expired", "order.rejected": "Rejected by the broker"}[event_type]
+    reason = _text(data, "reason") or _text(data, "broker_words")
+    return f"*{outcome}:* {what} {where}{f': {literal(reason)}' if reason else ''}"
+
+
+def describe_approval_event(event_type: str, data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn about an order that waits for approval, or about the decision."""
+    order = code(_text(data, "order_id"))
+    if event_type == "approval.requested":
+        asked = format_person(_text(data, "requested_by"))
+        return (
+            f"*Approval needed:* order {order}, requested by {asked}, expires "
+            f"{format_local_time(_text(data, 'expires_at'))}. `/desk approvals` shows it."
+        )
+    reason = _text(data, "reason")
+    outcome = "Approved" if event_type == "approval.granted" else "Not approved"
+    by = format_person(_text(data, "decided_by"))
+    return f"*{outcome}:* your order {order}, by {by}{f': {literal(reason)}' if reason else ''}"
+
+
+def describe_summary(data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn that sums up the day of a portfolio. The time is that of each reader."""
+    currency = escape(_text(data, "currency"))
+    trades = int(data.get("trades") or 0)
+    return (
+        f"*{literal(_text(data, 'portfolio_name'))}* closed {format_local_time(_text(data, 'closed_at'))}: "
+        f"P&amp;L {_signed(data, 'day_pnl')} {currency}, equity {_rounded(data, 'equity')}, "
+        f"{trades} trade{'' if trades == 1 else 's'} worth {_rounded(data, 'volume')}, "
+        f"realised {_signed(data, 'realized_pnl')}, unrealised {_signed(data, 'unrealized_pnl')}, "
+        f"charges {_rounded(data, 'charges')}, exposure {_rounded(data, 'gross_exposure')} gross"
+    )
+
+
+def describe_reminder(approvers: Sequence[str], expires_at: str) -> str:
+    """Return the reminder of a request for approval, in mrkdwn. It mentions the approvers."""
+    people = " ".join(format_person(each) for each in approvers if each.startswith("slack:"))
+    waiting = f"This order still waits for a decision. It expires {format_local_time(expires_at)}."
+    return f"{people} {waiting}".strip()
+
+
+def format_local_time(instant: str) -> str:
+    """Return an instant that Slack shows in the time zone of each reader, else in UTC."""
+    fallback = format_time(instant)
+    try:
+        seconds = int(datetime.fromisoformat(instant).timestamp())
+    except ValueError:
+        return fallback
+    return f"<!date^{seconds}^{{date_short_pretty}} at {{time}}|{fallback}>"
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    return str(data.get(name) or "")
+
+
+def _amount(data: Mapping[str, Any], name: str) -> Decimal:
+    try:
+        return Decimal(_text(data, name))
+    except InvalidOperation:
+        return Decimal(0)
+
+
+def _units(data: Mapping[str, Any], name: str) -> str:
+    return format_grouped(_amount(data, name))
+
+
+def _price(data: Mapping[str, Any], name: str) -> str:
+    return format_money(_amount(data, name))
+
+
+def _rounded(data: Mapping[str, Any], name: str) -> str:
+    return format_rounded(_amount(data, name))
+
+
+def _signed(data: Mapping[str, Any], name: str) -> str:
+    return format_signed(_amount(data, name))

@@ -1,0 +1,151 @@
+"""Build the form of a person's preferences, and the summary of them."""
+
+from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
+from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.blocks.text import Json, escape, literal, option, plain_text, section
+from app.forms import action_ids, preferences
+from app.forms.orders.ticket import TIME_NAMES, TYPE_NAMES, TimeInForce
+from app.forms.preferences import (
+    NOTIFICATION_TYPES,
+    NOTIFY_PREFIX,
+    Mode,
+    Preferences,
+    format_watchlists,
+    get_order_type,
+    get_time_in_force,
+)
+from app.forms.request_context import RequestContext
+
+MAX_ENTRY_CHARACTERS = 3000
+MAX_LISTED = 50
+MODE_NAMES = {Mode.PING: "at once", Mode.BUNDLE: "together with others", Mode.OFF: "not at all"}
+CHANGE = "Change settings…"
+
+
+def build_settings_form(current: Preferences, context: RequestContext) -> Json:
+    """Return the form with the current preferences."""
+    blocks = [
+        *_build_order_entries(current),
+        *_build_format_entries(current),
+        section("*Direct messages*: how you are told about events"),
+        *(_build_mode(name, current) for name in NOTIFICATION_TYPES),
+        *_build_watchlists(current),
+    ]
+    return build_modal(
+        "Settings", blocks, context, submit="Save settings", callback_id=action_ids.SETTINGS_FORM
+    )
+
+
+def _build_order_entries(current: Preferences) -> list[Json]:
+    types = {each.value: option(name, each.value) for each, name in TYPE_NAMES.items()}
+    times = {
+        each.value: option(name, each.value)
+        for each, name in TIME_NAMES.items()
+        if each is not TimeInForce.GTD
+    }
+    name = current.default_portfolio
+    portfolio = _build_search(action_ids.SETTINGS_PORTFOLIO, "Choose a portfolio", name or "")
+    return [
+        build_input(
+            preferences.DEFAULT_PORTFOLIO,
+            "Default portfolio",
+            portfolio,
+            optional=True,
+            hint="Forms start with it, unless the command names another one.",
+        ),
+        build_input(
+            preferences.ORDER_TYPE,
+            "Order type",
+            build_select(list(types.values()), types.get(get_order_type(current))),
+        ),
+        build_input(
+            preferences.TIME_IN_FORCE,
+            "Time in force",
+            build_select(list(times.values()), times.get(get_time_in_force(current))),
+        ),
+    ]
+
+
+def _build_format_entries(current: Preferences) -> list[Json]:
+    formats = {each: each for each in preferences.NUMBER_FORMATS}
+    return [
+        build_input(preferences.NUMBER_FORMAT, "Numbers", build_choice(formats, current.number_format)),
+        build_input(
+            preferences.TIME_ZONE,
+            "Time zone",
+            _build_search(action_ids.SETTINGS_TIME_ZONE, "Type a city or region", current.time_zone),
+        ),
+        build_input(
+            preferences.QUIET,
+            "Quiet hours",
+            _build_text(current.quiet_hours.text if current.quiet_hours else "", "22:00 to 07:00", 40),
+            optional=True,
+            hint="In your time zone. Direct messages wait until they end. Empty: none.",
+        ),
+    ]
+
+
+def _build_mode(name: str, current: Preferences) -> Json:
+    options = {mode: option(text.capitalize(), mode.value) for mode, text in MODE_NAMES.items()}
+    chosen = options[current.get_mode(name)]
+    label = NOTIFICATION_TYPES[name].label
+    return build_input(NOTIFY_PREFIX + name, label, build_select(list(options.values()), chosen))
+
+
+def _build_watchlists(current: Preferences) -> list[Json]:
+    text = format_watchlists(current.watchlists)
+    if len(text) > MAX_ENTRY_CHARACTERS:
+        return [section("Your watchlists are too long to be changed here. Use the REST API.")]
+    element = _build_text(text, "Tech: AAPL, MSFT", MAX_ENTRY_CHARACTERS) | {"multiline": True}
+    return [
+        build_input(
+            preferences.WATCHLISTS, "Watchlists", element, optional=True, hint="One list a line: Tech: AAPL"
+        )
+    ]
+
+
+def _build_search(action_id: str, placeholder: str, chosen: str) -> Json:
+    element: Json = {
+        "type": "external_select",
+        "action_id": action_id,
+        "min_query_length": 0,
+        "placeholder": plain_text(placeholder),
+    }
+    return element | ({"initial_option": option(chosen, chosen)} if chosen else {})
+
+
+def _build_text(initial: str, placeholder: str, longest: int) -> Json:
+    element: Json = {
+        "type": "plain_text_input",
+        "max_length": longest,
+        "placeholder": plain_text(placeholder),
+    }
+    return element | ({"initial_value": initial} if initial else {})
+
+
+def build_settings_reply(current: Preferences) -> Reply:
+    """Return the preferences of the person, with a button that changes them."""
+    text = "\n".join(["*Your settings*", *describe_settings(current)])
+    return build_sentence_reply(text, actions(button(CHANGE, action_ids.FORM_OPEN, "settings")))
+
+
+def describe_settings(current: Preferences) -> list[str]:
+    """Return the preferences as lines in mrkdwn."""
+    lists = [
+        f"{literal(name)}: {escape(', '.join(symbols[:MAX_LISTED]))}"
+        for name, symbols in current.watchlists.items()
+    ]
+    by_mode = {
+        mode: [kind.label for name, kind in NOTIFICATION_TYPES.items() if current.get_mode(name) is mode]
+        for mode in Mode
+    }
+    told = [f"Messages {text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
+    hours = current.quiet_hours.text if current.quiet_hours else "none"
+    return [
+        f"Default portfolio: {literal(current.default_portfolio or 'none')}",
+        f"Order type: {escape(current.order_type)} · time in force: {escape(current.time_in_force)}",
+        f"Numbers: {escape(current.number_format)} · time zone: {escape(current.time_zone)}",
+        f"Quiet hours: {escape(hours)}",
+        *told,
+        f"Watchlists: {'; '.join(lists) or 'none'}",
+    ]

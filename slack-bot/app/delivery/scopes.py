@@ -1,0 +1,49 @@
+"""Compare the scopes that Slack granted with those of the manifest."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from app.config import SERVICE_FOLDER
+
+log = logging.getLogger(__name__)
+
+MANIFEST = SERVICE_FOLDER / "manifest.json"
+HEADER = "x-oauth-scopes"
+FILES_WRITE = "files:write"
+
+
+class GrantedScopes:
+    """The scopes of the bot token, as the latest answer of `auth.test` named them."""
+
+    def __init__(self, required: Iterable[str]):
+        self._required = tuple(required)
+        self.missing: tuple[str, ...] = ()
+
+    def update(self, headers: Mapping[str, Any]) -> None:
+        """Read the scopes of an answer. Without the header, nothing changes. Log scopes that are missing."""
+        named = {str(name).lower(): value for name, value in headers.items()}.get(HEADER)
+        if named is None:
+            return
+        text = named[0] if isinstance(named, list) else named
+        granted = {each.strip() for each in str(text).split(",")}
+        missing = tuple(each for each in self._required if each not in granted)
+        if missing and missing != self.missing:
+            log.warning("Scopes missing: install the app again", extra={"scopes": ", ".join(missing)})
+        self.missing = missing
+
+    def has(self, scope: str) -> bool:
+        """Return whether a scope is granted, as far as is known."""
+        return scope not in self.missing
+
+
+@cache
+def list_manifest_scopes() -> tuple[str, ...]:
+    """Return the bot scopes of the manifest. Nothing if the file is not there."""
+    try:
+        manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+        return tuple(manifest["oauth_config"]["scopes"]["bot"])
+    except (OSError, ValueError, KeyError):
+        return ()

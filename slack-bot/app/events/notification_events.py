@@ -1,0 +1,94 @@
+"""Choose who is told about an event of the OMS."""
+
+from app.blocks.alert_reports import build_fired_message, describe_condition
+from app.blocks.notifications import describe_approval_event, describe_order_event, describe_summary
+from app.delivery.order_messages import MessageKind
+from app.errors import OmsError
+from app.events.registry import Event
+from app.forms.portfolio_values import AlertSummary
+from app.oms_client import Person
+from app.services.dependencies import Services
+from app.services.notifications import notify_channel, notify_person
+from app.services.reminders import add_reminder
+
+SLACK_PERSON_PARTS = 3
+TO_OWNER = "me"
+
+
+def notify_of_alert(services: Services, event: Event) -> None:
+    """Tell the owner of an alert that it fired, or the channel that the alert names."""
+    data = event.data
+    owner = find_person(str(data.get("owner") or ""))
+    if owner is None:
+        return  # alerts of keys are for programs
+    target = str(data.get("deliver_to") or TO_OWNER)
+    texts = {name: data.get(name) for name in ("symbol", "portfolio_name", "above", "below")}
+    alert = AlertSummary(
+        id=str(data.get("alert_id", "")),
+        kind=str(data.get("kind", "")),
+        repeat=bool(data.get("repeat")),
+        deliver_to=target,
+        status="",
+        **{name: None if value is None else str(value) for name, value in texts.items()},
+    )
+    condition = describe_condition(alert)
+    text = build_fired_message(condition, str(data.get("value", "")), str(data.get("at", ""))).text
+    if target == TO_OWNER:
+        notify_person(services, owner, event.type, text, event.id)
+    else:
+        notify_channel(services, target, event.type, text, event.id, owner)
+
+
+def notify_of_order(services: Services, event: Event) -> None:
+    """Tell the person who placed the order in Slack."""
+    shown = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
+    if shown is not None:
+        text = describe_order_event(event.type, event.data)
+        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+
+
+def notify_of_request(services: Services, event: Event) -> None:
+    """Tell the approvers that the portfolio names, and remind them once."""
+    text = describe_approval_event(event.type, event.data)
+    for approver in event.data.get("approvers") or ():
+        person = find_person(str(approver))
+        if person is not None and str(approver) != event.data.get("requested_by"):
+            notify_person(services, person, event.type, text, event.id)
+    add_reminder(services, event.created_at, event.data)
+
+
+def notify_of_decision(services: Services, event: Event) -> None:
+    """Tell the person who placed the order what was decided."""
+    shown = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
+    if shown is not None:
+        text = describe_approval_event(event.type, event.data)
+        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+
+
+def notify_of_close(services: Services, event: Event) -> None:
+    """Sum up the day of a portfolio, in the channel of the desk and for the people who want it."""
+    text = describe_summary(event.data)
+    if services.trading_channel:
+        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    for team, user in services.notifications.list_subscribers():
+        person = Person(team, user)
+        if _may_see(services, person, str(event.data.get("portfolio_name") or ""), event.id):
+            notify_person(services, person, event.type, text, event.id)
+
+
+def find_person(actor: str) -> Person | None:
+    """Return the person in Slack that the OMS names, None for others."""
+    parts = actor.split(":")
+    if len(parts) != SLACK_PERSON_PARTS or parts[0] != "slack":
+        return None
+    try:
+        return Person(parts[1], parts[2])
+    except ValueError:
+        return None
+
+
+def _may_see(services: Services, person: Person, portfolio: str, request_id: str) -> bool:
+    try:
+        return services.oms.find_portfolio(person, portfolio, request_id=request_id) is not None
+    except OmsError:
+        return False

@@ -1,0 +1,23 @@
+"""Find time zones by a part of their name."""
+
+from functools import cache
+from zoneinfo import available_timezones
+
+MAX_FOUND = 100
+USUAL = (
+    "UTC", "America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London", "Europe/Berlin",
+    "Europe/Zurich", "Asia/Kolkata", "Asia/Singapore", "Asia/Hong_Kong", "Asia/Tokyo", "Australia/Sydney",
+)  # fmt: skip
+
+
+def find_time_zones(part: str) -> list[str]:
+    """Return names of the IANA database that contain the text, at most 100. Without a text, usual ones."""
+    wanted = part.strip().casefold().replace(" ", "_")
+    if not wanted:
+        return list(USUAL)
+    return [name for name in _list_names() if wanted in name.casefold()][:MAX_FOUND]
+
+
+@cache
+def _list_names() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones() | set(USUAL)))

@@ -1,0 +1,133 @@
+"""Tell people and channels about events, as people's preferences say: at once, bundled, or not at all."""
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import groupby
+
+from app.blocks.notifications import build_notification
+from app.delivery.message_sender import Address
+from app.delivery.notification_store import Notification
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.forms.preferences import Mode
+from app.oms_client import Person
+from app.services.dependencies import Services
+from app.services.preferences import SUMMARY, load_preferences
+from app.services.reminders import REMINDER, send_reminder
+
+log = logging.getLogger(__name__)
+
+BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
+SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
+CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
+GIVE_UP_SECONDS = 24 * 3600.0
+DELIVERY = "notifications"  # key of the queued work
+
+
+def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
+    """Tell a person about an event. Return at once."""
+    key = f"{event_id}:{person.user}"
+    _add(services, Notification(key, person.team, person.user, "", event_type, text, time.time()))
+
+
+def notify_channel(
+    services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
+) -> None:
+    """Tell a channel about an event. If it cannot be posted there, `owner` is told. Return at once."""
+    team, user = (owner.team, owner.user) if owner else ("", "")
+    wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
+    now = time.time()
+    _add(
+        services,
+        Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
+    )
+
+
+def run_notifications(services: Services) -> None:
+    """Send notifications when they are due, until the bot stops."""
+    while not services.stopping.wait(services.waits.notifications_every):
+        try:
+            deliver_notifications(services)
+        except Exception:  # one failure must not end the thread
+            log.exception("Notifications not delivered")
+
+
+def deliver_notifications(services: Services) -> None:
+    """Apply preferences to new notifications, and send those that are due: one message a recipient."""
+    with services.notification_pace.lock:
+        _schedule(services, services.notifications.list_new())
+        due = sorted(services.notifications.list_due(time.time()), key=lambda each: each.recipient)
+        for recipient, rows in groupby(due, key=lambda each: each.recipient):
+            _send_all(services, recipient, list(rows))
+
+
+def _add(services: Services, notification: Notification) -> None:
+    services.notifications.add(notification)
+    if not services.queued_order_work.add(DELIVERY):
+        return
+
+    def deliver() -> None:
+        services.queued_order_work.remove(DELIVERY)
+        deliver_notifications(services)
+
+    try:
+        services.query_workers.submit(notification.key, deliver)
+    except Saturated:  # the thread that sends what is due sends it later
+        services.queued_order_work.remove(DELIVERY)
+
+
+def _schedule(services: Services, new: Iterable[Notification]) -> None:
+    now = datetime.fromtimestamp(time.time(), UTC)
+    for user, rows in groupby(sorted(new, key=lambda each: each.user), key=lambda each: each.user):
+        notifications = list(rows)
+        person = Person(notifications[0].team, user)
+        preferences = load_preferences(services, person, notifications[0].key)
+        quiet_until = preferences.find_end_of_quiet_hours(now)
+        for each in notifications:
+            mode = preferences.get_mode(each.event_type)
+            if mode is Mode.OFF:
+                services.notifications.remove(each.key)
+                continue
+            due_at = each.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
+            quiet = quiet_until.timestamp() if quiet_until else 0.0
+            services.notifications.set_due(each.key, max(due_at, quiet))
+
+
+def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
+    if not services.notification_pace.is_ready(recipient):
+        return
+    until = time.time() + CLAIM_SECONDS
+    rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
+    if not rows:
+        return
+    first = rows[0]
+    message = build_notification([each.text for each in rows])
+    try:
+        channel = first.channel or services.slack.direct_channel(first.user)
+        services.slack.post(channel, message)
+    except SlackRateLimited:
+        return  # the rows stay, and are sent later
+    except SlackError as error:
+        log.warning("Notification not delivered", extra={"request_id": first.key, "fault": str(error)})
+        is_old = time.time() - first.created_at > GIVE_UP_SECONDS
+        if not (isinstance(error, SlackRefused) or is_old):
+            services.notification_pace.record(recipient)
+            return
+        if first.channel and first.user:
+            address = Address(first.user, first.channel, "", first.key)
+            services.message_sender.confirm(address, message)
+    services.notification_pace.record(recipient)
+    for each in rows:
+        services.notifications.remove(each.key)
+
+
+def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
+    """Send the reminders, and return the other notifications."""
+    others = []
+    for each in due:
+        if each.event_type != REMINDER:
+            others.append(each)
+        elif send_reminder(services, each) or time.time() - each.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(each.key)
+    return others

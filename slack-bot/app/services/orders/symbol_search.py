@@ -1,0 +1,76 @@
+"""Find the options of the symbol field: instruments with their quote, its change today and its age."""
+
+import time
+from collections.abc import Iterable
+
+from app.blocks.options import build_reason_option
+from app.blocks.text import MAX_OPTIONS, Json, option
+from app.errors import OmsError
+from app.forms.day_change import DayChange, compute_day_change, format_day_change
+from app.forms.instruments import Instrument
+from app.forms.numbers import format_money
+from app.forms.price import Quote, format_duration
+from app.forms.text import NotAName, parse_symbol
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.suggestions import find_within_time
+
+MAX_FOUND = 50
+MAX_QUOTED = 10  # each takes two calls
+QUOTE_SECONDS = 1.0  # of the time in which Slack expects the options
+NOT_LISTED = "not listed"
+
+
+def suggest_symbols(services: Services, origin: Origin, typed: str) -> Json:
+    """Return instruments for the typed text, or why there are none. The typed symbol is offered too."""
+    return find_within_time(services, origin, lambda: _find(services, origin, typed.strip()))
+
+
+def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quote | None) -> DayChange | None:
+    """Return how the quote changed today. None if it is not known."""
+    if quote is None:
+        return None
+    try:
+        bars = services.oms.list_day_bars(origin.person, symbol, request_id=origin.request_id)
+    except OmsError:
+        return None
+    return compute_day_change(quote.price, bars, services.now().date().isoformat())
+
+
+def _find(services: Services, origin: Origin, typed: str) -> Json:
+    found = services.oms.list_instruments(origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id)
+    symbol = _parse(typed)
+    found = sorted(found, key=lambda each: each.symbol != symbol)  # the exact one first
+    options = list(_build_options(services, origin, found))
+    if symbol and all(each.symbol != symbol for each in found):
+        label = f"{symbol} · {_describe_quote(services, origin, symbol) or NOT_LISTED}"
+        options.append(option(label, symbol))
+    return {"options": options[:MAX_OPTIONS]} if options else build_reason_option("No instrument matches.")
+
+
+def _build_options(services: Services, origin: Origin, found: Iterable[Instrument]) -> Iterable[Json]:
+    began = time.monotonic()
+    for number, each in enumerate(found):
+        is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
+        facts = _describe_quote(services, origin, each.symbol) if is_quoted else ""
+        texts = (each.symbol, facts, each.name)
+        yield option(" · ".join(text for text in texts if text), each.symbol)
+
+
+def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
+    try:
+        quote = services.oms.get_quote(origin.person, symbol, request_id=origin.request_id)
+    except OmsError:
+        return ""
+    if quote is None:
+        return ""
+    change = format_day_change(find_day_change(services, origin, symbol, quote))
+    texts = (format_money(quote.price), change, f"{format_duration(quote.age_seconds)} old")
+    return " · ".join(text for text in texts if text)
+
+
+def _parse(typed: str) -> str:
+    try:
+        return parse_symbol(typed)
+    except NotAName:
+        return ""

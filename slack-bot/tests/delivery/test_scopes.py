@@ -1,0 +1,41 @@
+"""Scopes of the manifest that Slack did not grant."""
+
+import logging
+
+import pytest
+
+from app.delivery.scopes import GrantedScopes, list_manifest_scopes
+from tests.conftest import Workspace
+from tests.fakes import Answer
+
+GRANTED = ",".join(each for each in list_manifest_scopes() if each != "files:write")
+AUTH = {"ok": True, "team_id": "T1"}
+
+
+@pytest.mark.parametrize("value", ["a, b", ["a,b"], "a,b,c"])
+def test_all_scopes_are_granted(value):
+    scopes = GrantedScopes(("a", "b"))
+    scopes.update({"X-OAuth-Scopes": value})
+    assert (scopes.missing, scopes.has("a")) == ((), True)
+
+
+def test_without_the_header_nothing_is_known_to_be_missing():
+    scopes = GrantedScopes(("a",))
+    scopes.update({"Content-Type": "application/json"})
+    assert scopes.has("a")
+
+
+def test_a_missing_scope_is_in_the_log_and_in_the_health_and_its_command_says_so(
+    workspace: Workspace, caplog
+):
+    workspace.slack.always["auth.test"] = Answer(body=AUTH, headers={"x-oauth-scopes": GRANTED})
+    with caplog.at_level(logging.WARNING, "app.delivery.scopes"):
+        workspace.bot.health.probe()
+        workspace.bot.health.probe()
+    assert [record.scopes for record in caplog.records if hasattr(record, "scopes")] == ["files:write"]
+    assert workspace.bot.health.report()["missing_scopes"] == ["files:write"]
+    workspace.type("export trades", "/desk")
+    assert "`files:write`" in workspace.slack.wait_for("respond")[0].body["text"]
+    workspace.slack.always["auth.test"].headers["x-oauth-scopes"] += ",files:write"
+    workspace.bot.health.probe()
+    assert "missing_scopes" not in workspace.bot.health.report()

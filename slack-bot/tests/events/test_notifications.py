@@ -1,0 +1,205 @@
+"""Who is told about an event, when, and in how many messages."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.events.registry import Event, EventRegistry
+from app.events.subscriptions import register_subscriptions
+from app.services import notification_pace
+from app.services.notifications import deliver_notifications
+from tests import portfolio_oms
+from tests.conftest import Workspace
+from tests.fakes import Answer
+
+FIRED = {
+    "alert_id": "A1", "firing": 1, "value": "200.50", "at": "2026-11-29T10:00:00.000000Z", "kind": "price",
+    "symbol": "AAPL", "portfolio_name": None, "above": "200.00", "below": None, "repeat": False,
+    "owner": "slack:T1:U1", "deliver_to": "me",
+}  # fmt: skip
+FILLED = {
+    "order_id": "O1", "portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1000",
+    "average_price": "175.5",
+}  # fmt: skip
+CLOSED = {
+    "portfolio_id": 1, "portfolio_name": "Growth", "currency": "USD", "closed_at": "2026-11-30T21:00:00Z",
+    "trades": 3, "volume": "5000.00", "charges": "1.50", "realized_pnl": "20.00", "day_pnl": "-35.25",
+    "unrealized_pnl": "-55.25", "equity": "1000500.00", "gross_exposure": "17500.00",
+    "net_exposure": "17500.00",
+}  # fmt: skip
+
+
+@pytest.fixture
+def alone(workspace: Workspace, monkeypatch):
+    """Provide a workspace whose notifications are sent when the test says so."""
+    monkeypatch.setattr(workspace.bot.services.query_workers, "submit", lambda *_: None)
+    monkeypatch.setattr("app.services.notifications.SUMMARY_SECONDS", 0.0)
+    return workspace
+
+
+def handle(workspace: Workspace, event_type, data, event_id="E1", created_at="2026-11-29T10:00:00Z"):
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    registry.handle(workspace.bot.services, Event(event_id, event_type, created_at, data))
+
+
+def fire(workspace: Workspace, event_id="E1", **changes):
+    handle(workspace, "alert.fired", FIRED | changes, event_id)
+
+
+def sent(workspace: Workspace):
+    """Return the channels and texts of the messages, after those that are due were sent."""
+    deliver_notifications(workspace.bot.services)
+    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
+
+
+def advance(monkeypatch, seconds):
+    """Advance the clock of the notifications."""
+    clock = time.time
+    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
+
+
+def place_order(workspace: Workspace, kind=MessageKind.ORDER):
+    workspace.bot.services.order_messages.save(OrderMessage("O1", kind, "C1", "1.0", "T1", "U1"))
+
+
+@pytest.mark.parametrize(("target", "channel"), [("me", "D-U1"), ("C7", "C7")])
+def test_an_alert_goes_to_its_owner_or_its_channel(workspace: Workspace, target, channel):
+    fire(workspace, deliver_to=target)
+    message = workspace.slack.wait_for("chat.postMessage")[0].body
+    assert message["channel"] == channel
+    assert "*AAPL above 200.00*: now 200.50" in message["text"]
+
+
+@pytest.mark.parametrize("owner", ["key:algo", "alice@example.com", None])
+def test_alerts_of_others_are_not_sent(alone: Workspace, owner):
+    fire(alone, owner=owner)
+    assert sent(alone) == []
+
+
+def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
+    fire(alone)
+    fire(alone)  # the same event again
+    assert len(sent(alone)) == 1
+    for number in range(40):
+        fire(alone, f"E{number + 2}", symbol=f"SYM{number}")
+    assert len(sent(alone)) == 1
+    monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
+    ((_, first), (channel, text)) = sent(alone)
+    assert "AAPL" in first
+    assert channel == "D-U1"
+    assert text.startswith("*40 news*\n• :bell: *SYM")
+    assert text.endswith("and 10 more")
+    assert len(sent(alone)) == 2
+
+
+def test_preferences_decide_who_is_told_of_a_fill(alone: Workspace):
+    place_order(alone)
+    handle(alone, "order.filled", FILLED, "E1")
+    assert sent(alone) == []
+    alone.oms.preferences["notify"] = {"order.*": "ping"}
+    handle(alone, "order.filled", FILLED, "E2")
+    assert sent(alone) == [("D-U1", "*Filled:* BUY 1,000 AAPL at 175.50 in Growth · `O1`")]
+    handle(alone, "order.filled", FILLED | {"order_id": "elsewhere"}, "E3")
+    assert len(sent(alone)) == 1
+
+
+def test_a_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
+    alone.oms.preferences["notify"] = {"alert.fired": "bundle"}
+    fire(alone, "E1")
+    fire(alone, "E2", symbol="MSFT")
+    assert sent(alone) == []
+    advance(monkeypatch, 61)
+    ((_, text),) = sent(alone)
+    assert text.startswith("*2 news*")
+
+
+def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch):
+    now = datetime.now(UTC)
+    since, until = ((now + timedelta(minutes=each)).strftime("%H:%M") for each in (-60, 60))
+    alone.oms.preferences["quiet_hours"] = {"from": since, "to": until}
+    fire(alone)
+    assert sent(alone) == []
+    advance(monkeypatch, 3601)
+    assert len(sent(alone)) == 1
+
+
+def test_slack_that_limits_the_rate_delays_a_message_and_loses_none(alone: Workspace, monkeypatch):
+    alone.slack.refuse("chat.postMessage", "ratelimited")
+    alone.slack.always["chat.postMessage"].status = 429
+    fire(alone)
+    sent(alone)
+    del alone.slack.always["chat.postMessage"]
+    before = len(sent(alone))
+    advance(monkeypatch, 31)
+    assert len(sent(alone)) == before + 1
+
+
+def test_a_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace):
+    alone.slack.refuse("chat.postMessage", "not_in_channel")
+    fire(alone, deliver_to="C7")
+    deliver_notifications(alone.bot.services)
+    calls = alone.slack.wait_for("chat.postMessage", 3)
+    assert [call.body["channel"] for call in calls] == ["C7", "C7", "D-U1"]
+
+
+def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alone: Workspace):
+    services = alone.bot.services
+    object.__setattr__(services, "trading_channel", "C9")
+    alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
+    alone.oms.narrowed["slack:T1:U2"] = ["Income"]
+    for user in ("U1", "U2"):
+        services.notifications.subscribe("T1", user)
+    handle(alone, "portfolio.summary", CLOSED)
+    messages = dict(sent(alone))
+    assert messages.keys() == {"C9", "D-U1"}
+    assert "*Growth* closed <!date^" in messages["C9"]
+    assert "P&amp;L -35.25 USD, equity 1,000,500.00, 3 trades worth 5,000.00" in messages["C9"]
+
+
+def test_named_approvers_are_told_but_never_the_requester(alone: Workspace):
+    request = {
+        "order_id": "O1", "requested_by": "slack:T1:U1", "expires_at": "2999-01-01T00:00:00Z",
+        "approvers": ["slack:T1:U1", "slack:T1:U2", "alice@example.com"],
+    }  # fmt: skip
+    handle(alone, "approval.requested", request)
+    ((channel, text),) = sent(alone)
+    assert channel == "D-U2"
+    assert "*Approval needed:* order `O1`, requested by <@U1>" in text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status", "count"),
+    [(-16, "AWAITING_APPROVAL", 1), (-16, "ACCEPTED", 0), (-14, "AWAITING_APPROVAL", 0)],
+)
+def test_approvers_are_reminded_once_after_half_of_the_time(
+    alone: Workspace, minutes, status, count, monkeypatch
+):
+    place_order(alone, MessageKind.APPROVAL)
+    alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status=status, leaves_quantity="10")
+    asked = datetime.now(UTC) + timedelta(minutes=minutes)
+    request = {
+        "order_id": "O1", "expires_at": (asked + timedelta(minutes=30)).isoformat(),
+        "approvers": ["slack:T1:U2"], "requested_by": "slack:T1:U2",
+    }  # fmt: skip
+    handle(alone, "approval.requested", request, created_at=asked.isoformat())
+    alone.oms.script("get_order", Answer(drop=True))  # a failure delays the reminder
+    sent(alone)
+    advance(monkeypatch, 31)
+    for _ in range(2):
+        sent(alone)
+    reminders = [call.body for call in alone.slack.named("chat.postMessage")]
+    assert [(each["channel"], each["thread_ts"]) for each in reminders] == [("C1", "1.0")] * count
+    assert all("<@U2> This order still waits for a decision." in each["text"] for each in reminders)
+
+
+def test_two_bots_send_a_message_once(alone: Workspace):
+    fire(alone)
+    services = alone.bot.services
+    services.notifications.set_due("E1:U1", 1.0)
+    (row,) = services.notifications.list_due(2.0)
+    assert [services.notifications.claim(row, 100.0) for _ in range(2)] == [True, False]
+    assert services.notifications.list_due(99.0) == []
+    assert services.notifications.list_due(100.0) != []
