@@ -42,12 +42,12 @@ class HostLookups:
         """Return the addresses of a host. Raise OSError."""
         lookup = self._running.get(key)
         if lookup is None:
-            lookup = asyncio.create_task(self._resolve_in_turn(key))
+            lookup = asyncio.create_task(self._find_addresses(key))
             self._running[key] = lookup
             lookup.add_done_callback(lambda done: self._forget(key, done))
         return await asyncio.shield(lookup)
 
-    async def _resolve_in_turn(self, key: LookupKey) -> list[str]:
+    async def _find_addresses(self, key: LookupKey) -> list[str]:
         async with self._slots[key.tenant_id]:
             return await self._resolve(key.host, key.port)
 
