@@ -34,8 +34,9 @@ class GrantedScopes:
         self.missing = missing
 
     def set_granted(self, granted: str) -> None:
-        """Set the scopes, separated by commas, which an installation was granted."""
-        self.update({HEADER: granted})
+        """Set the scopes, separated by commas, that an installation was granted. Empty if not known."""
+        if granted:
+            self.update({HEADER: granted})
 
     def has(self, scope: str) -> bool:
         """Return whether a scope is granted, as far as is known."""

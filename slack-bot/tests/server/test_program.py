@@ -48,8 +48,10 @@ def test_missing_configuration_stops_the_start_with_a_sentence():
 
 @pytest.fixture
 def start_bot(slack, oms, tmp_path):
-    """Start the program with its port and its store of confirmations. Return it and its address."""
+    """Start the program without its extras. Return it and its address."""
     programs = []
+    without_extras = tmp_path / "sitecustomize.py"
+    without_extras.write_text("import sys\n\nsys.modules['matplotlib'] = None\n")
 
     def start_once():
         with socket.socket() as probe:
@@ -67,6 +69,7 @@ def start_bot(slack, oms, tmp_path):
             PORT=str(port),
             ENVIRONMENT="production",
             LOG_FORMAT="json",
+            PYTHONPATH=str(tmp_path),
         )
         programs.append(program)
         return program, f"http://127.0.0.1:{port}"

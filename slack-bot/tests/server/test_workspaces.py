@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.delivery.installation import Installation, InstallationCache
+from app.delivery.installation import InstallationCache
 from app.errors import NotAllowed
 from app.oms_client import Person
 from app.server import workspaces as workspaces_module
@@ -152,10 +152,12 @@ def test_the_workspace_of_the_environment_is_the_first_of_the_store(several: Wor
     assert several.bot.services.installations.find_version("T1") == version
 
 
-def test_missing_scopes_of_the_token_are_named(several: Workspace, caplog):
-    slack = several.bot.services.slack
-    slack.installation.remember(Installation("T1", scopes="commands,chat:write"))
-    store_first(several.bot.workspaces)
+def test_missing_scopes_of_an_installed_workspace_are_named(several: Workspace, caplog):
+    scopes = "commands,chat:write"
+    several.bot.services.installations.save(
+        InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], scopes, 2000.0)
+    )
+    assert not found(several, "T2").services.slack.scopes.has("im:history")
     (record,) = [each for each in caplog.records if each.message.startswith("Scopes missing")]
     assert "im:history" in record.scopes
     assert "commands" not in record.scopes
