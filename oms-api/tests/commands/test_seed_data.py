@@ -59,7 +59,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
         assert charged.scalar_one() > 20
     assert statuses == {
         *("FILLED", "ACCEPTED", "HELD", "PARTIALLY_FILLED", "TRIGGERED", "AWAITING_APPROVAL"),
-        *("CANCELED", "REPLACED", "EXPIRED", "DENIED"),
+        *("CANCELED", "REPLACED", "EXPIRED", "DENIED", "REJECTED"),
     }
     assert kinds >= {"deposit", "withdrawal", "interest", "dividend", "withholding"}
     assert ledger_kinds >= {"trade", "split"}

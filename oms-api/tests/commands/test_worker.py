@@ -36,8 +36,10 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         for name in (
             *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
             *("interest and borrow fees",),
-            *("portfolio alerts", "position records", "prune equity snapshots", "prune ticks"),
-            *("prune webhook deliveries", "roll up bars", "webhook deliveries"),
+            *("portfolio alerts", "position records", "prune equity snapshots"),
+            *("prune job history", "prune ticks"),
+            *("prune webhook deliveries", "roll up bars", "stale price feed", "the price feed is stale"),
+            *("webhook deliveries",),
         )
     ]
 

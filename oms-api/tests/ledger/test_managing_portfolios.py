@@ -142,7 +142,6 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
         "participation": "0.1",
         "slippage": "5",
         "broker": "paper",
-        "connection": None,
     }
     shown = {
         "cost_schedule": "none",
