@@ -10,9 +10,9 @@ from tests.fakes import Answer, Call, Server, problem, trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
 WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
-SLACK_STATUS = "/api/v1/users/slack-status"
+SLACK_STATUS = "/api/v1/slack-status"
 SLACK_SETTINGS = "/api/v1/slack-settings"
-SLACK_GROUPS = "/api/v1/users/slack-groups"
+SLACK_GROUPS = "/api/v1/slack-groups"
 FOR_NOBODY = frozenset({
     "/health/ready", "/api/v1/workspaces:claim", WEBHOOK, "/api/v1/events", SLACK_STATUS, SLACK_SETTINGS,
     SLACK_GROUPS,

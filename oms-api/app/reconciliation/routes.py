@@ -43,9 +43,9 @@ async def list_issues(
 
 @router.post(
     "/reconciliation:run",
-    summary="Run a reconciliation",
+    summary="Request a reconciliation",
     status_code=202,
-    responses=responses(202, {"model": RunOut}, headers=REPLAYED_HEADER),
+    responses=responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
 async def run_reconciliation(
     caller: Resolver, administration: TheAdministration, request_context: TheRequestContext

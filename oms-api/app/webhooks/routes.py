@@ -145,7 +145,7 @@ async def change_webhook(
     summary="Delete a webhook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {}, 404),
+    responses=responses(204, {}, 404, 409),
 )
 async def delete_webhook(
     caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
@@ -185,7 +185,9 @@ async def rotate_secret(
 
 
 @router.post(
-    "/{webhook_id}:enable", summary="Enable a webhook", responses=responses(200, {"model": WebhookOut}, 404)
+    "/{webhook_id}:enable",
+    summary="Enable a webhook",
+    responses=responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
     caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,

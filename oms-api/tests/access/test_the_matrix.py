@@ -114,7 +114,7 @@ EXPECTED = {
     "GET /users/{user_id}": WATCHERS,
     "POST /users": "admin",
     "PATCH /users/{user_id}": "admin",
-    "PUT /users/slack-status": "admin",
+    "PUT /slack-status": "admin",
     "POST /roles": "admin",
     "PATCH /roles/{user_id}": "admin",
     "GET /api-keys": "admin",
@@ -144,7 +144,7 @@ EXPECTED = {
     "POST /broker-connections/{connection_name}:test": "admin",
     "POST /broker-connections/{connection_name}:enable-live": "admin",
     "GET /slack-settings": "admin",
-    "PUT /users/slack-groups": "admin",
+    "PUT /slack-groups": "admin",
     "GET /webhooks": "admin",
     "GET /webhooks/{webhook_id}": "admin",
     "GET /webhooks/{webhook_id}/deliveries": "admin",
@@ -217,7 +217,7 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
 
 BOTS_MAY = {
     *("GET /events", "GET /events/stream", "GET /slack-settings"),
-    *("PUT /users/slack-groups", "PUT /users/slack-status"),
+    *("PUT /slack-groups", "PUT /slack-status"),
 }
 BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 

@@ -77,7 +77,7 @@ def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
     else:
         bot = api.with_key(api.service.mint("bot", api.tenant_id))
         body = {"person": alice.name, "status": "deactivated"}
-        assert bot.put("/users/slack-status", body).status_code == 200
+        assert bot.put("/slack-status", body).status_code == 200
     kept = create(api, above="105")
     quote(api, "110")
     check_portfolios(api)

@@ -27,7 +27,7 @@ def person(api, user):
 
 
 def report(bot, **groups):
-    return bot.put("/users/slack-groups", {"team_id": f"T{bot.tenant_id}", "groups": groups})
+    return bot.put("/slack-groups", {"team_id": f"T{bot.tenant_id}", "groups": groups})
 
 
 def roles_of(api):
@@ -85,7 +85,7 @@ def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api
 
 
 def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
-    answer = bot.put("/users/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
+    answer = bot.put("/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
     assert refused(answer, 403) == "workspace-elsewhere"
 
 

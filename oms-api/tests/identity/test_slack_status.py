@@ -24,7 +24,7 @@ def name_alice(api):
 
 
 def set_status(bot, status, person=None):
-    return bot.put("/users/slack-status", {"person": person or name_alice(bot), "status": status})
+    return bot.put("/slack-status", {"person": person or name_alice(bot), "status": status})
 
 
 def read_as_alice(bot):

@@ -39,7 +39,7 @@ READ_SECONDS = 2.0
 DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
 CONNECT_SECONDS = 1.0
 CLAIM_PATH = "/api/v1/workspaces:claim"
-SLACK_STATUS_PATH = "/api/v1/users/slack-status"
+SLACK_STATUS_PATH = "/api/v1/slack-status"
 ON_BEHALF_OF = "X-On-Behalf-Of"
 
 

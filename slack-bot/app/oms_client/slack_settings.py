@@ -8,7 +8,7 @@ from app.errors import OmsError
 from app.oms_client.client import OmsClient
 
 SETTINGS_PATH = "/api/v1/slack-settings"
-GROUPS_PATH = "/api/v1/users/slack-groups"
+GROUPS_PATH = "/api/v1/slack-groups"
 
 
 @dataclass(frozen=True)

@@ -285,10 +285,10 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
 
 
 def test_a_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
-    workspace.oms.script("/users/slack-status", Answer(503), Answer(drop=True))
+    workspace.oms.script("/slack-status", Answer(503), Answer(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")
-    calls = workspace.oms.wait_for("/users/slack-status", 3)
+    calls = workspace.oms.wait_for("/slack-status", 3)
     assert {json.dumps(call.body) for call in calls} == {
         json.dumps({"person": "slack:T1:U2", "status": "deactivated"})
     }
@@ -300,14 +300,14 @@ def test_changes_of_a_profile_are_reported_only_if_the_status_changed(workspace:
     for number, deleted in enumerate([False, False, True, False, False]):
         deliver_profile(workspace, f"Ev{number}", deleted=deleted)
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    statuses = [call.body["status"] for call in workspace.oms.named("/users/slack-status")]
+    statuses = [call.body["status"] for call in workspace.oms.named("/slack-status")]
     assert statuses == ["active", "deactivated", "active"]
 
 
 def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_again(workspace: Workspace):
     deliver_profile(workspace, "Ev1", team_id="T2")
     deliver_profile(workspace, "Ev2", id="no id")
-    workspace.oms.script("/users/slack-status", problem(404, "No such person.", kind="not-found"))
+    workspace.oms.script("/slack-status", problem(404, "No such person.", kind="not-found"))
     deliver_profile(workspace, "Ev3")
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    assert len(workspace.oms.named("/users/slack-status")) == 1
+    assert len(workspace.oms.named("/slack-status")) == 1

@@ -12,7 +12,7 @@ from tests.conftest import Workspace
 from tests.fakes import Answer, problem
 from tests.order_factories import order_state
 
-GROUPS = "/users/slack-groups"
+GROUPS = "/slack-groups"
 SETTINGS = "/slack-settings"
 
 

@@ -11,6 +11,8 @@ from app.identity.queries.tenants import get_tenant
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
+from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
+from app.identity.service import users
 from app.identity.service.idempotent_operations import Change
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
@@ -18,6 +20,7 @@ from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheReaders
 
+StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
@@ -38,7 +41,7 @@ async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
 
 
 @router.put(
-    "/users/slack-groups",
+    "/slack-groups",
     summary="Set roles from user groups",
     responses=responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
@@ -59,3 +62,26 @@ async def set_slack_groups(
         return apply_groups(connection, context, body.team_id, body.groups, now)
 
     return build_response(await administration.change(context, apply))
+
+
+@router.put(
+    "/slack-status",
+    summary="Set the workspace status of a person",
+    responses=responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
+)
+async def set_slack_status(
+    caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Store that Slack has deactivated a person's account, or that it is active again.
+
+    Requests of and for a deactivated person are refused within one second. A user whom an administrator has
+    disabled stays disabled.
+    """
+    context = request_context.context(caller, body)
+
+    def change(connection: Connection, now: datetime) -> Change:
+        return users.set_slack_status(connection, context, body.person, body.status, now)
+
+    return build_response(await administration.change(context, change))

@@ -1,6 +1,5 @@
 """Routes of users."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,9 +11,8 @@ from app.identity.routes.request_context import TheAdministration, TheRequestCon
 from app.identity.routes.user_updates import TheUserChanger
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
-from app.identity.schemas.users import SlackStatusIn, SlackStatusOut, UserIn, UserOut, UserPatch, UserQuery
+from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
-from app.identity.service.idempotent_operations import Change
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheCursors, TheReaders
@@ -24,7 +22,6 @@ router = APIRouter(prefix="/users", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
-SlackStatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 TheUser = Annotated[UserId, Path()]
 _USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
@@ -72,29 +69,6 @@ async def list_users(
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
     return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
-
-
-@router.put(
-    "/slack-status",
-    summary="Set the workspace status of a person",
-    responses=responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
-)
-async def set_slack_status(
-    caller: SlackStatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
-) -> Response:  # fmt: skip
-    """Store that Slack has deactivated a person's account, or that it is active again.
-
-    Requests of and for a deactivated person are refused within one second. A user whom an administrator has
-    disabled stays disabled.
-    """
-    context = request_context.context(caller, body)
-
-    def change(connection: Connection, now: datetime) -> Change:
-        return service.set_slack_status(connection, context, body.person, body.status, now)
-
-    return build_response(await administration.change(context, change))
 
 
 @router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))

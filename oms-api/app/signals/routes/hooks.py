@@ -88,7 +88,7 @@ async def rotate_hook(
     summary="Delete a hook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "It is deleted"}, 404),
+    responses=responses(204, {"description": "It is deleted"}, 404, 409),
 )
 async def delete_hook(
     caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext

@@ -71,7 +71,7 @@ async def put_strategy(
     summary="Delete the rules of a strategy",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "They are deleted"}, 404),
+    responses=responses(204, {"description": "They are deleted"}, 404, 409),
 )
 async def remove_strategy(
     caller: Manager,
