@@ -30,6 +30,7 @@ def environment(**settings: str) -> dict[str, str]:
             "OMS_API_KEY": BOOTSTRAP_KEY,
             "JWT_KEYS": JWT_KEYS,
             "RATE_LIMIT_PER_MINUTE": "0",
+            "BROKER_SESSIONS": "off",  # tests never call a broker outside
             "PYTHONUNBUFFERED": "1",
         }
         | settings
