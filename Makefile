@@ -88,8 +88,11 @@ clean: ## remove the environment and the caches; the books and the .env files st
 dev: $(VENV)/.installed-dev
 
 # Tracing makes tests half as slow again, so only the tests that reach every branch of the rules are traced.
-RULES_TESTS = $(patsubst oms-api/%,%,$(wildcard oms-api/tests/*/rules)) $(addprefix tests/,access alerts audit brokers \
-	events exports identity instruments reports verification)
+RULES_TESTS = $(patsubst oms-api/%,%,$(wildcard oms-api/tests/*/rules)) \
+	$(addprefix tests/,access alerts audit brokers corporate_actions events exports identity instruments market_data \
+	order_routing reconciliation reports signals verification webhooks test_health.py) \
+	$(addprefix tests/orders/test_,corrections.py order_entry.py order_events.py order_verification.py other_names.py) \
+	tests/ledger/test_position_records.py
 
 test-oms-api: dev
 	@mkdir -p "$(CACHE)"

@@ -27,7 +27,7 @@ from app.database.failures import format_reason
 from app.errors import Invalid, OmsError
 from app.identity.queries.keys import list_keys
 from app.identity.rules.access import FIRST_TENANT, Scope, expand_scopes
-from app.identity.rules.keys import NAME_LENGTH, ListedKey, make_key
+from app.identity.rules.keys import NAME_LENGTH, ListedKey, get_key_state, make_key
 from app.identity.schemas.fields import RESERVED
 from app.identity.service.keys import get_key_id, revoke_key, store_new_key
 from app.migrate import is_current
@@ -110,7 +110,8 @@ def _lines(keys: list[ListedKey], now: datetime) -> list[str]:
 
 def _line(key: ListedKey, now: datetime) -> str:
     times = f"{_time(key.created_at):<21} {_time(key.expires_at):<21} {_time(key.last_used_at)}"
-    return f"{key.name:<30} {key.scopes:<18} {key.state(now):<8} {times}\n"
+    state = get_key_state(key.expires_at, key.revoked_at, now)
+    return f"{key.name:<30} {key.scopes:<18} {state:<8} {times}\n"
 
 
 def _time(instant: datetime | None) -> str:

@@ -47,10 +47,6 @@ class ListedKey(NamedTuple):
     revoked_at: datetime | None
     last_used_at: datetime | None
 
-    def state(self, now: datetime) -> str:
-        """Return "live", "expired" or "revoked"."""
-        return get_key_state(self.expires_at, self.revoked_at, now)
-
 
 def get_key_state(expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> str:
     """Return "live", "expired" or "revoked"."""

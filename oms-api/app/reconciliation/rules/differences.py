@@ -44,6 +44,15 @@ class Difference(NamedTuple):
         return (self.type.value, self.symbol, self.order_id)
 
 
+_PROPOSED_ACTIONS = {
+    IssueType.MISSING_POSITION: "adopt",
+    IssueType.QUANTITY_MISMATCH: "adopt",
+    IssueType.UNKNOWN_ORDER: "adopt",
+    IssueType.MISSING_EXECUTION: "book_missing",
+    IssueType.CASH_MISMATCH: "adjust_cash",
+}
+
+
 def compare_positions(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> list[Difference]:
     """Return the symbols whose signed quantity differs."""
     found = []
@@ -74,13 +83,7 @@ def compare_cash(ours: Decimal, theirs: Decimal) -> list[Difference]:
 
 def get_proposed_action(kind: IssueType) -> str:
     """Return what would resolve an issue."""
-    match kind:
-        case IssueType.MISSING_POSITION | IssueType.QUANTITY_MISMATCH | IssueType.UNKNOWN_ORDER:
-            return "adopt"
-        case IssueType.MISSING_EXECUTION:
-            return "book_missing"
-        case IssueType.CASH_MISMATCH:
-            return "adjust_cash"
+    return _PROPOSED_ACTIONS[kind]
 
 
 def _text(quantity: Decimal) -> str | None:

@@ -4,10 +4,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import orjson
 import pytest
 
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
+from app.ledger.rules.event_payloads import build_trade_payload
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Check, check_row
 from tests.factories import trade_row
@@ -129,3 +131,14 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
 )
 def test_verification_reports_a_row_of_a_corporate_action_with_a_wrong_value(changes, fields):
     assert [field for check, field in found(rechained(**changes)) if check == Check.VALUE] == fields
+
+
+def test_verification_reports_a_reversal_of_no_trade():
+    row = rechained(kind="reversal", reverses="T17636400000000000a1b2c3d5")
+    assert (Check.REVERSAL, "reverses") in found(row)
+
+
+def test_payload_of_an_early_row_has_no_execution_time():
+    early, late = trade_row(hash_version=3), trade_row(hash_version=4)
+    payloads = [orjson.loads(build_trade_payload(row, "Growth")) for row in (early, late)]
+    assert ["executed_at" in payload for payload in payloads] == [False, True]

@@ -193,3 +193,7 @@ def test_approval_payload_serializes_amounts_as_text():
     told = build_request_payload(request())
     assert (told["price_seen"], told["max_move_percent"], told["approvers"]) == ("100.00", "1", ["role:risk"])
     assert build_request_payload(request(price_seen=None))["price_seen"] is None
+
+
+def test_request_names_the_portfolio_of_its_order():
+    assert request().portfolio_key == (1, 7)

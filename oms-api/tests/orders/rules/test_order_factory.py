@@ -136,3 +136,9 @@ def test_closed_order_has_no_leaves_quantity():
     part = order()._replace(filled_quantity=Decimal(4), status=Status.PARTIALLY_FILLED)
     assert part.leaves_quantity == 6
     assert part._replace(status=Status.CANCELED).leaves_quantity == 0
+
+
+def test_keys_of_an_order_name_its_instrument_and_its_portfolio():
+    made = new_order("O1", OrderOrigin(1, 7, "algo", None, AT), ticket(), Decimal(1))
+    assert (made.key, made.instrument_key) == ((1, "O1"), (1, made.symbol))
+    assert made.portfolio_key == (1, 7)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.ledger.rules.corporate_actions import Ratio
 from app.orders.rules.order_factory import OrderOrigin, new_order
-from app.orders.rules.split_adjustments import Terms, restate_order
+from app.orders.rules.split_adjustments import Terms, restate_order, restore_order
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.timestamps import Timestamp
 
@@ -86,3 +86,11 @@ def test_restated_limit_is_never_nearer_the_market(cents, new, old, side):
         assert restated.limit_price >= exact
     elif exact >= CENTS.tick_size:
         assert restated.limit_price <= exact
+
+
+def test_order_that_was_changed_since_the_split_is_not_restored():
+    placed = order(limit_price="9.00")
+    previous = {"quantity": placed.quantity, "limit_price": placed.limit_price}
+    after = placed._replace(quantity=Decimal(20), limit_price=Decimal("4.50"))
+    assert restore_order(after, previous, ratio(2, 1), CENTS) is not None
+    assert restore_order(after._replace(limit_price=Decimal("4.40")), previous, ratio(2, 1), CENTS) is None

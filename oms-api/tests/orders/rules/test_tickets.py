@@ -4,8 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.tickets import order_type, shape_errors, validate_expiry
-from app.orders.rules.values import Protection, Target
+from app.orders.rules.tickets import (
+    describe_unsupported_time,
+    exit_errors,
+    order_type,
+    shape_errors,
+    validate_expiry,
+)
+from app.orders.rules.values import Protection, Target, TimeInForce
 from tests.orders.rig import ticket
 
 NOW = "2026-11-20T12:00:00.000000Z"
@@ -97,3 +103,13 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
 )
 def test_invalid_ticket_names_each_faulty_field(bad, errors):
     assert codes(**bad) == errors
+
+
+def test_limit_short_of_its_stop_is_an_error_of_an_exit():
+    terms = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90"}
+    assert [error.field for error in exit_errors(ticket(**terms, limit_price="91"))] == ["limit_price"]
+    assert exit_errors(ticket(**terms, limit_price="90")) == []
+
+
+def test_message_of_an_unsupported_time_names_it():
+    assert "has no OPG here" in describe_unsupported_time(TimeInForce.OPG)
