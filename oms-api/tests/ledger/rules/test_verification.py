@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
+from app.ledger.rules.accounting import FLAT
 from app.ledger.rules.amounts import amounts_of
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_trade_payload
-from app.ledger.rules.ledger_state import LedgerState
+from app.ledger.rules.ledger_state import LedgerState, ReversedTrade
 from app.ledger.rules.verification import Check, check_row
 from tests.factories import trade_row
 
@@ -142,3 +143,10 @@ def test_payload_of_an_early_row_has_no_execution_time():
     early, late = trade_row(hash_version=3), trade_row(hash_version=4)
     payloads = [orjson.loads(build_trade_payload(row, "Growth")) for row in (early, late)]
     assert ["executed_at" in payload for payload in payloads] == [False, True]
+
+
+def test_verification_reports_a_second_reversal_of_a_trade():
+    row = rechained(kind="reversal", reverses="T17636400000000000a1b2c3d5")
+    earlier = ReversedTrade(trade_row(), "T17636400000000000a1b2c3d6", FLAT)
+    findings = check_row(row, amounts_of(row), LedgerState(cash=OPENING), earlier)
+    assert "only T17636400000000000a1b2c3d6 reverses it" in [finding.expected for finding in findings]
