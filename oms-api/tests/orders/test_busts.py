@@ -53,6 +53,21 @@ def test_bust_takes_the_fill_out_of_position_cash_and_order(filled):
     assert verdict.clean, verdict.reported
 
 
+def test_order_fills_again_after_a_bust(filled):
+    api, order = filled
+    for number in range(3):
+        api.quote("AAPL", "9", "11", "9.5")
+        fill = api.found(order["id"])["fills"][-1]
+        good(bust(api, order["id"], fill["execution_id"]))
+        api.quote("AAPL", "9", "10", "9.5", ask_size="4", bid_size="4")
+        refilled = api.found(order["id"])
+        assert (refilled["filled_quantity"], len(refilled["fills"])) == ("4", 2 * number + 3)
+    api.quote("AAPL", "9", "10", "9.5")
+    assert api.found(order["id"])["status"] == "FILLED"
+    verdict = verify_database(api.service.engine)
+    assert verdict.clean, verdict.reported
+
+
 def test_filled_order_stays_filled_with_less(api):
     api.quote("AAPL", "9", "10", "9.5")
     order = api.found(api.order(quantity="10")["id"])

@@ -172,12 +172,26 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
         quantity = min(event.quantity, order.leaves_quantity)
         if quantity < event.quantity:
             event = event._replace(quantity=quantity, value=product(quantity, event.price))
+    if order.status is Status.PARTIALLY_FILLED:
+        event = _number_execution(context, order, event)
     try:
         book_fill(context, order, event, at)
         count_execution_for_latch(context, order, at)
     except (BookIsFull, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
         close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
+
+
+def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
+    """Return the fill with a new id: after a bust, an order fills again from a quantity filled before."""
+    stored = queries.executions_of(context.connection, order.tenant_id, [order.id])
+    rows = (*stored, *context.order_store.executions)
+    known = {row.execution_id for row in rows if row.order_id == order.id}
+    numbered, number = event.execution_id, 1
+    while numbered in known:
+        number += 1
+        numbered = f"{event.execution_id}:{number}"
+    return event._replace(execution_id=numbered)
 
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
