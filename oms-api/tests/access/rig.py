@@ -64,7 +64,7 @@ class Members:
 
     def __init__(self, service: Service, api: ApiClient) -> None:
         self.service, self.api = service, api
-        self.team = f"T{api.tenant_id}"
+        self.team = f"T0DESK{api.tenant_id}"  # in no time, unlike T20
         self.key = service.mint("admin", api.tenant_id)
         with unit_of_work(service.engine) as connection:
             at = {"at": iso(NOON), "tenant": api.tenant_id}
