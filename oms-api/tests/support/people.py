@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 
 from app.audit.service import Trail
@@ -18,7 +19,7 @@ from app.identity.queries.sessions import store_login
 from app.identity.rules.clients import Client, Credentials
 from app.identity.rules.tokens import Tokens, key_ring
 from app.identity.service.logins import LoginService
-from app.identity.service.passwords import Passwords
+from app.identity.service.passwords import LANES, MEMORY_KIB, PASSES, Passwords
 from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.identity.service.throttle import Throttle
 from tests.factories import NOON
@@ -33,11 +34,11 @@ _numbers = count(1000)
 
 @cache
 def password_hash() -> str:
-    """Return the hash of PASSWORD, with the service's parameters."""
-    passwords = Passwords()
-    made = asyncio.run(passwords.hash(PASSWORD))
-    passwords.close()
-    return made
+    """Return the hash of PASSWORD, with the service's parameters.
+
+    It does not use the service's hasher, which a test may have replaced.
+    """
+    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES).hash(PASSWORD)
 
 
 @dataclass(frozen=True)
