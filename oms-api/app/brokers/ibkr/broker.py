@@ -15,9 +15,10 @@ from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
-from app.brokers.ibkr.rules.reports import PAPER_ACCOUNT_PREFIX, OrderReport, build_terms
+from app.brokers.ibkr.rules.reports import OrderReport, build_terms
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
+from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
 from app.clock import Now, milliseconds, utc_now
 from app.money import product

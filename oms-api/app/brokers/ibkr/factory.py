@@ -1,6 +1,9 @@
 """Creates the adapter of a connection, if the extra `ibkr` is installed."""
 
+from collections.abc import Callable, Sequence
+
 from app.brokers.errors import NoAdapter
+from app.brokers.ibkr.rules.tracked_order import Chain
 from app.brokers.protocol import Broker
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
 
@@ -12,12 +15,18 @@ def create_ibkr_broker(terms: ConnectionTerms, _redis_url: str | None = None) ->
     return create_broker(terms, TEST_CLIENT_ID)
 
 
-def create_broker(terms: ConnectionTerms, client_id: int) -> Broker:
-    """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter."""
+def create_broker(
+    terms: ConnectionTerms, client_id: int, load_chains: Callable[[], Sequence[Chain]] = tuple
+) -> Broker:
+    """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter.
+
+    `load_chains` reads the replacements of earlier processes.
+    """
     try:
         from app.brokers.ibkr.broker import IbkrBroker  # noqa: PLC0415  # ib_async is an extra
         from app.brokers.ibkr.gateway import GatewayAddress  # noqa: PLC0415  # likewise
     except ModuleNotFoundError:
         raise NoAdapter(BrokerName.IBKR.value) from None
     host, _, port = terms.base_url.rpartition(":")
-    return IbkrBroker(GatewayAddress(host, int(port), client_id), terms.account)
+    address = GatewayAddress(host, int(port), client_id)
+    return IbkrBroker(address, terms.account, load_chains=load_chains)

@@ -8,7 +8,6 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, fixed, quantity_text
 
-PAPER_ACCOUNT_PREFIX = "DU"
 OPEN = frozenset({"ApiPending", "PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel"})
 ACCEPTED = frozenset({"PreSubmitted", "Submitted", "Filled"})
 CANCELED = frozenset({"Cancelled", "ApiCancelled"})
