@@ -55,7 +55,7 @@ def start_process(database_url, tws, tmp_path):
 
 
 @pytest.fixture
-def desk(serve, start_process):
+def trading(serve, start_process):
     """Provide the API with a portfolio that trades at IBKR, and the process."""
     with serve(broker_sessions="on", environment="development") as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
@@ -86,8 +86,8 @@ def wait_for_status(api, order, status):
     return wait_for(lambda: (found := api.found(order["id"]))["status"] == status and found)
 
 
-def test_killed_process_loses_and_doubles_nothing(desk, tws, start_process):
-    api, process = desk
+def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
+    api, process = trading
     pair = api.order(symbol="EURUSD", quantity="25000")
     filled = wait_for_status(api, pair, "FILLED")
     assert [fill["price"] for fill in filled["fills"]] == ["1.08505"]

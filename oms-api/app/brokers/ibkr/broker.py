@@ -202,11 +202,14 @@ class IbkrBroker:
 
     # Called by the connection, in its thread
 
+    async def prepare(self) -> None:
+        """Read which orders were replaced."""
+        self._orders.add_chains(await asyncio.to_thread(self._load_chains))
+
     async def synchronize(self) -> None:
         """Read executions, open orders and orders that ended. Raise ConnectionError for another account."""
         if self._account is not None and self._account not in self.gateway.accounts:
             raise ConnectionError(f"TWS is not logged in to the account {self._account}")
-        self._orders.add_chains(await asyncio.to_thread(self._load_chains))
         await self._read_executions()
         reports = await self._read_open_orders()
         for report in await self.gateway.query("completed orders", "reqCompletedOrders", False):

@@ -46,6 +46,10 @@ class Timeouts(NamedTuple):
 class Owner(Protocol):
     """What the connection calls in its thread."""
 
+    async def prepare(self) -> None:
+        """Get ready for the orders that TWS reports as soon as it is connected."""
+        ...
+
     async def synchronize(self) -> None:
         """Read orders and executions after a connect."""
         ...
@@ -87,11 +91,11 @@ class Gateway:
 
     def close(self) -> None:
         """Close the connection and end the thread."""
-        if self._thread is not None:
+        if self._thread is None:
+            self._loop.close()
+        elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
             self._thread.join(self.timeouts.connect)
-        elif not self._loop.is_closed():
-            self._loop.close()
 
     @property
     def requests_left(self) -> int:
@@ -162,8 +166,9 @@ class Gateway:
             self._owner.lose()
 
     def drop(self, problem: str) -> None:
-        """Give the connection up, and connect again."""
-        self.last_error = problem
+        """Give the connection up, and connect again. The first problem is the cause of the others."""
+        if not self._lost.is_set():
+            self.last_error = problem
         self._lost.set()
 
     def _stop(self) -> None:
@@ -191,6 +196,8 @@ class Gateway:
                 await self._watch()
             except (OSError, TimeoutError, RequestFailed) as error:
                 self._note_error(f"{error or type(error).__name__}")
+            except Exception:  # noqa: BLE001  # it must be tried again after any failure
+                _LOG.exception("the connection with TWS failed")
             finally:
                 self._disconnect()
             await asyncio.sleep(wait)
@@ -198,6 +205,7 @@ class Gateway:
 
     async def _connect(self) -> None:
         host, port, client_id = self._address
+        await self._owner.prepare()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
         self._receiver.begin(self)

@@ -108,12 +108,12 @@ class MessageReceiver:
         """Receive the end of the handshake."""
 
     def setEventsDone(self) -> None:  # noqa: N802
-        """Receive the end of a connection that was not ready."""
-
-    def connectionClosed(self) -> None:  # noqa: N802
-        """Receive the end of the connection."""
+        """Receive the end of a connection, also of one that was not ready."""
         if self._keeper is not None:
             self._keeper.drop("TWS closed the connection.")
+
+    def connectionClosed(self) -> None:  # noqa: N802
+        """Receive the end of a connection that was ready."""
 
     def error(self, number: int, code: int, text: str, _details: str = "") -> None:
         """Receive a message about a request, an order, or the connection."""

@@ -197,16 +197,16 @@ class Session:
             self.send([63, 1, reference, account, tag, value, currency])
         self.send([64, 1, reference])
 
-    def tell_time(self, _: list[str]) -> None:
+    def send_time(self, _: list[str]) -> None:
         self.send([49, 1, int(time.time())])
 
-    def tell_order_id(self, _: list[str]) -> None:
+    def send_order_id(self, _: list[str]) -> None:
         self.send([9, 1, self.stand_in.next_order_id(self.client_id or 0)])
 
-    def end_account_updates(self, _: list[str]) -> None:
+    def finish_account_updates(self, _: list[str]) -> None:
         self.send([54, 1, self.exchange.account])
 
-    def end_account_updates_of_models(self, fields: list[str]) -> None:
+    def finish_model_updates(self, fields: list[str]) -> None:
         self.send([74, 1, int(fields[2])])
 
     def _list_open(self, *, only_own: bool) -> list[Order]:
@@ -220,14 +220,14 @@ _HANDLERS: dict[int, Handler] = {
     PLACE_ORDER: Session.place_order,
     CANCEL_ORDER: Session.cancel_order,
     5: Session.list_open_orders,
-    6: Session.end_account_updates,
+    6: Session.finish_account_updates,
     7: Session.list_executions,
-    8: Session.tell_order_id,
+    8: Session.send_order_id,
     16: Session.list_open_orders,
-    49: Session.tell_time,
+    49: Session.send_time,
     61: Session.list_positions,
     62: Session.summarize_account,
     71: Session.start,
-    76: Session.end_account_updates_of_models,
+    76: Session.finish_model_updates,
     99: Session.list_completed_orders,
 }
