@@ -87,7 +87,7 @@ def test_it_keeps_to_its_schema(name):
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_installs_the_pinned_hashed_requirements(service):
     assert any(
-        "--require-hashes --no-deps -r requirements.txt && pip check" in line
+        re.search(r"--require-hashes --no-deps( \$\{EXTRA\S+ \S+)? -r requirements.txt && pip check", line)
         for line in instruction(service, "RUN")
     )
 
@@ -146,7 +146,7 @@ def test_an_image_sets_only_variables_that_the_service_reads(service, settings):
 
 
 def test_compose_has_the_database_the_migration_and_both_services(compose):
-    assert list(compose["services"]) == ["postgres", "migrate", "oms-api", "slack-bot"]
+    assert list(compose["services"]) == ["postgres", "migrate", "oms-api", "ibkr", "slack-bot"]
 
 
 def test_compose_has_no_default_passwords(compose):
@@ -163,6 +163,7 @@ def test_compose_has_no_default_passwords(compose):
         "SLACK_SIGNING_SECRET",
     }
     brokers = {"BROKER_KEYS", "ALPACA_API_KEY", "ALPACA_API_SECRET", "ALPACA_BASE_URL"}
+    brokers |= {"IB_HOST", "IB_PORT", "IB_ACCOUNT", "IB_CLIENT_ID"}
     assert optional == brokers | {
         "SLACK_APP_TOKEN",
         "WEBHOOK_KEYS",
@@ -184,7 +185,7 @@ def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
     } == required
 
 
-@pytest.mark.parametrize("name", ["oms-api", "slack-bot", "migrate"])
+@pytest.mark.parametrize("name", ["oms-api", "slack-bot", "migrate", "ibkr"])
 def test_compose_sets_only_variables_that_the_service_reads(name, compose, settings):
     service = "slack-bot" if name == "slack-bot" else "oms-api"
     assert set(compose["services"][name]["environment"]) - PLATFORM <= settings[service]
