@@ -1,9 +1,9 @@
 """IBKR behind the interface of a broker."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
 from ib_async.objects import ExecutionFilter
@@ -15,10 +15,9 @@ from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
-from app.brokers.ibkr.rules.reports import OrderReport, build_terms
+from app.brokers.ibkr.rules.reports import OrderReport, build_account, build_terms
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
 from app.clock import Now, milliseconds, utc_now
 from app.money import product
@@ -30,6 +29,7 @@ _CURSORS_PER_MILLISECOND = 1000
 _NOT_WORKING = "There is no such working order."
 _OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
 _TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
+_LOG = logging.getLogger(__name__)
 LoadChains = Callable[[], Sequence[Chain]]  # reads the replacements of earlier processes
 
 
@@ -168,8 +168,9 @@ class IbkrBroker:
         """Return the fills of one order, or of all. TWS tells those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
-        if tracked is None or tracked.has_missing_fills:
-            self.gateway.run(self._read_executions())
+        if tracked is not None and not tracked.has_missing_fills:
+            return tracked.list_executions(order_id)
+        self.gateway.run(self._read_executions())
         found = [one for order in self._orders.list_orders() for one in order.list_executions(order_id)]
         return sorted(found, key=lambda one: (one.at, one.execution_id))
 
@@ -180,20 +181,8 @@ class IbkrBroker:
             "account", "reqAccountSummary", "All", _TAGS, numbered=True, end="cancelAccountSummary"
         )
         rows = self.gateway.run(summary)
-        number = self._choose_account()
-        figures = {(tag, currency): value for account, tag, value, currency in rows if account == number}
-        currency, total = next(
-            ((currency, value) for (tag, currency), value in figures.items() if tag == "TotalCashValue"),
-            ("USD", "0"),
-        )
-        self._account = self._receiver.account = number
-        return Account(
-            currency,
-            Decimal(figures.get(("CashBalance", currency), total)),
-            Decimal(figures.get(("BuyingPower", currency), "0")),
-            number=number,
-            is_paper=number.startswith(PAPER_ACCOUNT_PREFIX),
-        )
+        self._account = self._receiver.account = self._choose_account()
+        return build_account(self._account, rows)
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
@@ -212,8 +201,7 @@ class IbkrBroker:
             raise ConnectionError(f"TWS is not logged in to the account {self._account}")
         await self._read_executions()
         reports = await self._read_open_orders()
-        for report in await self.gateway.query("completed orders", "reqCompletedOrders", False):
-            self._orders.receive(report)
+        await self._read_completed_orders()
         self._orders.finish_reading(reports)
 
     async def check(self) -> None:
@@ -257,6 +245,16 @@ class IbkrBroker:
 
     async def _read_executions(self) -> None:
         await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
+
+    async def _read_completed_orders(self) -> None:
+        """Read the orders that ended. Some versions of TWS do not answer; absent orders then end later."""
+        try:
+            found = await self.gateway.query("completed orders", "reqCompletedOrders", False, is_vital=False)
+        except TimeoutError:
+            _LOG.warning("TWS did not list its completed orders")
+            return
+        for report in found:
+            self._orders.receive(report)
 
     async def _read_open_orders(self) -> Sequence[OrderReport]:
         return await self.gateway.query("open orders", "reqAllOpenOrders")

@@ -122,11 +122,18 @@ class Gateway:
             self._times.popleft()
 
     async def query(
-        self, key: str, name: str, *values: Any, numbered: bool = False, end: str | None = None
+        self,
+        key: str,
+        name: str,
+        *values: Any,
+        numbered: bool = False,
+        end: str | None = None,
+        is_vital: bool = True,
     ) -> list[Any]:
         """Send a request and return the rows of its answer, one request at a time.
 
-        `end` is the request that ends a subscription.
+        `end` is the request that ends a subscription. Without an answer to a vital request, the connection is
+        given up, because a late answer would be taken for that of the next request.
         """
         async with self._queries:
             number = self.create_number() if numbered else None
@@ -136,7 +143,8 @@ class Gateway:
             try:
                 rows = await asyncio.wait_for(answer, self.timeouts.response)
             except TimeoutError:
-                self.drop(f"no answer to {name}")  # a late one would be taken for that of the next request
+                if is_vital:
+                    self.drop(f"no answer to {name}")
                 raise
             if end is not None:
                 self.send(end, *(sent[:1] if numbered else ()))

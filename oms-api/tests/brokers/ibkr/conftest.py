@@ -39,13 +39,14 @@ def create_broker(tws):
     """Return a function that connects a broker."""
     brokers = []
 
-    def create(response=WAIT_SECONDS, client_id=CLIENT_ID, **options):
-        address = GatewayAddress(LOOPBACK, tws.port, client_id)
+    def create(response=WAIT_SECONDS, *, is_awaited=True, **options):
+        address = GatewayAddress(LOOPBACK, tws.port, CLIENT_ID)
         timeouts = Timeouts(connect=WAIT_SECONDS, response=response)
         broker = IbkrBroker(address, None, 1, timeouts=timeouts, **options)
         brokers.append(broker)
         broker.gateway.start()
-        wait_for(broker.gateway.is_ready.is_set)
+        if is_awaited:
+            wait_for(broker.gateway.is_ready.is_set)
         return broker
 
     yield create

@@ -8,7 +8,7 @@ import pytest
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.rules.tracked_order import Chain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Lapsed, Refused, Rejected
-from tests.brokers.ibkr.conftest import CLIENT_ID, wait_for
+from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.market import format_events, order
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 
@@ -142,20 +142,19 @@ def test_daily_restart_of_tws_is_survived(tws, broker):
     wait_for_events(broker, "A accepted", "A 10 @ 95")
 
 
-def test_client_id_in_use_is_shown(tws, broker, create_broker):
-    with pytest.raises(AssertionError):
-        create_broker_for_a_moment(create_broker)
-    assert broker.get_connection_state().is_ready
+def test_client_id_in_use_is_shown_until_it_is_free(broker, create_broker):
+    second = create_broker(is_awaited=False)
+    wait_for(lambda: "already in use" in (second.get_connection_state().error or ""))
+    with pytest.raises(BrokerUnavailable, match="already in use"):
+        second.account()
+    broker.close()
+    wait_for(second.gateway.is_ready.is_set)
 
 
-def create_broker_for_a_moment(create_broker):
-    import tests.brokers.ibkr.conftest as settings  # noqa: PLC0415
-
-    before, settings.WAIT_SECONDS = settings.WAIT_SECONDS, 3.0
-    try:
-        create_broker(client_id=CLIENT_ID)
-    finally:
-        settings.WAIT_SECONDS = before
+def test_tws_that_does_not_list_completed_orders_is_used(tws, create_broker):
+    tws.faults.add("drop", message=99, times=100)
+    broker = create_broker(response=0.5)
+    assert broker.account().number == "DU1234567"
 
 
 def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):

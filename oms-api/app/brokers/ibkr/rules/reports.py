@@ -1,10 +1,12 @@
 """Reports of TWS as records with exact amounts, and our orders in the words of the TWS API."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
+from app.brokers.rules.values import Account, BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, fixed, quantity_text
 
@@ -21,6 +23,7 @@ _KINDS = {
 }
 _AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
 _TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
+_FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
 _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
 
 
@@ -120,6 +123,24 @@ class ChargeReport(NamedTuple):
     execution_id: str
     amount: Decimal
     currency: str
+
+
+def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Account:
+    """Return the account from the rows (account, tag, value, currency) of its summary.
+
+    The cash is the balance in the account's own currency. IBKR holds other currencies beside it.
+    """
+    figures = {(tag, currency): Decimal(value) for account, tag, value, currency in rows
+               if account == number and tag in _FIGURES}  # fmt: skip
+    currency = next((currency for tag, currency in figures if tag == "TotalCashValue"), "USD")
+    total = figures.get(("TotalCashValue", currency), ZERO)
+    return Account(
+        currency,
+        figures.get(("CashBalance", currency), total),
+        figures.get(("BuyingPower", currency), ZERO),
+        number=number,
+        is_paper=number.startswith(PAPER_ACCOUNT_PREFIX),
+    )
 
 
 def parse_amount(given: Any) -> Decimal:

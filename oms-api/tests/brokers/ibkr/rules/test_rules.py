@@ -9,13 +9,14 @@ from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol, find_c
 from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
 from app.brokers.ibkr.rules.reports import (
     FillReport,
+    build_account,
     build_terms,
     parse_kind,
     parse_optional,
     parse_time_in_force,
 )
 from app.brokers.rules.connections import is_live_gateway
-from app.brokers.rules.values import OrderType, TimeInForce
+from app.brokers.rules.values import Account, OrderType, TimeInForce
 from tests.brokers.market import NOON, order
 
 PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
@@ -140,6 +141,19 @@ def test_amount_is_the_decimal_that_was_sent():
 def test_execution_id_ends_with_the_number_of_its_correction(execution_id, parts):
     fill = FillReport(execution_id, 1, 1, 1, "A", Decimal(1), Decimal(1), NOON)
     assert (fill.base_id, fill.number) == parts
+
+
+def test_account_has_the_cash_of_its_own_currency():
+    rows = [
+        ("DU1", "AccountType", "INDIVIDUAL", ""),
+        ("DU1", "TotalCashValue", "1500", "USD"),
+        ("DU1", "CashBalance", "1000", "USD"),
+        ("DU1", "CashBalance", "450", "EUR"),
+        ("DU1", "BuyingPower", "4000", "USD"),
+        ("DU2", "BuyingPower", "1", "USD"),
+    ]
+    assert build_account("DU1", rows) == Account("USD", Decimal(1000), Decimal(4000), "DU1", is_paper=True)
+    assert build_account("U1", []) == Account("USD", Decimal(0), number="U1", is_paper=False)
 
 
 @pytest.mark.parametrize(

@@ -95,16 +95,15 @@ class Session:
             self._fail(fault, message, fields)
 
     def _fail(self, fault: MessageFault, message: int, fields: list[str]) -> None:
-        reference = int(fields[1 if message == PLACE_ORDER else 2])
         match fault.kind:
             case "reject":
                 order = parse_order(fields, self.client_id or 0, self.exchange.next_perm_id())
                 self.exchange.reject(order, fault.text)
             case "refuse":
-                self.send(build_error(reference, fault.code, fault.text))
+                self.send(build_error(_get_reference(fields), fault.code, fault.text))
             case "pace":
                 text = "Max rate of messages per second has been exceeded"
-                self.send(build_error(reference, 100, text))
+                self.send(build_error(_get_reference(fields), 100, text))
             case "cut_after" | "mute":
                 self.is_muted = True
                 self._carry_out(message, fields)
@@ -120,8 +119,7 @@ class Session:
             if handler is not None:
                 handler(self, fields)
         except Refusal as refusal:
-            reference = int(fields[1 if message == PLACE_ORDER else 2])
-            self.send(build_error(reference, refusal.code, refusal.text))
+            self.send(build_error(_get_reference(fields), refusal.code, refusal.text))
 
     def _is_too_fast(self) -> bool:
         now = time.monotonic()
@@ -214,6 +212,11 @@ class Session:
             one for one in self.exchange.orders
             if one.is_open and (not only_own or one.client_id == self.client_id)
         ]  # fmt: skip
+
+
+def _get_reference(fields: list[str]) -> int:
+    """Return the number of the order or of the request that a message is about."""
+    return int(fields[1 if int(fields[0]) == PLACE_ORDER else 2])
 
 
 _HANDLERS: dict[int, Handler] = {
