@@ -2,7 +2,9 @@
 
 import random
 import time
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,13 @@ from tests.orders.rig import Rig
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 100.0
 FAULTS = ("cut_before", "cut_after", "drop", "mute")
+
+
+@dataclass
+class IbkrRouting(Routing):
+    """The session of the process, and a function that connects another one."""
+
+    create: Any = None
 
 
 @pytest.fixture
@@ -40,8 +49,7 @@ def routing(engine, tws, monkeypatch):
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
-    routing = Routing(rig, create())
-    routing.create = create
+    routing = IbkrRouting(rig, create(), create=create)
     run_until(routing, lambda: routing.stored().status == "connected")
     yield routing
     for broker in brokers:
