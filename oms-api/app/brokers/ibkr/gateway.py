@@ -16,6 +16,7 @@ from ib_async.contract import Contract
 from ib_async.order import Order
 
 from app.brokers.errors import BrokerUnavailable
+from app.brokers.ibkr.decoder import FieldCachingDecoder
 from app.brokers.ibkr.messages import MessageReceiver, RequestFailed
 from app.brokers.ibkr.rules.contracts import ContractTerms
 from app.clock import monotonic_seconds
@@ -216,6 +217,7 @@ class Gateway:
         await self._owner.prepare()
         self._client = Client(self._receiver)  # type: ignore[no-untyped-call]
         self._client.MaxRequests = MAX_REQUESTS_PER_SECOND
+        self._client.decoder = FieldCachingDecoder(self._receiver)
         self._receiver.begin(self)
         connect = asyncio.ensure_future(
             self._client.connectAsync(host, port, client_id, self.timeouts.connect)
