@@ -71,6 +71,7 @@ from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_i
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.buying_power import BuyingPowerReader
+from app.orders.service.cancellations import Cancellations
 from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
@@ -141,6 +142,7 @@ class Components:
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
+    cancellations: Cancellations
     valuer: Valuer
     duty_runner: DutyRunner
     delivery_runner: DeliveryRunner
@@ -169,6 +171,7 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
@@ -185,6 +188,7 @@ class Components:
             "authentication": self.authentication,
             "trade_service": self.trade_service,
             "order_service": self.order_service,
+            "cancellations": self.cancellations,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
@@ -332,6 +336,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=order_service,
+        cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
         delivery_runner=create_delivery_runner(settings, engine, now),

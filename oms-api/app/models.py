@@ -27,7 +27,14 @@ from app.ledger.models import (
     Trade,
 )
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
-from app.orders.models import BrokerRequestRow, Execution, OrderEvent, OrderRecord
+from app.orders.models import (
+    BrokerRequestRow,
+    Cancellation,
+    Execution,
+    OrderEvent,
+    OrderRecord,
+    PortfolioCancellation,
+)
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.reconciliation.models import ReconciliationIssueRow
@@ -45,6 +52,7 @@ __all__ = [
     "BrokerConnectionRow",
     "BrokerRequestRow",
     "CalendarDayRow",
+    "Cancellation",
     "CashMovement",
     "CorporateAction",
     "DailyBarRow",
@@ -67,6 +75,7 @@ __all__ = [
     "OrderEvent",
     "OrderRecord",
     "Portfolio",
+    "PortfolioCancellation",
     "PortfolioGrant",
     "PositionRecordRow",
     "PositionRow",

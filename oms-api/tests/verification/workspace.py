@@ -162,6 +162,8 @@ def _place_orders(api: ApiClient) -> None:
     api.order(notional="500", quantity=None)
     api.quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
     api.order(**_GTC, limit_price="98", quantity="8")
+    api.order(**_GTC, limit_price="90", strategy="sweep")
+    _ok(api.post("/orders:cancel-all", {"strategy": "sweep"}, {"Idempotency-Key": "cancel-all"}))
 
 
 def _set_limits(api: ApiClient) -> None:

@@ -22,6 +22,7 @@ from app.orders.service.commands import (
     BustExecution,
     CancelAll,
     CancelHalted,
+    CancelInPortfolio,
     CancelOrder,
     CheckLosses,
     ClosePosition,
@@ -121,9 +122,9 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         origin = command.origin
         if origin.idempotency_key:
             plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
-        if isinstance(command, ApplyCorporateAction):
+        if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
-        if isinstance(command, _NAMING) and command.portfolio_key is not None:
+        if isinstance(command, _NAMING):
             plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_key))
         tickets = _tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
@@ -175,9 +176,7 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
 
 def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, CancelAll) and command.portfolio_key is None:
-            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
-        elif isinstance(command, SquareOff):
+        if isinstance(command, SquareOff):
             found = find_intraday_portfolios(connection, command.tenant_id)
             plan.intraday[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
