@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from dotenv import dotenv_values
 
-from broker_programs import add_brokers
+from broker_programs import add_brokers, add_ibkr
 from env_files import ensure_service_files
 from supervisor import Program, describe_exit, print_line, stop_all
 
@@ -116,9 +117,10 @@ def require_free(programs: list[Program]) -> None:
         "slack-bot": "BOT_PORT",
         "simulator": "SIMULATOR_PORT",
         "alpaca": "ALPACA_PORT",
+        "tws": "TWS_PORT",
     }
     for program in programs:
-        if answers(program.port):
+        if program.port and answers(program.port):
             name = variables[program.name]
             raise CannotStartError(
                 f"Port {program.port}, which {program.name} needs, is taken by another program. "
@@ -156,7 +158,7 @@ def wait_until_healthy(programs: list[Program]) -> None:
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if not is_healthy(program.port)]
+        waiting = [program for program in waiting if program.has_health and not is_healthy(program.port)]
         time.sleep(POLL_SECONDS)
 
 
@@ -185,6 +187,10 @@ def banner(programs: list[Program], key_file: str) -> str:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
     if "alpaca" in ports:
         lines.append(f"  Alpaca stand-in   {_url(ports['alpaca'])}/control")
+    if "tws" in ports:
+        lines.append(
+            f"  TWS stand-in      {LOOPBACK}:{ports['tws']}        for python -m app.brokers.ibkr, which runs"
+        )
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
@@ -209,7 +215,9 @@ def run(*, with_brokers: bool = False) -> None:
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
+        tws_port = _port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
         add_brokers(programs, ROOT / "oms-api", _port("ALPACA_PORT", os.environ.get("ALPACA_PORT") or "3020"))
+        add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=find_spec("ib_async") is not None)
     require_free(programs)
     try:
         for program in programs[1:]:

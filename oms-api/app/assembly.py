@@ -14,6 +14,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
 from app.calendars.service import Calendars
@@ -65,7 +66,11 @@ from app.market_data.sources import (
 )
 from app.metrics import Metrics
 from app.migrate import is_current
-from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.environment_connections import (
+    AlpacaVariables,
+    build_alpaca_connection,
+    save_environment_connection,
+)
 from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
@@ -239,7 +244,8 @@ class Components:
             key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
             if key_id and secret:
                 variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
-                save_environment_connection(self.engine, keys, variables, self.now())
+                wanted = build_alpaca_connection(variables)
+                save_environment_connection(self.engine, keys, wanted, self.now())
 
         return SessionRunner(
             *(self.engine, self.readers, self.writer),
@@ -249,6 +255,7 @@ class Components:
             prepare,
             Reconciler(self.engine, self.now).run,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
+            serves=lambda broker: broker != BrokerName.IBKR,  # which has a process of its own
         )
 
     def _vitals(self) -> HealthComponents:

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
+from app.brokers.ibkr.factory import create_ibkr_broker
 from app.brokers.protocol import Broker
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
 
 # Processes share the rate limit of an account through Redis, if there is one.
 ADAPTERS: dict[str, Callable[[ConnectionTerms, str | None], Broker]] = {
     BrokerName.ALPACA: create_alpaca_broker,
+    BrokerName.IBKR: create_ibkr_broker,
 }
 
 

@@ -112,8 +112,8 @@ class BrokerSession:
                 has_worked = True
             self._keep_status()
             self._reconcile_if_due()
-        except (BrokerUnavailable, OutcomeOpen):
-            self._lose()
+        except (BrokerUnavailable, OutcomeOpen) as error:
+            self._lose(str(error) or _NO_ANSWER)
             return False
         return has_worked
 
@@ -133,6 +133,7 @@ class BrokerSession:
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
+        self._read_events()  # in their order, before what the orders' states prove
         self._reread_orders()
         self._is_connected = True
         self._reconciled_at = EPOCH
@@ -190,11 +191,11 @@ class BrokerSession:
             self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
 
-    def _lose(self) -> None:
+    def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""
         self._is_connected = False
         self._next_connect = self._now() + RECONNECT_INTERVAL
-        self._save(status=ConnectionStatus.DOWN.value, error=_NO_ANSWER, connected_since=None)
+        self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 
     def _save(self, **changes: Any) -> None:
