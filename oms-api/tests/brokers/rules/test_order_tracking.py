@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.alpaca.rules.order_tracking import OrderTracker, build_end
-from app.brokers.alpaca.rules.responses import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_tracking import OrderTracker, build_end
 from app.brokers.rules.values import Accepted, Executed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import format_events
