@@ -20,7 +20,7 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
-from broker_programs import add_brokers
+from broker_programs import PORTFOLIO, add_brokers, connect_kite
 from env_files import ensure_service_files
 from supervisor import Program, describe_exit, print_line, stop_all
 
@@ -116,6 +116,7 @@ def require_free(programs: list[Program]) -> None:
         "slack-bot": "BOT_PORT",
         "simulator": "SIMULATOR_PORT",
         "alpaca": "ALPACA_PORT",
+        "kite": "KITE_PORT",
     }
     for program in programs:
         if answers(program.port):
@@ -185,6 +186,10 @@ def banner(programs: list[Program], key_file: str) -> str:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
     if "alpaca" in ports:
         lines.append(f"  Alpaca stand-in   {_url(ports['alpaca'])}/control")
+    if "kite" in ports:
+        lines.append(
+            f"  Zerodha stand-in  {_url(ports['kite'])}/control  portfolio {PORTFOLIO}: /trade RELIANCE"
+        )
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
@@ -202,6 +207,21 @@ def migrate(oms: Program) -> None:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
+def connect_brokers(programs: list[Program], oms_key: str) -> None:
+    """Connect the OMS to the stand-ins that need more than its environment."""
+    kite = next(program for program in programs if program.name == "kite")
+    try:
+        connect_kite(_url(programs[0].port), oms_key, kite)
+    except (OSError, TypeError, KeyError) as error:
+        print_line("kite", f"the OMS could not be connected to it: {type(error).__name__}.")
+
+
+def _broker_ports(environment: Values) -> tuple[int, int]:
+    usual = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
+    alpaca, kite = (_port(name, environment.get(name) or port) for name, port in usual.items())
+    return alpaca, kite
+
+
 def run(*, with_brokers: bool = False) -> None:
     """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
@@ -209,7 +229,7 @@ def run(*, with_brokers: bool = False) -> None:
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
-        add_brokers(programs, ROOT / "oms-api", _port("ALPACA_PORT", os.environ.get("ALPACA_PORT") or "3020"))
+        add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ))
     require_free(programs)
     try:
         for program in programs[1:]:
@@ -219,6 +239,8 @@ def run(*, with_brokers: bool = False) -> None:
             migrate(programs[0])
         programs[0].start()
         wait_until_healthy(programs)
+        if with_brokers:
+            connect_brokers(programs, os.environ.get("OMS_API_KEY") or oms.get("OMS_API_KEY") or "")
         print(banner(programs, "oms-api/.env"), flush=True)
         keep_running(programs)
     finally:

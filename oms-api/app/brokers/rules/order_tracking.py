@@ -125,7 +125,7 @@ class OrderTracker:
         if tracked is None or fill.execution_id in tracked.executions.keys() | tracked.busted:
             return []
         tracked.executions[fill.execution_id] = fill
-        return [build_execution(tracked.order_id, fill)]
+        return [*self._accept_filled(tracked, fill), build_execution(tracked.order_id, fill)]
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""
@@ -164,6 +164,14 @@ class OrderTracker:
         if report.replaces is not None:
             return []  # Replaced was reported for its predecessor
         return [Accepted(report.order_id, report.submitted_at)]
+
+    def _accept_filled(self, tracked: TrackedOrder, fill: FillReport) -> list[BrokerEvent]:
+        """Return the acceptance of an order of which a fill is known before it."""
+        is_successor = tracked.report is not None and tracked.report.replaces is not None
+        if tracked.is_accepted or is_successor:
+            return []
+        tracked.is_accepted = True
+        return [Accepted(tracked.order_id, fill.at)]
 
     def _close(self, tracked: TrackedOrder, report: OrderReport, reason: str | None) -> list[BrokerEvent]:
         order_id, at = report.order_id, report.changed_at

@@ -44,7 +44,7 @@ class BrokerOrder(NamedTuple):
     trailing stop, or None before its first price. `triggered` is true once a stop was reached. Orders of one
     `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
-    at 8 decimals.
+    at 8 decimals. `exchange` is the instrument's, `product` that of an Indian broker; both may be empty.
     """
 
     id: str
@@ -67,6 +67,8 @@ class BrokerOrder(NamedTuple):
     group: str | None = None
     parent_id: str | None = None
     reduces: bool = False
+    exchange: str = ""
+    product: str = ""
 
 
 class Accepted(NamedTuple):

@@ -136,4 +136,6 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         time_in_force=order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
+        exchange=instrument.exchange,
+        product=order.product,
     )
