@@ -12,11 +12,14 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.brokers.adapters import create_adapter
+from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.instrument_loader import InstrumentLoader
+from app.brokers.service.log_in_reminder import LogInReminder
+from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
@@ -118,6 +121,7 @@ CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
+INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
 PORTFOLIO_ALERTS = "portfolio alerts"
 
 
@@ -223,6 +227,9 @@ class Components:
                 create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
             ),
             "create_broker": self.create_broker,
+            "broker_log_ins": BrokerLogIns(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), LOG_INS
+            ),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -377,6 +384,9 @@ def create_duties(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
+    instruments = InstrumentLoader(
+        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
+    )
     return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
@@ -394,6 +404,8 @@ def create_duties(
         Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
+        Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
 

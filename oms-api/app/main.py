@@ -66,7 +66,7 @@ ROUTERS = (
     *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
     *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
     webhook_routes.router,
-    *(broker_routes.router, reconciliation_routes.router),
+    *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(

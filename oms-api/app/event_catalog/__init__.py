@@ -172,6 +172,11 @@ _OTHERS = (
         for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
     ),
     EventType(
+        "broker_connection.log_in_needed",
+        "A person must log in at a broker before the market opens; once a day.",
+        ("connection", "broker", "portfolio_name", "session_expires_at", "opens_at"),
+    ),
+    EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")
     ),
     EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id",)),

@@ -61,6 +61,7 @@ FIELDS: dict[str, Schema] = {
     "client_order_id": _text("The client's ID of the order", "mine-1"),
     "closed_at": _instant("The close"),
     "code": _text("Code of the limit or the denial", "MAX_ORDER_VALUE"),
+    "connection": _text("Name of the broker connection", "zerodha"),
     "cost": _amount("Cost of the position, signed like its quantity", "1750.00"),
     "cost_schedule": _text("Schedule that charges its fills", "zerodha"),
     "counterpart_id": _integer("ID of the other portfolio of a transfer", 4713),
@@ -107,6 +108,7 @@ FIELDS: dict[str, Schema] = {
     "net_exposure": _amount("Market values with their signs", "1750.00"),
     "note": _text("Free text of the order", "Hedge"),
     "notional": _amount("Amount that the order is for", "5000.00"),
+    "opens_at": _or_null(_instant("When the market opens; null: not known")),
     "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
     "order_ids": {
         "type": "array",
@@ -137,6 +139,7 @@ FIELDS: dict[str, Schema] = {
     "rule": _text("Rule that requires the approval", "above_value"),
     "scope": _text("What it applies to", "portfolio"),
     "sequence": _integer("Its number, without gaps", 4),
+    "session_expires_at": _or_null(_instant("When the broker's session ends; null: there is none")),
     "set_by": _text("Who set it", _PERSON),
     "side": _text("BUY or SELL", "BUY"),
     "signal_id": _text("ID of the signal", "breakout-1"),

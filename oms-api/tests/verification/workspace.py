@@ -47,7 +47,8 @@ def fill_tables(service: Service) -> None:
     duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties += ["stale price feed", "interest and borrow fees", "prune job history"]
+    duties += ["stale price feed", "interest and borrow fees", "broker log-ins", "broker instruments"]
+    duties += ["prune job history"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)

@@ -44,7 +44,8 @@ class BrokerOrder(NamedTuple):
     trailing stop, or None before its first price. `triggered` is true once a stop was reached. Orders of one
     `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
-    at 8 decimals. Asset class, currency and exchange are those of the instrument.
+    at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an Indian
+    broker. Exchange and product may be empty.
     """
 
     id: str
@@ -70,6 +71,7 @@ class BrokerOrder(NamedTuple):
     asset_class: str = "equity"
     currency: str = "USD"
     exchange: str = ""
+    product: str = ""
 
 
 class Accepted(NamedTuple):

@@ -121,6 +121,7 @@ class BrokerSession:
         """Check the account and read again what may have been missed. Return whether orders can go out."""
         now = self._now()
         if now < self._next_connect:
+            self._require_unchanged(now)
             return False
         self._next_connect = now + RECONNECT_INTERVAL
         try:
@@ -190,6 +191,16 @@ class BrokerSession:
         if is_requested or now - self._reconciled_at >= self._reconcile_interval:
             self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
+
+    def _require_unchanged(self, now: datetime) -> None:
+        """Notice that a person corrected the connection or logged in, without waiting for the next try."""
+        if now < self._next_status:
+            return
+        self._next_status, stored = now + STATUS_INTERVAL, self._stored
+        with transaction(self._engine, stored.tenant_id) as connection:
+            found = find_connection(connection, stored.tenant_id, stored.name)
+        if found is None or found.version != stored.version:
+            raise ConnectionChanged
 
     def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""

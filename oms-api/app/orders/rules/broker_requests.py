@@ -139,4 +139,5 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         asset_class=instrument.asset_class,
         currency=instrument.currency,
         exchange=instrument.exchange,
+        product=order.product,
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.alpaca.rules.order_tracking import OrderTracker, build_end
-from app.brokers.alpaca.rules.responses import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_tracking import OrderTracker, build_end
 from app.brokers.rules.values import Accepted, Executed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import format_events
@@ -50,6 +50,13 @@ def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
     assert sorted(event.execution_id for event in executions) == ["E1", "E2", "E3"]
     assert len(events) == 4
     assert not tracker.list_incomplete()
+
+
+def test_fill_that_is_known_before_the_acceptance_implies_it():
+    tracker: Any = OrderTracker()
+    events = tracker.apply_reading([report("pending_new")], [fill("E1", "4")])
+    assert format_events(events) == ["A accepted", "A 4 @ 95"]
+    assert tracker.apply_report(report("new")) == []
 
 
 def test_reading_reports_fills_before_the_end():

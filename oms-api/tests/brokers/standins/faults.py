@@ -1,4 +1,4 @@
-"""Faults of the stand-in: of requests, and of the stream."""
+"""Faults of a stand-in: of requests, of the stream and of orders."""
 
 import threading
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class RequestFault:
 
     kind: str
     method: str = ""
-    path: str = "/v2/"
+    path: str = "/"
     times: int = 1
     seconds: float = 0.0
     status: int = 500

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from app.brokers.alpaca.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.errors import BrokerUnavailable
+from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from tests.brokers.alpaca.conftest import wait_for
 
 

@@ -1,4 +1,4 @@
-"""Alpaca's rate limit: 200 requests a minute for an account. Cancels go first and have a reserve.
+"""A broker's rate limit, such as 200 requests a minute for an account. Cancels go first and have a reserve.
 
 Requests wait in a queue by priority until a token is available. One that would wait beyond its patience is
 not sent.
@@ -27,12 +27,17 @@ class Priority(IntEnum):
     QUERY = 2
 
 
-# The tokens that requests of a priority leave for those of a higher one.
-RESERVED_TOKENS = {Priority.CANCEL: 0, Priority.ORDER: 20, Priority.QUERY: 40}
+# The tenths of all tokens that requests of a priority leave for those of a higher one.
+_RESERVED_TENTHS = {Priority.CANCEL: 0, Priority.ORDER: 1, Priority.QUERY: 2}
 
 
 class TokenBucket(Protocol):
     """A bucket of request tokens, which processes may share."""
+
+    @property
+    def capacity(self) -> int:
+        """The number of requests within a window."""
+        ...
 
     def take(self, reserved: int) -> float:
         """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
@@ -43,7 +48,7 @@ class TokenBucket(Protocol):
         ...
 
     def set_level(self, level: float) -> None:
-        """Lower the number of tokens to what Alpaca reports."""
+        """Lower the number of tokens to what the broker reports."""
         ...
 
 
@@ -52,13 +57,14 @@ class LocalTokenBucket:
 
     def __init__(
         self,
-        per_minute: int = REQUESTS_PER_MINUTE,
+        capacity: int = REQUESTS_PER_MINUTE,
         clock: Callable[[], float] = monotonic_seconds,
+        window_seconds: float = WINDOW_SECONDS,
     ) -> None:
-        self._capacity = float(per_minute)
-        self._per_second = per_minute / WINDOW_SECONDS
+        self.capacity = capacity
+        self._per_second = capacity / window_seconds
         self._clock = clock
-        self._level, self._at = self._capacity, clock()
+        self._level, self._at = float(capacity), clock()
 
     def take(self, reserved: int) -> float:
         """Take a token, or return the seconds to wait."""
@@ -71,7 +77,7 @@ class LocalTokenBucket:
     def get_level(self) -> float:
         """Return the number of tokens that are left."""
         now = self._clock()
-        self._level = min(self._capacity, self._level + (now - self._at) * self._per_second)
+        self._level = min(self.capacity, self._level + (now - self._at) * self._per_second)
         self._at = now
         return self._level
 
@@ -83,8 +89,13 @@ class LocalTokenBucket:
 class RequestBudget:
     """Admits requests as the bucket allows, by priority. Thread-safe."""
 
-    def __init__(self, bucket: TokenBucket, clock: Callable[[], float] = monotonic_seconds) -> None:
-        self._bucket, self._clock = bucket, clock
+    def __init__(
+        self,
+        bucket: TokenBucket,
+        clock: Callable[[], float] = monotonic_seconds,
+        label: str = "The broker",
+    ) -> None:
+        self._bucket, self._clock, self._label = bucket, clock, label
         self._changed = threading.Condition()
         self._queue: list[tuple[Priority, int]] = []
         self._numbers = itertools.count()
@@ -110,13 +121,13 @@ class RequestBudget:
                 self._changed.notify_all()
 
     def block(self, seconds: float) -> None:
-        """Send nothing for some time, because Alpaca answered 429."""
+        """Send nothing for some time, because the broker answered 429."""
         with self._changed:
             self._blocked_until = max(self._blocked_until, self._clock() + seconds)
             self._changed.notify_all()
 
     def report_level(self, level: float) -> None:
-        """Note the number of requests that Alpaca says are left."""
+        """Note the number of requests that the broker says are left."""
         with self._changed:
             self._bucket.set_level(level)
 
@@ -125,10 +136,10 @@ class RequestBudget:
             now = self._clock()
             seconds = self._blocked_until - now
             if seconds <= 0 and self._queue[0] == place:
-                seconds = self._bucket.take(RESERVED_TOKENS[place[0]])
+                seconds = self._bucket.take(self._bucket.capacity * _RESERVED_TENTHS[place[0]] // 10)
                 if not seconds:
                     return
             if now + max(seconds, 0.0) > deadline or now >= deadline:
-                raise BrokerUnavailable("Alpaca's rate limit is used up. Nothing was sent.")
+                raise BrokerUnavailable(f"{self._label}'s rate limit is used up. Nothing was sent.")
             wait = seconds if seconds > 0 else _MAX_WAIT_SECONDS
             self._changed.wait(min(wait, _MAX_WAIT_SECONDS, deadline - now))

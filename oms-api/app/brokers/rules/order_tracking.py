@@ -1,4 +1,4 @@
-"""The state of orders at Alpaca as far as it was reported. It turns reports into events, each exactly once.
+"""The state of orders at a broker as far as it was reported. It turns reports into events, each exactly once.
 
 Reports arrive twice, late and out of order: from responses, from the stream, and from a new reading after a
 reconnect. An order is accepted once, ends once, and each execution counts once.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.alpaca.rules.responses import FillReport, OrderReport, Update
+from app.brokers.rules.order_reports import FillReport, OrderReport, Update
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
@@ -26,12 +26,12 @@ from app.money import ZERO, product
 
 _NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected"})
 _REFUSALS = {
-    "order_cancel_rejected": "Alpaca did not cancel the order.",
-    "order_replace_rejected": "Alpaca did not replace the order.",
+    "order_cancel_rejected": "The broker did not cancel the order.",
+    "order_replace_rejected": "The broker did not replace the order.",
 }
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_REJECTED = "Alpaca rejected the order."
-_ENDED_BY_BROKER = "Alpaca canceled the order."
+_REJECTED = "The broker rejected the order."
+_ENDED_BY_BROKER = "The broker canceled the order."
 
 
 End = Canceled | Expired | Rejected | Replaced
@@ -41,7 +41,8 @@ End = Canceled | Expired | Rejected | Replaced
 class TrackedOrder:
     """What was reported of an order.
 
-    `report` is the latest state. `assumed_filled` is what a replacement request took as filled.
+    `report` is the latest state. `assumed_filled` is what a replacement request took as filled. If
+    `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the end.
     """
 
     order_id: str
@@ -51,6 +52,7 @@ class TrackedOrder:
     is_cancel_requested: bool = False
     successor_id: str | None = None
     assumed_filled: Decimal | None = None
+    is_replaced_by_cancel: bool = False
     report: OrderReport | None = None
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class TrackedOrder:
 
     @property
     def has_missing_fills(self) -> bool:
-        """Whether Alpaca reported a larger filled quantity than its executions add up to."""
+        """Whether the broker reported a larger filled quantity than its executions add up to."""
         return self.reported_filled > sum((fill.quantity for fill in self.executions.values()), ZERO)
 
 
@@ -78,13 +80,19 @@ class OrderTracker:
         return self._orders.get(order_id)
 
     def forget(self, order_id: str) -> None:
-        """Remove an order that Alpaca never received."""
+        """Remove an order that the broker never received."""
         tracked = self._orders.get(order_id)
         if tracked is not None and tracked.broker_id is None and not tracked.is_closed:
             del self._orders[order_id]
 
+    def link(self, order_id: str, broker_id: str) -> None:
+        """Note the broker's id of an order."""
+        tracked = self.track(order_id)
+        tracked.broker_id = broker_id
+        self._by_broker_id[broker_id] = tracked
+
     def find_by_broker_id(self, broker_id: str) -> TrackedOrder | None:
-        """Return the state of an order by Alpaca's id, or None."""
+        """Return the state of an order by the broker's id, or None."""
         return self._by_broker_id.get(broker_id)
 
     def list_incomplete(self) -> list[TrackedOrder]:
@@ -107,9 +115,9 @@ class OrderTracker:
         if tracked.is_closed or report.is_open:
             return events
         tracked.is_closed = True
-        if report.status == "filled":
+        if report.status == "filled" or tracked.is_replaced_by_cancel:
             return events
-        return events + self._close(tracked, report, reason)
+        return events + self._close(tracked, report, reason or report.reason)
 
     def apply_fill(self, fill: FillReport) -> list[BrokerEvent]:
         """Return the execution of a fill, unless it is known or its order is not."""
@@ -117,7 +125,7 @@ class OrderTracker:
         if tracked is None or fill.execution_id in tracked.executions.keys() | tracked.busted:
             return []
         tracked.executions[fill.execution_id] = fill
-        return [build_execution(tracked.order_id, fill)]
+        return [*self._accept_filled(tracked, fill), build_execution(tracked.order_id, fill)]
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""
@@ -144,10 +152,9 @@ class OrderTracker:
 
     def _track_report(self, report: OrderReport) -> TrackedOrder:
         tracked = self.track(report.order_id)
-        tracked.broker_id = report.broker_id
+        self.link(report.order_id, report.broker_id)
         if tracked.report is None or report.changed_at >= tracked.report.changed_at:
             tracked.report = report
-        self._by_broker_id[report.broker_id] = tracked
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
@@ -157,6 +164,14 @@ class OrderTracker:
         if report.replaces is not None:
             return []  # Replaced was reported for its predecessor
         return [Accepted(report.order_id, report.submitted_at)]
+
+    def _accept_filled(self, tracked: TrackedOrder, fill: FillReport) -> list[BrokerEvent]:
+        """Return the acceptance of an order of which a fill is known before it."""
+        is_successor = tracked.report is not None and tracked.report.replaces is not None
+        if tracked.is_accepted or is_successor:
+            return []
+        tracked.is_accepted = True
+        return [Accepted(tracked.order_id, fill.at)]
 
     def _close(self, tracked: TrackedOrder, report: OrderReport, reason: str | None) -> list[BrokerEvent]:
         order_id, at = report.order_id, report.changed_at
@@ -195,7 +210,7 @@ class OrderTracker:
         if tracked.executions.pop(execution_id, None) is None:
             return []
         tracked.busted.add(execution_id)
-        reason = update.reason or f"Alpaca reported {update.event}."
+        reason = update.reason or f"The broker reported {update.event}."
         events: list[BrokerEvent] = [Busted(tracked.order_id, execution_id, reason, update.at)]
         if update.event == "trade_correct" and update.fill is not None:
             new_id = update.fill.execution_id
@@ -219,7 +234,7 @@ def build_end(report: OrderReport, successor_id: str | None) -> End | None:
         case "expired":
             return Expired(order_id, at)
         case "rejected":
-            return Rejected(order_id, _REJECTED, at)
+            return Rejected(order_id, report.reason or _REJECTED, at)
         case "replaced":
             return Replaced(order_id, successor_id or report.replaced_by or "", at)
         case _:

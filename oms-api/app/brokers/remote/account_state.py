@@ -1,22 +1,46 @@
-"""The reported orders of an account at Alpaca, the events that follow, and what is still awaited."""
+"""The reported orders of an account at a broker, the events that follow, and what is still awaited."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from app.brokers.alpaca.event_log import EventLog
-from app.brokers.alpaca.order_reader import OrderReader
-from app.brokers.alpaca.rules.order_tracking import OrderTracker, TrackedOrder
-from app.brokers.alpaca.rules.responses import FillReport, OrderReport, Update
+from app.brokers.remote.event_log import EventLog
+from app.brokers.rules.order_reports import FillReport, OrderReport, Update
+from app.brokers.rules.order_tracking import OrderTracker, TrackedOrder
 from app.brokers.rules.values import BrokerEvent, Replaced
 from app.clock import Now, monotonic_seconds
 
 AWAIT_SECONDS = 5.0
 AWAIT_FILL_SECONDS = 2.0
 READ_SECONDS = 60.0
-MAX_QUESTIONS = 5  # about an order that Alpaca does not know
+MAX_QUESTIONS = 5  # about an order that the broker does not know
 _MAX_SINGLE_READS = 10
 _OVERLAP = timedelta(minutes=1)
+
+
+class OrderReader(Protocol):
+    """Reads the orders and fills of an account. Raises BrokerUnavailable."""
+
+    def find(self, order_id: str) -> OrderReport | None:
+        """Return the order of our id, or None if the broker never received it."""
+        ...
+
+    def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
+        """Return the order of the broker's id, or None."""
+        ...
+
+    def list_open(self) -> list[OrderReport]:
+        """Return the open orders, oldest first."""
+        ...
+
+    def list_since(self, since: datetime) -> list[OrderReport]:
+        """Return all orders that were submitted after `since`, oldest first."""
+        ...
+
+    def list_fills(self, since: datetime) -> list[FillReport]:
+        """Return the fills after `since`, oldest first."""
+        ...
 
 
 class AccountState:
@@ -70,6 +94,11 @@ class AccountState:
         """Record the new events of a report."""
         return self._apply([report], ())
 
+    def link(self, order_id: str, broker_id: str) -> None:
+        """Note the broker's id of an order that it accepted for processing."""
+        with self._lock:
+            self._tracker.link(order_id, broker_id)
+
     # The stream
 
     def receive_update(self, update: Update) -> TrackedOrder | None:
@@ -86,6 +115,16 @@ class AccountState:
             if tracked.has_missing_fills:
                 self.await_report(tracked.order_id, AWAIT_FILL_SECONDS)
             return self._find_excess(tracked, events)
+
+    def receive_report(self, report: OrderReport) -> None:
+        """Record what is new of an order that the stream reported. Its fills are read if some are missing."""
+        with self._lock:
+            self.last_event_at = self._now()
+            self._awaited.pop(report.order_id, None)
+        self._apply([report], self._read_fills_of(report))
+        with self._lock:
+            if self._tracker.track(report.order_id).has_missing_fills:
+                self.await_report(report.order_id, AWAIT_FILL_SECONDS)
 
     def synchronize(self) -> None:
         """Read the open orders, those that were open, and the fills since the last one."""
@@ -125,14 +164,14 @@ class AccountState:
             return None if order_id in self._awaited else tracked
 
     def read_order(self, order_id: str) -> OrderReport | None:
-        """Read an order and record what is new, or return None if Alpaca does not know it."""
+        """Read an order and record what is new, or return None if the broker does not know it."""
         report = self._reader.find(order_id)
         if report is not None:
             self._apply([report], self._read_fills_of(report))
         return report
 
     def find_order_id(self, broker_id: str) -> str | None:
-        """Return our id of an order by Alpaca's id."""
+        """Return our id of an order by the broker's id."""
         with self._lock:
             tracked = self._tracker.find_by_broker_id(broker_id)
         if tracked is not None:

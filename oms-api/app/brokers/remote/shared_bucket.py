@@ -1,7 +1,7 @@
 """A bucket of request tokens that all processes share through Redis.
 
-Without an answer of Redis, the process uses tokens of its own. Alpaca's header then still tells how many
-requests are left for all of them.
+Without an answer of Redis, the process uses tokens of its own. A header of the broker
+may then still tell how many requests are left for all of them.
 """
 
 import logging
@@ -12,12 +12,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.brokers.alpaca.request_budget import REQUESTS_PER_MINUTE, WINDOW_SECONDS, LocalTokenBucket
+from app.brokers.remote.request_budget import REQUESTS_PER_MINUTE, WINDOW_SECONDS, LocalTokenBucket
 
 TIMEOUT_SECONDS = 0.5
-_KEY_PREFIX = "slackoms-alpaca-requests:"
+_KEPT_SECONDS = 2 * WINDOW_SECONDS  # then the bucket is full again
+_KEY_PREFIX = "slackoms-broker-requests:"
 # Returns the level after the call, and the seconds to wait if no token was taken. ARGV: capacity, tokens per
-# second, tokens to leave (or -1 to take none), and the level that Alpaca reports (or "").
+# second, tokens to leave (or -1 to take none), and the level that the broker reports (or "").
 _SCRIPT = f"""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -33,7 +34,7 @@ if reserved >= 0 then
   if level >= reserved + 1 then level = level - 1 else wait = (reserved + 1 - level) / rate end
 end
 redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level), 'at', string.format('%.6f', now))
-redis.call('EXPIRE', KEYS[1], {2 * WINDOW_SECONDS})
+redis.call('EXPIRE', KEYS[1], {_KEPT_SECONDS})
 return {{string.format('%.6f', level), string.format('%.6f', wait)}}
 """
 _TAKE_NONE = -1
@@ -41,11 +42,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class RedisTokenBucket:
-    """Implements `TokenBucket`. `name` tells the account apart from others."""
+    """Implements `TokenBucket`. `name` tells the account and the broker apart from others."""
 
-    def __init__(self, redis_url: str, name: str, per_minute: int = REQUESTS_PER_MINUTE) -> None:
-        self._own = LocalTokenBucket(per_minute)
-        self._per_minute = per_minute
+    def __init__(
+        self,
+        redis_url: str,
+        name: str,
+        capacity: int = REQUESTS_PER_MINUTE,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
+        self._own = LocalTokenBucket(capacity, window_seconds=window_seconds)
+        self.capacity, self._window_seconds = capacity, window_seconds
         self._key = f"{_KEY_PREFIX}{name}"
         redis = Redis.from_url(
             redis_url,
@@ -75,12 +82,14 @@ class RedisTokenBucket:
         self._call(_TAKE_NONE, f"{level:.6f}")
 
     def _call(self, reserved: int, reported: str) -> tuple[float, float] | None:
-        arguments = (self._per_minute, self._per_minute / WINDOW_SECONDS, reserved, reported)
+        arguments = (self.capacity, self.capacity / self._window_seconds, reserved, reported)
         try:
             level, wait = self._script(keys=[self._key], args=arguments)
         except RedisError as error:
             if self._is_reachable:
-                _LOG.warning("Alpaca's rate limit is not shared: Redis failed (%s)", type(error).__name__)
+                _LOG.warning(
+                    "the rate limit of a broker is not shared: Redis failed (%s)", type(error).__name__
+                )
             self._is_reachable = False
             return None
         self._is_reachable = True
