@@ -84,6 +84,7 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.adoption import PositionAdoption
 from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
 from app.risk.queries.limits import has_limits
@@ -214,6 +215,7 @@ class Components:
                 create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
             ),
             "create_broker": self.create_broker,
+            "position_adoption": PositionAdoption(self.writer, readers, now),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(

@@ -23,6 +23,8 @@ from app.orders.rules.broker_requests import list_proven_events
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)
 RECONCILE_INTERVAL = timedelta(minutes=5)
+CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
+MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_REQUESTS = 50  # between two readings of events
 _NO_ANSWER = "The broker does not answer."
@@ -33,16 +35,20 @@ class Reconcile(Protocol):
     """Compares an account with our books. `apply` books what the broker executed."""
 
     def __call__(
-        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
-    ) -> None:
-        """Compare. Raises BrokerUnavailable or OutcomeOpen if the broker does not answer."""
+        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None], /
+    ) -> bool:
+        """Compare, and return whether another comparison must confirm a difference.
+
+        Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+        """
         ...
 
 
 def compare_nothing(
-    stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
-) -> None:
+    _stored: StoredConnection, _broker: Broker, _apply: Callable[[Sequence[BrokerEvent]], None]
+) -> bool:
     """Compare nothing."""
+    return False
 
 
 class AdapterState(Protocol):
@@ -90,7 +96,8 @@ class BrokerSession:
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
     ) -> None:
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
-        self._reconciled_at = EPOCH
+        self._reconciled_at = self._next_reconciliation = EPOCH
+        self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(stored.tenant_id, run, now)
         self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._reports, now)
@@ -135,7 +142,7 @@ class BrokerSession:
             return False
         self._reread_orders()
         self._is_connected = True
-        self._reconciled_at = EPOCH
+        self._next_reconciliation = EPOCH
         self._save(
             status=ConnectionStatus.CONNECTED.value, error=None, connected_since=now, checked_at=now,
             account=self._stored.account or number,
@@ -186,9 +193,14 @@ class BrokerSession:
         """Compare the account after a connect, at intervals, and when somebody asked for it."""
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
-        if is_requested or now - self._reconciled_at >= self._reconcile_interval:
-            self._reconcile(self._stored, self._broker, self._reports.apply)
+        if is_requested or now >= self._next_reconciliation:
+            is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
+            before = 0 if is_requested else self._confirmations
+            self._confirmations = before + 1 if is_suspected else 0
+            is_early = 0 < self._confirmations <= MAX_CONFIRMATIONS
+            interval = CONFIRMATION_INTERVAL if is_early else self._reconcile_interval
+            self._next_reconciliation = now + interval
 
     def _lose(self) -> None:
         """Note that the broker does not answer. The next steps connect again."""

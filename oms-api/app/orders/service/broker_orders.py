@@ -35,6 +35,15 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
     return None
 
 
+def count_critical_issues(context: BatchContext, order: Order) -> int:
+    """Return how many critical differences from its broker's books the order's portfolio has."""
+    if order.broker == PAPER:
+        return 0
+    name = context.portfolio(order).broker_connection or ""
+    stored = find_connection(context.connection, order.tenant_id, name)
+    return 0 if stored is None else stored.critical_issues
+
+
 def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Store the request that sends a SUBMITTED order to its broker after the commit."""
     _store_request(context, order, RequestKind.SUBMIT, at)
