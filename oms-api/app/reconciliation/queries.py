@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from app.brokers.models import BrokerConnectionRow
+from app.database.bulk import write
+from app.events.rules import NewEvent
+from app.events.service import build_packed_insert
 from app.ledger.models import Portfolio, PositionRow
 from app.money import ZERO
 from app.orders.models import Execution, OrderRecord
 from app.reconciliation.models import ReconciliationIssueRow
-from app.reconciliation.rules.differences import HeldAmount, Severity
+from app.reconciliation.rules.differences import HeldAmount, IssueType, Severity, get_proposed_action
+from app.reconciliation.rules.event_payloads import build_issue_payload
+from app.timestamps import iso
 
 IGNORED, WATCHED = "ignore", "watch"
 _CHUNK = 500  # values of an IN list
@@ -117,10 +122,18 @@ def insert_issue(connection: Connection, issue: Issue) -> None:
     )
 
 
-def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> None:
-    """Update columns of an issue."""
+def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> Issue:
+    """Update columns of an issue, and return it as it is then."""
     mine = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
     connection.execute(update(ReconciliationIssueRow).where(*mine).values(**changes))
+    return issue._replace(**changes)
+
+
+def publish(connection: Connection, issue: Issue, state: str, now: datetime) -> None:
+    """Publish the event that an issue was opened, changed or resolved."""
+    payload = build_issue_payload(issue, get_proposed_action(IssueType(issue.type)))
+    event = NewEvent(issue.tenant_id, f"reconciliation.{state}", payload, iso(now), issue.id)
+    write(connection, build_packed_insert([event]))
 
 
 def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:

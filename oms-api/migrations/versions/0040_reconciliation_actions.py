@@ -1,4 +1,4 @@
-"""Issues keep what the broker said, connections count those that stop trading, and analysts see them."""
+"""Issues keep what the broker said and stop trading, analysts see them, and orders may wait for brokers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.add_column(
         "broker_connections", sa.Column("critical_issues", sa.Integer(), server_default="0", nullable=False)
     )
+    op.execute("ALTER TABLE portfolios ADD COLUMN when_broker_down VARCHAR(6) DEFAULT 'refuse' NOT NULL")
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     options = "" if is_sqlite else "WITH (security_barrier = true) "
     facts = {
@@ -53,5 +54,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the view and the columns."""
     op.execute(f"DROP VIEW {_VIEW}")
+    op.execute("ALTER TABLE portfolios DROP COLUMN when_broker_down")
     op.drop_column("broker_connections", "critical_issues")
     op.drop_column("reconciliation_issues", "details")

@@ -89,7 +89,7 @@ def test_ignored_issue_comes_back_with_other_figures_only(routing):
 
 def test_order_that_is_not_ours_is_shown(routing):
     order = routing.work()
-    foreign = routing.session._sender._convert(routing.rig.order(order))._replace(id="placed-by-hand")
+    foreign = routing.broker._book.find(order.id)._replace(id="placed-by-hand")
     assert isinstance(foreign, BrokerOrder)
     routing.broker._book.add(foreign)
     reconcile(routing)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.reconciliation.queries import Issue, find_issue, insert_issue
 from tests.access.rig import Members
+from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
 
@@ -18,7 +20,7 @@ CRITICAL = ("quantity_mismatch", "critical", "AAPL", None, "10", "9")
 
 
 @pytest.fixture
-def desk(service):
+def tenant(service):
     """Provide a tenant with the portfolio Growth, people, and a function that creates an issue."""
     members = Members(service, service.api())
     api = members.api
@@ -37,7 +39,7 @@ def desk(service):
     return SimpleNamespace(api=api, create=create, resolve=resolve)
 
 
-def _create_issue(api, figures, details):
+def _create_issue(api: ApiClient, figures: Any, details: str | None) -> str:
     now = utc_now()
     with unit_of_work(api.service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
@@ -45,9 +47,11 @@ def _create_issue(api, figures, details):
             text("SELECT id FROM portfolios WHERE tenant_id = :tenant"), {"tenant": api.tenant_id}
         ).scalar_one()
         where = (api.tenant_id, f"ri_{api.tenant_id:024}", "paper", portfolio_id)
-        nobody = (None, None, None, now, now, None, None, details)
-        insert_issue(connection, Issue(*where, *figures, "open", *nobody))
-    return where[1]
+        kind, severity, symbol, order_id, ours, theirs = figures
+        what = (kind, severity, symbol, order_id, ours, theirs)
+        issue = Issue(*where, *what, "open", None, None, None, now, now, None, None)
+        insert_issue(connection, issue._replace(details=details))
+    return issue.id
 
 
 def _get_stored(api, issue_id):
@@ -56,8 +60,8 @@ def _get_stored(api, issue_id):
         return find_issue(connection, api.tenant_id, issue_id)
 
 
-def test_issue_shows_both_sides_and_is_filtered(desk):
-    issue_id, api = desk.create(), desk.api
+def test_issue_shows_both_sides_and_is_filtered(tenant):
+    issue_id, api = tenant.create(), tenant.api
     [shown] = api.get("/reconciliation/issues", status="open", severity="critical", portfolio="growth").json()
     assert (shown["id"], shown["ours"], shown["theirs"]) == (issue_id, "10", "9")
     assert (shown["portfolio_name"], shown["proposed_action"], shown["owner"]) == ("Growth", "adopt", None)
@@ -65,55 +69,56 @@ def test_issue_shows_both_sides_and_is_filtered(desk):
     assert api.get("/reconciliation/issues", severity="nothing").status_code == 422
 
 
-def test_issue_is_assigned_watched_then_ignored_once(desk):
-    issue_id = desk.create()
-    assigned = desk.resolve(issue_id, "assign", None).json()
+def test_issue_is_assigned_watched_then_ignored_once(tenant):
+    issue_id = tenant.create()
+    assigned = tenant.resolve(issue_id, "assign", None).json()
     assert (assigned["status"], assigned["owner"]) == ("open", assigned["owner"])
     assert assigned["owner"] is not None
-    watched = desk.resolve(issue_id, "watch").json()
+    watched = tenant.resolve(issue_id, "watch").json()
     assert (watched["status"], watched["action"]) == ("open", "watch")
-    ignored = desk.resolve(issue_id, "ignore").json()
+    ignored = tenant.resolve(issue_id, "ignore").json()
     assert (ignored["status"], ignored["action"], ignored["reason"]) == ("resolved", "ignore", "Looked at it")
-    assert desk.resolve(issue_id, "ignore").status_code == 409
-    assert len(desk.api.get("/audit", action="reconciliation.ignore").json()) == 1
+    assert tenant.resolve(issue_id, "ignore").status_code == 409
+    assert len(tenant.api.get("/audit", action="reconciliation.ignore").json()) == 1
 
 
-def test_key_alone_does_not_decide_what_a_person_must(desk):
-    issue_id = desk.create()
+def test_key_alone_does_not_decide_what_a_person_must(tenant):
+    issue_id = tenant.create()
     for action in ("adopt", "ignore", "watch"):
-        assert desk.resolve(issue_id, action, None).status_code == 403
-    assert desk.resolve(issue_id, "adopt", Role.TRADER).status_code == 403
-    assert desk.resolve(issue_id, "adjust_cash").status_code == 422  # not of this type
-    assert _get_stored(desk.api, issue_id).status == "open"
+        assert tenant.resolve(issue_id, action, None).status_code == 403
+    assert tenant.resolve(issue_id, "adopt", Role.TRADER).status_code == 403
+    assert tenant.resolve(issue_id, "adjust_cash").status_code == 422  # not of this type
+    assert _get_stored(tenant.api, issue_id).status == "open"
 
 
-def test_adopted_position_is_booked_once(desk):
-    api = desk.api
-    issue_id = desk.create("missing_position", "critical", "AAPL", None, None, "7", details="700.00")
-    first = desk.resolve(issue_id, "adopt", key="once")
+def test_adopted_position_is_booked_once(tenant):
+    api = tenant.api
+    issue_id = tenant.create("missing_position", "critical", "AAPL", None, None, "7", details="700.00")
+    first = tenant.resolve(issue_id, "adopt", key="once")
     assert (first.status_code, first.json()["action"]) == (200, "adopt"), first.text
-    assert desk.resolve(issue_id, "adopt", key="once").json() == first.json()
-    assert desk.resolve(issue_id, "adopt").status_code == 409
+    assert tenant.resolve(issue_id, "adopt", key="once").json() == first.json()
+    assert tenant.resolve(issue_id, "adopt").status_code == 409
     [trade] = api.get("/trades").json()
     assert (trade["side"], trade["quantity"], trade["gmv"]) == ("BUY", "7", "700.00")
     assert trade["note"] == "Adopted from the broker: Looked at it"
     held = api.portfolio()["positions"]["AAPL"]
-    assert (held["quantity"], Decimal(held["cost"])) == ("7", 700)
+    assert held["quantity"] == "7"
+    assert Decimal(held["cost"]) == 700
 
 
-def test_position_that_changed_meanwhile_is_not_adopted(desk):
-    issue_id = desk.create("missing_position", "critical", "AAPL", None, None, "7", details="700.00")
+def test_position_that_changed_meanwhile_is_not_adopted(tenant):
+    issue_id = tenant.create("missing_position", "critical", "AAPL", None, None, "7", details="700.00")
     trade = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "price": "100"}
-    assert desk.api.post("/trade", trade).status_code == 201
-    assert desk.resolve(issue_id, "adopt").status_code == 409
-    assert _get_stored(desk.api, issue_id).status == "open"
+    assert tenant.api.post("/trade", trade).status_code == 201
+    assert tenant.resolve(issue_id, "adopt").status_code == 409
+    assert _get_stored(tenant.api, issue_id).status == "open"
 
 
-def test_cash_is_adjusted_to_the_brokers(desk):
-    api = desk.api
+def test_cash_is_adjusted_to_the_brokers(tenant):
+    api = tenant.api
     ours = api.get("/portfolios/Growth/cash").json()["cash"]
-    issue_id = desk.create("cash_mismatch", "info", None, None, ours, "12345.67")
-    adjusted = desk.resolve(issue_id, "adjust_cash")
+    issue_id = tenant.create("cash_mismatch", "info", None, None, ours, "12345.67")
+    adjusted = tenant.resolve(issue_id, "adjust_cash")
     assert adjusted.json()["status"] == "resolved", adjusted.text
     cash = api.get("/portfolios/Growth/cash").json()
     assert cash["cash"] == "12345.67"
@@ -123,16 +128,16 @@ def test_cash_is_adjusted_to_the_brokers(desk):
     )
 
 
-def test_cash_that_moved_meanwhile_is_not_adjusted(desk):
-    issue_id = desk.create("cash_mismatch", "info", None, None, "1.00", "2.00")
-    assert desk.resolve(issue_id, "adjust_cash").status_code == 409
+def test_cash_that_moved_meanwhile_is_not_adjusted(tenant):
+    issue_id = tenant.create("cash_mismatch", "info", None, None, "1.00", "2.00")
+    assert tenant.resolve(issue_id, "adjust_cash").status_code == 409
 
 
-def test_missing_execution_is_tried_again(desk):
-    issue_id = desk.create("missing_execution", "critical", None, "O1", None, "X1: 4 at 90")
-    asked = desk.resolve(issue_id, "book_missing", None).json()
+def test_missing_execution_is_tried_again(tenant):
+    issue_id = tenant.create("missing_execution", "critical", None, "O1", None, "X1: 4 at 90")
+    asked = tenant.resolve(issue_id, "book_missing", None).json()
     assert (asked["status"], asked["proposed_action"]) == ("open", "book_missing")
-    assert desk.resolve(issue_id, "adopt").status_code == 422
+    assert tenant.resolve(issue_id, "adopt").status_code == 422
 
 
 def test_run_is_accepted(api):

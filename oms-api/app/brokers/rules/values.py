@@ -87,8 +87,11 @@ class Rejected(NamedTuple):
 class Executed(NamedTuple):
     """A fill: units, price per unit, and its value to 8 decimals. An `execution_id` is applied only once.
 
-    The paper market derives it from the order id and the quantity filled before, so that matching an order
-    twice yields the same id.
+    `order_filled` is the order's filled quantity at the broker, where the fill was read from a list that may
+    name fills otherwise than the events; see `fill_matching`. None: the id alone identifies it.
+
+    The paper market derives the id from the order id and the quantity filled before, so that matching an
+    order twice yields the same id.
     """
 
     order_id: str
@@ -97,6 +100,7 @@ class Executed(NamedTuple):
     price: Decimal
     value: Decimal
     at: datetime
+    order_filled: Decimal | None = None
 
 
 class Triggered(NamedTuple):

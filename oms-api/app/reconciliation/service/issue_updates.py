@@ -36,12 +36,16 @@ def update_issues(
     subjects = set()
     for issue in open_issues:
         again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
-        queries.update_issue(connection, issue, _build_changes(again, now))
+        updated = queries.update_issue(connection, issue, _build_changes(again, now))
         if again is not None:
             subjects.add(_get_subject(issue))
+        else:
+            queries.publish(connection, updated, "resolved", now)
     for difference in confirmed:
         if _get_subject(difference) not in subjects and get_figures(difference) not in ignored:
-            queries.insert_issue(connection, build_issue(stored, portfolio, difference, now))
+            issue = build_issue(stored, portfolio, difference, now)
+            queries.insert_issue(connection, issue)
+            queries.publish(connection, issue, "opened", now)
     queries.update_critical_count(connection, stored.tenant_id, stored.name)
 
 
@@ -50,7 +54,8 @@ def resolve_all_issues(connection: Connection, stored: StoredConnection, now: da
     for issue in queries.list_standing_issues(connection, stored.tenant_id, stored.name):
         if issue.status == "open":
             reason = "No portfolio trades over the connection."
-            queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
+            updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
+            queries.publish(connection, updated, "resolved", now)
     queries.update_critical_count(connection, stored.tenant_id, stored.name)
 
 

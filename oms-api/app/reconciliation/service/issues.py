@@ -60,11 +60,12 @@ def resolve_issue(
             changes |= build_resolution(now, caller.actor, action, reason)
         case _:
             changes |= build_resolution(now, caller.actor, action, reason)
-    queries.update_issue(connection, issue, changes)
+    updated = queries.update_issue(connection, issue, changes)
+    queries.publish(connection, updated, "changed" if updated.status == "open" else "resolved", now)
     queries.update_critical_count(connection, issue.tenant_id, issue.connection)
     after = {"type": issue.type, "action": action, "reason": reason}
     entry = context.entry(now, f"reconciliation.{action}", f"reconciliation_issue:{issue_id}", None, after)
-    return Change(serialize_issue(issue._replace(**changes), now), [entry])
+    return Change(serialize_issue(updated, now), [entry])
 
 
 def find_resolvable(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:

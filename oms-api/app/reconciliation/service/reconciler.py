@@ -14,6 +14,7 @@ from app.brokers.rules.values import BrokerEvent, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
 from app.money import fixed, quantity_text
+from app.orders.service.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.differences import (
@@ -99,7 +100,8 @@ class Reconciler:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
             orders = {one.order_id for one in old}
             ours = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
-        missing = [one for one in old if one.execution_id not in booked and one.order_id in ours]
+            old = drop_known_fills(connection, stored.tenant_id, [one for one in old if one.order_id in ours])
+        missing = [one for one in old if one.execution_id not in booked]
         if not missing:
             return [], []
         apply(missing)

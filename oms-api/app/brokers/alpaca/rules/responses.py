@@ -72,7 +72,7 @@ class OrderReport(NamedTuple):
 
 
 class FillReport(NamedTuple):
-    """A fill. `cumulative` is the filled quantity of the order after it."""
+    """A fill."""
 
     execution_id: str
     broker_id: str
@@ -119,7 +119,11 @@ def parse_order(json: Json) -> OrderReport:
 
 
 def parse_activity(json: Json) -> FillReport:
-    """Parse a fill of the activities. The second part of its id is the execution id of the stream."""
+    """Parse a fill of the activities.
+
+    The second part of its id is the execution id of the stream as far as known. Nothing relies on that: see
+    `fill_matching`.
+    """
     try:
         return FillReport(
             str(json["id"]).rpartition("::")[2],
