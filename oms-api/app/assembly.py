@@ -14,6 +14,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.queries import list_connections
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
@@ -39,7 +40,13 @@ from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
-from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
+from app.health.rules import (
+    Component,
+    describe_alerts,
+    describe_brokers,
+    describe_feed,
+    describe_webhooks,
+)
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -93,6 +100,7 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.adoption import PositionAdoption
 from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_trip_results
 from app.risk.queries.limits import has_limits
@@ -230,6 +238,9 @@ class Components:
             "broker_log_ins": BrokerLogIns(
                 create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), LOG_INS
             ),
+            "position_adoption": PositionAdoption(
+                cast("GroupCommit[LedgerCommand, Recorded]", self.writer), readers, now
+            ),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -278,7 +289,12 @@ class Components:
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
+            *(
+                self._describe_feed,
+                self._describe_webhooks,
+                describe_broker_connections,
+                self._describe_alerts,
+            ),
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -303,6 +319,12 @@ class Components:
         for report in reports:
             duty = report if report.state.name == PORTFOLIO_ALERTS else duty
         return describe_alerts(age, state.last_error, state.pending, duty)
+
+
+def describe_broker_connections(connection: Connection) -> Component:
+    """Return the component of the broker connections of all tenants."""
+    found = list_connections(set_all_tenants_scope(connection))
+    return describe_brokers([stored.status for stored in found])
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:

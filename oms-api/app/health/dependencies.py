@@ -35,6 +35,7 @@ class HealthComponents:
     report_duties: Callable[[Connection], list[DutyReport]]
     describe_feed: Callable[[], Component]
     describe_webhooks: Callable[[Connection], Component]
+    describe_brokers: Callable[[Connection], Component]
     describe_alerts: Callable[[Sequence[DutyReport]], Component]
     has_redis: bool
     has_worker: bool

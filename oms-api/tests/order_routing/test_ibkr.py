@@ -41,7 +41,7 @@ def routing(engine, tws, monkeypatch):
         return brokers[-1]
 
     routing = Routing(rig, create())
-    routing.create = create
+    routing.create = create  # type: ignore[attr-defined]  # for the test that starts anew
     run_until(routing, lambda: routing.stored().status == "connected")
     yield routing
     for broker in brokers:

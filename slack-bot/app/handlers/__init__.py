@@ -11,6 +11,7 @@ from app.handlers import (
     options,
     orders,
     overview,
+    reconciliation,
     request_forms,
     text_commands,
     trade_buttons,
@@ -30,6 +31,7 @@ def register(app: App, services: Services) -> None:
     request_forms.register(app, services)
     orders.register(app, services, forms)
     trade_buttons.register(app, services)
+    reconciliation.register(app, services)
     interactions.register(app, services, forms)
     options.register(app, services, forms)
     events.register(app, services)

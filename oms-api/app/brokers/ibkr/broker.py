@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ib_async.objects import ExecutionFilter
 
-from app.brokers.alpaca.event_log import EventLog
+from app.brokers.remote.event_log import EventLog
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, Timeouts
 from app.brokers.ibkr.messages import MessageReceiver

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from app.brokers.alpaca.event_log import EventLog
+from app.brokers.remote.event_log import EventLog
 from app.brokers.ibkr.messages import Report
 from app.brokers.ibkr.rules.messages import Effect, find_effect
 from app.brokers.ibkr.rules.order_tracking import OrderTracker

@@ -144,11 +144,13 @@ class OrderBatchHandler:
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context))
 
     def _create_commit_action(self, context: BatchContext) -> Callable[[], None]:
-        """Return what follows the commit: cache the written state, and count the changes."""
+        """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
         update_caches = context.create_cache_update()
 
         def act() -> None:
             update_caches()
+            if context.has_requests:
+                self._services.outgoing.notify()
             count_changes(self._services.metrics, context.order_store)
 
         return act
