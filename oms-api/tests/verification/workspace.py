@@ -44,7 +44,8 @@ def fill_tables(service: Service) -> None:
     _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
     signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
     _ok(api.post("/signals", signal))
-    duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties = ["order and approval expiry", "intraday square-off"]
+    duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
     duties += ["stale price feed", "interest and borrow fees", "prune job history"]
