@@ -86,7 +86,7 @@ from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import Reconciler
-from app.reports.service import list_trip_results
+from app.reports.service import list_closed_trips
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
@@ -191,7 +191,7 @@ class Components:
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
-            "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
