@@ -87,6 +87,7 @@ from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import Reconciler
 from app.reports.service import list_closed_trips
+from app.reports.service.daily_stats import DailyStatistics
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
@@ -409,6 +410,7 @@ def create_duties(
         Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
     ]
 

@@ -82,7 +82,7 @@ def two_processes(timed, clock):
 
 
 def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, two_processes, clock):
-    clock.set("2026-11-21T00:00:30")
+    clock.set("2026-11-21T00:05:30")
     at = clock()
     (engine, duties), (others, again) = two_processes
     changed = set()
@@ -107,6 +107,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, two_proc
         assert survivor.run_due() == [duty.name]
         assert contents(timed.engine) == done, duty.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
+    assert "daily statistics" in changed
 
 
 def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, two_processes, clock):

@@ -29,6 +29,7 @@ UNPROVEN: dict[str, set[str]] = {
     "broker_connections": EVERY_COLUMN["broker_connections"] | {DELETED},
     "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
+    "daily_stats": {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "duty_runs": EVERY_COLUMN["duty_runs"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Text, bindparam, func, select
 from sqlalchemy import cast as cast_column
 
 from app.ledger.models import Portfolio, Trade
@@ -18,7 +18,9 @@ from app.performance.rules.values import EquitySeries
 from app.timestamps import Timestamp, parse_timestamp
 
 _MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
-_PARAMETERS = {name: bindparam(name) for name in ("tenant_id", "portfolio_id", "start", "end")}
+_PARAMETERS: dict[str, BindParameter[Any]] = {
+    name: bindparam(name) for name in ("tenant_id", "portfolio_id", "start", "end")
+}
 
 
 class PortfolioTerms(NamedTuple):

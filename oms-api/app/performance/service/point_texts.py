@@ -94,7 +94,10 @@ def _find_known_points(previous: SerializedCurve, points: EquityCurve) -> Serial
         return None
     known = SerializedCurve(
         EquityCurve._make(column[start : start + count] for column in previous.points),
-        *(column[start : start + count] for column in previous[1:]),
+        previous.equities[start : start + count],
+        previous.flows[start : start + count],
+        previous.peaks[start : start + count],
+        previous.texts[start : start + count],
     )
     if known.points != EquityCurve._make(column[:count] for column in points):
         return None

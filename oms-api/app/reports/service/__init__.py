@@ -29,9 +29,9 @@ from app.reports.rules.profit import (
     ProfitReport,
     Totals,
     sum_by,
-    sum_days,
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
+from app.reports.service.daily_stats import read_days
 from app.reports.service.rates import Rates
 
 MAX_POSITIONS = 100_000
@@ -100,7 +100,7 @@ def report_days(
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+    days = read_days(connection, tenant_id, filters)
     rates = Rates(connection, market, tenant_id, now)
     found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
     known = {currency: rate for currency, rate in found.items() if rate is not None}
