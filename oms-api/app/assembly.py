@@ -91,6 +91,7 @@ from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
+from app.orders.service.order_duties import OrderDuties
 from app.orders.service.order_service import OrderService
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -102,7 +103,8 @@ from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.adoption import PositionAdoption
 from app.reconciliation.service.reconciler import Reconciler
-from app.reports.service import list_trip_results
+from app.reports.service import list_closed_trips
+from app.reports.service.daily_stats import DailyStatistics
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
@@ -124,12 +126,14 @@ from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
+EXPIRY_PERIOD = timedelta(seconds=1)
 BAR_PERIOD = timedelta(seconds=10)
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
 INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
+ORDER_EXPIRY = "order and approval expiry"
 PORTFOLIO_ALERTS = "portfolio alerts"
 
 
@@ -209,7 +213,7 @@ class Components:
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
-            "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -338,7 +342,14 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     market = create_market(settings, readers, calendars)
     rate = MessageRate()
     outgoing = OutgoingSignal()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
+    services = BatchServices(
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        outgoing=outgoing,
+        metrics=metrics,
+    )
+    writer = _build_writer(settings, engine, services)
+    metrics.watch_queue(lambda: writer.depth)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
@@ -374,7 +385,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
         delivery_runner=create_delivery_runner(settings, engine, now),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
@@ -389,16 +400,33 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
 
 
 def create_duty_runner(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    writer: GroupCommit[Command, Outcome],
+    now: Now,
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
-    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+    order_duties = create_order_duties(engine, writer, calendars, now)
+    return DutyRunner(engine, [*order_duties, *create_duties(settings, engine, market, calendars, now)], now)
+
+
+def create_order_duties(
+    engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duties of orders, which need a writer."""
+    orders = OrderDuties(engine, writer, calendars, now)
+    return [
+        Duty(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
+        Duty("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
+    ]
 
 
 def create_duties(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> list[Duty]:
-    """Return all duties of the service."""
+    """Return the other duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -426,6 +454,7 @@ def create_duties(
         Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
         Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
         Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
@@ -473,28 +502,24 @@ def create_address_policy(settings: Settings) -> AddressPolicy:
     )
 
 
-def _writer(
-    settings: Settings,
-    engine: Engine,
-    market: Market,
-    controls: Controls,
-    calendars: Calendars,
-    rate: MessageRate,
-    metrics: Metrics,
-    outgoing: OutgoingSignal,
+def create_writer(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars
 ) -> GroupCommit[Command, Outcome]:
-    batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
-        rate=rate,
-        outgoing=outgoing,
-        metrics=metrics,
+    """Return the writer of a process that serves no requests."""
+    paper = load_paper_settings(settings)
+    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions)
+    return _build_writer(settings, engine, services)
+
+
+def _build_writer(
+    settings: Settings, engine: Engine, services: BatchServices
+) -> GroupCommit[Command, Outcome]:
+    guard = OrderTradeGuard(services.controls)
+    handler = OrderBatchHandler(Recording(guard=guard, rates=services.market.rate), services)
+    return GroupCommit(
+        *(engine, handler, settings.write_queue_limit, settings.write_batch_limit, services.metrics),
+        get_lock_group,
     )
-    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
-    writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
-    )
-    metrics.watch_queue(lambda: writer.depth)
-    return writer
 
 
 def _price_source(settings: Settings) -> PriceSource:

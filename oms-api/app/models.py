@@ -38,6 +38,7 @@ from app.orders.models import (
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.reconciliation.models import ReconciliationIssueRow
+from app.reports.models import DailyStatsRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
@@ -56,6 +57,7 @@ __all__ = [
     "CashMovement",
     "CorporateAction",
     "DailyBarRow",
+    "DailyStatsRow",
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",

@@ -30,6 +30,7 @@ UNPROVEN: dict[str, set[str]] = {
     "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "cancellations": EVERY_COLUMN["cancellations"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
+    "daily_stats": {DELETED},
     "duties": EVERY_COLUMN["duties"] | {DELETED},
     "duty_runs": EVERY_COLUMN["duty_runs"] | {DELETED},
     "equity_snapshots": EVERY_COLUMN["equity_snapshots"] | {DELETED},

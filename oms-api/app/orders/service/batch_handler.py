@@ -280,7 +280,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
         case QuoteMatched():
             context.writes.append(build_matched_write(command.instrument_key, command.at))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+            expire(context, plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))

@@ -214,10 +214,14 @@ MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long 
 
 
 class ExpireOrders(NamedTuple):
-    """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
+    """Expire orders of a portfolio that are due, at most MAX_EXPIRIES besides those of their groups.
+
+    Without a portfolio, they are those of the tenant, and orders that nobody approved in time.
+    """
 
     tenant_id: int
     at: Timestamp
+    portfolio_id: int | None = None
 
 
 class ReleaseOrders(NamedTuple):

@@ -73,7 +73,7 @@ class Plan:
     by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
     unmatched: dict[InstrumentKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
     blocked: Collection[InstrumentKey] = ()  # symbols whose stored quote still has to be matched
-    overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
@@ -102,16 +102,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
     _find_symbols(connection, plan, commands)
-    for command in commands:
-        if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
-            plan.overdue[command.tenant_id] = sorted(found)
-            plan.portfolio_keys |= found
-            requests = approvals.list_expired_requests(
-                connection, command.tenant_id, command.at, MAX_EXPIRIES
-            )
-            plan.expired_requests[command.tenant_id] = requests
-            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+    _find_overdue(connection, plan, [one for one in commands if isinstance(one, ExpireOrders)])
     return plan
 
 
@@ -192,6 +183,20 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
             plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
+
+
+def _find_overdue(connection: Connection, plan: Plan, commands: Sequence[ExpireOrders]) -> None:
+    for command in commands:
+        tenant_id, at = command.tenant_id, command.at
+        if command.portfolio_id is not None:
+            found = {PortfolioKey(tenant_id, command.portfolio_id)}
+        else:
+            found = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
+            plan.expired_requests[tenant_id] = requests
+            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+        plan.overdue[command] = sorted(found)
+        plan.portfolio_keys |= found
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
