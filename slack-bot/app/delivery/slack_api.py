@@ -19,6 +19,7 @@ from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from app.errors import SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
+from app.request_priority import run_outside
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
@@ -201,7 +202,8 @@ def _build_metadata(message: Message) -> Json | None:
 def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
     """Call a method of the Web API. Raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
     try:
-        return call()
+        with run_outside():
+            return call()
     except SlackApiError as error:
         answer: Any = error.response
         status = getattr(answer, "status_code", 200)

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.handlers.boundary import Body, get_request_id, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.slack_statuses import ReportedStatuses, report_status
 from app.storage.database import DatabaseError
@@ -15,7 +16,7 @@ from app.storage.database import DatabaseError
 log = logging.getLogger(__name__)
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the events of the manifest."""
 
     @guarded
@@ -38,10 +39,10 @@ def register(app: App, services: Services) -> None:
         ack()
         services.groups_changed.set()
 
-    app.event("subteam_members_changed")(handle_group_change)
-    app.event("user_change")(handle_user_change)
-    app.event("app_uninstalled")(handle_installation_end)
-    app.event("tokens_revoked")(handle_installation_end)
+    registry.event("subteam_members_changed")(handle_group_change)
+    registry.event("user_change")(handle_user_change)
+    registry.event("app_uninstalled")(handle_installation_end)
+    registry.event("tokens_revoked")(handle_installation_end)
 
 
 def remove_installation(services: Services, body: Body, request_id: str) -> None:

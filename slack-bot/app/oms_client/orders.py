@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from app.errors import OmsError, OutcomeUnknown
 from app.forms.orders.order import Approval, Order, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
 from app.oms_client.client import OmsClient
+from app.oms_client.connections import HttpAnswer
 from app.oms_client.order_wire import (
     approvals_from_json,
     changes_to_json,
@@ -129,7 +128,7 @@ class OrderClient:
             raise OutcomeUnknown(str(error)) from None
 
 
-def _read_json(answer: httpx.Response) -> Any:
+def _read_json(answer: HttpAnswer) -> Any:
     try:
         return answer.json()
     except ValueError:

@@ -83,14 +83,26 @@ class Services:
     overview_outbox: Outbox = field(default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS))
     known_members: RecentIds = field(default_factory=RecentIds)  # people of the app's workspace
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
-    form_workers: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
+    form_workers: Workers = field(
+        default_factory=lambda: Workers("opening", threads=16, waiting=64, is_background=True)
+    )
     trade_workers: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
-    suggestion_workers: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
-    admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
-    price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
-    query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
-    export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
-    status_workers: Workers = field(default_factory=lambda: Workers("reporting", threads=1, waiting=5000))
+    suggestion_workers: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=64))
+    admission_workers: Workers = field(
+        default_factory=lambda: Workers("admitting", threads=8, waiting=64, is_background=True)
+    )
+    price_workers: Workers = field(
+        default_factory=lambda: Workers("pricing", threads=32, waiting=64, is_background=True)
+    )
+    query_workers: Workers = field(
+        default_factory=lambda: Workers("answering", threads=16, waiting=64, is_background=True)
+    )
+    export_workers: Workers = field(
+        default_factory=lambda: Workers("exporting", threads=2, waiting=8, is_background=True)
+    )
+    status_workers: Workers = field(
+        default_factory=lambda: Workers("reporting", threads=1, waiting=5000, is_background=True)
+    )
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     notification_pace: NotificationPace = field(default_factory=NotificationPace)

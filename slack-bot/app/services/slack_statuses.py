@@ -8,6 +8,7 @@ from typing import Any
 
 from app.errors import NotAllowed, OmsError, Refused
 from app.oms_client import Person
+from app.request_priority import run_outside
 from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ def report_status(
             reported.record(user, status)
             log.info("Slack status reported", extra=extra)
             return
-        if services.stopping.wait(services.waits.lookup_every):
+        with run_outside():
+            is_stopping = services.stopping.wait(services.waits.lookup_every)
+        if is_stopping:
             return
     log.error("Slack status not reported", extra=extra)
