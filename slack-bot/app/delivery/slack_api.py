@@ -27,6 +27,7 @@ MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
 HISTORY_LIMIT = 200
+MEMBERS_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,16 @@ class SlackApi:
             "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=group)
         )
         return [str(each) for each in answer.get("users") or []]
+
+    def list_members(self, cursor: str = "") -> tuple[list[Json], str]:
+        """Return a page of the people of the workspace, also deactivated ones, and the next cursor."""
+        answer = call_slack(
+            "users.list", lambda: self.client.users_list(limit=MEMBERS_LIMIT, cursor=cursor or None)
+        )
+        next_cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+        return [each for each in answer.get("members") or [] if isinstance(each, dict)], str(
+            next_cursor or ""
+        )
 
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""

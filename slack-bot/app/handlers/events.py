@@ -10,7 +10,7 @@ from slack_bolt import Ack, BoltContext
 from app.handlers.boundary import Body, get_request_id, guarded
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.slack_statuses import ReportedStatuses, report_status
+from app.services.slack_statuses import report_status
 from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -24,15 +24,13 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         ack()
         remove_installation(services, body, get_request_id(context))
 
-    reported = ReportedStatuses()
-
     @guarded
     def handle_user_change(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         profile = (body.get("event") or {}).get("user")
         if isinstance(profile, dict) and services.recent_deliveries.add(str(body.get("event_id", ""))):
             request_id = get_request_id(context)
-            services.status_workers.submit(request_id, report_status, services, reported, profile, request_id)
+            services.status_workers.submit(request_id, report_status, services, profile, request_id)
 
     @guarded
     def handle_group_change(ack: Ack, _body: Body, _context: BoltContext) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from slack_bolt import Ack, BoltContext
 
 from app.blocks.form_parts import build_text_view
+from app.delivery.banner_store import Banner
 from app.errors import BadCommand, Saturated
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
@@ -13,7 +14,6 @@ from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages, kill_switch, position_actions, preferences
-from app.services.banner_registry import Banner
 from app.services.banners import CHANNEL_IDS
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, submit_form

@@ -42,6 +42,14 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
     )""",
+    """CREATE TABLE IF NOT EXISTS overview_viewers (
+        team TEXT NOT NULL, member TEXT NOT NULL, tab TEXT NOT NULL, active_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (team, member)
+    )""",
+    """CREATE TABLE IF NOT EXISTS banners (
+        team TEXT NOT NULL, portfolio TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
+        PRIMARY KEY (team, portfolio)
+    )""",
     """CREATE TABLE IF NOT EXISTS oauth_states (
         digest TEXT PRIMARY KEY, expires_at DOUBLE PRECISION NOT NULL
     )""",
