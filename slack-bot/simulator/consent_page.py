@@ -15,7 +15,7 @@ CALLBACK_PATH = "/slack/oauth_redirect"
 PAGE = """<!doctype html><html lang=en><meta charset=utf-8>
 <meta name=viewport content="width=device-width"><title>Install {app}</title>
 <link rel=stylesheet href=/static/base.css>
-<link rel=stylesheet href=/static/consent.css>
+<link rel=stylesheet href=/static/blocks.css><link rel=stylesheet href=/static/consent.css>
 <main class=consent><p class=faint>Workspace: {teams}</p><h1>{app} wants access to {team}</h1>
 <p>It will be able to use:</p><ul>{scopes}</ul>
 <p><a class="button solid primary" id=allow href="{allow}">Allow</a>
