@@ -51,7 +51,10 @@ def deployment(request, tmp_path_factory):
         url = request.getfixturevalue("postgres_url")
     else:
         url = sqlite_in(tmp_path_factory.mktemp("desk"))
-    with run_deployment(url) as deployment:
+    bot_database = (
+        tmp_path_factory.mktemp("bot") / "bot.db"
+    )  # a file, so that an operator can connect workspaces
+    with run_deployment(url, BOT_DATABASE_URL=f"sqlite:///{bot_database}") as deployment:
         yield deployment
 
 

@@ -30,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
+SIMULATED_APP = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "of-the-simulator"}
 CANNOT_START = 1
 
 Values = Mapping[str, str]
@@ -73,6 +74,8 @@ def list_programs(
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
+        if base.get("ENVIRONMENT") != "production":  # where several workspaces need more settings
+            bot_environment |= SIMULATED_APP
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
