@@ -1,6 +1,6 @@
 """Creates the components of a process: `assemble`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -90,8 +90,13 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
-from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.redis_channels.channel_state import ChannelState
+from app.signals.service.redis_channels.channel_watch import ChannelWatch
+from app.signals.service.redis_channels.intake import SignalIntake
+from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.webhooks.queries.dispatching import read_backlog
@@ -151,6 +156,7 @@ class Components:
     outgoing: OutgoingSignal
     signal_planner: SignalPlanner
     signals: SignalService
+    signal_channel: ChannelState
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -170,6 +176,7 @@ class Components:
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 SignalResumption(self.signals, self.readers, self.now).run,
+                *self._list_signal_receivers(),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -227,6 +234,19 @@ class Components:
             "health_components": self._vitals(),
         }
 
+    def _list_signal_receivers(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Return the task that receives signals over Redis, if there is one."""
+        if self.settings.redis_url is None or self.settings.signals_redis == "off":
+            return []
+        # Imported here, since most installations have no Redis and its client imports slowly.
+        from app.signals.service.redis_channels.receiver import SignalReceiver  # noqa: PLC0415  # as above
+
+        tenant, metrics = self.settings.signals_tenant, self.metrics.signals
+        intake = SignalIntake(self.signals, self.readers, parse_message, tenant, metrics)
+        watch = ChannelWatch(self.signal_channel, intake, self.transactions, metrics, self.now)
+        state = (self.signal_channel, watch, self.transactions, self.now)
+        return [SignalReceiver(self.settings.redis_url, intake, *state).run]
+
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
         keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
@@ -261,6 +281,7 @@ class Components:
             self.database_file.find_problem,
             self.duty_runner.report,
             *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
+            signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -344,6 +365,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         signals=SignalService(
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
         ),
+        signal_channel=ChannelState(now),
     )
 
 

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
+    signals_redis: Literal["on", "off"] = "on"
     backup_keys: str | None = Field(default=None, repr=False)
 
     @field_validator(

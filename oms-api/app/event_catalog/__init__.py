@@ -171,6 +171,10 @@ _OTHERS = (
         )
         for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
     ),
+    *(
+        EventType(f"signal_channel.{state}", f"{words} over Redis.", ("channel", "reason", "since"))
+        for state, words in (("down", "Signals do not arrive"), ("up", "Signals arrive again"))
+    ),
     EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")
     ),
