@@ -53,9 +53,12 @@ from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
+from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
+from app.market_data.service.quote_sharing import QuoteSharing
+from app.market_data.service.subscriptions import SubscribedQuotes
 from app.market_data.sources import (
     SOURCES,
     AlpacaAccess,
@@ -99,6 +102,7 @@ from app.signals.service.resumption import SignalResumption
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -157,6 +161,7 @@ class Components:
     signal_planner: SignalPlanner
     signals: SignalService
     signal_channel: ChannelState
+    streams: StreamHub
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -177,6 +182,9 @@ class Components:
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *self._list_signal_receivers(),
+                *self.streams.background_tasks,
+                SubscribedQuotes(self.readers, self.market).run,
+                *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -187,7 +195,7 @@ class Components:
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
-        opaque_ids = OpaqueIds(own_key)
+        opaque_ids = self.streams.fanouts.opaque_ids
         return {
             "authentication": self.authentication,
             "trade_service": self.trade_service,
@@ -212,7 +220,8 @@ class Components:
             "guard": OrderTradeGuard(self.controls),
             "changes": self.changes,
             "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
-            "feed": Feed(readers),
+            "feed": self.streams.fanouts.feed,
+            "streams": self.streams,
             "exports": Exports(self.settings.reader_threads),
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
@@ -366,6 +375,10 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
         ),
         signal_channel=ChannelState(now),
+        streams=create_hub(
+            *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
+            *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
+        ),
     )
 
 

@@ -7,9 +7,11 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from app.errors import Unavailable
+from app.metrics import SignalMetrics
 from app.signals.schemas.messages import MAX_MESSAGE_BYTES, parse_message
 from app.signals.service.redis_channels import stream_reader
 from app.signals.service.redis_channels.intake import SignalIntake
@@ -231,7 +233,9 @@ def test_unknown_tenant_of_the_settings_stores_nothing(serve):
 
         async def accept():
             readers, signals = service.app.state.readers, service.app.state.signals
-            await SignalIntake(signals, readers, parse_message, "nobody", None).accept([b"{}"])
+            await SignalIntake(
+                signals, readers, parse_message, "nobody", SignalMetrics(CollectorRegistry())
+            ).accept([b"{}"])
 
         with pytest.raises(Unavailable, match="SIGNALS_TENANT"):
             asyncio.run(accept())

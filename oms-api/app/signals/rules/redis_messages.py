@@ -22,7 +22,7 @@ class StreamEntry(NamedTuple):
 
 def compute_pause(failures: int) -> float:
     """Return the seconds to wait after that many failed connections in a row."""
-    return min(MIN_PAUSE_SECONDS * 2 ** min(failures, 10), MAX_PAUSE_SECONDS)
+    return min(MIN_PAUSE_SECONDS * (1 << min(failures, 10)), MAX_PAUSE_SECONDS)
 
 
 def read_entries(found: Sequence[tuple[bytes, dict[bytes, bytes] | None]]) -> list[StreamEntry]:

@@ -103,7 +103,8 @@ class SignalService:
 
         planned = await self._readers.run(read, tenant_id)
         work = [self._store_planned(*pair) for pair in zip(requests, planned, strict=True)]
-        results, acting = await asyncio.gather(*work), []
+        results = await asyncio.gather(*work)
+        acting: list[asyncio.Future[Signal]] = []
         for result, listed in zip(results, planned, strict=True):
             if isinstance(result, Stored) and isinstance(listed, ListedSignal) and not result.is_complete:
                 act = self._act(result.signal, listed.portfolio_name, is_repeat=not result.is_new)

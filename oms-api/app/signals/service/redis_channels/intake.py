@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class SignalIntake:
-    """Turns messages into signals. A program that may write to Redis may trade, like a key with that scope."""
+    """Turns messages into signals. A program that may write to Redis may trade."""
 
     def __init__(
         self, signals: SignalService, readers: Readers, parse: Callable[[bytes], SignalRequest],
@@ -61,9 +61,9 @@ class SignalIntake:
             await accepted.finish()
             refusals[index] = await self._accept_relative(caller, request)
         await self._accept_batch(caller, batch, accepted)
-        for refusal in filter(None, refusals):
+        for refused in filter(None, refusals):
             self._metrics.count_refusal(Channel.REDIS)
-            _LOG.warning("a signal was refused: %s", refusal.detail)
+            _LOG.warning("a signal was refused: %s", refused.detail)
         return accepted
 
     async def _accept_batch(
