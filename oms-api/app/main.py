@@ -149,6 +149,8 @@ def _edge(app: Application, components: Components) -> Edge:
             *(components.valuer, components.now),
         ),
     }
+    signal = signal_routes.fast_signal(authentication, components.signals)
+    fast |= dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal)
     report = recording.report_operation(components.trade_service)
     place = order_entry.place_operation(components.order_service)
     hot = {

@@ -7,16 +7,17 @@ because their process ended.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import orjson
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now
-from app.database import Readers
+from app.database import Readers, set_tenant_scope
 from app.errors import OmsError, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ids import TradeIds
@@ -40,10 +41,17 @@ from app.signals.rules.values import (
     SignalStatus,
     SizeKind,
 )
+from app.signals.service.batching import Batcher
 from app.signals.service.planning import NO_PRODUCT, SignalPlanner
 from app.signals.service.signal_store import SignalStore, Stored
 
 _LOG = logging.getLogger(__name__)
+
+
+class _PlanInput(NamedTuple):
+    caller: Caller
+    request: SignalRequest
+    now: datetime
 
 
 class AcceptedSignals(NamedTuple):
@@ -73,6 +81,7 @@ class SignalService:
     ) -> None:
         self._orders, self._readers, self._store = orders, readers, store
         self._planner, self._now, self._metrics = planner, now, metrics
+        self._plans = Batcher(self._plan_all)
         self._ids = TradeIds("S")
         self._acting: dict[SignalKey, asyncio.Task[Signal]] = {}
         self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
@@ -96,12 +105,9 @@ class SignalService:
 
         None of them may be relative to a position. Raise Unavailable if none is stored.
         """
-        now, tenant_id = self._now(), caller.tenant_id
-
-        def read(connection: Connection) -> list[ListedSignal | OmsError]:
-            return [_catch(self._find_or_plan, connection, caller, request, now) for request in requests]
-
-        planned = await self._readers.run(read, tenant_id)
+        now = self._now()
+        plans = [self._plans.submit(_PlanInput(caller, request, now)) for request in requests]
+        planned = await asyncio.gather(*plans)
         work = [self._store_planned(*pair) for pair in zip(requests, planned, strict=True)]
         results = await asyncio.gather(*work)
         acting: list[asyncio.Future[Signal]] = []
@@ -119,9 +125,9 @@ class SignalService:
         now, tenant_id = self._now(), caller.tenant_id
         if not request.id:
             request = request._replace(id=self._ids.next(tenant_id, now))
-        planned = await self._readers.run(
-            lambda connection: self._find_or_plan(connection, caller, request, now), tenant_id
-        )
+        planned = await self._plans.submit(_PlanInput(caller, request, now))
+        if isinstance(planned, Exception):
+            raise planned
         stored, is_new = await self._store_signal(request, planned)
         if stored.is_complete:
             return stored
@@ -131,11 +137,23 @@ class SignalService:
         asyncio.ensure_future(acting).add_done_callback(_log_failure)
         return stored
 
-    def _find_or_plan(
-        self, connection: Connection, caller: Caller, request: SignalRequest, now: datetime
-    ) -> ListedSignal:
-        known = queries.find_signal(connection, caller.tenant_id, request.id, None)
-        return known or self._planner.plan(connection, caller, request, now)
+    async def _plan_all(self, inputs: "Sequence[_PlanInput]") -> "list[ListedSignal | Exception]":
+        """Return the signals to store of concurrent requests, or why one fails. Raise Unavailable."""
+
+        def read(connection: Connection) -> list[ListedSignal | Exception]:
+            set_tenant_scope(connection, {one.caller.tenant_id for one in inputs})
+            return [self._find_or_plan(connection, one) for one in inputs]
+
+        return await self._readers.run(read)
+
+    def _find_or_plan(self, connection: Connection, one: "_PlanInput") -> ListedSignal | Exception:
+        try:
+            known = queries.find_signal(connection, one.caller.tenant_id, one.request.id, None)
+            return known or self._planner.plan(connection, one.caller, one.request, one.now)
+        except (Unavailable, SQLAlchemyError):
+            raise  # it concerns all
+        except Exception as error:  # noqa: BLE001  # it is raised again for its request alone
+            return error
 
     async def _store_signal(self, request: SignalRequest, planned: ListedSignal) -> Stored:
         """Store a planned signal unless it is stored. Raise SignalIdReused if its id has another one."""
@@ -147,11 +165,13 @@ class SignalService:
         return stored
 
     async def _store_planned(
-        self, request: SignalRequest, planned: ListedSignal | OmsError
+        self, request: SignalRequest, planned: ListedSignal | Exception
     ) -> Stored | OmsError:
         """Store a planned signal, or return why it is not stored."""
         if isinstance(planned, OmsError):
             return planned
+        if isinstance(planned, Exception):
+            raise planned
         try:
             return await self._store_signal(request, planned)
         except SignalIdReused as refusal:
@@ -228,16 +248,6 @@ class SignalService:
         outcome = await self._orders.submit(command._replace(requires_approval=needs_approval))
         assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
         return outcome
-
-
-def _catch(plan: Callable[..., ListedSignal], *arguments: object) -> ListedSignal | OmsError:
-    """Return the planned signal, or the refusal. Raise Unavailable."""
-    try:
-        return plan(*arguments)
-    except Unavailable:
-        raise
-    except OmsError as refusal:
-        return refusal
 
 
 def _get_refusal(result: Stored | OmsError) -> OmsError | None:

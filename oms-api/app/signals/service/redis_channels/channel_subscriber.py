@@ -59,6 +59,16 @@ class ChannelSubscriber:
                 await self._accept(messages)
 
     async def _accept(self, messages: list[bytes]) -> None:
+        try:
+            await self._store(messages)
+        except Exception:  # noqa: BLE001  # logged; the other messages must not be lost
+            if len(messages) == 1:
+                _LOG.exception("a signal of the channel failed")
+            else:
+                for message in messages:
+                    await self._accept([message])
+
+    async def _store(self, messages: list[bytes]) -> None:
         for _ in range(MAX_TRIES):
             try:
                 accepted = await self._intake.accept(messages)
