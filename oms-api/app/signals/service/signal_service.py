@@ -53,6 +53,10 @@ class _PlanInput(NamedTuple):
     request: SignalRequest
     now: datetime
 
+    @property
+    def key(self) -> SignalKey:
+        return SignalKey(self.caller.tenant_id, self.request.id)
+
 
 class AcceptedSignals(NamedTuple):
     """Several signals that were sent together: why each was refused (None: stored), and the work on them."""
@@ -81,7 +85,7 @@ class SignalService:
     ) -> None:
         self._orders, self._readers, self._store = orders, readers, store
         self._planner, self._now, self._metrics = planner, now, metrics
-        self._plans = Batcher(self._plan_all)
+        self._plans: Batcher[_PlanInput, ListedSignal | Exception] = Batcher(self._plan_all)
         self._ids = TradeIds("S")
         self._acting: dict[SignalKey, asyncio.Task[Signal]] = {}
         self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
@@ -142,14 +146,17 @@ class SignalService:
 
         def read(connection: Connection) -> list[ListedSignal | Exception]:
             set_tenant_scope(connection, {one.caller.tenant_id for one in inputs})
-            return [self._find_or_plan(connection, one) for one in inputs]
+            known = queries.find_signals(connection, [one.key for one in inputs])
+            return [self._find_or_plan(connection, one, is_known=one.key in known) for one in inputs]
 
         return await self._readers.run(read)
 
-    def _find_or_plan(self, connection: Connection, one: "_PlanInput") -> ListedSignal | Exception:
+    def _find_or_plan(
+        self, connection: Connection, one: "_PlanInput", *, is_known: bool
+    ) -> ListedSignal | Exception:
         try:
-            known = queries.find_signal(connection, one.caller.tenant_id, one.request.id, None)
-            return known or self._planner.plan(connection, one.caller, one.request, one.now)
+            found = queries.find_signal(connection, *one.key, None) if is_known else None
+            return found or self._planner.plan(connection, one.caller, one.request, one.now)
         except (Unavailable, SQLAlchemyError):
             raise  # it concerns all
         except Exception as error:  # noqa: BLE001  # it is raised again for its request alone
