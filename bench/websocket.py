@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.disk import scratch
 from bench.postgres import postgres
+from bench.processor_time import read_processor_seconds
 from bench.report import Line, at_most, show
 from bench.service import Service, api, fresh_key, migrate
 
@@ -47,8 +48,10 @@ def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
         if not pipe.poll(_START_SECONDS):
             raise RuntimeError("the clients do not connect: " + (folder / "api.log").read_text()[-2000:])
         pipe.recv()
+        before, started = read_processor_seconds(service.process_id), time()
         sent = asyncio.run(_send_quotes(service, seconds + _SETTLE_SECONDS))
         sleep(_END_SECONDS)
+        used = (read_processor_seconds(service.process_id) - before) / (time() - started)
         pipe.send("stop")
         received: list[tuple[int, float]] = pipe.recv()
     finally:
@@ -60,7 +63,7 @@ def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
     p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
     print(
         f"  {clients} clients: {len(delays):,} of {expected:,} quotes (conflated), p50 {p50:.0f} ms, "
-        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms",
+        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms; the API used {used:.0%} of a core",
         flush=True,
     )
     return p99
