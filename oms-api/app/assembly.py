@@ -1,6 +1,6 @@
 """Creates the components of a process: `assemble`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -64,9 +64,12 @@ from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
+from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
+from app.market_data.service.quote_sharing import QuoteSharing
+from app.market_data.service.subscriptions import SubscribedQuotes
 from app.market_data.sources import (
     SOURCES,
     AlpacaAccess,
@@ -109,10 +112,16 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
-from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.redis_channels.channel_state import ChannelState
+from app.signals.service.redis_channels.channel_watch import ChannelWatch
+from app.signals.service.redis_channels.intake import SignalIntake
+from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -174,6 +183,8 @@ class Components:
     outgoing: OutgoingSignal
     signal_planner: SignalPlanner
     signals: SignalService
+    signal_channel: ChannelState
+    streams: StreamHub
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -194,6 +205,10 @@ class Components:
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
+                *self._list_signal_receivers(),
+                *self.streams.background_tasks,
+                SubscribedQuotes(self.readers, self.market).run,
+                *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
                 *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -204,7 +219,7 @@ class Components:
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
-        opaque_ids = OpaqueIds(own_key)
+        opaque_ids = self.streams.fanouts.opaque_ids
         return {
             "authentication": self.authentication,
             "trade_service": self.trade_service,
@@ -230,7 +245,8 @@ class Components:
             "guard": OrderTradeGuard(self.controls),
             "changes": self.changes,
             "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
-            "feed": Feed(readers),
+            "feed": self.streams.fanouts.feed,
+            "streams": self.streams,
             "exports": Exports(self.settings.reader_threads),
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
@@ -257,6 +273,19 @@ class Components:
             "cost_rates": load_rates(),
             "health_components": self._vitals(),
         }
+
+    def _list_signal_receivers(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Return the task that receives signals over Redis, if there is one."""
+        if self.settings.redis_url is None or self.settings.signals_redis == "off":
+            return []
+        # Imported here, since most installations have no Redis and its client imports slowly.
+        from app.signals.service.redis_channels.receiver import SignalReceiver  # noqa: PLC0415  # as above
+
+        tenant, metrics = self.settings.signals_tenant, self.metrics.signals
+        intake = SignalIntake(self.signals, self.readers, parse_message, tenant, metrics)
+        watch = ChannelWatch(self.signal_channel, intake, self.transactions, metrics, self.now)
+        state = (self.signal_channel, watch, self.transactions, self.now)
+        return [SignalReceiver(self.settings.redis_url, intake, *state).run]
 
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
@@ -299,6 +328,7 @@ class Components:
                 describe_broker_connections,
                 self._describe_alerts,
             ),
+            signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
@@ -395,6 +425,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         signal_planner=planner,
         signals=SignalService(
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
+        ),
+        signal_channel=ChannelState(now),
+        streams=create_hub(
+            *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
+            *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
         ),
     )
 

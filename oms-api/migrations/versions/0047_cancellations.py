@@ -7,7 +7,7 @@ from app.database import Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0047"
-down_revision = "0040"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 

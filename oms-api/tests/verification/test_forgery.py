@@ -37,6 +37,7 @@ UNPROVEN: dict[str, set[str]] = {
     "events": {"id"},
     "kill_switch_changes": {"id", "idempotency_key", "request_hash"},
     "logins": {"password_hash", "changed_at"},
+    "market_data_subscriptions": EVERY_COLUMN["market_data_subscriptions"] | {DELETED},
     "order_events": {"request_key"},
     "orders": {"trail_level", "idempotency_key", "request_hash"},
     "portfolio_grants": {"id"},

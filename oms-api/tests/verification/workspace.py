@@ -39,6 +39,7 @@ def fill_tables(service: Service) -> None:
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     _connect_broker(api)
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
+    _ok(api.post("/market-data/subscriptions", {"symbols": ["AAPL"]}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
     _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
