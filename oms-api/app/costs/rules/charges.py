@@ -38,6 +38,7 @@ _SOURCES: dict[Schedule, tuple[tuple[Schedule, tuple[str, ...]], ...]] = {
     ),
 }
 _DELIVERY = "CNC"
+_NOTHING = Totals()  # totals that cost nothing, whatever the rates
 
 
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
@@ -69,7 +70,8 @@ def compute_fill_charges(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
     )
-    return FillCharges(_charges_up_to(after, rates) - _charges_up_to(before, rates), after)
+    charges = _charges_up_to(after, rates)
+    return FillCharges(charges if before == _NOTHING else charges - _charges_up_to(before, rates), after)
 
 
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
