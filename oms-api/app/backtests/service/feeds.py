@@ -54,6 +54,13 @@ class Feed:
                 price_series.raw *= 10 ** (columns.places - price_series.places)
             price_series.places = columns.places
 
+    @property
+    def start(self) -> int:
+        """The start of the current bar, in seconds since 1970."""
+        columns = self.columns
+        assert columns is not None  # noqa: S101  # there is a current bar
+        return columns.starts[self.index]
+
     def find_price(self) -> Decimal | None:
         """Return the close of the current bar, None before the first."""
         columns, index = self.columns, self.index
@@ -67,9 +74,11 @@ class Feed:
         """Return the current bar as the market takes it."""
         columns = self.columns
         assert columns is not None  # noqa: S101  # there is a current bar
-        bar = Bar(columns, self.index)
-        start = datetime.fromtimestamp(columns.starts[self.index], UTC)
-        return MarketBar(self.symbol, start, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        index, exponent = self.index, -columns.places
+        prices = (columns.opens[index], columns.highs[index], columns.lows[index], columns.closes[index])
+        opened, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
+        start = datetime.fromtimestamp(columns.starts[index], UTC)
+        return MarketBar(self.symbol, start, opened, high, low, close, Bar(columns, index).volume)
 
     def list_history(self, count: int) -> list[Bar]:
         """Return at most the last `count` bars up to the current one, oldest first."""

@@ -116,8 +116,7 @@ class OrderManager:
 
     def match(self, feed: Feed, now: int) -> None:
         """Match the open orders of a symbol against its current bar, which ends now."""
-        bar = feed.build_market_bar()
-        start = int(bar.start.timestamp())
+        bar, start = feed.build_market_bar(), feed.start
         for order in list(self.open[feed.symbol].values()):
             if order.ends_at is not None and bar.start >= order.ends_at:
                 self._withdraw(order)
@@ -126,7 +125,7 @@ class OrderManager:
         if not orders or not self._is_open(feed.symbol, bar.start):
             return
         for event in match_bar(orders, bar, self._settings.market):
-            self._apply(event, feed.symbol, bar.start, now)
+            self._apply(event, feed.symbol, bar.start, start, now)
         self._book.ended.clear()
 
     def close(self) -> None:
@@ -148,7 +147,8 @@ class OrderManager:
 
     def _start_working(self, order: BacktestOrder, at: int) -> None:
         order.accepted_at = instant = datetime.fromtimestamp(at, UTC)
-        order.ends_at = self._find_end(order, instant)
+        if self._calendars is not None or order.ticket.expires_at is not None:
+            order.ends_at = self._find_end(order, instant)
         if order.parent_id is not None:  # the broker has exits already: they arrive without latency
             order.accepted_at -= self._settings.market.latency
         if order.ticket.type is OrderType.TRAILING_STOP and order.trail_level is None:
@@ -160,10 +160,9 @@ class OrderManager:
         self._book.add(order.build_broker_order(order.accepted_at))
         self._notify(order)
 
-    def _apply(self, event: MarketEvent, symbol: str, start: datetime, now: int) -> None:
+    def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy hears of it at the bar's end."""
         order = self.open[symbol][event.order_id]
-        at = int(start.timestamp())
         followers = self._book.apply(event, symbol, start)
         match event:
             case Executed():
@@ -196,7 +195,7 @@ class OrderManager:
             charges,
             event.at,
         )
-        self._recorder.record_fill(fill)
+        self._recorder.record_fill(fill, at)
         if self.hears_fills:
             self.notices.append(fill)
         status = status_after_fill(order.status, order.quantity, order.filled_quantity)

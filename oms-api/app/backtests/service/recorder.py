@@ -87,30 +87,20 @@ class Recorder:
     def record_order(self, order: BacktestOrder) -> None:
         """Record an order in its last state."""
         ticket = order.ticket
-        prices = ("" if price is None else _short(price) for price in (ticket.limit_price, ticket.stop_price))
+        limit, stop = ("" if one is None else _short(one) for one in (ticket.limit_price, ticket.stop_price))
         self._orders.write(
-            ",".join(
-                (
-                    *(
-                        order.id,
-                        ticket.symbol,
-                        ticket.side,
-                        ticket.type,
-                        _short(order.quantity),
-                        *prices,
-                    ),
-                    *(ticket.time_in_force, order.status, _short(order.filled_quantity)),
-                    *(_short(order.filled_value), format_instant(order.created_at)),
-                    *(format_instant(order.updated_at), order.parent_id or "", _quote(order.reason or "")),
-                )
-            )
+            f"{order.id},{ticket.symbol},{ticket.side},{ticket.type},{_short(order.quantity)},{limit},{stop},"
+            f"{ticket.time_in_force},{order.status},{_short(order.filled_quantity)},"
+            f"{_short(order.filled_value)},{format_instant(order.created_at)},"
+            f"{format_instant(order.updated_at)},{order.parent_id or ''},{_quote(order.reason or '')}"
         )
 
-    def record_fill(self, fill: Fill) -> None:
-        """Record a fill."""
-        amounts = map(_short, (fill.quantity, fill.price, fill.value, fill.charges))
-        at = format_instant(int(fill.at.timestamp()))
-        self._fills.write(",".join((fill.order_id, fill.symbol, fill.side, *amounts, at)))
+    def record_fill(self, fill: Fill, at: int) -> None:
+        """Record a fill at an instant in seconds since 1970."""
+        self._fills.write(
+            f"{fill.order_id},{fill.symbol},{fill.side},{_short(fill.quantity)},{_short(fill.price)},"
+            f"{_short(fill.value)},{_short(fill.charges)},{format_instant(at)}"
+        )
 
     def record_equity(self, points: Iterable[EquityPoint]) -> None:
         """Record the points of the equity curve."""

@@ -17,6 +17,7 @@ from app.risk.rules.exposure import add_totals, build_symbol_book, price_of, tot
 from app.risk.rules.limits import Subject, limits_for
 from app.risk.rules.values import (
     NOTHING,
+    Candidate,
     Denial,
     Limits,
     Prices,
@@ -88,7 +89,7 @@ class RiskEvaluator:
             order=candidate,
             instrument=self._get_tradable(instrument),
             prices=prices,
-            book=self._build_book(key, instant, order, excluded),
+            book=self._build_book(key, instant, order, excluded, candidate),
             limits=limits,
             cash=account.cash,
             other_exposure=self._sum_others(key, instant),
@@ -103,7 +104,7 @@ class RiskEvaluator:
 
     def _build_book(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
-        excluded: BacktestOrder | None = None,
+        excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolBook:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
         mark, held = self._find_price(key.symbol), self._account.position(key).quantity
@@ -114,12 +115,14 @@ class RiskEvaluator:
             if one is not order and one is not excluded and one.product == key.product
             for price in (price_of(one.build_candidate(), prices),)
         ]
-        candidate = None if order is None else order.build_candidate()
         return build_symbol_book(held, mark, working, prices, candidate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""
-        keys = {one for one, held in self._account.positions.items() if held.quantity}
+        positions = self._account.positions
+        if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
+            return NOTHING
+        keys = {one for one, held in positions.items() if held.quantity}
         keys |= {
             HoldingKey(symbol, one.product) for symbol, found in self._open.items() for one in found.values()
         }

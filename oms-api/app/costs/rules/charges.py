@@ -100,7 +100,8 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
     brokerage = _rounded(filled.value, rates.get("brokerage"))
     exchange = _rounded(filled.value, rates.get("exchange"))
     sebi = _rounded(filled.value, rates.get("sebi"))
-    square_off = _rounded(_child_orders(filled.quantity), rates.get("square_off"))
+    is_square_off = "square_off" in rates
+    square_off = _rounded(_child_orders(filled.quantity), rates["square_off"]) if is_square_off else ZERO
     return Charges(
         brokerage=brokerage,
         stt=_rounded(filled.value, rates.get("stt")),
@@ -110,7 +111,7 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
         stamp_duty=_rounded(filled.value, rates.get("stamp_duty")),
         square_off=square_off,
         commission=_commission(filled, rates),
-        regulatory=_us_fees(totals.day, rates),
+        regulatory=_us_fees(totals.day, rates) if not rates.keys().isdisjoint(_US_FEES) else ZERO,
     )
 
 
