@@ -106,7 +106,7 @@ test-slack-bot: dev
 	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PY) -m coverage report
 
 test-e2e: dev
-	cd e2e && $(PYTEST)
+	cd e2e && $(PYTEST) -n $(WORKERS) --dist loadfile
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -99,9 +99,11 @@ class Settings(BaseSettings):
     alpaca_data_url: str = "https://data.alpaca.markets"
     alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
+    websocket_origins: Annotated[tuple[str, ...], NoDecode] = ()
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
+    signals_redis: Literal["on", "off"] = "on"
     backup_keys: str | None = Field(default=None, repr=False)
 
     @field_validator(
@@ -199,7 +201,7 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", mode="before")
+    @field_validator("broker_internal_urls", "websocket_origins", mode="before")
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ib_async.objects import ExecutionFilter
 
-from app.brokers.alpaca.event_log import EventLog
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, Timeouts
 from app.brokers.ibkr.messages import MessageReceiver
@@ -18,6 +17,7 @@ from app.brokers.ibkr.rules.contracts import find_contract
 from app.brokers.ibkr.rules.reports import OrderReport, build_account, build_terms
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
+from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
 from app.clock import Now, milliseconds, utc_now
 from app.money import product

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from app.brokers.alpaca.event_log import EventLog
 from app.brokers.ibkr.messages import Report
 from app.brokers.ibkr.rules.messages import Effect, find_effect
 from app.brokers.ibkr.rules.order_tracking import OrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
+from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import BrokerEvent
 from app.clock import Now
 
