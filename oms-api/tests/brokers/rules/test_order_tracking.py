@@ -52,11 +52,12 @@ def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
     assert not tracker.list_incomplete()
 
 
-def test_fill_that_is_known_before_the_acceptance_implies_it():
+def test_listed_fill_is_applied_once_the_order_has_its_quantity():
     tracker: Any = OrderTracker()
-    events = tracker.apply_reading([report("pending_new")], [fill("E1", "4")])
+    assert tracker.apply_reading([report("pending_new")], [fill("E1", "4")]) == []
+    events = tracker.apply_reading([report("pending_new", "4")], [fill("E1", "4")])
     assert format_events(events) == ["A accepted", "A 4 @ 95"]
-    assert tracker.apply_report(report("new")) == []
+    assert tracker.apply_report(report("new", "4")) == []
 
 
 def test_reading_reports_fills_before_the_end():
