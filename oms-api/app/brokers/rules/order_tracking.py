@@ -140,6 +140,7 @@ class OrderTracker:
                 continue
             for fill in self._select_missing(tracked, listed):
                 tracked.executions[fill.execution_id] = fill
+                events += self._accept_filled(tracked, fill)
                 events.append(build_execution(tracked.order_id, fill, tracked.reported_filled))
         return events
 
