@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import build_update, write
-from app.database.bulk import Write
+from app.database.bulk import Row, Write
 from app.events.service.outbox import build_event_insert
 from app.ledger.models import Portfolio
 from app.orders.models import OrderRecord
@@ -76,7 +76,7 @@ def complete_signals(connection: Connection, signals: Sequence[Signal]) -> list[
     locked = select(SignalRow.number).where(*is_pending).order_by(SignalRow.number).with_for_update()
     pending = set(connection.execute(locked).scalars())
     changed = [one for one in by_number.values() if one.number in pending]
-    rows = [(*_build_outcome(one), one.tenant_id, one.number) for one in changed]
+    rows: list[Row] = [(*_build_outcome(one), one.tenant_id, one.number) for one in changed]
     write(connection, build_update(_TABLE, _OUTCOME, ("tenant_id", "number"), rows), _build_events(changed))
     return changed
 
@@ -86,7 +86,7 @@ def publish_outcomes(connection: Connection, signals: Sequence[Signal]) -> None:
     write(connection, _build_events(signals))
 
 
-def _build_outcome(signal: Signal) -> tuple[object, ...]:
+def _build_outcome(signal: Signal) -> Row:
     completed_at = iso(signal.completed_at or signal.received_at)
     return str(signal.status), signal.outcome_reason, signal.order_ids, completed_at, signal.latency_ms
 
