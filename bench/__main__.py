@@ -53,6 +53,10 @@ def _matching() -> list[Line]:
     return _run_separately("matching", "matching in memory")
 
 
+def _backtest() -> list[Line]:
+    return _run_separately("backtest", "backtests on bars")
+
+
 def _risk() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
@@ -120,6 +124,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "orders": _orders,
     "scale": _scale,
     "matching": _matching,
+    "backtest": _backtest,
     "risk": _risk,
     "quote": _quote,
     "marks": _marks,

@@ -74,7 +74,7 @@ ROUTERS = (
         event_routes.router,
     ),
     *(stream_routes.router, webhook_routes.router),
-    *(broker_routes.router, reconciliation_routes.router),
+    *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(

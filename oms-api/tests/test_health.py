@@ -16,6 +16,7 @@ from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
     Component,
     describe_alerts,
+    describe_brokers,
     describe_duties,
     describe_feed,
     describe_redis,
@@ -181,6 +182,7 @@ def test_every_component_is_reported(service, path):
     assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
         *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
+        "brokers",
     ]
     assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
     assert body["components"]["redis"]["status"] == "off"
@@ -263,3 +265,11 @@ def test_service_state_is_derived_from_its_components():
     assert summarize(vital) == "ok"
     assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
     assert summarize(vital | {"database": Component("down")}) == "down"
+
+
+def test_brokers_are_degraded_while_one_does_not_work():
+    assert describe_brokers([]).status == "off"
+    assert describe_brokers(["awaiting_live"]).status == "off"
+    assert describe_brokers(["connected", "new"]).status == "ok"
+    failing = describe_brokers(["connected", "down", "refused", "awaiting_live"])
+    assert (failing.status, failing.last_error) == ("degraded", "2 of 3 broker connections do not work.")

@@ -169,6 +169,8 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("DELETE", "/api/v1/broker-connections/{connection_name}"),
         ("POST", "/api/v1/broker-connections/{connection_name}:test"),
         ("POST", "/api/v1/broker-connections/{connection_name}:enable-live"),
+        ("GET", "/api/v1/brokers/{connection_name}/session"),
+        ("POST", "/api/v1/brokers/{connection_name}/session"),
         ("GET", "/api/v1/webhooks"),
         ("POST", "/api/v1/webhooks"),
         ("PATCH", "/api/v1/webhooks/{webhook_id}"),

@@ -37,6 +37,7 @@ class HealthComponents:
     report_duties: Callable[[Connection], list[DutyReport]]
     describe_feed: Callable[[], Component]
     describe_webhooks: Callable[[Connection], Component]
+    describe_brokers: Callable[[Connection], Component]
     describe_alerts: Callable[[Sequence[DutyReport]], Component]
     signal_channel: ChannelState
     has_redis: bool

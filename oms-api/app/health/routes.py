@@ -91,7 +91,7 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed, the background jobs, webhooks and alerts.
+    """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
 
     The status is always 200 for a valid key.
     """
@@ -157,6 +157,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
     webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
+    brokers = await _read(components, components.describe_brokers) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
@@ -172,6 +173,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
         "redis": _describe_redis(components),
         "webhooks": webhooks or Component("down"),
         "alerts": components.describe_alerts(reports or ()),
+        "brokers": brokers or Component("down"),
     }
 
 

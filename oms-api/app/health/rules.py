@@ -54,6 +54,19 @@ def describe_webhooks(
     return Component("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
+def describe_brokers(statuses: Sequence[str]) -> Component:
+    """Return the component of connections to brokers, given the status of each. It names no tenant's one.
+
+    Connections that wait for a person to enable live trading do not count.
+    """
+    used = [status for status in statuses if status != "awaiting_live"]
+    if not used:
+        return Component("off")
+    failed = [status for status in used if status in {"down", "refused"}]
+    error = f"{len(failed)} of {len(used)} broker connections do not work." if failed else None
+    return Component("degraded" if failed else "ok", None, error)
+
+
 def describe_feed(silence_seconds: float | None, max_silence_seconds: float) -> Component:
     """Return the component of a price feed. None: its prices are never stale."""
     is_stale = silence_seconds is not None and silence_seconds > max_silence_seconds

@@ -7,7 +7,7 @@ from app.database import Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0042"
-down_revision = "0038"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 

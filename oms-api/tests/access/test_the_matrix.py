@@ -147,6 +147,8 @@ EXPECTED = {
     "DELETE /broker-connections/{connection_name}": "admin",
     "POST /broker-connections/{connection_name}:test": "admin",
     "POST /broker-connections/{connection_name}:enable-live": "admin",
+    "GET /brokers/{connection_name}/session": "admin",
+    "POST /brokers/{connection_name}/session": "admin",
     "GET /slack-settings": "admin",
     "PUT /slack-groups": "admin",
     "GET /webhooks": "admin",
