@@ -27,7 +27,9 @@ from tests.factories import NOON
     ],
 )
 def test_order_of_a_target_depends_on_the_position(size, is_relative):
-    request = SignalRequest("s1", Channel.REDIS, "AAPL", "BUY", size, *[None] * 5, "hash")
+    none = dict.fromkeys(("price", "reason", "strategy", "portfolio", "expires_at"))
+    facts = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
+    request = SignalRequest(**(none | facts), size=size)  # type: ignore[arg-type]  # by name
     assert request.may_be_relative is is_relative
 
 
