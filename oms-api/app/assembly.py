@@ -386,6 +386,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     planner = create_signal_planner(settings, market)
+    streams = create_hub(
+        *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
+        *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
+    )
+    metrics.watch_websockets(lambda: streams.connections.used)
     return Components(
         settings=settings,
         now=now,
@@ -427,10 +432,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
         ),
         signal_channel=ChannelState(now),
-        streams=create_hub(
-            *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
-            *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
-        ),
+        streams=streams,
     )
 
 

@@ -103,6 +103,9 @@ class Metrics:
             ("duty",),
             registry=self.registry,
         )
+        self._websockets = Gauge(
+            "oms_websocket_connections", "Authenticated WebSockets that are open", registry=self.registry
+        )
         self.orders = OrderMetrics(self.registry)
         self.signals = SignalMetrics(self.registry)
         self._pending = Gauge(
@@ -135,6 +138,10 @@ class Metrics:
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Start to report the depth of the writer's queue."""
         self._depth.set_function(lambda: float(depth()))
+
+    def watch_websockets(self, count: Callable[[], int]) -> None:
+        """Start to report the number of open WebSockets."""
+        self._websockets.set_function(lambda: float(count()))
 
     def set_duty(self, name: str, lag_seconds: float, duration_seconds: float, *, has_failed: bool) -> None:
         """Set the state of a background job."""

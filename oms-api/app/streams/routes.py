@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from app.clock import monotonic_seconds
 from app.errors import OmsError, TooMany, Unavailable
 from app.hot_routes import FastRequest
 from app.identity.dependencies import Authentication, get_rate_limit_key
@@ -61,15 +62,23 @@ async def open_websocket(websocket: WebSocket) -> None:
         await websocket.close()  # before it is accepted: 403
         return
     await websocket.accept()
-    connection = WebSocketConnection(websocket)
+    connection, started = WebSocketConnection(websocket), monotonic_seconds()
+    closed: StreamClosed | None = None
     try:
         await _serve(connection, hub, websocket.app.state.authentication, request)
-    except StreamClosed as closed:
-        facts = {"code": int(closed.code), "caller": request.caller, "request_id": request.request_id}
-        _LOG.info("a WebSocket was closed: %s", closed, extra=facts)
-        await connection.close(closed)
+    except StreamClosed as error:
+        closed = error
     except ConnectionError:
-        return  # the client is gone
+        pass  # the client is gone
+    facts = {
+        "code": None if closed is None else int(closed.code),
+        "caller": request.caller,
+        "request_id": request.request_id,
+        "seconds": round(monotonic_seconds() - started, 3),
+    }
+    _LOG.info("a WebSocket ended: %s", closed or "the client left", extra=facts)
+    if closed is not None:
+        await connection.close(closed)
 
 
 async def _serve(

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -314,3 +315,30 @@ def test_connections_of_a_key_are_limited(service, api):
             assert third.receive_json()["data"]["type"] == "authenticated"
     finally:
         service.app.state.streams = hub
+
+
+def first_answer(service, **credentials):
+    """Authenticate by the first message. Return what it is answered, or the code of the refusal."""
+    with service.client.websocket_connect("/api/v1/ws") as socket:
+        socket.send_json({"action": "auth", **credentials})
+        try:
+            return socket.receive_json()["data"]
+        except WebSocketDisconnect as closed:
+            return closed.code
+
+
+def test_person_connects_with_an_access_token_or_through_the_key_of_the_bot(service, api):
+    said = {"email": f"ann{api.tenant_id}@example.com", "password": "violet kettle marches north"}
+    assert api.post("/users", {"name": "Ann", "role": "viewer", **said}).status_code == 201
+    with service.reading() as connection:
+        statement = text("SELECT slug FROM tenants WHERE id = :id")
+        slug = connection.execute(statement, {"id": api.tenant_id}).scalar_one()
+    token = service.client.post("/api/v1/auth/login", json={"tenant": slug, **said}).json()["access_token"]
+    assert first_answer(service, token=token)["person"] == said["email"]
+    assert first_answer(service, token=f"{token}x") == 4001
+    bot, team = service.mint("act_as", api.tenant_id), f"TSOCKET{api.tenant_id}"
+    api.claim_workspace(team)
+    person = f"slack:{team}:U1"
+    assert first_answer(service, key=bot, on_behalf_of=person)["person"] == person
+    assert first_answer(service, key=api.key, token=token) == 4001
+    assert first_answer(service, key=bot, on_behalf_of="nobody") == 4001

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import orjson
-from sqlalchemy import Connection, Select, Table, func, select, update
+from sqlalchemy import Connection, Select, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.database import write
+from app.database import build_update, write
+from app.database.bulk import Row, Write
 from app.events.service.outbox import build_event_insert
 from app.ledger.models import Portfolio
 from app.orders.models import OrderRecord
@@ -19,6 +20,7 @@ from app.timestamps import iso
 
 _TABLE = cast("Table", SignalRow.__table__)
 _COLUMNS = tuple(getattr(SignalRow, name) for name in Signal._fields)
+_OUTCOME = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
 
 
 class SignalKey(NamedTuple):
@@ -50,8 +52,8 @@ def insert_missing_signals(connection: Connection, signals: Sequence[Signal]) ->
     """Insert the signals whose ids are new, and return their keys."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [{name: value for name, value in one._asdict().items() if name != "number"} for one in signals]
-    statement = dialect.insert(_TABLE).values(rows).on_conflict_do_nothing()
-    inserted = connection.execute(statement.returning(_TABLE.c.tenant_id, _TABLE.c.id))
+    statement = dialect.insert(_TABLE).on_conflict_do_nothing()
+    inserted = connection.execute(statement.returning(_TABLE.c.tenant_id, _TABLE.c.id), rows)
     return {SignalKey(row[0], row[1]) for row in inserted}
 
 
@@ -63,26 +65,44 @@ def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
     return {SignalKey(one.tenant_id, one.id): one for one in found}
 
 
-def complete_signal(connection: Connection, signal: Signal) -> bool:
-    """Store the outcome of a signal that has none yet. Return whether it had none."""
-    names = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
-    values = {name: getattr(signal, name) for name in names}
-    is_pending = (SignalRow.tenant_id == signal.tenant_id, SignalRow.number == signal.number, IS_RECEIVED)
-    return connection.execute(update(SignalRow).where(*is_pending).values(**values)).rowcount == 1
+def complete_signals(connection: Connection, signals: Sequence[Signal]) -> list[Signal]:
+    """Store the outcomes of those signals that have none yet, with their events, and return them."""
+    by_number = {one.number: one for one in reversed(signals)}
+    is_pending = (
+        SignalRow.tenant_id.in_({one.tenant_id for one in signals}),
+        SignalRow.number.in_(by_number),
+        IS_RECEIVED,
+    )
+    locked = select(SignalRow.number).where(*is_pending).order_by(SignalRow.number).with_for_update()
+    pending = set(connection.execute(locked).scalars())
+    changed = [one for one in by_number.values() if one.number in pending]
+    rows: list[Row] = [(*_build_outcome(one), one.tenant_id, one.number) for one in changed]
+    write(connection, build_update(_TABLE, _OUTCOME, ("tenant_id", "number"), rows), _build_events(changed))
+    return changed
 
 
 def publish_outcomes(connection: Connection, signals: Sequence[Signal]) -> None:
     """Publish the events of signals that were acted on; another write must precede it."""
-    events = [
-        (
-            one.tenant_id,
-            f"signal.{one.status}",
-            orjson.dumps(build_signal_payload(one)).decode(),
-            iso(one.completed_at or one.received_at),
-        )
-        for one in signals
-    ]
-    write(connection, build_event_insert(events))
+    write(connection, _build_events(signals))
+
+
+def _build_outcome(signal: Signal) -> Row:
+    completed_at = iso(signal.completed_at or signal.received_at)
+    return str(signal.status), signal.outcome_reason, signal.order_ids, completed_at, signal.latency_ms
+
+
+def _build_events(signals: Sequence[Signal]) -> Write:
+    return build_event_insert(
+        [
+            (
+                one.tenant_id,
+                f"signal.{one.status}",
+                orjson.dumps(build_signal_payload(one)).decode(),
+                iso(one.completed_at or one.received_at),
+            )
+            for one in signals
+        ]
+    )
 
 
 def list_signals(

@@ -67,8 +67,7 @@ def _insert_all(connection: Connection, signals: Sequence[Signal]) -> list[Store
 
 def _complete_all(connection: Connection, signals: Sequence[Signal]) -> list[Signal]:
     set_tenant_scope(connection, {one.tenant_id for one in signals})
-    changed = [one for one in signals if queries.complete_signal(connection, one)]
-    queries.publish_outcomes(connection, changed)
+    changed = queries.complete_signals(connection, signals)
     if len(changed) == len(signals):
         return list(signals)
     keys = [SignalKey(one.tenant_id, one.id) for one in signals]

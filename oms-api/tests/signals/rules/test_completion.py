@@ -14,5 +14,6 @@ AT = Timestamp("2026-11-20T12:00:00.000000Z")
 def test_signal_whose_order_the_broker_rejected_is_rejected():
     ticket = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(1))
     order = new_order("O1", OrderOrigin(1, 7, "algo", None, AT), ticket, Decimal(1))
+    assert find_outcome([order], "why") == (SignalStatus.ORDERED, "why", ("O1",))
     outcome = find_outcome([order._replace(status=Status.REJECTED)], None)
     assert outcome == (SignalStatus.REJECTED, "The broker rejected the order.", ("O1",))
