@@ -14,6 +14,8 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.protocol import Broker
+from app.brokers.queries import StoredConnection
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
 from app.brokers.service.instrument_loader import InstrumentLoader
@@ -68,6 +70,7 @@ from app.market_data.sources import (
 )
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.charge_comparison import ChargeComparison
 from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
 from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
@@ -87,7 +90,7 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
-from app.reconciliation.service.reconciler import Reconciler
+from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.reports.service import list_trip_results
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
@@ -244,13 +247,20 @@ class Components:
                 variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
                 save_environment_connection(self.engine, keys, variables, self.now())
 
+        reconciler = Reconciler(self.engine, self.now)
+        charges = ChargeComparison(self.engine, self.now, self.metrics.count_charge_difference)
+
+        def reconcile(stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> None:
+            reconciler.run(stored, broker, apply)
+            charges.run(stored, broker)
+
         return SessionRunner(
             *(self.engine, self.readers, self.writer),
             lambda stored: open_broker(stored, keys, policy, self.create_broker),
             self.outgoing,
             self.now,
             prepare,
-            Reconciler(self.engine, self.now).run,
+            reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
         )
 
