@@ -275,7 +275,7 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
 
 def test_account_tells_its_number_and_that_it_is_paper(broker):
     account = broker.account()
-    assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(10_000_000))
+    assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(1_000_000))
 
 
 @pytest.fixture
