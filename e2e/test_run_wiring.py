@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import run
-from broker_programs import add_brokers
+from broker_programs import add_brokers, add_ibkr
 from supervisor import Program, describe_exit
 
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
@@ -31,6 +31,19 @@ def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
     assert "OMS_API_KEY" not in alpaca
     assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-2])
     assert "http://127.0.0.1:3020/control" in run.banner(programs, "oms-api/.env")
+
+
+def test_ibkr_is_added_with_its_process_where_it_is_installed():
+    programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
+    before = len(programs)
+    add_ibkr(programs, programs[0].folder, 4002, is_installed=False)
+    assert len(programs) == before
+    add_ibkr(programs, programs[0].folder, 4002, is_installed=True)
+    tws, process = programs[-2:]
+    assert "OMS_API_KEY" not in tws.environment
+    assert process.environment["IB_PORT"] == "4002"
+    assert process.environment["OMS_API_KEY"] == "k" * 40
+    assert "127.0.0.1:4002" in run.banner(programs, "oms-api/.env")
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

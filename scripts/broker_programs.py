@@ -70,6 +70,21 @@ def _call(method: str, url: str, key: str, body: Mapping[str, Any]) -> dict[str,
         return None
 
 
+def add_ibkr(programs: list[Program], folder: Path, port: int, *, is_installed: bool) -> None:
+    """Add the stand-in of TWS, and the process that trades there on the database of the OMS.
+
+    The OMS then has the connection `env-ibkr`. Nothing is added without the extra `ibkr`.
+    """
+    if not is_installed:
+        return
+    tws = [sys.executable, "-m", "tests.brokers.standins.ibkr", "--port", str(port)]
+    programs.append(Program("tws", tws, folder, _select(programs[0].environment, {}), port, has_health=False))
+    access = {"IB_HOST": LOOPBACK, "IB_PORT": str(port)}
+    trader = [sys.executable, "-m", "app.brokers.ibkr"]
+    environment = {**programs[0].environment, **access}
+    programs.append(Program("ibkr", trader, folder, environment, 0, has_health=False))
+
+
 def _select(environment: Mapping[str, str], access: Mapping[str, str]) -> dict[str, str]:
     """Return what the stand-in needs, without the keys of the services."""
     inherited = {name: environment[name] for name in ("PATH", "HOME", "LANG") if name in environment}

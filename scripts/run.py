@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from dotenv import dotenv_values
 
-from broker_programs import PORTFOLIO, add_brokers, connect_kite
+from broker_programs import PORTFOLIO, add_brokers, add_ibkr, connect_kite
 from env_files import ensure_service_files
 from supervisor import Program, describe_exit, print_line, stop_all
 
@@ -29,6 +30,7 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
+SIMULATED_APP = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "of-the-simulator"}
 CANNOT_START = 1
 
 Values = Mapping[str, str]
@@ -72,6 +74,8 @@ def list_programs(
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
+        if base.get("ENVIRONMENT") != "production":  # where several workspaces need more settings
+            bot_environment |= SIMULATED_APP
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
@@ -117,9 +121,10 @@ def require_free(programs: list[Program]) -> None:
         "simulator": "SIMULATOR_PORT",
         "alpaca": "ALPACA_PORT",
         "kite": "KITE_PORT",
+        "tws": "TWS_PORT",
     }
     for program in programs:
-        if answers(program.port):
+        if program.port and answers(program.port):
             name = variables[program.name]
             raise CannotStartError(
                 f"Port {program.port}, which {program.name} needs, is taken by another program. "
@@ -157,7 +162,7 @@ def wait_until_healthy(programs: list[Program]) -> None:
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if not is_healthy(program.port)]
+        waiting = [program for program in waiting if program.has_health and not is_healthy(program.port)]
         time.sleep(POLL_SECONDS)
 
 
@@ -189,6 +194,10 @@ def banner(programs: list[Program], key_file: str) -> str:
     if "kite" in ports:
         lines.append(
             f"  Zerodha stand-in  {_url(ports['kite'])}/control  portfolio {PORTFOLIO}: /trade RELIANCE"
+        )
+    if "tws" in ports:
+        lines.append(
+            f"  TWS stand-in      {LOOPBACK}:{ports['tws']}        for python -m app.brokers.ibkr, which runs"
         )
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
@@ -229,7 +238,9 @@ def run(*, with_brokers: bool = False) -> None:
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
+        tws_port = _port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
         add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ))
+        add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=find_spec("ib_async") is not None)
     require_free(programs)
     try:
         for program in programs[1:]:

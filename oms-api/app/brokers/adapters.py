@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
+from app.brokers.ibkr.factory import create_ibkr_broker
 from app.brokers.kite.factory import create_kite_broker
 from app.brokers.kite.instrument_dump import fetch_instruments
 from app.brokers.kite.sessions import KiteLogIn
@@ -14,9 +15,9 @@ from app.instruments.rules import Instrument
 # Processes share the rate limit of an account through Redis, if there is one.
 ADAPTERS: dict[str, Callable[[ConnectionTerms, str | None], Broker]] = {
     BrokerName.ALPACA: create_alpaca_broker,
+    BrokerName.IBKR: create_ibkr_broker,
     BrokerName.ZERODHA: create_kite_broker,
 }
-
 
 # The brokers whose sessions end every day, so that a person must log in.
 LOG_INS: dict[str, Callable[[ConnectionTerms], LogIn]] = {

@@ -186,15 +186,6 @@ class PortfolioClient:
         """Remove an alert of the person."""
         self._write("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
 
-    def close_position(
-        self, key: PositionKey, quantity: Decimal | None, reason: str, *, idempotency_key: str
-    ) -> OrderSummary:
-        """Close a position at market, or `quantity` units of it. Return the closing order."""
-        body: dict[str, Any] = {"portfolio_name": key.portfolio_name, "symbol": key.symbol}
-        body |= _named(product=key.product, reason=reason)
-        body |= {} if quantity is None else {"quantity": format_plain(quantity)}
-        return parse_row(OrderSummary, self._write("POST", "/positions:close", body, idempotency_key))
-
     def set_exits(
         self,
         key: PositionKey,
@@ -249,6 +240,11 @@ class PortfolioClient:
         body = {"request_token": request_token}
         path = f"/brokers/{quote(connection, safe='')}/session"
         return str(self._write("POST", path, body, idempotency_key)["expires_at"])
+
+    def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
+        """Take an action on a difference from a broker's books."""
+        path = f"/reconciliation/issues/{quote(issue_id, safe='')}/resolve"
+        self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
 
     def _read(self, path: str, params: Params | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""

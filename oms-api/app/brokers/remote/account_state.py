@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from decimal import Decimal
+from typing import NamedTuple, Protocol
 
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.order_reports import FillReport, OrderReport, Update
@@ -41,6 +42,13 @@ class OrderReader(Protocol):
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
         ...
+
+
+class FilledOrder(NamedTuple):
+    """Our id of an order, and its filled quantity at the broker. None if the broker does not know it."""
+
+    order_id: str | None
+    filled: Decimal | None
 
 
 class AccountState:
@@ -170,14 +178,14 @@ class AccountState:
             self._apply([report], self._read_fills_of(report))
         return report
 
-    def find_order_id(self, broker_id: str) -> str | None:
-        """Return our id of an order by the broker's id."""
+    def find_filled(self, broker_id: str) -> FilledOrder:
+        """Return our id of an order by the broker's id, and its filled quantity."""
         with self._lock:
             tracked = self._tracker.find_by_broker_id(broker_id)
         if tracked is not None:
-            return tracked.order_id
+            return FilledOrder(tracked.order_id, tracked.reported_filled)
         report = self._reader.find_by_broker_id(broker_id)
-        return None if report is None else report.order_id
+        return FilledOrder(None, None) if report is None else FilledOrder(report.order_id, report.filled)
 
     def _read_missing(self, order_ids: Sequence[str]) -> list[OrderReport]:
         if len(order_ids) > _MAX_SINGLE_READS:

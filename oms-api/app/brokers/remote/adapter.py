@@ -96,7 +96,8 @@ class RemoteBroker(ABC):
         """Return the fills of one order, or of all within the last seven days."""
         current = None if order_id is None else self._find_current(order_id)
         if current is not None:
-            return [build_execution(current.order_id, fill) for fill in current.executions.values()]
+            filled = current.reported_filled
+            return [build_execution(current.order_id, fill, filled) for fill in current.executions.values()]
         return self.query(lambda: self._list_executions(order_id))
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
@@ -156,13 +157,17 @@ class RemoteBroker(ABC):
         return self.find_replacement_problem(report.build_order(self._portfolio_id), successor)
 
     def _list_executions(self, order_id: str | None) -> list[Executed]:
-        since = self._now() - HISTORY
-        broker_id = None
-        if order_id is not None:
-            report = self._orders.find(order_id)
-            if report is None:
-                return []
-            since, broker_id = report.submitted_at, report.broker_id
-        fills = [fill for fill in self._orders.list_fills(since) if broker_id in {None, fill.broker_id}]
-        ids = {fill.broker_id: order_id or self._state.find_order_id(fill.broker_id) for fill in fills}
-        return [build_execution(ids[fill.broker_id] or fill.broker_id, fill) for fill in fills]
+        if order_id is None:
+            return self._list_all_executions()
+        report = self._orders.find(order_id)
+        if report is None:
+            return []
+        fills = self._orders.list_fills(report.submitted_at)
+        mine = [fill for fill in fills if fill.broker_id == report.broker_id]
+        return [build_execution(order_id, fill, report.filled) for fill in mine]
+
+    def _list_all_executions(self) -> list[Executed]:
+        fills = self._orders.list_fills(self._now() - HISTORY)
+        orders = {name: self._state.find_filled(name) for name in {one.broker_id for one in fills}}
+        found = [(fill, orders[fill.broker_id]) for fill in fills]
+        return [build_execution(one.order_id or fill.broker_id, fill, one.filled) for fill, one in found]

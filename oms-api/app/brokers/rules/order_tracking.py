@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from app.brokers.rules.fill_matching import select_missing_fills
 from app.brokers.rules.order_reports import FillReport, OrderReport, Update
 from app.brokers.rules.values import (
     Accepted,
@@ -120,20 +121,41 @@ class OrderTracker:
         return events + self._close(tracked, report, reason or report.reason)
 
     def apply_fill(self, fill: FillReport) -> list[BrokerEvent]:
-        """Return the execution of a fill, unless it is known or its order is not."""
+        """Return the execution of a fill of the stream, unless it is known or its order is not."""
         tracked = self._by_broker_id.get(fill.broker_id)
-        if tracked is None or fill.execution_id in tracked.executions.keys() | tracked.busted:
+        if tracked is None or not self._select_missing(tracked, [fill]):
             return []
         tracked.executions[fill.execution_id] = fill
         return [*self._accept_filled(tracked, fill), build_execution(tracked.order_id, fill)]
+
+    def apply_listed_fills(self, fills: Sequence[FillReport]) -> list[BrokerEvent]:
+        """Return the executions of fills that were listed, without those that the stream named otherwise."""
+        by_order: dict[str, list[FillReport]] = {}
+        for fill in fills:
+            by_order.setdefault(fill.broker_id, []).append(fill)
+        events: list[BrokerEvent] = []
+        for broker_id, listed in by_order.items():
+            tracked = self._by_broker_id.get(broker_id)
+            if tracked is None:
+                continue
+            for fill in self._select_missing(tracked, listed):
+                tracked.executions[fill.execution_id] = fill
+                events.append(build_execution(tracked.order_id, fill, tracked.reported_filled))
+        return events
+
+    @staticmethod
+    def _select_missing(tracked: TrackedOrder, fills: Sequence[FillReport]) -> list[FillReport]:
+        applied = list(tracked.executions.values())
+        return select_missing_fills(applied, fills, tracked.reported_filled, tracked.busted)
 
     def apply_reading(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> list[BrokerEvent]:
         """Return the new events of orders and fills that were read: acceptances, then fills, then endings."""
         events: list[BrokerEvent] = []
         for report in reports:
-            events += self._accept(self._track_report(report), report)
-        for fill in fills:
-            events += self.apply_fill(fill)
+            tracked = self._track_report(report)
+            tracked.reported_filled = max(tracked.reported_filled, report.filled)
+            events += self._accept(tracked, report)
+        events += self.apply_listed_fills(list(fills))
         for report in reports:
             events += self.apply_report(report)
         return events
@@ -146,6 +168,7 @@ class OrderTracker:
         if update.event in _CORRECTIONS:
             return self._correct(tracked, update)
         events = self._accept(tracked, update.order)
+        tracked.reported_filled = max(tracked.reported_filled, update.order.filled)
         if update.fill is not None:
             events += self.apply_fill(update.fill)
         return events + self.apply_report(update.order, update.reason)
@@ -215,14 +238,16 @@ class OrderTracker:
         if update.event == "trade_correct" and update.fill is not None:
             new_id = update.fill.execution_id
             renamed = f"{new_id}:{update.at:%Y%m%d%H%M%S%f}" if new_id == execution_id else new_id
-            events += self.apply_fill(update.fill._replace(execution_id=renamed))
+            corrected = update.fill._replace(execution_id=renamed)
+            tracked.executions[renamed] = corrected
+            events.append(build_execution(tracked.order_id, corrected))
         return events
 
 
-def build_execution(order_id: str, fill: FillReport) -> Executed:
-    """Return the execution of a fill."""
+def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | None = None) -> Executed:
+    """Return the execution of a fill. `order_filled` is given where the fill was listed."""
     value = product(fill.quantity, fill.price)
-    return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at)
+    return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at, order_filled)
 
 
 def build_end(report: OrderReport, successor_id: str | None) -> End | None:

@@ -48,7 +48,11 @@ def parse_order(json: Json) -> OrderReport:
 
 
 def parse_activity(json: Json) -> FillReport:
-    """Parse a fill of the activities. The second part of its id is the execution id of the stream."""
+    """Parse a fill of the activities.
+
+    The second part of its id is the execution id of the stream as far as known. Nothing relies on that: see
+    `fill_matching`.
+    """
     try:
         return FillReport(
             str(json["id"]).rpartition("::")[2],

@@ -58,6 +58,7 @@ class _Rest:
     async def list_activities(self, request: Request) -> Response:
         with self._exchange.lock:
             found = list(self._exchange.executions)
+        is_renamed = self._exchange.faults.orders.renames_fills
         after = request.query_params.get("after")
         if after is not None:
             found = [one for one in found if one.at > _parse_time(after)]
@@ -65,10 +66,11 @@ class _Rest:
             found.reverse()
         token = request.query_params.get("page_token")
         if token is not None:
-            ids = [serialization.activity_id(one) for one in found]
+            ids = [serialization.activity_id(one, is_renamed=is_renamed) for one in found]
             found = found[ids.index(token) + 1 :] if token in ids else []
         size = min(int(request.query_params.get("page_size", MAX_ACTIVITIES)), MAX_ACTIVITIES)
-        return JSONResponse([serialization.serialize_activity(one) for one in found[:size]])
+        page = [serialization.serialize_activity(one, is_renamed=is_renamed) for one in found[:size]]
+        return JSONResponse(page)
 
     async def list_orders(self, request: Request) -> Response:
         with self._exchange.lock:
