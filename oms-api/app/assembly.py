@@ -14,7 +14,8 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
-from app.brokers.queries import list_connections
+from app.brokers.protocol import Broker
+from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
@@ -79,6 +80,7 @@ from app.market_data.sources import (
 )
 from app.metrics import Metrics
 from app.migrate import is_current
+from app.order_routing.service.charge_comparison import ChargeComparison
 from app.order_routing.service.environment_connections import (
     AlpacaVariables,
     build_alpaca_connection,
@@ -105,7 +107,7 @@ from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.adoption import PositionAdoption
-from app.reconciliation.service.reconciler import Reconciler
+from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.reports.service import list_closed_trips
 from app.reports.service.daily_stats import DailyStatistics
 from app.risk.queries.limits import has_limits
@@ -298,13 +300,21 @@ class Components:
                 wanted = build_alpaca_connection(variables)
                 save_environment_connection(self.engine, keys, wanted, self.now())
 
+        reconciler = Reconciler(self.engine, self.now)
+        charges = ChargeComparison(self.engine, self.now, self.metrics.count_charge_difference)
+
+        def reconcile(stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
+            needs_confirmation = reconciler.run(stored, broker, apply)
+            charges.run(stored, broker)
+            return needs_confirmation
+
         return SessionRunner(
             *(self.engine, self.readers, self.writer),
             lambda stored: open_broker(stored, keys, policy, self.create_broker),
             self.outgoing,
             self.now,
             prepare,
-            Reconciler(self.engine, self.now).run,
+            reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
             serves=lambda broker: broker != BrokerName.IBKR,  # which has a process of its own
         )

@@ -111,6 +111,12 @@ class Metrics:
         self._pending = Gauge(
             "oms_pending", "Work that is stored and not done yet", ("kind",), registry=self.registry
         )
+        self._charge_differences = Counter(
+            "oms_broker_charge_differences",
+            "Orders whose charges differ from what the broker computes",
+            ("broker",),
+            registry=self.registry,
+        )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -134,6 +140,10 @@ class Metrics:
     def count_dropped_actions(self, acts: int) -> None:
         """Count actions that were not written to the audit trail."""
         self._audit_drops.inc(acts)
+
+    def count_charge_difference(self, broker: str) -> None:
+        """Count an order whose charges differ from what the broker computes."""
+        self._charge_differences.labels(broker).inc()
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Start to report the depth of the writer's queue."""

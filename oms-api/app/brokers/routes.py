@@ -32,6 +32,7 @@ sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
 SecondPerson = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
+Operator = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
 TheName = Annotated[str, Path(max_length=60, description="Name of the connection")]
 _EXAMPLE = {
     "name": "alpaca-paper",
@@ -186,7 +187,7 @@ async def enable_live(
     responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
-    caller: Manager, connection_name: TheName, log_ins: TheBrokerLogIns, readers: TheReaders
+    caller: Operator, connection_name: TheName, log_ins: TheBrokerLogIns, readers: TheReaders
 ) -> Response:
     """Get the page where a person logs in, and the end of the current session."""
     tenant_id = caller.tenant_id
@@ -209,7 +210,7 @@ async def get_log_in(
     openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
 )
 async def create_session(
-    caller: Manager, connection_name: TheName,
+    caller: Operator, connection_name: TheName,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
     log_ins: TheBrokerLogIns, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,

@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Engine, select
 
 from app.brokers.queries import StoredConnection
+from app.costs.rules.booking import parse_components
 from app.database import set_tenant_scope, unit_of_work
 from app.database.bulk import write
 from app.events.rules import NewEvent
 from app.events.service import build_packed_insert
 from app.ledger.models import Portfolio
+from app.money import ZERO
+from app.orders.models import Execution
 from app.timestamps import iso
 
 
@@ -48,3 +52,18 @@ def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
     row = connection.execute(select(*columns).where(*mine)).one_or_none()
     return None if row is None else AssignedPortfolio._make(row)
+
+
+def find_charges(
+    connection: Connection, tenant_id: int, portfolio_id: int, since: datetime
+) -> dict[str, Decimal]:
+    """Return the booked charges of the orders that filled since then, by order."""
+    mine = (
+        Execution.tenant_id == tenant_id,
+        Execution.portfolio_id == portfolio_id,
+        Execution.executed_at >= since,
+    )
+    found: dict[str, Decimal] = {}
+    for order_id, charges in connection.execute(select(Execution.order_id, Execution.charges).where(*mine)):
+        found[order_id] = found.get(order_id, ZERO) + sum(parse_components(charges).values(), ZERO)
+    return found

@@ -1,6 +1,7 @@
 """The OMS and the stand-in of Kite agree, whatever fails between them."""
 
 import random
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,8 @@ from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import Timeouts
+from app.clock import utc_now
+from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL, Status
 from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
@@ -102,6 +105,37 @@ def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(rout
     assert "needs today's log-in" in (routing.stored().error or "")
 
 
+def start_another_process(routing, create_broker):
+    routing.broker.close()
+    routing.broker = create_broker()
+    routing.restart()
+
+
+def test_order_that_kite_forgot_overnight_expires(routing, kite, create_broker):
+    order = place(routing, limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    kite.exchange.orders.clear()  # as every morning
+    start_another_process(routing, create_broker)
+    run_until(routing, lambda: routing.broker.get_connection_state().is_ready)
+    routing.run(2)
+    assert find_status(routing, order) is Status.ACCEPTED  # it is still the same day
+    routing.rig.now = utc_now() + timedelta(days=1)  # the stand-in uses the real clock
+    start_another_process(routing, create_broker)
+    run_until(routing, lambda: find_status(routing, order) is Status.EXPIRED)
+
+
+def test_charges_that_differ_from_those_of_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
+    order = place(routing, limit_price="101")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    counted: list[str] = []
+    comparison = ChargeComparison(engine, lambda: routing.rig.now, counted.append)
+    with caplog.at_level("INFO", "app.order_routing"):
+        for _ in range(2):
+            comparison.run(routing.stored(), routing.broker)
+    assert counted == [routing.stored().broker]
+    assert [line for line in caplog.messages if f"charges of order {order.id} differ: ours 0.00" in line]
+
+
 def break_something(draw, kite, routing, create_broker):
     match draw.randrange(7):
         case 0 | 1 | 2:
@@ -113,9 +147,7 @@ def break_something(draw, kite, routing, create_broker):
         case 5:
             kite.faults.stream.drops = 1
         case _:  # the OMS dies, and another process goes on
-            routing.broker.close()
-            routing.broker = create_broker()
-            routing.restart()
+            start_another_process(routing, create_broker)
 
 
 def trade_at_random(draw, routing, kite, create_broker, count):

@@ -68,6 +68,17 @@ def describe_summary(data: Mapping[str, Any]) -> str:
     )
 
 
+def describe_log_in(data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn that asks for the daily log-in at a broker."""
+    opens_at = _text(data, "opens_at")
+    when = f" The market opens {format_local_time(opens_at)}." if opens_at else ""
+    return (
+        f"*Log-in needed:* the connection {literal(_text(data, 'connection'))} of the portfolio "
+        f"{literal(_text(data, 'portfolio_name'))} has no session, and its orders are refused.{when} "
+        "A risk manager or admin types `/desk login`."
+    )
+
+
 def describe_reminder(approvers: Sequence[str], expires_at: str) -> str:
     """Return the reminder of a request for approval, in mrkdwn. It mentions the approvers."""
     people = " ".join(format_person(each) for each in approvers if each.startswith("slack:"))

@@ -1,7 +1,12 @@
 """Choose who is told about an event of the OMS."""
 
 from app.blocks.alert_reports import build_fired_message, describe_condition
-from app.blocks.notifications import describe_approval_event, describe_order_event, describe_summary
+from app.blocks.notifications import (
+    describe_approval_event,
+    describe_log_in,
+    describe_order_event,
+    describe_summary,
+)
 from app.delivery.order_messages import MessageKind
 from app.errors import OmsError
 from app.events.registry import Event
@@ -74,6 +79,13 @@ def notify_of_close(services: Services, event: Event) -> None:
         person = Person(team, user)
         if _may_see(services, person, str(event.data.get("portfolio_name") or ""), event.id):
             notify_person(services, person, event.type, text, event.id)
+
+
+def notify_of_log_in(services: Services, event: Event) -> None:
+    """Ask in the channel of the desk for the daily log-in at a broker."""
+    if services.trading_channel:
+        text = describe_log_in(event.data)
+        notify_channel(services, services.trading_channel, event.type, text, event.id)
 
 
 def find_person(actor: str) -> Person | None:

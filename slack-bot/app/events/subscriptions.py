@@ -6,6 +6,7 @@ from app.events.notification_events import (
     notify_of_alert,
     notify_of_close,
     notify_of_decision,
+    notify_of_log_in,
     notify_of_order,
     notify_of_request,
 )
@@ -34,6 +35,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     for name in ("approval.granted", "approval.rejected"):
         registry.register(name, notify_of_decision)
     registry.register("portfolio.summary", notify_of_close)
+    registry.register("broker_connection.log_in_needed", notify_of_log_in)
     for pattern in EVENT_PATTERNS:
         registry.register(pattern, redraw_overviews)
 

@@ -15,6 +15,7 @@ CANCEL_FORM = "cancel_form"
 HALT_FORM = "halt_form"
 RESUME_FORM = "resume_form"
 SETTINGS_FORM = "settings_form"
+LOGIN_FORM = "login_form"
 
 SETTINGS_PORTFOLIO = "settings:portfolio"  # selects whose options the bot finds
 SETTINGS_TIME_ZONE = "settings:time_zone"
@@ -30,3 +31,5 @@ MODE = "mode"
 FLATTEN_OK = "flatten_ok"
 SWITCH = "switch"
 ORDERS = "orders"
+CONNECTION = "broker_connection"
+REQUEST_TOKEN = "request_token"  # noqa: S105  # the name of an entry

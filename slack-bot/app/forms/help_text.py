@@ -38,6 +38,7 @@ LINES = (
     HelpLine("/desk close [100] AAPL [in Growth]", "close a position", ("trade",)),
     HelpLine("/desk halt [in Growth]", "stop trading: reduce only, halt or flatten", ("risk", "admin")),
     HelpLine("/desk resume", "resume trading that another person halted", ("risk", "admin")),
+    HelpLine("/desk login", "log in at brokers whose sessions end every day", ("risk", "admin")),
 )
 FOOTER = (
     "Only you see the answers, unless you add `share` at the end.\n"

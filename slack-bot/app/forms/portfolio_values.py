@@ -240,3 +240,12 @@ class AlertSummary:
     repeat: bool
     deliver_to: str
     status: str
+
+
+@dataclass(frozen=True)
+class BrokerLogIn:
+    """A connection to a broker that needs a daily log-in: the broker's page, and the end of its session."""
+
+    connection: str
+    login_url: str
+    expires_at: str

@@ -49,9 +49,12 @@ class Verb(StrEnum):
     CLOSE = "close"
     HALT = "halt"
     RESUME = "resume"
+    LOGIN = "login"
 
 
-FORM_VERBS = frozenset({Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS})  # each opens a form
+FORM_VERBS = frozenset(
+    {Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS, Verb.LOGIN}
+)  # each opens a form
 SYNONYMS = {
     "?": Verb.HELP,
     "--help": Verb.HELP,
@@ -113,6 +116,7 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.CLOSE: frozenset({Part.SYMBOL, Part.QUANTITY, Part.PORTFOLIO}),
     Verb.HALT: frozenset({Part.PORTFOLIO}),
     Verb.RESUME: frozenset({Part.PORTFOLIO}),
+    Verb.LOGIN: frozenset(),
 }
 EXAMPLES: dict[Verb, str] = {
     Verb.HELP: "help",
@@ -133,6 +137,7 @@ EXAMPLES: dict[Verb, str] = {
     Verb.CLOSE: "close 100 AAPL in Growth",
     Verb.HALT: "halt in Growth",
     Verb.RESUME: "resume",
+    Verb.LOGIN: "login",
 }
 
 FLAGS: tuple[tuple[Part, tuple[str, ...], Callable[[str], dict[str, Any]]], ...] = (

@@ -12,6 +12,7 @@ from app.forms.numbers import format_plain
 from app.forms.portfolio_values import (
     AlertSummary,
     ApprovalSummary,
+    BrokerLogIn,
     EquityPoint,
     ExposureSummary,
     KillSwitch,
@@ -40,6 +41,7 @@ from app.oms_client.rows import (
 
 Params = dict[str, str]
 NO_CONTENT = 204
+DAILY_BROKERS = frozenset({"zerodha"})  # their sessions end every day
 
 
 class PortfolioClient:
@@ -220,6 +222,24 @@ class PortfolioClient:
         body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
         body |= _named(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
+
+    def list_broker_log_ins(self) -> list[BrokerLogIn]:
+        """Return the connections that need a daily log-in. Raises `OmsError`."""
+        names = [
+            each["name"] for each in self._read("/broker-connections") if each["broker"] in DAILY_BROKERS
+        ]
+        found = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
+        return [
+            BrokerLogIn(name, str(each["login_url"]), str(each["expires_at"] or ""))
+            for name, each in found
+            if each is not None
+        ]
+
+    def create_broker_session(self, connection: str, request_token: str, *, idempotency_key: str) -> str:
+        """Log in at a broker. Return when the session ends. Raises `OmsError`."""
+        body = {"request_token": request_token}
+        path = f"/brokers/{quote(connection, safe='')}/session"
+        return str(self._write("POST", path, body, idempotency_key)["expires_at"])
 
     def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
         """Take an action on a difference from a broker's books."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.blocks.broker_forms import build_login_form
 from app.blocks.form_parts import build_text_view
 from app.blocks.kill_switch_forms import OpenRisk, build_halt_form, build_resume_form
 from app.blocks.messages import notice
@@ -33,6 +34,7 @@ TITLES = {
     Verb.HALT: "Stop trading",
     Verb.RESUME: "Resume trading",
     Verb.SETTINGS: "Settings",
+    Verb.LOGIN: "Log in at a broker",
 }
 EXIT_ROLES = ("take_profit", "stop_loss")
 NEWEST_TRADES = 10
@@ -41,6 +43,10 @@ NO_KILL_SWITCH = (
 )
 NOTHING_TO_RESUME = "Trading is not stopped. There is nothing to resume."
 SAME_PERSON = "You stopped this. Another person with the role risk or admin has to resume it."
+NO_LOG_IN = (
+    "Your role at this desk does not include the log-in at brokers. Please ask a risk manager or admin."
+)
+NOTHING_TO_LOG_IN = "No broker connection of this desk needs a daily log-in."
 NO_TRADING = "Your role at this desk does not include trading. Please ask an administrator."
 
 Build = Callable[[PortfolioClient], Json]
@@ -215,6 +221,15 @@ def _load_settings_form(client: PortfolioClient, _command: TextCommand, context:
     return build_settings_form(client.get_preferences(), context)
 
 
+def _load_login_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
+    if not client.get_member().may("risk", "admin"):
+        return build_text_view(TITLES[Verb.LOGIN], NO_LOG_IN)
+    log_ins = client.list_broker_log_ins()
+    if not log_ins:
+        return build_text_view(TITLES[Verb.LOGIN], NOTHING_TO_LOG_IN)
+    return build_login_form(log_ins, context)
+
+
 def _format_no_position(symbol: str) -> str:
     return f"There is no open position in {literal(symbol)}." if symbol else "There are no open positions."
 
@@ -225,4 +240,5 @@ FORMS: dict[Verb, Callable[[PortfolioClient, TextCommand, RequestContext], Json]
     Verb.HALT: _load_halt_form,
     Verb.RESUME: _load_resume_form,
     Verb.SETTINGS: _load_settings_form,
+    Verb.LOGIN: _load_login_form,
 }

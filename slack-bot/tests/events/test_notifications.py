@@ -186,6 +186,17 @@ def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alo
     assert "P&amp;L -35.25 USD, equity 1,000,500.00, 3 trades worth 5,000.00" in messages["C9"]
 
 
+def test_daily_log_in_is_asked_for_in_the_channel(alone: Workspace):
+    object.__setattr__(alone.bot.services, "trading_channel", "C9")
+    data = {"connection": "zerodha", "portfolio_name": "India", "opens_at": "2026-11-30T03:45:00.000000Z"}
+    handle(alone, "broker_connection.log_in_needed", data)
+    ((channel, text),) = sent(alone)
+    assert channel == "C9"
+    assert "the connection zerodha of the portfolio India has no session" in text
+    assert "The market opens <!date^" in text
+    assert "`/desk login`" in text
+
+
 def test_named_approvers_are_told_but_never_the_requester(alone: Workspace):
     request = {
         "order_id": "O1", "requested_by": "slack:T1:U1", "expires_at": "2999-01-01T00:00:00Z",

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from typing_extensions import override
@@ -13,6 +13,7 @@ from app.brokers.kite.client import KiteClient, KiteCredentials
 from app.brokers.kite.order_reader import KiteOrderReader
 from app.brokers.kite.rules import requests, responses
 from app.brokers.kite.rules.capabilities import find_refusal, find_replacement_refusal, needs_holding
+from app.brokers.kite.rules.charges import build_charges_request, parse_charges
 from app.brokers.kite.rules.responses import Json
 from app.brokers.kite.stream import OrderFrames
 from app.brokers.protocol import OrderState
@@ -21,6 +22,7 @@ from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, Timeouts
 from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.order_tracking import TrackedOrder, build_execution
+from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Canceled, Holding, Refused, Replaced
 from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
@@ -133,6 +135,14 @@ class KiteBroker(RemoteBroker):
         """Return cash and buying power of the equity segment."""
         return self.query(self._read_account)
 
+    def get_day_start(self, now: datetime) -> datetime:
+        """Return the time before which Kite knows no order: its order book begins anew every morning."""
+        return compute_session_expiry(now) - timedelta(days=1)
+
+    def list_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
+        """Return what Kite charges for those of the orders that ended today."""
+        return self.query(lambda: self._read_charges(order_ids))
+
     # The listener of the stream
 
     def receive_order(self, json: Json) -> None:
@@ -201,6 +211,17 @@ class KiteBroker(RemoteBroker):
 
     def _reset_replacement(self, tracked: TrackedOrder) -> None:
         tracked.is_replaced_by_cancel, tracked.successor_id = False, None
+
+    def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
+        found: dict[str, Json] = {}
+        for one in self._client.get("/orders") or ():
+            report = responses.parse_order(one, self._reader.resolve)
+            if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
+                found[report.order_id] = one
+        if not found:
+            return {}
+        notes = self._client.post_query("/charges/orders", build_charges_request(found.values()))
+        return dict(zip(found, parse_charges(notes), strict=False))
 
     def _list_positions(self) -> list[Holding]:
         holdings = self._client.get("/portfolio/holdings")

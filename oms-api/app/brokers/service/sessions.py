@@ -44,6 +44,8 @@ class BrokerLogIns:
 
     def fetch_token(self, stored: StoredConnection, request_token: str) -> str:
         """Return the access token of a new session. It calls the broker, so run it outside transactions."""
+        if stored.is_live and stored.live_enabled_by is None:
+            raise NoLogIn("Live trading is not enabled: a second person must enable it.")
         try:
             return self.open_log_in(stored).create_session(request_token)
         except BrokerUnavailable:

@@ -108,6 +108,7 @@ class Operation(StrEnum):
     READ_BROKERS = "read_brokers"
     MANAGE_BROKERS = "manage_brokers"
     ENABLE_LIVE = "enable_live"
+    LOG_IN_BROKER = "log_in_broker"
     RECONCILE = "reconcile"
     MANAGE_SIGNALS = "manage_signals"
     RUN_JOB = "run_job"
@@ -185,6 +186,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
     Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
+    Operation.LOG_IN_BROKER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
     Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants

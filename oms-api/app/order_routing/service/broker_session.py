@@ -11,7 +11,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.connections import ConnectionStatus
-from app.brokers.rules.values import BrokerEvent
+from app.brokers.rules.values import BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
 from app.order_routing.queries import find_assigned_portfolio, publish_status, transaction
@@ -19,6 +19,7 @@ from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
+from app.orders.rules.values import Order
 
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)  # doubled after each attempt that failed, up to the next one
@@ -73,6 +74,15 @@ class HasConnectionState(Protocol):
 
     def get_connection_state(self) -> AdapterState:
         """Return the state of the connection."""
+        ...
+
+
+@runtime_checkable
+class HasDailyOrders(Protocol):
+    """An adapter whose broker forgets the orders of earlier days. None of them works any more."""
+
+    def get_day_start(self, now: datetime) -> datetime:
+        """Return the time before which the broker knows no order."""
         ...
 
 
@@ -170,6 +180,15 @@ class BrokerSession:
             if state is not None:
                 executions = self._broker.executions(order.id)
                 self._reports.apply(list_proven_events(state, executions, self._now()))
+            elif order.id not in requested and self._is_forgotten(order):
+                self._reports.apply([Expired(order.id, self._now())])
+
+    def _is_forgotten(self, order: Order) -> bool:
+        """Return whether the order worked on an earlier day, and the broker knows those of today only."""
+        broker: object = self._broker
+        if order.accepted_at is None or not isinstance(broker, HasDailyOrders):
+            return False
+        return datetime.fromisoformat(order.accepted_at) < broker.get_day_start(self._now())
 
     def _read_events(self) -> bool:
         """Apply the broker's new events, and store the cursor after them."""

@@ -35,7 +35,8 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
         status = "missing" if stored is None else stored.status
-        message = f"The broker connection {name!r} is {status}: no order can be sent now."
+        reason = (None if stored is None else stored.error) or "Nothing was sent."
+        message = f"The broker connection {name!r} is {status}. {reason}"
         return Denial("BROKER_NOT_CONNECTED", message, "connected", status, None)
     return None
 

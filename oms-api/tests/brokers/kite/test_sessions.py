@@ -82,3 +82,10 @@ def test_other_brokers_have_no_log_in(api, loopback):
     refused = api.get("/brokers/alpaca/session")
     assert (refused.status_code, "keeps its sessions" in refused.text) == (409, True)
     assert api.post("/brokers/none/session", {"request_token": "t"}).status_code == 404
+
+
+def test_live_connection_takes_no_log_in_before_a_second_person_enables_it(api, loopback):
+    assert api.post("/broker-connections", {**BODY, "live": True}).status_code == 201
+    assert api.get("/brokers/kite/session").json()["login_url"].startswith("https://kite.zerodha.com/")
+    refused = api.post("/brokers/kite/session", {"request_token": "t"})
+    assert (refused.status_code, "a second person must enable it" in refused.text) == (409, True)

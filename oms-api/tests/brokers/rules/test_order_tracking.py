@@ -52,6 +52,13 @@ def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
     assert not tracker.list_incomplete()
 
 
+def test_late_report_does_not_replace_a_newer_one():
+    tracker: Any = OrderTracker()
+    tracker.apply_report(report("partially_filled", "4", changed_at=NOW + timedelta(seconds=5)))
+    tracker.apply_report(report())
+    assert tracker.find("A").report.status == "partially_filled"
+
+
 def test_listed_fill_is_applied_once_the_order_has_its_quantity():
     tracker: Any = OrderTracker()
     assert tracker.apply_reading([report("pending_new")], [fill("E1", "4")]) == []

@@ -72,7 +72,7 @@ def test_market_order_with_protection_fills_and_makes_a_position(client):
     assert client.trades()[0]["trade_id"] == trade["trade_id"]
     (position,) = client.positions()["net"]
     assert (position["tradingsymbol"], position["quantity"], position["product"]) == ("RELIANCE", 10, "CNC")
-    assert client.margins("equity")["available"]["live_balance"] == 10_000_000 - 15_203
+    assert client.margins("equity")["available"]["live_balance"] == 1_000_000 - 15_203
 
 
 def test_market_order_without_protection_is_rejected(client):

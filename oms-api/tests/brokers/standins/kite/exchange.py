@@ -20,7 +20,7 @@ from tests.brokers.standins.kite.values import (
     now,
 )
 
-OPENING_CASH = Decimal(10_000_000)
+OPENING_CASH = Decimal(1_000_000)
 MANY = Decimal(1_000_000_000)
 MAX_TAG_LENGTH = 20
 LISTINGS = (

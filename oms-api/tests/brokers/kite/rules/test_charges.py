@@ -1,0 +1,27 @@
+"""The virtual contract note asks for filled orders and gives totals."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.kite.rules.charges import build_charges_request, parse_charges
+from app.brokers.rules.order_reports import MalformedResponse
+
+ORDER = {
+    "order_id": "1", "exchange": "NSE", "tradingsymbol": "SBIN", "transaction_type": "BUY",
+    "variety": "regular", "product": "CNC", "order_type": "MARKET", "average_price": Decimal("560.05"),
+    "filled_quantity": 4, "quantity": 10, "tag": "T",
+}  # fmt: skip
+
+
+def test_request_has_what_was_filled():
+    (asked,) = build_charges_request([ORDER])
+    assert (asked["quantity"], asked["average_price"], asked["product"]) == (4, 560.05, "CNC")
+    assert "tag" not in asked
+
+
+def test_total_of_each_order_is_parsed():
+    notes = [{"charges": {"total": Decimal("0.5826968"), "transaction_tax": Decimal("0.56")}}]
+    assert parse_charges(notes) == [Decimal("0.5826968")]
+    with pytest.raises(MalformedResponse, match="charges"):
+        parse_charges([{}])

@@ -1,0 +1,78 @@
+"""The whole way: REST, the daily log-in, commit, session, the stand-in of Kite, and back."""
+
+import pytest
+
+from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
+from tests.factories import BOOTSTRAP_KEY
+from tests.order_routing.test_alpaca_portfolio import wait_for
+from tests.support.service import ApiClient
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def standin():
+    with StandIn() as running:
+        running.exchange.quote("RELIANCE", "1520.10", "1520.30")
+        running.sessions.expire()
+        yield running
+
+
+@pytest.fixture
+def trading(serve, standin):
+    """Provide a portfolio that trades at the stand-in, where nobody has logged in today."""
+    with serve(broker_sessions="on", environment="development") as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY)
+        credentials = {"api_key": API_KEY, "api_secret": API_SECRET}
+        body = {"name": "kite", "broker": "zerodha", "base_url": standin.url, "credentials": credentials}
+        assert api.post("/broker-connections", body).status_code == 201
+        share = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
+        assert api.put("/instruments/RELIANCE", share).status_code == 200
+        api.quote("RELIANCE", "1520.10", "1520.30", "1520.20")
+        assert api.post("/portfolios", {"name": "India", "base_currency": "INR"}).status_code == 201
+        assignment = {"broker": "zerodha", "connection": "kite"}
+        assert api.patch("/portfolios/India", assignment).status_code == 200
+        yield api
+
+
+def log_in(api, standin):
+    token = standin.sessions.create_request_token()
+    answer = api.post("/brokers/kite/session", {"request_token": token})
+    assert answer.status_code == 200, answer.text
+
+
+def show(api):
+    return api.get("/broker-connections/kite").json()
+
+
+def place(api, **fields):
+    body = {
+        "portfolio_name": "India",
+        "symbol": "RELIANCE",
+        "side": "BUY",
+        "type": "MARKET",
+        "quantity": "10",
+    }
+    return api.post("/orders", {**body, **fields})
+
+
+def test_orders_go_out_after_the_log_in_and_not_after_the_session_ended(trading, standin):
+    wait_for(lambda: show(trading)["status"] == "refused")
+    assert "needs today's log-in" in show(trading)["error"]
+    refused = place(trading)
+    assert "BROKER_NOT_CONNECTED" in refused.text
+    assert "needs today's log-in" in refused.text
+    assert not standin.exchange.orders
+    log_in(trading, standin)
+    wait_for(lambda: show(trading)["status"] == "connected")
+    order = place(trading, product="CNC", time_in_force="DAY").json()
+    wait_for(lambda: trading.get(f"/orders/{order['id']}").json()["status"] == "FILLED")
+    (trade,) = standin.exchange.trades
+    assert (trade.order.product, trade.quantity, str(trade.price)) == ("CNC", 10, "1520.30")
+    standin.sessions.expire()
+    standin.ticker.cut()
+    wait_for(lambda: show(trading)["status"] == "refused")
+    assert "BROKER_NOT_CONNECTED" in place(trading).text
+    log_in(trading, standin)
+    wait_for(lambda: show(trading)["status"] == "connected")
+    assert len(standin.exchange.orders) == 1
