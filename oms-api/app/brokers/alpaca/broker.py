@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
-from app.brokers.alpaca.account_state import AccountState
+from app.brokers.alpaca.account_state import AccountState, FilledOrder
 from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, RequestRefused, Timeouts
 from app.brokers.alpaca.event_log import EventLog
 from app.brokers.alpaca.order_reader import OrderReader
@@ -13,7 +13,7 @@ from app.brokers.alpaca.request_budget import RequestBudget
 from app.brokers.alpaca.rules import requests, responses
 from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.alpaca.rules.order_tracking import TrackedOrder, build_end, build_execution
-from app.brokers.alpaca.rules.responses import MalformedResponse, OrderReport, Update
+from app.brokers.alpaca.rules.responses import FillReport, MalformedResponse, OrderReport, Update
 from app.brokers.alpaca.stream import TradeUpdates
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import BrokerEventRecord, OrderState
@@ -250,10 +250,17 @@ class AlpacaBroker:
         return [build_execution(order_id, fill, report.filled) for fill in mine]
 
     def _list_all_executions(self) -> list[Executed]:
-        fills = self._reader.list_fills(self._now() - HISTORY)
-        orders = {name: self._state.find_filled(name) for name in {one.broker_id for one in fills}}
-        found = [(fill, orders[fill.broker_id]) for fill in fills]
-        return [build_execution(one.order_id or fill.broker_id, fill, one.filled) for fill, one in found]
+        since = self._now() - HISTORY
+        fills = self._reader.list_fills(since)
+        orders = self._state.find_filled_orders({fill.broker_id for fill in fills}, since - HISTORY)
+        return [_build_listed_execution(fill, orders.get(fill.broker_id)) for fill in fills]
+
+
+def _build_listed_execution(fill: FillReport, order: FilledOrder | None) -> Executed:
+    """Return the execution of a fill; one of an unknown order has Alpaca's id of the order."""
+    if order is None:
+        return build_execution(fill.broker_id, fill)
+    return build_execution(order.order_id, fill, order.filled)
 
 
 def _query(read: Callable[[], _Result]) -> _Result:
