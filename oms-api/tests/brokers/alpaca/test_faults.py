@@ -312,6 +312,6 @@ def test_fills_of_many_earlier_orders_are_listed_by_few_requests(alpaca, count, 
     fills = later.executions()
     later.close()
     assert [(fill.order_id, fill.order_filled) for fill in fills] == [
-        (f"O{number}", 1) for number in range(count)
+        (f"O{number}", Decimal(1)) for number in range(count)
     ]
     assert len(alpaca.gateway.requests) <= most
