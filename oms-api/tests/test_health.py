@@ -257,6 +257,8 @@ def test_service_state_is_derived_from_its_components():
     assert describe_duties([failed])[:3] == ("degraded", 1.0, "closes: no price")
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
+    away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
+    assert away == Component("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
     assert describe_redis("per process", is_used=True).status == "degraded"
     assert describe_redis("shared", is_used=True).status == "ok"
     vital = {"database": Component("ok"), "writer": Component("ok")}

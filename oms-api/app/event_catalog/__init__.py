@@ -200,6 +200,15 @@ _OTHERS = (
         )
         for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
     ),
+    *(
+        EventType(f"signal_channel.{state}", f"{words} over Redis.", ("channel", "reason", "since"))
+        for state, words in (("down", "Signals do not arrive"), ("up", "Signals arrive again"))
+    ),
+    EventType(
+        "broker_connection.log_in_needed",
+        "A person must log in at a broker before the market opens; once a day.",
+        ("connection", "broker", "portfolio_name", "session_expires_at", "opens_at"),
+    ),
     EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")
     ),

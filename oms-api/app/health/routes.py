@@ -170,11 +170,18 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
         "market_data": components.describe_feed(),
         "duties": duties,
         "worker": duties if components.has_worker else Component("off"),
-        "redis": describe_redis(components.rate_limits(), is_used=components.has_redis),
+        "redis": _describe_redis(components),
         "webhooks": webhooks or Component("down"),
         "alerts": components.describe_alerts(reports or ()),
         "brokers": brokers or Component("down"),
     }
+
+
+def _describe_redis(components: HealthComponents) -> Component:
+    found = components.signal_channel.problem
+    age = None if found is None else round((components.now() - found.since).total_seconds(), 3)
+    reason = None if found is None else found.reason
+    return describe_redis(components.rate_limits(), reason, age, is_used=components.has_redis)
 
 
 async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:

@@ -73,10 +73,17 @@ def describe_feed(silence_seconds: float | None, max_silence_seconds: float) -> 
     return Component("degraded" if is_stale else "ok", silence_seconds)
 
 
-def describe_redis(rate_limits: str, *, is_used: bool) -> Component:
-    """Return the component of Redis by the state of the rate limits, which only a connection shares."""
+def describe_redis(
+    rate_limits: str, problem: str | None = None, age_seconds: float | None = None, *, is_used: bool
+) -> Component:
+    """Return the component of Redis by the state of the rate limits, which only a connection shares.
+
+    `problem` is why no signals arrive over it, None if they do, and `age_seconds` since when.
+    """
     if not is_used:
         return Component("off")
+    if problem is not None:
+        return Component("degraded", age_seconds, f"No signals arrive over Redis: {problem}.")
     return Component("degraded" if rate_limits == "per process" else "ok")
 
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.client import Timeouts
-from app.brokers.alpaca.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import Timeouts
 from app.orders.rules.values import FINAL, Status
 from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
@@ -157,8 +157,8 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.alpaca.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.alpaca.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
     draw = random.Random(seed)
     count = 25 if seed == 1 else 1000
     orders = trade_at_random(draw, routing, alpaca, create_broker, count)

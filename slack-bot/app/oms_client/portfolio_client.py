@@ -184,15 +184,6 @@ class PortfolioClient:
         """Remove an alert of the person."""
         self._write("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
 
-    def close_position(
-        self, key: PositionKey, quantity: Decimal | None, reason: str, *, idempotency_key: str
-    ) -> OrderSummary:
-        """Close a position at market, or `quantity` units of it. Return the closing order."""
-        body: dict[str, Any] = {"portfolio_name": key.portfolio_name, "symbol": key.symbol}
-        body |= _named(product=key.product, reason=reason)
-        body |= {} if quantity is None else {"quantity": format_plain(quantity)}
-        return parse_row(OrderSummary, self._write("POST", "/positions:close", body, idempotency_key))
-
     def set_exits(
         self,
         key: PositionKey,

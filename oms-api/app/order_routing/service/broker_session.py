@@ -31,6 +31,7 @@ REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_EVENTS = 200  # that are applied together, when orders are read again
 MAX_REQUESTS = 50  # between two readings of events
 _MAX_COUNTED_FAILURES = 10
+_QUICK_ATTEMPTS = 3  # before the interval grows, because most losses are short
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
@@ -125,8 +126,8 @@ class BrokerSession:
                 self._read_events()  # a fill must not wait for the other requests
             self._keep_status()
             self._reconcile_if_due()
-        except (BrokerUnavailable, OutcomeOpen):
-            self._lose()
+        except (BrokerUnavailable, OutcomeOpen) as error:
+            self._lose(str(error) or _NO_ANSWER)
             return False
         return has_worked
 
@@ -134,6 +135,7 @@ class BrokerSession:
         """Check the account and read again what may have been missed. Return whether orders can go out."""
         now = self._now()
         if now < self._next_connect:
+            self._require_unchanged(now)
             return False
         self._next_connect = now + RECONNECT_INTERVAL
         try:
@@ -146,6 +148,7 @@ class BrokerSession:
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
+        self._read_events()  # in their order, before what the orders' states prove
         self._reread_orders()
         self._is_connected, self._failures = True, 0
         self._next_reconciliation = EPOCH
@@ -232,13 +235,25 @@ class BrokerSession:
             interval = CONFIRMATION_INTERVAL if is_early else self._reconcile_interval
             self._next_reconciliation = now + interval
 
-    def _lose(self) -> None:
+    def _require_unchanged(self, now: datetime) -> None:
+        """Notice that a person corrected the connection or logged in, without waiting for the next try."""
+        if now < self._next_status:
+            return
+        self._next_status, stored = now + STATUS_INTERVAL, self._stored
+        with transaction(self._engine, stored.tenant_id) as connection:
+            found = find_connection(connection, stored.tenant_id, stored.name)
+        if found is None or found.version != stored.version:
+            raise ConnectionChanged
+
+    def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""
         self._is_connected = False
-        interval: timedelta = min(RECONNECT_INTERVAL * 2**self._failures, MAX_RECONNECT_INTERVAL)
+        interval: timedelta = min(
+            RECONNECT_INTERVAL * 2 ** max(self._failures - _QUICK_ATTEMPTS, 0), MAX_RECONNECT_INTERVAL
+        )
         self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
         self._next_connect = self._now() + interval
-        self._save(status=ConnectionStatus.DOWN.value, error=_NO_ANSWER, connected_since=None)
+        self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 
     def _save(self, **changes: Any) -> None:

@@ -60,7 +60,9 @@ class SessionRunner:
         prepare: Callable[[], None] = lambda: None,
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._serves = serves  # whether this process runs the sessions of a broker
         self._reconciliation = (reconcile, reconcile_interval)
         self._engine, self._readers, self._writer = engine, readers, writer
         self._open_broker, self._signal, self._now = open_broker, signal, now
@@ -90,7 +92,8 @@ class SessionRunner:
         found = await self._readers.run(
             lambda connection: list_connections(set_all_tenants_scope(connection))
         )
-        wanted = {one.id: one for one in found if one.status != ConnectionStatus.AWAITING_LIVE}
+        allowed = [one for one in found if one.status != ConnectionStatus.AWAITING_LIVE]
+        wanted = {one.id: one for one in allowed if self._serves(one.broker)}
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
         for key, thread in self._threads.items():
             if key not in wanted:

@@ -141,4 +141,8 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         time_in_force=order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
+        asset_class=instrument.asset_class,
+        currency=instrument.currency,
+        exchange=instrument.exchange,
+        product=order.product,
     )
