@@ -248,9 +248,8 @@ class BrokerSession:
     def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""
         self._is_connected = False
-        interval: timedelta = min(
-            RECONNECT_INTERVAL * 2 ** max(self._failures - _QUICK_ATTEMPTS, 0), MAX_RECONNECT_INTERVAL
-        )
+        doublings = max(self._failures - _QUICK_ATTEMPTS, 0)
+        interval: timedelta = min(RECONNECT_INTERVAL * 2**doublings, MAX_RECONNECT_INTERVAL)
         self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
         self._next_connect = self._now() + interval
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
