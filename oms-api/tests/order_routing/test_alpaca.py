@@ -155,7 +155,7 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
     return orders
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)

@@ -88,3 +88,20 @@ def test_loss_and_return_of_a_broker_are_events(routing):
         "reason": "The broker does not answer.",
     }  # fmt: skip
     assert [one["status"] for one in routing.rig.events("broker.connected")] == ["connected", "connected"]
+
+
+def test_reconnect_writes_nothing_for_orders_that_did_not_change(routing):
+    orders = [routing.work() for _ in range(5)]
+    written = []
+    write = routing._write
+
+    def count(commands):
+        written.extend(commands)
+        return write(commands)
+
+    routing._write = count
+    fill = routing.broker.fill(orders[2], "4")
+    routing.broker.is_silent = True
+    routing.restart()
+    routing.run()
+    assert [command.event.execution_id for command in written] == [fill.execution_id]

@@ -1,7 +1,7 @@
 """The reported orders of an account at a broker, the events that follow, and what is still awaited."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple, Protocol
@@ -45,10 +45,10 @@ class OrderReader(Protocol):
 
 
 class FilledOrder(NamedTuple):
-    """Our id of an order, and its filled quantity at the broker. None if the broker does not know it."""
+    """Our id of an order, and its filled quantity at the broker."""
 
-    order_id: str | None
-    filled: Decimal | None
+    order_id: str
+    filled: Decimal
 
 
 class AccountState:
@@ -178,14 +178,29 @@ class AccountState:
             self._apply([report], self._read_fills_of(report))
         return report
 
-    def find_filled(self, broker_id: str) -> FilledOrder:
-        """Return our id of an order by the broker's id, and its filled quantity."""
+    def find_filled_orders(self, broker_ids: Collection[str], since: datetime) -> dict[str, FilledOrder]:
+        """Return our id and the filled quantity of orders by the broker's id, without those it does not know.
+
+        Many orders that are not tracked are read page by page, because each request uses the rate limit.
+        """
         with self._lock:
-            tracked = self._tracker.find_by_broker_id(broker_id)
-        if tracked is not None:
-            return FilledOrder(tracked.order_id, tracked.reported_filled)
-        report = self._reader.find_by_broker_id(broker_id)
-        return FilledOrder(None, None) if report is None else FilledOrder(report.order_id, report.filled)
+            tracked = {one: self._tracker.find_by_broker_id(one) for one in broker_ids}
+        found = {
+            name: FilledOrder(one.order_id, one.reported_filled)
+            for name, one in tracked.items()
+            if one is not None
+        }
+        missing = [name for name in broker_ids if name not in found]
+        for report in self._read_by_broker_id(missing, since):
+            found[report.broker_id] = FilledOrder(report.order_id, report.filled)
+        return found
+
+    def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:
+        if len(broker_ids) > _MAX_SINGLE_READS:
+            wanted = set(broker_ids)
+            return [report for report in self._reader.list_since(since) if report.broker_id in wanted]
+        found_or_not = [self._reader.find_by_broker_id(name) for name in broker_ids]
+        return [report for report in found_or_not if report is not None]
 
     def _read_missing(self, order_ids: Sequence[str]) -> list[OrderReport]:
         if len(order_ids) > _MAX_SINGLE_READS:

@@ -8,11 +8,11 @@ from typing import NamedTuple, TypeVar
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.remote.account_state import AccountState, OrderReader
+from app.brokers.remote.account_state import AccountState, FilledOrder, OrderReader
 from app.brokers.remote.event_log import EventLog
 from app.brokers.remote.rest_client import RequestRefused, RestClient
 from app.brokers.remote.stream import BrokerStream
-from app.brokers.rules.order_reports import MalformedResponse, OrderReport
+from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport
 from app.brokers.rules.order_tracking import TrackedOrder, build_end, build_execution
 from app.brokers.rules.values import BrokerOrder, Executed
 from app.clock import Now, milliseconds
@@ -167,7 +167,14 @@ class RemoteBroker(ABC):
         return [build_execution(order_id, fill, report.filled) for fill in mine]
 
     def _list_all_executions(self) -> list[Executed]:
-        fills = self._orders.list_fills(self._now() - HISTORY)
-        orders = {name: self._state.find_filled(name) for name in {one.broker_id for one in fills}}
-        found = [(fill, orders[fill.broker_id]) for fill in fills]
-        return [build_execution(one.order_id or fill.broker_id, fill, one.filled) for fill, one in found]
+        since = self._now() - HISTORY
+        fills = self._orders.list_fills(since)
+        orders = self._state.find_filled_orders({fill.broker_id for fill in fills}, since - HISTORY)
+        return [_build_listed_execution(fill, orders.get(fill.broker_id)) for fill in fills]
+
+
+def _build_listed_execution(fill: FillReport, order: FilledOrder | None) -> Executed:
+    """Return the execution of a fill; one of an unknown order has the broker's id of the order."""
+    if order is None:
+        return build_execution(fill.broker_id, fill)
+    return build_execution(order.order_id, fill, order.filled)

@@ -8,10 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Engine
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.protocol import Broker
+from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.connections import ConnectionStatus
-from app.brokers.rules.values import BrokerEvent, Expired
+from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
 from app.order_routing.queries import find_assigned_portfolio, publish_status, transaction
@@ -28,8 +28,10 @@ RECONCILE_INTERVAL = timedelta(minutes=5)
 CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
 MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
+MAX_EVENTS = 200  # that are applied together, when orders are read again
 MAX_REQUESTS = 50  # between two readings of events
 _MAX_COUNTED_FAILURES = 10
+_QUICK_ATTEMPTS = 3  # before the interval grows, because most losses are short
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class BrokerSession:
         self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
-        self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._reports, now)
+        self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now)
         self._cursor = stored.cursor
         self._is_connected = False
         self._failures = 0  # in a row: after each one, the broker is left alone for longer
@@ -175,13 +177,23 @@ class BrokerSession:
             orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
             undone = list_undone_requests(connection, tenant_id, name)
         requested = {one.order_id for one in undone}  # the sender finds their outcome
+        events: list[BrokerEvent] = []
         for order in orders:
-            state = None if order.id in requested else self._broker.find(order.id)
-            if state is not None:
-                executions = self._broker.executions(order.id)
-                self._reports.apply(list_proven_events(state, executions, self._now()))
-            elif order.id not in requested and self._is_forgotten(order):
-                self._reports.apply([Expired(order.id, self._now())])
+            if order.id not in requested:
+                events += self._list_news(order)
+            if len(events) >= MAX_EVENTS:
+                self._reports.apply(events)
+                events = []
+        self._reports.apply(events)
+
+    def _list_news(self, order: Order) -> list[BrokerEvent]:
+        """Return what the broker's state of a working order proves, without an acceptance that is booked."""
+        state = self._broker.find(order.id)
+        if state is None:
+            return [Expired(order.id, self._now())] if self._is_forgotten(order) else []
+        events = list_proven_events(state, self._broker.executions(order.id), self._now())
+        is_accepted = order.accepted_at is not None
+        return [event for event in events if not (is_accepted and isinstance(event, Accepted))]
 
     def _is_forgotten(self, order: Order) -> bool:
         """Return whether the order worked on an earlier day, and the broker knows those of today only."""
@@ -192,13 +204,25 @@ class BrokerSession:
 
     def _read_events(self) -> bool:
         """Apply the broker's new events, and store the cursor after them."""
-        records = self._broker.events(self._cursor)
-        if not records:
-            return False
-        self._reports.apply([record.event for record in records])
-        self._cursor, self._last_event_at = records[-1].cursor, self._now()
-        self._save(cursor=self._cursor, last_event_at=self._last_event_at)
-        return True
+        return self._apply_records(self._broker.events(self._cursor), ())
+
+    def _apply_answer(self, events: Sequence[BrokerEvent]) -> None:
+        """Apply the events of an answer together with those that the broker reported meanwhile.
+
+        A fill often follows an order within milliseconds, and must not wait for another commit.
+        """
+        try:
+            records = self._broker.events(self._cursor)
+        except (BrokerUnavailable, OutcomeOpen):
+            records = []  # the next step notices it
+        self._apply_records(records, events)
+
+    def _apply_records(self, records: Sequence[BrokerEventRecord], others: Sequence[BrokerEvent]) -> bool:
+        self._reports.apply([*(record.event for record in records), *others])
+        if records:
+            self._cursor, self._last_event_at = records[-1].cursor, self._now()
+            self._save(cursor=self._cursor, last_event_at=self._last_event_at)
+        return bool(records)
 
     def _keep_status(self) -> None:
         now = self._now()
@@ -240,7 +264,8 @@ class BrokerSession:
     def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""
         self._is_connected = False
-        interval: timedelta = min(RECONNECT_INTERVAL * 2**self._failures, MAX_RECONNECT_INTERVAL)
+        doublings = max(self._failures - _QUICK_ATTEMPTS, 0)
+        interval: timedelta = min(RECONNECT_INTERVAL * 2**doublings, MAX_RECONNECT_INTERVAL)
         self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
         self._next_connect = self._now() + interval
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)

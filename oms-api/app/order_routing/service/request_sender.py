@@ -1,7 +1,7 @@
 """Send the stored requests of one connection, one after another, and find out what is not known."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -16,7 +16,6 @@ from app.clock import Now
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import transaction
-from app.order_routing.service.report_writer import ReportWriter
 from app.orders.queries import broker_requests as queries
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.broker_requests import (
@@ -36,6 +35,7 @@ from app.orders.rules.broker_requests import (
 from app.orders.rules.rows import order_of
 from app.orders.rules.values import FINAL, Order, OrderKey
 
+ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
 _LOG = logging.getLogger(__name__)
@@ -64,10 +64,10 @@ class RequestSender:
     """
 
     def __init__(
-        self, engine: Engine, tenant_id: int, name: str, broker: Broker, reports: ReportWriter, now: Now
+        self, engine: Engine, tenant_id: int, name: str, broker: Broker, apply: ApplyEvents, now: Now
     ) -> None:
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
-        self._broker, self._reports, self._now = broker, reports, now
+        self._broker, self._apply, self._now = broker, apply, now
 
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
@@ -212,7 +212,7 @@ class RequestSender:
 
     def _finish(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> None:
         """Apply the events of a request, then mark it as done. A crash in between repeats both."""
-        self._reports.apply(events)
+        self._apply(events)
         self._mark(request, RequestStatus.DONE, completed_at=self._now(), error=None, next_attempt_at=None)
 
     def _postpone(self, request: BrokerRequest, status: RequestStatus, error: str) -> None:

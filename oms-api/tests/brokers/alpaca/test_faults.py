@@ -299,3 +299,20 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, logged):
 def test_cancel_of_an_order_that_alpaca_does_not_know_is_refused(broker):
     (event,) = broker.cancel("unknown", NOW)
     assert isinstance(event, Refused)
+
+
+@pytest.mark.parametrize(("count", "most"), [(2, 4), (12, 4)])
+def test_fills_of_many_earlier_orders_are_listed_by_few_requests(alpaca, count, most):
+    for number in range(count):
+        alpaca.exchange.submit(
+            {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
+            | {"client_order_id": f"O{number}"}
+        )
+    later = AlpacaBroker(alpaca.url, CREDENTIALS, 1)  # a process that has seen none of them
+    alpaca.gateway.requests.clear()
+    fills = later.executions()
+    later.close()
+    assert [(fill.order_id, fill.order_filled) for fill in fills] == [
+        (f"O{number}", Decimal(1)) for number in range(count)
+    ]
+    assert len(alpaca.gateway.requests) <= most
