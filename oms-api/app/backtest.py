@@ -11,6 +11,7 @@ import json
 import logging
 import resource
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -223,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
-        status, message = FAILED, str(error)
+        status, message = FAILED, f"{_format_cause(error)}{error}"
     progress.finish()
     if message:
         sys.stderr.write(f"{message}\n")
@@ -232,6 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return status
+
+
+def _format_cause(error: StrategyFailed) -> str:
+    """Return the lines of the strategy's code that raised the error."""
+    return "".join(traceback.format_tb(error.__cause__.__traceback__)) if error.__cause__ else ""
 
 
 def _list_values(strategy: Strategy) -> Mapping[str, object]:

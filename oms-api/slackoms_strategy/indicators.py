@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import accumulate, chain, compress, islice
+from itertools import accumulate, chain, compress, islice, repeat
 from math import nan, sqrt
-from operator import gt, lt, ne, sub
+from operator import gt, lt, ne, sub, truediv
 
 from slackoms_strategy.values import BarColumns
 
@@ -90,7 +90,7 @@ class SimpleMovingAverage(Indicator):
         """Return the value at each of the next bars."""
         values = self._tail.extend(columns)
         divisor = self.length * 10**columns.places
-        return _pad((total / divisor for total in _list_sums(values, self.length)), len(columns.closes))
+        return _pad(map(truediv, _list_sums(values, self.length), repeat(divisor)), len(columns.closes))
 
 
 class StandardDeviation(Indicator):

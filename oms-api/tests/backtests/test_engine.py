@@ -242,7 +242,7 @@ def test_symbols_of_one_start_are_known_together():
     assert format_fills(strategy.fills) == ["O1 BUY 1 @ 4"]
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(20, 110), st.integers(0, 10**6))
 def test_future_cannot_change_the_past(seed, cut, other):
     lines = walk(seed)
@@ -259,7 +259,7 @@ def _trade(lines, cut, seed):
     return [fill for fill in strategy.fills if fill.at < START + timedelta(minutes=cut)]
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.integers(0, 10**6), st.integers(1, 50))
 def test_result_does_not_depend_on_the_size_of_blocks(seed, size):
     lines = walk(seed)

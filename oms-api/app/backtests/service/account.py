@@ -22,6 +22,7 @@ from app.costs.service import read_rates
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO, product
+from app.orders.rules.trading_sessions import INTRADAY
 from app.timestamps import iso
 
 _NO_FILLS = OrderTotals()
@@ -78,7 +79,7 @@ class ChargeCalculator:
         exchange, symbol = order.instrument.exchange, order.ticket.symbol
         if self.terms.schedule is not Schedule.ZERODHA or exchange not in MARKETS:
             return ZERO
-        if order.side.sign > 0 or held.quantity <= 0:
+        if order.side.sign > 0 or held.quantity <= 0 or order.product == INTRADAY:
             return ZERO
         day = find_trading_day(exchange, fill.at)
         opened = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
@@ -150,7 +151,7 @@ class Account:
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
         delivery = self.calculator.charge_delivery(order, fill, held) if self._needs_days else ZERO
-        at = iso(fill.at.astimezone(UTC)) if self._needs_days else None
+        at = iso(fill.at.astimezone(UTC)) if self._needs_days and order.product != INTRADAY else None
         current = apply_fill(held, Fill(order.side, fill.quantity, fill.value, at=at))
         self.positions[key] = current
         self.cash -= sign * fill.value + charges + delivery

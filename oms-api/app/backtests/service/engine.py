@@ -152,7 +152,7 @@ class BacktestEngine:
             self._dispatch()
             for feed in feeds:
                 if feed.seen + feed.index + 1 >= feed.warm_up and feed.columns is not None:
-                    self._strategy.on_bar(self._context, Bar(feed.columns, feed.index))
+                    self._call("on_bar", self._strategy.on_bar, self._context, Bar(feed.columns, feed.index))
                     self._dispatch()
             self._instants += 1
             if self._instants % self._curve.step == 0:

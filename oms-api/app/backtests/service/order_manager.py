@@ -23,7 +23,7 @@ from app.calendars.rules.calendars import Calendar
 from app.calendars.service import Calendars
 from app.instruments.rules import Instrument
 from app.market_data.rules.bars import Interval
-from app.money import ZERO
+from app.money import ZERO, product
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import Status, Ticket, TimeInForce
@@ -91,7 +91,10 @@ class OrderManager:
             raise ValueError(_NOT_OPEN.format(order_id))
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
-        order = self._create(ticket, ticket.quantity or ZERO, at, previous.parent_id)
+        quantity = ticket.quantity or ZERO
+        if previous.parent_id is not None:  # an exit never grows beyond what it protects
+            quantity = min(quantity, previous.quantity)
+        order = self._create(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
         order.trail_level = previous.trail_level
         denial = self.risk.count_message(order.instrument, at)
@@ -162,8 +165,21 @@ class OrderManager:
 
     def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
         """Apply an event of the market at the start of a bar. The strategy hears of it at the bar's end."""
-        order = self.open[symbol][event.order_id]
+        order = self.open[symbol].get(event.order_id)
+        if order is None:  # an earlier fill of the bar has closed what this exit protects
+            return
+        if isinstance(event, Executed) and event.quantity > order.leaves:
+            event = event._replace(quantity=order.leaves, value=product(order.leaves, event.price))
         followers = self._book.apply(event, symbol, start)
+        self._change(order, event, at)
+        for follower in followers:
+            if isinstance(follower, Canceled):
+                self._close(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
+        if isinstance(event, Executed):
+            self._update_group(order, symbol)
+            self._release_exits(order, now)
+
+    def _change(self, order: BacktestOrder, event: MarketEvent, at: int) -> None:
         match event:
             case Executed():
                 self._fill(order, event, at)
@@ -174,12 +190,6 @@ class OrderManager:
                 order.trail_level = event.level
             case Lapsed():
                 self._close(order, Status.CANCELED, at, event.reason)
-        for follower in followers:
-            if isinstance(follower, Canceled):
-                self._close(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
-        if isinstance(event, Executed):
-            self._update_group(order, symbol)
-            self._release_exits(order, now)
 
     def _fill(self, order: BacktestOrder, event: Executed, at: int) -> None:
         charges = self._account.book(order, event)
