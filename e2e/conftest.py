@@ -9,7 +9,14 @@ from playwright.sync_api import sync_playwright
 import browser as browsers
 from deployment import run_deployment, sqlite_in
 from slack_page import SlackPage
+from support.any_database import deselect_repeated
 from support.postgres import Databases, PostgresServer
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
+    if not os.environ.get("LONG_TESTS"):
+        deselect_repeated(config, items, "deployment")
 
 
 @pytest.fixture(scope="session")

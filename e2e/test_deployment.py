@@ -328,6 +328,7 @@ def pins(path):
 
 REQUIREMENTS = [
     "oms-api/requirements-sdk.txt",
+    "oms-api/requirements-ibkr.txt",
     *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 

@@ -84,13 +84,14 @@ class Edge:
         self._refusals: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Pass everything but HTTP through."""
+        """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
         if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                scope.setdefault("state", {})["edge"] = self._build_request(scope)
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        headers = dict(scope["headers"])
-        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request = self._build_request(scope)
         answer = _ResponseSender(send, self._headers, request)
         await self._respond(scope, request, answer, started, self._serve(scope, receive, request, answer))
 
@@ -151,6 +152,10 @@ class Edge:
         if answer.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
         self._log_request(scope, request, answer.status, time.perf_counter() - started)
+
+    def _build_request(self, scope: Scope) -> FastRequest:
+        headers = dict(scope["headers"])
+        return FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
 
     def _address(self, scope: Scope) -> str:
         client = scope.get("client")

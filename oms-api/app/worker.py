@@ -10,13 +10,12 @@ from threading import Event
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import create_delivery_runner, create_duty_runner, create_market
+from app.assembly import create_delivery_runner, create_duty_runner, create_market, create_writer
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
 from app.database.failures import format_reason
-from app.duties.service import POLL_SECONDS, DutyRunner
 from app.logs import configure_logging
 from app.migrate import is_current
 
@@ -25,13 +24,6 @@ STOPPED, CANNOT = 0, 2
 
 class CannotWork(Exception):
     """The database has no tables of this version."""
-
-
-def work(runner: DutyRunner, stop: Event) -> None:
-    """Run due duties until `stop` is set. A running duty is finished."""
-    while not stop.wait(POLL_SECONDS):
-        runner.run_due()
-    runner.close()
 
 
 def run(settings: Settings, stop: Event) -> None:
@@ -45,12 +37,17 @@ def run(settings: Settings, stop: Event) -> None:
         _require_tables(engine)
         calendars, now = Calendars.load(), SteadyClock()
         market = create_market(settings, readers, calendars)
+        writer = create_writer(settings, engine, market, calendars)
+        duty_runner = create_duty_runner(settings, engine, market, calendars, writer, now)
         delivery_runner = create_delivery_runner(settings, engine, now)
+        writer.start()
         delivery_runner.start()
         try:
-            work(create_duty_runner(settings, engine, market, calendars, now), stop)
+            duty_runner.run_until(stop)
         finally:
+            duty_runner.close()
             delivery_runner.close()
+            writer.close()
     finally:
         readers.close()
         engine.dispose()

@@ -12,6 +12,7 @@ from app.duties.rules.schedule import DutyReport
 from app.health.rules import Component
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
+from app.signals.service.redis_channels.channel_state import ChannelState
 from app.wire.dependencies import part
 
 
@@ -21,6 +22,7 @@ class HealthComponents:
 
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` says why its file cannot be written.
+    `signal_channel` has why no signals arrive over Redis.
     `has_worker` is true if only `python -m app.worker` runs the duties.
     """
 
@@ -35,7 +37,9 @@ class HealthComponents:
     report_duties: Callable[[Connection], list[DutyReport]]
     describe_feed: Callable[[], Component]
     describe_webhooks: Callable[[Connection], Component]
+    describe_brokers: Callable[[Connection], Component]
     describe_alerts: Callable[[Sequence[DutyReport]], Component]
+    signal_channel: ChannelState
     has_redis: bool
     has_worker: bool
 

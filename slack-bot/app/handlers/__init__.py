@@ -11,6 +11,7 @@ from app.handlers import (
     options,
     orders,
     overview,
+    reconciliation,
     request_forms,
     text_commands,
     trade_buttons,
@@ -31,6 +32,7 @@ def register(app: App, services: Services) -> None:
     request_forms.register(registry, services)
     orders.register(registry, services, forms)
     trade_buttons.register(registry, services)
+    reconciliation.register(registry, services)
     interactions.register(registry, services, forms)
     options.register(registry, services, forms)
     events.register(registry, services)

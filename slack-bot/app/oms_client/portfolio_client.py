@@ -221,6 +221,11 @@ class PortfolioClient:
         body |= _named(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
 
+    def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
+        """Take an action on a difference from a broker's books."""
+        path = f"/reconciliation/issues/{quote(issue_id, safe='')}/resolve"
+        self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
+
     def _read(self, path: str, params: Params | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""
         return self._oms.read(
