@@ -242,7 +242,7 @@ class PortfolioOms(FakeOms):
         if call.method == "GET":
             found = self.rows.get(path)
             if path == "/portfolios" and "detail" in call.query:
-                found = [cash_json(name) for name in self.rows[path]]
+                found = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
             return problem(404, "Not found.", kind="not-found") if found is None else Answer(body=found)
         key = call.headers["idempotency-key"]
         self.changes.setdefault(key, (call.method, path, call.body))
