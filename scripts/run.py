@@ -74,7 +74,7 @@ def list_programs(
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
-        if base.get("ENVIRONMENT") != "production":  # where several workspaces need more settings
+        if (base.get("ENVIRONMENT") or bot.get("ENVIRONMENT")) != "production":  # which needs more settings
             bot_environment |= SIMULATED_APP
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",

@@ -101,6 +101,12 @@ def run_outside() -> Iterator[None]:
             _take_turn()
 
 
+def pause_background_work() -> None:
+    """Pause background work in the middle of a long computation, if requests are being answered."""
+    if _thread.has_turn:
+        REQUESTS.wait_until_idle()
+
+
 def _take_turn() -> None:
     """Wait for the turn. A thread that waits for too long goes on without: it may hold what others need."""
     _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)

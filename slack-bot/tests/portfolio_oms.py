@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from tests.fake_oms import FakeOms, person_of
+from tests.fake_orders import cash_json
 from tests.fakes import Answer, Call, problem
 
 SCOPES = {
@@ -240,6 +241,8 @@ class PortfolioOms(FakeOms):
             )
         if call.method == "GET":
             found = self.rows.get(path)
+            if path == "/portfolios" and "detail" in call.query:
+                found = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
             return problem(404, "Not found.", kind="not-found") if found is None else Answer(body=found)
         key = call.headers["idempotency-key"]
         self.changes.setdefault(key, (call.method, path, call.body))

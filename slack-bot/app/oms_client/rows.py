@@ -9,7 +9,9 @@ from app.errors import OmsError
 from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary
 from app.forms.preferences import Preferences, QuietHours
 from app.oms_client.wire import amount
+from app.request_priority import pause_background_work
 
+ROWS_WITHOUT_PAUSE = 10
 T = TypeVar("T")
 
 
@@ -53,7 +55,12 @@ def parse_rows(kind: type[T], rows: Any) -> list[T]:
     """Parse a JSON array of objects. Raises `OmsError`."""
     if not isinstance(rows, list):
         raise OmsError("The OMS answered something that is no list.")
-    return [parse_row(kind, row) for row in rows]
+    found = []
+    for number, row in enumerate(rows):
+        if number % ROWS_WITHOUT_PAUSE == 0:
+            pause_background_work()
+        found.append(parse_row(kind, row))
+    return found
 
 
 def parse_approvals(rows: Any) -> list[ApprovalSummary]:

@@ -108,8 +108,9 @@ def test_without_a_free_worker_the_form_says_busy_and_nothing_is_sent(workspace:
 
 def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
     workspace.oms.always["last_price"] = Answer(slow=2.0)
-    workspace.submit()
-    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    view = workspace.submit()["view"]
+    if "Nothing was sent" not in str(view):  # the answer came after the time limit
+        view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Nothing was sent" in banner_of(view)
     assert workspace.oms.named("place") == []
 

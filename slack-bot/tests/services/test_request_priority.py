@@ -54,3 +54,17 @@ def test_background_work_runs_alone_except_where_it_waits(counter, monkeypatch):
         with run_outside():
             assert done.wait(60), "the other work runs in the meantime"
     workers.stop(wait=True)
+
+
+def test_a_long_computation_pauses_for_a_request(counter, monkeypatch):
+    monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
+    paused = threading.Event()
+    monkeypatch.setattr("app.request_priority.time.sleep", lambda _seconds: paused.set())
+    request_priority.pause_background_work()  # this thread does not run background work
+    with run_in_background(), counter.count():
+        thread = threading.Thread(target=lambda: (paused.wait(60), counter._change(-1)))
+        thread.start()
+        request_priority.pause_background_work()
+        assert not counter.is_busy()
+        thread.join()
+        counter._change(1)

@@ -30,7 +30,7 @@ def order_id(workspace: Workspace):
     workspace.slack.wait_for("chat.postMessage", 2)
     (placed,) = workspace.oms.orders.orders
     store = workspace.bot.services.order_messages
-    wait_until(lambda: all(store.find(placed, kind) for kind in MessageKind))
+    wait_until(lambda: all(store.find(placed, kind) for kind in (MessageKind.ORDER, MessageKind.APPROVAL)))
     return placed
 
 
