@@ -36,6 +36,7 @@ from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
 from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
+from app.health.service import ValuedPortfolio, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -261,9 +262,16 @@ class Components:
             self.database_file.find_problem,
             self.duty_runner.report,
             *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
+            self._list_portfolio_values,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties == "worker",
         )
+
+    def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:
+        names: dict[str, list[str]] = {}
+        for slug, name in self.settings.metrics_portfolios:
+            names.setdefault(slug, []).append(name)
+        return list_portfolio_values(connection, self.valuer, names, self.now())
 
     def _describe_feed(self) -> Component:
         silence = self.market.feed_silence(self.now())
@@ -334,11 +342,15 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, now),
-        delivery_runner=create_delivery_runner(settings, engine, now),
+        delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=partial(create_adapter, redis_url=settings.redis_url),
+        create_broker=partial(
+            create_adapter,
+            redis_url=settings.redis_url,
+            observe=metrics.requests.count_broker_request,
+        ),
         outgoing=outgoing,
         signal_planner=planner,
         signals=SignalService(
@@ -386,11 +398,18 @@ def create_duties(
     ]
 
 
-def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
+def create_delivery_runner(
+    settings: Settings, engine: Engine, now: Now, metrics: Metrics | None = None
+) -> DeliveryRunner:
     """Return the runner that delivers events to webhooks."""
     keys, policy = create_key_ring(settings), create_address_policy(settings)
     store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
-    return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+    observe = (metrics or Metrics()).requests.count_webhook_request
+
+    def create_dispatcher() -> Dispatcher:
+        return Dispatcher(store, WebhookSender(policy, now), keys, now, observe=observe)
+
+    return DeliveryRunner(engine, create_dispatcher, now)
 
 
 def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 MIN_KEY_LENGTH = 32
 LIMIT_CEILING = Decimal("1e12")
+MAX_METRICS_PORTFOLIOS = 100
 PLACEHOLDER = "change-me"
 _JWT_KEY = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
 _ENCRYPTION_KEY = re.compile(r"(?:[A-Za-z0-9]{1,32}:)?[A-Za-z0-9+/]{43}=")
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
     backup_keys: str | None = Field(default=None, repr=False)
+    metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
@@ -200,6 +202,19 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("metrics_portfolios", mode="before")
+    @classmethod
+    def _portfolio_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = [part.strip().partition("/") for part in value.split(",") if part.strip()]
+        if len(names) > MAX_METRICS_PORTFOLIOS or not all(slug and name for slug, _, name in names):
+            raise ValueError(
+                "METRICS_PORTFOLIOS must be at most "
+                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs parted by commas, such as default/Growth"
+            )
+        return tuple((slug, name) for slug, _, name in names)
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod

@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from app.brokers.alpaca.account_state import AccountState
-from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, RequestRefused, Timeouts
+from app.brokers.alpaca.client import (
+    AlpacaClient,
+    AlpacaCredentials,
+    RequestObserver,
+    RequestRefused,
+    Timeouts,
+)
 from app.brokers.alpaca.event_log import EventLog
 from app.brokers.alpaca.order_reader import OrderReader
 from app.brokers.alpaca.request_budget import RequestBudget
@@ -58,8 +64,9 @@ class AlpacaBroker:
         now: Now = utc_now,
         budget: RequestBudget | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        observe: RequestObserver = lambda *_: None,
     ) -> None:
-        self._client = AlpacaClient(base_url, credentials, budget, timeouts)
+        self._client = AlpacaClient(base_url, credentials, budget, timeouts, observe)
         self._reader = OrderReader(self._client)
         self._portfolio_id, self._now = portfolio_id, now
         log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)

@@ -5,6 +5,7 @@ our id, and never sends it again blindly.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ _TOO_MANY = 429
 _UNAUTHORIZED = 401
 
 Parameters = dict[str, str]
+RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class AlpacaClient:
         credentials: AlpacaCredentials,
         budget: RequestBudget | None = None,
         timeouts: Timeouts = Timeouts(),  # immutable
+        observe: RequestObserver = lambda *_: None,
     ) -> None:
+        self._observe = observe
         self.budget = budget or RequestBudget(LocalTokenBucket())
         self._timeouts = timeouts
         self._http = httpx.Client(
@@ -129,12 +133,16 @@ class AlpacaClient:
     def _send(
         self, method: str, path: str, body: dict[str, str] | None, parameters: Parameters | None
     ) -> httpx.Response:
+        started, outcome = monotonic_seconds(), "failed"
         try:
             response = self._http.request(method, path, json=body, params=parameters)
+            outcome = f"{response.status_code // 100}xx"
         except _NOT_SENT as error:
             raise BrokerUnavailable(f"Alpaca was not reached: {type(error).__name__}.") from None
         except httpx.HTTPError as error:
             raise _build_failure(method, type(error).__name__) from None
+        finally:
+            self._observe(method, outcome, monotonic_seconds() - started)
         left = response.headers.get("x-ratelimit-remaining", "")
         if left.isascii() and left.isdigit():
             self.budget.report_level(float(left))

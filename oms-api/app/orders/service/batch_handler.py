@@ -68,7 +68,7 @@ from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace_order
 from app.orders.service.order_entry import place, place_group
-from app.orders.service.order_metrics import count_changes
+from app.orders.service.order_metrics import count_changes, count_trades
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
@@ -115,7 +115,13 @@ class OrderBatchHandler:
         batch.load()
         match_before_trades(self._services, batch, max(map(_get_time, commands)))
         result = record_all(batch, commands)
-        return replace(result, on_commit=apply_trades_to_orders(self._services, batch, result.outcomes))
+        update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
+
+        def act() -> None:
+            update_caches()
+            count_trades(self._services.metrics, result.outcomes)
+
+        return replace(result, on_commit=act)
 
     def _mixed(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
@@ -134,15 +140,16 @@ class OrderBatchHandler:
         context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
-        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context))
+        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
 
-    def _create_commit_action(self, context: BatchContext) -> Callable[[], None]:
+    def _create_commit_action(self, context: BatchContext, outcomes: Sequence[object]) -> Callable[[], None]:
         """Return what follows the commit: cache the written state, and count the changes."""
         update_caches = context.create_cache_update()
 
         def act() -> None:
             update_caches()
             count_changes(self._services.metrics, context.order_store)
+            count_trades(self._services.metrics, outcomes)
 
         return act
 

@@ -51,7 +51,9 @@ class Dispatcher:
         keys: KeyRing,
         now: Now,
         draw: Callable[[], float] = random.random,
+        observe: Callable[[str, float], None] = lambda *_: None,
     ) -> None:
+        self._observe = observe  # called with the outcome and the seconds of each request
         self._store, self._sender, self._keys, self._now, self._draw = store, sender, keys, now, draw
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
         self._queues: dict[str, EndpointQueue] = {}
@@ -137,6 +139,7 @@ class Dispatcher:
             delivery.event = None  # it is loaded again when it is due
         completed_at = now if decision.next_attempt_at is None else None
         outcome = (result.status, result.latency_ms, result.error)
+        self._observe(decision.status.value, result.latency_ms / 1000)
         self._updates[delivery.id] = build_update(delivery, decision.status.value, outcome, completed_at)
         if decision.disable_reason is not None:
             self._disablings.append(
