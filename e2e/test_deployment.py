@@ -358,7 +358,22 @@ def test_the_test_tools_stay_out_of_what_the_services_run_on():
 
 @pytest.mark.parametrize(
     "target",
-    ["help", "install", "run", "test", "check", "bench", "migrate", "seed-data", "docker-up", "docker-down"],
+    [
+        *(
+            "help",
+            "install",
+            "run",
+            "test",
+            "check",
+            "bench",
+            "migrate",
+            "seed-data",
+            "docker-up",
+            "docker-down",
+        ),
+        *("dev", "dev-install", "shell", "superuser", "lint", "check-all", "test-cov", "test-unit"),
+        *("test-integration", "test-watch", "makemigrations", "docker-logs", "docker-shell"),
+    ],
 )
 def test_the_makefile_has_the_target_and_says_what_it_does(target):
     out = subprocess.run(
@@ -372,7 +387,17 @@ def test_the_scripts_that_the_makefile_runs_are_there():
     for path in re.findall(r"\$\(PY\) (\S+\.py)", text):
         assert (ROOT / path).is_file() or (ROOT / "oms-api" / path).is_file(), path
     for module in re.findall(r"\$\(PY\) -m (app\.\w+)", text):
-        assert module_file("oms-api", ["python", "-m", module]).is_file(), module
+        file = module_file("oms-api", ["python", "-m", module])
+        assert file.is_file() or (file.with_suffix("") / "__main__.py").is_file(), module
+
+
+def test_targets_are_listed_in_groups():
+    out = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    groups = re.findall(r"^[A-Z].*$", out, re.MULTILINE)[1:]
+    assert groups == ["Run", "Database and people", "Tests and checks", "Containers", "Housekeeping"]
+    declared = set(re.findall(r"^([a-z][a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^  make (\S+)", out, re.MULTILINE))
+    assert declared - listed == {"test-oms-api", "test-slack-bot", "test-e2e"}
 
 
 def test_the_ci_script_is_executable_and_sound_bash():

@@ -1,9 +1,9 @@
-"""Starts the whole product on this machine: `make run`, or `make run-with-brokers`.
+"""Starts the whole product on this machine: `make run`, `make run-with-brokers` or `make dev`.
 
 Creates the `.env` files of a first start, migrates the database, and starts the OMS, the bot and, without a
 Slack token, the Slack simulator. It prints their addresses, restarts programs that crash, and runs until
-Ctrl-C or SIGTERM. Exit status: 0 after a requested stop, 1 if something could not be started or had to be
-killed.
+Ctrl-C or SIGTERM. With `--reload` it also restarts a program whose source files change. Exit status: 0 after
+a requested stop, 1 if something could not be started or had to be killed.
 """
 
 import http.client
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 
 from broker_programs import add_brokers
 from env_files import ensure_service_files
+from file_watcher import FileWatcher
 from supervisor import Program, describe_exit, print_line, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,10 +161,14 @@ def wait_until_healthy(programs: list[Program]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def keep_running(programs: list[Program]) -> None:
-    """Restart programs that crash until a stop is requested. Skip one that was started manually instead."""
+def keep_running(programs: list[Program], watchers: Mapping[str, FileWatcher] | None = None) -> None:
+    """Restart programs that crash until a stop is requested. Skip one that was started manually instead.
+
+    `watchers` by the name of a program find changes of its files, after which it is restarted too.
+    """
     while True:
         now = time.monotonic()
+        restart_changed(programs, watchers or {})
         for program in programs:
             if program.process is None:
                 _start_if_due(program, now)
@@ -175,6 +180,28 @@ def keep_running(programs: list[Program]) -> None:
                     f"{describe_exit(code)}. The others keep running; restarting it in {wait:.1f} s.",
                 )
         time.sleep(POLL_SECONDS)
+
+
+def create_watchers(programs: list[Program]) -> dict[str, FileWatcher]:
+    """Return a watcher of the source files of each program."""
+    names = {"oms-api": ["oms-api/app"], "slack-bot": ["slack-bot/app"], "simulator": ["slack-bot/simulator"]}
+    return {
+        program.name: FileWatcher([ROOT / folder for folder in names[program.name]])
+        for program in programs
+        if program.name in names
+    }
+
+
+def restart_changed(programs: Sequence[Program], watchers: Mapping[str, FileWatcher]) -> None:
+    """Restart the programs whose files have changed."""
+    for program in programs:
+        watcher = watchers.get(program.name)
+        changes = watcher.find_changes() if watcher is not None else []
+        if not changes:
+            continue
+        print_line(program.name, f"{changes[0].name} has changed: restarting.")
+        stop_all([program])
+        program.start()
 
 
 def banner(programs: list[Program], key_file: str) -> str:
@@ -202,7 +229,7 @@ def migrate(oms: Program) -> None:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
-def run(*, with_brokers: bool = False) -> None:
+def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
@@ -220,7 +247,7 @@ def run(*, with_brokers: bool = False) -> None:
         programs[0].start()
         wait_until_healthy(programs)
         print(banner(programs, "oms-api/.env"), flush=True)
-        keep_running(programs)
+        keep_running(programs, create_watchers(programs) if reload else None)
     finally:
         _ignore_signals()
         if not stop_all(programs):
@@ -232,7 +259,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _request_stop)
     try:
-        run(with_brokers="--with-brokers" in sys.argv[1:])
+        run(with_brokers="--with-brokers" in sys.argv[1:], reload="--reload" in sys.argv[1:])
     except StopRequested:
         print("Stopped.", flush=True)
     except CannotStartError as error:
