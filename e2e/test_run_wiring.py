@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from typing_extensions import override
 
 import run
 from broker_programs import add_brokers
@@ -139,6 +140,7 @@ def test_an_end_is_told_in_words(code, words):
 class FakeProgram(Program):
     """A program that records its restarts."""
 
+    @override
     def start(self):
         self.deaths += 1
 
