@@ -19,11 +19,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now, monotonic_seconds
+from app.correlation import correlate
 from app.database import unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries
 from app.duties.rules.schedule import DutyReport, DutyState, compute_lag, get_slot, is_due
 from app.errors import OmsError
+from app.timestamps import iso
 
 POLL_SECONDS = 1.0
 LEASE = timedelta(seconds=60)
@@ -126,7 +128,8 @@ class DutyRunner:
             if not is_new:
                 queries.release_lease(connection, duty.name, self._holder, now, 0, None)
         if is_new:
-            self._run(duty, requested_at or slot)
+            with correlate(job=duty.name, slot=iso(requested_at or slot)):
+                self._run(duty, requested_at or slot)
         return is_new
 
     def _run(self, duty: Duty, slot: datetime) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from app.clock import Now, monotonic_seconds
+from app.correlation import build_traceparent, set_correlation
 from app.encryption import DecryptionFailed, KeyRing
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
@@ -118,8 +119,10 @@ class Dispatcher:
         self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, slots: SharedSlots
     ) -> None:
         at = self._now()
+        set_correlation(webhook_id=endpoint.id, event_id=event.id)
         try:
             headers = build_headers(endpoint, self._secrets[endpoint.id], event, at)
+            headers["traceparent"] = build_traceparent(event.id, f"{endpoint.id} {delivery.attempt}")
             result = await self._sender.send(endpoint.tenant_id, endpoint.url, headers, event.body)
         finally:
             slots.release(endpoint.tenant_id)
