@@ -12,6 +12,8 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.backup import create_backup_keys
+from app.backup_job import BackupJob
 from app.brokers.adapters import create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.service.account_checks import CreateBroker, open_broker
@@ -65,7 +67,7 @@ from app.market_data.sources import (
     SourceSettings,
 )
 from app.metrics import Metrics
-from app.migrate import is_current
+from app.migrate import get_migration_url, is_current
 from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
 from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
@@ -395,7 +397,18 @@ def create_duties(
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
+        *_create_backup_duties(settings, now),
     ]
+
+
+def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
+    """Return the duty that backs up the database, if BACKUP_FOLDER is set."""
+    if settings.backup_folder is None:
+        return []
+    retention = timedelta(days=settings.backup_retention_days)
+    keys = create_backup_keys(settings)
+    job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
+    return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
 
 
 def create_delivery_runner(

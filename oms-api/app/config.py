@@ -100,13 +100,16 @@ class Settings(BaseSettings):
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
     backup_keys: str | None = Field(default=None, repr=False)
+    backup_folder: Path | None = None
+    backup_interval_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    backup_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 14
     metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
         *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
-        "sheets_credentials_file",
+        *("sheets_credentials_file", "backup_folder"),
         mode="before",
     )
     @classmethod
