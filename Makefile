@@ -19,7 +19,7 @@ MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
 IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/imports"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-with-brokers dev dev-install migrate makemigrations seed-data superuser shell \
+.PHONY: help install run run-with-brokers dev dev-install dev-worker dev-beat flower migrate makemigrations seed-data superuser shell \
 	test test-unit test-integration test-watch test-cov coverage check lint check-all format bench lock clean \
 	docker-up docker-down docker-logs docker-shell test-oms-api test-slack-bot test-e2e
 
@@ -39,6 +39,19 @@ run-with-brokers: install ## the same beside stand-ins of the brokers, for which
 
 dev: install ## as run, and restart a service whose source files change
 	@exec $(PY) scripts/run.py --reload
+
+##@ Jobs by Celery, with REDIS_URL
+
+dev-worker: $(VENV)/.installed-celery ## run the background jobs that beat enqueues
+	cd oms-api && exec $(PY) -m celery --app app.job_queue worker --loglevel INFO --concurrency 2
+
+dev-beat: $(VENV)/.installed-celery ## enqueue the background jobs that are due
+	@mkdir -p "$(CACHE)"
+	cd oms-api && exec $(PY) -m celery --app app.job_queue beat --loglevel INFO --schedule "$(CACHE)/beat"
+
+flower: $(VENV)/.installed-celery ## show the workers at http://127.0.0.1:5555; set FLOWER_BASIC_AUTH=user:password
+	@test -n "$$FLOWER_BASIC_AUTH" || { echo "Set FLOWER_BASIC_AUTH=user:password. Flower shows and stops workers." >&2; exit 2; }
+	cd oms-api && exec $(PY) -m celery --app app.job_queue flower --address=127.0.0.1 --port=5555
 
 ##@ Database and people
 
@@ -167,6 +180,12 @@ $(VENV)/bin/python:
 $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV)/bin/python
 	@echo "Installing what both services run on …"
 	@$(PIP) -r oms-api/requirements.txt -r slack-bot/requirements.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
+	@touch $@
+
+$(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
+	@echo "Installing Celery …"
+	@$(PIP) -r oms-api/requirements-celery.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 

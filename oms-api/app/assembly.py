@@ -158,7 +158,8 @@ class Components:
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        is_embedded = self.settings.duties == "embedded"
+        duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
+        deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -173,7 +174,7 @@ class Components:
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
                 SignalResumption(self.signals, self.readers, self.now).run,
-                *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *(*duties, *deliveries),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -266,7 +267,7 @@ class Components:
             *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
             self._list_portfolio_values,
             has_redis=self.settings.redis_url is not None,
-            has_worker=self.settings.duties == "worker",
+            has_worker=self.settings.duties != "embedded",
         )
 
     def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:

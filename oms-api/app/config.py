@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     equity_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     mark_interval_seconds: Annotated[int, Field(ge=1, le=3_600)] = 5
     tick_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 7
-    duties: Literal["embedded", "worker"] = "embedded"
+    duties: Literal["embedded", "worker", "celery"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
     sheets_credentials_file: Path | None = None
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()

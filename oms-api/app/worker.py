@@ -5,6 +5,8 @@ Start any number of workers. Exit status: 0 stopped by SIGTERM or SIGINT, 2 the 
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 
 from sqlalchemy import Engine
@@ -31,11 +33,11 @@ def work(runner: DutyRunner, stop: Event) -> None:
     """Run due duties until `stop` is set. A running duty is finished."""
     while not stop.wait(POLL_SECONDS):
         runner.run_due()
-    runner.close()
 
 
-def run(settings: Settings, stop: Event) -> None:
-    """Run the duties of an installation until `stop` is set. Raise CannotWork."""
+@contextmanager
+def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
+    """Yield the runner of the duties with its engine, which are closed at the end. Raise CannotWork."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
         tenant_scoped=True,
@@ -43,17 +45,27 @@ def run(settings: Settings, stop: Event) -> None:
     readers = Readers(engine, 1)
     try:
         _require_tables(engine)
-        calendars, now = Calendars.load(), SteadyClock()
+        calendars = Calendars.load()
         market = create_market(settings, readers, calendars)
-        delivery_runner = create_delivery_runner(settings, engine, now)
-        delivery_runner.start()
+        runner = create_duty_runner(settings, engine, market, calendars, SteadyClock())
         try:
-            work(create_duty_runner(settings, engine, market, calendars, now), stop)
+            yield engine, runner
         finally:
-            delivery_runner.close()
+            runner.close()
     finally:
         readers.close()
         engine.dispose()
+
+
+def run(settings: Settings, stop: Event) -> None:
+    """Run the duties of an installation until `stop` is set. Raise CannotWork."""
+    with open_duty_runner(settings) as (engine, runner):
+        delivery_runner = create_delivery_runner(settings, engine, SteadyClock())
+        delivery_runner.start()
+        try:
+            work(runner, stop)
+        finally:
+            delivery_runner.close()
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ class HealthComponents:
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` says why its file cannot be written.
     `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `has_worker` is true if only
-    `python -m app.worker` runs the duties.
+    `python -m app.worker` or Celery runs the duties.
     """
 
     readers: Readers
