@@ -79,7 +79,12 @@ def configure_logging(as_json: bool, level: str) -> None:
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     at = iso(datetime.fromtimestamp(record.created, UTC))
-    facts = {"timestamp": at, "level": record.levelname, "logger": record.name, "event": record.getMessage()}
+    facts: dict[str, Any] = {
+        "timestamp": at,
+        "level": record.levelname,
+        "logger": record.name,
+        "event": record.getMessage(),
+    }
     facts |= get_correlation()
     facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
     if record.exc_info and record.exc_info[0]:

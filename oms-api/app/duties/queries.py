@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Table, delete, or_, select, update
+from sqlalchemy import Connection, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import build_insert_missing, write
@@ -107,11 +107,11 @@ def queue_run(
     Return None if it was stored before, unless nobody started it and it was sent before `sent_before`.
     """
     if insert_run(connection, name, slot, QUEUED, now):
-        is_to_send = (DutyRunRow.holder == QUEUED,)
+        is_to_send = DutyRunRow.holder == QUEUED
     else:
-        is_to_send = (DutyRunRow.holder == QUEUED, DutyRunRow.started_at < sent_before)
+        is_to_send = and_(DutyRunRow.holder == QUEUED, DutyRunRow.started_at < sent_before)
     is_it = (DutyRunRow.name == name, DutyRunRow.slot == slot, DutyRunRow.status == RUNNING)
-    run_id = connection.execute(select(DutyRunRow.id).where(*is_it, *is_to_send)).scalar_one_or_none()
+    run_id = connection.execute(select(DutyRunRow.id).where(*is_it, is_to_send)).scalar_one_or_none()
     if run_id is not None:
         connection.execute(update(DutyRunRow).where(DutyRunRow.id == run_id).values(started_at=now))
     return run_id
