@@ -93,6 +93,7 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
 from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.signal_service import SignalResumption, SignalService
 from app.signals.service.signal_store import SignalStore
@@ -399,6 +400,7 @@ def create_duties(
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
         *_create_backup_duties(settings, now),
+        *_create_report_duties(settings, engine, market, calendars, now),
     ]
 
 
@@ -410,6 +412,21 @@ def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
     keys = create_backup_keys(settings)
     job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
     return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
+
+
+def _create_report_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duty that reports each day, if REPORTS_FOLDER or REPORTS_URL is set."""
+    targets = ReportTargets(
+        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format)
+    )
+    if targets.folder is None and targets.url is None:
+        return []
+    cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
+    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))
+    sender = WebhookSender(create_address_policy(settings), now)
+    return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 
 
 def create_delivery_runner(

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
     backup_keys: str | None = Field(default=None, repr=False)
+    reports_folder: Path | None = None
+    reports_url: str | None = Field(default=None, repr=False)
+    reports_tenants: Annotated[tuple[str, ...], NoDecode] = ("default",)
+    reports_format: Literal["csv", "xlsx"] = "csv"
+    sentry_dsn: str | None = Field(default=None, repr=False)
     backup_folder: Path | None = None
     backup_interval_hours: Annotated[int, Field(ge=1, le=168)] = 24
     backup_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 14
@@ -108,8 +113,8 @@ class Settings(BaseSettings):
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
-        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
-        *("sheets_credentials_file", "backup_folder"),
+        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys", "sentry_dsn"),
+        *("sheets_credentials_file", "backup_folder", "reports_folder", "reports_url"),
         mode="before",
     )
     @classmethod
@@ -199,7 +204,7 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", mode="before")
+    @field_validator("broker_internal_urls", "reports_tenants", mode="before")
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -16,6 +16,7 @@ from celery import signals
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.duties.service import DutyRunner
+from app.error_reports import configure_error_reports
 from app.job_queue_watchdog import Watchdog
 from app.logs import configure_logging
 from app.worker import open_duty_runner
@@ -40,6 +41,7 @@ class ProcessRunner:
         """Return the runner. The first call in a process creates it."""
         if self._runner is None or self._process_id != os.getpid():
             self._process_id, self._resources = os.getpid(), ExitStack()
+            configure_error_reports(self._settings)
             _, self._runner = self._resources.enter_context(open_duty_runner(self._settings))
         return self._runner
 

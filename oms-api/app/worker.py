@@ -19,6 +19,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
 from app.database.failures import format_reason
 from app.duties.service import POLL_SECONDS, DutyRunner
+from app.error_reports import configure_error_reports
 from app.logs import configure_logging
 from app.migrate import is_current
 
@@ -76,6 +77,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
+        configure_error_reports(settings)
         run(settings, stop)
     except (ConfigurationError, CannotWork) as error:
         sys.stderr.write(f"{error}\n")

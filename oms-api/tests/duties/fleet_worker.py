@@ -34,6 +34,7 @@ def add_counters(create_duty_runner, journal: Path):
 
 if __name__ == "__main__":
     app.duties.service.LEASE = timedelta(seconds=LEASE_SECONDS)
-    app.duties.service.POLL_SECONDS = app.worker.POLL_SECONDS = 0.2
-    app.worker.create_duty_runner = add_counters(app.worker.create_duty_runner, Path(os.environ["JOURNAL"]))
+    vars(app.worker)["POLL_SECONDS"] = 0.2
+    create = add_counters(vars(app.worker)["create_duty_runner"], Path(os.environ["JOURNAL"]))
+    vars(app.worker)["create_duty_runner"] = create
     sys.exit(app.worker.main())
