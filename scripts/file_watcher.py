@@ -1,6 +1,7 @@
 """Finds the source files of folders that have changed, by their time of modification."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,15 +10,18 @@ SKIPPED_FOLDERS = {"__pycache__", ".venv", ".cache", ".git", ".hypothesis", "nod
 
 
 class FileWatcher:
-    """Compares the files of folders with those of the previous call."""
+    """Compares the files of folders with those of the previous call, at most once in `interval_seconds`."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = list(folders)
+    def __init__(self, folders: Iterable[Path], interval_seconds: float = 0.0) -> None:
+        self._folders, self._interval_seconds = list(folders), interval_seconds
+        self._read_at = time.monotonic()
         self._known = self._read_times()
 
     def find_changes(self) -> list[Path]:
         """Return the files that were written, added or deleted since the previous call, sorted."""
-        current = self._read_times()
+        if time.monotonic() - self._read_at < self._interval_seconds:
+            return []
+        current, self._read_at = self._read_times(), time.monotonic()
         previous, self._known = self._known, current
         names = previous.keys() | current.keys()
         return sorted(Path(name) for name in names if previous.get(name) != current.get(name))

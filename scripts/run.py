@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+WATCH_SECONDS = 0.5
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
 CANNOT_START = 1
 
@@ -186,7 +187,7 @@ def create_watchers(programs: list[Program]) -> dict[str, FileWatcher]:
     """Return a watcher of the source files of each program."""
     names = {"oms-api": ["oms-api/app"], "slack-bot": ["slack-bot/app"], "simulator": ["slack-bot/simulator"]}
     return {
-        program.name: FileWatcher([ROOT / folder for folder in names[program.name]])
+        program.name: FileWatcher([ROOT / folder for folder in names[program.name]], WATCH_SECONDS)
         for program in programs
         if program.name in names
     }
