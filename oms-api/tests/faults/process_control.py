@@ -111,7 +111,10 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 class Oms:
     """The service as a process of its own; `fault` names what `tests.faults.sabotaged_service` does to it."""
 
-    def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
+    def __init__(
+        self, database_url: str, logs: Path, fault: str = "", home: Path = HERE, **environment: str
+    ) -> None:
+        self._home = home
         self.port = free_port()
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
@@ -132,7 +135,7 @@ class Oms:
         environment = self._environment | {"FAULT": self.fault}
         with self._logs.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=HERE, env=environment,
+                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=self._home, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if ready:
