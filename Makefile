@@ -169,7 +169,7 @@ test-slack-bot: dev-install
 	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PY) -m coverage report
 
 test-e2e: dev-install
-	cd e2e && $(PYTEST)
+	cd e2e && $(PYTEST) -n $(WORKERS) --dist loadfile
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -189,9 +189,10 @@ $(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 
-$(VENV)/.installed-dev: oms-api/requirements-dev.txt oms-api/requirements-sdk.txt slack-bot/requirements-dev.txt \
-		$(VENV)/.installed
+$(VENV)/.installed-dev: oms-api/requirements-dev.txt oms-api/requirements-sdk.txt oms-api/requirements-ibkr.txt \
+		slack-bot/requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
-	@$(PIP) -r oms-api/requirements-dev.txt -r oms-api/requirements-sdk.txt -r slack-bot/requirements-dev.txt
+	@$(PIP) -r oms-api/requirements-dev.txt -r oms-api/requirements-sdk.txt -r oms-api/requirements-ibkr.txt \
+		-r slack-bot/requirements-dev.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@

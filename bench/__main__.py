@@ -11,7 +11,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import access, cases, during_marks, exports, footprint, orders, reads, speed_index, trades, verify
+from bench import (
+    access,
+    cases,
+    during_marks,
+    exports,
+    footprint,
+    orders,
+    reads,
+    signals,
+    speed_index,
+    trades,
+    verify,
+)
 from bench.disk import scratch
 from bench.ledger import fill_database
 from bench.postgres import postgres
@@ -39,6 +51,10 @@ def _scale() -> list[Line]:
 
 def _matching() -> list[Line]:
     return _run_separately("matching", "matching in memory")
+
+
+def _backtest() -> list[Line]:
+    return _run_separately("backtest", "backtests on bars")
 
 
 def _risk() -> list[Line]:
@@ -73,6 +89,10 @@ def _brokers() -> list[Line]:
     return _run_separately("brokers", "orders and fills at a broker")
 
 
+def _websocket() -> list[Line]:
+    return _run_separately("websocket", "quotes to 500 WebSocket clients")
+
+
 def _exports() -> list[Line]:
     with scratch() as folder, postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
@@ -104,6 +124,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "orders": _orders,
     "scale": _scale,
     "matching": _matching,
+    "backtest": _backtest,
     "risk": _risk,
     "quote": _quote,
     "marks": _marks,
@@ -113,6 +134,8 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "webhooks": _webhooks,
     "alerts": _alerts,
     "brokers": _brokers,
+    "signals": signals.measure,
+    "websocket": _websocket,
     "exports": _exports,
     "footprint": footprint.measure,
     "access": access.measure,

@@ -5,10 +5,14 @@ stand-in are processes of their own, on PostgreSQL. Market orders are placed one
 Alpaca's rate limit admits at once. The first figure is the time from an order's creation (before its commit)
 until the stand-in has read the request, the second one from the fill until a request to the service shows
 it, by the clock that they share. Then an adapter reads 10,000 open orders after a log-in.
+
+The last figures compare market orders in the paper market, and at a fast broker, without and with a portfolio
+that places orders at a second broker, which answers after 2 seconds.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +21,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from statistics import median
+from threading import Event, Thread
 from time import monotonic, sleep, time
 from typing import Any
 
@@ -30,6 +36,9 @@ from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 
 ORDERS, OPEN_ORDERS = 120, 10_000
 WAIT_SECONDS = 60.0
+COMPARED_PAPER_ORDERS, COMPARED_BROKER_ORDERS = 150, 20
+SLOW_SECONDS, SLOW_EVERY_SECONDS = 2.0, 0.5  # how late the slow broker answers, and between two orders there
+SLOW_KEY_ID, SLOW_SECRET_KEY = "PKSLOW", "secret-of-the-slow-one"  # a rate limit of its own
 
 
 def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list[Line]:
@@ -37,20 +46,23 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
     key = fresh_key()
     url = server.fresh_database("brokers")
     migrate(url, key)
-    with _alpaca() as base_url:
+    with _alpaca() as base_url, _alpaca(SLOW_KEY_ID, SLOW_SECRET_KEY, "PA0SLOW") as slow_url:
         settings = {
             "ALPACA_API_KEY": KEY_ID,
             "ALPACA_API_SECRET": SECRET_KEY,
             "ALPACA_BASE_URL": base_url,
-            "BROKER_INTERNAL_URLS": base_url,
+            "BROKER_INTERNAL_URLS": f"{base_url},{slow_url}",
         }
         with api(url, folder / "api.log", key, settings=settings) as service:
             sent, booked = _trade(_Client(service), orders, base_url)
+            paper, other = _compare_with_slow_broker(service, slow_url)
         seconds = _reread(base_url, open_orders)
     return [
         Line("order created → request at the broker, p99", f"{sent:.1f} ms", at_most(sent, 20, 5)),
         Line("fill at the broker → booked and visible, p99", f"{booked:.1f} ms", at_most(booked, 50, 15)),
         Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", at_most(seconds, 10, 3)),
+        Line("a slow broker slows paper orders, median", f"{paper:+.1f} %", at_most(paper, 10, 0)),
+        Line("a slow broker slows another broker, median", f"{other:+.1f} %", at_most(other, 10, 0)),
     ]
 
 
@@ -77,7 +89,8 @@ def _trade(client: _Client, orders: int, base_url: str) -> tuple[float, float]:
     _wait_until(lambda: client.call("GET", "/broker-connections")[0]["status"] == "connected")
     client.call("POST", "/portfolios", {"name": "Growth"})
     client.call("PATCH", "/portfolios/Growth", {"broker": "alpaca", "connection": "env-alpaca"})
-    body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "1"}
+    client.call("PUT", "/quotes/AAPL", {"bid": "189.98", "ask": "190.02", "last": "190.00"})
+    body = _build_order("Growth")
     created: dict[str, float] = {}
     visible: dict[str, float] = {}
     for _ in range(orders):
@@ -89,6 +102,53 @@ def _trade(client: _Client, orders: int, base_url: str) -> tuple[float, float]:
     sent = [_seconds(theirs[order_id]["submitted_at"]) - at for order_id, at in created.items()]
     booked = [at - _seconds(theirs[order_id]["filled_at"]) for order_id, at in visible.items()]
     return _p99(sent), _p99(booked)
+
+
+def _compare_with_slow_broker(service: Service, slow_url: str) -> tuple[float, float]:
+    """Return by how many percent a slow broker slows orders in the paper market, and at another broker."""
+    client = _Client(service)
+    credentials = {"key_id": SLOW_KEY_ID, "secret_key": SLOW_SECRET_KEY}
+    slow = {"name": "slow", "broker": "alpaca", "base_url": slow_url, "credentials": credentials}
+    client.call("POST", "/broker-connections", slow)
+    for name in ("Paper", "Slow"):
+        client.call("POST", "/portfolios", {"name": name})
+    client.call("PATCH", "/portfolios/Slow", {"broker": "alpaca", "connection": "slow"})
+    path = "/broker-connections/slow"
+    _wait_until(lambda: client.call("GET", path)["status"] == "connected")
+    before = _measure_orders(client, "Paper"), _measure_orders(client, "Growth")
+    fault = {"kind": "latency", "path": "/v2/orders", "times": 1_000_000, "seconds": SLOW_SECONDS}
+    _post(f"{slow_url}/control/fault", fault)
+    stop = Event()
+    thread = Thread(target=_place_slowly, args=(_Client(service), stop))
+    thread.start()
+    try:
+        after = _measure_orders(client, "Paper"), _measure_orders(client, "Growth")
+    finally:
+        stop.set()
+        thread.join()
+    paper, other = ((later / earlier - 1) * 100 for earlier, later in zip(before, after, strict=True))
+    return paper, other
+
+
+def _measure_orders(client: _Client, portfolio: str) -> float:
+    """Return the median seconds from the request of a market order until it is shown as filled."""
+    count = COMPARED_PAPER_ORDERS if portfolio == "Paper" else COMPARED_BROKER_ORDERS
+    seconds = []
+    for _ in range(count):
+        started = monotonic()
+        path = f"/orders/{client.call('POST', '/orders', _build_order(portfolio))['id']}"
+        _wait_until(lambda path=path: client.call("GET", path)["status"] == "FILLED")
+        seconds.append(monotonic() - started)
+    return median(seconds)
+
+
+def _place_slowly(client: _Client, stop: Event) -> None:
+    while not stop.wait(SLOW_EVERY_SECONDS):
+        client.call("POST", "/orders", _build_order("Slow"))
+
+
+def _build_order(portfolio: str) -> dict[str, str]:
+    return {"portfolio_name": portfolio, "symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "1"}
 
 
 def _reread(base_url: str, count: int) -> float:
@@ -107,11 +167,20 @@ def _reread(base_url: str, count: int) -> float:
 
 
 @contextmanager
-def _alpaca() -> Iterator[str]:
-    """Run the stand-in until the block ends. Provide its address."""
+def _alpaca(key_id: str = KEY_ID, secret_key: str = SECRET_KEY, account: str = "PA0FAST") -> Iterator[str]:
+    """Run a stand-in until the block ends. Provide its address."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.brokers.standins.alpaca", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=OMS_API, stdout=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.brokers.standins.alpaca",
+        "--port",
+        str(port),
+        "--account",
+        account,
+    ]
+    environment = os.environ | {"ALPACA_API_KEY": key_id, "ALPACA_API_SECRET": secret_key}
+    process = subprocess.Popen(command, cwd=OMS_API, stdout=subprocess.DEVNULL, env=environment)
     base_url = f"http://127.0.0.1:{port}"
     try:
         _wait_until(lambda: _is_up(base_url))

@@ -93,6 +93,12 @@ def orders(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[by
     return _keyed([_posted(key, "/api/v1/orders", _order(chance, names)) for _ in range(_DRAWS)])
 
 
+def signals(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
+    """Yield signals that become the orders of `orders`. Their idempotency keys are their ids."""
+    chance, names = random.Random(seed), portfolio_names(portfolios)
+    return _keyed([_posted(key, "/api/v1/signals", _signal(chance, names)) for _ in range(_DRAWS)])
+
+
 def _keyed(templates: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
     run = secrets.token_hex(6).encode()
     for number, (head, tail) in enumerate(itertools.cycle(templates)):
@@ -122,6 +128,12 @@ def _order(chance: random.Random, names: list[str]) -> dict[str, object]:
     }
 
 
+def _signal(chance: random.Random, names: list[str]) -> dict[str, object]:
+    order = _order(chance, names)
+    renamed = {"portfolio": "portfolio_name", "symbol": "symbol", "side": "side", "qty": "quantity"}
+    return {name: order[field] for name, field in renamed.items()}
+
+
 def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
     """Return a POST request in two parts. The idempotency key goes between them."""
     body = json.dumps(content).encode()
@@ -147,6 +159,7 @@ POSTED: dict[str, tuple[Callable[[str, int], Iterator[bytes]], bytes]] = {
     "trades": (trades, b"201"),
     "batches": (batches, b"200"),
     "orders": (orders, b"201"),
+    "signals": (signals, b"201"),
 }
 
 

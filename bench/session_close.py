@@ -1,10 +1,9 @@
-"""Expires the DAY orders of a session at its close: by the market watcher and the writer of one process.
+"""Expires the DAY orders of a session at its close: by the background job and the writer of one process.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.session_close [--orders 50000]
 [--sqlite]`."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,10 +12,11 @@ from time import perf_counter, process_time
 
 from sqlalchemy import Connection, Engine, text
 
-from app.assembly import Components, assemble
+from app.assembly import ORDER_EXPIRY, Components, assemble
 from app.config import Settings
 from app.database import Readers, connect_engine, set_tenant_scope
 from app.database.timeouts import response_timeout
+from app.duties.service import DutyRunner
 from app.ids import new_row_id
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
@@ -33,7 +33,6 @@ from app.orders.rules.values import OrderType, Ticket
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.commands import PlaceOrder
-from app.orders.service.market_watcher import MarketWatcher
 from app.risk.service.controls import Controls
 from app.text import name_key
 from bench.disk import scratch
@@ -64,19 +63,19 @@ def _measure(url: str, database: str, orders: int) -> list[Line]:
     migrate(engine)
     _fill(engine, orders)
     components = assemble(settings, lambda: _CLOSE, AccessLog(as_json=True))
-    seconds = asyncio.run(_close(components))
+    seconds = _close(components)
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
     what = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
     return [Line(what, f"{seconds:.2f} s", at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
-async def _close(components: Components) -> float:
-    parts = (components.readers, components.writer, components.market, components.now, components.calendars)
-    watcher = MarketWatcher(*parts)
+def _close(components: Components) -> float:
+    expiry = [duty for duty in components.duty_runner.duties if duty.name == ORDER_EXPIRY]
+    runner = DutyRunner(components.engine, expiry, components.now)
     components.writer.start()
     started, used = perf_counter(), process_time()
-    await watcher.check()
+    runner.run_due()
     seconds = perf_counter() - started
     print(f"  {process_time() - used:.2f} s of processor time in the API", flush=True)
     components.writer.close()

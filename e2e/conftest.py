@@ -9,7 +9,14 @@ from playwright.sync_api import sync_playwright
 import browser as browsers
 from deployment import run_deployment, sqlite_in
 from slack_page import SlackPage
+from support.any_database import deselect_repeated
 from support.postgres import Databases, PostgresServer
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
+    if not os.environ.get("LONG_TESTS"):
+        deselect_repeated(config, items, "deployment")
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +51,10 @@ def deployment(request, tmp_path_factory):
         url = request.getfixturevalue("postgres_url")
     else:
         url = sqlite_in(tmp_path_factory.mktemp("desk"))
-    with run_deployment(url) as deployment:
+    bot_database = (
+        tmp_path_factory.mktemp("bot") / "bot.db"
+    )  # a file, so that an operator can connect workspaces
+    with run_deployment(url, BOT_DATABASE_URL=f"sqlite:///{bot_database}") as deployment:
         yield deployment
 
 

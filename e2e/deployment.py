@@ -6,6 +6,8 @@ import random
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,6 +97,15 @@ class Deployment:
         bot.environment = {**bot.environment, "OMS_API_KEY": key}
         bot.start()
         run.wait_until_healthy([bot])
+
+    def run_bot_command(self, *arguments: str, given: str = "") -> str:
+        """Run a command of the operator with the settings of the bot. Return its output."""
+        bot = self.programs["slack-bot"]
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=bot.folder, env=dict(bot.environment),
+            input=given, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        return done.stdout
 
     def kill_oms(self) -> None:
         """Kill the OMS."""

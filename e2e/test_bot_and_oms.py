@@ -69,6 +69,7 @@ def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by
     assert httpx.get(url, headers={"X-API-Key": key}, trust_env=False).status_code == 403
 
 
+@pytest.mark.any_database
 def test_a_key_that_may_not_act_for_people_is_the_operators_mistake(deployment):
     deployment.restart_bot_with(key_with(deployment, "trade")[1])
     type_in(deployment, "buy 5 AAPL @ 100")

@@ -255,9 +255,16 @@ def test_the_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(c
 # Render
 
 
-def test_render_has_both_services_and_the_database(render):
+def test_render_has_both_services_and_a_database_for_each(render):
     assert {each["rootDir"] for each in render["services"]} == set(SERVICES)
-    assert [each["name"] for each in render["databases"]] == ["slackoms-db"]
+    assert [each["name"] for each in render["databases"]] == ["slackoms-db", "slackoms-bot-db"]
+
+
+def test_render_runs_two_bots_on_a_database_of_their_own(render):
+    (bot,) = (each for each in render["services"] if each["name"] == "slackoms-bot")
+    assert bot["numInstances"] == 2
+    (url,) = (each for each in bot["envVars"] if each["key"] == "BOT_DATABASE_URL")
+    assert url["fromDatabase"]["name"] == "slackoms-bot-db"
 
 
 def test_render_sets_only_variables_that_the_service_reads(render, settings):
@@ -341,6 +348,7 @@ def pins(path):
 
 REQUIREMENTS = [
     "oms-api/requirements-sdk.txt",
+    "oms-api/requirements-ibkr.txt",
     *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 

@@ -120,6 +120,7 @@ def curls_of(document):
     return [each for each in commands if re.match(r"(\w+=\$\()?curl ", each) and OMS_ADDRESS.search(each)]
 
 
+@pytest.mark.any_database
 @pytest.mark.e2e
 @pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
 def test_its_curl_examples_work(document, deployment, tmp_path):

@@ -20,7 +20,7 @@ LOCKS = [
     for service in ("oms-api", "slack-bot")
     for name in ("requirements", "requirements-dev")
 ]
-SDKS = "oms-api/requirements-sdk"
+BROKERS = ["oms-api/requirements-sdk", "oms-api/requirements-ibkr"]
 
 
 def read_requirements(path: Path) -> list[Requirement]:
@@ -60,7 +60,7 @@ def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set
     return missing
 
 
-@pytest.mark.parametrize("name", [*LOCKS, SDKS])
+@pytest.mark.parametrize("name", [*LOCKS, *BROKERS])
 def test_a_lock_file_lists_everything_that_its_packages_need(name):
     lock = read_lock(ROOT / f"{name}.txt")
     assert find_missing(lock, read_requirements(ROOT / f"{name}.in")) == set()
@@ -95,7 +95,7 @@ def checkout(tmp_path):
     build_wheel(wheels, "desk", "1.1", "ledger[more]>=1.1")
     build_wheel(wheels, "ledger", "1.1")
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in (*LOCKS, SDKS):
+    for name in (*LOCKS, *BROKERS):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.txt").write_text(lines)
     return tmp_path

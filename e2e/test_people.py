@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from deployment import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 
 AVA = "slack:T0DESK00001:U0AVACHEN01"
 BEN = "slack:T0DESK00001:U0BENOKAF02"

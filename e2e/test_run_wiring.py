@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 import run
-from broker_programs import add_brokers
+from broker_programs import add_brokers, add_ibkr
 from file_watcher import FileWatcher
 from supervisor import Program, describe_exit
 
@@ -25,13 +25,28 @@ def test_without_a_slack_token_the_simulator_comes_along():
 def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
     programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
     add_brokers(programs, programs[0].folder, 3020)
-    api, alpaca = programs[0].environment, programs[-1].environment
-    assert programs[-1].name == "alpaca"
+    api, alpaca, kite = (programs[place].environment for place in (0, -2, -1))
+    assert [program.name for program in programs[-2:]] == ["alpaca", "kite"]
+    assert kite["KITE_API_SECRET"] not in (alpaca["ALPACA_API_SECRET"], *api.values())
+    assert "OMS_API_KEY" not in kite
     assert api["ALPACA_BASE_URL"] == "http://127.0.0.1:3020"
     assert api["ALPACA_API_SECRET"] == alpaca["ALPACA_API_SECRET"]
     assert "OMS_API_KEY" not in alpaca
-    assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-1])
+    assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-2])
     assert "http://127.0.0.1:3020/control" in run.banner(programs, "oms-api/.env")
+
+
+def test_ibkr_is_added_with_its_process_where_it_is_installed():
+    programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
+    before = len(programs)
+    add_ibkr(programs, programs[0].folder, 4002, is_installed=False)
+    assert len(programs) == before
+    add_ibkr(programs, programs[0].folder, 4002, is_installed=True)
+    tws, process = programs[-2:]
+    assert "OMS_API_KEY" not in tws.environment
+    assert process.environment["IB_PORT"] == "4002"
+    assert process.environment["OMS_API_KEY"] == "k" * 40
+    assert "127.0.0.1:4002" in run.banner(programs, "oms-api/.env")
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

@@ -68,6 +68,7 @@ def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, de
     assert deployment.position("Growth", "MSFT") == Decimal(6)
 
 
+@pytest.mark.any_database
 def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(slack, deployment):
     slack.type("/trade buy 10 MSFT @ 400 in Growht")
     slack.place()
@@ -80,6 +81,7 @@ def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(sla
     expect(slack.message("BUY 10 MSFT").filter(has_text="Growht")).to_have_count(1)
 
 
+@pytest.mark.any_database
 def test_only_the_person_sees_the_help(slack):
     slack.type("/trade help")
     expect(slack.private_message("Trading from Slack")).to_be_visible()
@@ -163,6 +165,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
     assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
 
 
+@pytest.mark.any_database
 def test_the_page_is_whole_at_phone_width(slack):
     slack.page.set_viewport_size({"width": 390, "height": 844})
     slack.type("/trade QQZZ")

@@ -24,6 +24,44 @@ from app.event_catalog import (  # type: ignore[import-not-found]  # noqa: E402
 
 _ID = "q83vEjRWeJCrze8SNFZ4kKvN7xI"
 _AT = "2026-11-20T15:04:05.123456Z"
+_TEXT = {"type": "string"}
+# The messages of the WebSocket, of the service and of clients.
+_WEBSOCKET: dict[str, dict[str, Any]] = {
+    "frame": {
+        "name": "frame",
+        "summary": "An event, quotes, P&L, or an answer of the channel `system`.",
+        "payload": {
+            "type": "object",
+            "required": ["channel", "id"],
+            "properties": {
+                "channel": _TEXT,
+                "id": {"type": ["string", "null"], "description": "What to send as `after`"},
+                "type": {**_TEXT, "description": "Type of an event"},
+                "created_at": {**_TEXT, "format": "date-time"},
+                "data": {"type": "object"},
+                "items": {"type": "array", "items": {"type": "object"}},
+            },
+        },
+        "examples": [{"payload": {"channel": "quotes:AAPL", "id": None, "data": {"symbol": "AAPL"}}}],
+    },
+    "action": {
+        "name": "action",
+        "summary": "What a client sends.",
+        "payload": {
+            "type": "object",
+            "required": ["action"],
+            "properties": {
+                "action": {"enum": ["auth", "subscribe", "unsubscribe", "ping"]},
+                "key": _TEXT,
+                "token": _TEXT,
+                "on_behalf_of": _TEXT,
+                "channels": {"type": "array", "items": _TEXT},
+                "after": _TEXT,
+            },
+        },
+        "examples": [{"payload": {"action": "subscribe", "channels": ["orders", "quotes:AAPL"]}}],
+    },
+}
 
 
 def build_document() -> dict[str, Any]:
@@ -43,11 +81,28 @@ def build_document() -> dict[str, Any]:
                 "address": "/api/v1/events/stream",
                 "description": "Server-sent events; a message is the `data` of one",
                 "messages": {one.name: {"$ref": f"#/components/messages/{one.name}"} for one in types},
-            }
+            },
+            "websocket": {
+                "address": "/api/v1/ws",
+                "description": "WebSocket; see docs/websocket.md. Its frames contain the same events",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _WEBSOCKET},
+            },
         },
-        "operations": {"sendEvents": {"action": "send", "channel": {"$ref": "#/channels/events"}}},
+        "operations": {
+            "sendEvents": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+            "sendFrames": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/websocket"},
+                "messages": [{"$ref": "#/channels/websocket/messages/frame"}],
+            },
+            "receiveActions": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/websocket"},
+                "messages": [{"$ref": "#/channels/websocket/messages/action"}],
+            },
+        },
         "components": {
-            "messages": {one.name: _build_message(one) for one in types},
+            "messages": {one.name: _build_message(one) for one in types} | _WEBSOCKET,
             "schemas": {one.name: build_data_schema(one) for one in types},
         },
     }

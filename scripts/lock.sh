@@ -15,8 +15,8 @@ resolve() {
 }
 
 resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
-    oms-api/requirements-sdk.in
-for extra in oms-api/requirements-{xlsx,sheets,sdk,celery,sentry} slack-bot/requirements-charts; do
+    oms-api/requirements-{sdk,ibkr}.in
+for extra in oms-api/requirements-{xlsx,sheets,sdk,ibkr,celery,sentry} slack-bot/requirements-charts; do
     rm -f "$extra.txt"
     resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
 done

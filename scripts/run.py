@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from dotenv import dotenv_values
 
-from broker_programs import add_brokers
+from broker_programs import PORTFOLIO, add_brokers, add_ibkr, connect_kite
 from env_files import ensure_service_files
 from file_watcher import FileWatcher
 from supervisor import Program, describe_exit, print_line, stop_all
@@ -31,6 +32,7 @@ START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 WATCH_SECONDS = 0.5
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
+SIMULATED_APP = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "of-the-simulator"}
 CANNOT_START = 1
 
 Values = Mapping[str, str]
@@ -74,6 +76,8 @@ def list_programs(
     programs = [_program("oms-api", ["-m", "app.main"], "oms-api", oms_environment, ports["OMS_PORT"])]
     if not (base.get("SLACK_BOT_TOKEN") or bot.get("SLACK_BOT_TOKEN")):
         shared = create_slack_secrets()
+        if base.get("ENVIRONMENT") != "production":  # where several workspaces need more settings
+            bot_environment |= SIMULATED_APP
         bot_environment |= shared | {
             "SLACK_API_URL": f"{_url(ports['SIMULATOR_PORT'])}/api/",
             "SLACK_APP_TOKEN": "",
@@ -118,9 +122,11 @@ def require_free(programs: list[Program]) -> None:
         "slack-bot": "BOT_PORT",
         "simulator": "SIMULATOR_PORT",
         "alpaca": "ALPACA_PORT",
+        "kite": "KITE_PORT",
+        "tws": "TWS_PORT",
     }
     for program in programs:
-        if answers(program.port):
+        if program.port and answers(program.port):
             name = variables[program.name]
             raise CannotStartError(
                 f"Port {program.port}, which {program.name} needs, is taken by another program. "
@@ -158,7 +164,7 @@ def wait_until_healthy(programs: list[Program]) -> None:
         if time.monotonic() > deadline:
             names = ", ".join(program.name for program in waiting)
             raise CannotStartError(f"{names} did not answer /health within {START_SECONDS:.0f} s.")
-        waiting = [program for program in waiting if not is_healthy(program.port)]
+        waiting = [program for program in waiting if program.has_health and not is_healthy(program.port)]
         time.sleep(POLL_SECONDS)
 
 
@@ -213,6 +219,14 @@ def banner(programs: list[Program], key_file: str) -> str:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
     if "alpaca" in ports:
         lines.append(f"  Alpaca stand-in   {_url(ports['alpaca'])}/control")
+    if "kite" in ports:
+        lines.append(
+            f"  Zerodha stand-in  {_url(ports['kite'])}/control  portfolio {PORTFOLIO}: /trade RELIANCE"
+        )
+    if "tws" in ports:
+        lines.append(
+            f"  TWS stand-in      {LOOPBACK}:{ports['tws']}        for python -m app.brokers.ibkr, which runs"
+        )
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
@@ -230,6 +244,21 @@ def migrate(oms: Program) -> None:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 
+def connect_brokers(programs: list[Program], oms_key: str) -> None:
+    """Connect the OMS to the stand-ins that need more than its environment."""
+    kite = next(program for program in programs if program.name == "kite")
+    try:
+        connect_kite(_url(programs[0].port), oms_key, kite)
+    except (OSError, TypeError, KeyError) as error:
+        print_line("kite", f"the OMS could not be connected to it: {type(error).__name__}.")
+
+
+def _broker_ports(environment: Values) -> tuple[int, int]:
+    usual = {"ALPACA_PORT": "3020", "KITE_PORT": "3021"}
+    alpaca, kite = (_port(name, environment.get(name) or port) for name, port in usual.items())
+    return alpaca, kite
+
+
 def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
@@ -237,7 +266,9 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
-        add_brokers(programs, ROOT / "oms-api", _port("ALPACA_PORT", os.environ.get("ALPACA_PORT") or "3020"))
+        tws_port = _port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
+        add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ))
+        add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=find_spec("ib_async") is not None)
     require_free(programs)
     try:
         for program in programs[1:]:
@@ -247,6 +278,8 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
             migrate(programs[0])
         programs[0].start()
         wait_until_healthy(programs)
+        if with_brokers:
+            connect_brokers(programs, os.environ.get("OMS_API_KEY") or oms.get("OMS_API_KEY") or "")
         print(banner(programs, "oms-api/.env"), flush=True)
         keep_running(programs, create_watchers(programs) if reload else None)
     finally:

@@ -37,13 +37,17 @@ def describe_exit(returncode: int) -> str:
 
 @dataclass
 class Program:
-    """A program: its command, run in `folder` with `environment`, listening on a local `port`."""
+    """A program: its command, run in `folder` with `environment`, listening on a local `port`.
+
+    `port` is 0 for one that does not listen. `has_health` is whether it answers `GET /health` there.
+    """
 
     name: str
     command: list[str]
     folder: Path
     environment: Mapping[str, str]
     port: int
+    has_health: bool = True
     deaths: int = 0
     started_at: float = 0.0
     restart_at: float = 0.0

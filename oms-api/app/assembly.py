@@ -1,6 +1,6 @@
 """Creates the components of a process: `assemble`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -14,10 +14,15 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.backup import create_backup_keys
 from app.backup_job import BackupJob
-from app.brokers.adapters import create_adapter
+from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
+from app.brokers.queries import list_connections
+from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.instrument_loader import InstrumentLoader
+from app.brokers.service.log_in_reminder import LogInReminder
+from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
 from app.clock import Now
@@ -37,7 +42,13 @@ from app.encryption import KeyRing, derive_key_ring, parse_key_ring
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
-from app.health.rules import Component, describe_alerts, describe_feed, describe_webhooks
+from app.health.rules import (
+    Component,
+    describe_alerts,
+    describe_brokers,
+    describe_feed,
+    describe_webhooks,
+)
 from app.health.service import ValuedPortfolio, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
@@ -56,9 +67,12 @@ from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
+from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.bar_rollup import BarRollup, TickRetention
 from app.market_data.service.feed_watch import FeedWatch
+from app.market_data.service.quote_sharing import QuoteSharing
+from app.market_data.service.subscriptions import SubscribedQuotes
 from app.market_data.sources import (
     SOURCES,
     AlpacaAccess,
@@ -68,16 +82,22 @@ from app.market_data.sources import (
 )
 from app.metrics import Metrics
 from app.migrate import get_migration_url, is_current
-from app.order_routing.service.environment_connections import AlpacaVariables, save_environment_connection
+from app.order_routing.service.environment_connections import (
+    AlpacaVariables,
+    build_alpaca_connection,
+    save_environment_connection,
+)
 from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.buying_power import BuyingPowerReader
+from app.orders.service.cancellations import Cancellations
 from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
+from app.orders.service.order_duties import OrderDuties
 from app.orders.service.order_service import OrderService
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -87,17 +107,25 @@ from app.performance.service.reading import PerformanceReader
 from app.performance.service.retention import SnapshotRetention
 from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
+from app.reconciliation.service.adoption import PositionAdoption
 from app.reconciliation.service.reconciler import Reconciler
-from app.reports.service import list_trip_results
+from app.reports.service import list_closed_trips
+from app.reports.service.daily_stats import DailyStatistics
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
+from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
-from app.signals.service.signal_service import SignalResumption, SignalService
+from app.signals.service.redis_channels.channel_state import ChannelState
+from app.signals.service.redis_channels.channel_watch import ChannelWatch
+from app.signals.service.redis_channels.intake import SignalIntake
+from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -111,11 +139,14 @@ from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
 
+EXPIRY_PERIOD = timedelta(seconds=1)
 BAR_PERIOD = timedelta(seconds=10)
 CLOSE_CHECK_PERIOD = timedelta(seconds=5)
 PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
+INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
+ORDER_EXPIRY = "order and approval expiry"
 PORTFOLIO_ALERTS = "portfolio alerts"
 
 
@@ -145,6 +176,7 @@ class Components:
     authentication: Authentication
     trade_service: TradeService
     order_service: OrderService
+    cancellations: Cancellations
     valuer: Valuer
     duty_runner: DutyRunner
     delivery_runner: DeliveryRunner
@@ -155,6 +187,8 @@ class Components:
     outgoing: OutgoingSignal
     signal_planner: SignalPlanner
     signals: SignalService
+    signal_channel: ChannelState
+    streams: StreamHub
 
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
@@ -174,7 +208,12 @@ class Components:
             sharing=self.sharing,
             background_tasks=(
                 *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
+                *self._list_signal_receivers(),
+                *self.streams.background_tasks,
+                SubscribedQuotes(self.readers, self.market).run,
+                *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
                 *(*duties, *deliveries),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
@@ -185,15 +224,16 @@ class Components:
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
         readers, transactions, now = self.readers, self.transactions, self.now
-        opaque_ids = OpaqueIds(own_key)
+        opaque_ids = self.streams.fanouts.opaque_ids
         return {
             "authentication": self.authentication,
             "trade_service": self.trade_service,
             "order_service": self.order_service,
+            "cancellations": self.cancellations,
             "publish_quote": self.order_service.publish,
             "exits": exits_of,
             "valuer": self.valuer,
-            "performance": PerformanceReader(self.market, self.valuer, list_trip_results),
+            "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -210,7 +250,8 @@ class Components:
             "guard": OrderTradeGuard(self.controls),
             "changes": self.changes,
             "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
-            "feed": Feed(readers),
+            "feed": self.streams.fanouts.feed,
+            "streams": self.streams,
             "exports": Exports(self.settings.reader_threads),
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
@@ -219,6 +260,12 @@ class Components:
                 create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
             ),
             "create_broker": self.create_broker,
+            "broker_log_ins": BrokerLogIns(
+                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), LOG_INS
+            ),
+            "position_adoption": PositionAdoption(
+                cast("GroupCommit[LedgerCommand, Recorded]", self.writer), readers, now
+            ),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(
@@ -232,6 +279,19 @@ class Components:
             "health_components": self._vitals(),
         }
 
+    def _list_signal_receivers(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Return the task that receives signals over Redis, if there is one."""
+        if self.settings.redis_url is None or self.settings.signals_redis == "off":
+            return []
+        # Imported here, since most installations have no Redis and its client imports slowly.
+        from app.signals.service.redis_channels.receiver import SignalReceiver  # noqa: PLC0415  # as above
+
+        tenant, metrics = self.settings.signals_tenant, self.metrics.signals
+        intake = SignalIntake(self.signals, self.readers, parse_message, tenant, metrics)
+        watch = ChannelWatch(self.signal_channel, intake, self.transactions, metrics, self.now)
+        state = (self.signal_channel, watch, self.transactions, self.now)
+        return [SignalReceiver(self.settings.redis_url, intake, *state).run]
+
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
         keys, policy = create_broker_key_ring(self.settings), create_broker_address_policy(self.settings)
@@ -240,7 +300,8 @@ class Components:
             key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
             if key_id and secret:
                 variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
-                save_environment_connection(self.engine, keys, variables, self.now())
+                wanted = build_alpaca_connection(variables)
+                save_environment_connection(self.engine, keys, wanted, self.now())
 
         return SessionRunner(
             *(self.engine, self.readers, self.writer),
@@ -250,6 +311,7 @@ class Components:
             prepare,
             Reconciler(self.engine, self.now).run,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
+            serves=lambda broker: broker != BrokerName.IBKR,  # which has a process of its own
         )
 
     def _vitals(self) -> HealthComponents:
@@ -265,8 +327,14 @@ class Components:
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            *(self._describe_feed, self._describe_webhooks, self._describe_alerts),
-            self._list_portfolio_values,
+            *(
+                self._describe_feed,
+                self._describe_webhooks,
+                describe_broker_connections,
+                self._describe_alerts,
+            ),
+            list_portfolio_values=self._list_portfolio_values,
+            signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties != "embedded",
         )
@@ -299,6 +367,12 @@ class Components:
         return describe_alerts(age, state.last_error, state.pending, duty)
 
 
+def describe_broker_connections(connection: Connection) -> Component:
+    """Return the component of the broker connections of all tenants."""
+    found = list_connections(set_all_tenants_scope(connection))
+    return describe_brokers([stored.status for stored in found])
+
+
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
     metrics = Metrics()
@@ -310,7 +384,14 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     market = create_market(settings, readers, calendars)
     rate = MessageRate()
     outgoing = OutgoingSignal()
-    writer = _writer(settings, engine, market, controls, calendars, rate, metrics, outgoing)
+    services = BatchServices(
+        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        rate=rate,
+        outgoing=outgoing,
+        metrics=metrics,
+    )
+    writer = _build_writer(settings, engine, services)
+    metrics.watch_queue(lambda: writer.depth)
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
@@ -344,8 +425,9 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
         ),
         order_service=order_service,
+        cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
@@ -360,20 +442,42 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         signals=SignalService(
             order_service, readers, SignalStore(transactions), planner, now, metrics.signals
         ),
+        signal_channel=ChannelState(now),
+        streams=create_hub(
+            *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
+            *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
+        ),
     )
 
 
 def create_duty_runner(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    writer: GroupCommit[Command, Outcome],
+    now: Now,
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
-    return DutyRunner(engine, create_duties(settings, engine, market, calendars, now), now)
+    order_duties = create_order_duties(engine, writer, calendars, now)
+    return DutyRunner(engine, [*order_duties, *create_duties(settings, engine, market, calendars, now)], now)
+
+
+def create_order_duties(
+    engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duties of orders, which need a writer."""
+    orders = OrderDuties(engine, writer, calendars, now)
+    return [
+        Duty(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
+        Duty("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
+    ]
 
 
 def create_duties(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> list[Duty]:
-    """Return all duties of the service."""
+    """Return the other duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
     snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
@@ -381,6 +485,9 @@ def create_duties(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
+    instruments = InstrumentLoader(
+        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
+    )
     return [
         Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
         Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
@@ -398,6 +505,9 @@ def create_duties(
         Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
+        Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
+        Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
         *_create_backup_duties(settings, now),
         *_create_report_duties(settings, engine, market, calendars, now),
@@ -477,28 +587,24 @@ def create_address_policy(settings: Settings) -> AddressPolicy:
     )
 
 
-def _writer(
-    settings: Settings,
-    engine: Engine,
-    market: Market,
-    controls: Controls,
-    calendars: Calendars,
-    rate: MessageRate,
-    metrics: Metrics,
-    outgoing: OutgoingSignal,
+def create_writer(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars
 ) -> GroupCommit[Command, Outcome]:
-    batch_services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
-        rate=rate,
-        outgoing=outgoing,
-        metrics=metrics,
+    """Return the writer of a process that serves no requests."""
+    paper = load_paper_settings(settings)
+    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions)
+    return _build_writer(settings, engine, services)
+
+
+def _build_writer(
+    settings: Settings, engine: Engine, services: BatchServices
+) -> GroupCommit[Command, Outcome]:
+    guard = OrderTradeGuard(services.controls)
+    handler = OrderBatchHandler(Recording(guard=guard, rates=services.market.rate), services)
+    return GroupCommit(
+        *(engine, handler, settings.write_queue_limit, settings.write_batch_limit, services.metrics),
+        get_lock_group,
     )
-    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls), rates=market.rate), batch_services)
-    writer: GroupCommit[Command, Outcome] = GroupCommit(
-        engine, handler, settings.write_queue_limit, settings.write_batch_limit, metrics, get_lock_group
-    )
-    metrics.watch_queue(lambda: writer.depth)
-    return writer
 
 
 def _price_source(settings: Settings) -> PriceSource:

@@ -93,12 +93,18 @@ class Settings(BaseSettings):
     alpaca_api_key: str | None = Field(default=None, repr=False)
     alpaca_api_secret: str | None = Field(default=None, repr=False)
     alpaca_base_url: str | None = None
+    ib_host: str | None = None
+    ib_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    ib_account: str | None = None
+    ib_client_id: Annotated[int, Field(ge=1, le=998)] = 1
     alpaca_data_url: str = "https://data.alpaca.markets"
     alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
+    websocket_origins: Annotated[tuple[str, ...], NoDecode] = ()
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
+    signals_redis: Literal["on", "off"] = "on"
     backup_keys: str | None = Field(default=None, repr=False)
     reports_folder: Path | None = None
     reports_url: str | None = Field(default=None, repr=False)
@@ -113,6 +119,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
+        *("ib_host", "ib_port", "ib_account"),
         *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys", "sentry_dsn"),
         *("sheets_credentials_file", "backup_folder", "reports_folder", "reports_url"),
         mode="before",
@@ -204,7 +211,7 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", "reports_tenants", mode="before")
+    @field_validator("broker_internal_urls", "websocket_origins", "reports_tenants", mode="before")
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):

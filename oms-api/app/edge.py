@@ -85,14 +85,14 @@ class Edge:
         self._refusals: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Pass everything but HTTP through."""
+        """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
         if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                scope.setdefault("state", {})["edge"] = self._build_request(scope)
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        headers = dict(scope["headers"])
-        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
-        request.trace_id = parse_trace_id(headers.get(b"traceparent"))
+        request = self._build_request(scope)
         set_correlation(request_id=request.request_id, trace_id=request.trace_id)
         answer = _ResponseSender(send, self._headers, request)
         await self._respond(scope, request, answer, started, self._serve(scope, receive, request, answer))
@@ -156,6 +156,12 @@ class Edge:
         if answer.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
         self._log_request(scope, request, answer.status, time.perf_counter() - started)
+
+    def _build_request(self, scope: Scope) -> FastRequest:
+        headers = dict(scope["headers"])
+        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request.trace_id = parse_trace_id(headers.get(b"traceparent"))
+        return request
 
     def _address(self, scope: Scope) -> str:
         client = scope.get("client")

@@ -4,6 +4,7 @@ uvicorn's own parser reads headers of any size and waits for them without a time
 """
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -20,6 +21,8 @@ HEAD_LIMIT = 64 * 1024
 STREAMS = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
+WEBSOCKET_MESSAGE_LIMIT = 65_536  # bytes of a message of a client
+WEBSOCKET_SEND_BUFFER = 65_536
 HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body
 _FIELD_OVERHEAD = len(": \r\n")
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -72,6 +75,7 @@ class CappedHttp(HttpToolsProtocol):
     _hosts = 0
     _refusal = _NOT_HTTP
     _is_ending = False
+    _is_upgraded = False
     _last_whole: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
@@ -116,6 +120,8 @@ class CappedHttp(HttpToolsProtocol):
             return  # stop reading: send the pending responses, then close the connection
         messages = self._messages
         super().data_received(data)
+        if self._is_upgraded:
+            return
         # It is unknown how much of this chunk belongs to a message that began in it: count from the next
         # chunk.
         continues_head = self._in_head and self._messages == messages
@@ -221,6 +227,25 @@ class CappedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if self._is_answered and not self._in_head:
             self._set_timeout(self.rest_seconds)
+
+    @override
+    def handle_websocket_upgrade(self) -> None:
+        """Let uvicorn's WebSocket protocol continue, with small buffers and without compression.
+
+        A query string is refused, because it may have a key, which uvicorn would log.
+        """
+        if b"?" in self.url or not self._is_free:
+            self._refuse(_NOT_HTTP)
+            return
+        self._is_upgraded = True
+        self._set_timeout(None)
+        self.config.ws_max_size = WEBSOCKET_MESSAGE_LIMIT
+        self.config.ws_per_message_deflate = False
+        connection: socket.socket | None = self.transport.get_extra_info("socket")
+        if connection is not None:
+            # The system would grow it to megabytes, which hide for long that a client does not read.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WEBSOCKET_SEND_BUFFER)
+        super().handle_websocket_upgrade()
 
     @override
     def send_400_response(self, msg: str) -> None:

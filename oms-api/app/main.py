@@ -31,7 +31,8 @@ from app.identity.routes import auth as auth_routes
 from app.instruments import routes as instrument_routes
 from app.ledger.routes import cash, export, managing, positions, reading, recording
 from app.logs import AccessLog, configure_logging
-from app.market_data import routes as market_data_routes
+from app.market_data.routes import prices as price_routes
+from app.market_data.routes import subscriptions as subscription_routes
 from app.orders.routes import approvals, order_entry
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
@@ -45,6 +46,7 @@ from app.signals.routes import signals as signal_routes
 from app.signals.routes import strategies as signal_strategy_routes
 from app.signals.routes import trading as trading_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
+from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
 from app.wire.docs import OPENAPI_URL, add_docs
@@ -65,9 +67,15 @@ ROUTERS = (
     ),
     approvals.router,
     *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
-    *(instrument_routes.router, market_data_routes.router, risk_routes.router, event_routes.router),
-    webhook_routes.router,
-    *(broker_routes.router, reconciliation_routes.router),
+    *(
+        instrument_routes.router,
+        price_routes.router,
+        subscription_routes.router,
+        risk_routes.router,
+        event_routes.router,
+    ),
+    *(stream_routes.router, webhook_routes.router),
+    *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
     *(
@@ -143,6 +151,8 @@ def _edge(app: Application, components: Components) -> Edge:
             *(components.valuer, components.now),
         ),
     }
+    signal = signal_routes.fast_signal(authentication, components.signals)
+    fast |= dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal)
     report = recording.report_operation(components.trade_service)
     place = order_entry.place_operation(components.order_service)
     hot = {

@@ -61,11 +61,22 @@ class SignalMetrics:
         self._latency = Histogram(
             "oms_signal_seconds", "Time from arrival to outcome", buckets=_SECONDS, registry=registry
         )
+        self._channels = Gauge(
+            "oms_signal_channel_up", "1 if signals arrive over the channel", ("channel",), registry=registry
+        )
 
     def count(self, channel: str, status: str, latency_ms: int) -> None:
         """Count a signal that was acted on."""
         self._signals.labels(str(channel), str(status)).inc()
         self._latency.observe(latency_ms / 1000)
+
+    def count_refusal(self, channel: str) -> None:
+        """Count a signal that was refused and not stored."""
+        self._signals.labels(str(channel), "refused").inc()
+
+    def set_channel(self, channel: str, *, is_up: bool) -> None:
+        """Set whether signals arrive over a channel."""
+        self._channels.labels(str(channel)).set(is_up)
 
 
 class RequestMetrics:

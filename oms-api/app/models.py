@@ -27,10 +27,18 @@ from app.ledger.models import (
     Trade,
 )
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
-from app.orders.models import BrokerRequestRow, Execution, OrderEvent, OrderRecord
+from app.orders.models import (
+    BrokerRequestRow,
+    Cancellation,
+    Execution,
+    OrderEvent,
+    OrderRecord,
+    PortfolioCancellation,
+)
 from app.performance.models import EquitySnapshot
 from app.preferences.models import PreferencesRow
 from app.reconciliation.models import ReconciliationIssueRow
+from app.reports.models import DailyStatsRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
@@ -45,9 +53,11 @@ __all__ = [
     "BrokerConnectionRow",
     "BrokerRequestRow",
     "CalendarDayRow",
+    "Cancellation",
     "CashMovement",
     "CorporateAction",
     "DailyBarRow",
+    "DailyStatsRow",
     "DayCloseRow",
     "DayFiguresRow",
     "DutyRow",
@@ -67,6 +77,7 @@ __all__ = [
     "OrderEvent",
     "OrderRecord",
     "Portfolio",
+    "PortfolioCancellation",
     "PortfolioGrant",
     "PositionRecordRow",
     "PositionRow",

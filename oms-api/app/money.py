@@ -103,5 +103,7 @@ def quantity_text(text: str) -> str:
 
 
 def _multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
+    if step == _CENT:  # the usual case, in one operation
+        return amount.quantize(_CENT, rounding, _EXACT)
     steps = _EXACT.divide(amount, step).quantize(_ONE, rounding, _EXACT)
     return _EXACT.multiply(steps, step)

@@ -86,20 +86,20 @@ class Publisher:
 class ProgressBar:
     """The progress: one line that is drawn again on a terminal, and elsewhere a line for each tenth."""
 
-    def __init__(self, stream: TextIO, rows: int) -> None:
-        self._stream, self._rows = stream, rows
+    def __init__(self, stream: TextIO, rows: int, unit: str = "rows") -> None:
+        self._stream, self._rows, self._unit = stream, rows, unit
         self._is_terminal = stream.isatty()
         self._started = self._drawn = monotonic_seconds()
         self._tenth = 0
 
-    def draw(self, row: int, at: datetime) -> None:
-        """Draw the progress after `row` rows, whose prices are of the time `at`."""
+    def draw(self, row: int, at: datetime | None = None) -> None:
+        """Draw the progress after `row` rows, whose prices are of the time `at`, if there is one time."""
         now, tenth = monotonic_seconds(), row * 10 // self._rows
         is_due = now - self._drawn >= REFRESH_SECONDS if self._is_terminal else tenth > self._tenth
         if row < self._rows and not is_due:
             return
         self._drawn, self._tenth = now, tenth
-        line = format_progress(row, self._rows, at, now - self._started)
+        line = format_progress(row, self._rows, at, now - self._started, self._unit)
         self._stream.write(f"\r{line}" if self._is_terminal else f"{line}\n")
         self._stream.flush()
 
@@ -118,12 +118,15 @@ def format_quote(quote: Quote) -> dict[str, str | None]:
     }
 
 
-def format_progress(row: int, rows: int, at: datetime, seconds: float) -> str:
+def format_progress(
+    row: int, rows: int, at: datetime | None, seconds: float, unit: str = "rows"
+) -> str:  # fmt: skip
     """Return the progress bar and its numbers."""
     filled = WIDTH * row // rows
     bar = "#" * filled + "." * (WIDTH - filled)
     rate = row / seconds if seconds > 0 else 0
-    return f"[{bar}] {100 * row // rows:3}% {row:,}/{rows:,} {at:%Y-%m-%d %H:%M:%S} {rate:,.0f} rows/s"
+    time = "" if at is None else f" {at:%Y-%m-%d %H:%M:%S}"
+    return f"[{bar}] {100 * row // rows:3}% {row:,}/{rows:,}{time} {rate:,.0f} {unit}/s"
 
 
 def parse_speed(text: str) -> float | None:

@@ -39,6 +39,7 @@ from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
 from app.orders.service.approval_verification import verify_approvals
 from app.orders.service.verification import verify_orders
+from app.reports.service.daily_stats import verify_daily_stats
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
 
@@ -58,7 +59,7 @@ def _compared(
 
 
 class RecordCheck(StrEnum):
-    """A comparison of tables with the audit log, in the order of the report."""
+    """A comparison of tables with the audit log or the ledger, in the order of the report."""
 
     PORTFOLIO = "portfolio record"
     INSTRUMENT = "instrument record"
@@ -67,6 +68,7 @@ class RecordCheck(StrEnum):
     CORPORATE_ACTION = "corporate action record"
     IDENTITY = "identity record"
     DAY_CLOSE = "day close"
+    DAILY_STATS = "daily statistics"
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
@@ -81,6 +83,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
     "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
+    "the daily statistics": _compared(RecordCheck.DAILY_STATS, verify_daily_stats),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, times and text are in canonical form",
@@ -113,6 +116,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.CORPORATE_ACTION: "corporate actions match the audit log, and dividends the positions",
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",
+    RecordCheck.DAILY_STATS: "stored statistics of days match the ledger",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
     RiskCheck.LIMIT: "limits match their events and the audit log",

@@ -12,13 +12,13 @@ from threading import Event
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import create_delivery_runner, create_duty_runner, create_market
+from app.assembly import create_delivery_runner, create_duty_runner, create_market, create_writer
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
 from app.database.failures import format_reason
-from app.duties.service import POLL_SECONDS, DutyRunner
+from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
 from app.logs import configure_logging
 from app.migrate import is_current
@@ -28,12 +28,6 @@ STOPPED, CANNOT = 0, 2
 
 class CannotWork(Exception):
     """The database has no tables of this version."""
-
-
-def work(runner: DutyRunner, stop: Event) -> None:
-    """Run due duties until `stop` is set. A running duty is finished."""
-    while not stop.wait(POLL_SECONDS):
-        runner.run_due()
 
 
 @contextmanager
@@ -48,11 +42,14 @@ def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
         _require_tables(engine)
         calendars = Calendars.load()
         market = create_market(settings, readers, calendars)
-        runner = create_duty_runner(settings, engine, market, calendars, SteadyClock())
+        writer = create_writer(settings, engine, market, calendars)
+        runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock())
+        writer.start()
         try:
             yield engine, runner
         finally:
             runner.close()
+            writer.close()
     finally:
         readers.close()
         engine.dispose()
@@ -64,7 +61,7 @@ def run(settings: Settings, stop: Event) -> None:
         delivery_runner = create_delivery_runner(settings, engine, SteadyClock())
         delivery_runner.start()
         try:
-            work(runner, stop)
+            runner.run_until(stop)
         finally:
             delivery_runner.close()
 

@@ -15,6 +15,7 @@ from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.migrate import migrate
 from app.verify import report, verify_database
+from tests.support.any_database import deselect_repeated
 from tests.support.postgres import Databases, PostgresServer, name_in
 from tests.support.service import ApiClient, Service, serving
 
@@ -38,20 +39,8 @@ settings.load_profile("long" if LONG_TESTS else "repeatable")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
-    if LONG_TESTS:
-        return
-    repeated = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and item.get_closest_marker("any_database")
-        and hasattr(item, "callspec")
-        and item.callspec.params.get("backend") == "postgresql"
-    ]
-    if repeated:
-        config.hook.pytest_deselected(items=repeated)
-        dropped = set(repeated)
-        items[:] = [item for item in items if item not in dropped]
+    if not LONG_TESTS:
+        deselect_repeated(config, items, "backend")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
     Component,
     describe_alerts,
+    describe_brokers,
     describe_duties,
     describe_feed,
     describe_redis,
@@ -204,6 +205,7 @@ def test_every_component_is_reported(service, path):
     assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
         *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
+        "brokers",
     ]
     assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
     assert body["components"]["redis"]["status"] == "off"
@@ -278,9 +280,19 @@ def test_service_state_is_derived_from_its_components():
     assert describe_duties([failed])[:3] == ("degraded", 1.0, "closes: no price")
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
+    away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
+    assert away == Component("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
     assert describe_redis("per process", is_used=True).status == "degraded"
     assert describe_redis("shared", is_used=True).status == "ok"
     vital = {"database": Component("ok"), "writer": Component("ok")}
     assert summarize(vital) == "ok"
     assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
     assert summarize(vital | {"database": Component("down")}) == "down"
+
+
+def test_brokers_are_degraded_while_one_does_not_work():
+    assert describe_brokers([]).status == "off"
+    assert describe_brokers(["awaiting_live"]).status == "off"
+    assert describe_brokers(["connected", "new"]).status == "ok"
+    failing = describe_brokers(["connected", "down", "refused", "awaiting_live"])
+    assert (failing.status, failing.last_error) == ("degraded", "2 of 3 broker connections do not work.")

@@ -19,7 +19,7 @@ DEEP = 20_000
 HUGE = 60_000_000
 SECRETS = {  # compared as they are, and never shown: any text may be one
     *("password", "refresh_token", "current_password", "new_password", "statement"),
-    "credentials",
+    *("credentials", "request_token"),
 }
 MASS_ASSIGNED = [
     "tenant_id",

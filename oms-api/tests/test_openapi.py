@@ -122,6 +122,10 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("GET", "/api/v1/quotes/{symbol}"),
         ("PUT", "/api/v1/quotes/{symbol}"),
         ("GET", "/api/v1/bars/{symbol}"),
+        ("POST", "/api/v1/market-data/subscriptions"),
+        ("GET", "/api/v1/market-data/subscriptions"),
+        ("DELETE", "/api/v1/market-data/subscriptions/{symbol}"),
+        ("GET", "/api/v1/market-data/health"),
         ("GET", "/api/v1/marks"),
         ("PUT", "/api/v1/marks/{symbol}"),
         ("DELETE", "/api/v1/marks/{symbol}"),
@@ -165,6 +169,8 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("DELETE", "/api/v1/broker-connections/{connection_name}"),
         ("POST", "/api/v1/broker-connections/{connection_name}:test"),
         ("POST", "/api/v1/broker-connections/{connection_name}:enable-live"),
+        ("GET", "/api/v1/brokers/{connection_name}/session"),
+        ("POST", "/api/v1/brokers/{connection_name}/session"),
         ("GET", "/api/v1/webhooks"),
         ("POST", "/api/v1/webhooks"),
         ("PATCH", "/api/v1/webhooks/{webhook_id}"),
@@ -313,6 +319,11 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
         ("GET", "/api/v1/signals"): api.get("/signals"),
         ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),
+        ("POST", "/api/v1/market-data/subscriptions"): api.post(
+            "/market-data/subscriptions", {"symbols": ["AAPL"]}
+        ),
+        ("GET", "/api/v1/market-data/subscriptions"): api.get("/market-data/subscriptions"),
+        ("GET", "/api/v1/market-data/health"): api.get("/market-data/health"),
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():

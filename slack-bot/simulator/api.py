@@ -84,11 +84,14 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
 
 
 def _call(simulator: Simulator, name: str, given: arguments.Arguments) -> Answer:
-    token = simulator.settings.bot_token
+    state = simulator.workspace_state
     if name != "oauth.v2.access":
-        return methods.call(simulator.workspace_state, name, _token(given), token, given)
+        return methods.call(state, name, _token(given), given)
     try:
-        return simulator.oauth_codes.exchange(given, token)
+        with state.change():
+            answer = simulator.oauth_codes.exchange(given, state.installations)
+            state.update_bot_membership()
+            return answer
     except SlackError as error:
         return error.answer()
 

@@ -4,6 +4,7 @@ from simulator import manifest
 from simulator.config import Settings
 from simulator.errors import ActError
 from simulator.event_queue import EventQueue
+from simulator.installations import Installations
 from simulator.oauth import OAuthCodes
 from simulator.oms_view import OmsView
 from simulator.request_delivery import RequestSender
@@ -12,11 +13,13 @@ from simulator.workspace_state import WorkspaceState
 
 
 class Simulator:
-    """One workspace, connected to a bot."""
+    """The workspaces, connected to a bot."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.workspace_state = WorkspaceState(manifest.read(settings.manifest))
+        installations = Installations(settings.bot_token)
+        self.workspace_state = WorkspaceState(manifest.read(settings.manifest), installations)
+        self.workspace_state.bot_url = settings.bot_url
         self.request_sender = RequestSender(settings, self.workspace_state)
         self.events = EventQueue(self.workspace_state, self.request_sender)
         self.oms_view = OmsView(settings)

@@ -8,14 +8,18 @@ from markupsafe import escape
 
 from simulator import workspace
 from simulator.assembly import Simulator
+from simulator.workspace import Team
 
 CONSENT_PATH = "/oauth/v2/authorize"
 CALLBACK_PATH = "/slack/oauth_redirect"
 PAGE = """<!doctype html><html lang=en><meta charset=utf-8>
 <meta name=viewport content="width=device-width"><title>Install {app}</title>
 <link rel=stylesheet href=/static/base.css>
-<main><h1>{app} wants access to {team}</h1><p>It will be able to use:</p><ul>{scopes}</ul>
-<p><a id=allow href="{allow}">Allow</a> <a id=cancel href="{cancel}">Cancel</a></p></main></html>"""
+<link rel=stylesheet href=/static/blocks.css><link rel=stylesheet href=/static/consent.css>
+<main class=consent><p class=faint>Workspace: {teams}</p><h1>{app} wants access to {team}</h1>
+<p>It will be able to use:</p><ul>{scopes}</ul>
+<p><a class="button solid primary" id=allow href="{allow}">Allow</a>
+<a class=button id=cancel href="{cancel}">Cancel</a></p></main></html>"""
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
@@ -25,18 +29,36 @@ def blueprint(simulator: Simulator) -> Blueprint:
     @routes.get(CONSENT_PATH)
     def consent() -> Response:
         scopes, state = request.args.get("scope", ""), request.args.get("state", "")
-        allow = f"{CONSENT_PATH}/allow?{urlencode({'scope': scopes, 'state': state})}"
+        team = _find_team(request.args.get("team", ""))
+        wanted = {"scope": scopes, "state": state, "team": team.id}
+        allow = f"{CONSENT_PATH}/allow?{urlencode(wanted)}"
         cancel = _build_callback(simulator, error="access_denied", state=state)
         rows = "".join(f"<li>{escape(scope)}</li>" for scope in filter(None, scopes.split(",")))
-        names = {"app": escape(simulator.workspace_state.manifest.bot_name), "team": workspace.TEAM_NAME}
-        return Response(PAGE.format(scopes=rows, allow=escape(allow), cancel=escape(cancel), **names))
+        names = {"app": escape(simulator.workspace_state.manifest.bot_name), "team": escape(team.name)}
+        teams = " · ".join(_link(each, team, wanted) for each in workspace.WORKSPACES)
+        return Response(
+            PAGE.format(scopes=rows, allow=escape(allow), cancel=escape(cancel), teams=teams, **names)
+        )
 
     @routes.get(f"{CONSENT_PATH}/allow")
     def allow() -> Any:  # a redirect
-        code = simulator.oauth_codes.issue(request.args.get("scope", ""))
+        team = _find_team(request.args.get("team", ""))
+        code = simulator.oauth_codes.issue(request.args.get("scope", ""), team)
         return redirect(_build_callback(simulator, code=code, state=request.args.get("state", "")))
 
     return routes
+
+
+def _find_team(team_id: str) -> Team:
+    return next((each for each in workspace.WORKSPACES if each.id == team_id), workspace.HOME)
+
+
+def _link(team: Team, current: Team, wanted: dict[str, str]) -> str:
+    """Return the name of a workspace, with a link if it is not the chosen one."""
+    if team is current:
+        return f"<strong>{escape(team.name)}</strong>"
+    query = urlencode(wanted | {"team": team.id})
+    return f'<a href="{CONSENT_PATH}?{escape(query)}">{escape(team.name)}</a>'
 
 
 def _build_callback(simulator: Simulator, **parameters: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from simulator import ids, payloads
 from simulator.request_delivery import Reply, RequestSender
+from simulator.workspace import HOME, Team
 from simulator.workspace_state import WorkspaceState
 
 RETRY_AFTER_SECONDS = (0.0, 60.0, 300.0)
@@ -37,18 +38,19 @@ class EventQueue:
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
-    def put(self, inner: dict[str, Any]) -> str:
-        """Queue an event. Return its event id."""
+    def put(self, inner: dict[str, Any], team: Team = HOME) -> str:
+        """Queue an event for the app in a workspace. Return its event id."""
         event_id = ids.random_id("Ev")
         with self._state.change():
             now = self._state.clock.now()
-            self._push(Attempt(now, next(self._numbers), payloads.event_envelope(inner, event_id, int(now))))
+            envelope = payloads.event_envelope(inner, event_id, int(now), team.id)
+            self._push(Attempt(now, next(self._numbers), envelope))
         return event_id
 
-    def put_if_subscribed(self, name: str, inner: dict[str, Any]) -> None:
+    def put_if_subscribed(self, name: str, inner: dict[str, Any], team: Team = HOME) -> None:
         """Queue an event if the manifest subscribes to it."""
         if name in self._state.manifest.bot_events:
-            self.put(inner)
+            self.put(inner, team)
 
     def clear(self) -> None:
         """Remove all queued events."""

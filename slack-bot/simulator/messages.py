@@ -26,6 +26,7 @@ class Message:
     thread_ts: str | None = None
     edited_ts: str | None = None
     files: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
     revision: int = 0
     offered: dict[tuple[str, str], list[Block]] = field(default_factory=dict, repr=False)
     values: dict[str, Values] = field(default_factory=dict, repr=False)  # by person

@@ -6,6 +6,8 @@ from typing import Any
 
 from simulator import workspace
 from simulator.errors import SlackError
+from simulator.installations import Installations
+from simulator.workspace import Team
 
 MAX_CODES = 100
 
@@ -15,31 +17,32 @@ class OAuthCodes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._codes: dict[str, str] = {}
+        self._codes: dict[str, tuple[str, Team]] = {}
 
-    def issue(self, scopes: str) -> str:
-        """Return a new code."""
+    def issue(self, scopes: str, team: Team) -> str:
+        """Return a new code for a workspace that consented."""
         code = secrets.token_hex(16)
         with self._lock:
-            self._codes[code] = scopes
+            self._codes[code] = (scopes, team)
             while len(self._codes) > MAX_CODES:
                 self._codes.pop(next(iter(self._codes)))
         return code
 
-    def exchange(self, given: dict[str, Any], bot_token: str) -> dict[str, Any]:
-        """``oauth.v2.access``: return the bot token for a code. Raise SlackError."""
+    def exchange(self, given: dict[str, Any], installations: Installations) -> dict[str, Any]:
+        """``oauth.v2.access``: install the app, and return the bot token for a code. Raise SlackError."""
         with self._lock:
-            scopes = self._codes.pop(str(given.get("code") or ""), None)
-        if scopes is None:
+            found = self._codes.pop(str(given.get("code") or ""), None)
+        if found is None:
             raise SlackError("invalid_code")
+        scopes, team = found
         return {
             "ok": True,
-            "access_token": bot_token,
+            "access_token": installations.install(team),
             "token_type": "bot",
             "scope": scopes,
             "bot_user_id": workspace.BOT_USER_ID,
             "app_id": workspace.APP_ID,
-            "team": {"id": workspace.TEAM_ID, "name": workspace.TEAM_NAME},
+            "team": {"id": team.id, "name": team.name},
             "enterprise": None,
             "is_enterprise_install": False,
         }

@@ -51,18 +51,20 @@ def event(envelope: Payload, attempt: int = 0, reason: str = "") -> Request:
     return Request("event", "/slack/events", body, JSON, headers)
 
 
-def event_envelope(inner: Payload, event_id: str, event_time: int) -> Payload:
+def event_envelope(
+    inner: Payload, event_id: str, event_time: int, team_id: str = workspace.TEAM_ID
+) -> Payload:
     """Return an event in the envelope that names workspace and app."""
     authorization = {
         "enterprise_id": None,
-        "team_id": workspace.TEAM_ID,
+        "team_id": team_id,
         "user_id": workspace.BOT_USER_ID,
         "is_bot": True,
         "is_enterprise_install": False,
     }
     return {
         "token": VERIFICATION_TOKEN,
-        "team_id": workspace.TEAM_ID,
+        "team_id": team_id,
         "api_app_id": workspace.APP_ID,
         "event": inner,
         "type": "event_callback",

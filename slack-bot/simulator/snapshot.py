@@ -51,7 +51,23 @@ def _about(workspace_state: WorkspaceState) -> Json:
         "has_home": "app_home_opened" in workspace_state.manifest.bot_events,
         "bot": {"id": workspace.BOT_USER_ID, "name": workspace_state.manifest.bot_name},
         "system": {"id": workspace.SYSTEM_USER_ID, "name": "Workspace"},
-        "people": [_person(person) for person in workspace_state.people.values()],
+        "people": [
+            _person(person) | {"deleted": person.id in workspace_state.deactivated}
+            for person in workspace_state.people.values()
+        ],
+        "groups": [
+            {"id": group.id, "handle": group.handle, "name": group.name, "members": sorted(group.members)}
+            for group in workspace_state.groups.by_id.values()
+        ],
+        "workspaces": [
+            {
+                "id": team.id,
+                "name": team.name,
+                "installed": workspace_state.installations.is_installed(team),
+            }
+            for team in workspace.WORKSPACES
+        ],
+        "install_url": f"{workspace_state.bot_url}/slack/install",
         "commands": [vars(command) for command in workspace_state.manifest.commands],
     }
 

@@ -26,6 +26,7 @@ class View:
     hash: str
     values: values.Values
     channel: str | None = None
+    app_team: str = workspace.TEAM_ID  # the workspace of the app that opened it
     errors: dict[str, str] = field(default_factory=dict)
     notice: str = ""
     offered: dict[tuple[str, str], list[Block]] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class View:
         content = self.content
         return {
             "id": self.id,
-            "team_id": workspace.TEAM_ID,
+            "team_id": self.app_team,
             "type": content["type"],
             "blocks": content["blocks"],
             "private_metadata": content.get("private_metadata", ""),
@@ -54,7 +55,7 @@ class View:
             "root_view_id": self.root_id,
             "app_id": workspace.APP_ID,
             "external_id": content.get("external_id", ""),
-            "app_installed_team_id": workspace.TEAM_ID,
+            "app_installed_team_id": self.app_team,
             "bot_id": workspace.BOT_ID,
         }
 

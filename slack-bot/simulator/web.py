@@ -6,7 +6,7 @@ from flask import Flask, Response, jsonify, request
 
 from simulator import api, consent_page, guard, page
 from simulator.assembly import Simulator
-from simulator.control import action_routes, fault_injection, inspection
+from simulator.control import action_routes, administration, fault_injection, inspection
 from simulator.errors import ActError
 
 FILES = Path(__file__).parent / "static"
@@ -21,7 +21,7 @@ def create_app(simulator: Simulator) -> Flask:
     app.register_blueprint(api.blueprint(simulator))
     app.register_blueprint(consent_page.blueprint(simulator))
     app.register_blueprint(page.blueprint(str(FILES)))
-    for module in (action_routes, fault_injection, inspection):
+    for module in (action_routes, administration, fault_injection, inspection):
         app.register_blueprint(module.blueprint(simulator))
     app.before_request(_guard)
     app.after_request(page.protect)

@@ -1,4 +1,4 @@
-"""The initial workspace and a second one: people, channels, and the app with its bot."""
+"""The workspaces: people, channels, and the app with its bot. The app starts in the first one."""
 
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ class Team:
 
 HOME = Team(TEAM_ID, TEAM_NAME, TEAM_DOMAIN)
 NEIGHBOUR = Team("T0PARTNER02", "Partner Fund", "partner-fund")
+WORKSPACES = (HOME, NEIGHBOUR)
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,16 @@ class Channel:
     topic: str = ""
     archived: bool = False
     members: set[str] = field(default_factory=set)
+    team: Team = HOME
 
     @property
     def has_bot(self) -> bool:
         """Whether the bot is a member."""
         return BOT_USER_ID in self.members
+
+    def is_open_to(self, team: Team) -> bool:
+        """Whether a bot of that workspace can know the channel. One channel is shared."""
+        return self.team is team or self.kind == "im" or self.id == SHARED
 
 
 PEOPLE = (
@@ -78,6 +84,10 @@ def channels() -> dict[str, Channel]:
     ]
     everywhere = {person.id for person in PEOPLE} | {BOT_USER_ID}
     rooms.append(Channel(SHARED, "partners", topic="Shared with Partner Fund", members=everywhere))
+    theirs = {person.id for person in PEOPLE if person.team is NEIGHBOUR}
+    rooms.append(
+        Channel("C0PARTDESK1", "partner-desk", topic="Trades of Partner Fund", members=theirs, team=NEIGHBOUR)
+    )
     return {room.id: room for room in rooms + [direct_message(person.id) for person in PEOPLE]}
 
 

@@ -11,11 +11,13 @@ from simulator.errors import SlackError
 from simulator.faults import Faults
 from simulator.files import Files
 from simulator.ids import Timestamps
+from simulator.installations import Installations
 from simulator.manifest import Manifest
 from simulator.messages import Messages
 from simulator.request_log import RequestLog
 from simulator.response_urls import ResponseUrls
 from simulator.triggers import Triggers
+from simulator.user_groups import UserGroups
 from simulator.views import Views
 from simulator.workspace import Channel, Person
 
@@ -26,13 +28,14 @@ class WorkspaceState:
     Read and write it inside ``with workspace_state.change()``. At its end, waiting threads are notified.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, installations: Installations) -> None:
         self.manifest = manifest
+        self.installations = installations  # not reset: the bot keeps the tokens
         self.news = threading.Condition(threading.RLock())
         self.boot = secrets.token_hex(4)
         self.version = 0
         self.people: dict[str, Person] = {person.id: person for person in workspace.PEOPLE}
-        self.base_url = ""
+        self.base_url = self.bot_url = ""
         self.reset()
 
     def reset(self) -> None:
@@ -47,6 +50,19 @@ class WorkspaceState:
             self.request_log = RequestLog()
             self.faults = Faults()
             self.files = Files()
+            self.groups = UserGroups()
+            self.deactivated: set[str] = set()
+            self.update_bot_membership()
+
+    def update_bot_membership(self) -> None:
+        """Let the bot be in the channels of other workspaces if the app is installed there."""
+        for channel in self.channels.values():
+            if channel.team is workspace.HOME:
+                continue
+            if self.installations.is_installed(channel.team):
+                channel.members.add(workspace.BOT_USER_ID)
+            else:
+                channel.members.discard(workspace.BOT_USER_ID)
 
     @contextmanager
     def change(self) -> Iterator[None]:

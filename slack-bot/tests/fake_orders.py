@@ -126,7 +126,7 @@ class FakeOrders:
         return Answer(body=[each for each in self.orders.values() if each["client_order_id"] == wanted])
 
     def _recent_orders(self, call: Call, _person: str) -> Answer:
-        wanted = {name: call.query[name] for name in ("symbol", "side")}
+        wanted = {name: call.query[name] for name in ("symbol", "side") if name in call.query}
         return Answer(body=[each for each in self.orders.values() if wanted.items() <= each.items()][::-1])
 
     def _get_order(self, call: Call, _person: str) -> Answer:

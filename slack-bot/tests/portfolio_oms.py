@@ -61,6 +61,7 @@ def order(order_id: str = "O17952360655300000c5d8cbe8", **changes: Any) -> dict[
         "side": "BUY",
         "quantity": "10",
         "filled_quantity": "0",
+        "leaves_quantity": "10",
         "average_price": None,
         "type": "LIMIT",
         "limit_price": "170.00",

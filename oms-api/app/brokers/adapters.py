@@ -1,15 +1,34 @@
 """The adapters of brokers by name. Each is registered by one line."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
-from app.brokers.protocol import Broker, ObserveRequest, ignore_request
+from app.brokers.ibkr.factory import create_ibkr_broker
+from app.brokers.kite.factory import create_kite_broker
+from app.brokers.kite.instrument_dump import fetch_instruments
+from app.brokers.kite.sessions import KiteLogIn
+from app.brokers.protocol import Broker, LogIn, ObserveRequest, ignore_request
+from app.brokers.remote.adapter import RemoteBroker
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
+from app.instruments.rules import Instrument
 
 # Processes share the rate limit of an account through Redis, if there is one.
-ADAPTERS: dict[str, Callable[[ConnectionTerms, str | None, ObserveRequest], Broker]] = {
+ADAPTERS: dict[str, Callable[[ConnectionTerms, str | None], Broker]] = {
     BrokerName.ALPACA: create_alpaca_broker,
+    BrokerName.IBKR: create_ibkr_broker,
+    BrokerName.ZERODHA: create_kite_broker,
+}
+
+# The brokers whose sessions end every day, so that a person must log in.
+LOG_INS: dict[str, Callable[[ConnectionTerms], LogIn]] = {
+    BrokerName.ZERODHA: KiteLogIn,
+}
+
+# The brokers whose instruments are loaded every day.
+INSTRUMENT_DUMPS: dict[str, Callable[[str], dict[str, Instrument]]] = {
+    BrokerName.ZERODHA: fetch_instruments,
 }
 
 
@@ -23,4 +42,7 @@ def create_adapter(
     create = ADAPTERS.get(terms.broker)
     if create is None:
         raise NoAdapter(terms.broker)
-    return create(terms, redis_url, observe)
+    broker = create(terms, redis_url)
+    if isinstance(broker, RemoteBroker):
+        broker.observe_requests(partial(observe, str(terms.broker)))
+    return broker

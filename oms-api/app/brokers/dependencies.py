@@ -4,7 +4,9 @@ from typing import Annotated
 
 from app.brokers.service.account_checks import CreateBroker
 from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.sessions import BrokerLogIns
 from app.wire.dependencies import part
 
 TheBrokerConnections = Annotated[BrokerConnections, part("broker_connections")]
 TheBrokerFactory = Annotated[CreateBroker, part("create_broker")]
+TheBrokerLogIns = Annotated[BrokerLogIns, part("broker_log_ins")]

@@ -1,14 +1,48 @@
 """Errors of the connection to a broker. A rejection by the broker is an event, not an error."""
 
-from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotInstalled
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotInstalled, Unavailable
 
 
 class BrokerUnavailable(Exception):
     """The broker was not reached. Nothing was sent, and the call may be repeated."""
 
 
+class SessionNeeded(BrokerUnavailable):
+    """The broker's session ended, and a person must log in. Nothing was sent."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(
+            f"{broker} needs today's log-in: log in at its page, then send the request token with "
+            "`POST /brokers/{connection}/session`."
+        )
+
+
 class OutcomeOpen(Exception):
     """The broker was reached but did not respond. Query the order by `find` before repeating the call."""
+
+
+class LogInRefused(Invalid):
+    """The broker did not take the request token of a log-in."""
+
+    def __init__(self, message: str) -> None:
+        text = f"The broker did not take it: {message} Log in again, and send the new token within minutes."
+        super().__init__(
+            "1 field is not valid; see `errors`.", [FieldError("request_token", text, "request_token")]
+        )
+
+
+class LogInFailed(Unavailable):
+    """The broker was not reached for a log-in."""
+
+    def __init__(self) -> None:
+        super().__init__("The broker did not answer. Send the request token again.")
+
+
+class NoLogIn(Conflict):
+    """The broker has no daily log-in, or the connection must not be used yet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The connection takes no log-in. {reason}")
 
 
 class NoSuchConnection(NotFound):

@@ -24,7 +24,8 @@ class BrokerConnectionRow(Base):
     does. `is_live` is what was asked for; orders go out only once a second person has enabled it.
     `changed_by` is the person or key that created the connection or changed its address, account or
     credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
-    changes with each change over the API.
+    changes with each change over the API. `critical_issues` is the number of open critical issues of the
+    reconciliation, which stop orders that open positions.
     """
 
     __tablename__ = "broker_connections"
@@ -64,3 +65,4 @@ class BrokerConnectionRow(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
     reconcile_requested_at: Mapped[datetime | None] = mapped_column(Instant)
+    critical_issues: Mapped[int] = mapped_column(Integer, server_default="0")

@@ -107,3 +107,16 @@ class Broker(Protocol):
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
         ...
+
+
+class LogIn(Protocol):
+    """The daily log-in of a person at a broker."""
+
+    @property
+    def address(self) -> str:
+        """The broker's page where a person logs in, and from which the request token comes."""
+        ...
+
+    def create_session(self, request_token: str) -> str:
+        """Return the access token of a new session. Raises LogInRefused or BrokerUnavailable."""
+        ...

@@ -36,6 +36,7 @@ class StoredConnection(NamedTuple):
     created_at: datetime
     updated_at: datetime
     reconcile_requested_at: datetime | None = None
+    critical_issues: int = 0
 
 
 _COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)

@@ -5,8 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from app.brokers.dependencies import TheBrokerConnections, TheBrokerFactory
+from app.brokers.dependencies import TheBrokerConnections, TheBrokerFactory, TheBrokerLogIns
 from app.brokers.schemas import (
+    BrokerLogInOut,
+    BrokerSessionIn,
+    BrokerSessionOut,
     ConnectionCheckOut,
     ConnectionIn,
     ConnectionOut,
@@ -18,11 +21,13 @@ from app.brokers.service.connections import get_connection, get_serialized, list
 from app.identity.dependencies import require_permission
 from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
 from app.identity.rules.access import Caller, Operation
+from app.timestamps import iso
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheClock, TheReaders
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
+sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
@@ -34,6 +39,7 @@ _EXAMPLE = {
     "credentials": {"key_id": "PK0123456789", "secret_key": "your-secret"},
 }
 _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
+_SESSION_EXAMPLE = {"request_token": "your-request-token"}
 _CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
@@ -170,5 +176,53 @@ async def enable_live(
         await administration.change(
             context,
             lambda connection, now: connections.enable_live(connection, context, connection_name, now),
+        )
+    )
+
+
+@sessions_router.get(
+    "/{connection_name}/session",
+    summary="Get the log-in of a broker connection",
+    responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
+)
+async def get_log_in(
+    caller: Manager, connection_name: TheName, log_ins: TheBrokerLogIns, readers: TheReaders
+) -> Response:
+    """Get the page where a person logs in, and the end of the current session."""
+    tenant_id = caller.tenant_id
+    stored = await readers.run(
+        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
+    )
+    expires_at = stored.session_expires_at
+    return answer(
+        {
+            "login_url": log_ins.open_log_in(stored).address,
+            "expires_at": None if expires_at is None else iso(expires_at),
+        }
+    )
+
+
+@sessions_router.post(
+    "/{connection_name}/session",
+    summary="Create the daily session of a broker connection",
+    responses=responses(200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
+)
+async def create_session(
+    caller: Manager, connection_name: TheName,
+    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
+    log_ins: TheBrokerLogIns, readers: TheReaders, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Exchange the request token of a log-in for the session of the day, and connect with it."""
+    tenant_id = caller.tenant_id
+    stored = await readers.run(
+        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
+    )
+    token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
+    context = request_context.context(caller, body, connection_name)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: log_ins.store(connection, context, connection_name, token, now)
         )
     )

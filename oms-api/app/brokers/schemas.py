@@ -138,5 +138,34 @@ class ConnectionCheckOut(BaseModel):
     error: str | None = Field(description="Why orders could not go out; null: they could", examples=[None])
 
 
+class BrokerSessionIn(RequestBody):
+    """The result of a person's log-in at the broker's page."""
+
+    request_token: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean)] = Field(
+        repr=False,
+        description="The `request_token` of the address to which the broker sent the browser back. It is "
+        "valid once, for minutes",
+        examples=["your-request-token"],
+    )
+
+
+class BrokerSessionOut(BaseModel):
+    """A session at a broker."""
+
+    expires_at: str = Field(description="Time in UTC until which orders can go out", examples=[_AT])
+
+
+class BrokerLogInOut(BaseModel):
+    """How to log in at a broker."""
+
+    login_url: str = Field(
+        description="The broker's page where a person logs in. It names the API key",
+        examples=["https://kite.zerodha.com/connect/login?v=3&api_key=your-api-key"],
+    )
+    expires_at: str | None = Field(
+        description="Time in UTC until which the current session holds; null: there is none", examples=[_AT]
+    )
+
+
 class NoFields(RequestBody):
     """An empty body."""

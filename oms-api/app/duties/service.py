@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Event
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -54,11 +55,15 @@ class Lease:
 
 
 class Duty(NamedTuple):
-    """A recurring job. `run` is idempotent; it runs once in each `period`."""
+    """A recurring job. `run` is idempotent; it runs once in each `period`.
+
+    An urgent duty never waits for one that is not urgent.
+    """
 
     name: str
     period: timedelta
     run: Callable[[Lease], None]
+    is_urgent: bool = False
 
 
 class RunHistory:
@@ -75,25 +80,43 @@ class RunHistory:
 
 
 class DutyRunner:
-    """Runs the duties that are due, one after another, in a thread of its own."""
+    """Runs the duties that are due: the urgent ones one after another in a thread, the others in a second."""
 
     def __init__(self, engine: Engine, duties: Sequence[Duty], now: Now) -> None:
         self._engine, self._duties, self._now = engine, duties, now
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="duties")
+        urgent, others = ([one for one in duties if one.is_urgent is wanted] for wanted in (True, False))
+        self._lanes = [lane for lane in (urgent, others) if lane]
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
     async def run(self) -> None:
         """Run due duties repeatedly, until cancelled."""
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self.run_due)
+        await asyncio.gather(*map(self._repeat, self._lanes))
+
+    def run_until(self, stop: Event) -> None:
+        """Run due duties repeatedly, until `stop` is set. Running duties are finished."""
+
+        def repeat(lane: Sequence[Duty]) -> None:
+            while not stop.wait(POLL_SECONDS):
+                self._run_lane(lane)
+
+        for lane in [self._threads.submit(repeat, one) for one in self._lanes]:
+            lane.result()
 
     def run_due(self) -> list[str]:
         """Run the duties that are due now, and return the names of those that this process ran."""
+        return [name for lane in self._lanes for name in self._run_lane(lane)]
+
+    async def _repeat(self, lane: Sequence[Duty]) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._run_lane, lane)
+
+    def _run_lane(self, lane: Sequence[Duty]) -> list[str]:
         try:
             with self._engine.connect() as connection:
                 states = {state.name: state for state in queries.list_duties(connection)}
-            return [duty.name for duty in self._duties if self._run_if_due(duty, states.get(duty.name))]
+            return [duty.name for duty in lane if self._run_if_due(duty, states.get(duty.name))]
         except SQLAlchemyError as error:
             _LOG.warning("the duties did not run: %s", format_reason(error))
             return []
@@ -140,8 +163,8 @@ class DutyRunner:
         return self._duties
 
     def close(self) -> None:
-        """Finish the running duty and stop the thread."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Finish the running duties and stop the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _run_if_due(self, duty: Duty, state: DutyState | None) -> bool:
         now = self._now()

@@ -155,6 +155,35 @@ _OTHERS = (
     EventType(
         "reconciliation.issue", "A fill does not fit its order.", ("order_id", "execution_id", "kind")
     ),
+    *(
+        EventType(
+            f"broker.{status}",
+            f"A broker connection {words}.",
+            ("connection", "broker", "status"),
+            ("reason",),
+        )
+        for status, words in (
+            ("connected", "is connected"),
+            ("down", "does not answer; it is tried again"),
+            ("refused", "was refused; a person must correct it"),
+        )
+    ),
+    *(
+        EventType(
+            f"reconciliation.{state}",
+            f"A difference from the books of a broker {words}.",
+            (
+                *("issue_id", "issue_type", "severity", "portfolio_name", "connection", "status"),
+                *("proposed_action",),
+            ),
+            ("symbol", "order_id", "ours", "theirs", "owned_by", "action", "reason", "resolved_by"),
+        )
+        for state, words in (
+            ("opened", "was found"),
+            ("changed", "has an owner, or is watched"),
+            ("resolved", "is resolved"),
+        )
+    ),
     EventType(
         "alert.fired",
         "The condition of an alert became true; once per `alert_id` and `firing`.",
@@ -170,6 +199,15 @@ _OTHERS = (
             ("price_source", "last_heard_at", "max_silence_seconds"),
         )
         for state, words in (("stale", "silent for too long"), ("fresh", "heard again after it was stale"))
+    ),
+    *(
+        EventType(f"signal_channel.{state}", f"{words} over Redis.", ("channel", "reason", "since"))
+        for state, words in (("down", "Signals do not arrive"), ("up", "Signals arrive again"))
+    ),
+    EventType(
+        "broker_connection.log_in_needed",
+        "A person must log in at a broker before the market opens; once a day.",
+        ("connection", "broker", "portfolio_name", "session_expires_at", "opens_at"),
     ),
     EventType(
         "webhook.disabled", "A webhook gets no more events.", ("webhook_id", "name", "reason")

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,18 +17,22 @@ from app.group_commit.writing import BatchWriter
 
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
+AnyFuture = asyncio.Future[Outcome] | Future[Outcome]
 
 ANSWER_SECONDS = 14.0  # maximum time that a caller waits
 TIMEOUT_CHECK_SECONDS = 0.5
 MAX_LINGER_SECONDS = 0.003
 LINGER_SHARE = 0.25  # fraction of the last batch's duration
+_TOO_SLOW = "The database did not answer in time; send it again with the same key."
 
 
 @dataclass(slots=True)
 class _Item(Generic[Command, Outcome]):
+    """A command with the future of its outcome: that of an event loop, or of a thread that waits for it."""
+
     command: Command
-    future: "asyncio.Future[Outcome]"
-    loop: asyncio.AbstractEventLoop
+    future: AnyFuture[Outcome]
+    loop: asyncio.AbstractEventLoop | None
     since: float
 
 
@@ -100,11 +105,29 @@ class GroupCommit(Generic[Command, Outcome]):
 
     def submit_all(self, commands: Sequence[Command]) -> "list[asyncio.Future[Outcome]]":
         """Queue the commands next to each other and in order, all of them or none."""
-        loop = asyncio.get_running_loop()
-        now = time.monotonic()
-        items: list[_Item[Command, Outcome]] = [
-            _Item(command, loop.create_future(), loop, now) for command in commands
-        ]
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in commands]
+        pairs = zip(commands, futures, strict=True)
+        self._enqueue([_Item(command, future, loop, now) for command, future in pairs])
+        if loop not in self._sweeps:
+            self._sweeps.add(loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
+        return futures
+
+    def write(self, command: Command) -> Outcome:
+        """Queue `command` and wait for its outcome, in a thread without an event loop.
+
+        Raises NotPlaced like `submit`, OutcomeUnknown after ANSWER_SECONDS, and the error that refuses the
+        command.
+        """
+        future: Future[Outcome] = Future()
+        self._enqueue([_Item(command, future, None, time.monotonic())])
+        try:
+            return future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise OutcomeUnknown(_TOO_SLOW) from None
+
+    def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
             if self._closing:
                 raise NotPlaced("The service is stopping, and nothing was recorded; send the request again.")
@@ -115,10 +138,6 @@ class GroupCommit(Generic[Command, Outcome]):
             self._queue.extend(items)
             if len(self._queue) >= self._wakes_at:
                 self._wake.notify()
-        if loop not in self._sweeps:
-            self._sweeps.add(loop)
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
-        return [item.future for item in items]
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer items that waited too long.
@@ -138,8 +157,7 @@ class GroupCommit(Generic[Command, Outcome]):
         )
         self._answer(
             begun,
-            [OutcomeUnknown("The database did not answer in time; send it again with the same key.")]
-            * len(begun),
+            [OutcomeUnknown(_TOO_SLOW)] * len(begun),
         )
         if self._queue or self._current_batch:
             loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
@@ -181,15 +199,19 @@ class GroupCommit(Generic[Command, Outcome]):
         self, items: Sequence[_Item[Command, Outcome]], outcomes: Sequence[Outcome | OmsError]
     ) -> None:
         """Resolve the futures in their loops, with one call per loop instead of one per item."""
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Outcome], Outcome | OmsError]]] = {}
+        loops: dict[
+            asyncio.AbstractEventLoop | None, list[tuple[AnyFuture[Outcome], Outcome | OmsError]]
+        ] = {}
         for item, outcome in zip(items, outcomes, strict=True):
             loops.setdefault(item.loop, []).append((item.future, outcome))
         for loop, answers in loops.items():
-            if not loop.is_closed():
+            if loop is None:
+                _resolve(answers)
+            elif not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: "list[tuple[asyncio.Future[Outcome], Outcome | OmsError]]") -> None:
+def _resolve(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> None:
     for future, outcome in answers:
         if future.done():
             continue  # the client has disconnected

@@ -13,6 +13,7 @@ from app.health.rules import Component
 from app.health.service import ValuedPortfolio
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
+from app.signals.service.redis_channels.channel_state import ChannelState
 from app.wire.dependencies import part
 
 
@@ -22,8 +23,8 @@ class HealthComponents:
 
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` says why its file cannot be written.
-    `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `has_worker` is true if only
-    `python -m app.worker` or Celery runs the duties.
+    `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
+    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties.
     """
 
     readers: Readers
@@ -37,8 +38,10 @@ class HealthComponents:
     report_duties: Callable[[Connection], list[DutyReport]]
     describe_feed: Callable[[], Component]
     describe_webhooks: Callable[[Connection], Component]
+    describe_brokers: Callable[[Connection], Component]
     describe_alerts: Callable[[Sequence[DutyReport]], Component]
     list_portfolio_values: Callable[[Connection], Sequence[ValuedPortfolio]]
+    signal_channel: ChannelState
     has_redis: bool
     has_worker: bool
 

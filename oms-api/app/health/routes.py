@@ -92,7 +92,7 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed, the background jobs, webhooks and alerts.
+    """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
 
     The status is always 200 for a valid key.
     """
@@ -168,6 +168,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
     webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
+    brokers = await _read(components, components.describe_brokers) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
@@ -180,10 +181,18 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
         "market_data": components.describe_feed(),
         "duties": duties,
         "worker": duties if components.has_worker else Component("off"),
-        "redis": describe_redis(components.rate_limits(), is_used=components.has_redis),
+        "redis": _describe_redis(components),
         "webhooks": webhooks or Component("down"),
         "alerts": components.describe_alerts(reports or ()),
+        "brokers": brokers or Component("down"),
     }
+
+
+def _describe_redis(components: HealthComponents) -> Component:
+    found = components.signal_channel.problem
+    age = None if found is None else round((components.now() - found.since).total_seconds(), 3)
+    reason = None if found is None else found.reason
+    return describe_redis(components.rate_limits(), reason, age, is_used=components.has_redis)
 
 
 async def _report_duties(components: HealthComponents) -> list[DutyReport] | None:

@@ -54,16 +54,36 @@ def describe_webhooks(
     return Component("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
+def describe_brokers(statuses: Sequence[str]) -> Component:
+    """Return the component of connections to brokers, given the status of each. It names no tenant's one.
+
+    Connections that wait for a person to enable live trading do not count.
+    """
+    used = [status for status in statuses if status != "awaiting_live"]
+    if not used:
+        return Component("off")
+    failed = [status for status in used if status in {"down", "refused"}]
+    error = f"{len(failed)} of {len(used)} broker connections do not work." if failed else None
+    return Component("degraded" if failed else "ok", None, error)
+
+
 def describe_feed(silence_seconds: float | None, max_silence_seconds: float) -> Component:
     """Return the component of a price feed. None: its prices are never stale."""
     is_stale = silence_seconds is not None and silence_seconds > max_silence_seconds
     return Component("degraded" if is_stale else "ok", silence_seconds)
 
 
-def describe_redis(rate_limits: str, *, is_used: bool) -> Component:
-    """Return the component of Redis by the state of the rate limits, which only a connection shares."""
+def describe_redis(
+    rate_limits: str, problem: str | None = None, age_seconds: float | None = None, *, is_used: bool
+) -> Component:
+    """Return the component of Redis by the state of the rate limits, which only a connection shares.
+
+    `problem` is why no signals arrive over it, None if they do, and `age_seconds` since when.
+    """
     if not is_used:
         return Component("off")
+    if problem is not None:
+        return Component("degraded", age_seconds, f"No signals arrive over Redis: {problem}.")
     return Component("degraded" if rate_limits == "per process" else "ok")
 
 

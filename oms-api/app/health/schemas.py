@@ -50,7 +50,8 @@ class DetailedHealthOut(BaseModel):
         examples=["running"], description="Whether orders are executed"
     )
     components: dict[str, ComponentOut] = Field(
-        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`",
+        description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
+        "`brokers`",
     )
 
 

@@ -51,6 +51,16 @@ class Authentication:
 
         Raise an OmsError if the caller is refused.
         """
+        caller = await self.authenticate(request, operation)
+        if not caller.may(operation):
+            raise _refusal(caller, TABLE[operation])
+        return caller
+
+    async def authenticate(self, request: FastRequest, operation: Operation) -> Caller:
+        """Authenticate the caller and count the request, without a permission check.
+
+        Raise an OmsError if the credentials are refused.
+        """
         self.limiter.check_address(request.address)
         try:
             caller = await self._find_caller(request, operation)
@@ -60,8 +70,6 @@ class Authentication:
             self.limiter.charge_address(request.address)
             raise
         self.count(request, caller)
-        if not caller.may(operation):
-            raise _refusal(caller, TABLE[operation])
         return caller
 
     def find_authorized(self, request: FastRequest, operation: Operation) -> Caller | None:
@@ -91,6 +99,18 @@ class Authentication:
             return (await self._find_caller(request, operation)).may(operation)
         except OmsError:
             return False
+
+    async def find_caller(self, request: FastRequest, operation: Operation) -> Caller | None:
+        """Return the admitted caller as it is now, or None if it would not be admitted any more.
+
+        Do not count the request. Raise Unavailable.
+        """
+        try:
+            return await self._find_caller(request, operation)
+        except Unavailable:
+            raise
+        except OmsError:
+            return None
 
     def count_unauthenticated(self, request: FastRequest) -> None:
         """Count an unauthenticated request against the rate of its address. Raise TooMany."""

@@ -107,11 +107,22 @@ def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[In
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
     """Set the terms of a symbol."""
+    save_terms(connection, tenant_id, [terms], at)
+
+
+def save_terms(
+    connection: Connection, tenant_id: int, instruments: Sequence[Instrument], at: datetime
+) -> None:
+    """Set the terms of many symbols."""
+    rows = [_build_row(tenant_id, terms, at) for terms in instruments]
+    write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, rows))
+
+
+def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ...]:
     kind = (terms.exchange, terms.asset_class, terms.currency)
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
-    row = (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, iso(at))
-    write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, [row]))
+    return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, iso(at))
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:

@@ -64,6 +64,7 @@ class Portfolio(Base):
     - `slippage`: how much worse than the quote its market orders fill, in basis points.
     - `broker` and `broker_connection`: where its orders go, and the name of the connection, null for the
       paper market. A connection serves one portfolio. `kind` is "live" for a live account.
+    - `when_broker_down`: "refuse" or "hold" (new orders wait until the connection is back).
     - `carry_rates`: JSON list of yearly rates of interest and borrow fees in percent, `[{"kind": "interest" |
       "margin" | "borrow", "from": "2026-01-01", "percent": "6.5", "currency": "USD" | null}]`.
 
@@ -120,6 +121,7 @@ class Portfolio(Base):
     accrued_until: Mapped[datetime | None] = mapped_column(Instant)
     broker: Mapped[str] = mapped_column(String(20), server_default="paper")
     broker_connection: Mapped[str | None] = mapped_column(String(60))
+    when_broker_down: Mapped[str] = mapped_column(String(6), server_default="refuse")
     moved_cash: Mapped[Decimal] = mapped_column(Amount, server_default=NO_AMOUNT)
     cash_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     cash_hash: Mapped[str] = mapped_column(String(64), server_default=GENESIS)

@@ -268,6 +268,9 @@ class SummaryOut(BaseModel):
     connection: str | None = Field(
         description="The broker connection of its orders; null: the paper market", examples=["alpaca-paper"]
     )
+    when_broker_down: Literal["refuse", "hold"] = Field(
+        description="What becomes of new orders while its broker is not connected", examples=["refuse"]
+    )
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
 

@@ -1,6 +1,6 @@
 """Errors of market data."""
 
-from app.errors import FieldError, Invalid, NotFound
+from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class NoQuote(NotFound):
@@ -35,3 +35,17 @@ class ExpiryPassed(Invalid):
             "`expires_at` must be in the future.",
             [FieldError("expires_at", "Must be in the future.", "expires_at")],
         )
+
+
+class NoSubscription(NotFound):
+    """The tenant has not subscribed to the symbol."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"There is no subscription of {symbol}.")
+
+
+class TooManySubscriptions(Conflict):
+    """The tenant would have more subscriptions than a tenant may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A tenant subscribes to at most {limit:,} symbols; delete one first.")

@@ -102,3 +102,14 @@ class MarkOverrideRow(Base):
     set_by: Mapped[str] = mapped_column(String(300))
     set_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class SubscriptionRow(Base):
+    """A symbol whose quotes a tenant always follows."""
+
+    __tablename__ = "market_data_subscriptions"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, ForeignKey("tenants.id"), primary_key=True)
+    symbol: Mapped[str] = mapped_column(String(40), primary_key=True)
+    created_by: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(Instant)

@@ -2,17 +2,21 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
+from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Bar, MarkOverride, Quote, age, mid
 from app.money import fits, fixed, money_text, quantity_text
 from app.timestamps import iso
 from app.wire.fields import Amount, PositiveAmount, at_most, clean
 from app.wire.lists import When
+
+_AT = "2026-11-20T15:04:05.123456Z"
 
 
 def _storable(amount: Decimal) -> Decimal:
@@ -112,6 +116,57 @@ class MarkOut(BaseModel):
     expires_at: str = Field(
         examples=["2036-12-31T21:00:00.000000Z"], description="When the market's price is used again"
     )
+
+
+class SubscriptionsIn(BaseModel):
+    """Symbols to follow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=500)] = Field(
+        description="Symbols or aliases, in any case", examples=[["AAPL", "MSFT"]]
+    )
+
+
+class SubscriptionOut(BaseModel):
+    """A symbol whose quotes are followed, with its last quote."""
+
+    symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
+    created_by: str = Field(description="Person or key that subscribed", examples=["alice@example.com"])
+    created_at: str = Field(description="Time of the subscription, in UTC", examples=[_AT])
+    quote: QuoteOut | None = Field(description="The last quote with its age; null: there is none")
+    is_stale: bool | None = Field(
+        description="Whether the feed of the quote is silent for too long; null: no quote", examples=[False]
+    )
+
+
+class FeedHealthOut(BaseModel):
+    """The state of market data in this process."""
+
+    status: Literal["ok", "stale"] = Field(
+        description="`stale`: the price source is silent for too long", examples=["ok"]
+    )
+    price_source: str = Field(description="Name of the price source", examples=["simulated"])
+    last_heard_at: str | None = Field(
+        description="Time of its last answer, in UTC; null: its prices are never stale", examples=[_AT]
+    )
+    silence_seconds: float | None = Field(description="Seconds since then", examples=[0.4])
+    max_silence_seconds: float = Field(description="Seconds after which quotes are stale", examples=[30.0])
+    followed_symbols: int = Field(
+        description="Symbols that the source follows, of all tenants", examples=[12]
+    )
+    subscriptions: int = Field(description="Subscriptions of the tenant", examples=[2])
+    stale_symbols: list[str] = Field(description="Subscriptions with a stale quote", examples=[[]])
+    missing_symbols: list[str] = Field(description="Subscriptions without a quote", examples=[[]])
+
+
+def serialize_subscription(
+    subscription: Subscription, quote: Quote | None, now: datetime, *, is_stale: bool | None
+) -> dict[str, Any]:
+    """Serialize the subscription as `SubscriptionOut`."""
+    shown = None if quote is None else serialize_quote(quote, now)
+    facts = {"symbol": subscription.symbol, "created_by": subscription.created_by}
+    return facts | {"created_at": iso(subscription.created_at), "quote": shown, "is_stale": is_stale}
 
 
 def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import NamedTuple
 
+import orjson
 from sqlalchemy import Connection, Engine, select
 
+from app.brokers.queries import StoredConnection
 from app.database import set_tenant_scope, unit_of_work
+from app.database.bulk import write
+from app.events.rules import NewEvent
+from app.events.service import build_packed_insert
 from app.ledger.models import Portfolio
+from app.timestamps import iso
 
 
 class AssignedPortfolio(NamedTuple):
@@ -23,6 +30,16 @@ def transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
     """Yield a connection in a transaction that sees one tenant."""
     with unit_of_work(engine) as connection:
         yield set_tenant_scope(connection, [tenant_id])
+
+
+def publish_status(connection: Connection, stored: StoredConnection, now: datetime) -> None:
+    """Publish the event that a connection has another status."""
+    payload = {"connection": stored.name, "broker": stored.broker, "status": stored.status}
+    payload |= {} if stored.error is None else {"reason": stored.error}
+    event = NewEvent(
+        stored.tenant_id, f"broker.{stored.status}", orjson.dumps(payload).decode(), iso(now), stored.name
+    )
+    write(connection, build_packed_insert([event]))
 
 
 def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -> AssignedPortfolio | None:

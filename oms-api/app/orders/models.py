@@ -51,7 +51,7 @@ _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor 
     Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
     Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
 )
-_IS_UNDONE = text("completed_at IS NULL")
+_IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
 IS_OPEN, IS_FINAL = text(f"status NOT IN ({_LISTED})"), text(f"status IN ({_LISTED})")
 
@@ -244,6 +244,52 @@ class BrokerRequestRow(Base):
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Cancellation(Base):
+    """A request to cancel the matching orders of several portfolios that were created until then.
+
+    `idempotency_key` is a hash of the caller and of the key that the caller sent.
+    """
+
+    __tablename__ = "cancellations"
+    __table_args__ = (UniqueConstraint("tenant_id", "idempotency_key"),)
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    request_hash: Mapped[str | None] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(60))
+    actor: Mapped[str | None] = mapped_column(String(300))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    symbol: Mapped[str | None] = mapped_column(SymbolText)
+    side: Mapped[str | None] = mapped_column(String(4))
+    strategy: Mapped[str | None] = mapped_column(String(100))
+    reason: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PortfolioCancellation(Base):
+    """The part of a cancellation in one portfolio; `order_ids` is a JSON list, null until it is done."""
+
+    __tablename__ = "portfolio_cancellations"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "cancellation_id"], ["cancellations.tenant_id", "cancellations.id"]
+        ),
+        ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
+        Index(
+            "ix_portfolio_cancellations_undone",
+            "tenant_id",
+            postgresql_where=_HAS_NO_ORDERS,
+            sqlite_where=_HAS_NO_ORDERS,
+        ),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    cancellation_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    order_ids: Mapped[str | None] = mapped_column(Text)
 
 
 class Execution(Base):

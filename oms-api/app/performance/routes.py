@@ -50,9 +50,7 @@ async def get_history(
             "base_currency": curve.portfolio.base_currency,
             "period": query.period,
             "interval": interval,
-            "points": _TEXTS.serialize(
-                (caller.tenant_id, portfolio, query.period, interval), curve.points, curve.drawdowns
-            ),
+            "points": _TEXTS.serialize((caller.tenant_id, portfolio, query.period, interval), curve.points),
         }
 
     found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long

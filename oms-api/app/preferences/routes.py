@@ -10,6 +10,7 @@ from app.identity.rules.access import Caller, Operation
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
 from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
+from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import TheChanges, TheClock, TheReaders
@@ -23,12 +24,15 @@ Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
     "/preferences", summary="Get your preferences", responses=responses(200, {"model": PreferencesOut})
 )
 async def get_preferences(caller: Owner, readers: TheReaders) -> Response:
-    """Get the preferences of the person that the request acts for, or of the key itself."""
+    """Get the preferences of the person that the request acts for, or of the key itself.
+
+    A default portfolio that the caller may no longer see is null.
+    """
     fields = await readers.run(
         lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
         caller.tenant_id,
     )
-    return answer({**DEFAULTS, **fields})
+    return answer(_serialize(caller, fields))
 
 
 @router.put(
@@ -52,4 +56,13 @@ async def put_preferences(
         queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
         return {**stored, **fields}
 
-    return answer({**DEFAULTS, **await changes.run(write, tenant_id)})
+    return answer(_serialize(caller, await changes.run(write, tenant_id)))
+
+
+def _serialize(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return all preferences, without the name of a portfolio that the caller may not see."""
+    found = {**DEFAULTS, **fields}
+    name = found["default_portfolio"]
+    if name is not None and not caller.sees(name_key(name)):
+        found["default_portfolio"] = None
+    return found

@@ -1,6 +1,6 @@
 """Errors of the reconciliation."""
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 
 
 class NoSuchIssue(NotFound):
@@ -15,3 +15,35 @@ class IssueResolved(Conflict):
 
     def __init__(self, issue_id: str) -> None:
         super().__init__(f"The issue {issue_id!r} is resolved already.")
+
+
+class ActionNotPossible(Invalid):
+    """The action does not fit the type of the issue."""
+
+    def __init__(self, action: str, type_: str) -> None:
+        message = f"`{action}` cannot resolve an issue of the type {type_}."
+        super().__init__(message, [FieldError("action", message, "not_possible")])
+
+
+class PersonNeeded(Forbidden):
+    """A key alone may not decide this."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"A person must decide about `{action}`: send the request on behalf of one.")
+
+
+class FiguresChanged(Conflict):
+    """Our side is not what the issue shows any more."""
+
+    def __init__(self, issue_id: str) -> None:
+        super().__init__(
+            f"The figures of the issue {issue_id!r} have changed: compare again with "
+            "`POST /reconciliation:run`, and look at the issue again."
+        )
+
+
+class SeveralProducts(Conflict):
+    """The position is held in several products, and the broker does not tell which one differs."""
+
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"The position in {symbol} has several products: report the missing trades instead.")

@@ -15,7 +15,8 @@ class ReconciliationIssueRow(Base):
     """A difference between a portfolio and its account at a broker.
 
     `ours` and `theirs` are the figures of both sides, null where a side has nothing. `seen_at` is the last
-    comparison that found it. An issue that a later comparison does not find is resolved by itself.
+    comparison that found it. An issue that a later comparison does not find is resolved by itself. `details`
+    is what the broker says beyond its figure: the cost of a position.
     """
 
     __tablename__ = "reconciliation_issues"
@@ -50,3 +51,4 @@ class ReconciliationIssueRow(Base):
     seen_at: Mapped[datetime] = mapped_column(Instant)
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)
     resolved_by: Mapped[str | None] = mapped_column(String(300))
+    details: Mapped[str | None] = mapped_column(Text)

@@ -5,15 +5,21 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from app.brokers.models import BrokerConnectionRow
+from app.database.bulk import write
+from app.events.rules import NewEvent
+from app.events.service import build_packed_insert
 from app.ledger.models import Portfolio, PositionRow
 from app.money import ZERO
 from app.orders.models import Execution, OrderRecord
 from app.reconciliation.models import ReconciliationIssueRow
+from app.reconciliation.rules.differences import HeldAmount, IssueType, Severity, get_proposed_action
+from app.reconciliation.rules.event_payloads import build_issue_payload
+from app.timestamps import iso
 
-IGNORED = "ignore"
+IGNORED, WATCHED = "ignore", "watch"
 _CHUNK = 500  # values of an IN list
 
 
@@ -38,6 +44,7 @@ class Issue(NamedTuple):
     seen_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
+    details: str | None = None
     portfolio_name: str = ""
 
 
@@ -54,6 +61,18 @@ class ComparedPortfolio(NamedTuple):
 
     id: int
     cash: Decimal
+    name: str
+    name_key: str
+
+
+class StoredPosition(NamedTuple):
+    """A position in one symbol and product."""
+
+    symbol: str
+    product: str
+    quantity: Decimal
+    cost: Decimal
+    local_cost: Decimal | None
 
 
 _STORED = Issue._fields[:-1]
@@ -103,10 +122,18 @@ def insert_issue(connection: Connection, issue: Issue) -> None:
     )
 
 
-def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> None:
-    """Update columns of an issue."""
+def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) -> Issue:
+    """Update columns of an issue, and return it as it is then."""
     mine = (ReconciliationIssueRow.tenant_id == issue.tenant_id, ReconciliationIssueRow.id == issue.id)
     connection.execute(update(ReconciliationIssueRow).where(*mine).values(**changes))
+    return issue._replace(**changes)
+
+
+def publish(connection: Connection, issue: Issue, state: str, now: datetime) -> None:
+    """Publish the event that an issue was opened, changed or resolved."""
+    payload = build_issue_payload(issue, get_proposed_action(IssueType(issue.type)))
+    event = NewEvent(issue.tenant_id, f"reconciliation.{state}", payload, iso(now), issue.id)
+    write(connection, build_packed_insert([event]))
 
 
 def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
@@ -118,18 +145,54 @@ def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
 def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
     """Return the portfolio that trades over a connection."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
-    row = connection.execute(select(Portfolio.id, Portfolio.cash).where(*mine)).one_or_none()
-    return None if row is None else ComparedPortfolio(row[0], Decimal(row[1]))
+    columns = (Portfolio.id, Portfolio.cash, Portfolio.name, Portfolio.name_key)
+    row = connection.execute(select(*columns).where(*mine)).one_or_none()
+    return None if row is None else ComparedPortfolio._make(row)
 
 
-def list_quantities(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, Decimal]:
-    """Return the signed quantity of a portfolio by symbol, over all products, without flat ones."""
-    columns = (PositionRow.symbol, PositionRow.quantity)
+def list_held_amounts(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, HeldAmount]:
+    """Return the positions of a portfolio by symbol, over all products, without flat ones."""
+    found: dict[str, HeldAmount] = {}
+    for symbol, positions in list_positions(connection, tenant_id, portfolio_id).items():
+        amounts = [get_held_amount(position) for position in positions]
+        quantity = sum((one.quantity for one in amounts), ZERO)
+        if quantity:
+            found[symbol] = HeldAmount(quantity, sum((one.cost for one in amounts), ZERO))
+    return found
+
+
+def list_positions(
+    connection: Connection, tenant_id: int, portfolio_id: int
+) -> dict[str, list[StoredPosition]]:
+    """Return the positions of a portfolio by symbol, one for each product, without flat ones."""
+    columns = [getattr(PositionRow, name) for name in StoredPosition._fields]
     mine = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
-    found: dict[str, Decimal] = {}
-    for symbol, quantity in connection.execute(select(*columns).where(*mine)):
-        found[symbol] = found.get(symbol, ZERO) + Decimal(quantity)
-    return {symbol: quantity for symbol, quantity in found.items() if quantity}
+    found: dict[str, list[StoredPosition]] = {}
+    for row in connection.execute(select(*columns).where(*mine)):
+        position = StoredPosition._make(row)
+        if position.quantity:
+            found.setdefault(position.symbol, []).append(position)
+    return found
+
+
+def get_held_amount(position: StoredPosition) -> HeldAmount:
+    """Return the quantity and the cost of a position in the currency that it trades in."""
+    cost = position.cost if position.local_cost is None else position.local_cost
+    return HeldAmount(position.quantity, cost)
+
+
+def update_critical_count(connection: Connection, tenant_id: int, name: str) -> None:
+    """Store how many open critical issues a connection has. Those that somebody watches do not count."""
+    counted = select(func.count()).where(
+        ReconciliationIssueRow.tenant_id == tenant_id,
+        ReconciliationIssueRow.connection == name,
+        ReconciliationIssueRow.status == "open",
+        ReconciliationIssueRow.severity == Severity.CRITICAL.value,
+        func.coalesce(ReconciliationIssueRow.action, "") != WATCHED,
+    )
+    mine = (BrokerConnectionRow.tenant_id == tenant_id, BrokerConnectionRow.name == name)
+    statement = update(BrokerConnectionRow).where(*mine)
+    connection.execute(statement.values(critical_issues=counted.scalar_subquery()))
 
 
 def find_known_orders(

@@ -11,15 +11,17 @@ from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
 from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
+from app.reconciliation.service.adoption import ADOPT, PositionAdoption
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import TheClock, TheReaders, part
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
+ThePositionAdoption = Annotated[PositionAdoption, part("position_adoption")]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 
 
@@ -68,13 +70,16 @@ async def run_reconciliation(
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    administration: TheAdministration, request_context: TheRequestContext, adoption: ThePositionAdoption,
 ) -> Response:  # fmt: skip
-    """Ignore an issue, or take care of it yourself.
+    """Take care of an issue: by a booking, by leaving both sides as they are, or by making it yours.
 
-    An issue that a later comparison does not find resolves itself.
+    Bookings, and decisions that let a portfolio trade on, need a person. An issue that a later comparison
+    does not find resolves itself.
     """
     context = request_context.context(caller, body, issue_id)
+    if body.action == ADOPT:
+        await adoption.adopt(context, issue_id, body.reason)
     return build_response(
         await administration.change(
             context,

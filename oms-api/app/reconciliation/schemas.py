@@ -28,8 +28,10 @@ class IssueQuery(BaseModel):
 class ResolutionIn(RequestBody):
     """What is to become of an issue."""
 
-    action: Literal["ignore", "assign"] = Field(
-        description="`ignore`: both sides may stay as they are; `assign`: you take care of it",
+    action: Literal["adopt", "book_missing", "adjust_cash", "ignore", "watch", "assign"] = Field(
+        description="`adopt`: book a trade that makes our position the broker's; `book_missing`: try to book "
+        "the execution again; `adjust_cash`: book the difference; `ignore`: both sides may stay as they are; "
+        "`watch`: likewise, and the issue stays open; `assign`: you take care of it",
         examples=["assign"],
     )
     reason: Annotated[str, Field(min_length=1, max_length=_MAX_REASON), AfterValidator(clean)] = Field(
@@ -42,7 +44,12 @@ class IssueOut(BaseModel):
 
     id: str = Field(description="ID of the issue", examples=["ri_0123456789abcdef01234567"])
     type: Literal[
-        "missing_position", "quantity_mismatch", "unknown_order", "missing_execution", "cash_mismatch"
+        "missing_position",
+        "quantity_mismatch",
+        "price_mismatch",
+        "unknown_order",
+        "missing_execution",
+        "cash_mismatch",
     ] = Field(description="What differs", examples=["quantity_mismatch"])
     severity: Literal["info", "warning", "critical"] = Field(
         description="How bad it is", examples=["critical"]
@@ -57,7 +64,7 @@ class IssueOut(BaseModel):
     owner: str | None = Field(description="Who takes care of it; null: nobody", examples=["bob@example.com"])
     status: Literal["open", "resolved"] = Field(description="Whether it is resolved", examples=["open"])
     proposed_action: str = Field(description="What would resolve it", examples=["adopt"])
-    action: str | None = Field(description="What resolved it; null: it is open", examples=[None])
+    action: str | None = Field(description="What resolved it, or `watch`; null: it is open", examples=[None])
     reason: str | None = Field(description="Why; null: nobody said anything", examples=[None])
     detected_at: str = Field(description="Time when it was found, in UTC", examples=[_AT])
     resolved_at: str | None = Field(

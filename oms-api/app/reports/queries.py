@@ -1,14 +1,17 @@
 """Read the ledger for reports, in bounded memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, null, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, null, select
 
+from app.column_values import to_canonical
+from app.database import build_insert_missing
+from app.database.bulk import Row, Write
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
@@ -29,12 +32,14 @@ from app.ledger.rules.corporate_actions import (
 )
 from app.money import ZERO, ratio
 from app.orders.models import OrderRecord
+from app.reports.models import DailyStatsRow
 from app.reports.rules.explanation import BookedMovement, BookedTrade
-from app.reports.rules.profit import BookedRow
+from app.reports.rules.profit import BookedRow, DayKey, Totals
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
 from app.timestamps import BEFORE_ALL
 
 _CHUNK = 2_000
+_DAILY_STATS = cast("Table", DailyStatsRow.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +126,19 @@ def _read_fill(row: Any) -> BookedFill:
 
 def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
     is_owner = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
+    conditions = _list_portfolio_conditions(filters)
+    if filters.symbol is not None:
+        conditions.append(Trade.symbol == filters.symbol)
+    return statement.join(Portfolio, is_owner).where(Trade.tenant_id == tenant_id, *conditions)
+
+
+def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
     if filters.portfolio_key is not None:
         conditions.append(Portfolio.name_key == filters.portfolio_key)
-    if filters.symbol is not None:
-        conditions.append(Trade.symbol == filters.symbol)
-    return statement.join(Portfolio, is_owner).where(Trade.tenant_id == tenant_id, *conditions)
+    return conditions
 
 
 def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
@@ -192,3 +202,85 @@ def list_booked_movements(
 def _within(column: Any, bounds: DayBounds) -> list[ColumnElement[bool]]:  # a column of instants
     after = [] if bounds.start is None else [column > bounds.start]
     return after if bounds.end is None else [*after, column <= bounds.end]
+
+
+class DayTotals(NamedTuple):
+    """The columns of a stored day, in canonical form."""
+
+    date: str
+    trades: int
+    wins: int
+    losses: int
+    volume: str
+    realized_pnl: str
+    charges: str
+    max_drawdown: str
+
+
+class StoredUntil(NamedTuple):
+    """A portfolio with the last day that is stored, and the time of the last row of its ledger."""
+
+    tenant_id: int
+    id: int
+    name_key: str | None
+    last_created_at: datetime | None
+    last_day: str | None
+
+
+def list_stored_until(
+    connection: Connection, after: int, limit: int | None, tenant_id: int | None = None
+) -> list[StoredUntil]:
+    """Return portfolios after the id `after`, by id, of one tenant or of all that `connection` can read."""
+    row = DailyStatsRow
+    last = (
+        select(func.max(row.date))
+        .where(row.tenant_id == Portfolio.tenant_id, row.portfolio_id == Portfolio.id)
+        .correlate(Portfolio)
+        .scalar_subquery()
+    )
+    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.last_created_at, last)
+    statement = select(*columns).where(Portfolio.id > after).order_by(Portfolio.id).limit(limit)
+    if tenant_id is not None:
+        statement = statement.where(Portfolio.tenant_id == tenant_id)
+    return list(map(StoredUntil._make, connection.execute(statement)))
+
+
+def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+    """Return the stored days of the portfolios of a filter, whose period consists of whole days."""
+    row = DailyStatsRow
+    is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
+    columns = (row.trades, row.wins, row.losses, row.volume, row.realized_pnl, row.charges, row.max_drawdown)
+    statement = (
+        select(row.date, Portfolio.name, Portfolio.base_currency, *columns)
+        .join(Portfolio, is_owner)
+        .where(row.tenant_id == tenant_id, *_list_portfolio_conditions(filters))
+    )
+    if filters.since is not None:
+        statement = statement.where(row.date >= filters.since.date().isoformat())
+    if filters.until is not None:
+        statement = statement.where(row.date < filters.until.date().isoformat())
+    return {
+        DayKey(date.fromisoformat(day), name, currency): Totals(*totals)
+        for day, name, currency, *totals in connection.execute(statement)
+    }
+
+
+def iterate_stored_days(connection: Connection) -> Iterator[tuple[StoredUntil, dict[str, DayTotals]]]:
+    """Yield each portfolio that has stored days with these, by date, for the verification."""
+    row = DailyStatsRow
+    is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
+    columns = (getattr(row, name) for name in DayTotals._fields)
+    statement = (
+        select(row.tenant_id, row.portfolio_id, Portfolio.name_key, *columns)
+        .outerjoin(Portfolio, is_owner)
+        .order_by(row.tenant_id, row.portfolio_id, row.date)
+    )
+    rows = connection.execute(statement).fetchall()
+    for key, found in groupby(rows, lambda one: tuple(one[:3])):
+        stored = [DayTotals._make(map(to_canonical, one[3:])) for one in found]
+        yield StoredUntil(key[0], key[1], key[2], None, None), {one.date: one for one in stored}
+
+
+def build_day_insert(rows: Sequence[Row]) -> Write:
+    """Return the statement that stores days. Those that are already stored do not change."""
+    return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *DayTotals._fields), rows)

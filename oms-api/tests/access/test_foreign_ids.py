@@ -59,6 +59,7 @@ BODIES = {
     "PATCH /webhooks/{webhook_id}": {"description": "Another"},
     "POST /reconciliation/issues/{issue_id}/resolve": {"action": "ignore", "reason": "Not mine"},
     "PATCH /broker-connections/{connection_name}": {"account": "PA1"},
+    "POST /brokers/{connection_name}/session": {"request_token": "token"},
     "POST /webhooks/{webhook_id}:rotate": {},
 }
 CONNECTION = {

@@ -11,7 +11,7 @@ from app.verify import verify_database, verify_trails
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import running
 
-ROUNDS, MEMBERS = 40, 6
+ROUNDS, MEMBERS = 14, 6
 BOOKS = ("Growth", "Income")
 
 

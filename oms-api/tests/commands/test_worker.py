@@ -34,8 +34,9 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     assert [tuple(row) for row in found] == [
         (name, None, None)
         for name in (
-            *("day closes", "encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
-            *("interest and borrow fees",),
+            *("broker instruments", "broker log-ins", "daily statistics", "day closes"),
+            *("encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
+            *("interest and borrow fees", "intraday square-off", "order and approval expiry"),
             *("portfolio alerts", "position records", "prune equity snapshots"),
             *("prune job history", "prune ticks"),
             *("prune webhook deliveries", "roll up bars", "stale price feed", "the price feed is stale"),

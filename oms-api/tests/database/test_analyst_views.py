@@ -1,12 +1,16 @@
 """Views for analysts show what the API shows, and on PostgreSQL only the tenants that a role is given."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from app.database import normalize_url
+from app.clock import utc_now
+from app.database import normalize_url, set_tenant_scope, unit_of_work
+from app.reconciliation.queries import Issue, insert_issue
 
-VIEWS = ("v_active_positions", "v_today_orders", "v_daily_stats")
+VIEWS = ("v_active_positions", "v_today_orders", "v_daily_stats", "v_reconciliation_issues")
 
 
 @pytest.fixture
@@ -37,6 +41,25 @@ def test_analyst_views_match_the_api(traded):
     (told,) = traded.get("/daily-stats").json()
     assert (str(day["day"]), day["trades"], day["wins"]) == (told["date"], told["trades"], told["wins"])
     assert (day["volume"], day["realized_pnl"], day["net_pnl"]) == (1440, 40, 40)
+
+
+def test_view_of_issues_shows_their_age(api):
+    api.open_portfolio()
+    now = utc_now()
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        home = connection.execute(
+            text("SELECT id FROM portfolios WHERE tenant_id = :id"), {"id": api.tenant_id}
+        ).scalar_one()
+        what = ("quantity_mismatch", "critical", "AAPL", None, "10", "9", "open", "bob", None, None)
+        times = (now - timedelta(hours=3), now, None, None)
+        insert_issue(connection, Issue(api.tenant_id, "ri_1", "paper", home, *what, *times))
+    (issue,) = rows(api.service, "v_reconciliation_issues", api.tenant_id)
+    assert (issue["portfolio_name"], issue["ours"], issue["theirs"], issue["owner"]) == (
+        *("Growth", "10", "9"),
+        "bob",
+    )
+    assert float(issue["hours_unresolved"]) == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -24,8 +24,8 @@ def add_counters(create_duty_runner, journal: Path):
         os.write(descriptor, line.encode())  # one append: other processes write between lines only
         os.close(descriptor)
 
-    def create(settings, engine, market, calendars, now):
-        runner = create_duty_runner(settings, engine, market, calendars, now)
+    def create(settings, engine, *parts):
+        runner, now = create_duty_runner(settings, engine, *parts), parts[-1]
         counters = [Duty(name, timedelta(seconds=seconds), count) for name, seconds in PERIODS.items()]
         return DutyRunner(engine, [*counters, *runner.duties], now)
 
@@ -34,7 +34,7 @@ def add_counters(create_duty_runner, journal: Path):
 
 if __name__ == "__main__":
     app.duties.service.LEASE = timedelta(seconds=LEASE_SECONDS)
-    vars(app.worker)["POLL_SECONDS"] = 0.2
+    vars(app.duties.service)["POLL_SECONDS"] = 0.2
     create = add_counters(vars(app.worker)["create_duty_runner"], Path(os.environ["JOURNAL"]))
     vars(app.worker)["create_duty_runner"] = create
     sys.exit(app.worker.main())

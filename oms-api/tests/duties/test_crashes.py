@@ -1,12 +1,15 @@
 """Every duty of the service survives a process that dies between its work and the end of its lease.
 
 The next process repeats the work, which must change nothing that the first one committed.
+`tests/orders/test_order_duties.py` gives the duties of orders something to do.
 """
+
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import MetaData, select
 
-from app.assembly import create_duties
+from app.assembly import create_duties, create_order_duties, create_writer
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.duties.service import LEASE, Duty, DutyRunner
@@ -45,12 +48,18 @@ def timed(backend, new_database, clock):
         yield service
 
 
-def list_duties(service, clock):
-    """Return the registered duties, on an engine that sees all tenants as that of a worker does."""
+@contextmanager
+def process(service, clock):
+    """Provide the registered duties, on an engine that sees all tenants as that of a worker does."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
-    market = Market(ManualSource(), Readers(engine, 1))
+    market, calendars = Market(ManualSource(), Readers(engine, 1)), Calendars.load()
     settings = settings_for(service.database_url, price_source="manual")
-    return engine, create_duties(settings, engine, market, Calendars.load(), clock)
+    writer = create_writer(settings, engine, market, calendars)
+    writer.start()
+    duties = create_order_duties(engine, writer, calendars, clock)
+    yield engine, duties + create_duties(settings, engine, market, calendars, clock)
+    writer.close()
+    engine.dispose()
 
 
 def contents(engine):
@@ -65,11 +74,17 @@ def contents(engine):
         }
 
 
-def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, clock):
-    clock.set("2026-11-21T00:00:30")
+@pytest.fixture
+def two_processes(timed, clock):
+    """Provide the engine and the duties of two processes, which do not know what the other remembers."""
+    with process(timed, clock) as one, process(timed, clock) as other:
+        yield one, other
+
+
+def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, two_processes, clock):
+    clock.set("2026-11-21T00:05:30")
     at = clock()
-    engine, duties = list_duties(timed, clock)
-    others, again = list_duties(timed, clock)  # as another process has them, without what it remembers
+    (engine, duties), (others, again) = two_processes
     changed = set()
     for duty, repeated in zip(duties, again, strict=True):
         before = contents(timed.engine)
@@ -92,16 +107,14 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, clock):
         assert survivor.run_due() == [duty.name]
         assert contents(timed.engine) == done, duty.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
-    engine.dispose()
-    others.dispose()
+    assert "daily statistics" in changed
 
 
-def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, clock):
+def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-22T00:00:30")
     at = clock()
-    engine, duties = list_duties(timed, clock)
-    others, again = list_duties(timed, clock)
+    (engine, duties), (others, again) = two_processes
     for duty, repeated in zip(duties, again, strict=True):
 
         def work(lease, repeated: Duty = repeated):
@@ -118,5 +131,3 @@ def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, clock):
             assert contents(timed.engine) == done, duty.name
 
         assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]
-    engine.dispose()
-    others.dispose()

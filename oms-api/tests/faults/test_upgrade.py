@@ -72,7 +72,8 @@ def test_database_of_the_previous_release_migrates_under_load(
 ):
     url = Databases(killable_postgres.url).new("template0")
     before = migrate(previous_home, url)
-    previous, current = Oms(url, tmp_path, home=previous_home), Oms(url, tmp_path)
+    previous, current = Oms(url, tmp_path), Oms(url, tmp_path)
+    previous.home = previous_home
     try:
         previous.start(ready=False)
         previous.wait_ready(START_SECONDS)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.errors import Conflict, NotPlaced, OmsError
-from app.group_commit import GroupCommit
+from app.errors import Conflict, NotPlaced, OmsError, OutcomeUnknown
+from app.group_commit import GroupCommit, queue
 from tests.group_commit.rig import Notes, Sizes, notes_in, outcomes_of, writing
 
 
@@ -58,6 +58,25 @@ def test_answer_follows_the_commit(engine):
             return notes_in(engine)
 
         assert asyncio.run(run()) == ["a"]
+
+
+def test_thread_without_an_event_loop_waits_for_the_commit(engine):
+    with writing(engine, Notes()) as writer:
+        assert (writer.write("a"), notes_in(engine)) == ("wrote a", ["a"])
+        with pytest.raises(Conflict):
+            writer.write("conflict")
+    with pytest.raises(NotPlaced, match="stopping"):
+        writer.write("b")
+
+
+def test_thread_does_not_wait_without_end(engine, monkeypatch):
+    monkeypatch.setattr(queue, "ANSWER_SECONDS", 0.01)
+    handler = Notes()
+    handler.gate.clear()
+    with writing(engine, handler) as writer:
+        with pytest.raises(OutcomeUnknown):
+            writer.write("wait")
+        handler.gate.set()
 
 
 def test_rejection_affects_only_its_own_command(engine):

@@ -40,6 +40,7 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         "carry_rates": None,
         "broker": "paper",
         "connection": None,
+        "when_broker_down": "refuse",
         "last_sequence": 0,
     }
     charged = {"charges": "0.00", "net_realized_pnl": "0.00"}
@@ -331,3 +332,12 @@ def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):
 def test_invalid_opening_cash_of_a_tenant_is_rejected(api, cash):
     answer = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
     assert refused(answer, 422, "default_opening_cash") == "invalid"
+
+
+def test_orders_may_wait_for_a_broker_that_is_down(api):
+    good(api.post("/portfolios", {"name": "Growth", "when_broker_down": "hold"}), 201)
+    assert good(api.patch("/portfolios/Growth", {"when_broker_down": None}))["when_broker_down"] == "hold"
+    assert (
+        good(api.patch("/portfolios/Growth", {"when_broker_down": "refuse"}))["when_broker_down"] == "refuse"
+    )
+    assert api.patch("/portfolios/Growth", {"when_broker_down": "later"}).status_code == 422

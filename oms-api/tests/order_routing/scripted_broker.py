@@ -194,7 +194,7 @@ class Routing:
 
 
 def _build_connection(rig: Rig) -> StoredConnection:
-    nothing = dict.fromkeys(
+    nothing: dict[str, Any] = dict.fromkeys(
         ("account", "live_enabled_by", "live_enabled_at", "error", "connected_since", "last_event_at"), None
     ) | dict.fromkeys(("checked_at", "requests_left", "session_expires_at"), None)
     return StoredConnection(

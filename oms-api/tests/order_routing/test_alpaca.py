@@ -6,13 +6,14 @@ import time
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.client import Timeouts
-from app.brokers.alpaca.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import Timeouts
 from app.orders.rules.values import FINAL, Status
+from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.order_routing.scripted_broker import Routing
-from tests.orders.rig import Rig
+from tests.orders.rig import Rig, amount
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
@@ -94,8 +95,30 @@ def test_order_that_alpaca_cannot_execute_is_rejected_and_not_sent(routing, alpa
     assert not alpaca.exchange.orders
 
 
+def test_fills_that_alpaca_lists_under_other_ids_are_booked_once(routing, alpaca, create_broker):
+    alpaca.faults.orders.renames_fills = True
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")
+    run_until(routing, lambda: len(routing.executions()) == 1)
+    alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")  # as much, at the same price
+    run_until(routing, lambda: len(routing.executions()) == 2)
+    routing.broker.close()
+    alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")  # while the OMS is down
+    routing.broker = create_broker()
+    routing.restart()
+    run_until(routing, lambda: len(routing.executions()) == 3)
+    alpaca.exchange.quote("AAPL", "94", "95", ask_size="4")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    routing.rig.tick(days=20)  # past the clock of the stand-in: the account is compared with all fills
+    routing.run(8)
+    assert sorted(amount(quantity) for _, quantity in routing.executions()) == [2, 2, 2, 4]
+    found = routing.rig.rows("SELECT type FROM reconciliation_issues WHERE status = 'open'")
+    assert {kind for (kind,) in found} <= {"cash_mismatch"}
+
+
 def break_something(draw, alpaca, routing, create_broker):
-    match draw.randrange(8):
+    match draw.randrange(9):
         case 0 | 1 | 2:
             alpaca.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
         case 3:
@@ -106,6 +129,10 @@ def break_something(draw, alpaca, routing, create_broker):
             alpaca.faults.stream.swaps = 1
         case 6:
             alpaca.faults.stream.drops = 1
+        case 7:  # the broker is down for a while
+            alpaca.faults.add("cut_before", times=draw.randrange(1, 12))
+            alpaca.faults.stream.refusals = 1
+            alpaca.stream.cut()
         case _:  # the OMS dies, and another process goes on
             routing.broker.close()
             routing.broker = create_broker()
@@ -130,8 +157,8 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
-    monkeypatch.setattr("app.brokers.alpaca.account_state.AWAIT_SECONDS", 0.5)
-    monkeypatch.setattr("app.brokers.alpaca.account_state.READ_SECONDS", 1.0)
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
     draw = random.Random(seed)
     count = 25 if seed == 1 else 1000
     orders = trade_at_random(draw, routing, alpaca, create_broker, count)
@@ -148,3 +175,7 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
         filled = known[order.id].filled_qty if order.id in known else 0
         assert ours.filled_quantity == filled, order.id
     assert routing.undone() == []
+    held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
+    ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
+    assert {symbol: amount(quantity) for symbol, quantity in ours} == held
+    assert set(verify_database(routing.rig.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -1,15 +1,20 @@
 """A session compares its account with the books, books what it missed, and keeps the issues."""
 
+from decimal import Decimal
+
 import pytest
+from sqlalchemy import text
 
 from app.brokers.rules.values import BrokerOrder, Holding
 from app.database import set_tenant_scope, unit_of_work
+from app.ledger.errors import NoRate
 from app.orders.rules.values import Status
 from app.reconciliation import queries
 
 pytestmark = pytest.mark.any_database
 
 RECONCILED = 400  # seconds, longer than the interval
+CONFIRMED = 8  # seconds, in which a difference is found twice
 
 
 def issues(routing, status="open"):
@@ -20,9 +25,10 @@ def issues(routing, status="open"):
     return [one for one in found if one.type != "cash_mismatch"]
 
 
-def hold(routing, quantity):
+def hold(routing, quantity, cost=None):
     """Let the broker hold a position in AAPL, whatever its fills say."""
-    routing.broker.positions = lambda: [Holding(0, "AAPL", quantity, quantity)]
+    cost = Decimal(quantity if cost is None else cost)
+    routing.broker.positions = lambda: [Holding(0, "AAPL", Decimal(quantity), cost)]
 
 
 def reconcile(routing):
@@ -30,7 +36,7 @@ def reconcile(routing):
         set_tenant_scope(connection, [routing.rig.tenant])
         routing.rig.tick()
         queries.request_run(connection, routing.rig.tenant, routing.rig.now)
-    routing.run(3)
+    routing.run(CONFIRMED)
 
 
 def test_missed_execution_is_booked_once_and_marked(routing):
@@ -83,7 +89,7 @@ def test_ignored_issue_comes_back_with_other_figures_only(routing):
 
 def test_order_that_is_not_ours_is_shown(routing):
     order = routing.work()
-    foreign = routing.session._sender._convert(routing.rig.order(order))._replace(id="placed-by-hand")
+    foreign = routing.broker._book.find(order.id)._replace(id="placed-by-hand")
     assert isinstance(foreign, BrokerOrder)
     routing.broker._book.add(foreign)
     reconcile(routing)
@@ -98,5 +104,96 @@ def test_accounts_are_compared_at_intervals(routing):
     routing.run()
     assert issues(routing) == []
     routing.rig.tick(seconds=RECONCILED)
-    routing.run()
+    routing.run(CONFIRMED)
     assert len(issues(routing)) == 1
+
+
+def test_figures_that_move_are_no_issue(routing):
+    for quantity in range(1, 6):  # a fill is on its way at each comparison
+        hold(routing, quantity)
+        routing.run(3)
+    assert issues(routing) == []
+    reconcile(routing)
+    assert len(issues(routing)) == 1
+
+
+def test_critical_issue_stops_orders_that_open_positions_until_it_is_gone(routing):
+    order = routing.work(quantity="4")
+    routing.broker.fill(order, "4")
+    routing.run()
+    hold(routing, 3, 270)
+    reconcile(routing)
+    assert [one.severity for one in issues(routing)] == ["critical"]
+    stopped = routing.place()
+    assert stopped.status is Status.DENIED
+    assert (
+        '"RECONCILIATION_BREAK"'
+        in routing.rig.rows(
+            f"SELECT denial FROM orders WHERE id = '{stopped.id}'"  # noqa: S608  # an id of our own
+        )[0][0]
+    )
+    assert routing.place(side="SELL", quantity="4", limit_price="110").status is Status.SUBMITTED
+    hold(routing, 4, 360)
+    reconcile(routing)
+    assert issues(routing) == []
+    assert routing.place().status is Status.SUBMITTED
+
+
+def test_watched_issue_stays_open_and_stops_nothing(routing):
+    hold(routing, 7)
+    reconcile(routing)
+    [issue] = issues(routing)
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        queries.update_issue(connection, issue, {"action": "watch"})
+    hold(routing, 8)
+    reconcile(routing)
+    assert [(one.action, one.theirs) for one in issues(routing)] == [("watch", "8")]
+    assert routing.place().status is Status.SUBMITTED
+
+
+def test_other_average_cost_is_a_warning(routing):
+    order = routing.work(quantity="4")
+    routing.broker.fill(order, "4")
+    routing.run()
+    hold(routing, 4, 400)
+    reconcile(routing)
+    [issue] = issues(routing)
+    assert (issue.type, issue.severity, issue.ours, issue.theirs) == (
+        "price_mismatch",
+        "warning",
+        "90",
+        "100",
+    )
+    assert routing.place().status is Status.SUBMITTED
+
+
+def test_execution_that_cannot_be_booked_is_an_open_critical_issue(routing, monkeypatch):
+    order = routing.work()
+    routing.broker.is_silent = True
+    fill = routing.broker.fill(order, "4")
+    routing.rig.tick(seconds=10)
+
+    def refuse(*_):
+        raise NoRate("AAPL", "USD", "EUR")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.orders.service.execution_reports.book_fill", refuse)
+        reconcile(routing)
+    [issue] = [one for one in issues(routing) if one.type == "missing_execution"]
+    assert (issue.severity, issue.order_id) == ("critical", order.id)
+    assert fill.execution_id in (issue.theirs or "")
+    reconcile(routing)
+    assert [one for one in issues(routing) if one.type == "missing_execution"] == []
+    assert [one[0] for one in routing.executions()] == [fill.execution_id]
+
+
+def test_issues_end_when_no_portfolio_trades_over_the_connection(routing):
+    hold(routing, 7)
+    reconcile(routing)
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        connection.execute(text("UPDATE portfolios SET broker = 'paper', broker_connection = NULL"))
+    reconcile(routing)
+    assert issues(routing) == []
+    assert routing.stored().critical_issues == 0

@@ -1,10 +1,12 @@
 """Orders are committed before they are sent, sent once, and known again after every fault."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.values import Accepted, Busted, Canceled, Expired
+from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
+from app.order_routing.service.request_sender import _convert
 from app.orders.rules.values import Status, Target
 from tests.order_routing.scripted_broker import (
     DOWN,
@@ -108,7 +110,8 @@ def test_order_that_arrives_after_it_was_given_up_is_booked_with_an_issue(routin
     assert routing.rig.order(order).status is Status.REJECTED
     routing.broker.faults.clear()
     received = routing.rig.order(order)
-    with_id = routing.session._sender._convert(received)  # the request was only slow
+    with routing.rig.engine.connect() as connection:
+        with_id = _convert(connection, received)  # the request was only slow
     routing.broker.submit(with_id._replace(leaves=with_id.quantity), routing.rig.now)
     routing.broker.fill(order, "10")
     routing.run()
@@ -209,3 +212,18 @@ def test_bracket_is_refused_before_anything_is_sent(routing):
     assert denied.status is Status.DENIED
     assert "BROKER_GROUPS" in (denied.denial or "")
     assert routing.undone() == []
+
+
+@pytest.mark.parametrize(("ahead", "is_theirs"), [(-30, True), (50, True), (120, False)])
+def test_trade_has_the_time_of_the_broker_and_that_of_its_booking(routing, ahead, is_theirs):
+    order = routing.work()
+    executed_at = routing.rig.now + timedelta(seconds=ahead)
+    routing.broker.report(Executed(order.id, "X1", Decimal(4), Decimal(90), Decimal(360), executed_at))
+    routing.run(1)
+    [(trade_at, execution_at, booked_at)] = routing.rig.rows(
+        "SELECT trades.executed_at, executions.executed_at, trades.created_at "
+        "FROM trades JOIN executions ON trades.trade_id = executions.trade_id"
+    )
+    times = [datetime.fromisoformat(str(at)) for at in (trade_at, execution_at, booked_at)]
+    expected = executed_at if is_theirs else routing.rig.now
+    assert times == [expected, expected, routing.rig.now]

@@ -129,7 +129,7 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(rig):
         trade(rig): (1, "growth"),
         CancelOrder(rig.origin(), "O1", None): (1, "/O1"),
         ReplaceOrder(rig.origin(), "O1", Changes()): (1, "/O1"),
-        CancelAll(rig.origin(), None, None, None, None, None, None): (1, ""),
+        CancelAll(rig.origin(), "growth", "Growth", None, None, None, None): (1, "growth"),
         ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
         QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
         ExpireOrders(1, BEFORE_ALL): (1, ""),

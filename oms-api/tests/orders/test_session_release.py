@@ -9,8 +9,6 @@ from app.calendars.service import Calendars
 from app.database import Readers
 from app.market_data.service import Market
 from app.orders.rules.values import Status
-from app.orders.service import batch_handler, plan
-from app.orders.service.commands import ExpireOrders
 from app.orders.service.market_watcher import MarketWatcher
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
@@ -22,13 +20,9 @@ class Writer:
     """Runs the commands of a watcher at once."""
 
     def __init__(self, rig):
-        self.rig, self.commands = rig, []
-
-    def count(self, kind):
-        return sum(isinstance(command, kind) for command in self.commands)
+        self.rig = rig
 
     def submit_all(self, commands):
-        self.commands += commands
         return [self._run(one) for one in commands]
 
     async def _run(self, command):
@@ -37,39 +31,23 @@ class Writer:
 
 @contextmanager
 def watching(rig):
-    """Provide a market watcher and the writer that counts its commands."""
+    """Provide a market watcher."""
     writer = Writer(rig)
     with closing(Readers(rig.engine, 1)) as readers:
         parts = (readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now)
-        yield MarketWatcher(*parts, Calendars.load()), writer
-
-
-def test_orders_expire_in_small_batches_at_the_close(rig, monkeypatch):
-    monkeypatch.setattr(batch_handler, "MAX_EXPIRIES", 2)
-    monkeypatch.setattr(plan, "MAX_EXPIRIES", 2)
-    rig.list_instrument()
-    orders = []
-    for name in ("Growth", "Income"):
-        rig.enforce_sessions("hold", name)
-        rig.now = OPENS
-        resting = {"type": "LIMIT", "limit_price": "90"}
-        orders += [rig.place(name, **resting, client_order_id=f"{name}{number}") for number in range(3)]
-    rig.now = CLOSES
-    with watching(rig) as (watcher, writer):
-        asyncio.run(watcher.check())
-        assert writer.count(ExpireOrders) == 3
-    assert {rig.order(order).status for order in orders} == {Status.EXPIRED}
+        yield MarketWatcher(*parts, Calendars.load())
 
 
 def test_market_watcher_releases_orders_at_the_open(rig):
     rig.list_instrument()
     rig.enforce_sessions("hold")
     order, opening = rig.place(), rig.place(time_in_force="OPG")
-    with watching(rig) as (watcher, _):
+    with watching(rig) as watcher:
         seen = []
         for moment in (OPENS - MICROSECOND, OPENS, CLOSES):
             rig.now = moment
             asyncio.run(watcher.check())
+            rig.expire()
             seen.append((rig.order(order).status, rig.order(opening).status))
     assert seen == [
         (Status.HELD, Status.HELD),

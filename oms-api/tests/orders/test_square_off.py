@@ -1,6 +1,5 @@
 """Intraday (MIS) orders and positions end at the square-off of their segment."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +11,6 @@ from app.database import set_tenant_scope, unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.commands import SquareOff
 from app.timestamps import iso
-from tests.orders.test_session_release import watching
 
 MORNING = datetime(2026, 11, 20, 5, tzinfo=UTC)
 SQUARE_OFF = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)  # 15:20 in Mumbai
@@ -99,13 +97,3 @@ def test_square_off_skips_portfolios_that_do_not_enforce_sessions(mumbai):
     mumbai.now = SQUARE_OFF
     square_off(mumbai)
     assert positions(mumbai)["INFY", "MIS"] == 10
-
-
-def test_market_watcher_squares_off_once_a_day(mumbai):
-    mumbai.place(**MIS)
-    with watching(mumbai) as (watcher, writer):
-        for moment in (SQUARE_OFF - timedelta(minutes=1), SQUARE_OFF, SQUARE_OFF + timedelta(minutes=1)):
-            mumbai.now = moment
-            asyncio.run(watcher.check())
-        assert writer.count(SquareOff) == 2  # at its start, and at the square-off
-    assert positions(mumbai)["INFY", "MIS"] == 0

@@ -1,5 +1,7 @@
 """GET and PUT /preferences: of a person, and refused by field."""
 
+import time
+
 import pytest
 
 pytestmark = pytest.mark.any_database
@@ -89,3 +91,33 @@ def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
     answer = api.with_key(key).put("/preferences", {"default_portfolio": "Growth"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "default_portfolio"
+
+
+def test_default_portfolio_is_hidden_once_the_person_may_not_see_it(api):
+    create_portfolios(api, "Growth", "Income")
+    api.claim_workspace("T08")
+    name = "slack:T08:U1"
+    body = {"name": "Alice", "role": "trader", "person": name, "portfolios": None}
+    user_id = api.post("/users", body).json()["id"]
+    bot = api.with_key(api.service.mint("act_as", api.tenant_id))
+    headers = {"X-API-Key": bot.key, "X-On-Behalf-Of": name}
+
+    def put(fields):
+        answer = api.service.client.put("/api/v1/preferences", json=fields, headers=headers)
+        return saved(answer)["default_portfolio"]
+
+    def read_default(expected):
+        """Return the default portfolio once it is the expected one: grants are cached for half a second."""
+        deadline = time.monotonic() + 30
+        while True:
+            found = saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))["default_portfolio"]
+            if found == expected or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
+    assert put({"default_portfolio": "growth"}) == "Growth"
+    assert api.patch(f"/users/{user_id}", {"portfolios": ["Income"]}).status_code == 200
+    assert read_default(None) is None
+    assert put({"time_zone": "Asia/Tokyo"}) is None
+    assert api.patch(f"/users/{user_id}", {"portfolios": ["Growth"]}).status_code == 200
+    assert read_default("Growth") == "Growth"

@@ -7,7 +7,7 @@ import pytest
 
 from app.clock import utc_now
 from app.errors import Unavailable
-from app.signals.service.signal_service import SignalResumption
+from app.signals.service.resumption import SignalResumption
 from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.event_schemas import VALIDATORS

@@ -11,6 +11,7 @@ from app.database import connect_engine
 from app.duties.service import Lease
 from app.market_data.service.bar_rollup import BarRollup
 from app.performance.service.snapshots import WRITE_DELAY, SnapshotService
+from app.reports.service.daily_stats import STORING_DELAY, DailyStatistics
 from tests.support.service import Service
 
 MINUTE = timedelta(minutes=1)
@@ -70,5 +71,14 @@ def roll_up_bars(service: Service, at: datetime) -> None:
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     try:
         BarRollup(engine, lambda: at).roll_up(EndlessLease())
+    finally:
+        engine.dispose()
+
+
+def store_daily_stats(service: Service, at: datetime) -> None:
+    """Store the statistics of the days that are over at an instant."""
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    try:
+        DailyStatistics(engine, lambda: at + STORING_DELAY).store(EndlessLease())
     finally:
         engine.dispose()

@@ -61,7 +61,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop; connections are cut."""
-        self._call("pg_ctl", "-D", str(self._data), "-w", "-m", "fast", "stop")
+        self._stop("fast")
 
     def reload(self, setting: str, expected: str) -> None:
         """Read the configuration again, and wait until new connections see `setting` so."""
@@ -77,8 +77,11 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop and delete everything."""
         if (self._data / "postmaster.pid").exists():
-            self.stop()
+            self._stop("immediate")  # a checkpoint would sync the files of hundreds of databases first
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def _stop(self, mode: str) -> None:
+        self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
 
     def _call(self, program: str, *arguments: str) -> None:
         # pg_ctl's child keeps the standard streams open: a pipe would never end.

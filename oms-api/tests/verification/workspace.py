@@ -13,7 +13,7 @@ from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
 from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.duties import roll_up_bars, take_snapshots
+from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
 from tests.support.service import ApiClient, Service
 
 PASSWORD = "violet kettle marches north"
@@ -39,18 +39,22 @@ def fill_tables(service: Service) -> None:
     _ok(api.post(f"/webhooks/{webhook['id']}:test"))
     _connect_broker(api)
     _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
+    _ok(api.post("/market-data/subscriptions", {"symbols": ["AAPL"]}))
     _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
     _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
     _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
     signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
     _ok(api.post("/signals", signal))
-    duties = ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
+    duties = ["order and approval expiry", "intraday square-off"]
+    duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties += ["stale price feed", "interest and borrow fees", "prune job history"]
+    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker log-ins"]
+    duties += ["broker instruments", "prune job history"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)
+    store_daily_stats(service, _TOMORROW)
     _close_day(service, api)
 
 
@@ -162,6 +166,8 @@ def _place_orders(api: ApiClient) -> None:
     api.order(notional="500", quantity=None)
     api.quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
     api.order(**_GTC, limit_price="98", quantity="8")
+    api.order(**_GTC, limit_price="90", strategy="sweep")
+    _ok(api.post("/orders:cancel-all", {"strategy": "sweep"}, {"Idempotency-Key": "cancel-all"}))
 
 
 def _set_limits(api: ApiClient) -> None:

@@ -114,7 +114,7 @@ def name_scope(portfolio: str) -> str:
 
 def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     """Return the result of a change of a kill switch in mrkdwn."""
-    lines = [f"*{name_scope(portfolio)}* is {escape(result.state)}."]
+    lines = [f"*Trading of {name_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
         lines.append(f"Cancelled: {count_things(len(result.canceled), 'order')}.")
     if result.unsettled:

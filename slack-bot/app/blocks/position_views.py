@@ -10,6 +10,7 @@ from app.blocks.replies import actions, button
 from app.blocks.text import Json, escape, literal, option, section
 from app.forms import action_ids
 from app.forms.numbers import format_grouped, format_money
+from app.forms.orders.order import Order
 from app.forms.portfolio_values import OrderSummary, Position, PositionKey, TradeSummary
 from app.forms.request_context import RequestContext
 from app.forms.ticket import MAX_QUANTITY
@@ -115,7 +116,7 @@ def build_exits_form(position: Position, context: RequestContext) -> Json:
     return build_modal("Set exits", blocks, context, submit="Set exits", callback_id=action_ids.EXITS_FORM)
 
 
-def describe_close(key: PositionKey, order: OrderSummary) -> str:
+def describe_close(key: PositionKey, order: Order) -> str:
     """Return the result of a close in mrkdwn."""
     what = f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}"
     filled = f"{format_grouped(order.filled_quantity)} filled"

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.blocks.messages import Message, with_hint
-from app.delivery.confirmation_store import Receipt
 from app.delivery.outbox import Job, Outbox
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
@@ -15,6 +15,19 @@ log = logging.getLogger(__name__)
 
 INVITE_HINT = "I could not post this in <#{channel}>. To have it there, type `/invite` and my name in it."
 MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
+
+
+class DeliveryReceipt(Protocol):
+    """The right to send a message that is owed. It records the progress, so that a crash loses nothing."""
+
+    def begin(self) -> bool:
+        """Record that the call to Slack starts. Return False if another bot has the right now."""
+
+    def retract(self) -> None:
+        """Record that Slack refused the message."""
+
+    def finish(self) -> None:
+        """Record that Slack accepted the message."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Address:
     channel: str
     view_id: str
     request_id: str
-    receipt: Receipt | None = None
+    receipt: DeliveryReceipt | None = None
 
 
 class MessageSender:

@@ -1,10 +1,13 @@
 """Store what people and channels are to be told, until it was sent."""
 
+import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 from app.storage.database import Row, attempt
 from app.storage.storage import Storage
+
+CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,8 @@ class Notification:
     """A line to send to a person, or to a channel if `channel` is set.
 
     `key` identifies the event and the recipient, so that a repeated event is told once. `due_at` is in Unix
-    seconds, 0 until the preferences of the person were applied.
+    seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
+    unknown, because Slack did not answer or the bot was killed.
     """
 
     key: str
@@ -23,6 +27,7 @@ class Notification:
     text: str
     created_at: float
     due_at: float = 0.0
+    attempts: int = 0
 
     @property
     def recipient(self) -> str:
@@ -44,6 +49,15 @@ class NotificationStore:
         """Store a notification, unless it is stored."""
         self._run(_ADD, *astuple(notification))
 
+    def owe(self, notification: Notification) -> "NotificationReceipt | None":
+        """Store a notification that this bot sends now. Return the right to send it.
+
+        If the database fails, return None: it is sent without. If the bot is killed first, the notification
+        is sent when it is due.
+        """
+        rows = attempt(self._database, f"{_ADD} RETURNING key", *astuple(notification))
+        return None if rows is None else NotificationReceipt(self, notification.key, notification.due_at)
+
     def list_new(self) -> list[Notification]:
         """Return the notifications without a time, oldest first."""
         rows = self._run(f"{_SELECT} AND due_at = 0 {_ORDER}", self._get_team())
@@ -60,7 +74,19 @@ class NotificationStore:
 
     def claim(self, notification: Notification, until: float) -> bool:
         """Return whether this bot may send a notification. Until then, no other bot sends it."""
-        return bool(self._run(_CLAIM, until, notification.key, notification.due_at))
+        return self.extend(notification.key, notification.due_at, until)
+
+    def extend(self, key: str, due_at: float, until: float) -> bool:
+        """Begin an attempt to send the notification that is due then. Return False if another bot has it."""
+        return bool(self._run(_CLAIM, until, key, due_at))
+
+    def retract(self, key: str) -> None:
+        """Record that Slack refused the last attempt: nothing was posted."""
+        self._run("UPDATE notifications SET attempts = attempts - 1 WHERE key = ? AND attempts > 0", key)
+
+    def redirect(self, notification: Notification, text: str, due_at: float) -> None:
+        """Send a notification to the person instead of the channel."""
+        self._run(_REDIRECT, text, due_at, notification.key)
 
     def remove(self, key: str) -> None:
         """Remove a notification that was sent, or that nobody wants."""
@@ -85,9 +111,37 @@ class NotificationStore:
         return attempt(self._database, statement, *values) or []
 
 
-_ADD = "INSERT INTO notifications VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
-_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at FROM notifications
-    WHERE team IN (?, '')"""
-_CLAIM = "UPDATE notifications SET due_at = ? WHERE key = ? AND due_at = ? RETURNING key"
+@dataclass
+class NotificationReceipt:
+    """The right to send one notification at once, outside the queue of those that are due."""
+
+    store: NotificationStore
+    key: str
+    due_at: float
+
+    def begin(self) -> bool:
+        """Record that a call to Slack starts. Return False if another bot has taken the notification over."""
+        until = time.time() + CLAIM_SECONDS
+        is_mine = self.store.extend(self.key, self.due_at, until)
+        self.due_at = until
+        return is_mine
+
+    def retract(self) -> None:
+        """Record that Slack refused the message: it was certainly not posted."""
+        self.store.retract(self.key)
+
+    def finish(self) -> None:
+        """Record that Slack accepted the message."""
+        self.store.remove(self.key)
+
+
+_ADD = """INSERT INTO notifications
+        (key, team, member, channel, event_type, text, created_at, due_at, attempts)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at, attempts
+    FROM notifications WHERE team IN (?, '')"""
+_CLAIM = """UPDATE notifications SET due_at = ?, attempts = attempts + 1 WHERE key = ? AND due_at = ?
+    RETURNING key"""
+_REDIRECT = "UPDATE notifications SET channel = '', text = ?, due_at = ?, attempts = 0 WHERE key = ?"
 _ORDER = "ORDER BY created_at, key LIMIT 1000"
 _SUBSCRIBE = "INSERT INTO summary_readers VALUES (?, ?) ON CONFLICT (team, member) DO NOTHING"

@@ -15,6 +15,7 @@ class MessageKind(StrEnum):
 
     ORDER = "order"
     APPROVAL = "approval"
+    ISSUE = "issue"  # of the reconciliation; the id is that of the issue
 
 
 class Claim(Enum):

@@ -19,6 +19,7 @@ from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from app.errors import SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
+from app.request_priority import run_outside
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
@@ -26,6 +27,7 @@ MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
 HISTORY_LIMIT = 200
+MEMBERS_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,16 @@ class SlackApi:
         )
         return [str(each) for each in answer.get("users") or []]
 
+    def list_members(self, cursor: str = "") -> tuple[list[Json], str]:
+        """Return a page of the people of the workspace, also deactivated ones, and the next cursor."""
+        answer = call_slack(
+            "users.list", lambda: self.client.users_list(limit=MEMBERS_LIMIT, cursor=cursor or None)
+        )
+        next_cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+        return [each for each in answer.get("members") or [] if isinstance(each, dict)], str(
+            next_cursor or ""
+        )
+
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
         answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
@@ -201,7 +213,8 @@ def _build_metadata(message: Message) -> Json | None:
 def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
     """Call a method of the Web API. Raises `SlackRefused`, `SlackRateLimited` or `SlackUnreachable`."""
     try:
-        return call()
+        with run_outside():
+            return call()
     except SlackApiError as error:
         answer: Any = error.response
         status = getattr(answer, "status_code", 200)

@@ -10,6 +10,7 @@ from app.events.notification_events import (
     notify_of_request,
 )
 from app.events.overview_updates import redraw_overviews, show_stop
+from app.events.reconciliation_events import show_connection, show_reconciliation_issue
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
 from app.services.orders.messages import update_order_message
@@ -23,6 +24,9 @@ def register_subscriptions(registry: EventRegistry) -> None:
     registry.register("webhook.disabled", log_disabled_webhook)
     registry.register("order.*", update_order_message)
     registry.register("kill_switch.*", show_stop)
+    registry.register("broker.*", show_connection)
+    for state in ("opened", "changed", "resolved"):
+        registry.register(f"reconciliation.{state}", show_reconciliation_issue)
     registry.register("alert.fired", notify_of_alert)
     for name in ("order.filled", "order.rejected", "order.expired"):
         registry.register(name, notify_of_order)

@@ -11,10 +11,12 @@ from app.handlers import (
     options,
     orders,
     overview,
+    reconciliation,
     request_forms,
     text_commands,
     trade_buttons,
 )
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
@@ -22,14 +24,16 @@ from app.services.live_price import OpenForms
 def register(app: App, services: Services) -> None:
     """Register every handler, after the check of the installation."""
     installation_check.register(app, services)
-    forms = OpenForms()
-    commands.register(app, services)
-    text_commands.register(app, services)
-    messages.register(app, services)
-    overview.register(app, services)
-    request_forms.register(app, services)
-    orders.register(app, services, forms)
-    trade_buttons.register(app, services)
-    interactions.register(app, services, forms)
-    options.register(app, services, forms)
-    events.register(app, services)
+    forms, registry = OpenForms(), HandlerRegistry()
+    commands.register(registry, services)
+    text_commands.register(registry, services)
+    messages.register(registry, services)
+    overview.register(registry, services)
+    request_forms.register(registry, services)
+    orders.register(registry, services, forms)
+    trade_buttons.register(registry, services)
+    reconciliation.register(registry, services)
+    interactions.register(registry, services, forms)
+    options.register(registry, services, forms)
+    events.register(registry, services)
+    app.use(registry.answer)

@@ -1,18 +1,19 @@
 """Handle `/trade`."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.messages import HELP, MORE
 from app.blocks.text import escape
 from app.errors import BadCommand, Saturated
 from app.forms.command import HelpRequest, parse_command
 from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_form
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the command."""
 
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -33,7 +34,7 @@ def register(app: App, services: Services) -> None:
         except Saturated:
             _reply(ack, failure_messages.BUSY)
 
-    app.command("/trade")(guarded(trade, _build_apology, build_private_answer))
+    registry.command("/trade")(guarded(trade, _build_apology, build_private_answer))
 
 
 def _reply(ack: Ack, text: str) -> None:

@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.handlers.boundary import Body, get_request_id, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.slack_statuses import ReportedStatuses, report_status
+from app.services.slack_statuses import report_status
 from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the events of the manifest."""
 
     @guarded
@@ -23,25 +24,23 @@ def register(app: App, services: Services) -> None:
         ack()
         remove_installation(services, body, get_request_id(context))
 
-    reported = ReportedStatuses()
-
     @guarded
     def handle_user_change(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         profile = (body.get("event") or {}).get("user")
         if isinstance(profile, dict) and services.recent_deliveries.add(str(body.get("event_id", ""))):
             request_id = get_request_id(context)
-            services.status_workers.submit(request_id, report_status, services, reported, profile, request_id)
+            services.status_workers.submit(request_id, report_status, services, profile, request_id)
 
     @guarded
     def handle_group_change(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
         services.groups_changed.set()
 
-    app.event("subteam_members_changed")(handle_group_change)
-    app.event("user_change")(handle_user_change)
-    app.event("app_uninstalled")(handle_installation_end)
-    app.event("tokens_revoked")(handle_installation_end)
+    registry.event("subteam_members_changed")(handle_group_change)
+    registry.event("user_change")(handle_user_change)
+    registry.event("app_uninstalled")(handle_installation_end)
+    registry.event("tokens_revoked")(handle_installation_end)
 
 
 def remove_installation(services: Services, body: Body, request_id: str) -> None:

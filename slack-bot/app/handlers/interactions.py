@@ -2,11 +2,12 @@
 
 import re
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.errors import Saturated
 from app.forms import fields
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms, record_keystroke, release_waiter, update_price_lines
 from app.services.submit import submit
@@ -14,7 +15,7 @@ from app.services.submit import submit
 ANY = re.compile(".*", re.DOTALL)
 
 
-def register(app: App, services: Services, forms: OpenForms) -> None:
+def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:
     """Register the handlers of the form."""
 
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -38,9 +39,9 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
     def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    app.view(fields.TRADE_FORM)(guarded(handle_submission, build_pushed_error, build_push))
-    app.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(handle_typing)
-    app.action(fields.QUANTITY_ACTION)(handle_typing)
-    app.action(fields.PRICE_ACTION)(handle_typing)
-    app.action(fields.GMV_ACTION)(handle_typing)
-    app.action(ANY)(ignore)
+    registry.view(fields.TRADE_FORM)(guarded(handle_submission, build_pushed_error, build_push))
+    registry.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(handle_typing)
+    registry.action(fields.QUANTITY_ACTION)(handle_typing)
+    registry.action(fields.PRICE_ACTION)(handle_typing)
+    registry.action(fields.GMV_ACTION)(handle_typing)
+    registry.action(ANY)(ignore)

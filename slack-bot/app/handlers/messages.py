@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.replies import build_sentence_reply
 from app.blocks.text import escape
@@ -12,6 +12,7 @@ from app.delivery.reply_sender import ReplyAddress
 from app.errors import BadCommand, ForeignPerson, Saturated
 from app.forms.text_commands import parse_text_command
 from app.handlers.boundary import Body, get_request_id, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 MORE = "Type `help` to see what you can type."
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the message events of the manifest."""
 
     @guarded
@@ -37,8 +38,8 @@ def register(app: App, services: Services) -> None:
         except Saturated:
             services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
 
-    app.event("app_mention")(handle_message)
-    app.event("message")(handle_message)
+    registry.event("app_mention")(handle_message)
+    registry.event("message")(handle_message)
 
 
 def is_from_person(event: Mapping[str, Any]) -> bool:

@@ -1,9 +1,10 @@
 """Return the options of the portfolio fields and of the time zone."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.forms import action_ids, fields
 from app.handlers.boundary import Body, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms, postpone_redraw
 from app.services.orders.suggestions import suggest_order_portfolios
@@ -11,7 +12,7 @@ from app.services.preferences import suggest_time_zones
 from app.services.suggestions import suggest_portfolios
 
 
-def register(app: App, services: Services, forms: OpenForms) -> None:
+def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:
     """Register the handlers of the fields."""
 
     def portfolios(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -25,12 +26,12 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         get_origin(body, context)
         ack(suggest_time_zones(str(body.get("value", ""))))
 
-    app.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
+    registry.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
     for action_id, find in (
         (action_ids.SETTINGS_PORTFOLIO, existing_portfolios),
         (action_ids.SETTINGS_TIME_ZONE, time_zones),
     ):
-        app.options(action_id)(guarded(find, build_no_options, build_no_options))
+        registry.options(action_id)(guarded(find, build_no_options, build_no_options))
 
 
 def build_no_options(_: str) -> Body:

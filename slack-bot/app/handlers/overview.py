@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.overview_view import build_overview_notice
 from app.errors import ForeignPerson, Saturated, SlackError
@@ -14,6 +14,7 @@ from app.forms.orders.ticket import OrderDraft
 from app.forms.overview_tabs import parse_tab
 from app.forms.ticket import Draft
 from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guarded
+from app.handlers.registry import HandlerRegistry
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 TABS = re.compile(re.escape(action_ids.TAB_PREFIX) + ".*")
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the event of the home tab, its tabs and its buttons."""
 
     @guarded
@@ -45,12 +46,12 @@ def register(app: App, services: Services) -> None:
         services.overview_viewers.record(origin.person, parse_tab(str(body["actions"][0].get("value", ""))))
         _publish(services, origin.person, origin.request_id)
 
-    app.event("app_home_opened")(handle_opening)
-    app.action(TABS)(handle_tab)
-    app.action(action_ids.TRADE_OPEN)(
+    registry.event("app_home_opened")(handle_opening)
+    registry.action(TABS)(handle_tab)
+    registry.action(action_ids.TRADE_OPEN)(
         _create_opener(services, lambda origin: open_form(services, origin, Draft()))
     )
-    app.action(action_ids.ORDER_OPEN)(
+    registry.action(action_ids.ORDER_OPEN)(
         _create_opener(services, lambda origin: open_order_form(services, origin, OrderDraft()))
     )
 

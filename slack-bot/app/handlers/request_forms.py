@@ -3,16 +3,17 @@
 import re
 from collections.abc import Callable
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.form_parts import build_text_view
+from app.delivery.banner_store import Banner
 from app.errors import BadCommand, Saturated
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages, kill_switch, position_actions, preferences
-from app.services.banner_registry import Banner
 from app.services.banners import CHANNEL_IDS
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, submit_form
@@ -31,15 +32,15 @@ FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
 Open = Callable[[Services, Origin, Body], None]
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the forms, and the elements that open them."""
     for callback_id, action in FORMS.items():
         handler = _create_submission_handler(services, action)
-        app.view(callback_id)(guarded(handler, _build_error_view, build_push))
-    app.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
-    app.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
-    app.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
-    app.action(FORM_OPENERS)(_create_opener(services, _open_form))
+        registry.view(callback_id)(guarded(handler, _build_error_view, build_push))
+    registry.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
+    registry.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
+    registry.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
+    registry.action(FORM_OPENERS)(_create_opener(services, _open_form))
 
 
 def _create_submission_handler(services: Services, action: FormAction) -> Handler:

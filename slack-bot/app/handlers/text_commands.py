@@ -1,12 +1,13 @@
 """Handle `/desk`, `/portfolio` and `/trades`."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.text import escape
 from app.delivery.reply_sender import ReplyAddress
 from app.errors import BadCommand, Saturated
 from app.forms.text_commands import FORM_VERBS, TextCommand, parse_text_command
 from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -17,11 +18,11 @@ MORE = "`/desk help` shows what you can type."
 PREFIXES = {"/desk": "", "/portfolio": "portfolio ", "/trades": "trades "}
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the commands in words of the manifest."""
     for name, prefix in PREFIXES.items():
         handler = _create_handler(services, prefix)
-        app.command(name)(guarded(handler, _build_apology, build_private_answer))
+        registry.command(name)(guarded(handler, _build_apology, build_private_answer))
 
 
 def _create_handler(services: Services, prefix: str) -> Handler:

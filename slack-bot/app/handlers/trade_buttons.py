@@ -1,23 +1,24 @@
 """Handle the buttons under a recorded trade."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.trade_buttons import AGAIN, UNDO
 from app.forms.trade_buttons import REVERSAL_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
 from app.handlers.orders.message_buttons import build_button_handler
+from app.handlers.registry import HandlerRegistry
 from app.services.answer_deadline import answer_within_time
 from app.services.dependencies import Services
 from app.services.trade_reversal import open_form_again, open_reversal_form, reverse_trade
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons and the form of the reversal."""
 
     def handle_reversal(ack: Ack, body: Body, context: BoltContext) -> None:
         origin, view = get_origin(body, context), body["view"]
         ack(**answer_within_time(services, origin, view, lambda: reverse_trade(services, origin, view)))
 
-    app.action(UNDO)(build_button_handler(services, open_reversal_form))
-    app.action(AGAIN)(build_button_handler(services, open_form_again))
-    app.view(REVERSAL_FORM)(guarded(handle_reversal, build_pushed_error, build_push))
+    registry.action(UNDO)(build_button_handler(services, open_reversal_form))
+    registry.action(AGAIN)(build_button_handler(services, open_form_again))
+    registry.view(REVERSAL_FORM)(guarded(handle_reversal, build_pushed_error, build_push))

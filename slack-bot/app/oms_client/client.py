@@ -10,14 +10,13 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
-from app.config import Settings, is_loopback
+from app.config import Settings
 from app.errors import DenialReason, NotAllowed, NotPlaced, OmsError, OutcomeUnknown
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
+from app.oms_client.connections import Connections, HttpAnswer, HttpError, NothingSent
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.trace_context import build_traceparent
@@ -34,7 +33,6 @@ from app.oms_client.wire import (
     trade_from_json,
 )
 
-NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 WRITE_SECONDS = 16.0  # the OMS answers a write within 15
 READ_SECONDS = 2.0
 DOWNLOAD_SECONDS = 15.0  # between two pieces of a file
@@ -67,13 +65,12 @@ class OmsClient:
         self._get_team = get_team
         self._key_id = get_key_id(settings.oms_api_key)
         self._statement_secret = settings.bot_statement_secret
-        self._write = httpx.Timeout(write_seconds, connect=min(CONNECT_SECONDS, write_seconds))
-        self._http = httpx.Client(
-            base_url=settings.oms_api_url,
-            headers={"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
-            timeout=httpx.Timeout(read_seconds, connect=min(CONNECT_SECONDS, read_seconds)),
-            limits=httpx.Limits(max_connections=128, max_keepalive_connections=64),
-            trust_env=not is_loopback(settings.oms_api_url),
+        self._write_seconds = write_seconds
+        self._read_seconds = read_seconds
+        self._http = Connections(
+            settings.oms_api_url,
+            {"X-API-Key": settings.oms_api_key, "Accept": "application/json"},
+            min(CONNECT_SECONDS, read_seconds, write_seconds),
         )
 
     def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> PlaceResult:
@@ -105,9 +102,10 @@ class OmsClient:
         """Return the symbol's newest quote, None if there is none."""
         headers = self._build_headers(person, request_id)
         try:
-            answer = self._http.get(f"/api/v1/quotes/{quote(symbol, safe='')}", headers=headers)
-        except httpx.HTTPError as error:
-            raise OmsError(f"No answer: {type(error).__name__}.") from None
+            path = f"/api/v1/quotes/{quote(symbol, safe='')}"
+            answer = self._http.request("GET", path, seconds=self._read_seconds, headers=headers)
+        except HttpError as error:
+            raise OmsError(f"No answer: {error}.") from None
         if refusal := parse_refusal(
             answer.status_code, answer.content, answer.headers.get("Retry-After", "")
         ):
@@ -187,12 +185,12 @@ class OmsClient:
         statement = sign_statement(team_id, key_id, secret, issued_at=now, nonce=nonce)
         self.call_as_bot("POST", CLAIM_PATH, {"team_id": team_id, "statement": statement})
 
-    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpAnswer:
         """Make a call without a person, which the bot's own key allows. Raises `OmsError`."""
         try:
-            answer = self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise OmsError(f"No answer: {type(error).__name__}.") from None
+            answer = self._http.request(method, path, seconds=self._read_seconds, body=body)
+        except HttpError as error:
+            raise OmsError(f"No answer: {error}.") from None
         if answer.status_code not in (200, 201):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer
@@ -204,9 +202,10 @@ class OmsClient:
     def is_ready(self) -> bool:
         """Return whether the OMS is ready. This call is made without a person."""
         try:
-            return self._http.get("/health/ready").status_code == 200
-        except httpx.HTTPError:
+            answer = self._http.request("GET", "/health/ready", seconds=self._read_seconds)
+        except HttpError:
             return False
+        return answer.status_code == 200
 
     def close(self) -> None:
         """Close the connections."""
@@ -214,18 +213,18 @@ class OmsClient:
 
     def write(
         self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
-    ) -> httpx.Response:
+    ) -> HttpAnswer:
         """Send a change of this person once. Return the answer if it has the status 200, 201 or 204.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
         headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
-            answer = self._http.request(method, path, json=dict(body), headers=headers, timeout=self._write)
-        except NOTHING_SENT:
+            answer = self._http.request(method, path, seconds=self._write_seconds, headers=headers, body=body)
+        except NothingSent:
             raise NotPlaced("The trading system cannot be reached.") from None
-        except httpx.HTTPError as error:
-            raise OutcomeUnknown(f"Sent, and then {type(error).__name__}.") from None
+        except HttpError as error:
+            raise OutcomeUnknown(f"Sent, and then {error}.") from None
         if answer.status_code not in (200, 201, 204):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer
@@ -236,9 +235,11 @@ class OmsClient:
         """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
         try:
             headers = self._build_headers(person, request_id)
-            answer = self._http.get(path, params=dict(params), headers=headers)
-        except httpx.HTTPError as error:
-            raise OmsError(f"No answer: {type(error).__name__}.") from None
+            answer = self._http.request(
+                "GET", path, seconds=self._read_seconds, params=params, headers=headers
+            )
+        except HttpError as error:
+            raise OmsError(f"No answer: {error}.") from None
         if refusal := parse_refusal(
             answer.status_code, answer.content, answer.headers.get("Retry-After", "")
         ):
@@ -257,21 +258,13 @@ class OmsClient:
     ) -> bytes | None:
         """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
         headers = self._build_headers(person, request_id) | {"Accept": "text/csv"}
-        content = bytearray()
         try:
-            with self._http.stream(
-                "GET", path, params=dict(params), headers=headers, timeout=DOWNLOAD_SECONDS
-            ) as answer:
-                if answer.status_code != 200:
-                    body = answer.read()
-                    raise parse_error(answer.status_code, body, answer.headers.get("Retry-After", ""))
-                for piece in answer.iter_bytes():
-                    content += piece
-                    if len(content) > max_bytes:
-                        return None
-        except httpx.HTTPError as error:
-            raise OmsError(f"No complete answer: {type(error).__name__}.") from None
-        return bytes(content)
+            answer = self._http.download(path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes)
+        except HttpError as error:
+            raise OmsError(f"No complete answer: {error}.") from None
+        if answer is not None and answer.status_code != 200:
+            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
+        return answer.content if answer else None
 
     def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
@@ -283,7 +276,7 @@ class OmsClient:
         }
 
 
-def _parse_trade(answer: httpx.Response) -> Trade:
+def _parse_trade(answer: HttpAnswer) -> Trade:
     try:
         return trade_from_json(json.loads(answer.content)["trade"])
     except (KeyError, TypeError, ValueError):

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from app.errors import OmsError, OutcomeUnknown
+from app.forms.numbers import format_plain
 from app.forms.orders.order import Approval, Order, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
+from app.forms.portfolio_values import PositionKey
 from app.oms_client.client import OmsClient
+from app.oms_client.connections import HttpAnswer
 from app.oms_client.order_wire import (
     approvals_from_json,
     changes_to_json,
@@ -57,9 +59,20 @@ class OrderClient:
         path = f"{_path(order_id)}/cancel"
         return self._write(person, "POST", path, {}, key=key, request_id=request_id)
 
-    def close(self, person: Person, portfolio: str, symbol: str, *, key: str, request_id: str) -> Order:
-        """Close a position at market. Return the closing order."""
-        body = {"portfolio_name": portfolio, "symbol": symbol, "reason": "Closed in Slack"}
+    def close(
+        self,
+        person: Person,
+        position: PositionKey,
+        quantity: Decimal | None,
+        reason: str,
+        *,
+        key: str,
+        request_id: str,
+    ) -> Order:
+        """Close a position at market, or `quantity` units of it. Return the closing order."""
+        body = {"portfolio_name": position.portfolio_name, "symbol": position.symbol, "reason": reason}
+        body |= {"product": position.product} if position.product else {}
+        body |= {} if quantity is None else {"quantity": format_plain(quantity)}
         return self._write(person, "POST", "/api/v1/positions:close", body, key=key, request_id=request_id)
 
     def approve(
@@ -103,6 +116,19 @@ class OrderClient:
         }
         return orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
 
+    def list_own_since(
+        self, person: Person, portfolio: str, symbol: str, since: datetime, *, request_id: str
+    ) -> list[Order]:
+        """Return the person's orders in a symbol of a portfolio since then, newest first."""
+        wanted = {
+            "portfolio": portfolio,
+            "symbol": symbol,
+            "user": person.actor,
+            "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "limit": "100",
+        }
+        return orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+
     def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
         path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
@@ -129,7 +155,7 @@ class OrderClient:
             raise OutcomeUnknown(str(error)) from None
 
 
-def _read_json(answer: httpx.Response) -> Any:
+def _read_json(answer: HttpAnswer) -> Any:
     try:
         return answer.json()
     except ValueError:

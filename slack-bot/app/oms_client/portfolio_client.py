@@ -184,15 +184,6 @@ class PortfolioClient:
         """Remove an alert of the person."""
         self._write("DELETE", f"/alerts/{quote(alert_id, safe='')}", {}, self._request_id)
 
-    def close_position(
-        self, key: PositionKey, quantity: Decimal | None, reason: str, *, idempotency_key: str
-    ) -> OrderSummary:
-        """Close a position at market, or `quantity` units of it. Return the closing order."""
-        body: dict[str, Any] = {"portfolio_name": key.portfolio_name, "symbol": key.symbol}
-        body |= _named(product=key.product, reason=reason)
-        body |= {} if quantity is None else {"quantity": format_plain(quantity)}
-        return parse_row(OrderSummary, self._write("POST", "/positions:close", body, idempotency_key))
-
     def set_exits(
         self,
         key: PositionKey,
@@ -229,6 +220,11 @@ class PortfolioClient:
         body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
         body |= _named(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
+
+    def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
+        """Take an action on a difference from a broker's books."""
+        path = f"/reconciliation/issues/{quote(issue_id, safe='')}/resolve"
+        self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
 
     def _read(self, path: str, params: Params | None = None) -> Any:
         """Return the JSON of a read. None if the OMS does not know what the path names."""

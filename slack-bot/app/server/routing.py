@@ -24,22 +24,28 @@ log = logging.getLogger(__name__)
 Next = Callable[[], BoltResponse]
 
 
-def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
-    """Return the Bolt app that receives every request and handles none itself.
+def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
+    """Answer a request in the workspace that it belongs to. None for requests that belong to none.
 
     The app of the workspace authorizes the request with the workspace's own token.
     """
+    if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
+        return None
+    team = req.context.team_id
+    workspace = workspaces.find(str(team or ""))
+    if workspace is not None and not workspace.is_connected:
+        return _answer_unconnected(workspace, req)
+    first = workspaces.first
+    if workspace is None and first is not None and first.services.team != team:
+        workspace = first  # it finds out its own id, and refuses requests of others
+    return workspace.bolt.dispatch(req) if workspace else _refuse(req, req.context)
 
-    def route(req: BoltRequest, context: BoltContext, next: Next) -> BoltResponse:
-        if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
-            return next()
-        workspace = workspaces.find(str(context.team_id or ""))
-        if workspace is not None and not workspace.is_connected:
-            return _answer_unconnected(workspace, req)
-        first = workspaces.first
-        if workspace is None and first is not None and first.services.team != context.team_id:
-            workspace = first  # it finds out its own id, and refuses requests of others
-        return workspace.bolt.dispatch(req) if workspace else _refuse(req, context)
+
+def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
+    """Return the Bolt app that receives requests of Socket Mode, and those that belong to no workspace."""
+
+    def route(req: BoltRequest, next: Next) -> BoltResponse:
+        return route_request(workspaces, req) or next()
 
     def authorize() -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=None, team_id=None)  # no request of a workspace gets here

@@ -12,7 +12,9 @@ from app.services.confirmation_recovery import run_recovery
 from app.services.dependencies import Services
 from app.services.notifications import run_notifications
 from app.services.orders.recovery import run_order_refresh
+from app.services.overview_viewers import MAX_IDLE_SECONDS
 from app.services.slack_settings import run_group_sync
+from app.services.slack_statuses import run_status_sync
 from app.services.workspace_claim import run_workspace_claim
 from app.storage.bot_registry import BEAT_SECONDS
 from app.storage.claimed_ids import ClaimedIds
@@ -35,6 +37,7 @@ def run_heartbeat(services: Services) -> None:
         if beats % CLEANING_BEATS == 0:
             services.storage.bots.remove_dead()
             ClaimedIds(services.storage).remove_old()
+            services.stored_viewers.remove_idle(services.now().timestamp() - MAX_IDLE_SECONDS)
 
 
 def run_supervision(workspaces: WorkspaceRegistry, services: Services) -> None:
@@ -65,6 +68,7 @@ def start_threads(workspace: Workspace) -> None:
     _start("order-refresh", lambda: run_order_refresh(services))
     _start("notifications", lambda: run_notifications(services))
     _start("group-sync", lambda: run_group_sync(services))
+    _start("status-sync", lambda: run_status_sync(services))
     if services.oms.can_claim_workspace:
         _start("workspace-claim", lambda: run_workspace_claim(services))
     if settings.oms_events_url:

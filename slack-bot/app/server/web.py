@@ -7,11 +7,13 @@ from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, request
 from slack_bolt import App
-from slack_bolt.adapter.flask import SlackRequestHandler
+from slack_bolt.adapter.flask.handler import to_bolt_request, to_flask_response
 
 from app.config import EVENTS_PATH, Settings
+from app.request_priority import count_requests
 from app.server import oauth
 from app.server.health import Health
+from app.server.routing import route_request
 from app.server.signature import is_signed
 from app.server.workspaces import WorkspaceRegistry
 from app.services.dependencies import Services
@@ -36,7 +38,6 @@ def create_web(
     """Return the WSGI application."""
     web = Flask("slack-bot", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    handler = SlackRequestHandler(bolt)
 
     def set_request_id() -> None:
         g.request_id = new_request_id()
@@ -53,7 +54,8 @@ def create_web(
             log.warning("Unsigned request refused", extra={"request_id": g.request_id, "path": request.path})
             return Response("invalid request", 401, mimetype="text/plain")
         try:
-            return handler.handle(request)
+            req = to_bolt_request(request)
+            return to_flask_response(route_request(workspaces, req) or bolt.dispatch(req))
         except (
             UNREADABLE
         ) as error:  # raised when Bolt parses the request; handlers catch their own exceptions
@@ -71,6 +73,7 @@ def create_web(
     web.add_url_rule(EVENTS_PATH, "oms_events", lambda: _receive_event(workspaces), methods=["POST"])
     web.add_url_rule("/health", "health", report, methods=["GET"])
     oauth.register_routes(web, settings, services)
+    web.wsgi_app = count_requests(web.wsgi_app)  # type: ignore[assignment,method-assign] # as Flask documents it
     return web
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from app.blocks.text import Json
 from app.blocks.views import busy_view, done_view, working_view
 from app.errors import Saturated, SlackError
+from app.request_priority import REQUESTS
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
@@ -28,7 +29,8 @@ def answer_within_time(
     except Saturated:
         return {"response_action": "push", "view": busy_view()}
     try:
-        return future.result(timeout=services.waits.submission)
+        with REQUESTS.exclude():
+            return future.result(timeout=services.waits.submission)
     except FutureTimeout:
         answered_at = time.monotonic()
         future.add_done_callback(lambda done: _redraw(services, origin, str(view["id"]), done, answered_at))

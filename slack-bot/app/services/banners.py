@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 
 from app.blocks.messages import Message, with_hint
+from app.delivery.banner_store import Banner
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.outbox import Job
 from app.errors import Saturated, SlackError, SlackRateLimited
-from app.services.banner_registry import Banner
 from app.services.dependencies import Services
 from app.services.origin import Origin
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
+from app.delivery.banner_store import BannerStore
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventStore
 from app.delivery.file_sender import FileSender
@@ -18,14 +19,15 @@ from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
+from app.delivery.viewer_store import ViewerStore
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.oms_client.slack_settings import SlackSettingsClient
-from app.services.banner_registry import BannerRegistry
 from app.services.notification_pace import NotificationPace
 from app.services.overview_viewers import OverviewViewers
 from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
+from app.services.reported_statuses import ReportedStatuses
 from app.services.shared_ids import SharedIds
 from app.services.slack_settings_cache import SlackSettingsCache
 from app.services.submission_registry import RecentIds, SubmissionRegistry
@@ -78,23 +80,35 @@ class Services:
     storage: Storage = field(default_factory=create_storage)
     keys: KeyRing = field(default_factory=create_temporary_keys)
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
-    banners: BannerRegistry = field(default_factory=BannerRegistry)
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
     overview_outbox: Outbox = field(default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS))
     known_members: RecentIds = field(default_factory=RecentIds)  # people of the app's workspace
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
-    form_workers: Workers = field(default_factory=lambda: Workers("opening", threads=16, waiting=64))
+    form_workers: Workers = field(
+        default_factory=lambda: Workers("opening", threads=16, waiting=64, is_background=True)
+    )
     trade_workers: Workers = field(default_factory=lambda: Workers("placing", threads=64, waiting=0))
-    suggestion_workers: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=16))
-    admission_workers: Workers = field(default_factory=lambda: Workers("admitting", threads=8, waiting=32))
-    price_workers: Workers = field(default_factory=lambda: Workers("pricing", threads=32, waiting=64))
-    query_workers: Workers = field(default_factory=lambda: Workers("answering", threads=16, waiting=64))
-    export_workers: Workers = field(default_factory=lambda: Workers("exporting", threads=2, waiting=8))
-    status_workers: Workers = field(default_factory=lambda: Workers("reporting", threads=1, waiting=5000))
+    suggestion_workers: Workers = field(default_factory=lambda: Workers("suggesting", threads=16, waiting=64))
+    admission_workers: Workers = field(
+        default_factory=lambda: Workers("admitting", threads=8, waiting=64, is_background=True)
+    )
+    price_workers: Workers = field(
+        default_factory=lambda: Workers("pricing", threads=32, waiting=64, is_background=True)
+    )
+    query_workers: Workers = field(
+        default_factory=lambda: Workers("answering", threads=16, waiting=64, is_background=True)
+    )
+    export_workers: Workers = field(
+        default_factory=lambda: Workers("exporting", threads=2, waiting=8, is_background=True)
+    )
+    status_workers: Workers = field(
+        default_factory=lambda: Workers("reporting", threads=1, waiting=5000, is_background=True)
+    )
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     notification_pace: NotificationPace = field(default_factory=NotificationPace)
     preferences: PreferenceCache = field(default_factory=PreferenceCache)
+    reported_statuses: ReportedStatuses = field(default_factory=ReportedStatuses)
     groups_changed: threading.Event = field(default_factory=threading.Event)  # user groups, in Slack
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
@@ -138,6 +152,16 @@ class Services:
     def slack_settings(self) -> SlackSettingsCache:
         """The channels for trading and the roles of user groups."""
         return SlackSettingsCache(SlackSettingsClient(self.oms))
+
+    @cached_property
+    def banners(self) -> BannerStore:
+        """The banners of stopped trading."""
+        return BannerStore(self.storage, lambda: self.team)
+
+    @cached_property
+    def stored_viewers(self) -> ViewerStore:
+        """The people who look at the overview, at any bot."""
+        return ViewerStore(self.storage, lambda: self.team)
 
     @cached_property
     def installations(self) -> InstallationStore:

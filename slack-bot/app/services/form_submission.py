@@ -13,6 +13,7 @@ from app.blocks.form_parts import build_text_view, redraw_with_banner
 from app.blocks.text import Json
 from app.errors import BadFields, OmsError, OutcomeUnknown, Refused, Saturated, SlackError, format_log_name
 from app.forms.request_context import RequestContext, read_entries
+from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -71,7 +72,8 @@ def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], act
     except Saturated:
         return FormResult(redraw_with_banner(view, failure_messages.BUSY, context), {}).response
     try:
-        return future.result(timeout=services.waits.submission).response
+        with REQUESTS.exclude():
+            return future.result(timeout=services.waits.submission).response
     except FutureTimeout:
         threading.Thread(
             target=_redraw_later, args=(services, submission, future), name="late-form", daemon=True

@@ -13,6 +13,7 @@ from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, upd
 from app.errors import OmsError, SlackError, format_log_name
 from app.forms.submission import read_draft
 from app.forms.text import NotAName, parse_symbol
+from app.request_priority import run_outside
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
@@ -105,7 +106,8 @@ def update_lines_when_idle(
         with form.lock:
             left, view = _pause_left(services, form), form.view
         if left > 0:
-            services.stopping.wait(left)
+            with run_outside():
+                services.stopping.wait(left)
             continue
         facts = update.load(services, origin, view)  # without the lock: a keystroke must not wait for the OMS
         with form.lock:

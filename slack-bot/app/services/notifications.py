@@ -3,16 +3,19 @@
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 
+from app.blocks.messages import notice, with_hint
 from app.blocks.notifications import build_notification
-from app.delivery.message_sender import Address
-from app.delivery.notification_store import Notification
+from app.delivery.message_sender import INVITE_HINT, Address
+from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.preferences import Mode
 from app.oms_client import Person
 from app.services.dependencies import Services
+from app.services.failure_messages import MAYBE_REPEATED
 from app.services.preferences import SUMMARY, load_preferences
 from app.services.reminders import REMINDER, send_reminder
 
@@ -20,9 +23,9 @@ log = logging.getLogger(__name__)
 
 BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
-CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
+PRIVATE_NOTE = "note"  # what a person is told about their own request, whatever their preferences
 
 
 def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
@@ -42,6 +45,21 @@ def notify_channel(
         services,
         Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
     )
+
+
+def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
+    """Store a note to a person, and return the address that records its delivery.
+
+    If the bot is killed before Slack accepts it, the person gets it as a direct message.
+    """
+    now = time.time()
+    note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
+    return replace(to, receipt=services.notifications.owe(note))
+
+
+def send_note(services: Services, to: Address, text: str, key: str) -> None:
+    """Send a note to a person that a crash does not lose. `key` identifies it."""
+    services.message_sender.send_privately(owe_note(services, to, text, key), notice(text))
 
 
 def run_notifications(services: Services) -> None:
@@ -101,25 +119,35 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
     if not rows:
         return
-    first = rows[0]
     message = build_notification([each.text for each in rows])
+    if any(each.attempts for each in rows):
+        message = with_hint(message, MAYBE_REPEATED)
     try:
-        channel = first.channel or services.slack.direct_channel(first.user)
+        channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
         services.slack.post(channel, message)
-    except SlackRateLimited:
-        return  # the rows stay, and are sent later
     except SlackError as error:
-        log.warning("Notification not delivered", extra={"request_id": first.key, "fault": str(error)})
-        is_old = time.time() - first.created_at > GIVE_UP_SECONDS
-        if not (isinstance(error, SlackRefused) or is_old):
-            services.notification_pace.record(recipient)
-            return
-        if first.channel and first.user:
-            address = Address(first.user, first.channel, "", first.key)
-            services.message_sender.confirm(address, message)
+        _keep_or_give_up(services, rows, error)
+        return
     services.notification_pace.record(recipient)
     for each in rows:
         services.notifications.remove(each.key)
+
+
+def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
+    """Keep what is sent later. What a channel refuses goes to its owner, else it is given up."""
+    if isinstance(error, SlackRateLimited | SlackRefused):
+        for each in rows:
+            services.notifications.retract(each.key)
+    if isinstance(error, SlackRateLimited):
+        return
+    log.warning("Notification not delivered", extra={"request_id": rows[0].key, "fault": str(error)})
+    services.notification_pace.record(rows[0].recipient)
+    for each in rows:
+        if isinstance(error, SlackRefused) and each.channel and each.user:
+            text = f"{each.text}\n{INVITE_HINT.format(channel=each.channel)}"
+            services.notifications.redirect(each, text, time.time())
+        elif isinstance(error, SlackRefused) or time.time() - each.created_at > GIVE_UP_SECONDS:
+            services.notifications.remove(each.key)
 
 
 def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:

@@ -9,12 +9,14 @@ from app.blocks.overview_view import OverviewFacts, build_overview, build_overvi
 from app.blocks.text import Json
 from app.delivery.outbox import Job
 from app.delivery.reply_sender import BuildView
+from app.delivery.viewer_store import StoredViewer
 from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
 from app.forms.overview_tabs import Tab, list_tabs
 from app.forms.text_commands import TextCommand, Verb
 from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services.dependencies import Services
+from app.services.overview_viewers import MAX_IDLE_SECONDS
 from app.services.query_answers import (
     MAX_APPROVALS,
     MAX_NAMES,
@@ -40,7 +42,8 @@ EVENT_PATTERNS = tuple(f"{family}.*" for family in _TABS_BY_EVENT)
 
 def publish_overview(services: Services, person: Person, request_id: str) -> None:
     """Read the values of the person's tab and publish them. Raises `SlackRateLimited`."""
-    tab = services.overview_viewers.get_tab(person)
+    tab, active_at = services.overview_viewers.get(person)
+    services.stored_viewers.save(StoredViewer(person.user, tab.value, active_at))
     extra = {"request_id": request_id, "person": person.actor, "tab": tab.value}
     try:
         facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
@@ -91,9 +94,12 @@ def queue_overview(services: Services, person: Person, request_id: str) -> None:
 
 
 def queue_changed_overviews(services: Services, event_type: str, request_id: str) -> None:
-    """Queue a redraw for each person who looks at a tab that an event of the OMS changes."""
-    family = event_type.partition(".")[0]
-    for person in services.overview_viewers.list_active(_TABS_BY_EVENT.get(family, ())):
+    """Queue a redraw for each person who looks at a tab that an event of the OMS changes, at any bot."""
+    tabs = _TABS_BY_EVENT.get(event_type.partition(".")[0], ())
+    since = services.now().timestamp() - MAX_IDLE_SECONDS
+    for each in services.stored_viewers.list_active([tab.value for tab in tabs], since):
+        services.overview_viewers.record(Person(services.team, each.user), Tab(each.tab), each.active_at)
+    for person in services.overview_viewers.list_active(tabs):
         queue_overview(services, person, request_id)
 
 

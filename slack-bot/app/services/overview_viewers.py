@@ -15,7 +15,7 @@ MAX_IDLE_SECONDS = 4 * 3600.0  # a person who opened the overview earlier gets a
 
 @dataclass
 class Viewer:
-    """A person who opened the overview. `is_queued`: a redraw is queued and has not begun."""
+    """A person who opened the overview, when (Unix seconds), and whether a redraw waits to begin."""
 
     person: Person
     tab: Tab
@@ -26,19 +26,31 @@ class Viewer:
 class OverviewViewers:
     """The people who opened the overview recently."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, clock: Callable[[], float] = time.time):
         self._clock = clock
         self._lock = threading.Lock()
         self._viewers: OrderedDict[Person, Viewer] = OrderedDict()
 
-    def record(self, person: Person, tab: Tab | None = None) -> None:
-        """Record that a person opened the overview, or chose a tab."""
+    def record(self, person: Person, tab: Tab | None = None, at: float | None = None) -> None:
+        """Record that a person opened the overview, or chose a tab. A choice before the last one is ignored.
+
+        `at` is when another bot recorded it.
+        """
         with self._lock:
             viewer = self._viewers.setdefault(person, Viewer(person, Tab.OVERVIEW, 0.0))
-            viewer.tab, viewer.active_at = tab or viewer.tab, self._clock()
+            active_at = self._clock() if at is None else at
+            if active_at < viewer.active_at:
+                return
+            viewer.tab, viewer.active_at = tab or viewer.tab, active_at
             self._viewers.move_to_end(person)
             while len(self._viewers) > MAX_VIEWERS:
                 self._viewers.popitem(last=False)
+
+    def get(self, person: Person) -> tuple[Tab, float]:
+        """Return the tab that a person chose last, and when, 0 if never."""
+        with self._lock:
+            viewer = self._viewers.get(person)
+            return (viewer.tab, viewer.active_at) if viewer else (Tab.OVERVIEW, 0.0)
 
     def get_tab(self, person: Person) -> Tab:
         """Return the tab that a person chose last."""

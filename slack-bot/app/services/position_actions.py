@@ -13,6 +13,7 @@ from app.forms.ticket import MAX_PRICE, MAX_QUANTITY
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, FormSubmission
+from app.services.orders.closes import close_at_market
 from app.services.origin import Origin
 
 
@@ -20,8 +21,14 @@ def close_position(services: Services, submission: FormSubmission) -> tuple[str,
     """Close the chosen position at market. Raises `BadFields` or `OmsError`."""
     key = read_position(submission.entries.get(action_ids.POSITION, ""), action_ids.POSITION)
     quantity = _read_amount(submission, action_ids.QUANTITY, MAX_QUANTITY)
-    order = create_client(services, submission.origin).close_position(
-        key, quantity, submission.entries.get(action_ids.REASON, ""), idempotency_key=submission.key
+    order = close_at_market(
+        services,
+        submission.origin,
+        key,
+        submission.context.channel,
+        key=submission.key,
+        quantity=quantity,
+        reason=submission.entries.get(action_ids.REASON, ""),
     )
     return "Position closed", describe_close(key, order)
 

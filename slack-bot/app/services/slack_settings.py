@@ -46,12 +46,13 @@ def sync_group_roles(services: Services) -> None:
 
 
 def run_group_sync(services: Services) -> None:
-    """Load the settings and report the user groups repeatedly, and when an event names a change."""
-    next_at = 0.0
+    """Load the settings and report the user groups repeatedly, and when an event or the settings change."""
+    next_at, reported_roles = 0.0, None
     while not services.stopping.is_set():
-        services.slack_settings.get()
-        if services.groups_changed.is_set() or time.monotonic() >= next_at:
+        roles = services.slack_settings.get().group_roles
+        if services.groups_changed.is_set() or roles != reported_roles or time.monotonic() >= next_at:
             services.groups_changed.clear()
+            reported_roles = roles
             next_at = time.monotonic() + GROUPS_EVERY_SECONDS
             try:
                 sync_group_roles(services)

@@ -1,48 +1,53 @@
 """Report people whom Slack deactivated to the OMS, so that they lose access at once."""
 
 import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import NotAllowed, OmsError, Refused
+from app.errors import NotAllowed, OmsError, Refused, SlackError, SlackRateLimited
 from app.oms_client import Person
+from app.request_priority import run_outside
 from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
 
-MAX_ENTRIES = 10_000
 ATTEMPTS = 60
+SYNC_SECONDS = 6 * 3600.0
 
 
-class ReportedStatuses:
-    """The status that was last reported of each person. Slack sends an event for each change of a profile."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._statuses: OrderedDict[str, str] = OrderedDict()
-
-    def is_reported(self, user: str, status: str) -> bool:
-        """Return whether the status of a person is the last one that was reported."""
-        with self._lock:
-            return self._statuses.get(user) == status
-
-    def record(self, user: str, status: str) -> None:
-        """Store a status that was reported."""
-        with self._lock:
-            self._statuses[user] = status
-            self._statuses.move_to_end(user)
-            while len(self._statuses) > MAX_ENTRIES:
-                self._statuses.popitem(last=False)
+def run_status_sync(services: Services) -> None:
+    """Report whom Slack deactivated while the bot was down, and every six hours in case an event is lost."""
+    while not services.stopping.is_set():
+        wait = SYNC_SECONDS
+        try:
+            report_deactivated(services)
+        except SlackRateLimited as limit:
+            wait = limit.retry_after_seconds
+        except (OmsError, SlackError) as error:
+            log.info("Deactivated people not reported yet", extra={"fault": str(error)})
+            wait = services.waits.register_again
+        except Exception:  # one failure must not end the thread
+            log.exception("Deactivated people not reported")
+        services.stopping.wait(wait)
 
 
-def report_status(
-    services: Services, reported: ReportedStatuses, profile: Mapping[str, Any], request_id: str
-) -> None:
+def report_deactivated(services: Services) -> None:
+    """Report every deactivated person of the workspace. Raises `OmsError` or `SlackError`."""
+    services.slack.installation.get()
+    cursor = ""
+    while True:
+        members, cursor = services.slack.list_members(cursor)
+        for member in members:
+            if member.get("deleted") is True and not member.get("is_bot") and not services.stopping.is_set():
+                report_status(services, member, "status-sync")
+        if not cursor or services.stopping.is_set():
+            return
+
+
+def report_status(services: Services, profile: Mapping[str, Any], request_id: str) -> None:
     """Report the status of a person of the workspace. Retry until the OMS answers or the bot stops."""
     user, status = str(profile.get("id", "")), "deactivated" if profile.get("deleted") is True else "active"
-    if profile.get("team_id") != services.team or reported.is_reported(user, status):
+    if profile.get("team_id") != services.team or services.reported_statuses.is_reported(user, status):
         return
     try:
         person = Person(services.team, user)
@@ -58,9 +63,11 @@ def report_status(
         except OmsError as error:
             log.warning("Slack status not reported yet", extra=extra | {"fault": str(error)})
         else:
-            reported.record(user, status)
+            services.reported_statuses.record(user, status)
             log.info("Slack status reported", extra=extra)
             return
-        if services.stopping.wait(services.waits.lookup_every):
+        with run_outside():
+            is_stopping = services.stopping.wait(services.waits.lookup_every)
+        if is_stopping:
             return
     log.error("Slack status not reported", extra=extra)

@@ -6,6 +6,7 @@ from typing import Any
 from app.blocks import views
 from app.blocks.text import Json
 from app.errors import BadFields, Saturated
+from app.request_priority import REQUESTS
 from app.services import submission_results
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -48,5 +49,6 @@ def start_submission(
 
 def build_answer(services: Services, submission: Submission) -> Json:
     """Wait for the outcome of a submission. Return the answer to Slack, also if there is no outcome yet."""
-    outcome = submission.wait(services.waits.submission)
+    with REQUESTS.exclude():
+        outcome = submission.wait(services.waits.submission)
     return outcome.response if outcome else submission_results.build_update(submission.waiting_view)

@@ -4,7 +4,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 
-from app.blocks.options import build_portfolio_options, build_reason_option, find_name_error
+from app.blocks.options import (
+    build_cash_label,
+    build_portfolio_options,
+    build_reason_option,
+    find_name_error,
+)
 from app.blocks.text import MAX_OPTIONS, Json
 from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, format_log_name
 from app.services.dependencies import Services
@@ -51,7 +56,8 @@ def _reason(error: Exception) -> str:
 
 def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
-    names = services.oms.list_portfolios(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
-    cut = len(names) > MAX_OPTIONS  # the typed name may exist without being in the list
+    found = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
+    cut = len(found) > MAX_OPTIONS  # the typed name may exist without being in the list
     exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None
-    return build_portfolio_options(names, typed, exact)
+    labels = {each.name: build_cash_label(each) for each in found}
+    return build_portfolio_options(labels, typed, exact)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.blocks import views
@@ -21,6 +22,7 @@ from app.services import failure_messages, submission_results
 from app.services.confirmation_checks import list_questions
 from app.services.confirmation_recovery import build_owed_confirmation
 from app.services.dependencies import Services
+from app.services.notifications import owe_note
 from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
 from app.services.ticket_submission import Order, SubmittedForm
@@ -43,8 +45,13 @@ def execute_submission(services: Services, order: Order, submission: Submission)
     log.info(
         "Submission ended", extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown}
     )
-    services.confirmations.release(order.key, is_unknown=outcome.is_unknown)
-    report_outcome(services, order, submission, outcome)
+    report_outcome(
+        services,
+        order,
+        submission,
+        outcome,
+        release=lambda: services.confirmations.release(order.key, is_unknown=outcome.is_unknown),
+    )
 
 
 def _place(services: Services, order: Order, submission: Submission) -> Outcome:
@@ -156,12 +163,28 @@ def _report_earlier_trade(services: Services, order: Order, trade: Trade) -> Out
     return submission_results.build_traded_before_outcome(message, order.context)
 
 
-def report_outcome(services: Services, form: SubmittedForm, submission: Submission, outcome: Outcome) -> None:
-    """Finish a submission. If its answer was late, redraw the form, or tell the person."""
-    if services.submissions.finish(submission, outcome) and not redraw(
-        services, form, submission, outcome.view
-    ):
-        _send_outcome(services, form, outcome)
+def report_outcome(
+    services: Services,
+    form: SubmittedForm,
+    submission: Submission,
+    outcome: Outcome,
+    *,
+    release: Callable[[], None],
+) -> None:
+    """Finish a submission. If its answer was late, redraw the form, or tell the person.
+
+    `release` removes what is stored about the submission, after the note to the person is stored.
+    """
+    to = form.origin.address(form.context.channel, form.root_view_id)
+    if outcome.notice and submission.late_since() is not None:  # a recorded trade has a confirmation instead
+        to = owe_note(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
+    release()
+    is_late = services.submissions.finish(submission, outcome)
+    if is_late and not redraw(services, form, submission, outcome.view):
+        if outcome.notice:
+            services.message_sender.send_privately(to, notice(outcome.notice))
+    elif to.receipt is not None:
+        to.receipt.finish()
 
 
 def redraw(services: Services, form: SubmittedForm, submission: Submission, view: Json) -> bool:
@@ -182,9 +205,3 @@ def _update_with_retry(services: Services, view_id: str, view: Json) -> None:
     except SlackRateLimited as limit:
         services.stopping.wait(min(limit.retry_after_seconds, MAX_PAUSE_SECONDS))
         services.slack.update_view(view_id, view)
-
-
-def _send_outcome(services: Services, form: SubmittedForm, outcome: Outcome) -> None:
-    if outcome.notice:  # a recorded trade has a confirmation instead
-        to = form.origin.address(form.context.channel, form.root_view_id)
-        services.message_sender.send_privately(to, notice(outcome.notice))

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from app.errors import Saturated
+from app.request_priority import run_in_background
 
 log = logging.getLogger(__name__)
 
@@ -15,10 +16,14 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Run work on up to `threads` threads, with up to `waiting` items queued."""
+    """Run work on up to `threads` threads, with up to `waiting` items queued.
 
-    def __init__(self, name: str, *, threads: int, waiting: int):
+    With `is_background`, no request waits for the work: it pauses while requests are being answered.
+    """
+
+    def __init__(self, name: str, *, threads: int, waiting: int, is_background: bool = False):
         self._name = name
+        self._is_background = is_background
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._places = threading.BoundedSemaphore(threads + waiting)
 
@@ -30,7 +35,8 @@ class Workers:
             log.warning("No worker is free", extra={"request_id": request_id, "workers": self._name})
             raise Saturated(self._name)
         try:
-            future = self._pool.submit(work, *args, **kwargs)
+            run = _run_in_background if self._is_background else _run
+            future = self._pool.submit(run, work, *args, **kwargs)
         except RuntimeError:
             self._places.release()
             raise Saturated(f"{self._name} is shutting down") from None
@@ -45,3 +51,12 @@ class Workers:
         self._places.release()
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("Work failed", exc_info=error, extra={"request_id": request_id, "workers": self._name})
+
+
+def _run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    return work(*args, **kwargs)
+
+
+def _run_in_background(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    with run_in_background():
+        return work(*args, **kwargs)

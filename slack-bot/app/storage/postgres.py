@@ -9,7 +9,7 @@ import psycopg2
 import psycopg2.extensions
 
 from app.storage.database import DatabaseError, Row
-from app.storage.schema import TABLES
+from app.storage.schema import ADDED_COLUMNS, TABLES
 
 SCHEMA = "slack_bot"
 CONNECTIONS = 8
@@ -88,13 +88,20 @@ class PostgresDatabase:
                 cursor.execute("BEGIN")
                 cursor.execute("SET LOCAL statement_timeout = 0")
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
-                for statement in (f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}", *TABLES):
+                for statement in (f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}", *TABLES, *_add_columns()):
                     cursor.execute(statement)
                 cursor.execute("COMMIT")
         except psycopg2.Error as error:
             raise DatabaseError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
         finally:
             connection.close()
+
+
+def _add_columns() -> list[str]:
+    return [
+        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {definition}"
+        for table, definition in ADDED_COLUMNS.items()
+    ]
 
 
 def _run(connection: Any, statement: str, values: tuple[object, ...]) -> list[Row]:

@@ -37,19 +37,28 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS notifications (
         key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
         event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
-        due_at DOUBLE PRECISION NOT NULL
+        due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
     )""",
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
+    )""",
+    """CREATE TABLE IF NOT EXISTS overview_viewers (
+        team TEXT NOT NULL, member TEXT NOT NULL, tab TEXT NOT NULL, active_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (team, member)
+    )""",
+    """CREATE TABLE IF NOT EXISTS banners (
+        team TEXT NOT NULL, portfolio TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
+        PRIMARY KEY (team, portfolio)
     )""",
     """CREATE TABLE IF NOT EXISTS oauth_states (
         digest TEXT PRIMARY KEY, expires_at DOUBLE PRECISION NOT NULL
     )""",
 )
 
-# Columns that files of earlier versions do not have, by table.
+# Columns that databases of earlier versions do not have, by table.
 ADDED_COLUMNS = {
     "owed_confirmations": "owner TEXT NOT NULL DEFAULT ''",
     "pending_orders": "owner TEXT NOT NULL DEFAULT ''",
     "order_messages": "owner TEXT NOT NULL DEFAULT ''",
+    "notifications": "attempts INTEGER NOT NULL DEFAULT 0",
 }

@@ -4,8 +4,9 @@ from flask import Blueprint
 
 from simulator.assembly import Simulator
 from simulator.control.body import Body
+from simulator.errors import ActError
 from simulator.user_actions import element_actions, form_submission, message_composer, sources
-from simulator.user_actions.actor import Outcome
+from simulator.user_actions.actor import Actor, Outcome
 
 
 def blueprint(simulator: Simulator) -> Blueprint:
@@ -16,7 +17,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
     def send_text() -> Outcome:
         body = Body()
         return message_composer.send_text(
-            simulator.actor(body.text("user")),
+            _find_actor(simulator, body.text("user")),
             body.text("channel"),
             body.text("text"),
             body.maybe_text("thread_ts"),
@@ -26,13 +27,13 @@ def blueprint(simulator: Simulator) -> Blueprint:
     def submit() -> Outcome:
         body = Body()
         return form_submission.submit(
-            simulator.actor(body.text("user")), body.maybe_text("view_id"), body.values()
+            _find_actor(simulator, body.text("user")), body.maybe_text("view_id"), body.values()
         )
 
     @routes.post("/close")
     def close() -> Outcome:
         body = Body()
-        actor = simulator.actor(body.text("user"))
+        actor = _find_actor(simulator, body.text("user"))
         return form_submission.close(actor, body.maybe_text("view_id"), body.flag("everything"))
 
     @routes.post("/use")
@@ -52,13 +53,21 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.post("/home")
     def open_app_page() -> Outcome:
-        return element_actions.open_app_page(simulator.actor(Body().text("user")))
+        return element_actions.open_app_page(_find_actor(simulator, Body().text("user")))
 
     return routes
 
 
 def _find_source(simulator: Simulator, body: Body) -> sources.Source:
-    actor = simulator.actor(body.text("user"))
+    actor = _find_actor(simulator, body.text("user"))
     return sources.find_source(
         actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")
     )
+
+
+def _find_actor(simulator: Simulator, name: str) -> Actor:
+    """Return a person who may act. Slack logs deactivated people out."""
+    actor = simulator.actor(name)
+    if actor.person.id in simulator.workspace_state.deactivated:
+        raise ActError(f"{actor.person.name} is deactivated.", 403)
+    return actor

@@ -1,5 +1,6 @@
 // The control panel: make things go wrong, look at what was said.
 
+import { administration } from "./administration.js";
 import { ask, tell } from "./api.js";
 import { byId, el, freshId } from "./dom.js";
 import { refresh } from "./store.js";
@@ -29,15 +30,26 @@ export async function showPanel({ state }) {
   if (byId("panel").hidden || version === state.version) return;
   version = state.version;
   const armed = [...state.faults.calls, ...state.faults.deliveries].map((fault) => JSON.stringify(fault));
+  showAdministration(state);
   byId("armed").textContent = armed.length ? `Armed: ${armed.join(" ")}` : "Nothing is armed.";
   const log = await ask("log").catch(() => null);
   if (log) showLog(log);
+}
+
+function showAdministration(state) {
+  const node = byId("administration");
+  const opened = new Set([...node.querySelectorAll("details[open]")].map((one) => one.dataset.id));
+  const focused = node.contains(document.activeElement) ? document.activeElement.id : null;
+  node.replaceChildren(...administration(state, (text) => { byId("panel-status").textContent = text; }));
+  for (const one of node.querySelectorAll("details")) one.open = opened.has(one.dataset.id);
+  if (focused) byId(focused)?.focus();
 }
 
 function contents() {
   return [
     el("header", { class: "panel-head" }, el("h2", {}, "Controls"),
       el("button", { type: "button", class: "icon", "aria-label": "Close controls", onclick: togglePanel }, "×")),
+    el("section", { class: "group", id: "administration" }),
     el("p", { class: "faint" }, "For tests of the bot only: they make things go wrong. Slack has nothing like them."),
     group("Repeat the last delivery", [number("times", "Times", 1, 1, 50), choice("signature", "Signature", ["fresh", "same"]),
       tick("at_once", "All at once")], "Repeat", "repeat"),

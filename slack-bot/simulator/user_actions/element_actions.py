@@ -94,5 +94,6 @@ def open_app_page(actor: Actor) -> Outcome:
     """Open the home tab of the app. Apps that subscribe to it get an event."""
     channel = actor.channel("dm")
     inner = {"type": "app_home_opened", "user": actor.person.id, "channel": channel.id, "tab": "home"}
-    actor.events.put_if_subscribed("app_home_opened", inner)
+    team = actor.workspace_state.installations.get_team(actor.person)
+    actor.events.put_if_subscribed("app_home_opened", inner, team)
     return {"outcome": "opened"}

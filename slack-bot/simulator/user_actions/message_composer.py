@@ -8,7 +8,7 @@ from simulator.request_delivery import TIMEOUT, UNREACHABLE, Reply
 from simulator.response_urls import ResponseUrl
 from simulator.user_actions.actor import Actor, Outcome
 from simulator.webapi import answers
-from simulator.workspace import Channel
+from simulator.workspace import Channel, Team
 
 MAX_TEXT_CHARACTERS = 4_000
 MENTION = re.compile(r"(?<!\w)@([a-z]+)", re.IGNORECASE)
@@ -46,12 +46,22 @@ def _message(actor: Actor, channel: Channel, text: str, thread_ts: str | None) -
     inner = message.payload() | {"channel": channel.id, "event_ts": message.ts}
     kinds = {"im": "im", "private": "group"}
     scope = "message." + kinds.get(channel.kind, "channels")
+    team = _get_app_team(actor, channel)
     if channel.has_bot:
-        actor.events.put_if_subscribed(scope, inner | {"channel_type": kinds.get(channel.kind, "channel")})
+        actor.events.put_if_subscribed(
+            scope, inner | {"channel_type": kinds.get(channel.kind, "channel")}, team
+        )
     # Slack sends no mention of the app in a direct message with it.
     if channel.kind != "im" and f"<@{workspace.BOT_USER_ID}>" in message.text:
-        actor.events.put_if_subscribed("app_mention", inner | {"type": "app_mention"})
+        actor.events.put_if_subscribed("app_mention", inner | {"type": "app_mention"}, team)
     return {"outcome": "said", "ts": message.ts}
+
+
+def _get_app_team(actor: Actor, channel: Channel) -> Team:
+    """Return the workspace of the app that gets a message of the channel."""
+    if channel.kind == "im":
+        return actor.workspace_state.installations.get_team(actor.person)
+    return channel.team
 
 
 def _format_mentions(actor: Actor, text: str) -> str:
@@ -70,7 +80,8 @@ def _command(actor: Actor, channel: Channel, text: str) -> Outcome:
     name = text.split(maxsplit=1)[0]
     if name == "/invite":
         return _invite(actor, channel)
-    if name not in {command.command for command in actor.workspace_state.manifest.commands}:
+    names = {command.command for command in actor.workspace_state.manifest.commands}
+    if name not in names or not actor.workspace_state.installations.is_installed(channel.team):
         return _report_failure(
             actor, channel, name, "", f"`{_escape(name)}` is not a command that this workspace knows."
         )

@@ -6,8 +6,10 @@ from typing import Any
 from simulator.blockkit import surfaces
 from simulator.errors import ArgumentsError, SlackError
 from simulator.files import Files
+from simulator.workspace import HOME, Team
 
 Arguments = dict[str, Any]
+CALLING_TEAM = "simulator.team"  # the key of the workspace whose token the call has
 NESTED = ("blocks", "view", "attachments", "metadata", "files")
 
 
@@ -20,6 +22,12 @@ def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
         if isinstance(arguments.get(name), str):
             arguments[name] = _nested(name, arguments[name])
     return arguments
+
+
+def calling_team(arguments: Arguments) -> Team:
+    """Return the workspace whose token the call has."""
+    team: Team = arguments.get(CALLING_TEAM, HOME)
+    return team
 
 
 def text(arguments: Arguments, name: str) -> str:

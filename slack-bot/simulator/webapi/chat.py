@@ -17,6 +17,7 @@ def post_message(workspace_state: WorkspaceState, given: Arguments) -> dict[str,
     if thread and workspace_state.messages.find(channel.id, thread) is None:
         raise SlackError("thread_not_found")
     message = workspace_state.messages.post(channel.id, workspace.BOT_USER_ID, text, blocks, thread_ts=thread)
+    message.metadata = given.get("metadata") or {}
     return {"channel": channel.id, "ts": message.ts, "message": message.payload()}
 
 

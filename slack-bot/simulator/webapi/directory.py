@@ -10,13 +10,14 @@ from simulator.workspace import Channel, Person
 from simulator.workspace_state import WorkspaceState
 
 
-def auth_test(workspace_state: WorkspaceState, _given: Arguments) -> dict[str, Any]:
+def auth_test(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
     """``auth.test``: return the owner of the token."""
+    team = args.calling_team(given)
     return {
         "url": f"{workspace_state.base_url}/",
-        "team": workspace.TEAM_NAME,
+        "team": team.name,
         "user": workspace_state.manifest.bot_name.lower(),
-        "team_id": workspace.TEAM_ID,
+        "team_id": team.id,
         "user_id": workspace.BOT_USER_ID,
         "bot_id": workspace.BOT_ID,
         "is_enterprise_install": False,
@@ -54,7 +55,7 @@ def users_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, A
     person = workspace_state.people.get(args.text(given, "user"))
     if person is None:
         raise SlackError("user_not_found")
-    return {"user": _person(person)}
+    return {"user": describe_person(workspace_state, person)}
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
@@ -77,13 +78,39 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
-def _person(person: Person) -> dict[str, Any]:
+def users_list(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+    """``users.list``: return the people of the workspace, on one page."""
+    team = args.calling_team(given)
+    people = [each for each in workspace_state.people.values() if each.team is team]
+    return {"members": [describe_person(workspace_state, each) for each in people], "cache_ts": 0}
+
+
+def usergroups_users_list(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+    """``usergroups.users.list``: return the members of a user group of the first workspace."""
+    group = workspace_state.groups.find(args.text(given, "usergroup"))
+    if args.calling_team(given) is not workspace.HOME:
+        raise SlackError("no_such_subteam")
+    return {"users": sorted(group.members - workspace_state.deactivated)}
+
+
+def conversations_history(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+    """``conversations.history``: return direct messages, newest first. Other channels need another scope."""
+    channel = workspace_state.channel_for_bot(args.text(given, "channel"))
+    if channel.kind != "im":
+        raise SlackError("missing_scope")
+    oldest = float(given.get("oldest") or 0)
+    messages = [each for each in workspace_state.messages.all(channel.id) if float(each.ts) >= oldest]
+    return {"messages": [each.payload() | {"metadata": each.metadata} for each in reversed(messages)]}
+
+
+def describe_person(workspace_state: WorkspaceState, person: Person) -> dict[str, Any]:
+    """Return a person in the format of Slack's API."""
     return {
         "id": person.id,
         "team_id": person.team.id,
         "name": person.name,
         "real_name": person.real_name,
-        "deleted": False,
+        "deleted": person.id in workspace_state.deactivated,
         "tz": "Etc/UTC",
         "tz_label": "Coordinated Universal Time",
         "tz_offset": 0,

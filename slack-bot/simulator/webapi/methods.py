@@ -1,12 +1,12 @@
 """The table of methods and how they are called."""
 
-import hmac
 from collections.abc import Callable
 from typing import Any
 
 from simulator.errors import SlackError
 from simulator.webapi import chat, directory, files, views
-from simulator.webapi.arguments import Arguments
+from simulator.webapi.arguments import CALLING_TEAM, Arguments
+from simulator.workspace import Team
 from simulator.workspace_state import WorkspaceState
 
 Method = Callable[[WorkspaceState, Arguments], dict[str, Any]]
@@ -16,11 +16,14 @@ METHODS: dict[str, Method] = {
     "chat.postEphemeral": chat.post_ephemeral,
     "chat.postMessage": chat.post_message,
     "chat.update": chat.update,
+    "conversations.history": directory.conversations_history,
     "conversations.info": directory.conversations_info,
     "conversations.open": directory.conversations_open,
     "files.completeUploadExternal": files.complete_upload,
     "files.getUploadURLExternal": files.get_upload_url,
+    "usergroups.users.list": directory.usergroups_users_list,
     "users.info": directory.users_info,
+    "users.list": directory.users_list,
     "views.open": views.open_,
     "views.publish": views.publish,
     "views.push": views.push,
@@ -28,23 +31,22 @@ METHODS: dict[str, Method] = {
 }
 
 
-def call(
-    workspace_state: WorkspaceState, name: str, token: str, bot_token: str, given: Arguments
-) -> dict[str, Any]:
+def call(workspace_state: WorkspaceState, name: str, token: str, given: Arguments) -> dict[str, Any]:
     """Check the token and run one method. Return Slack's answer, also for an error."""
     method = METHODS.get(name)
     if method is None:
         return SlackError("unknown_method", req_method=name).answer()
     try:
-        _check_token(token, bot_token)
+        team = workspace_state.installations.find_team(token)
         with workspace_state.change():
-            return {"ok": True} | method(workspace_state, given)
+            _check_channel(workspace_state, team, given)
+            return {"ok": True} | method(workspace_state, given | {CALLING_TEAM: team})
     except SlackError as error:
         return error.answer()
 
 
-def _check_token(token: str, bot_token: str) -> None:
-    if not token:
-        raise SlackError("not_authed")
-    if not hmac.compare_digest(token.encode(), bot_token.encode()):
-        raise SlackError("invalid_auth")
+def _check_channel(workspace_state: WorkspaceState, team: Team, given: Arguments) -> None:
+    """Hide the channels of other workspaces."""
+    channel = workspace_state.channels.get(str(given.get("channel") or given.get("channel_id") or ""))
+    if channel is not None and not channel.is_open_to(team):
+        raise SlackError("channel_not_found")

@@ -41,6 +41,13 @@ NASTY = factories.trade(
 )
 
 
+def label_by_name(*names):
+    return {name: f"{name} · 1,000.00 USD" for name in names}
+
+
+BOOKS = label_by_name(*(f"Book {number}" for number in range(101)))
+
+
 def options_of(answer):
     return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
 
@@ -190,7 +197,9 @@ def test_an_unreadable_time_is_shown_as_it_came():
 @pytest.mark.parametrize("count", [0, 1, 50, 99, 100, 5000])
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
-    answer = build_portfolio_options([f"Book {number} " + "y" * 80 for number in range(count)], typed)
+    answer = build_portfolio_options(
+        label_by_name(*(f"Book {number} " + "y" * 80 for number in range(count))), typed
+    )
     options = options_of(answer)
     if options:
         check_options(options, 100)
@@ -199,32 +208,34 @@ def test_any_number_of_portfolios_fits(count, typed):
 
 
 def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
-    options = build_portfolio_options(["Growth"], " Gr ")["options"]
+    options = build_portfolio_options(label_by_name("Growth"), " Gr ")["options"]
     assert [(each["text"]["text"], each["value"]) for each in options] == [
-        ("Growth", "Growth"), ("New portfolio: Gr", "Gr"),
+        ("Growth · 1,000.00 USD", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
-    assert [each["value"] for each in build_portfolio_options(["Growth"], typed)["options"]] == ["Growth"]
+    assert [each["value"] for each in build_portfolio_options(label_by_name("Growth"), typed)["options"]] == [
+        "Growth"
+    ]
 
 
 def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
-    options = build_portfolio_options([long, too_long], "")["options"]
+    options = build_portfolio_options(label_by_name(long, too_long), "")["options"]
     assert [each["value"] for each in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
 
 def test_where_choices_are_cut_the_label_says_how_many_are_shown():
-    group = build_portfolio_options([f"Book {number}" for number in range(101)], "Book")["option_groups"][0]
+    group = build_portfolio_options(BOOKS, "Book")["option_groups"][0]
     assert group["label"]["text"] == "99 of more portfolios: type to find others"
     assert len(group["options"]) == 100
 
 
 def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
-    options = options_of(build_portfolio_options([f"Book {number}" for number in range(101)], "book", "Book"))
+    options = options_of(build_portfolio_options(BOOKS, "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
     assert all(not each["text"]["text"].startswith("New portfolio") for each in options)
 

@@ -141,8 +141,35 @@ def test_a_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace)
     alone.slack.refuse("chat.postMessage", "not_in_channel")
     fire(alone, deliver_to="C7")
     deliver_notifications(alone.bot.services)
-    calls = alone.slack.wait_for("chat.postMessage", 3)
-    assert [call.body["channel"] for call in calls] == ["C7", "C7", "D-U1"]
+    del alone.slack.always["chat.postMessage"]
+    calls = sent(alone)
+    assert [channel for channel, _ in calls] == ["C7", "D-U1"]
+    assert "`/invite`" in calls[1][1]
+    assert len(sent(alone)) == 2
+
+
+def test_an_alert_that_slack_may_have_taken_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
+    alone.slack.script("chat.postMessage", Answer(status=503))
+    fire(alone)
+    assert len(sent(alone)) == 1
+    monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
+    advance(monkeypatch, 31)
+    (_, first), (_, second) = sent(alone)
+    assert "you may see it twice" not in first
+    assert "you may see it twice" in second
+    assert len(sent(alone)) == 2
+
+
+def test_a_bot_that_was_killed_while_it_told_somebody_tells_it_again_with_a_mark(
+    alone: Workspace, monkeypatch
+):
+    fire(alone)
+    services = alone.bot.services
+    services.notifications.set_due("E1:U1", 1.0)
+    (row,) = services.notifications.list_due(2.0)
+    services.notifications.claim(row, 3.0)  # and then it is killed
+    ((_, text),) = sent(alone)
+    assert "you may see it twice" in text
 
 
 def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alone: Workspace):

@@ -2,11 +2,11 @@
 
 import pytest
 
+from app.delivery.banner_store import Banner
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
-from app.services.banner_registry import Banner
 from tests.conftest import Workspace
 
 LOSSES = {

@@ -11,6 +11,7 @@ import pytest
 from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
+from app.services.slack_statuses import report_deactivated
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer, problem
@@ -36,8 +37,15 @@ def test_existing_portfolios_are_offered(workspace: Workspace):
 
 def test_the_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
     offered = request_options(workspace, "Inc")
-    assert [option["text"]["text"] for option in offered] == ["Income", "New portfolio: Inc"]
-    assert workspace.oms.named("portfolios")[0].query == {"q": "Inc", "limit": "101"}
+    assert [option["text"]["text"] for option in offered] == [
+        "Income · 100,000.00 USD",
+        "New portfolio: Inc",
+    ]
+    assert workspace.oms.named("portfolios")[0].query == {
+        "q": "Inc",
+        "limit": "101",
+        "detail": "true",
+    }
 
 
 def test_five_thousand_portfolios_fit(patient_workspace: Workspace):
@@ -53,7 +61,7 @@ def test_five_thousand_portfolios_fit(patient_workspace: Workspace):
 def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Workspace):
     workspace.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
     offered = request_options(workspace, "fund")
-    assert offered[0]["text"]["text"] == "Fund"
+    assert offered[0]["value"] == "Fund"
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
@@ -311,3 +319,22 @@ def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_ag
     deliver_profile(workspace, "Ev3")
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
     assert len(workspace.oms.named("/slack-status")) == 1
+
+
+def test_people_who_were_deactivated_while_the_bot_was_down_are_reported_at_its_start(workspace: Workspace):
+    def page(cursor, *members):
+        return Answer(
+            body={"ok": True, "members": list(members), "response_metadata": {"next_cursor": cursor}}
+        )
+
+    def member(user, **more):
+        return {"id": user, "team_id": "T1", "deleted": True} | more
+
+    workspace.slack.script(
+        "users.list",
+        page("more", member("U2"), member("U3", deleted=False), member("U4", is_bot=True)),
+        page("", member("U5", team_id="T2"), member("U6")),
+    )
+    report_deactivated(workspace.bot.services)
+    reported = [call.body for call in workspace.oms.calls if call.path.endswith("/slack-status")]
+    assert reported == [{"person": f"slack:T1:{user}", "status": "deactivated"} for user in ("U2", "U6")]

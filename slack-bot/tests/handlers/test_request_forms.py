@@ -6,6 +6,7 @@ from tests import portfolio_oms
 from tests.fakes import Answer, problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace, texts_of
 from tests.limits import check_view
+from tests.reading import wait_until
 
 KEY = "/Growth/AAPL"
 HALTED = {
@@ -66,6 +67,10 @@ def test_a_position_is_closed_once_per_form(trading: PortfolioWorkspace):
     assert "filled, 100 filled at 174.90" in texts_of(answer["view"])
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "reason": "Risk off", "quantity": "40"}
     assert list(trading.oms.changes.values()) == [("POST", "/positions:close", body)]
+    message = trading.slack.wait_for("chat.postMessage")[0].body
+    assert (message["channel"], "SELL 100 AAPL" in message["text"]) == ("C1", True)
+    wait_until(lambda: not trading.bot.services.storage.database.execute("SELECT key FROM pending_orders"))
+    assert len(trading.slack.named("chat.postMessage")) == 1
 
 
 def test_exits_are_set_and_removed(trading: PortfolioWorkspace):

@@ -54,6 +54,7 @@ def test_the_scopes_are_those_of_the_methods_that_are_called():
         "files_completeUploadExternal": "files:write",
         "files_getUploadURLExternal": "files:write",
         "users_info": "users:read",
+        "users_list": "users:read",
         "usergroups_users_list": "usergroups:read",
         "conversations_history": "im:history",  # elsewhere, a repeated message is marked
     }

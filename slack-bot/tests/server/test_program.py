@@ -107,6 +107,7 @@ def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
     program, url = running
     assert wait_for_health(url)["bot"] == "ok"
     assert post(url, factories.command("AAPL")) == 200
+    slack.wait_for("views.open")
     assert post(url, factories.submission()) == 200
     slack.wait_for("chat.postMessage")
     resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])

@@ -5,7 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from app.delivery.order_messages import MessageKind
 from app.delivery.pending_orders import PendingOrder, PendingOrderStore, PendingState
+from app.forms.portfolio_values import PositionKey
+from app.services.notifications import deliver_notifications
+from app.services.orders.closes import CLOSE_PREFIX
 from app.services.orders.recovery import recover_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
@@ -55,6 +59,49 @@ def test_an_order_that_was_not_placed_is_told_to_the_person(workspace: Workspace
     assert told["channel"] == "D-U1"
     assert "no record of BUY 50 MSFT in Growth" in told["text"]
     assert workspace.bot.services.pending_orders.list_unresolved() == []
+
+
+def test_a_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
+    services = workspace.bot.services
+    monkeypatch.setattr(services.outbox, "put", lambda *_, **__: None)  # the bot is killed first
+    services.pending_orders.add(PENDING)
+    recover_orders(services, 1030.0)
+    assert services.pending_orders.list_unresolved() == []
+    clock = time.time
+    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+    deliver_notifications(services)
+    (told,) = workspace.slack.named("chat.postMessage")
+    assert (told.body["channel"], "no record of BUY 50 MSFT" in told.body["text"]) == ("D-U1", True)
+
+
+def test_a_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
+    workspace: Workspace, monkeypatch
+):
+    services, order_id = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
+    services.pending_orders.add(PENDING)
+    with monkeypatch.context() as killed:
+        killed.setattr(services.outbox, "put", lambda *_, **__: None)
+        recover_orders(services, 1030.0)
+    services.storage.database.execute("UPDATE pending_orders SET owner = 'dead'")
+    for _ in range(2):
+        recover_orders(services, 1035.0)
+    texts = [call.body["text"] for call in workspace.slack.wait_for("chat.postMessage", 2)]
+    assert sum(text.startswith("*Approval needed*") for text in texts) == 1
+    wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
+    services.outbox.close(5.0)
+    assert len(workspace.slack.named("chat.postMessage")) == 2
+    assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+
+
+def test_the_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
+    orders, services = workspace.oms.orders, workspace.bot.services
+    ticket = TICKET | {"side": "SELL", "client_order_id": "of-the-oms"}
+    orders.move(orders.add(ticket, "slack:T1:U1")["id"], "FILLED", "slack:T1:U1")
+    key = f"{CLOSE_PREFIX}{KEY}|{PositionKey('Growth', 'MSFT').dump()}"
+    services.pending_orders.add(replace(PENDING, key=key))
+    recover_orders(services, 1030.0)
+    assert "SELL 50 MSFT" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+    wait_until(lambda: not services.pending_orders.list_unresolved())
 
 
 def test_the_oms_has_time_to_record_an_order(workspace: Workspace):

@@ -95,3 +95,17 @@ def test_a_change_of_a_group_is_reported_at_once(workspace: Workspace):
     workspace.bot.services.groups_changed.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_roles_that_an_administrator_sets_are_applied_at_once(workspace: Workspace, monkeypatch):
+    monkeypatch.setattr("app.services.slack_settings.REFRESH_SECONDS", 0.02)
+    services = workspace.bot.services
+    thread = threading.Thread(target=run_group_sync, args=(services,))
+    thread.start()
+    workspace.oms.group_roles = {"S1": "trader"}
+    services.slack_settings._loaded_at = None
+    workspace.oms.wait_for(GROUPS)
+    services.stopping.set()
+    services.groups_changed.set()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from app.blocks.messages import notice
 from app.delivery.confirmation_store import ConfirmationStore, Receipt
 from app.delivery.event_store import EventClaim, EventStore
 from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
+from app.forms.overview_tabs import Tab
+from app.oms_client import Person
+from app.services.banners import replace_banner, show_banner
 from app.services.confirmation_recovery import recover_confirmations
 from app.services.orders.recovery import recover_orders
+from app.services.overview import publish_overview, queue_changed_overviews
 from app.services.shared_ids import SharedIds
 from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
@@ -215,3 +220,27 @@ def test_both_bots_recover_and_one_tells(bots):
     first.slack.wait_for("chat.postMessage")
     wait_until(lambda: not (first.bot.services.outbox._waiting or second.bot.services.outbox._waiting))
     assert len(texts_of(first)) == 1
+
+
+def test_an_event_at_one_bot_redraws_the_overview_of_a_person_who_looks_at_it_at_the_other(bots):
+    first, second = bots
+    ava = Person("T1", "U1")
+    first.bot.services.overview_viewers.record(ava, Tab.ORDERS)
+    publish_overview(first.bot.services, ava, "r")
+    queue_changed_overviews(second.bot.services, "order.filled", "e")
+    second.slack.wait_for("views.publish", 2)
+    assert second.bot.services.overview_viewers.get_tab(ava) is Tab.ORDERS
+    queue_changed_overviews(second.bot.services, "cash.deposited", "e2")  # not on this tab
+    wait_until(lambda: not second.bot.services.overview_outbox._waiting)
+    assert len(second.slack.named("views.publish")) == 2
+
+
+def test_a_banner_of_one_bot_is_edited_by_the_other(bots):
+    first, second = bots
+    show_banner(first.bot.services, None, "C1", "Growth", notice("Trading is stopped"))
+    first.slack.wait_for("chat.postMessage")
+    wait_until(lambda: first.bot.services.banners.get("growth") is not None)
+    replace_banner(second.bot.services, None, "C2", "Growth", notice("Trading is resumed"))
+    (edited,) = second.slack.wait_for("chat.update")
+    assert (edited.body["channel"], edited.body["text"]) == ("C1", "Trading is resumed")
+    wait_until(lambda: first.bot.services.banners.get("Growth") is None)

@@ -22,7 +22,8 @@ def bot() -> Iterator[FakeBot]:
 @pytest.fixture
 def server(bot, tmp_path) -> Iterator[Server]:
     settings = Settings(TOKEN, SECRET, bot.url, port=0, manifest=tmp_path / "manifest.json")
-    subscriptions = {"bot_events": ["app_mention", "message.im", "app_home_opened"]}
+    subscriptions = {"bot_events": ["app_mention", "message.im", "app_home_opened", "user_change"]}
+    subscriptions["bot_events"] += ["subteam_members_changed", "app_uninstalled"]
     settings.manifest.write_text(json.dumps({"settings": {"event_subscriptions": subscriptions}}))
     running = Server(settings)
     thread = threading.Thread(target=running.run)

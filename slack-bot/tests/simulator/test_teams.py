@@ -45,9 +45,9 @@ def test_a_question_for_options_names_them_too(page, bot, form_of_kim):
     assert bot.last.fields["user"]["team_id"] == THEIRS
 
 
-def test_a_person_of_another_workspace_is_only_in_the_shared_channel(page):
+def test_a_person_of_another_workspace_is_only_in_the_shared_channel_and_their_own(page):
     channels = [each["name"] for each in page.screen("kim", "partners")["channels"] if each["kind"] != "im"]
-    assert channels == ["partners"]
+    assert channels == ["partners", "partner-desk"]
     assert page.post("/control/say", user="kim", channel="trading", text="hello")[0] == 403
 
 

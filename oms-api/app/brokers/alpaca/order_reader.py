@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.brokers.alpaca.client import AlpacaClient, RequestRefused
-from app.brokers.alpaca.rules.responses import FillReport, OrderReport, parse_activity, parse_order
+from app.brokers.alpaca.client import AlpacaClient
+from app.brokers.alpaca.rules.responses import parse_activity, parse_order
+from app.brokers.remote.rest_client import RequestRefused
+from app.brokers.rules.order_reports import FillReport, OrderReport
 from app.timestamps import iso
 
 MAX_ORDERS_PER_PAGE = 500

@@ -1,20 +1,27 @@
-"""Backtests: orders are matched against a sequence of bars, and each bar leads to new decisions."""
+"""Replay of bars: orders are matched against a sequence of bars, and each bar leads to new decisions."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.rules.values import BrokerOrder
+from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar
 
 Decide = Callable[[Bar, PaperBroker], Iterable[BrokerOrder]]
 
 
-def replay(bars: Iterable[Bar], broker: PaperBroker, decide: Decide) -> None:
+def replay(
+    bars: Iterable[Bar], broker: PaperBroker, decide: Decide, length: timedelta = Interval.MINUTE.length
+) -> None:
     """Match `broker` against `bars` in time order. After each bar, submit the orders that `decide` returns.
 
-    They are matched from the next bar on.
+    A bar is known at its end, `length` after its start. That is the instant of the orders made on it,
+    whatever `accepted_at` they have. They are matched from the first later bar that begins at least the
+    broker's latency after that instant.
     """
     for bar in bars:
         broker.bar(bar)
+        end = bar.start + length
         for order in decide(bar, broker):
-            broker.submit(order, bar.start)
+            broker.submit(order._replace(accepted_at=end), end)

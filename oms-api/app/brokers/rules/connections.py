@@ -50,6 +50,7 @@ _CREDENTIALS: dict[BrokerName, frozenset[str]] = {
     BrokerName.IBKR: frozenset(),
 }
 MAX_CREDENTIAL_LENGTH = 500
+PAPER_ACCOUNT_PREFIX = "DU"  # of IBKR
 _HTTPS_PORT = 443
 
 
@@ -126,6 +127,12 @@ def _find_gateway_problem(base_url: str, *, is_live: bool, policy: AddressPolicy
     if base_url in policy.internal_urls or is_loopback_host(host):
         return None
     return "Must be on this machine, or one of `BROKER_INTERNAL_URLS`."
+
+
+def is_live_gateway(base_url: str, account: str | None) -> bool:
+    """Return whether the port or the account of a gateway of IBKR is live. Paper accounts begin with DU."""
+    is_live_account = account is not None and not account.startswith(PAPER_ACCOUNT_PREFIX)
+    return base_url.rpartition(":")[2] in _GATEWAY_PORTS.live or is_live_account
 
 
 def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str]) -> str | None:

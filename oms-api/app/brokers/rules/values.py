@@ -44,7 +44,8 @@ class BrokerOrder(NamedTuple):
     trailing stop, or None before its first price. `triggered` is true once a stop was reached. Orders of one
     `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
-    at 8 decimals.
+    at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
+    Indian broker. Exchange and product may be empty.
     """
 
     id: str
@@ -67,6 +68,10 @@ class BrokerOrder(NamedTuple):
     group: str | None = None
     parent_id: str | None = None
     reduces: bool = False
+    asset_class: str = "equity"
+    currency: str = "USD"
+    exchange: str = ""
+    product: str = ""
 
 
 class Accepted(NamedTuple):
@@ -87,8 +92,11 @@ class Rejected(NamedTuple):
 class Executed(NamedTuple):
     """A fill: units, price per unit, and its value to 8 decimals. An `execution_id` is applied only once.
 
-    The paper market derives it from the order id and the quantity filled before, so that matching an order
-    twice yields the same id.
+    `order_filled` is the order's filled quantity at the broker, where the fill was read from a list that may
+    name fills otherwise than the events; see `fill_matching`. None: the id alone identifies it.
+
+    The paper market derives the id from the order id and the quantity filled before, so that matching an
+    order twice yields the same id.
     """
 
     order_id: str
@@ -97,6 +105,7 @@ class Executed(NamedTuple):
     price: Decimal
     value: Decimal
     at: datetime
+    order_filled: Decimal | None = None
 
 
 class Triggered(NamedTuple):
@@ -144,6 +153,16 @@ class Busted(NamedTuple):
     at: datetime
 
 
+class Charged(NamedTuple):
+    """The broker charged `amount` in `currency` for an execution, in total. It is reported after the fill."""
+
+    order_id: str
+    execution_id: str
+    amount: Decimal
+    currency: str
+    at: datetime
+
+
 class Replaced(NamedTuple):
     """The order was replaced by the order `successor_id`."""
 
@@ -161,7 +180,7 @@ class Refused(NamedTuple):
 
 
 MarketEvent = Executed | Triggered | TrailMoved | Lapsed
-BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted
+BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted | Charged
 
 
 class Holding(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
-from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen
+from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen, SessionNeeded
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.connections import (
@@ -64,7 +64,10 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
 
     Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
     """
-    account = broker.account()
+    try:
+        account = broker.account()
+    except SessionNeeded as error:
+        raise ConnectionRefused(str(error)) from None
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
     )

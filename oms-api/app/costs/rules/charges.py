@@ -38,6 +38,7 @@ _SOURCES: dict[Schedule, tuple[tuple[Schedule, tuple[str, ...]], ...]] = {
     ),
 }
 _DELIVERY = "CNC"
+_NOTHING = Totals()  # totals that cost nothing, whatever the rates
 
 
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
@@ -69,7 +70,8 @@ def compute_fill_charges(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
     )
-    return FillCharges(_charges_up_to(after, rates) - _charges_up_to(before, rates), after)
+    charges = _charges_up_to(after, rates)
+    return FillCharges(charges if before == _NOTHING else charges - _charges_up_to(before, rates), after)
 
 
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
@@ -98,7 +100,8 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
     brokerage = _rounded(filled.value, rates.get("brokerage"))
     exchange = _rounded(filled.value, rates.get("exchange"))
     sebi = _rounded(filled.value, rates.get("sebi"))
-    square_off = _rounded(_child_orders(filled.quantity), rates.get("square_off"))
+    is_square_off = "square_off" in rates
+    square_off = _rounded(_child_orders(filled.quantity), rates["square_off"]) if is_square_off else ZERO
     return Charges(
         brokerage=brokerage,
         stt=_rounded(filled.value, rates.get("stt")),
@@ -108,7 +111,7 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
         stamp_duty=_rounded(filled.value, rates.get("stamp_duty")),
         square_off=square_off,
         commission=_commission(filled, rates),
-        regulatory=_us_fees(totals.day, rates),
+        regulatory=_us_fees(totals.day, rates) if not rates.keys().isdisjoint(_US_FEES) else ZERO,
     )
 
 

@@ -78,12 +78,12 @@ class Feed:
         )
 
     async def follow(
-        self, tenant_id: int, filters: EventFilter, after: int | None, key: str = ""
+        self, tenant_id: int, filters: EventFilter, after: int | None, key: str | None = ""
     ) -> AsyncGenerator[list[StoredEvent], None]:
         """Yield pages of events after the number `after`, None for from now on, as they become final.
 
         The page is empty after IDLE_SECONDS without events. Raise TooMany if `key` or the tenant has too many
-        followers.
+        followers. Without a key, the caller serves many clients, which it limits itself.
         """
         async with self._watching(tenant_id, key) as watch:
             seen = await self.horizon(tenant_id) if after is None else after
@@ -108,8 +108,8 @@ class Feed:
         )
 
     @asynccontextmanager
-    async def _watching(self, tenant_id: int, key: str) -> AsyncIterator[_Watch]:
-        release = self._slots.take(tenant_id, key)
+    async def _watching(self, tenant_id: int, key: str | None) -> AsyncIterator[_Watch]:
+        release = _keep_nothing if key is None else self._slots.take(tenant_id, key)
         watch = self._watches.get(tenant_id)
         if watch is None:
             watch = self._watches[tenant_id] = _Watch()
@@ -138,6 +138,10 @@ class Feed:
                 watch.moved.set()
                 watch.moved = asyncio.Event()
             await self._pause(LOOK_SECONDS)
+
+
+def _keep_nothing() -> None:
+    """Release no slot."""
 
 
 async def _wait(moved: asyncio.Event) -> None:

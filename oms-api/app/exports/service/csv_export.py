@@ -1,15 +1,17 @@
 """An export as CSV, in pieces of bounded size."""
 
 import asyncio
+import csv
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.exports.rules.tables import format_columns
+from app.exports.rules.tables import CellKind, format_columns
 from app.exports.service.pages import LinesPage, Page, Source
 from app.wire.csv_format import format_columns as join_columns
-from app.wire.csv_format import format_rows, guard_text
+from app.wire.csv_format import format_rows, guard_text, has_formula
 
 PAGE_ROWS = 4_000
 PAGES = 4  # that are read at once: while the database reads one, the one before is formatted
@@ -40,13 +42,23 @@ class CsvExport:
     def format_page(self, page: Page | LinesPage) -> bytes:
         """Return the lines of a page, first the heading."""
         if isinstance(page, LinesPage):
-            lines = page.lines
+            lines = self._format_lines(page)
         else:
             lines = join_columns(format_columns(self._source.columns, page.rows, guard_text))
         if self._is_started:
             return lines
         self._is_started = True
         return format_rows([[column.name for column in self._source.columns]]) + lines
+
+    def _format_lines(self, page: LinesPage) -> bytes:
+        """Return the lines of a page, guarded against formulas. Only a page with one is parsed."""
+        if not has_formula(page.text, page.rows):
+            return f"{page.text}\r\n".encode()
+        is_text = [column.kind is CellKind.TEXT for column in self._source.columns]
+        return format_rows(
+            [guard_text(cell) if free else cell for cell, free in zip(row, is_text, strict=True)]
+            for row in csv.reader(io.StringIO(page.text, newline=""))
+        )
 
 
 async def read_lines(export: CsvExport, read_page: Callable[[], Awaitable[Page | LinesPage]]) -> bytes:

@@ -33,16 +33,20 @@ class Page(NamedTuple):
 
 
 class LinesPage(NamedTuple):
-    """A page as complete lines of CSV, which are guarded against formulas, and where the next page starts."""
+    """A page as lines of CSV without the last line end, their number, and where the next page starts.
 
-    lines: bytes
+    Free text is quoted, and may be a formula.
+    """
+
+    text: str
+    rows: int
     position: Any
 
 
 class Source(NamedTuple):
     """An export. `read_page` takes a connection, a position (None: the start) and a number of rows.
 
-    `read_lines` reads the same page as CSV. It returns None if that is not possible.
+    `read_lines` reads the same page as lines of CSV. It returns None if that is not possible.
     """
 
     columns: tuple[Column, ...]

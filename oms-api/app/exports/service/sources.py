@@ -31,7 +31,6 @@ from app.reports.schemas.responses import serialize_days
 from app.reports.service import report_days
 from app.text import name_key
 from app.timestamps import iso
-from app.wire.csv_format import has_formula
 
 
 def build_trades(context: ExportContext) -> Source:
@@ -43,9 +42,9 @@ def build_trades(context: ExportContext) -> Source:
 
     def read_lines(connection: Connection, position: str | None, limit: int) -> LinesPage | None:
         found = queries.read_trade_lines(connection, context.filters, limit, position)
-        if found is None or has_formula(found.text, found.rows):
+        if found is None:
             return None
-        return LinesPage(f"{found.text}\r\n".encode(), found.last_id if found.rows == limit else None)
+        return LinesPage(found.text, found.rows, found.last_id if found.rows == limit else None)
 
     return Source(TRADE_COLUMNS, read_page, read_lines)
 

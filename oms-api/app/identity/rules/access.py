@@ -82,6 +82,7 @@ class Operation(StrEnum):
     RELEASE_LATCH = "release_latch"
     LIST_INSTRUMENT = "list_instrument"
     GIVE_QUOTE = "give_quote"
+    SUBSCRIBE_QUOTES = "subscribe_quotes"
     EXPORT_LEDGER = "export_ledger"
     CREATE_PORTFOLIO = "create_portfolio"
     MANAGE_PORTFOLIOS = "manage_portfolios"
@@ -162,6 +163,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.RELEASE_LATCH: _rule(_RISK, _ADMIN, narrowed=False, people=True),  # risk, admin
     Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
     Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
+    Operation.SUBSCRIBE_QUOTES: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
     Operation.EXPORT_LEDGER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
     Operation.CLOSE_DAY: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.READ_AUDIT: _rule(_RISK, _ADMIN, narrowed=False),         # risk, admin

@@ -74,7 +74,7 @@ def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
         *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
-        *("participation", "slippage", "carry_rates", "broker", "broker_connection"),
+        *("participation", "slippage", "carry_rates", "broker", "broker_connection", "when_broker_down"),
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):

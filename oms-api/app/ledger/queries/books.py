@@ -39,6 +39,7 @@ STATE = (
     *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
     *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
     *("moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection"),
+    "when_broker_down",
 )
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")

@@ -1,13 +1,14 @@
 """Read and write the cash ledger. Every query filters by tenant first."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
 from app.column_values import to_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
-from app.ledger.rules.cash import CASH_COLUMNS, CashRow
+from app.ledger.rules.cash import CASH_COLUMNS, CashKind, CashRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
 from app.timestamps import Timestamp, iso
 
@@ -118,6 +119,20 @@ def list_trades_after(
         .order_by(Trade.sequence)
     )
     return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
+
+
+def find_movement_amount(
+    connection: Connection, tenant_id: int, portfolio_id: int, symbol: str, day: str, key: str
+) -> Decimal | None:
+    """Return the amount of the charge or adjustment with an idempotency key, None if there is none."""
+    kinds = (CashKind.CHARGES.value, CashKind.ADJUSTMENT.value)
+    statement = (
+        select(CashMovement.amount)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .where(CashMovement.kind.in_(kinds), CashMovement.symbol == symbol, CashMovement.day == day)
+        .where(CashMovement.idempotency_key == key)
+    )
+    return connection.execute(statement).scalars().first()
 
 
 def find_portfolio_names(connection: Connection, tenant_id: int, ids: set[int]) -> dict[int, tuple[str, str]]:

@@ -55,6 +55,7 @@ class Book(NamedTuple):
     carry_rates: str | None = None
     broker: str = "paper"
     broker_connection: str | None = None
+    when_broker_down: str = "refuse"
 
 
 class Holding(NamedTuple):
@@ -336,6 +337,7 @@ _BOOK_COLUMNS = (
     Portfolio.carry_rates,
     Portfolio.broker,
     Portfolio.broker_connection,
+    Portfolio.when_broker_down,
 )
 _HOLDING_COLUMNS = (
     PositionRow.symbol,

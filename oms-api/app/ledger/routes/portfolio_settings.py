@@ -160,6 +160,13 @@ class SettingsIn(BaseModel):
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5"}]],
     )
 
+    when_broker_down: Annotated[Literal["refuse", "hold"], BeforeValidator(lower_case)] | None = Field(
+        None,
+        description="New orders while the broker is not connected: `refuse` denies them, `hold` lets them "
+        "wait until it is",
+        examples=["hold"],
+    )
+
     @model_validator(mode="after")
     def _has_one_kind_of_schedule(self) -> "SettingsIn":
         if self.cost_schedule is not None and self.cost_schedules is not None:
@@ -186,7 +193,7 @@ class SettingsIn(BaseModel):
         return {name: value for name, value in found.items() if value is not None or name not in _NEVER_NULL}
 
 
-_NEVER_NULL = ("cost_schedule", "enforce_sessions")
+_NEVER_NULL = ("cost_schedule", "enforce_sessions", "when_broker_down")
 _COLUMN_CONVERTERS: dict[str, Any] = {
     "cost_schedule": lambda value: None if value is None else value.value,
     "cost_schedules": lambda value: format_json(
@@ -198,6 +205,7 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
     "participation": lambda value: None if value is None else fixed(value),
     "slippage": lambda value: None if value is None else fixed(value),
     "carry_rates": lambda value: format_json([rate.facts() for rate in value or ()]),
+    "when_broker_down": lambda value: value,
 }
 
 

@@ -9,6 +9,7 @@ import orjson
 NO_SCHEDULE = "none"
 SESSIONS_OFF = "off"
 PAPER = "paper"
+REFUSE, HOLD = "refuse", "hold"  # new orders while their broker is down
 AUDITED_AS_JSON = ("cost_schedules", "approval", "carry_rates")
 
 
@@ -37,6 +38,7 @@ class PortfolioSettings(NamedTuple):
     broker: str = PAPER
     broker_connection: str | None = None
     kind: str = PAPER
+    when_broker_down: str = REFUSE
 
 
 DEFAULT_SETTINGS = PortfolioSettings()

@@ -68,6 +68,7 @@ class PortfolioState:
     cash_hash: str = GENESIS
     broker: str = "paper"
     broker_connection: str | None = None
+    when_broker_down: str = "refuse"
 
     @property
     def key(self) -> PortfolioKey:

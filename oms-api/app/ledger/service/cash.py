@@ -82,7 +82,7 @@ def move_cash(
             )
     if move.kind != CashKind.DEPOSIT:
         _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
-    origin = _build_origin(context, now)
+    origin = build_cash_origin(context, now)
     rows = [
         books.append_cash(portfolio, origin, entry)
         for portfolio, entry in zip(portfolios, _build_entries(move, ids), strict=True)
@@ -174,7 +174,8 @@ def _require_buying_power(
         raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(buying_power)))
 
 
-def _build_origin(context: OperationContext, now: datetime) -> Origin:
+def build_cash_origin(context: OperationContext, now: datetime) -> Origin:
+    """Return the origin of a movement that a request causes."""
     caller = context.caller
     return Origin(
         tenant_id=caller.tenant_id,

@@ -134,6 +134,7 @@ def build_summary(book: Book) -> dict[str, Any]:
         "carry_rates": _parse_json(book.carry_rates),
         "broker": book.broker,
         "connection": book.broker_connection,
+        "when_broker_down": book.when_broker_down,
         "last_sequence": book.last_sequence,
     }
 

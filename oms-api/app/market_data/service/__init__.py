@@ -54,6 +54,7 @@ class Market:
         # symbols requested from the source, with the time of the last request
         self._asked: dict[str, datetime] = {}
         self._followed: frozenset[str] = frozenset()
+        self.on_stored: Listener | None = None  # shares quotes with other processes
 
     def quotes_for(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -240,6 +241,19 @@ class Market:
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
         self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+        if self.on_stored is not None:
+            self.on_stored(tenant_id, quote)
+
+    def apply_shared(self, tenant_id: int, quote: Quote) -> None:
+        """Notify listeners of a quote that was sent to another process, unless a later one is known."""
+        last = self.last(tenant_id, quote.symbol)
+        if last is None or last.source != quote.source or last.at < quote.at:
+            self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+
+    @property
+    def followed_symbols(self) -> int:
+        """The number of symbols that the source follows."""
+        return len(self._followed)
 
     def _remember(self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]) -> None:
         with self._lock:

@@ -14,17 +14,21 @@ from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import BrokerEvent
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
-from app.order_routing.queries import find_assigned_portfolio, transaction
+from app.order_routing.queries import find_assigned_portfolio, publish_status, transaction
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
 
 STATUS_INTERVAL = timedelta(seconds=1)
-RECONNECT_INTERVAL = timedelta(seconds=1)
+RECONNECT_INTERVAL = timedelta(seconds=1)  # doubled after each attempt that failed, up to the next one
+MAX_RECONNECT_INTERVAL = timedelta(seconds=15)
 RECONCILE_INTERVAL = timedelta(minutes=5)
+CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
+MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_REQUESTS = 50  # between two readings of events
+_MAX_COUNTED_FAILURES = 10
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
@@ -33,16 +37,20 @@ class Reconcile(Protocol):
     """Compares an account with our books. `apply` books what the broker executed."""
 
     def __call__(
-        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
-    ) -> None:
-        """Compare. Raises BrokerUnavailable or OutcomeOpen if the broker does not answer."""
+        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None], /
+    ) -> bool:
+        """Compare, and return whether another comparison must confirm a difference.
+
+        Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+        """
         ...
 
 
 def compare_nothing(
-    stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None]
-) -> None:
+    _stored: StoredConnection, _broker: Broker, _apply: Callable[[Sequence[BrokerEvent]], None]
+) -> bool:
     """Compare nothing."""
+    return False
 
 
 class AdapterState(Protocol):
@@ -90,12 +98,14 @@ class BrokerSession:
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
     ) -> None:
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
-        self._reconciled_at = EPOCH
+        self._reconciled_at = self._next_reconciliation = EPOCH
+        self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
-        self._reports = ReportWriter(stored.tenant_id, run, now)
+        self._reports = ReportWriter(engine, stored.tenant_id, run, now)
         self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._reports, now)
         self._cursor = stored.cursor
         self._is_connected = False
+        self._failures = 0  # in a row: after each one, the broker is left alone for longer
         self._next_connect = self._next_status = EPOCH
         self._last_event_at: datetime | None = stored.last_event_at
 
@@ -110,10 +120,11 @@ class BrokerSession:
                 if not self._sender.send_next():
                     break
                 has_worked = True
+                self._read_events()  # a fill must not wait for the other requests
             self._keep_status()
             self._reconcile_if_due()
-        except (BrokerUnavailable, OutcomeOpen):
-            self._lose()
+        except (BrokerUnavailable, OutcomeOpen) as error:
+            self._lose(str(error) or _NO_ANSWER)
             return False
         return has_worked
 
@@ -121,6 +132,7 @@ class BrokerSession:
         """Check the account and read again what may have been missed. Return whether orders can go out."""
         now = self._now()
         if now < self._next_connect:
+            self._require_unchanged(now)
             return False
         self._next_connect = now + RECONNECT_INTERVAL
         try:
@@ -133,9 +145,10 @@ class BrokerSession:
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
+        self._read_events()  # in their order, before what the orders' states prove
         self._reread_orders()
-        self._is_connected = True
-        self._reconciled_at = EPOCH
+        self._is_connected, self._failures = True, 0
+        self._next_reconciliation = EPOCH
         self._save(
             status=ConnectionStatus.CONNECTED.value, error=None, connected_since=now, checked_at=now,
             account=self._stored.account or number,
@@ -186,15 +199,32 @@ class BrokerSession:
         """Compare the account after a connect, at intervals, and when somebody asked for it."""
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
-        if is_requested or now - self._reconciled_at >= self._reconcile_interval:
-            self._reconcile(self._stored, self._broker, self._reports.apply)
+        if is_requested or now >= self._next_reconciliation:
+            is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
+            before = 0 if is_requested else self._confirmations
+            self._confirmations = before + 1 if is_suspected else 0
+            is_early = 0 < self._confirmations <= MAX_CONFIRMATIONS
+            interval = CONFIRMATION_INTERVAL if is_early else self._reconcile_interval
+            self._next_reconciliation = now + interval
 
-    def _lose(self) -> None:
+    def _require_unchanged(self, now: datetime) -> None:
+        """Notice that a person corrected the connection or logged in, without waiting for the next try."""
+        if now < self._next_status:
+            return
+        self._next_status, stored = now + STATUS_INTERVAL, self._stored
+        with transaction(self._engine, stored.tenant_id) as connection:
+            found = find_connection(connection, stored.tenant_id, stored.name)
+        if found is None or found.version != stored.version:
+            raise ConnectionChanged
+
+    def _lose(self, reason: str) -> None:
         """Note that the broker does not answer. The next steps connect again."""
         self._is_connected = False
-        self._next_connect = self._now() + RECONNECT_INTERVAL
-        self._save(status=ConnectionStatus.DOWN.value, error=_NO_ANSWER, connected_since=None)
+        interval: timedelta = min(RECONNECT_INTERVAL * 2**self._failures, MAX_RECONNECT_INTERVAL)
+        self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
+        self._next_connect = self._now() + interval
+        self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 
     def _save(self, **changes: Any) -> None:
@@ -203,6 +233,8 @@ class BrokerSession:
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
                 raise ConnectionChanged
             found = find_connection(connection, stored.tenant_id, stored.name)
+            if found is not None and found.status != stored.status:
+                publish_status(connection, found, self._now())
         if found is None:
             raise ConnectionChanged
         self._stored = found

@@ -1,4 +1,4 @@
-"""Keep the connection `env-alpaca` of the first tenant as the environment describes it."""
+"""Keep the connections `env-alpaca` and `env-ibkr` of the first tenant as the environment describes them."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,17 +7,25 @@ from sqlalchemy import Engine
 
 from app.brokers import queries
 from app.brokers.queries import StoredConnection
-from app.brokers.rules.connections import BrokerName, ConnectionStatus, ConnectionTerms
+from app.brokers.rules.connections import BrokerName, ConnectionStatus, ConnectionTerms, is_live_gateway
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
 from app.encryption import KeyRing
 from app.identity.rules.access import FIRST_TENANT
 from app.order_routing.queries import transaction
 
-NAME = "env-alpaca"
-_ID = "bc_environment_alpaca"
+ALPACA_NAME, IBKR_NAME = "env-alpaca", "env-ibkr"
 _LIVE_HOST = "https://api.alpaca.markets"
 _PAPER = "https://paper-api.alpaca.markets"
+_GATEWAY_HOST, _GATEWAY_PORT = "127.0.0.1", 4002
 _ACTOR = "environment"
+
+
+class EnvironmentConnection(NamedTuple):
+    """A connection that the environment describes."""
+
+    id: str
+    name: str
+    terms: ConnectionTerms
 
 
 class AlpacaVariables(NamedTuple):
@@ -28,26 +36,48 @@ class AlpacaVariables(NamedTuple):
     base_url: str | None
 
 
-def save_environment_connection(
-    engine: Engine, keys: KeyRing, variables: AlpacaVariables, now: datetime
-) -> None:
-    """Create or update the connection. A live address still needs a second person to enable it."""
+class IbkrVariables(NamedTuple):
+    """The variables IB_HOST, IB_PORT and IB_ACCOUNT."""
+
+    host: str | None
+    port: int | None
+    account: str | None
+
+
+def build_alpaca_connection(variables: AlpacaVariables) -> EnvironmentConnection:
+    """Return the connection to Alpaca. It is live if the address is that of the live environment."""
     base_url = (variables.base_url or _PAPER).rstrip("/")
     credentials = {"key_id": variables.key_id, "secret_key": variables.secret_key}
     terms = ConnectionTerms(BrokerName.ALPACA.value, base_url, base_url == _LIVE_HOST, None, credentials)
+    return EnvironmentConnection("bc_environment_alpaca", ALPACA_NAME, terms)
+
+
+def build_ibkr_connection(variables: IbkrVariables) -> EnvironmentConnection:
+    """Return the connection to IBKR. It is live if the port or the account is that of a live environment."""
+    base_url = f"{variables.host or _GATEWAY_HOST}:{variables.port or _GATEWAY_PORT}"
+    is_live = is_live_gateway(base_url, variables.account)
+    terms = ConnectionTerms(BrokerName.IBKR.value, base_url, is_live, variables.account, {})
+    return EnvironmentConnection("bc_environment_ibkr", IBKR_NAME, terms)
+
+
+def save_environment_connection(
+    engine: Engine, keys: KeyRing, wanted: EnvironmentConnection, now: datetime
+) -> None:
+    """Create or update the connection. A live one still needs a second person to enable it."""
     with transaction(engine, FIRST_TENANT) as connection:
-        known = queries.find_connection(connection, FIRST_TENANT, NAME, locks=True)
+        known = queries.find_connection(connection, FIRST_TENANT, wanted.name, locks=True)
         if known is None:
-            queries.insert_connection(connection, _build(keys, terms, now))
-        elif not _is_same(keys, known, terms):
-            fresh = _build(keys, terms, now)._asdict()
+            queries.insert_connection(connection, _build(keys, wanted, now))
+        elif not _is_same(keys, known, wanted.terms):
+            fresh = _build(keys, wanted, now)._asdict()
             kept = {"id", "tenant_id", "name", "cursor", "version", "created_by", "created_at"}
             changes = {name: value for name, value in fresh.items() if name not in kept}
             queries.update_connection(connection, known, changes)
 
 
 def _is_same(keys: KeyRing, known: StoredConnection, terms: ConnectionTerms) -> bool:
-    if (known.base_url, known.is_live) != (terms.base_url, terms.is_live):
+    is_other_account = terms.account is not None and terms.account != known.account
+    if (known.base_url, known.is_live) != (terms.base_url, terms.is_live) or is_other_account:
         return False
     try:
         return get_terms(keys, known).credentials == terms.credentials
@@ -55,12 +85,13 @@ def _is_same(keys: KeyRing, known: StoredConnection, terms: ConnectionTerms) -> 
         return False
 
 
-def _build(keys: KeyRing, terms: ConnectionTerms, now: datetime) -> StoredConnection:
+def _build(keys: KeyRing, wanted: EnvironmentConnection, now: datetime) -> StoredConnection:
+    terms = wanted.terms
     status = ConnectionStatus.AWAITING_LIVE if terms.is_live else ConnectionStatus.NEW
     return StoredConnection(
-        id=_ID, tenant_id=FIRST_TENANT, name=NAME, broker=terms.broker, is_live=terms.is_live, account=None,
-        base_url=terms.base_url,
-        credentials=encrypt_credentials(keys, FIRST_TENANT, _ID, dict(terms.credentials)),
+        id=wanted.id, tenant_id=FIRST_TENANT, name=wanted.name, broker=terms.broker, is_live=terms.is_live,
+        account=terms.account, base_url=terms.base_url,
+        credentials=encrypt_credentials(keys, FIRST_TENANT, wanted.id, dict(terms.credentials)),
         live_enabled_by=None, live_enabled_at=None, status=status.value, error=None, connected_since=None,
         last_event_at=None, checked_at=None, requests_left=None, session_expires_at=None, cursor=0, version=1,
         created_by=_ACTOR, changed_by=_ACTOR, created_at=now, updated_at=now,

@@ -4,11 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from sqlalchemy import Engine
+
 from app.brokers.rules.values import BrokerEvent
 from app.clock import Now
 from app.errors import NotFound, OmsError
 from app.group_commit import GroupCommit
+from app.order_routing.queries import transaction
 from app.orders.service.commands import BrokerReport, Command, Outcome
+from app.orders.service.known_fills import drop_known_fills, is_listed_fill
 from app.timestamps import iso
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
@@ -24,16 +28,17 @@ class NotApplied(Exception):
 class ReportWriter:
     """Applies the events of the orders of one tenant."""
 
-    def __init__(self, tenant_id: int, run: RunCommands, now: Now) -> None:
-        self._tenant_id, self._run, self._now = tenant_id, run, now
+    def __init__(self, engine: Engine, tenant_id: int, run: RunCommands, now: Now) -> None:
+        self._engine, self._tenant_id, self._run, self._now = engine, tenant_id, run, now
 
     def apply(self, events: Iterable[BrokerEvent]) -> None:
         """Apply events in their order, after whose commit it returns. Raises NotApplied.
 
-        An event of an order that is not ours is logged: somebody traded in the account elsewhere.
+        An event of an order that is not ours is logged: somebody traded in the account elsewhere. A fill that
+        is booked under another id is left out.
         """
-        at = iso(self._now())
-        commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in events]
+        at, missing = iso(self._now()), self._drop_known(list(events))
+        commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
         for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
             if isinstance(outcome, NotFound):
                 _LOG.warning(
@@ -41,6 +46,12 @@ class ReportWriter:
                 )
             elif isinstance(outcome, OmsError):
                 raise NotApplied(outcome.detail)
+
+    def _drop_known(self, events: list[BrokerEvent]) -> list[BrokerEvent]:
+        if not any(map(is_listed_fill, events)):
+            return events
+        with transaction(self._engine, self._tenant_id) as connection:
+            return drop_known_fills(connection, self._tenant_id, events)
 
 
 def create_command_runner(

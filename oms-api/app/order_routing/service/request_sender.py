@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
@@ -27,6 +28,7 @@ from app.orders.rules.broker_requests import (
     build_broker_order,
     choose_request,
     get_delay,
+    is_new_order,
     is_too_late,
     list_proven_events,
     was_never_received,
@@ -37,6 +39,20 @@ from app.orders.rules.values import FINAL, Order, OrderKey
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
 _LOG = logging.getLogger(__name__)
+
+
+class Obstacle(StrEnum):
+    """Why a request is not sent."""
+
+    ENDED = "ended"  # the order
+    TOO_LATE = "too late"
+
+
+class _Sending(NamedTuple):
+    """What is sent: the order or successor, None for a cancel; or why nothing is."""
+
+    obstacle: Obstacle | None
+    order: BrokerOrder | None
 
 
 class RequestSender:
@@ -58,9 +74,12 @@ class RequestSender:
 
         Raises BrokerUnavailable if the broker was not reached, and NotApplied.
         """
+        sending = None
         with transaction(self._engine, self._tenant_id) as connection:
             undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
-        request = choose_request(undone, self._now())
+            request = choose_request(undone, self._now())
+            if request is not None and is_new_order(request):  # by one transaction, because it is urgent
+                sending = self._begin(connection, request)
         if request is None:
             return False
         if request.status is not RequestStatus.NEW:
@@ -68,7 +87,7 @@ class RequestSender:
         elif request.kind is RequestKind.CANCEL:
             self._cancel(request, [one for one in undone if one.order_id == request.order_id])
         else:
-            self._send(request)
+            self._send(request, sending)
         return True
 
     def reject_overdue(self) -> None:
@@ -86,22 +105,38 @@ class RequestSender:
         if any(one.kind is RequestKind.SUBMIT for one in dropped):
             self._finish(request, [Canceled(request.order_id, self._now())])  # the broker never had it
         else:
-            self._send(request)
+            self._send(request, None)
         for one in dropped:
             self._finish(one, ())
 
-    def _send(self, request: BrokerRequest) -> None:
-        order = self._load_order(request.order_id)
+    def _begin(self, connection: Connection, request: BrokerRequest) -> _Sending:
+        """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
+        order = orders_by_id(connection, [OrderKey(self._tenant_id, request.order_id)])[0]
+        now = self._now()
         if order.status in FINAL and request.kind is not RequestKind.SUBMIT:
+            return _Sending(Obstacle.ENDED, None)
+        if is_too_late(request, now):
+            return _Sending(Obstacle.TOO_LATE, None)
+        sent = order if request.kind is RequestKind.SUBMIT else None
+        if request.kind is RequestKind.REPLACE:
+            sent = order_of(orjson.loads(request.successor or ""))
+        broker_order = None if sent is None else _convert(connection, sent)
+        changes = {"status": RequestStatus.SENDING.value, "sent_at": now, "attempts": request.attempts + 1}
+        queries.update_request(connection, request, changes)
+        return _Sending(None, broker_order)
+
+    def _send(self, request: BrokerRequest, sending: _Sending | None) -> None:
+        if sending is None:
+            with transaction(self._engine, self._tenant_id) as connection:
+                sending = self._begin(connection, request)
+        if sending.obstacle is Obstacle.ENDED:
             self._finish(request, ())
             return
-        if is_too_late(request, self._now()):
+        if sending.obstacle is Obstacle.TOO_LATE:
             self._reject_unsent(request)
             return
-        at = self._now()
-        self._mark(request, RequestStatus.SENDING, sent_at=at, attempts=request.attempts + 1)
         try:
-            events = self._call(request, order, at)
+            events = self._call(request, sending.order, self._now())
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.NEW, "The broker was not reached.")
             raise
@@ -113,15 +148,12 @@ class RequestSender:
         else:
             self._finish(request, self._complete(request, events))
 
-    def _call(self, request: BrokerRequest, order: Order, at: datetime) -> Sequence[BrokerEvent]:
-        match request.kind:
-            case RequestKind.SUBMIT:
-                return self._broker.submit(self._convert(order), at)
-            case RequestKind.CANCEL:
-                return self._broker.cancel(order.id, at)
-            case RequestKind.REPLACE:
-                successor = order_of(orjson.loads(request.successor or ""))
-                return self._broker.replace(order.id, self._convert(successor), at)
+    def _call(self, request: BrokerRequest, order: BrokerOrder | None, at: datetime) -> Sequence[BrokerEvent]:
+        if order is None:
+            return self._broker.cancel(request.order_id, at)
+        if request.kind is RequestKind.SUBMIT:
+            return self._broker.submit(order, at)
+        return self._broker.replace(request.order_id, order, at)
 
     def _complete(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         """Return the events of an answer. A refused cancel often crossed a fill, which is asked for."""
@@ -192,11 +224,8 @@ class RequestSender:
         with transaction(self._engine, self._tenant_id) as connection:
             queries.update_request(connection, request, {"status": status.value, **changes})
 
-    def _load_order(self, order_id: str) -> Order:
-        with transaction(self._engine, self._tenant_id) as connection:
-            return orders_by_id(connection, [OrderKey(self._tenant_id, order_id)])[0]
 
-    def _convert(self, order: Order) -> BrokerOrder:
-        key = InstrumentKey(order.tenant_id, order.symbol)
-        with transaction(self._engine, self._tenant_id) as connection:
-            return build_broker_order(order, find_instruments(connection, [key])[key])
+def _convert(connection: Connection, order: Order) -> BrokerOrder:
+    """Return the order as a broker receives it."""
+    key = InstrumentKey(order.tenant_id, order.symbol)
+    return build_broker_order(order, find_instruments(connection, [key])[key])

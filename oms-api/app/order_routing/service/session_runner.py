@@ -7,7 +7,6 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import Engine
@@ -32,12 +31,12 @@ from app.order_routing.service.broker_session import (
     compare_nothing,
 )
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
+from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.commands import Command, Outcome
 from app.orders.service.outgoing_signal import OutgoingSignal
 
 LOOK_SECONDS = 1.0  # between two looks at the list of connections
 IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
-COMMIT_POLL_SECONDS, COMMIT_POLLS = 0.002, 50  # to find a request that is just being committed
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 RETRY_SECONDS = 1.0
@@ -61,17 +60,21 @@ class SessionRunner:
         prepare: Callable[[], None] = lambda: None,
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._serves = serves  # whether this process runs the sessions of a broker
         self._reconciliation = (reconcile, reconcile_interval)
         self._engine, self._readers, self._writer = engine, readers, writer
         self._open_broker, self._signal, self._now = open_broker, signal, now
         self._prepare = prepare  # called once, before the first look
         self._threads: dict[str, _SessionThread] = {}
+        self._channel = WakeChannel(engine, signal)
 
     async def run(self) -> None:
         """Keep the sessions running, until cancelled."""
         run_commands = create_command_runner(self._writer, asyncio.get_running_loop())
         is_prepared = False
+        self._channel.start()
         try:
             while True:
                 try:
@@ -89,7 +92,8 @@ class SessionRunner:
         found = await self._readers.run(
             lambda connection: list_connections(set_all_tenants_scope(connection))
         )
-        wanted = {one.id: one for one in found if one.status != ConnectionStatus.AWAITING_LIVE}
+        allowed = [one for one in found if one.status != ConnectionStatus.AWAITING_LIVE]
+        wanted = {one.id: one for one in allowed if self._serves(one.broker)}
         self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive}
         for key, thread in self._threads.items():
             if key not in wanted:
@@ -98,6 +102,7 @@ class SessionRunner:
             self._threads[key] = _SessionThread(self, wanted[key], run_commands)
 
     def _close(self) -> None:
+        self._channel.close()
         for thread in self._threads.values():
             thread.stop()
         for thread in self._threads.values():
@@ -220,7 +225,6 @@ def _run_steps(session: BrokerSession, wake: threading.Event, stop: threading.Ev
             continue
         if not has_worked and wake.wait(IDLE_SECONDS):
             wake.clear()
-            _await_commit(session, stop)
 
 
 def _log_failure(error: Exception) -> None:
@@ -229,11 +233,3 @@ def _log_failure(error: Exception) -> None:
         _LOG.warning("a broker session waits: %s", reason)
     else:
         _LOG.error("a step of a broker session failed", exc_info=error)
-
-
-def _await_commit(session: BrokerSession, stop: threading.Event) -> None:
-    """Look again and again for the request whose transaction is just being committed."""
-    with suppress(SQLAlchemyError, NotApplied):  # the next step meets it again
-        for _ in range(COMMIT_POLLS):
-            if session.step() or stop.wait(COMMIT_POLL_SECONDS):
-                return

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Numeric, cast, select, union
+from sqlalchemy import Connection, Numeric, cast, func, select
 
 from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
 from app.orders.queries.book import ORDERS, has_ended
@@ -29,14 +30,22 @@ def find_symbols_with_held_orders(connection: Connection) -> set[InstrumentKey]:
     return {InstrumentKey(*row) for row in connection.execute(statement)}
 
 
-def find_overdue_tenants(connection: Connection, now: str) -> list[int]:
-    """Return the tenants with orders that expire at `now` or before, or that nobody approved until then.
+def count_overdue_orders(connection: Connection, now: str) -> dict[PortfolioKey, int]:
+    """Return the number of orders that expire at `now` or before, of each portfolio that has some.
+
+    They are of every tenant that `connection` can read.
+    """
+    owner = (ORDERS.c.tenant_id, ORDERS.c.portfolio_id)
+    statement = select(*owner, func.count()).where(IS_OPEN, has_ended(now)).group_by(*owner).order_by(*owner)
+    return {PortfolioKey(row[0], row[1]): row[2] for row in connection.execute(statement)}
+
+
+def find_tenants_with_expired_requests(connection: Connection, now: str) -> list[int]:
+    """Return the tenants with orders that nobody approved until `now`.
 
     They are of those that `connection` can read.
     """
-    expired = select(ORDERS.c.tenant_id).where(IS_OPEN, has_ended(now))
-    both = union(expired, select_tenants_with_expired_requests(now))
-    return list(connection.execute(both).scalars())
+    return sorted(set(connection.execute(select_tenants_with_expired_requests(now)).scalars()))
 
 
 def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> list[InstrumentKey]:

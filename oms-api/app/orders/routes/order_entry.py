@@ -12,8 +12,9 @@ from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import RequestSource
-from app.orders.dependencies import TheOrderService
+from app.orders.dependencies import TheCancellations, TheOrderService
 from app.orders.errors import OrderDenied
+from app.orders.rules.cancellations import OrderFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.requests import (
     BustIn,
@@ -26,7 +27,7 @@ from app.orders.schemas.requests import (
     GroupIn,
     TicketIn,
 )
-from app.orders.schemas.responses import OrderOut, OrdersOut, PreviewOut, order_out, preview_out
+from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.commands import Done, Outcome, PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
@@ -137,17 +138,26 @@ async def preview_order(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=responses(200, {"model": OrdersOut}, 404, 413, 415),
+    responses=responses(200, {"model": CancelledOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
     caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: TheOrderService,
-    key: IdempotencyKey, request: Request,
+    cancellations: TheCancellations, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Cancel all open orders that match."""
+    """Cancel all open orders that match and were created until now.
+
+    The request is stored, then the portfolios are done one by one. Those in `unsettled` were not done after
+    five seconds. They are done without another request, also after a restart of the service.
+    """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
-    done = await service.cancel_all(request_source, **body.model_dump())
-    return _orders(done, 200)
+    if body.portfolio_name is not None:
+        done = await service.cancel_all(request_source, **body.model_dump())
+        return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
+    wanted = OrderFilter(body.symbol, body.side, body.strategy)
+    result = await cancellations.cancel_all(request_source, wanted, body.reason)
+    content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
+    return answer(content, 200, _REPLAY if result.replayed else None)
 
 
 @router.post(

@@ -89,6 +89,11 @@ def get_delay(attempts: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
 
 
+def is_new_order(request: BrokerRequest) -> bool:
+    """Return whether the request is a new order that was certainly not sent."""
+    return request.kind is RequestKind.SUBMIT and request.status is RequestStatus.NEW
+
+
 def is_too_late(request: BrokerRequest, now: datetime) -> bool:
     """Return whether an order that was never sent must not be sent any more. Cancels are never too late."""
     return request.kind is not RequestKind.CANCEL and now - request.created_at >= SUBMIT_DEADLINE
@@ -136,4 +141,8 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         time_in_force=order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
+        asset_class=instrument.asset_class,
+        currency=instrument.currency,
+        exchange=instrument.exchange,
+        product=order.product,
     )

@@ -123,6 +123,12 @@ class OrdersOut(BaseModel):
     orders: list[OrderOut]
 
 
+class CancelledOut(OrdersOut):
+    """The orders that a request cancelled, and the portfolios in which it is not done yet."""
+
+    unsettled: list[str]
+
+
 class CheckOut(BaseModel):
     """The result of one risk check: the largest quantity that this check alone would pass, null if any."""
 

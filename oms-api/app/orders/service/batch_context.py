@@ -79,6 +79,7 @@ class BatchContext:
         self.arrivals: list[Order] = []  # released orders that are not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.has_requests = False  # to brokers, which are sent after the commit
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`

@@ -14,7 +14,6 @@ from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
-from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
@@ -34,6 +33,7 @@ from app.orders.service.commands import (
     BustExecution,
     CancelAll,
     CancelHalted,
+    CancelInPortfolio,
     CancelOrder,
     CheckLosses,
     ClosePosition,
@@ -66,7 +66,14 @@ from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
-from app.orders.service.order_changes import cancel_all, cancel_one, expire, expire_one, replace_order
+from app.orders.service.order_changes import (
+    cancel_all,
+    cancel_in_portfolio,
+    cancel_one,
+    expire,
+    expire_one,
+    replace_order,
+)
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.order_metrics import count_changes, count_trades
 from app.orders.service.plan import Plan, plan_for, symbols_of
@@ -143,11 +150,13 @@ class OrderBatchHandler:
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
 
     def _create_commit_action(self, context: BatchContext, outcomes: Sequence[object]) -> Callable[[], None]:
-        """Return what follows the commit: cache the written state, and count the changes."""
+        """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
         update_caches = context.create_cache_update()
 
         def act() -> None:
             update_caches()
+            if context.has_requests:
+                self._services.outgoing.notify()
             count_changes(self._services.metrics, context.order_store)
             count_trades(self._services.metrics, outcomes)
 
@@ -246,7 +255,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
         case DecideApproval() | RequestOverride() | ReviewApprovals():
             return _approval(context, plan, command)
         case CancelAll():
-            return cancel_all(context, command, _portfolios(context, plan, command))
+            return cancel_all(context, command)
+        case CancelInPortfolio():
+            return cancel_in_portfolio(context, command)
         case ClosePosition():
             return close(context, command)
         case SetExits():
@@ -276,7 +287,7 @@ def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Ou
         case QuoteMatched():
             context.writes.append(build_matched_write(command.instrument_key, command.at))
         case ExpireOrders():
-            expire(context, plan.overdue.get(command.tenant_id, []), command.at, MAX_EXPIRIES)
+            expire(context, plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
             expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
         case ReleaseOrders():
             release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
@@ -309,16 +320,6 @@ def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Ou
     if isinstance(command, DecideApproval):
         return decide(context, command)
     return request_override(context, command)
-
-
-def _portfolios(context: BatchContext, plan: Plan, command: CancelAll) -> list[PortfolioKey]:
-    if command.portfolio_key is None:
-        return plan.portfolios(command.origin.tenant_id)
-    return [
-        context.get_portfolio_key(
-            command.origin.tenant_id, command.portfolio_name or "", command.portfolio_key
-        )
-    ]
 
 
 def _tenant(command: Command) -> int:

@@ -7,6 +7,7 @@ import orjson
 from app.brokers.queries import find_connection
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Replaced
+from app.ledger.rules.settings import HOLD
 from app.orders.errors import IllegalMove, NotReplaceable
 from app.orders.queries.broker_requests import build_request_insert, list_requests_of_order
 from app.orders.rules.broker_requests import RequestKind
@@ -18,6 +19,8 @@ from app.orders.service.batch_context import BatchContext
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
+_RETURNING = frozenset({ConnectionStatus.NEW, ConnectionStatus.DOWN})  # connected again without a person
+
 
 def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = False) -> Denial | None:
     """Return why the order's broker cannot take it now, None if it can. The paper market always can."""
@@ -28,11 +31,37 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
         return Denial("BROKER_GROUPS", message, None, order.broker, None)
     name = context.portfolio(order).broker_connection or ""
     stored = find_connection(context.connection, order.tenant_id, name)
+    if find_broker_hold(context, order) is not None:
+        return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
         status = "missing" if stored is None else stored.status
         message = f"The broker connection {name!r} is {status}: no order can be sent now."
         return Denial("BROKER_NOT_CONNECTED", message, "connected", status, None)
     return None
+
+
+def find_broker_hold(context: BatchContext, order: Order) -> str | None:
+    """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
+
+    It waits for a connection that comes back by itself, not for one that a person must correct.
+    """
+    portfolio = context.portfolio(order)
+    if order.broker == PAPER or portfolio.when_broker_down != HOLD:
+        return None
+    name = portfolio.broker_connection or ""
+    stored = find_connection(context.connection, order.tenant_id, name)
+    if stored is None or stored.status not in _RETURNING:
+        return None
+    return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
+
+
+def count_critical_issues(context: BatchContext, order: Order) -> int:
+    """Return how many critical differences from its broker's books the order's portfolio has."""
+    if order.broker == PAPER:
+        return 0
+    name = context.portfolio(order).broker_connection or ""
+    stored = find_connection(context.connection, order.tenant_id, name)
+    return 0 if stored is None else stored.critical_issues
 
 
 def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -99,7 +128,7 @@ def _store_request(
     successor_id = None if successor is None else successor.id
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
     context.writes.append(build_request_insert([row]))
-    context.services.outgoing.notify()
+    context.has_requests = True
 
 
 def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:

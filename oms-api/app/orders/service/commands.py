@@ -11,6 +11,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
+from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview, OrderView
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.timestamps import Timestamp
@@ -116,19 +117,27 @@ class CorrectExecution(NamedTuple):
 
 
 class CancelAll(NamedTuple):
-    """Cancel all open orders that match; None matches all.
+    """Cancel all open orders of a portfolio that match; None matches all.
 
     With `keeps_exits`, cancel only those that could open or increase a position.
     """
 
     origin: Origin
-    portfolio_key: str | None
-    portfolio_name: str | None
+    portfolio_key: str
+    portfolio_name: str
     symbol: str | None
     side: str | None
     strategy: str | None
     reason: str | None
     keeps_exits: bool = False
+
+
+class CancelInPortfolio(NamedTuple):
+    """Do the part of a stored cancellation in one portfolio."""
+
+    origin: Origin
+    portfolio_id: int
+    cancellation: StoredCancellation
 
 
 class ClosePosition(NamedTuple):
@@ -205,10 +214,14 @@ MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long 
 
 
 class ExpireOrders(NamedTuple):
-    """Expire orders of a tenant that are due, at most MAX_EXPIRIES besides those of their groups."""
+    """Expire orders of a portfolio that are due, at most MAX_EXPIRIES besides those of their groups.
+
+    Without a portfolio, they are those of the tenant, and orders that nobody approved in time.
+    """
 
     tenant_id: int
     at: Timestamp
+    portfolio_id: int | None = None
 
 
 class ReleaseOrders(NamedTuple):
@@ -260,6 +273,7 @@ OrderRequest = (
     | CancelOrder
     | ReplaceOrder
     | CancelAll
+    | CancelInPortfolio
     | ClosePosition
     | SetExits
     | ApprovalCommand
@@ -320,8 +334,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
         ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
-            return (command.origin.tenant_id, command.portfolio_key or "")
-        case ReviewApprovals() | ApplyCorporateAction():
+            return (command.origin.tenant_id, command.portfolio_key)
+        case CancelInPortfolio() | ReviewApprovals() | ApplyCorporateAction():
             return (command.origin.tenant_id, "")
         case QuoteArrived():
             return (command.tenant_id, f"/{command.quote.symbol}")

@@ -7,6 +7,7 @@ from app.brokers.rules.values import (
     BrokerEvent,
     Busted,
     Canceled,
+    Charged,
     Executed,
     Expired,
     Lapsed,
@@ -26,6 +27,7 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import BrokerReport, BustExecution, Done
@@ -118,6 +120,8 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             confirm_replacement(context, order, event, at)
         case Busted():
             _bust(context, order, event, at)
+        case Charged():
+            _charge(context, order, event, at)
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -142,12 +146,21 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     context.order_store.move(order, back, at, order.broker, broker_words=reason)
 
 
+def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
+    """Book the broker's charges. Those of an execution that is not booked, or was taken back, are noted."""
+    try:
+        book_broker_charges(context, order, event, at)
+    except (NotFound, Conflict) as refusal:
+        raise IllegalMove(order.id, order.status, f"a charge: {refusal.detail}") from None
+
+
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Take back an execution because the broker did. One that is not booked, or was taken back, is noted."""
     who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
     changes = context.changes
     try:
         bust_execution(context, BustExecution(Origin(*who), order.id, event.execution_id, event.reason))
+        refund_broker_charges(context, order, event.execution_id, at)
     except (NotFound, Conflict) as refusal:
         if context.changes != changes:
             raise

@@ -9,10 +9,12 @@ from app.costs.rules.booking import BookedCharges, format_components
 from app.costs.rules.values import Execution
 from app.ledger.rules.accounting import Fill, Side, apply_fill
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.tickets import MAX_AHEAD
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
 from app.money import fixed, product
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Role, Status
@@ -22,7 +24,7 @@ from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import TakenBack, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import after_fill
-from app.timestamps import Timestamp
+from app.timestamps import Timestamp, iso
 
 LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
 
@@ -31,10 +33,11 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     """Record an execution of the order and return the updated order.
 
     An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
-    BookIsFull, NoRate or RateUnknown before anything is changed.
+    BookIsFull, NoRate or RateUnknown before anything is changed. A fill at a broker was executed when the
+    broker says so; `at` is when it is booked.
     """
     mark = find_mark(order, find_successor(context, order), event)
-    trade, charges = record_trade(context, order, event, at)
+    trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
     row = build_execution(order, event, trade, mark, charges)
     moved = apply_execution(context, order, row, at, order.broker)
     after_fill(context, moved, event.quantity, at)
@@ -44,6 +47,13 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
         restore_exits(context, late, at)
     reduce_competing_orders(context, trade, at, moved)
     return moved
+
+
+def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timestamp | None:
+    """Return the broker's time, None for the paper market and for a clock that is far ahead of ours."""
+    if not is_remote(order) or event.at - datetime.fromisoformat(at) > MAX_AHEAD:
+        return None
+    return iso(event.at)
 
 
 def apply_execution(

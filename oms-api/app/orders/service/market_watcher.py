@@ -1,7 +1,8 @@
-"""Match working orders against moving prices and expire orders, in the background of each API process.
+"""Match working orders against moving prices, and release held orders, in the background of each API process.
 
 It handles what no request triggers: simulated prices, and orders and quotes that crossed between two
-processes. Correctness does not depend on it, nor on the number of processes that run it.
+processes. Correctness does not depend on it, nor on the number of processes that run it. What the clock alone
+causes is in `order_duties`.
 """
 
 import asyncio
@@ -22,21 +23,14 @@ from app.market_data.queries import list_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
-from app.orders.queries.due_orders import (
-    find_overdue_tenants,
-    find_symbols_waiting_for_session,
-    find_symbols_with_held_orders,
-)
-from app.orders.queries.intraday import find_intraday_portfolios
+from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
 from app.orders.service.commands import (
     CancelHalted,
     CheckLosses,
     Command,
-    ExpireOrders,
     Outcome,
     QuoteArrived,
     ReleaseOrders,
-    SquareOff,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.losses import find_tenants_with_loss_limits
@@ -48,7 +42,6 @@ HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to
 LOSS_INTERVAL = timedelta(seconds=2)  # between two comparisons of losses with their limits
 MATCH_GRACE = timedelta(seconds=2)  # the process that stored a quote has to match it
 MAX_CHECKS = 2  # an order that crossed its quote is visible at the second check
-MAX_EXPIRY_ROUNDS = 100  # in one check; what is left expires at the next one
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,16 +49,13 @@ class _MarketState(NamedTuple):
     """What one check reads from the database.
 
     `quotes` are not stale. `kept_back` are symbols with held orders, `opened` the symbols by tenant whose
-    session has opened. `intraday` are tenants with positions that are due for square-off, `overdue` those
-    with orders to expire, `limited` those with loss limits, and `halts` the halts by tenant. `unmatched` are
-    symbols whose quote still has to be matched.
+    session has opened. `limited` are tenants with loss limits, and `halts` the halts by tenant. `unmatched`
+    are symbols whose quote still has to be matched.
     """
 
     quotes: dict[InstrumentKey, Quote]
     kept_back: set[InstrumentKey]
     opened: dict[int, list[str]]
-    intraday: set[int]
-    overdue: list[int]
     halts: dict[int, set[SwitchKey]]
     limited: list[int]
     unmatched: list[InstrumentKey]
@@ -91,7 +81,6 @@ class MarketWatcher:
         self._calendars = calendars
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[InstrumentKey, tuple[Quote, int]] = {}
-        self._squared_off: datetime | None = None  # the last square-off that was done
         self._next_loss_check = EPOCH
         self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were cancelled
 
@@ -107,14 +96,13 @@ class MarketWatcher:
                 _LOG.exception("the market was not checked")
 
     async def check(self) -> None:
-        """Send the quotes and expiries that are due to the writer, and wait for their outcomes."""
+        """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
         at = self._now()
         checks_losses = at >= self._next_loss_check
 
         def read(connection: Connection) -> _MarketState:
             self._market.overrides.refresh(set_all_tenants_scope(connection), at)
             keys = queries.symbols_with_orders(connection)
-            overdue = find_overdue_tenants(connection, iso(at))
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
@@ -122,19 +110,16 @@ class MarketWatcher:
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
-            intraday = self._find_intraday(connection, at)
             unmatched = list_unmatched_quotes(connection, at - MATCH_GRACE)
-            return _MarketState(alive, kept_back, opened, intraday, overdue, halts, limited, unmatched)
+            return _MarketState(alive, kept_back, opened, halts, limited, unmatched)
 
         state = await self._readers.run(read)
         self._market.follow(at)
-        await self._expire(state.overdue, at)
         now = iso(at)
         commands: list[Command] = [
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
         commands += [ReleaseOrders(tenant_id, tuple(found), now) for tenant_id, found in state.opened.items()]
-        commands += [SquareOff(tenant_id, now) for tenant_id in sorted(state.intraday)]
         commands += [CheckLosses(tenant_id, now) for tenant_id in state.limited]
         if commands:
             await asyncio.gather(*self._writer.submit_all(commands))
@@ -145,22 +130,8 @@ class MarketWatcher:
             [QuoteArrived(key.tenant_id, quote, iso(at), is_new=False) for key, quote in due.items()]
         )
         self._halts = state.halts
-        self._squared_off = self._calendars.find_latest_square_off(at)
         if checks_losses:
             self._next_loss_check = at + LOSS_INTERVAL
-
-    async def _expire(self, overdue: list[int], at: datetime) -> None:
-        """Expire the orders that are due, a limited number at a time: other commands can run in between."""
-
-        def read(connection: Connection) -> list[int]:
-            return find_overdue_tenants(set_all_tenants_scope(connection), iso(at))
-
-        for _ in range(MAX_EXPIRY_ROUNDS):
-            if not overdue:
-                return
-            commands = [ExpireOrders(tenant_id, iso(at)) for tenant_id in overdue]
-            await asyncio.gather(*self._writer.submit_all(commands))
-            overdue = await self._readers.run(read)
 
     def _find_opened(self, connection: Connection, at: datetime) -> dict[int, list[str]]:
         """Return by tenant the symbols with orders that wait for their session, where it is open now."""
@@ -171,12 +142,6 @@ class MarketWatcher:
             if self._calendars.may_be_open(terms.exchange, terms.asset_class, at):
                 opened.setdefault(key.tenant_id, []).append(key.symbol)
         return opened
-
-    def _find_intraday(self, connection: Connection, at: datetime) -> set[int]:
-        """Return the tenants with intraday orders or positions, at start and after each square-off."""
-        if self._calendars.find_latest_square_off(at) == self._squared_off:
-            return set()
-        return {portfolio_key.tenant_id for portfolio_key in find_intraday_portfolios(connection)}
 
     def _list_newly_halted(self, halts: dict[int, set[SwitchKey]]) -> list[int]:
         """Return the tenants with a halt since the last check that succeeded; at start, all that have one."""

@@ -10,8 +10,10 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
+from app.orders.rules.cancellations import OrderFilter
 from app.orders.rules.contingency import EXITS, SHARING
 from app.orders.rules.order_factory import get_expiry
 from app.orders.rules.order_views import Changes
@@ -21,7 +23,7 @@ from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
-from app.orders.service.commands import CancelAll, CancelOrder, Done, ReplaceOrder
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import after_fill, cancel, close_order, deny
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
@@ -57,23 +59,46 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
     return build_result(context, order.tenant_id, [order.id])
 
 
-def cancel_all(context: BatchContext, command: CancelAll, portfolio_keys: list[PortfolioKey]) -> Done:
-    """Cancel all open orders of the portfolios that match."""
+def cancel_all(context: BatchContext, command: CancelAll) -> Done:
+    """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
+    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    list_orders = opening_in if command.keeps_exits else _list_open
+    wanted = OrderFilter(command.symbol, command.side, command.strategy)
+    found = [order for order in list_orders(context, portfolio_key) if wanted.matches(order)]
+    return build_result(context, origin.tenant_id, _cancel_each(context, found, origin, command.reason))
+
+
+def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Done:
+    """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
+    origin, cancellation = command.origin, command.cancellation
+    portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
+    # Read under the portfolio's lock, since another process may have done the part meanwhile.
+    ids = find_cancelled_orders(context.connection, cancellation.id, portfolio_key)
+    if ids is None:
+        found = [
+            order
+            for order in context.order_store.open_in(portfolio_key)
+            if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
+        ]
+        ids = _cancel_each(context, found, origin, cancellation.reason)
+        context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+    return build_result(context, origin.tenant_id, ids)
+
+
+def _list_open(context: BatchContext, portfolio_key: PortfolioKey) -> list[Order]:
+    return list(context.order_store.open_in(portfolio_key))
+
+
+def _cancel_each(context: BatchContext, orders: list[Order], origin: Origin, reason: str | None) -> list[str]:
+    """Cancel the orders. Return the ids of those that their group had not cancelled before."""
     ended = []
-    for portfolio_key in portfolio_keys:
-        if not context.sees(origin, portfolio_key):
-            continue
-        for known in (
-            opening_in(context, portfolio_key)
-            if command.keeps_exits
-            else context.order_store.open_in(portfolio_key)
-        ):
-            order = context.order_store.get_current(known)  # its group may have cancelled it meanwhile
-            if order.status not in FINAL and _matches(order, command):
-                cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason)
-                ended.append(order.id)
-    return build_result(context, origin.tenant_id, sorted(ended))
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status not in FINAL:
+            cancel(context, order, iso(origin.at), actor_of(origin), reason=reason)
+            ended.append(order.id)
+    return sorted(ended)
 
 
 def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
@@ -181,12 +206,6 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
     """
     waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
     return not waits
-
-
-def _matches(order: Order, command: CancelAll) -> bool:
-    filters = (command.symbol, command.side, command.strategy)
-    values = (order.symbol, order.side, order.strategy)
-    return all(expected in (None, value) for expected, value in zip(filters, values, strict=True))
 
 
 def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:

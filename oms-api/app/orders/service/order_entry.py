@@ -17,7 +17,7 @@ from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.broker_orders import find_broker_denial, request_submission
+from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
 from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
@@ -201,7 +201,7 @@ def submit(context: BatchContext, order: Order, *, requires_approval: bool = Fal
 def send(
     context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **facts: Any
 ) -> None:
-    """Send a checked order to its broker, or hold it until its session opens.
+    """Send a checked order to its broker, or hold it until its session opens or its broker is connected.
 
     The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
     session. An order that waited for approval is sent later than it was created, by an `actor`. `facts` are
@@ -209,8 +209,9 @@ def send(
     """
     at, actor = at or order.created_at, actor or order.placed_by
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
-    if hold is not None:
-        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": hold.reason})
+    reason = find_broker_hold(context, order) if hold is None else hold.reason
+    if reason is not None:
+        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": reason})
         return
     sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
     if is_remote(sent):

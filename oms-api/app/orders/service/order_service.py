@@ -173,20 +173,18 @@ class OrderService:
     async def cancel_all(
         self,
         request_source: RequestSource,
-        portfolio_name: str | None = None,
+        portfolio_name: str,
         symbol: str | None = None,
         side: str | None = None,
         strategy: str | None = None,
         reason: str | None = None,
         keeps_exits: bool = False,
     ) -> Done:
-        """Cancel all open orders that match.
+        """Cancel all open orders of a portfolio that match.
 
         With `keeps_exits`, cancel only those that could open or increase a position.
         """
-        portfolio_key = (
-            None if portfolio_name is None else _require_visible_portfolio(request_source, portfolio_name)
-        )
+        portfolio_key = _require_visible_portfolio(request_source, portfolio_name)
         origin = self._origin(request_source, "cancel-all")
         return await self._done(
             CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)

@@ -22,6 +22,7 @@ from app.orders.service.commands import (
     BustExecution,
     CancelAll,
     CancelHalted,
+    CancelInPortfolio,
     CancelOrder,
     CheckLosses,
     ClosePosition,
@@ -72,7 +73,7 @@ class Plan:
     by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
     unmatched: dict[InstrumentKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
     blocked: Collection[InstrumentKey] = ()  # symbols whose stored quote still has to be matched
-    overdue: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
@@ -101,16 +102,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
     _find_symbols(connection, plan, commands)
-    for command in commands:
-        if isinstance(command, ExpireOrders):
-            found = queries.find_overdue_portfolios(connection, command.tenant_id, command.at, MAX_EXPIRIES)
-            plan.overdue[command.tenant_id] = sorted(found)
-            plan.portfolio_keys |= found
-            requests = approvals.list_expired_requests(
-                connection, command.tenant_id, command.at, MAX_EXPIRIES
-            )
-            plan.expired_requests[command.tenant_id] = requests
-            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+    _find_overdue(connection, plan, [one for one in commands if isinstance(one, ExpireOrders)])
     return plan
 
 
@@ -121,9 +113,9 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         origin = command.origin
         if origin.idempotency_key:
             plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
-        if isinstance(command, ApplyCorporateAction):
+        if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
-        if isinstance(command, _NAMING) and command.portfolio_key is not None:
+        if isinstance(command, _NAMING):
             plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_key))
         tickets = _tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
@@ -175,9 +167,7 @@ def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCom
 
 def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, CancelAll) and command.portfolio_key is None:
-            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.origin.tenant_id)
-        elif isinstance(command, SquareOff):
+        if isinstance(command, SquareOff):
             found = find_intraday_portfolios(connection, command.tenant_id)
             plan.intraday[command.tenant_id] = sorted(found)
             plan.portfolio_keys |= found
@@ -193,6 +183,20 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
             plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
+
+
+def _find_overdue(connection: Connection, plan: Plan, commands: Sequence[ExpireOrders]) -> None:
+    for command in commands:
+        tenant_id, at = command.tenant_id, command.at
+        if command.portfolio_id is not None:
+            found = {PortfolioKey(tenant_id, command.portfolio_id)}
+        else:
+            found = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
+            plan.expired_requests[tenant_id] = requests
+            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+        plan.overdue[command] = sorted(found)
+        plan.portfolio_keys |= found
 
 
 def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:

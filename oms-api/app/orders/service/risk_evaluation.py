@@ -13,6 +13,7 @@ from app.orders.rules.contingency import exclusive_id
 from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
 from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.broker_orders import count_critical_issues
 from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
 from app.orders.service.current_losses import find_current_losses
 from app.orders.service.execution_latch import count_execution, latch_of
@@ -102,6 +103,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         feed_silence=_seconds(market.silence(quote, context.now)) if quote and hold is None else None,
         max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
         waived=_waived(context, order),
+        critical_issues=count_critical_issues(context, order),
     )
 
 

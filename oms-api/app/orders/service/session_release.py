@@ -1,9 +1,10 @@
-"""Release orders at the open of the session that they waited for."""
+"""Release orders at the open of the session that they waited for, or when their broker is connected."""
 
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_orders import find_broker_hold
 from app.orders.service.commands import ReleaseOrders
 from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
@@ -26,6 +27,8 @@ def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if not waits_for_session(order) or find_order_hold(context, order, at) is not None:
+        return
+    if find_broker_hold(context, order) is not None:
         return
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Text, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Text, bindparam, func, select
 from sqlalchemy import cast as cast_column
 
 from app.ledger.models import Portfolio, Trade
@@ -17,6 +18,9 @@ from app.performance.rules.values import EquitySeries
 from app.timestamps import Timestamp, parse_timestamp
 
 _MICROSECONDS_LENGTH = 26  # of "2026-11-20 15:04:05.123456"
+_PARAMETERS: dict[str, BindParameter[Any]] = {
+    name: bindparam(name) for name in ("tenant_id", "portfolio_id", "start", "end")
+}
 
 
 class PortfolioTerms(NamedTuple):
@@ -28,14 +32,20 @@ class PortfolioTerms(NamedTuple):
     opening_cash: Decimal
     created_at: datetime
     last_sequence: int
+    last_hash: str
     calendar: str | None
+
+
+class TradedValue(NamedTuple):
+    """When a trade was recorded, and its value in the portfolio's currency."""
+
+    created_at: datetime
+    value: Decimal
 
 
 def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) -> PortfolioTerms | None:
     """Return a portfolio by its name key, or None."""
-    columns = (getattr(Portfolio, name) for name in PortfolioTerms._fields)
-    statement = select(*columns).where(Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    found = connection.execute(statement).one_or_none()
+    found = connection.execute(_TERMS, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
     return None if found is None else PortfolioTerms._make(found)
 
 
@@ -54,16 +64,9 @@ def read_equity_curve(
     With `closes`, these are the closes and flows; otherwise also the snapshots at an interval. With
     `after_start`, points at `start` itself are left out.
     """
-    row = EquitySnapshot
-    points = (
-        select(row.at, row.equity, row.flows)
-        .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at <= end)
-        .where(row.at > start if after_start else row.at >= start)
-        .order_by(row.at)
-    )
-    if closes:
-        points = points.where(row.kind != INTERVAL)
-    instants, equities, flows = _join_columns(connection, points)
+    statement = _build_curve(connection.dialect.name, closes=closes, after_start=after_start)
+    where = {"tenant_id": tenant_id, "portfolio_id": portfolio_id, "start": start, "end": end}
+    instants, equities, flows = _join_columns(connection, statement, where)
     return EquityCurve(instants, equities, flows)
 
 
@@ -71,29 +74,69 @@ def count_snapshots(
     connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime, *, closes: bool
 ) -> int:
     """Return the number of points in [start, end], as `read_equity_curve` finds them."""
+    where = {"tenant_id": tenant_id, "portfolio_id": portfolio_id, "start": start, "end": end}
+    return int(connection.execute(_build_count(closes=closes), where).scalar_one())
+
+
+@cache
+def _build_count(*, closes: bool) -> Select[*tuple[Any, ...]]:
+    """Return the query of the number of points of a curve."""
     row = EquitySnapshot
-    statement = select(func.count()).where(
-        row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.at >= start, row.at <= end
+    is_in_range = (row.at >= _PARAMETERS["start"], row.at <= _PARAMETERS["end"])
+    counted = select(func.count()).where(*_is_of_portfolio(), *is_in_range)
+    return counted.where(row.kind != INTERVAL) if closes else counted
+
+
+@cache
+def _build_curve(dialect: str, *, closes: bool, after_start: bool) -> Select[*tuple[Any, ...]]:
+    """Return the query of the points of a curve."""
+    row, start = EquitySnapshot, _PARAMETERS["start"]
+    points = (
+        select(row.at, row.equity, row.flows)
+        .where(*_is_of_portfolio(), row.at <= _PARAMETERS["end"])
+        .where(row.at > start if after_start else row.at >= start)
+        .order_by(row.at)
     )
-    if closes:
-        statement = statement.where(row.kind != INTERVAL)
-    return int(connection.execute(statement).scalar_one())
+    return _aggregate_columns(dialect, points.where(row.kind != INTERVAL) if closes else points)
 
 
-def _join_columns(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[list[str]]:
-    """Return the columns of a query as lists of text; the first is an instant.
+@cache
+def _build_kept(dialect: str, *, is_last: bool) -> Select[*tuple[Any, ...]]:
+    """Return the query of closes and flows in (start, end], or of the last one at `end` or before."""
+    row = EquitySnapshot
+    kept = (
+        select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges)
+        .where(*_is_of_portfolio(), row.kind != INTERVAL, row.at <= _PARAMETERS["end"])
+        .order_by(row.at.desc() if is_last else row.at)
+    )
+    limited = kept.limit(1) if is_last else kept.where(row.at > _PARAMETERS["start"])
+    return _aggregate_columns(dialect, limited)
 
-    The database joins each column into one text, in the order of the subquery. Reading many rows would take
-    several times as long.
+
+def _is_of_portfolio() -> tuple[ColumnElement[bool], ...]:
+    row = EquitySnapshot
+    return (row.tenant_id == _PARAMETERS["tenant_id"], row.portfolio_id == _PARAMETERS["portfolio_id"])
+
+
+def _aggregate_columns(dialect: str, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Return the query that joins each column of a query into one text, in its order.
+
+    Reading many rows would take several times as long.
     """
     at, *others = statement.subquery().c
-    is_text = connection.dialect.name == "sqlite"
-    columns = (at if is_text else func.timezone("UTC", at), *others)
-    joined = (func.aggregate_strings(cast_column(column, Text), ",") for column in columns)
-    texts: Any = connection.execute(select(*joined)).one()  # None without rows
+    columns = (at if dialect == "sqlite" else func.timezone("UTC", at), *others)
+    return select(*(func.aggregate_strings(cast_column(column, Text), ",") for column in columns))
+
+
+def _join_columns(
+    connection: Connection, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+) -> list[list[str]]:
+    """Return the columns of a query of joined columns as lists of text; the first is an instant."""
+    texts: Any = connection.execute(statement, parameters).one()  # None without rows
     if texts[0] is None:
         return [[] for _ in texts]
     instants, *amounts = texts
+    is_text = connection.dialect.name == "sqlite"
     split = instants.split(",") if is_text else _parse_instants(instants)
     return [split, *(text.split(",") for text in amounts)]
 
@@ -112,40 +155,51 @@ def find_last_snapshot(
     connection: Connection, tenant_id: int, portfolio_id: int, at: datetime
 ) -> EquitySeries:
     """Return the last close or flow at or before an instant, if there is one."""
-    statement = _select_kept(tenant_id, portfolio_id).where(EquitySnapshot.at <= at)
-    return _read_series(connection, statement.order_by(EquitySnapshot.at.desc()).limit(1))
+    where = {"tenant_id": tenant_id, "portfolio_id": portfolio_id, "end": at}
+    return _read_series(connection, _build_kept(connection.dialect.name, is_last=True), where)
 
 
 def list_kept_snapshots(
     connection: Connection, tenant_id: int, portfolio_id: int, start: Timestamp, end: datetime
 ) -> EquitySeries:
     """Return the closes and flows in (start, end], in time order."""
-    row = EquitySnapshot
-    statement = _select_kept(tenant_id, portfolio_id).where(row.at > parse_timestamp(start), row.at <= end)
-    return _read_series(connection, statement.order_by(row.at))
+    where = {
+        "tenant_id": tenant_id,
+        "portfolio_id": portfolio_id,
+        "start": parse_timestamp(start),
+        "end": end,
+    }
+    return _read_series(connection, _build_kept(connection.dialect.name, is_last=False), where)
 
 
 def list_traded_values(
-    connection: Connection, tenant_id: int, portfolio_id: int, start: datetime, end: datetime
-) -> list[Decimal]:
-    """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
+    connection: Connection,
+    tenant_id: int,
+    portfolio_id: int,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> list[TradedValue]:
+    """Return the unreversed trades of (start, end], of all time without these."""
     statement = (
-        select(Trade.gmv, Trade.fx_rate)
+        select(Trade.created_at, Trade.gmv, Trade.fx_rate)
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(is_unreversed(), Trade.created_at > start, Trade.created_at <= end)
+        .where(is_unreversed())
     )
-    return [gmv if rate is None else product(gmv, rate) for gmv, rate in connection.execute(statement)]
+    if start is not None:
+        statement = statement.where(Trade.created_at > start)
+    if end is not None:
+        statement = statement.where(Trade.created_at <= end)
+    return [
+        TradedValue(created_at, gmv if rate is None else product(gmv, rate))
+        for created_at, gmv, rate in connection.execute(statement)
+    ]
 
 
-def _select_kept(tenant_id: int, portfolio_id: int) -> Select[*tuple[Any, ...]]:
-    """Return the query of closes and flows."""
-    row = EquitySnapshot
-    conditions = (row.tenant_id == tenant_id, row.portfolio_id == portfolio_id, row.kind != INTERVAL)
-    return select(row.at, row.equity, row.flows, row.kind, row.gross_exposure, row.charges).where(*conditions)
-
-
-def _read_series(connection: Connection, statement: Select[*tuple[Any, ...]]) -> EquitySeries:
-    instants, equities, flows, kinds, gross_exposures, charges = _join_columns(connection, statement)
+def _read_series(
+    connection: Connection, statement: Select[*tuple[Any, ...]], parameters: dict[str, Any]
+) -> EquitySeries:
+    columns = _join_columns(connection, statement, parameters)
+    instants, equities, flows, kinds, gross_exposures, charges = columns
     return EquitySeries(
         list(map(Timestamp, instants)),
         list(map(float, equities)),
@@ -154,3 +208,8 @@ def _read_series(connection: Connection, statement: Select[*tuple[Any, ...]]) ->
         list(map(float, gross_exposures)),
         charges,
     )
+
+
+_TERMS = select(*(getattr(Portfolio, name) for name in PortfolioTerms._fields)).where(
+    Portfolio.tenant_id == bindparam("tenant_id"), Portfolio.name_key == bindparam("name_key")
+)

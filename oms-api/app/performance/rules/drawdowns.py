@@ -30,20 +30,33 @@ def compute_drawdowns(equities: Sequence[float], flows: Sequence[float]) -> list
     It is None while the peak is not positive. A flow scales the peak, so that each value is that of the
     return index. If a flow arrives while the equity is zero or below, a new peak begins.
     """
-    peaks = _list_peaks(equities, flows)
+    return list_drawdowns(equities, list_peaks(equities, flows))
+
+
+def list_drawdowns(equities: Sequence[float], peaks: Sequence[float]) -> list[float | None]:
+    """Return the loss since the peak at each point, as `compute_drawdowns`, from the peaks."""
     return [1.0 - equity / peak if peak > 0 else None for equity, peak in zip(equities, peaks, strict=True)]
 
 
-def _list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]:
-    if flows and flows.count(flows[0]) == len(flows):
-        return list(accumulate(equities, max))
+def list_peaks(equities: Sequence[float], flows: Sequence[float]) -> list[float]:
+    """Return the peak at each point, which a flow scales. `flows` are running sums."""
+    if not equities:
+        return []
+    return [equities[0], *extend_peaks(equities[0], flows[0], equities[1:], flows[1:])]
+
+
+def extend_peaks(
+    peak: float, paid_in: float, equities: Sequence[float], flows: Sequence[float]
+) -> list[float]:
+    """Return the peaks of points that follow one with this peak and sum of flows."""
+    if flows.count(paid_in) == len(flows):
+        return list(accumulate(equities, max, initial=peak))[1:]
     peaks: list[float] = []
-    paid_in = 0.0
     for flow, points in groupby(zip(equities, flows, strict=True), key=itemgetter(1)):
         current, *later = (equity for equity, _ in points)
-        peak = max(_scale_peak(peaks[-1], current, flow - paid_in), current) if peaks else current
-        peaks.extend(accumulate(later, max, initial=peak))
-        paid_in = flow
+        before = peak if flow == paid_in else _scale_peak(peak, current, flow - paid_in)
+        peaks.extend(accumulate(later, max, initial=max(before, current)))
+        peak, paid_in = peaks[-1], flow
     return peaks
 
 

@@ -1,11 +1,19 @@
 """Statistics of closed round trips."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from app.money import ZERO
 from app.performance.rules.values import CONTEXT
+
+
+class ClosedTrip(NamedTuple):
+    """A round trip: when it closed, and what it earned net of charges."""
+
+    closed_at: datetime
+    net_pnl: Decimal
 
 
 class TripStatistics(NamedTuple):

@@ -9,16 +9,19 @@ from typing import NamedTuple
 import orjson
 
 from app.money import money_text
-from app.performance.rules.curves import EquityCurve
+from app.performance.rules.curves import EquityCurve, parse_amounts
+from app.performance.rules.drawdowns import extend_peaks, list_drawdowns, list_peaks
 
 MAX_POINTS = 100_000  # of all curves together
 
 
 class SerializedCurve(NamedTuple):
-    """A curve with the JSON text of each point."""
+    """A curve with its amounts, the peak before or at each point, and the JSON text of each point."""
 
     points: EquityCurve
-    drawdowns: list[float | None]
+    equities: list[float]
+    flows: list[float]
+    peaks: list[float]
     texts: list[str]
 
 
@@ -30,21 +33,21 @@ class PointTexts:
         self._curves: OrderedDict[Hashable, SerializedCurve] = OrderedDict()
         self._max_points = max_points
 
-    def serialize(self, key: Hashable, points: EquityCurve, drawdowns: list[float | None]) -> orjson.Fragment:
-        """Return the points as JSON, an array of `CurvePointOut`.
+    def serialize(self, key: Hashable, points: EquityCurve) -> orjson.Fragment:
+        """Return the points with their drawdowns as JSON, an array of `CurvePointOut`.
 
-        A text is only reused for an equal point, so that the key need not identify the content.
+        A text is only reused for an equal point after equal ones, so that the key need not identify the
+        content.
         """
         with self._lock:
             previous = self._curves.pop(key, None)
-        known = [] if previous is None else _find_known_texts(previous, points, drawdowns)
-        later = EquityCurve._make(column[len(known) :] for column in points)
-        texts = [*known, *format_points(later, drawdowns[len(known) :])]
+        known = None if previous is None else _find_known_points(previous, points)
+        curve = _serialize(points) if known is None else _extend(known, points)
         with self._lock:
-            self._curves[key] = SerializedCurve(points, drawdowns, texts)
+            self._curves[key] = curve
             while len(self._curves) > 1 and self._count() > self._max_points:
                 self._curves.popitem(last=False)
-        return orjson.Fragment(f"[{','.join(texts)}]")
+        return orjson.Fragment(f"[{','.join(curve.texts)}]")
 
     def _count(self) -> int:
         return sum(len(curve.texts) for curve in self._curves.values())
@@ -61,21 +64,62 @@ def format_points(points: EquityCurve, drawdowns: Sequence[float | None]) -> lis
     ]
 
 
-def _find_known_texts(
-    previous: SerializedCurve, points: EquityCurve, drawdowns: list[float | None]
-) -> list[str]:
-    """Return the texts of the first points, if the previous curve has them one after another.
+def _serialize(points: EquityCurve) -> SerializedCurve:
+    equities, flows = parse_amounts(points.equities), parse_amounts(points.flows)
+    peaks = list_peaks(equities, flows)
+    texts = format_points(points, list_drawdowns(equities, peaks))
+    return SerializedCurve(points, equities, flows, peaks, texts)
+
+
+def _extend(known: SerializedCurve, points: EquityCurve) -> SerializedCurve:
+    """Return the serialized points. The first ones are known."""
+    count = len(known.texts)
+    later = EquityCurve._make(column[count:] for column in points)
+    equities, flows = parse_amounts(later.equities), parse_amounts(later.flows)
+    peaks = extend_peaks(known.peaks[-1], known.flows[-1], equities, flows)
+    texts = format_points(later, list_drawdowns(equities, peaks))
+    return SerializedCurve(
+        points, known.equities + equities, known.flows + flows, known.peaks + peaks, known.texts + texts
+    )
+
+
+def _find_known_points(previous: SerializedCurve, points: EquityCurve) -> SerializedCurve | None:
+    """Return the first points, if the previous curve has them one after another.
 
     Its last point was the value of that moment, which is in no later curve.
     """
     start = bisect_left(previous.points.instants, points.instants[0])
     count = min(len(previous.texts) - 1 - start, len(points.instants))
     if count <= 0:
-        return []
-    end = start + count
-    is_same = (
-        previous.points.instants[start:end] == points.instants[:count]
-        and previous.points.equities[start:end] == points.equities[:count]
-        and previous.drawdowns[start:end] == drawdowns[:count]
+        return None
+    known = SerializedCurve(
+        EquityCurve._make(column[start : start + count] for column in previous.points),
+        previous.equities[start : start + count],
+        previous.flows[start : start + count],
+        previous.peaks[start : start + count],
+        previous.texts[start : start + count],
     )
-    return previous.texts[start:end] if is_same else []
+    if known.points != EquityCurve._make(column[:count] for column in points):
+        return None
+    return known if not start else _begin_later(known)
+
+
+def _begin_later(known: SerializedCurve) -> SerializedCurve | None:
+    """Return known points whose peaks begin at the first of them. None if cash flowed in between.
+
+    From the first equal peak on, all later ones are equal.
+    """
+    _, equities, flows, peaks, texts = known
+    if flows.count(flows[0]) != len(flows):
+        return None
+    peak = equities[0]
+    for number, equity in enumerate(equities):
+        peak = max(peak, equity)
+        if peak == peaks[number]:
+            break
+        peaks[number] = peak
+    else:
+        number = len(equities)
+    first = EquityCurve._make(column[:number] for column in known.points)
+    texts[:number] = format_points(first, list_drawdowns(equities[:number], peaks[:number]))
+    return known

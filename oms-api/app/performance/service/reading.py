@@ -1,6 +1,5 @@
 """Read the equity curve and the statistics of a portfolio."""
 
-from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,7 +14,7 @@ from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
 from app.ledger.service.reading import Statement, charges_of
-from app.ledger.service.valuation import Valuer, value_statements
+from app.ledger.service.valuation import Valuer, list_positions_of, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, fixed
 from app.performance.queries import reading as queries
@@ -25,10 +24,8 @@ from app.performance.rules.curves import (
     CurvePeriod,
     EquityCurve,
     extend_curve,
-    parse_amounts,
     prepend_point,
 )
-from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
 from app.performance.rules.value_at_risk import Risk, compute_risk
@@ -38,26 +35,24 @@ from app.performance.rules.values import (
     TRADING_DAYS_A_YEAR,
     EquitySeries,
 )
+from app.performance.service.ledger_figures import LedgerFigures, TripReader
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
 from app.text import name_key
 from app.timestamps import Timestamp, iso, parse_timestamp
 
-MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
 MAX_POSITIONS = 10_000
 STORING_DELAY = timedelta(minutes=1)  # within which a snapshot is stored, except after an outage
 _MICROSECOND = timedelta(microseconds=1)
 CONFIDENCES = (Decimal("0.95"), Decimal("0.99"))
-# Returns the net P&L of each round trip of a portfolio (tenant id, name key) that closed in [start, end).
-TripReader = Callable[[Connection, int, str, datetime, datetime], Sequence[Decimal]]
+NO_RISKS: list[Risk | None] = [None for _ in CONFIDENCES]  # without positions
 
 
 class Curve(NamedTuple):
-    """An equity curve with the drawdown at each point."""
+    """An equity curve of a portfolio."""
 
     portfolio: PortfolioTerms
     points: EquityCurve
-    drawdowns: list[float | None]
 
 
 class Report(NamedTuple):
@@ -73,17 +68,20 @@ class Report(NamedTuple):
 
 
 class Valuation(NamedTuple):
-    """The value of a portfolio now, and the charges paid so far."""
+    """The value of a portfolio now, the charges paid so far, and whether it has open positions."""
 
     value: PortfolioValue
     charges: Decimal
+    is_invested: bool
 
 
 class PerformanceReader:
     """Reads curves and statistics. The reports package provides `read_trips`."""
 
     def __init__(self, market: Market, valuer: Valuer, read_trips: TripReader) -> None:
-        self._market, self._valuer, self._read_trips = market, valuer, read_trips
+        self._market = market
+        self._valuer = valuer._replace(read_baselines=lambda *_: {})  # the P&L of the day is not needed
+        self._figures = LedgerFigures(read_trips)
         self._closes = DailyCloses(market)
         self._curves: SnapshotCache[EquityCurve] = SnapshotCache()
         self._series: SnapshotCache[EquitySeries] = SnapshotCache()
@@ -103,8 +101,7 @@ class PerformanceReader:
             stored = prepend_point(opening, stored, interval)
         value = self._value_now(connection, tenant_id, portfolio, now).value
         current = _build_point(now, value.equity, value.flows)
-        points = EquityCurve._make(map(list.__add__, stored, current))
-        return Curve(portfolio, points, compute_drawdowns(*map(parse_amounts, points[1:])))
+        return Curve(portfolio, EquityCurve._make(map(list.__add__, stored, current)))
 
     def read_report(
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
@@ -119,19 +116,23 @@ class PerformanceReader:
         series = start.followed_by(
             self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
+        current = self._value_now(connection, tenant_id, portfolio, now)
         if until is None or until >= now:
-            current = self._value_now(connection, tenant_id, portfolio, now)
             series = series.followed_by(_build_row(current, now))
         started_at = parse_timestamp(start.instants[0])
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
         first = started_at if started_at > portfolio.created_at else started_at - _MICROSECOND
-        traded = queries.list_traded_values(connection, tenant_id, portfolio.id, first, end)
+        traded = self._figures.list_traded_values(connection, tenant_id, portfolio, first, end)
+        earned = self._figures.list_trips(connection, tenant_id, portfolio, since or started_at, end)
+        risks = (
+            self._compute_risks(connection, tenant_id, portfolio, now) if current.is_invested else NO_RISKS
+        )
         return Report(
             portfolio,
             summarize_equity(series, traded, _days_a_year(portfolio)),
-            self._summarize_trips(connection, tenant_id, portfolio, since or started_at, end),
-            self._compute_risks(connection, tenant_id, portfolio, now),
+            None if earned is None else summarize_trips(earned),
+            risks,
         )
 
     def _read_stored(
@@ -179,20 +180,8 @@ class PerformanceReader:
         key = name_key(portfolio.name)
         statement = Statement(*find_books(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
-        return Valuation(values[portfolio.id], charges_of(statement))
-
-    def _summarize_trips(
-        self,
-        connection: Connection,
-        tenant_id: int,
-        portfolio: PortfolioTerms,
-        start: datetime,
-        end: datetime,
-    ) -> TripStatistics | None:
-        if portfolio.last_sequence > MAX_TRADES:
-            return None
-        earned = self._read_trips(connection, tenant_id, name_key(portfolio.name), start, end)
-        return summarize_trips(earned)
+        is_invested = any(True for _ in list_positions_of(tenant_id, statement))
+        return Valuation(values[portfolio.id], charges_of(statement), is_invested)
 
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime

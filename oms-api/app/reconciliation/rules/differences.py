@@ -5,9 +5,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import ZERO, fixed, quantity_text
+from app.money import ZERO, fixed, quantity_text, ratio
 
 CENT = Decimal("0.01")
+_PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and some include commissions
 
 
 class IssueType(StrEnum):
@@ -15,21 +16,37 @@ class IssueType(StrEnum):
 
     MISSING_POSITION = "missing_position"  # one side has a position in a symbol, the other has none
     QUANTITY_MISMATCH = "quantity_mismatch"
+    PRICE_MISMATCH = "price_mismatch"  # the same quantity at another average cost
     UNKNOWN_ORDER = "unknown_order"  # an order works at the broker that is not ours
     MISSING_EXECUTION = "missing_execution"  # a fill at the broker that was not booked
     CASH_MISMATCH = "cash_mismatch"
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """How bad it is. A critical issue stops orders that open positions."""
 
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
 
 
+class HeldAmount(NamedTuple):
+    """A position on one side: signed units, and their signed cost in the currency that it trades in."""
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+
+    @property
+    def average_cost(self) -> Decimal:
+        """The cost of a unit, zero while flat."""
+        return ratio(self.cost, self.quantity) if self.quantity else ZERO
+
+
 class Difference(NamedTuple):
-    """A difference with the figures of both sides as text, None where a side has nothing."""
+    """A difference with the figures of both sides as text, None where a side has nothing.
+
+    `details` is JSON of what the broker says beyond that, which `adopt` needs.
+    """
 
     type: IssueType
     severity: Severity
@@ -37,31 +54,37 @@ class Difference(NamedTuple):
     order_id: str | None
     ours: str | None
     theirs: str | None
-
-    @property
-    def subject(self) -> tuple[str, str | None, str | None]:
-        """What the difference is about. A later run finds the same one under it."""
-        return (self.type.value, self.symbol, self.order_id)
+    details: str | None = None
 
 
+NOTHING_HELD = HeldAmount()
 _PROPOSED_ACTIONS = {
     IssueType.MISSING_POSITION: "adopt",
     IssueType.QUANTITY_MISMATCH: "adopt",
-    IssueType.UNKNOWN_ORDER: "adopt",
+    IssueType.PRICE_MISMATCH: "ignore",
+    IssueType.UNKNOWN_ORDER: "watch",
     IssueType.MISSING_EXECUTION: "book_missing",
     IssueType.CASH_MISMATCH: "adjust_cash",
 }
+_POSSIBLE_ACTIONS: dict[IssueType, frozenset[str]] = {
+    IssueType.MISSING_POSITION: frozenset({"adopt"}),
+    IssueType.QUANTITY_MISMATCH: frozenset({"adopt"}),
+    IssueType.MISSING_EXECUTION: frozenset({"book_missing"}),
+    IssueType.CASH_MISMATCH: frozenset({"adjust_cash"}),
+}
+_CHANGES_BOOKS = frozenset({"adopt", "adjust_cash"})
+_LETS_TRADE = frozenset({"ignore", "watch"})
+_ALWAYS_POSSIBLE = frozenset({"assign", "ignore", "watch"})
 
 
-def compare_positions(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> list[Difference]:
-    """Return the symbols whose signed quantity differs."""
+def compare_positions(ours: Mapping[str, HeldAmount], theirs: Mapping[str, HeldAmount]) -> list[Difference]:
+    """Return the symbols whose signed quantity differs, or whose average cost does."""
     found = []
     for symbol in sorted(ours.keys() | theirs.keys()):
-        own, other = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
-        if own != other:
-            is_missing = not own or not other
-            kind = IssueType.MISSING_POSITION if is_missing else IssueType.QUANTITY_MISMATCH
-            found.append(Difference(kind, Severity.CRITICAL, symbol, None, _text(own), _text(other)))
+        own, other = ours.get(symbol, NOTHING_HELD), theirs.get(symbol, NOTHING_HELD)
+        difference = _compare_position(symbol, own, other)
+        if difference is not None:
+            found.append(difference)
     return found
 
 
@@ -81,10 +104,44 @@ def compare_cash(ours: Decimal, theirs: Decimal) -> list[Difference]:
     return [Difference(IssueType.CASH_MISMATCH, Severity.INFO, None, None, f"{ours:.2f}", f"{theirs:.2f}")]
 
 
+def get_subject(
+    type_: str, symbol: str | None, order_id: str | None, theirs: str | None
+) -> tuple[str | None, ...]:
+    """Return what an issue is about. A later comparison finds the same one under it."""
+    is_execution = type_ == IssueType.MISSING_EXECUTION
+    return (str(type_), symbol, order_id, theirs if is_execution else None)
+
+
 def get_proposed_action(kind: IssueType) -> str:
     """Return what would resolve an issue."""
     return _PROPOSED_ACTIONS[kind]
 
 
-def _text(quantity: Decimal) -> str | None:
+def is_possible_action(kind: IssueType, action: str) -> bool:
+    """Return whether an action fits an issue of that type."""
+    return action in _ALWAYS_POSSIBLE | _POSSIBLE_ACTIONS.get(kind, frozenset())
+
+
+def needs_person(action: str, severity: str) -> bool:
+    """Return whether only a person may take the action: it changes the books or lets a portfolio trade."""
+    if action in _CHANGES_BOOKS:
+        return True
+    return severity == Severity.CRITICAL and action in _LETS_TRADE
+
+
+def _compare_position(symbol: str, own: HeldAmount, other: HeldAmount) -> Difference | None:
+    if own.quantity != other.quantity:
+        is_missing = not own.quantity or not other.quantity
+        kind = IssueType.MISSING_POSITION if is_missing else IssueType.QUANTITY_MISMATCH
+        figures = (format_quantity(own.quantity), format_quantity(other.quantity))
+        return Difference(kind, Severity.CRITICAL, symbol, None, *figures, f"{other.cost:f}")
+    prices = (own.average_cost, other.average_cost)
+    if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
+        return None
+    texts = (quantity_text(fixed(prices[0])), quantity_text(fixed(prices[1])))
+    return Difference(IssueType.PRICE_MISMATCH, Severity.WARNING, symbol, None, *texts)
+
+
+def format_quantity(quantity: Decimal) -> str | None:
+    """Return a quantity as an issue shows it: None while flat."""
     return quantity_text(fixed(quantity)) if quantity else None

@@ -2,16 +2,34 @@
 
 import secrets
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
+from app.identity.rules.access import Caller
 from app.identity.service.idempotent_operations import Change, OperationContext
+from app.ids import TradeIds
+from app.ledger.rules.cash import CashKind
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.books import Books, CashEntry
+from app.ledger.service.cash import build_cash_origin
 from app.reconciliation import queries
-from app.reconciliation.errors import IssueResolved, NoSuchIssue
+from app.reconciliation.errors import (
+    ActionNotPossible,
+    FiguresChanged,
+    IssueResolved,
+    NoSuchIssue,
+    PersonNeeded,
+)
 from app.reconciliation.queries import Issue
-from app.reconciliation.rules.differences import IssueType, get_proposed_action
-from app.reconciliation.service.reconciler import build_resolution
+from app.reconciliation.rules.differences import (
+    IssueType,
+    get_proposed_action,
+    is_possible_action,
+    needs_person,
+)
+from app.reconciliation.service.issue_updates import build_resolution
 from app.timestamps import iso
 
 _HOUR_SECONDS = 3600
@@ -20,20 +38,64 @@ _HOUR_SECONDS = 3600
 def resolve_issue(
     connection: Connection, context: OperationContext, issue_id: str, action: str, reason: str, now: datetime
 ) -> Change:
-    """Ignore an issue, which resolves it, or assign it to the caller, which leaves it open."""
+    """Do what an action says in the transaction of a request. `adopt` was booked before: see `adoption`.
+
+    `assign` and `watch` leave the issue open, and `book_missing` until the comparison that it asks for.
+    Raises NoSuchIssue, IssueResolved, ActionNotPossible, PersonNeeded and FiguresChanged.
+    """
     caller = context.caller
-    issue = queries.find_issue(connection, caller.tenant_id, issue_id)
-    if issue is None:
-        raise NoSuchIssue(issue_id)
+    issue = find_resolvable(connection, caller, issue_id, action)
     if issue.status == "resolved":
         raise IssueResolved(issue_id)
     changes: dict[str, Any] = {"owner": caller.actor, "reason": reason}
-    if action == "ignore":
-        changes |= build_resolution(now, caller.actor, action, reason)
-    queries.update_issue(connection, issue, changes)
+    match action:
+        case "assign":
+            pass
+        case "watch":
+            changes["action"] = action
+        case "book_missing":
+            queries.request_run(connection, caller.tenant_id, now)
+        case "adjust_cash":
+            _adjust_cash(connection, context, issue, reason, now)
+            changes |= build_resolution(now, caller.actor, action, reason)
+        case _:
+            changes |= build_resolution(now, caller.actor, action, reason)
+    updated = queries.update_issue(connection, issue, changes)
+    queries.publish(connection, updated, "changed" if updated.status == "open" else "resolved", now)
+    queries.update_critical_count(connection, issue.tenant_id, issue.connection)
     after = {"type": issue.type, "action": action, "reason": reason}
     entry = context.entry(now, f"reconciliation.{action}", f"reconciliation_issue:{issue_id}", None, after)
-    return Change(serialize_issue(issue._replace(**changes), now), [entry])
+    return Change(serialize_issue(updated, now), [entry])
+
+
+def find_resolvable(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:
+    """Return an issue of the caller's tenant on which the caller may take the action.
+
+    Raises NoSuchIssue, ActionNotPossible, and PersonNeeded where a key acts for nobody.
+    """
+    issue = queries.find_issue(connection, caller.tenant_id, issue_id)
+    if issue is None:
+        raise NoSuchIssue(issue_id)
+    if not is_possible_action(IssueType(issue.type), action):
+        raise ActionNotPossible(action, issue.type)
+    if caller.person is None and needs_person(action, issue.severity):
+        raise PersonNeeded(action)
+    return issue
+
+
+def _adjust_cash(
+    connection: Connection, context: OperationContext, issue: Issue, reason: str, now: datetime
+) -> None:
+    """Book the difference of the cash, so that ours equals the broker's."""
+    books, key = Books(connection, TradeIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
+    books.lock([key])
+    portfolio = books.portfolio(key)
+    if f"{portfolio.cash:.2f}" != issue.ours:
+        raise FiguresChanged(issue.id)
+    amount = Decimal(issue.theirs or 0) - portfolio.cash
+    entry = CashEntry(CashKind.ADJUSTMENT, amount, f"Reconciliation: {reason}")
+    books.append_cash(portfolio, build_cash_origin(context, now), entry)
+    books.flush()
 
 
 def request_run(connection: Connection, context: OperationContext, now: datetime) -> Change:

@@ -1,78 +1,87 @@
 """Compare a portfolio with its account at a broker, and keep the issues."""
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.values import BrokerEvent, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
-from app.money import ZERO, fixed, quantity_text
+from app.money import fixed, quantity_text
+from app.orders.service.known_fills import drop_known_fills
 from app.reconciliation import queries
-from app.reconciliation.queries import ComparedPortfolio, Issue
+from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.differences import (
     Difference,
+    HeldAmount,
     IssueType,
     Severity,
     compare_cash,
     compare_orders,
     compare_positions,
 )
+from app.reconciliation.service.issue_updates import (
+    Figures,
+    get_figures,
+    insert_booked,
+    resolve_all_issues,
+    update_issues,
+)
 
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 IN_FLIGHT = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
-_ITSELF = "reconciliation"
+_CONFIRMED_AFTER = timedelta(seconds=2)
+
+
+class _BrokerBooks(NamedTuple):
+    """What the broker says: symbols of working orders by id, positions by symbol, and cash."""
+
+    orders: Mapping[str, str]
+    positions: Mapping[str, HeldAmount]
+    cash: Decimal
 
 
 class Reconciler:
-    """Compares accounts. It runs in the session of the connection, which nothing else sends in meanwhile."""
+    """Compares accounts. It runs in the session of the connection, which nothing else sends in meanwhile.
+
+    A fill may be on its way while both sides are read. So a difference is an issue only once a second
+    comparison, some seconds later, finds the same figures.
+    """
 
     def __init__(self, engine: Engine, now: Now) -> None:
         self._engine, self._now = engine, now
+        self._suspected: dict[str, dict[Figures, datetime]] = {}  # by connection: since when
 
-    def run(self, stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> None:
+    def run(self, stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
         """Book missed executions once, then compare positions, orders and cash, and update the issues.
 
-        Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+        Return whether a difference waits for its confirmation by another comparison. Raises BrokerUnavailable
+        or OutcomeOpen if the broker does not answer.
         """
-        portfolio = self._find_portfolio(stored)
-        if portfolio is None:
-            return
-        booked = self._book_missing(stored, portfolio, broker.executions(), apply)
-        orders = {order.id: order.symbol for order in broker.open_orders()}
-        holdings = {one.symbol: one.quantity for one in broker.positions() if one.quantity != ZERO}
-        cash = broker.account().cash
-        tenant_id = stored.tenant_id
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [tenant_id])
-            current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
-            known = queries.find_known_orders(connection, tenant_id, portfolio.id, orders)
-            differences = [
-                *compare_positions(queries.list_quantities(connection, tenant_id, portfolio.id), holdings),
-                *compare_orders(known, orders),
-                *compare_cash(current.cash, cash),
-            ]
-            standing = queries.list_standing_issues(connection, tenant_id, stored.name)
-            open_issues = [one for one in standing if one.status == "open"]
-            ignored = {_get_figures(one) for one in standing if one.status != "open"}
-            for issue, changes in self._compare_issues(open_issues, differences):
-                queries.update_issue(connection, issue, changes)
-            subjects = {(one.type, one.symbol, one.order_id) for one in open_issues}
-            for difference in differences:
-                if difference.subject not in subjects and _get_figures(difference) not in ignored:
-                    queries.insert_issue(connection, self._build(stored, portfolio, difference))
-            for difference in booked:
-                queries.insert_issue(connection, self._build(stored, portfolio, difference, is_fixed=True))
+        with self._transaction(stored) as connection:
+            portfolio = queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)
+            if portfolio is None:
+                resolve_all_issues(connection, stored, self._now())
+                return False
+        booked, unbooked = self._book_missing(stored, portfolio, broker.executions(), apply)
+        theirs = _read_books(broker)
+        with self._transaction(stored) as connection:
+            differences = [*unbooked, *self._compare(connection, stored, portfolio, theirs)]
+            confirmed = self._select_confirmed(stored.id, differences)
+            insert_booked(connection, stored, portfolio, booked, self._now())
+            update_issues(connection, stored, portfolio, differences, confirmed, self._now())
+        return len(confirmed) < len(differences)
 
-    def _find_portfolio(self, stored: StoredConnection) -> ComparedPortfolio | None:
+    @contextmanager
+    def _transaction(self, stored: StoredConnection) -> Iterator[Connection]:
         with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [stored.tenant_id])
-            return queries.find_compared_portfolio(connection, stored.tenant_id, stored.name)
+            yield set_tenant_scope(connection, [stored.tenant_id])
 
     def _book_missing(
         self,
@@ -80,71 +89,61 @@ class Reconciler:
         portfolio: ComparedPortfolio,
         executions: Sequence[Executed],
         apply: ApplyEvents,
-    ) -> list[Difference]:
-        """Book the executions of our orders that are not booked. Return them as differences."""
+    ) -> tuple[list[Difference], list[Difference]]:
+        """Book the executions of our orders that are not booked.
+
+        Return those that were booked, and those that could not be.
+        """
         old = [one for one in executions if one.at <= self._now() - IN_FLIGHT]
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [stored.tenant_id])
-            ids = {one.execution_id for one in old}
+        ids = {one.execution_id for one in old}
+        with self._transaction(stored) as connection:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
             orders = {one.order_id for one in old}
             ours = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
-        missing = [one for one in old if one.execution_id not in booked and one.order_id in ours]
+            old = drop_known_fills(connection, stored.tenant_id, [one for one in old if one.order_id in ours])
+        missing = [one for one in old if one.execution_id not in booked]
+        if not missing:
+            return [], []
         apply(missing)
-        return [
-            Difference(
-                IssueType.MISSING_EXECUTION, Severity.INFO, None, one.order_id, None,
-                f"{one.execution_id}: {quantity_text(fixed(one.quantity))} at {one.price:f}",
-            )
-            for one in missing
-        ]  # fmt: skip
+        ids = {one.execution_id for one in missing}
+        with self._transaction(stored) as connection:
+            booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
+        return (
+            [_describe(one, Severity.INFO) for one in missing if one.execution_id in booked],
+            [_describe(one, Severity.CRITICAL) for one in missing if one.execution_id not in booked],
+        )
 
-    def _compare_issues(
-        self, open_issues: Sequence[Issue], differences: Sequence[Difference]
-    ) -> list[tuple[Issue, dict[str, Any]]]:
-        """Return the changes of open issues: seen again with their figures of now, or resolved by itself."""
-        now, found = self._now(), {one.subject: one for one in differences}
-        changes: list[tuple[Issue, dict[str, Any]]] = []
-        for issue in open_issues:
-            again = found.get((issue.type, issue.symbol, issue.order_id))
-            if again is None:
-                changes.append((issue, build_resolution(now, _ITSELF, "gone", "Both sides agree again.")))
-            else:
-                changes.append((issue, {"seen_at": now, "ours": again.ours, "theirs": again.theirs}))
-        return changes
-
-    def _build(
+    def _compare(
         self,
+        connection: Connection,
         stored: StoredConnection,
         portfolio: ComparedPortfolio,
-        difference: Difference,
-        *,
-        is_fixed: bool = False,
-    ) -> Issue:
-        now = self._now()
-        fields: dict[str, Any] = dict.fromkeys(("action", "reason", "resolved_at", "resolved_by"))
-        fields["status"] = "open"
-        if is_fixed:
-            fields = build_resolution(now, _ITSELF, "book_missing", "The execution was booked once.")
-        return Issue(
-            tenant_id=stored.tenant_id, id=f"ri_{secrets.token_hex(12)}", connection=stored.name,
-            portfolio_id=portfolio.id, type=difference.type.value, severity=difference.severity.value,
-            symbol=difference.symbol, order_id=difference.order_id, ours=difference.ours,
-            theirs=difference.theirs, owner=None, detected_at=now, seen_at=now, **fields,
-        )  # fmt: skip
+        theirs: _BrokerBooks,
+    ) -> list[Difference]:
+        tenant_id = stored.tenant_id
+        current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
+        known = queries.find_known_orders(connection, tenant_id, portfolio.id, theirs.orders)
+        held = queries.list_held_amounts(connection, tenant_id, portfolio.id)
+        return [
+            *compare_positions(held, theirs.positions),
+            *compare_orders(known, theirs.orders),
+            *compare_cash(current.cash, theirs.cash),
+        ]
+
+    def _select_confirmed(self, connection_id: str, differences: Collection[Difference]) -> list[Difference]:
+        """Return the differences that an earlier comparison found with the same figures."""
+        now, before = self._now(), self._suspected.get(connection_id, {})
+        since = {get_figures(one): before.get(get_figures(one), now) for one in differences}
+        self._suspected[connection_id] = since
+        return [one for one in differences if now - since[get_figures(one)] >= _CONFIRMED_AFTER]
 
 
-def _get_figures(one: Issue | Difference) -> tuple[str | None, ...]:
-    """Return what identifies an ignored difference: other figures are another one."""
-    return (str(one.type), one.symbol, one.order_id, one.ours, one.theirs)
+def _read_books(broker: Broker) -> _BrokerBooks:
+    orders = {order.id: order.symbol for order in broker.open_orders()}
+    held = {one.symbol: HeldAmount(one.quantity, one.cost) for one in broker.positions() if one.quantity}
+    return _BrokerBooks(orders, held, broker.account().cash)
 
 
-def build_resolution(now: datetime, actor: str, action: str, reason: str) -> dict[str, Any]:
-    """Return the columns of a resolved issue."""
-    return {
-        "status": "resolved",
-        "action": action,
-        "reason": reason,
-        "resolved_at": now,
-        "resolved_by": actor,
-    }
+def _describe(one: Executed, severity: Severity) -> Difference:
+    figures = f"{one.execution_id}: {quantity_text(fixed(one.quantity))} at {one.price:f}"
+    return Difference(IssueType.MISSING_EXECUTION, severity, None, one.order_id, None, figures)

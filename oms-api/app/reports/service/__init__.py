@@ -15,6 +15,7 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
 from app.market_data.service import Market
 from app.money import ZERO, product
+from app.performance.rules.trip_statistics import ClosedTrip
 from app.reports import queries
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
@@ -28,9 +29,9 @@ from app.reports.rules.profit import (
     ProfitReport,
     Totals,
     sum_by,
-    sum_days,
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
+from app.reports.service.daily_stats import read_days
 from app.reports.service.rates import Rates
 
 MAX_POSITIONS = 100_000
@@ -99,7 +100,7 @@ def report_days(
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+    days = read_days(connection, tenant_id, filters)
     rates = Rates(connection, market, tenant_id, now)
     found = {currency: rates.get(currency) for currency in {key.currency for key in days}}
     known = {currency: rate for currency, rate in found.items() if rate is not None}
@@ -114,12 +115,10 @@ def report_round_trips(
     return found[skip:]
 
 
-def list_trip_results(
-    connection: Connection, tenant_id: int, portfolio_key: str, since: datetime, until: datetime
-) -> list[Decimal]:
-    """Return the net P&L of each round trip of a portfolio that closed in [since, until)."""
-    filters = ReportFilter(portfolio_key, since=since, until=until)
-    return [trip.net_pnl for trip in _iterate_round_trips(connection, tenant_id, filters)]
+def list_closed_trips(connection: Connection, tenant_id: int, portfolio_key: str) -> list[ClosedTrip]:
+    """Return the round trips of a portfolio that closed."""
+    trips = _iterate_round_trips(connection, tenant_id, ReportFilter(portfolio_key))
+    return [ClosedTrip(datetime.fromisoformat(trip.closed_at), trip.net_pnl) for trip in trips]
 
 
 def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:

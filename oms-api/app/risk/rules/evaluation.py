@@ -14,6 +14,7 @@ Check = Callable[[RiskInput, Decimal], Denial | None]
 # The order of the checks. To add one, add a module to `checks` and a line here.
 ORDER = (
     "kill_switch",
+    "reconciliation",
     "permission",
     "instrument",
     "increments",

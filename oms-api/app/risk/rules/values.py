@@ -202,7 +202,8 @@ class RiskInput(NamedTuple):
     pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
     for a price set by hand. `waived` are codes that two people agreed to ignore for this order.
     `charges` returns what filling a quantity of the order costs, in the portfolio's currency; it does not
-    decrease with the quantity.
+    decrease with the quantity. `critical_issues` is the number of critical differences from the
+    broker's books.
     """
 
     order: Candidate
@@ -231,3 +232,4 @@ class RiskInput(NamedTuple):
     max_feed_silence: Decimal = Decimal(30)
     charges: Callable[[Decimal], Decimal] = no_charges
     waived: frozenset[str] = frozenset()
+    critical_issues: int = 0

@@ -3,15 +3,18 @@
 import re
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.identity.dependencies import Reader, require_permission
+from app.edge import FastRoute
+from app.hot_routes import FastRequest, FastResponse
+from app.identity.dependencies import Authentication, Reader, build_fast_route, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.signals.dependencies import TheSignals
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalFilter
-from app.signals.rules.values import Channel
+from app.signals.rules.values import Channel, SignalRequest
 from app.signals.schemas.signals import (
     EXAMPLE,
     SIGNAL_ID,
@@ -22,15 +25,18 @@ from app.signals.schemas.signals import (
     serialize_outcome,
     serialize_signal,
 )
+from app.signals.service.signal_service import SignalService
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.body import documented_body, json_body
+from app.wire.body import documented_body, json_body, parse_model
 from app.wire.dependencies import TheCursors, TheReaders
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import link
 
 router = APIRouter(tags=["signals"])
+
+SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
 Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
@@ -48,9 +54,7 @@ async def post_signal(
     A repeat with the same `id` returns the same response. The order passes the same risk checks and
     approvals as any other. A late signal is recorded as `expired`.
     """
-    key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
-    request = body.request(Channel.REST, body.id or key_as_id)
-    return answer(serialize_outcome(await signals.accept(caller, request)), 201)
+    return answer(serialize_outcome(await signals.accept(caller, _build_request(body, key))), 201)
 
 
 @router.post(
@@ -105,3 +109,19 @@ async def get_signal(
     if found is None:
         raise NoSuchSignal(signal_id)
     return answer(serialize_signal(found))
+
+
+def fast_signal(authentication: Authentication, signals: SignalService) -> FastRoute:
+    """Return `post_signal` for the middleware that serves hot paths."""
+
+    async def work(caller: Caller, request: FastRequest, key: str | None) -> FastResponse:
+        body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)
+        signal = await signals.accept(caller, _build_request(body, key))
+        return FastResponse(201, orjson.dumps(serialize_outcome(signal)))
+
+    return build_fast_route(authentication, Operation.PLACE_ORDER, work)
+
+
+def _build_request(body: SignalIn, key: str | None) -> SignalRequest:
+    key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
+    return body.request(Channel.REST, body.id or key_as_id)

@@ -51,6 +51,7 @@ class Channel(StrEnum):
 
     REST = "rest"
     HOOK = "hook"
+    REDIS = "redis"
 
 
 class Size(NamedTuple):
@@ -77,6 +78,11 @@ class SignalRequest(NamedTuple):
     portfolio: str | None
     expires_at: datetime | None
     request_hash: str
+
+    @property
+    def may_be_relative(self) -> bool:
+        """Whether its order may depend on the position: it has a target, or the size of its strategy."""
+        return self.size is None or self.size.kind is SizeKind.TARGET_POSITION
 
 
 class StrategyRules(NamedTuple):

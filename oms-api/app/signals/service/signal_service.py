@@ -1,21 +1,23 @@
 """The entry point for signals: store a signal, place its order, and store what became of it.
 
 Each signal becomes at most one order: the idempotency key of the order is derived from the signal's id, so
-that a repeat finds the order. `SignalResumption` resumes signals that are stored but not acted on, because
-their process ended.
+that a repeat finds the order. `resumption.SignalResumption` resumes signals that are stored but not acted on,
+because their process ended.
 """
 
 import asyncio
 import logging
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import orjson
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now
-from app.database import Readers, set_all_tenants_scope
+from app.database import Readers, set_tenant_scope
 from app.errors import OmsError, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ids import TradeIds
@@ -39,13 +41,34 @@ from app.signals.rules.values import (
     SignalStatus,
     SizeKind,
 )
+from app.signals.service.batching import Batcher
 from app.signals.service.planning import NO_PRODUCT, SignalPlanner
 from app.signals.service.signal_store import SignalStore, Stored
 
-RESUME_AFTER = timedelta(seconds=5)
-RESUME_PERIOD_SECONDS = 2.0
-MAX_RESUMED = 500
 _LOG = logging.getLogger(__name__)
+
+
+class _PlanInput(NamedTuple):
+    caller: Caller
+    request: SignalRequest
+    now: datetime
+
+    @property
+    def key(self) -> SignalKey:
+        return SignalKey(self.caller.tenant_id, self.request.id)
+
+
+class AcceptedSignals(NamedTuple):
+    """Several signals that were sent together: why each was refused (None: stored), and the work on them."""
+
+    refusals: list[OmsError | None]
+    acting: "list[asyncio.Future[Signal]]"
+
+    async def finish(self) -> None:
+        """Wait until all of them were acted on. Errors are logged; the signals are resumed later."""
+        for result in await asyncio.gather(*self.acting, return_exceptions=True):
+            if isinstance(result, Exception):
+                _LOG.error("a signal was not acted on", exc_info=result)
 
 
 class SignalService:
@@ -62,6 +85,7 @@ class SignalService:
     ) -> None:
         self._orders, self._readers, self._store = orders, readers, store
         self._planner, self._now, self._metrics = planner, now, metrics
+        self._plans: Batcher[_PlanInput, ListedSignal | Exception] = Batcher(self._plan_all)
         self._ids = TradeIds("S")
         self._acting: dict[SignalKey, asyncio.Task[Signal]] = {}
         self._locks: WeakValueDictionary[InstrumentKey, asyncio.Lock] = WeakValueDictionary()
@@ -73,12 +97,29 @@ class SignalService:
         another signal. While the database or the writer is not available, a stored signal is returned
         without an outcome; it is resumed later.
         """
-        if request.size is not None and request.size.kind is not SizeKind.TARGET_POSITION:
+        if not request.may_be_relative:
             return await self._accept(caller, request, waits=waits)
         # Two signals that both read the position before the order of the other would exceed the target.
         lock = self._locks.setdefault(InstrumentKey(caller.tenant_id, request.symbol), asyncio.Lock())
         async with lock:
             return await self._accept(caller, request, waits=True)
+
+    async def accept_all(self, caller: Caller, requests: Sequence[SignalRequest]) -> "AcceptedSignals":
+        """Store signals in one transaction, and start to act on them in their order.
+
+        None of them may be relative to a position. Raise Unavailable if none is stored.
+        """
+        now = self._now()
+        plans = [self._plans.submit(_PlanInput(caller, request, now)) for request in requests]
+        planned = await asyncio.gather(*plans)
+        work = [self._store_planned(*pair) for pair in zip(requests, planned, strict=True)]
+        results = await asyncio.gather(*work)
+        acting: list[asyncio.Future[Signal]] = []
+        for result, listed in zip(results, planned, strict=True):
+            if isinstance(result, Stored) and isinstance(listed, ListedSignal) and not result.is_complete:
+                act = self._act(result.signal, listed.portfolio_name, is_repeat=not result.is_new)
+                acting.append(asyncio.ensure_future(act))
+        return AcceptedSignals([_get_refusal(result) for result in results], acting)
 
     async def resume(self, listed: ListedSignal) -> Signal:
         """Act on a signal that was stored but perhaps not acted on."""
@@ -88,19 +129,10 @@ class SignalService:
         now, tenant_id = self._now(), caller.tenant_id
         if not request.id:
             request = request._replace(id=self._ids.next(tenant_id, now))
-
-        def read(connection: Connection) -> ListedSignal:
-            known = queries.find_signal(connection, tenant_id, request.id, None)
-            if known is not None:
-                return known
-            return self._planner.plan(connection, caller, request, now)
-
-        planned = await self._readers.run(read, tenant_id)
-        stored, is_new = planned.signal, False
-        if not planned.signal.number:
-            stored, is_new = await self._insert(planned.signal)
-        if stored.request_hash != request.request_hash and request.channel is Channel.REST:
-            raise SignalIdReused(request.id)
+        planned = await self._plans.submit(_PlanInput(caller, request, now))
+        if isinstance(planned, Exception):
+            raise planned
+        stored, is_new = await self._store_signal(request, planned)
         if stored.is_complete:
             return stored
         acting = self._act(stored, planned.portfolio_name, is_repeat=not is_new)
@@ -108,6 +140,49 @@ class SignalService:
             return await acting
         asyncio.ensure_future(acting).add_done_callback(_log_failure)
         return stored
+
+    async def _plan_all(self, inputs: "Sequence[_PlanInput]") -> "list[ListedSignal | Exception]":
+        """Return the signals to store of concurrent requests, or why one fails. Raise Unavailable."""
+
+        def read(connection: Connection) -> list[ListedSignal | Exception]:
+            set_tenant_scope(connection, {one.caller.tenant_id for one in inputs})
+            known = queries.find_signals(connection, [one.key for one in inputs])
+            return [self._find_or_plan(connection, one, is_known=one.key in known) for one in inputs]
+
+        return await self._readers.run(read)
+
+    def _find_or_plan(
+        self, connection: Connection, one: "_PlanInput", *, is_known: bool
+    ) -> ListedSignal | Exception:
+        try:
+            found = queries.find_signal(connection, *one.key, None) if is_known else None
+            return found or self._planner.plan(connection, one.caller, one.request, one.now)
+        except (Unavailable, SQLAlchemyError):
+            raise  # it concerns all
+        except Exception as error:  # noqa: BLE001  # it is raised again for its request alone
+            return error
+
+    async def _store_signal(self, request: SignalRequest, planned: ListedSignal) -> Stored:
+        """Store a planned signal unless it is stored. Raise SignalIdReused if its id has another one."""
+        stored = Stored(planned.signal, is_new=False)
+        if not planned.signal.number:
+            stored = await self._insert(planned.signal)
+        if stored.signal.request_hash != request.request_hash and request.channel is not Channel.HOOK:
+            raise SignalIdReused(request.id)
+        return stored
+
+    async def _store_planned(
+        self, request: SignalRequest, planned: ListedSignal | Exception
+    ) -> Stored | OmsError:
+        """Store a planned signal, or return why it is not stored."""
+        if isinstance(planned, OmsError):
+            return planned
+        if isinstance(planned, Exception):
+            raise planned
+        try:
+            return await self._store_signal(request, planned)
+        except SignalIdReused as refusal:
+            return refusal
 
     async def _insert(self, signal: Signal) -> Stored:
         stored = await self._store.insert(signal)
@@ -182,34 +257,8 @@ class SignalService:
         return outcome
 
 
-class SignalResumption:
-    """Resumes signals that were stored but not acted on, in each process that has a writer."""
-
-    def __init__(self, service: SignalService, readers: Readers, now: Now) -> None:
-        self._service, self._readers, self._now = service, readers, now
-
-    async def run(self) -> None:
-        """Resume repeatedly, until cancelled."""
-        while True:
-            try:
-                await self.resume_pending()
-            except OmsError as refusal:
-                _LOG.warning("signals were not resumed: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("signals were not resumed")
-            await asyncio.sleep(RESUME_PERIOD_SECONDS)
-
-    async def resume_pending(self) -> int:
-        """Resume the signals of all tenants that wait for longer than RESUME_AFTER; return how many."""
-        before = self._now() - RESUME_AFTER
-
-        def read(connection: Connection) -> list[ListedSignal]:
-            return queries.list_pending_signals(set_all_tenants_scope(connection), before, MAX_RESUMED)
-
-        pending = await self._readers.run(read)
-        for listed in pending:
-            await self._service.resume(listed)
-        return len(pending)
+def _get_refusal(result: Stored | OmsError) -> OmsError | None:
+    return result if isinstance(result, OmsError) else None
 
 
 def _build_key(signal: Signal) -> str:

@@ -19,6 +19,11 @@ class Stored(NamedTuple):
     signal: Signal
     is_new: bool
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the signal was acted on."""
+        return self.signal.is_complete
+
 
 class SignalStore:
     """Writes signals and their outcomes. One instance serves a process."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.client import AlpacaCredentials, Timeouts
+from app.brokers.alpaca.client import AlpacaCredentials
+from app.brokers.remote.rest_client import Timeouts
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 
 WAIT_SECONDS = 60.0

@@ -6,8 +6,8 @@ import pytest
 
 from app.brokers.adapters import create_adapter
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.shared_bucket import RedisTokenBucket
 from app.brokers.errors import BrokerUnavailable
+from app.brokers.remote.shared_bucket import RedisTokenBucket
 from app.brokers.rules.connections import AddressPolicy, ConnectionTerms
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 from tests.support.redis import RedisServer

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.alpaca.client import AlpacaCredentials, Timeouts
+from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.remote.rest_client import Timeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
 from tests.brokers.market import format_events, order
@@ -128,7 +129,7 @@ def test_unreachable_alpaca_gets_nothing():
 
 
 def test_orders_wait_for_the_log_in_of_the_stream(alpaca, monkeypatch):
-    monkeypatch.setattr("app.brokers.alpaca.broker.READY_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.adapter.READY_SECONDS", 0.5)
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     alpaca.faults.stream.refusals = 10
     with pytest.raises(BrokerUnavailable, match="refused the log-in"):
@@ -150,7 +151,7 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
 
 
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
-    monkeypatch.setattr("app.brokers.alpaca.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     broker.submit(limit(), NOW)
     wait_for_events(broker, "A accepted")
     alpaca.faults.stream.is_mute = True

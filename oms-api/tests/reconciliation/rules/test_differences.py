@@ -5,12 +5,20 @@ from decimal import Decimal
 import pytest
 
 from app.reconciliation.rules.differences import (
+    HeldAmount,
     IssueType,
     compare_cash,
     compare_orders,
     compare_positions,
     get_proposed_action,
+    get_subject,
+    is_possible_action,
+    needs_person,
 )
+
+
+def held(quantity, price="100"):
+    return HeldAmount(Decimal(quantity), Decimal(quantity) * Decimal(price))
 
 
 @pytest.mark.parametrize(
@@ -25,11 +33,28 @@ from app.reconciliation.rules.differences import (
     ],
 )
 def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
-    own = {} if ours is None else {"AAPL": Decimal(ours)}
-    other = {} if theirs is None else {"AAPL": Decimal(theirs)}
+    own = {} if ours is None else {"AAPL": held(ours)}
+    other = {} if theirs is None else {"AAPL": held(theirs)}
     found = compare_positions(own, other)
     assert [(one.type, (one.ours, one.theirs)) for one in found] == (
         [] if kind is None else [(kind, figures)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "differs"),
+    [
+        ("100", "100.01", False),  # a cent a unit
+        ("100", "100.10", False),  # a tenth of a percent
+        ("100", "100.11", True),
+        ("1", "1.02", True),
+    ],
+)
+def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
+    own, other = {"AAPL": held("-10", ours)}, {"AAPL": held("-10", theirs)}
+    found = compare_positions(own, other)
+    assert [(one.type, one.severity) for one in found] == (
+        [(IssueType.PRICE_MISMATCH, "warning")] if differs else []
     )
 
 
@@ -44,6 +69,23 @@ def test_cash_may_differ_by_less_than_a_cent():
     assert (found.ours, found.theirs) == ("1.00", "1.01")
 
 
-def test_every_type_has_a_proposed_action():
-    actions = {"adopt", "book_missing", "adjust_cash"}
-    assert {get_proposed_action(kind) for kind in IssueType} == actions
+def test_every_type_has_a_proposed_action_that_is_possible():
+    assert all(is_possible_action(kind, get_proposed_action(kind)) for kind in IssueType)
+    assert not is_possible_action(IssueType.UNKNOWN_ORDER, "adopt")
+    assert not is_possible_action(IssueType.CASH_MISMATCH, "book_missing")
+
+
+def test_bookings_and_the_end_of_a_stop_need_a_person():
+    assert needs_person("adopt", "info")
+    assert needs_person("ignore", "critical")
+    assert not needs_person("ignore", "warning")
+    assert not needs_person("assign", "critical")
+
+
+def test_missed_executions_of_one_order_are_issues_of_their_own():
+    assert get_subject("missing_execution", None, "O1", "X1") != get_subject(
+        "missing_execution", None, "O1", "X2"
+    )
+    assert get_subject("quantity_mismatch", "AAPL", None, "1") == get_subject(
+        "quantity_mismatch", "AAPL", None, "2"
+    )

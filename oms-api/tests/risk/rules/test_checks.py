@@ -47,6 +47,20 @@ def test_kill_switch_denies_orders(state, side, position, quantity, orders, told
     assert denied(risk(order=asked, position=position, orders=orders, state=state)) == told
 
 
+@pytest.mark.parametrize(
+    ("issues", "side", "quantity", "told"),
+    [
+        (0, "BUY", "1", PASSES),
+        (1, "BUY", "1", ("RECONCILIATION_BREAK", "0")),
+        (2, "SELL", "100", PASSES),
+        (2, "SELL", "101", ("RECONCILIATION_BREAK", "100")),
+    ],
+)
+def test_critical_issues_with_the_broker_stop_openings(issues, side, quantity, told):
+    asked = order(side=side, quantity=quantity)
+    assert denied(risk(order=asked, position=100, critical_issues=issues)) == told
+
+
 def test_halt_denial_names_its_scope():
     denial = denial_of(risk(state=TradingState.HALTED, state_scope="strategy"))
     assert denial.message == "Trading is halted for this strategy."

@@ -1,11 +1,12 @@
 """Handle the buttons of a request for approval, and the form of the decision."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.orders.approvals import APPROVE, REJECT
 from app.forms.orders.approvals import DECISION_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
 from app.handlers.orders.message_buttons import build_button_handler
+from app.handlers.registry import HandlerRegistry
 from app.services.answer_deadline import answer_within_time
 from app.services.dependencies import Services
 from app.services.orders.actions import ClickedMessage
@@ -13,16 +14,16 @@ from app.services.orders.approvals import decide, open_decision_form
 from app.services.origin import Origin
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the handlers of approvals."""
 
     def handle_decision(ack: Ack, body: Body, context: BoltContext) -> None:
         origin, view = get_origin(body, context), body["view"]
         ack(**answer_within_time(services, origin, view, lambda: decide(services, origin, view)))
 
-    app.action(APPROVE)(build_button_handler(services, _open_approval))
-    app.action(REJECT)(build_button_handler(services, _open_rejection))
-    app.view(DECISION_FORM)(guarded(handle_decision, build_pushed_error, build_push))
+    registry.action(APPROVE)(build_button_handler(services, _open_approval))
+    registry.action(REJECT)(build_button_handler(services, _open_rejection))
+    registry.view(DECISION_FORM)(guarded(handle_decision, build_pushed_error, build_push))
 
 
 def _open_approval(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:

@@ -1,6 +1,6 @@
 """Handle `/order`."""
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.orders.messages import ORDER_HELP
 from app.blocks.text import escape
@@ -8,6 +8,7 @@ from app.errors import BadCommand, Saturated
 from app.forms.command import HelpRequest
 from app.forms.orders.command import parse_order_command
 from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.form import open_order_form
@@ -15,7 +16,7 @@ from app.services.orders.form import open_order_form
 MORE = "`/order help` shows more."
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the command."""
 
     def order(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -39,4 +40,4 @@ def register(app: App, services: Services) -> None:
     def build_apology(request_id: str) -> Body:
         return build_private_answer(failure_messages.went_wrong(request_id, failure_messages.ORDER_AGAIN))
 
-    app.command("/order")(guarded(order, build_apology, build_private_answer))
+    registry.command("/order")(guarded(order, build_apology, build_private_answer))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.errors import Saturated
 from app.forms.orders import fields
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
 from app.handlers.options import build_no_options
+from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import (
     OpenForms,
@@ -23,7 +24,7 @@ from app.services.orders.symbol_search import suggest_symbols
 from app.services.origin import Origin
 
 
-def register(app: App, services: Services, forms: OpenForms) -> None:
+def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:
     """Register the handlers of the form."""
 
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -50,16 +51,16 @@ def register(app: App, services: Services, forms: OpenForms) -> None:
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_symbols(services, get_origin(body, context), str(body.get("value", ""))))
 
-    app.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
-    app.action(fields.LIVE_ACTION)(handle_input)
-    app.action(fields.PORTFOLIO_ACTION)(handle_input)
-    app.action(fields.SYMBOL_ACTION)(handle_input)
-    app.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
-    app.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
-    app.options(fields.PORTFOLIO_ACTION)(
+    registry.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
+    registry.action(fields.LIVE_ACTION)(handle_input)
+    registry.action(fields.PORTFOLIO_ACTION)(handle_input)
+    registry.action(fields.SYMBOL_ACTION)(handle_input)
+    registry.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
+    registry.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
+    registry.options(fields.PORTFOLIO_ACTION)(
         guarded(handle_portfolio_options, build_no_options, build_no_options)
     )
-    app.options(fields.SYMBOL_ACTION)(guarded(handle_symbol_options, build_no_options, build_no_options))
+    registry.options(fields.SYMBOL_ACTION)(guarded(handle_symbol_options, build_no_options, build_no_options))
 
 
 def _build_view_handler(

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from slack_bolt import Ack, App, BoltContext
+from slack_bolt import Ack, BoltContext
 
 from app.blocks.messages import notice
 from app.blocks.orders.messages import AGAIN, CANCEL, CHANGE, CLOSE
 from app.errors import Saturated
 from app.handlers.boundary import Body, get_origin, guarded
+from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.actions import ClickedMessage, cancel_order, close_position, read_clicked_message
@@ -19,12 +20,12 @@ from app.services.workers import Workers
 ButtonAction = Callable[[Services, Origin, str, ClickedMessage], None]
 
 
-def register(app: App, services: Services) -> None:
+def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons."""
-    app.action(CANCEL)(build_button_handler(services, cancel_order, services.trade_workers))
-    app.action(CLOSE)(build_button_handler(services, close_position, services.trade_workers))
-    app.action(CHANGE)(build_button_handler(services, _open_change))
-    app.action(AGAIN)(build_button_handler(services, _open_again))
+    registry.action(CANCEL)(build_button_handler(services, cancel_order, services.trade_workers))
+    registry.action(CLOSE)(build_button_handler(services, close_position, services.trade_workers))
+    registry.action(CHANGE)(build_button_handler(services, _open_change))
+    registry.action(AGAIN)(build_button_handler(services, _open_again))
 
 
 def build_button_handler(

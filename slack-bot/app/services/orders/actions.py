@@ -8,10 +8,11 @@ from typing import Any
 from app.blocks.messages import Message, notice
 from app.blocks.text import Json, section
 from app.errors import BotError, OmsError, OutcomeUnknown, SlackError, format_log_name
-from app.forms.orders.order import Order
+from app.forms.portfolio_values import PositionKey
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.orders.messages import publish_order, refresh_order
+from app.services.orders.closes import close_at_market
+from app.services.orders.messages import refresh_order
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,9 @@ def close_position(services: Services, origin: Origin, order_id: str, clicked: C
             services.recent_deliveries.remove(mark)
             services.message_sender.respond(origin.address(), origin.response_url, notice(NO_ACCESS))
         else:
-            publish_order(services, origin, _close(services, origin, order), origin.channel)
+            key = f"{origin.person.team}:{origin.trigger_id}:close"
+            position = PositionKey(order.portfolio, order.symbol)
+            close_at_market(services, origin, position, origin.channel, key=key)
     except OmsError as error:
         if not isinstance(error, OutcomeUnknown):
             services.recent_deliveries.remove(mark)
@@ -99,13 +102,6 @@ def read_clicked_message(body: dict[str, Any]) -> ClickedMessage:
         ts=str(message.get("ts") or container.get("message_ts") or ""),
         text=str(message.get("text") or ""),
         blocks=tuple(message.get("blocks") or ()),
-    )
-
-
-def _close(services: Services, origin: Origin, order: Order) -> Order:
-    key = f"{origin.person.team}:{origin.trigger_id}:close"
-    return services.orders.close(
-        origin.person, order.portfolio, order.symbol, key=key, request_id=origin.request_id
     )
 
 

@@ -1,9 +1,11 @@
 """Ask approvers to decide on an order, and pass their decision on to the OMS."""
 
 import logging
+import time
 from dataclasses import replace
 from typing import Any
 
+from app.blocks.messages import with_hint
 from app.blocks.orders.approvals import (
     REASON,
     build_approval_request,
@@ -13,6 +15,7 @@ from app.blocks.orders.approvals import (
 from app.blocks.orders.form import format_denial
 from app.blocks.text import Json, escape
 from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.pending_orders import PendingOrder
 from app.errors import OmsError, Refused, format_log_name
 from app.forms.orders.approvals import DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Order
@@ -22,11 +25,13 @@ from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
-from app.services.orders.messages import refresh_order
+from app.services.orders.messages import publish_order, refresh_order
+from app.services.orders.pending_messages import post_owed_message
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
+REQUEST_PREFIX = "approval:"  # of the keys of owed requests
 PRICE_MOVED = "price-moved"
 LOADING = "Loading the order…"
 NOT_LISTED = (
@@ -35,20 +40,52 @@ NOT_LISTED = (
 )
 
 
-def publish_approval(services: Services, origin: Origin, order: Order, channel: str) -> None:
+def publish_with_approval(
+    services: Services, origin: Origin, order: Order, channel: str, *, key: str, hint: str = ""
+) -> None:
+    """Post the message of a new order, and the request for approval if it waits for one."""
+    _store_request(services, origin, order, channel)  # before the row of the order's message is removed
+    publish_order(services, origin, order, channel, key=key, hint=hint)
+    publish_approval(services, origin, order, channel)
+
+
+def publish_approval(
+    services: Services, origin: Origin, order: Order, channel: str, *, hint: str = ""
+) -> None:
     """Post the request for approval of an order that waits, in the approvers' channel."""
-    if order.status != AWAITING_APPROVAL:
+    key, target = _store_request(services, origin, order, channel)
+    if not key:
         return
-    target = services.approvals_channel or channel
 
     def post() -> None:
-        posted_in, ts = post_message(services, origin, target, build_approval_request(order))
+        message = build_approval_request(order)
+        posted_in, ts = post_message(services, origin, target, with_hint(message, hint) if hint else message)
         person = origin.person
         services.order_messages.save(
             OrderMessage(order.id, MessageKind.APPROVAL, posted_in, ts, person.team, person.user)
         )
 
-    queue_in_channel(services, target or origin.user, post, origin.request_id)
+    def work() -> None:
+        post_owed_message(services, key, is_posted=lambda: is_requested(services, order.id), post=post)
+
+    queue_in_channel(services, target or origin.user, work, origin.request_id)
+
+
+def is_requested(services: Services, order_id: str) -> bool:
+    """Return whether the request for approval of an order was posted."""
+    return services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+
+
+def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> tuple[str, str]:
+    """Store that a request for approval is owed. Return its key and its channel, no key if none is."""
+    target = services.approvals_channel or channel
+    if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
+        return "", target
+    key, person = f"{REQUEST_PREFIX}{order.id}", origin.person
+    services.pending_orders.add(
+        PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+    )
+    return key, target
 
 
 def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:

@@ -15,13 +15,13 @@ from app.blocks.orders.messages import (
     format_leg_state,
 )
 from app.delivery.order_messages import Claim, MessageKind, OrderMessage
-from app.delivery.pending_orders import PendingState
 from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.message_queue import post_message, queue_in_channel, queue_work
+from app.services.orders.pending_messages import post_owed_message
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -46,21 +46,13 @@ def publish_order(
     def post() -> None:
         current = _load(services, origin.person, order.id, origin.request_id) or order
         message = build_order_message(current)
-        if not services.pending_orders.set_state(key, PendingState.POSTING) or is_published(
-            services, order.id
-        ):
-            return  # another bot has adopted the order
-        try:
-            posted_in, ts = post_message(
-                services, origin, channel, with_hint(message, hint) if hint else message
-            )
-        except SlackError as error:
-            _record_failed_post(services, key, error)
-            raise
+        posted_in, ts = post_message(services, origin, channel, with_hint(message, hint) if hint else message)
         save_order_message(services, origin, current, posted_in, ts)
-        services.pending_orders.remove(key)
 
-    queue_in_channel(services, channel or origin.user, post, origin.request_id)
+    def work() -> None:
+        post_owed_message(services, key, is_posted=lambda: is_published(services, order.id), post=post)
+
+    queue_in_channel(services, channel or origin.user, work, origin.request_id)
 
 
 def save_order_message(services: Services, origin: Origin, order: Order, channel: str, ts: str) -> None:
@@ -78,17 +70,6 @@ def save_order_message(services: Services, origin: Origin, order: Order, channel
             is_open=order.is_open,
         )
     )
-
-
-def _record_failed_post(services: Services, key: str, error: SlackError) -> None:
-    """Keep an order pending if its message may be posted later. A refused one is given up."""
-    match error:
-        case SlackRateLimited():
-            services.pending_orders.set_state(key, PendingState.SUBMITTED)  # the outbox tries again
-        case SlackRefused():
-            services.pending_orders.remove(key)
-        case _:
-            services.pending_orders.set_state(key, PendingState.INTERRUPTED)
 
 
 class OrderChange(Protocol):

@@ -3,19 +3,24 @@
 import logging
 import time
 
-from app.blocks.messages import notice
 from app.blocks.orders.messages import build_order_message
 from app.delivery.pending_orders import PendingOrder, PendingState
 from app.errors import OmsError
-from app.forms.orders.order import Order
+from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
-from app.services.orders.approvals import publish_approval
+from app.services.notifications import send_note
+from app.services.orders.approvals import (
+    REQUEST_PREFIX,
+    is_requested,
+    publish_approval,
+    publish_with_approval,
+)
+from app.services.orders.closes import CLOSE_PREFIX, find_close
 from app.services.orders.messages import (
     is_published,
-    publish_order,
     refresh_open_orders,
     save_order_message,
 )
@@ -46,7 +51,10 @@ def recover_orders(services: Services, now: float) -> None:
 
 def _recover(services: Services, pending: PendingOrder, now: float) -> None:
     person = Person(pending.team, pending.user)
-    order = services.orders.find(person, pending.key, request_id=pending.request_id)
+    if pending.key.startswith(REQUEST_PREFIX):
+        _recover_request(services, pending, person)
+        return
+    order = _find(services, pending, person)
     age_seconds = now - pending.submitted_at
     if order is None and age_seconds < NOT_RECORDED_AFTER_SECONDS:
         return
@@ -58,12 +66,32 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
         sentence = failure_messages.not_recorded(
             pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
         )
-        services.message_sender.send_privately(origin.address(), notice(sentence))
+        send_note(services, origin.address(), sentence, f"{pending.key}:{pending.request_id}")
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
         services.pending_orders.remove(pending.key)
     else:
         _publish(services, origin, order, pending)
+
+
+def _find(services: Services, pending: PendingOrder, person: Person) -> Order | None:
+    if pending.key.startswith(CLOSE_PREFIX):
+        return find_close(services, pending)
+    return services.orders.find(person, pending.key, request_id=pending.request_id)
+
+
+def _recover_request(services: Services, pending: PendingOrder, person: Person) -> None:
+    """Post a request for approval that is still owed."""
+    order_id = pending.key.removeprefix(REQUEST_PREFIX)
+    order = services.orders.get(person, order_id, request_id=pending.request_id)
+    if not services.pending_orders.claim(pending):
+        return
+    if order is None or order.status != AWAITING_APPROVAL or is_requested(services, order_id):
+        services.pending_orders.remove(pending.key)
+        return
+    origin = Origin(pending.request_id, person, "", pending.channel)
+    hint = failure_messages.MAYBE_REPEATED if pending.state is PendingState.INTERRUPTED else ""
+    publish_approval(services, origin, order, pending.channel, hint=hint)
 
 
 def _publish(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
@@ -74,7 +102,7 @@ def _publish(services: Services, origin: Origin, order: Order, pending: PendingO
     if ts:
         save_order_message(services, origin, order, pending.channel, ts)
         services.pending_orders.remove(pending.key)
+        publish_approval(services, origin, order, pending.channel)
     else:
         hint = failure_messages.MAYBE_REPEATED if is_repeat else ""
-        publish_order(services, origin, order, pending.channel, key=pending.key, hint=hint)
-    publish_approval(services, origin, order, pending.channel)
+        publish_with_approval(services, origin, order, pending.channel, key=pending.key, hint=hint)

@@ -19,9 +19,9 @@ from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders import submission_results
-from app.services.orders.approvals import publish_approval
+from app.services.orders.approvals import publish_approval, publish_with_approval
 from app.services.orders.checks import has_confirmed_repeat, list_order_questions
-from app.services.orders.messages import is_published, publish_order, refresh_order
+from app.services.orders.messages import is_published, refresh_order
 from app.services.orders.submitted_order import SubmittedOrder, read_submitted_order
 from app.services.origin import Origin
 from app.services.slack_settings import require_trading_channel
@@ -65,11 +65,14 @@ def _execute(services: Services, submitted: SubmittedOrder, submission: Submissi
         "Order submission ended",
         extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown},
     )
-    if outcome.is_unknown:
-        services.pending_orders.set_state(submitted.key, PendingState.UNKNOWN)
-    elif not outcome.is_recorded or submitted.context.replaces:
-        services.pending_orders.remove(submitted.key)
-    report_outcome(services, submitted, submission, outcome)
+
+    def release() -> None:
+        if outcome.is_unknown:
+            services.pending_orders.set_state(submitted.key, PendingState.UNKNOWN)
+        elif not outcome.is_recorded or submitted.context.replaces:
+            services.pending_orders.remove(submitted.key)
+
+    report_outcome(services, submitted, submission, outcome, release=release)
 
 
 def _build_pending(submitted: SubmittedOrder) -> PendingOrder:
@@ -183,6 +186,5 @@ def _report_order(services: Services, submitted: SubmittedOrder, order: Order) -
         services.message_sender.send_privately(to, notice(text))
         services.pending_orders.remove(submitted.key)
     else:
-        publish_order(services, origin, order, context.channel, key=submitted.key)
-        publish_approval(services, origin, order, context.channel)
+        publish_with_approval(services, origin, order, context.channel, key=submitted.key)
     return submission_results.build_placed_outcome(order, context)

@@ -1,8 +1,7 @@
 """Find the options of the portfolio field of the order form: existing portfolios with their cash."""
 
-from app.blocks.options import build_reason_option
+from app.blocks.options import build_cash_label, build_reason_option
 from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, option
-from app.forms.numbers import format_rounded_money
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.suggestions import find_within_time
@@ -18,7 +17,7 @@ def suggest_order_portfolios(services: Services, origin: Origin, typed: str) -> 
 def _find(services: Services, origin: Origin, query: str) -> Json:
     found = services.orders.list_cash(origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id)
     options = [
-        option(f"{each.name} · {format_rounded_money(each.cash)} {each.currency}", each.name)
+        option(build_cash_label(each), each.name)
         for each in found
         if 0 < len(each.name) <= MAX_OPTION_VALUE_CHARACTERS
     ]

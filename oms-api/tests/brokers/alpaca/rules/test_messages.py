@@ -7,15 +7,13 @@ import pytest
 
 from app.brokers.alpaca.rules.requests import build_order, build_replacement
 from app.brokers.alpaca.rules.responses import (
-    MalformedResponse,
     parse_account,
     parse_activity,
-    parse_amount,
     parse_order,
     parse_position,
-    parse_time,
     parse_update,
 )
+from app.brokers.rules.order_reports import MalformedResponse, parse_amount, parse_time
 from tests.brokers.market import order
 
 ORDER = {

@@ -24,7 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in of Alpaca on the loopback address.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     key_id, secret_key = (os.environ.get(name) for name in ("ALPACA_API_KEY", "ALPACA_API_SECRET"))
-    stand_in = StandIn(parser.parse_args().port, key_id or KEY_ID, secret_key or SECRET_KEY)
+    parser.add_argument("--account", help="Its number; PA begins that of a paper account.")
+    options = parser.parse_args()
+    stand_in = StandIn(options.port, key_id or KEY_ID, secret_key or SECRET_KEY)
+    stand_in.exchange.account_number = options.account or stand_in.exchange.account_number
     for symbol, bid, ask in DEMO_QUOTES:
         stand_in.exchange.quote(symbol, bid, ask)
     shown = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"

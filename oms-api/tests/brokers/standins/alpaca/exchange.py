@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.brokers.standins.alpaca.faults import Faults
 from tests.brokers.standins.alpaca.matching import ends_now, match_order
 from tests.brokers.standins.alpaca.requests import (
     MAX_CLIENT_ORDER_ID_LENGTH,
@@ -26,6 +25,7 @@ from tests.brokers.standins.alpaca.values import (
     Position,
     Quote,
 )
+from tests.brokers.standins.faults import Faults
 
 OPENING_CASH = Decimal(1_000_000)
 MANY = Decimal(1_000_000_000)

@@ -1,6 +1,5 @@
 """The routes of /v2, and the authentication and faults of every request."""
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,12 +8,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
+from typing_extensions import override
 
 from tests.brokers.standins.alpaca import serialization
 from tests.brokers.standins.alpaca.exchange import Exchange
-from tests.brokers.standins.alpaca.faults import RequestFault
 from tests.brokers.standins.alpaca.values import ZERO, AlpacaError, Order
+from tests.brokers.standins.faults import Faults, RequestFault
+from tests.brokers.standins.gateway import Gateway
 
 _AUTHENTICATED = ("/v2/", "/v1beta3/")
 MAX_ORDERS = 500
@@ -57,6 +58,7 @@ class _Rest:
     async def list_activities(self, request: Request) -> Response:
         with self._exchange.lock:
             found = list(self._exchange.executions)
+        is_renamed = self._exchange.faults.orders.renames_fills
         after = request.query_params.get("after")
         if after is not None:
             found = [one for one in found if one.at > _parse_time(after)]
@@ -64,10 +66,11 @@ class _Rest:
             found.reverse()
         token = request.query_params.get("page_token")
         if token is not None:
-            ids = [serialization.activity_id(one) for one in found]
+            ids = [serialization.activity_id(one, is_renamed=is_renamed) for one in found]
             found = found[ids.index(token) + 1 :] if token in ids else []
         size = min(int(request.query_params.get("page_size", MAX_ACTIVITIES)), MAX_ACTIVITIES)
-        return JSONResponse([serialization.serialize_activity(one) for one in found[:size]])
+        page = [serialization.serialize_activity(one, is_renamed=is_renamed) for one in found[:size]]
+        return JSONResponse(page)
 
     async def list_orders(self, request: Request) -> Response:
         with self._exchange.lock:
@@ -175,99 +178,30 @@ async def _read_body(request: Request) -> dict[str, Any]:
     return body
 
 
-class Gateway:
-    """Authenticates the requests of /v2, and applies faults. Answers errors in Alpaca's format."""
-
-    def __init__(self, app: ASGIApp, exchange: Exchange, credentials: Credentials) -> None:
-        self._app, self._exchange, self._credentials = app, exchange, credentials
-        self.requests: list[tuple[str, str]] = []
-        self.requests_left: int | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_AUTHENTICATED):
-            await self._app(scope, receive, send)
-            return
-        self.requests.append((scope["method"], scope["path"]))
-        fault = self._exchange.faults.take(scope["method"], scope["path"])
-        if fault is not None and await self._fail_before(fault, scope, receive, send):
-            return
-        if not self._is_authenticated(scope):
-            await _build_error(401, 40110000, "request is not authorized")(scope, receive, send)
-            return
-        respond = self._app if fault is None else _Late(self._app, fault)
-        await respond(scope, receive, self._add_limit(send))
-
-    async def _fail_before(self, fault: RequestFault, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Return whether the request ends here."""
-        if fault.kind == "cut_before":
-            _cut(receive)
-            return True
-        if fault.kind == "status":
-            await _build_fault_response(fault)(scope, receive, send)
-            return True
-        if fault.kind == "latency":
-            await asyncio.sleep(fault.seconds)
-        return False
-
-    def _add_limit(self, send: Send) -> Send:
-        """Tell the rate limit in the headers, if one is set."""
-
-        async def add(message: Any) -> None:
-            if message["type"] == "http.response.start" and self.requests_left is not None:
-                left = str(self.requests_left).encode()
-                message["headers"] = [*message["headers"], (b"x-ratelimit-remaining", left)]
-            await send(message)
-
-        return add
-
-    def _is_authenticated(self, scope: Scope) -> bool:
-        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
-        given = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
-        return given == self._credentials
-
-
-class _Late:
-    """Carries the request out, then does not answer as it should."""
-
-    def __init__(self, app: ASGIApp, fault: RequestFault) -> None:
-        self._app, self._fault = app, fault
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answers: list[Any] = []
-
-        async def keep(message: Any) -> None:  # the interface of ASGI
-            answers.append(message)
-
-        await self._app(scope, receive, keep)
-        if self._fault.kind == "cut_after":
-            _cut(receive)
-            return
-        if self._fault.kind == "status_after":
-            await _build_fault_response(self._fault)(scope, receive, send)
-            return
-        if self._fault.kind == "hang":
-            await asyncio.sleep(self._fault.seconds)
-        for message in answers:
-            await send(message)
-
-
-def _cut(receive: Receive) -> None:
-    receive.__self__.transport.abort()  # type: ignore[attr-defined]  # the cycle of uvicorn's protocol
-
-
-def _build_fault_response(fault: RequestFault) -> Response:
-    response = _build_error(
-        fault.status,
-        fault.status * 100000,
-        "too many requests." if fault.status == 429 else "internal server error occurred",
-    )
-    if fault.retry_after is not None:
-        response.headers["retry-after"] = fault.retry_after
-    return response
-
-
 def _build_error(status: int, code: int, message: str) -> Response:
     return JSONResponse({"code": code, "message": message}, status)
+
+
+class AlpacaGateway(Gateway):
+    """The requests of /v2 and the market data."""
+
+    prefixes = _AUTHENTICATED
+
+    def __init__(self, app: ASGIApp, faults: Faults, credentials: Credentials) -> None:
+        super().__init__(app, faults)
+        self._credentials = credentials
+
+    @override
+    def find_refusal(self, headers: dict[str, str], path: str) -> Response | None:
+        given = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
+        return (
+            None if given == self._credentials else _build_error(401, 40110000, "request is not authorized")
+        )
+
+    @override
+    def build_fault_response(self, fault: RequestFault) -> Response:
+        message = "too many requests." if fault.status == 429 else "internal server error occurred"
+        return _build_error(fault.status, fault.status * 100000, message)
 
 
 async def answer_refusal(_request: Request, error: Exception) -> Response:  # Starlette's interface

@@ -57,11 +57,11 @@ def serialize_order(order: Order) -> dict[str, Any]:
     }
 
 
-def serialize_activity(execution: Execution) -> dict[str, Any]:
+def serialize_activity(execution: Execution, *, is_renamed: bool = False) -> dict[str, Any]:
     order = execution.order
     is_last = execution.leaves == 0
     return {
-        "id": activity_id(execution),
+        "id": activity_id(execution, is_renamed=is_renamed),
         "activity_type": "FILL",
         "transaction_time": format_time(execution.at),
         "type": "fill" if is_last else "partial_fill",
@@ -76,8 +76,9 @@ def serialize_activity(execution: Execution) -> dict[str, Any]:
     }
 
 
-def activity_id(execution: Execution) -> str:
-    return f"{execution.at:%Y%m%d%H%M%S}{execution.at.microsecond // 1000:03d}::{execution.id}"
+def activity_id(execution: Execution, *, is_renamed: bool = False) -> str:
+    name = uuid.uuid5(uuid.NAMESPACE_OID, execution.id) if is_renamed else execution.id
+    return f"{execution.at:%Y%m%d%H%M%S}{execution.at.microsecond // 1000:03d}::{name}"
 
 
 def serialize_position(position: Position, quote: Quote | None) -> dict[str, Any]:

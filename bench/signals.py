@@ -1,0 +1,62 @@
+"""`POST /signals`: each becomes a market order that is filled before the response. One process, PostgreSQL.
+
+Reported are the latency of 32 signals at once, and the signals per second divided by the orders per second of
+`POST /orders` in the same rounds. `python -m bench.signals [--rounds 3] [--seconds 6]`.
+"""
+
+import argparse
+import sys
+
+from bench.disk import scratch
+from bench.load import PORTFOLIOS, portfolio_names
+from bench.postgres import postgres
+from bench.report import Line, at_least, at_most, median, show
+from bench.service import Service, api, fresh_key, migrate
+
+ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 32
+_WARM_SECONDS = 2.0
+
+
+def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
+    """Return the lines of the table."""
+    with scratch() as folder, postgres(folder) as server:
+        url, key = server.fresh_database("signals"), fresh_key()
+        migrate(url, key)
+        with api(url, folder / "api.log", key) as service:
+            service.open_portfolios(portfolio_names(PORTFOLIOS))
+            found = [_measure_round(service, seconds) for _ in range(rounds)]
+    p99, ratio = (median(values) for values in zip(*found, strict=True))
+    return [
+        Line(
+            f"signal over REST → filled on paper, {AT_ONCE} at once, p99",
+            f"{p99:.0f} ms",
+            at_most(p99, 100, 40),
+        ),
+        Line("signals/s, one process, against POST /orders", f"{ratio:.2f}", at_least(ratio, 0.8, 0.95)),
+    ]
+
+
+def _measure_round(service: Service, seconds: float) -> tuple[float, float]:
+    """Return the p99 of 32 signals at once in ms, and the rate of signals divided by that of orders."""
+    latency = service.load("signals", seconds, AT_ONCE, _WARM_SECONDS)
+    orders, signals = (service.load(path, seconds, warm=_WARM_SECONDS) for path in ("orders", "signals"))
+    print(
+        f"  orders {orders.rate:,.0f}/s, signals {signals.rate:,.0f}/s; {AT_ONCE} signals: {latency}",
+        flush=True,
+    )
+    return latency.p99, signals.rate / orders.rate
+
+
+def main() -> int:
+    """Run the benchmark alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    options = parser.parse_args()
+    lines = measure(options.rounds, options.seconds)
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

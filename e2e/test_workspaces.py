@@ -1,0 +1,103 @@
+"""Several workspaces, people and user groups, changed on the simulator's page as an administrator does."""
+
+import secrets
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from deployment import wait_until
+
+pytestmark = pytest.mark.e2e
+
+PARTNER = "T0PARTNER02"
+BEN = "slack:T0DESK00001:U0BENOKAF02"
+DEV = "slack:T0DESK00001:U0DEVPATE04"
+KIM = "slack:T0PARTNER02:U0KIMPARK05"
+
+
+@pytest.fixture
+def administration(slack):
+    """Provide the controls with the administration."""
+    slack.page.get_by_test_id("controls").click()
+    panel = slack.page.locator("#panel")
+    expect(panel.get_by_role("heading", name="Administration")).to_be_visible()
+    return panel
+
+
+def become_known(deployment, user, actor):
+    """Let a person use the bot once, so that the OMS knows them."""
+    deployment.act(user, "say", channel="trading", text="/desk positions")
+    wait_until(lambda: actor in deployment.people())
+
+
+def create_key(deployment, key, name, *scopes):
+    url = f"{deployment.url('oms-api')}/api/v1/api-keys"
+    headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
+    body = {"name": name, "scopes": list(scopes)}
+    answer = httpx.post(url, json=body, headers=headers, timeout=10, trust_env=False)
+    return answer.raise_for_status().json()["key"]
+
+
+def test_a_second_workspace_installs_the_app_and_trades_in_a_tenant_of_its_own(
+    slack, deployment, administration
+):
+    workspaces = administration.get_by_test_id("admin-workspaces")
+    with slack.page.expect_popup() as opened:
+        workspaces.get_by_role("link", name="Install…").click()
+    consent = opened.value
+    consent.get_by_role("link", name="Partner Fund").click()
+    expect(consent.get_by_role("heading", name="wants access to Partner Fund")).to_be_visible()
+    consent.get_by_role("link", name="Allow").click()
+    expect(consent.get_by_text("is installed in Partner Fund")).to_be_visible()
+    consent.close()
+    expect(workspaces).to_contain_text("Partner Fund · installed")
+    administration.get_by_role("button", name="Close controls").click()
+
+    slack.enter("partners")
+    slack.be("Kim Park")
+    slack.enter("partner-desk")
+    slack.type("/desk positions")
+    expect(slack.private_message("not connected to a trading system yet")).to_be_visible()
+
+    slug = f"partner-{secrets.token_hex(3)}"
+    tenant = deployment.administer("POST", "/tenants", name="Partner Fund", slug=slug)
+    deployment.administer("POST", f"/tenants/{slug}/workspaces", team_id=PARTNER)
+    try:
+        key = create_key(deployment, tenant["api_key"], "slack-bot", "act_as", "bot")
+        deployment.run_bot_command("app.workspaces", "bind", PARTNER, "--oms-key-stdin", given=key)
+        wait_until(lambda: any("Workspace claimed" in line and PARTNER in line for line in deployment.log))
+        slack.type("/desk help")
+        expect(slack.private_message("Your role is").first).to_be_visible(timeout=30_000)
+        assert KIM not in deployment.people(), "she is a user of the other tenant"
+    finally:
+        slack.page.get_by_test_id("controls").click()
+        administration.get_by_role("button", name="Uninstall from Partner Fund").click()
+        expect(workspaces).to_contain_text("Partner Fund · not installed")
+        wait_until(lambda: "uninstalled" in deployment.run_bot_command("app.workspaces", "list"), seconds=30)
+        deployment.administer("POST", f"/tenants/{slug}/workspaces:release", team_id=PARTNER)
+
+
+def test_a_deactivated_person_loses_access_at_once(slack, deployment, administration):
+    become_known(deployment, "ben", BEN)
+    people = administration.get_by_test_id("admin-people")
+    people.get_by_role("button", name="Deactivate Ben Okafor").click()
+    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403, seconds=20)
+    people.get_by_role("button", name="Activate Ben Okafor").click()
+    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200, seconds=20)
+
+
+def test_a_user_group_gives_and_takes_a_role(slack, deployment, administration):
+    become_known(deployment, "dev", DEV)
+
+    def has_role(role):
+        return lambda: deployment.get_as(DEV, "/auth/me").json()["role"] == role
+
+    deployment.administer("PATCH", "/tenants/default", slack_group_roles={"S0WATCHER01": "viewer"})
+    try:
+        wait_until(has_role("viewer"))
+        administration.get_by_text("@watchers").first.click()
+        administration.get_by_label("Dev Patel in @watchers").uncheck()
+        wait_until(has_role("trader"), seconds=20)
+    finally:
+        deployment.administer("PATCH", "/tenants/default", slack_group_roles={})

@@ -1,0 +1,242 @@
+"""Runs a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
+
+The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. The folder
+of `--out` gets orders.csv, fills.csv, equity.csv, statistics.json and report.html. `--json` prints one line.
+
+Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
+"""
+
+import argparse
+import json
+import logging
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.rules.settings import (
+    BacktestSettings,
+    InstrumentTerms,
+    get_default_exchange,
+    parse_costs,
+    parse_limit,
+)
+from app.backtests.service.bar_files import BarFiles, Selection
+from app.backtests.service.engine import BacktestEngine, BacktestRun
+from app.backtests.service.loading import compute_code_hash, create_strategy, load_strategy
+from app.backtests.service.recorder import Recorder
+from app.backtests.service.report import build_report
+from app.backtests.service.results import build_result, compute_statistics
+from app.brokers.rules.settings import PaperSettings, Slippage
+from app.clock import MILLISECOND, monotonic_seconds
+from app.costs.rules.markets import Exchange
+from app.market_data.rules.bars import Interval
+from app.money import parse_plain
+from app.replay import ProgressBar
+from slackoms_strategy import Strategy, list_parameters
+
+DONE, FAILED, CANNOT = 0, 1, 2
+
+
+class Outcome(NamedTuple):
+    """A finished run: what it computed, its result, and how long it took."""
+
+    run: BacktestRun
+    result: dict[str, Any]
+    seconds: float
+
+
+def parse_amount(text: str) -> Decimal:
+    """Return an amount of at least zero."""
+    amount = parse_plain(text)
+    if amount is None or amount < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount")
+    return amount
+
+
+def parse_instant(text: str) -> int:
+    """Return a date or a time in UTC as seconds since 1970."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be such as 2026-01-31T15:04Z") from None
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Return a name and its value from "name=value"."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} must be such as name=value")
+    return name, value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.backtest", description="Run a strategy on past bars."
+    )
+    add = parser.add_argument
+    add("strategy", metavar="MODULE:CLASS")
+    add("--data", type=Path, required=True, help="a CSV file of bars, or a folder of them")
+    add("--symbols", default="", help="such as AAPL,MSFT; by default all of the file")
+    add("--from", dest="start", type=parse_instant, help="the first day or instant, in UTC")
+    add("--to", dest="end", type=parse_instant, help="the first day or instant that is left out, in UTC")
+    add("--interval", type=Interval, default=Interval.MINUTE, help="1m, 5m, 15m, 1h or 1d")
+    add("--param", type=parse_pair, action="append", default=[], help="a parameter of the strategy: k=v")
+    add("--cash", type=parse_amount, default=Decimal(1_000_000))
+    add("--costs", default="none", help="none, zerodha, us_equity, ibkr_fixed, flat:1.00 or percent:0.1")
+    add("--seed", type=int, default=0)
+    add("--sandbox", choices=("on", "off"), default="off", help="off: the strategy is trusted code")
+    add("--out", type=Path, help="the folder of the results")
+    add("--json", action="store_true", help="print the result as JSON")
+    add("--gaps", choices=("error", "allow"), default="error", help="allow: bars may be missing in a day")
+    add("--exchange", choices=("", *Exchange), help="of all symbols; by default that of the costs")
+    add("--product", default="", help="such as MIS or CNC")
+    add("--tick", type=parse_amount, help="the tick size of all symbols")
+    add("--lot", type=parse_amount, help="the lot size of all symbols")
+    add("--limit", action="append", default=[], help="a risk limit such as MAX_DAILY_LOSS=5000")
+    add("--risk", choices=("on", "off"), default="on", help="off: no pre-trade checks")
+    add("--sessions", choices=("on", "off"), default="off", help="on: orders follow the exchange")
+    add("--spread", type=parse_amount, default=Decimal(0), help="the bid-ask spread, in currency")
+    add("--slippage", type=Slippage, default=Slippage.NONE, help=", ".join(Slippage))
+    add("--basis-points", type=parse_amount, default=Decimal(0), help="of the slippage basis_points")
+    add("--participation", type=parse_amount, help="the share of a bar's volume that can fill: 0.1 is 10%%")
+    add("--latency-milliseconds", type=int, default=0)
+    return parser
+
+
+def build_settings(given: argparse.Namespace) -> BacktestSettings:
+    """Return the settings of the arguments. Raise InvalidBacktest."""
+    try:
+        costs = parse_costs(given.costs)
+        limits = dict(map(parse_limit, given.limit))
+    except ValueError as error:
+        raise InvalidBacktest(f"--costs or --limit: {error}.") from None
+    exchange = get_default_exchange(costs.schedule) if given.exchange is None else given.exchange
+    market = PaperSettings(
+        spread=given.spread,
+        participation=given.participation,
+        slippage=given.slippage,
+        basis_points=given.basis_points,
+        latency=given.latency_milliseconds * MILLISECOND,
+    )
+    return BacktestSettings(
+        interval=given.interval,
+        cash=given.cash,
+        costs=costs,
+        instruments=InstrumentTerms(exchange, given.tick, given.lot),
+        market=market,
+        product=given.product,
+        limits=limits,
+        has_risk_checks=given.risk == "on",
+        enforces_sessions=given.sessions == "on",
+        seed=given.seed,
+        strategy=given.strategy.partition(":")[2],
+    )
+
+
+def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome:
+    """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
+    if given.sandbox == "on":
+        raise InvalidBacktest("The sandbox is not available yet: run trusted code with --sandbox off.")
+    owner, settings = load_strategy(given.strategy), build_settings(given)
+    strategy = create_strategy(owner, dict(given.param))
+    names = [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+    selection = Selection(names)
+    if given.start is not None:
+        selection = selection._replace(start=given.start)
+    if given.end is not None:
+        selection = selection._replace(end=given.end)
+    files = BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
+    symbols = names or files.list_symbols()
+    progress.start(files.count_bytes())
+    started = monotonic_seconds()
+    with closing(Recorder(given.out)) as recorder:
+        run = BacktestEngine(strategy, symbols, settings, recorder).run(files.read_blocks(progress.update))
+    seconds = monotonic_seconds() - started
+    hashes = {
+        "code_hash": compute_code_hash(owner),
+        "data_hash": files.data_hash,
+        "result_hash": run.result_hash,
+    }
+    result = build_result(given.strategy, _list_values(strategy), hashes, compute_statistics(run))
+    return Outcome(run, result, seconds)
+
+
+def write_results(folder: Path, outcome: Outcome) -> None:
+    """Write the statistics and the report beside the orders, fills and equity."""
+    text = json.dumps(outcome.result, indent=2)
+    (folder / "statistics.json").write_text(f"{text}\n", encoding="utf-8")
+    (folder / "report.html").write_text(build_report(outcome.result, outcome.run.points), encoding="utf-8")
+
+
+def build_summary(outcome: Outcome) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    statistics, seconds = outcome.result["statistics"], outcome.seconds
+    return {
+        "bars": outcome.run.bars,
+        "seconds": round(seconds, 3),
+        "bars_per_second": round(outcome.run.bars / seconds) if seconds else None,
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        **{name: statistics[name] for name in ("orders", "fills", "charges", "equity_final")},
+        "result_hash": outcome.run.result_hash,
+    }
+
+
+class ByteProgress:
+    """A progress bar on standard error."""
+
+    def __init__(self) -> None:
+        self._bar: ProgressBar | None = None
+        self._size = 1
+
+    def start(self, size: int) -> None:
+        """Begin, with the number of bytes to read."""
+        self._bar, self._size = ProgressBar(sys.stderr, max(size, 1), "bytes"), max(size, 1)
+
+    def update(self, done: int) -> None:
+        """Draw the progress after so many bytes."""
+        if self._bar is not None:
+            self._bar.draw(min(done, self._size))
+
+    def finish(self) -> None:
+        """End the line."""
+        if self._bar is not None:
+            self._bar.finish()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a backtest and return the exit status."""
+    given, progress = build_parser().parse_args(arguments), ByteProgress()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    status, message = DONE, ""
+    try:
+        outcome = run_backtest(given, progress)
+        if given.out is not None:
+            write_results(given.out, outcome)
+    except (InvalidBacktest, OSError) as error:
+        status, message = CANNOT, str(error)
+    except StrategyFailed as error:
+        status, message = FAILED, str(error)
+    progress.finish()
+    if message:
+        sys.stderr.write(f"{message}\n")
+        return status
+    summary = build_summary(outcome)
+    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return status
+
+
+def _list_values(strategy: Strategy) -> Mapping[str, object]:
+    return {one.name: getattr(strategy, one.name) for one in list_parameters(type(strategy))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Backtests: strategies on bars of the past, by the rules of the live service."""

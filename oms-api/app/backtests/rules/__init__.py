@@ -1,0 +1,1 @@
+"""Rules of backtests, without I/O."""

@@ -1,0 +1,25 @@
+"""Round trips: what each earned from flat to flat, net of charges."""
+
+from decimal import Decimal
+
+from app.ledger.rules.accounting import Position, closed_quantity
+from app.money import ZERO, share
+
+
+class TripTracker:
+    """The open round trip of one position, and what the closed ones earned."""
+
+    def __init__(self) -> None:
+        self.earned: list[Decimal] = []
+        self._open = ZERO  # realised so far less charges
+
+    def book(self, previous: Position, current: Position, signed: Decimal, charges: Decimal) -> None:
+        """Add a fill of the signed quantity. The charges of one through zero are split by quantity."""
+        realized = current.realized_pnl - previous.realized_pnl
+        closed = closed_quantity(previous.quantity, signed)
+        if current.quantity * previous.quantity >= 0 and current.quantity:
+            self._open += realized - charges
+            return
+        closing = charges if closed == abs(signed) else share(charges, closed, abs(signed))
+        self.earned.append(self._open + realized - closing)
+        self._open = closing - charges

@@ -1,0 +1,1 @@
+"""Runs backtests and writes their results."""

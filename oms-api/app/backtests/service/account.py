@@ -1,0 +1,172 @@
+"""The portfolio of a backtest: cash, positions, charges and round trips, by the rules of the ledger."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from typing_extensions import override
+
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.rules.trips import TripTracker
+from app.backtests.service.orders import BacktestOrder
+from app.brokers.rules.values import Executed
+from app.costs.errors import RateUnknown
+from app.costs.rules.booking import ChargedTrade, compute_booked_charges
+from app.costs.rules.charges import find_dp_charge
+from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.rates import Rate, RateTable
+from app.costs.rules.values import Execution, OrderTerms, OrderTotals, Schedule
+from app.costs.service import read_rates
+from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
+from app.ledger.rules.keys import HoldingKey
+from app.money import ZERO, product
+from app.timestamps import iso
+
+_NO_FILLS = OrderTotals()
+
+
+class _CachedRates(RateTable):
+    """Rates whose look-ups are remembered: a backtest repeats few of them."""
+
+    def __init__(self) -> None:
+        super().__init__(read_rates())
+        self._found: dict[tuple[object, ...], Rate | None] = {}
+
+    @override
+    def find(
+        self, schedule: Schedule, component: str, on: date, exchange: str = "", product: str = "",
+        side: str = "",
+    ) -> Rate | None:  # fmt: skip
+        key = (schedule, component, on, exchange, product, side)
+        if key not in self._found:
+            self._found[key] = super().find(schedule, component, on, exchange, product, side)
+        return self._found[key]
+
+
+class ChargeCalculator:
+    """Computes what fills cost. Fees of a day accumulate over all orders, as in the service."""
+
+    def __init__(self, settings: BacktestSettings) -> None:
+        self.terms, self._currency = settings.costs, settings.currency
+        self._table = _CachedRates()
+        self._fee_totals: str | None = None
+        self._dp_days: set[tuple[str, date]] = set()
+
+    def charge(self, order: BacktestOrder, fill: Executed) -> Decimal:
+        """Return the charges of a fill, and add it to the totals of its order and day."""
+        terms = self.terms
+        if terms.is_free:
+            return ZERO
+        flat = ZERO if order.filled_quantity else terms.flat_fee
+        if terms.schedule is Schedule.NONE:
+            return flat + product(fill.value, terms.fee_rate)
+        trade = self._build_trade(order, Execution(fill.quantity, fill.value), fill.at)
+        day = find_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
+        if day != order.day:
+            order.day, order.day_quantity, order.day_value = day, ZERO, ZERO
+        filled = OrderTotals(order.day_quantity, order.day_value)
+        booked = compute_booked_charges(trade, filled, self._fee_totals, self._table)
+        self._fee_totals = booked.fee_totals or self._fee_totals
+        order.day_quantity += fill.quantity
+        order.day_value += fill.value
+        return booked.total
+
+    def charge_delivery(self, order: BacktestOrder, fill: Executed, held: Position) -> Decimal:
+        """Return the depository charge of a sale, once per symbol and day, as the ledger books it."""
+        exchange, symbol = order.instrument.exchange, order.ticket.symbol
+        if self.terms.schedule is not Schedule.ZERODHA or exchange not in MARKETS:
+            return ZERO
+        if order.side.sign > 0 or held.quantity <= 0:
+            return ZERO
+        day = find_trading_day(exchange, fill.at)
+        opened = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
+        is_intraday = opened is not None and find_trading_day(exchange, opened) == day
+        terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
+        if is_intraday or (symbol, day) in self._dp_days:
+            return ZERO
+        self._dp_days.add((symbol, day))
+        try:
+            return find_dp_charge(terms, self._table)
+        except RateUnknown:
+            return ZERO
+
+    def estimate(self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime) -> Decimal:
+        """Return what filling a quantity at a price costs, as the live risk checks estimate it."""
+        terms, value = self.terms, product(quantity, price)
+        if terms.schedule is Schedule.NONE:
+            return terms.flat_fee + product(value, terms.fee_rate)
+        trade = self._build_trade(order, Execution(quantity, value), at)
+        try:
+            return compute_booked_charges(trade, _NO_FILLS, None, self._table).total
+        except RateUnknown:
+            return ZERO
+
+    def _build_trade(self, order: BacktestOrder, execution: Execution, at: datetime) -> ChargedTrade:
+        return ChargedTrade(
+            self.terms.schedule, order.instrument.exchange, order.product, order.side, execution,
+            self._currency, None, at,
+        )  # fmt: skip
+
+
+class Account:
+    """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
+
+    def __init__(self, settings: BacktestSettings, get_price: Callable[[str], Decimal]) -> None:
+        self._get_price = get_price
+        self.cash = self.opening_cash = settings.cash
+        self.positions: dict[HoldingKey, Position] = {}
+        self.charges = self.traded = self.realized_pnl = ZERO
+        self.fills = 0
+        self.calculator = ChargeCalculator(settings)
+        self._trips: defaultdict[HoldingKey, TripTracker] = defaultdict(TripTracker)
+        self._needs_days = settings.costs.schedule is Schedule.ZERODHA
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash and the market value of all positions."""
+        return self.cash + self.measure_exposure()[0]
+
+    @property
+    def earned(self) -> list[Decimal]:
+        """What each closed round trip earned, net of charges."""
+        return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
+
+    def position(self, key: HoldingKey) -> Position:
+        """Return a position, flat if there is none."""
+        return self.positions.get(key, FLAT)
+
+    def position_of(self, order: BacktestOrder) -> Position:
+        """Return the position that an order changes."""
+        return self.position(HoldingKey(order.ticket.symbol, order.product))
+
+    def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
+        """Book a fill, and return its charges. Raise InvalidBacktest if no rate of that time is known."""
+        key = HoldingKey(order.ticket.symbol, order.product)
+        held, sign = self.position(key), order.side.sign
+        try:
+            charges = self.calculator.charge(order, fill)
+        except RateUnknown as error:
+            raise InvalidBacktest(str(error)) from None
+        delivery = self.calculator.charge_delivery(order, fill, held) if self._needs_days else ZERO
+        at = iso(fill.at.astimezone(UTC)) if self._needs_days else None
+        current = apply_fill(held, Fill(order.side, fill.quantity, fill.value, at=at))
+        self.positions[key] = current
+        self.cash -= sign * fill.value + charges + delivery
+        self.charges += charges + delivery
+        self.realized_pnl += current.realized_pnl - held.realized_pnl
+        self.traded += fill.value
+        self.fills += 1
+        self._trips[key].book(held, current, sign * fill.quantity, charges + delivery)
+        return charges
+
+    def measure_exposure(self) -> tuple[Decimal, Decimal]:
+        """Return the sum of the positions' values at the last prices, with and without their signs."""
+        net = gross = ZERO
+        for key, held in self.positions.items():
+            if held.quantity:
+                value = product(held.quantity, self._get_price(key.symbol))
+                net += value
+                gross += abs(value)
+        return net, gross

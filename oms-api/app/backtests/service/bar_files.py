@@ -1,0 +1,194 @@
+"""Reads CSV files of bars, one or a folder of them, as blocks in time order."""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.bar_parsing import BarParser
+from app.backtests.rules.blocks import (
+    BarBlock,
+    BarTable,
+    build_block,
+    join_columns,
+    scale_columns,
+    split_table,
+)
+from app.market_data.rules.bars import Interval
+from app.market_data.rules.price_files import PriceFileError
+from slackoms_strategy import BarColumns
+
+CHUNK_BYTES = 262_144  # of all files together: larger ones do not fit into the processor's cache
+_MIN_CHUNK_BYTES = 16_384
+_END = 2**62
+Report = Callable[[int], None]  # takes the number of bytes read so far
+
+
+class Selection(NamedTuple):
+    """Which bars to read: symbols (empty for all), and seconds since 1970 as [start, end)."""
+
+    symbols: Collection[str] = ()
+    start: int = -_END
+    end: int = _END
+
+
+_EVERYTHING = Selection()
+
+
+class BarFile:
+    """A file of bars. `digest` is the hash of what was read."""
+
+    def __init__(self, path: Path, parser: BarParser, chunk_bytes: int) -> None:
+        self.path, self._parser, self._chunk_bytes = path, parser, chunk_bytes
+        self.digest = hashlib.sha256()
+
+    def read_tables(self, report: Report) -> Iterator[BarTable]:
+        """Yield the bars. Raise InvalidBacktest at the first wrong line."""
+        try:
+            yield from self._read_tables(report)
+        except (PriceFileError, UnicodeDecodeError, OSError) as error:
+            raise InvalidBacktest(f"{self.path}: {error}") from None
+
+    def _read_tables(self, report: Report) -> Iterator[BarTable]:
+        with self.path.open("rb") as file:
+            header = file.readline()
+            self._parser.check_header(self._decode(header).rstrip("\n"))
+            done = len(header)
+            while chunk := file.read(self._chunk_bytes):
+                chunk += file.readline()  # up to the end of the line
+                done += len(chunk)
+                yield self._parser.parse(self._decode(chunk))
+                report(done)
+
+    def _decode(self, chunk: bytes) -> str:
+        self.digest.update(chunk)
+        text = chunk.decode("utf-8").replace("\r\n", "\n")
+        return text if text.endswith("\n") else f"{text}\n"
+
+
+class _Source:
+    """A file that is read ahead. `reached` is the start of the last bar read: earlier ones are complete."""
+
+    def __init__(self, file: BarFile, selection: Selection, report: Report) -> None:
+        self.file = file
+        self._tables = file.read_tables(report)
+        self._selection = selection
+        self.pending: dict[str, BarColumns] = {}
+        self.reached = -_END
+
+    def read(self) -> None:
+        """Read the next chunk, and set `reached` to the end of time after the last one."""
+        table = next(self._tables, None)
+        if table is None:
+            self.reached = _END
+            return
+        self.reached = table.starts[-1]
+        for symbol, columns in split_table(table).items():
+            selected = self._select(columns)
+            if selected.starts:
+                held = self.pending.get(symbol)
+                self.pending[symbol] = join_columns([held, selected] if held else [selected])
+
+    def take(self, bound: int) -> Iterator[BarColumns]:
+        """Yield and remove the bars that begin before `bound`."""
+        for symbol, columns in list(self.pending.items()):
+            count = bisect_left(columns.starts, bound)
+            if count == len(columns.starts):
+                yield self.pending.pop(symbol)
+            elif count:
+                self.pending[symbol] = columns.rows(count, len(columns.starts))
+                yield columns.rows(0, count)
+
+    def _select(self, columns: BarColumns) -> BarColumns:
+        symbols, start, end = self._selection
+        starts = columns.starts
+        if symbols and columns.symbol not in symbols:
+            return columns.rows(0, 0)
+        if starts[0] >= start and starts[-1] < end:
+            return columns
+        return columns.rows(bisect_left(starts, start), bisect_left(starts, end))
+
+
+class BarFiles:
+    """The bars of one CSV file, or of all CSV files of a folder."""
+
+    def __init__(
+        self, path: Path, interval: Interval, selection: Selection = _EVERYTHING, *, allow_gaps: bool = False
+    ) -> None:  # fmt: skip
+        paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+        if not paths:
+            raise InvalidBacktest(f"{path}: there is no CSV file.")
+        size = max(CHUNK_BYTES // len(paths), _MIN_CHUNK_BYTES)
+        self._files = [BarFile(one, BarParser(interval, allow_gaps=allow_gaps), size) for one in paths]
+        self._selection = selection
+        self._scales: dict[str, tuple[int, int]] = {}
+
+    @property
+    def data_hash(self) -> str:
+        """The hash of the files, once all were read."""
+        digests = "\n".join(file.digest.hexdigest() for file in self._files)
+        return hashlib.sha256(digests.encode()).hexdigest()
+
+    def list_symbols(self) -> list[str]:
+        """Return the symbols of the files, sorted. Raise InvalidBacktest if one cannot be read."""
+        found: set[bytes] = set()
+        try:
+            for one in self._files:
+                with one.path.open("rb") as file:
+                    file.readline()
+                    found.update(line.partition(b",")[0] for line in file)
+        except OSError as error:
+            raise InvalidBacktest(str(error)) from None
+        return sorted(one.decode(errors="replace").strip().strip('"').upper() for one in found if one)
+
+    def count_bytes(self) -> int:
+        """Return the size of the files. Raise InvalidBacktest if one cannot be read."""
+        try:
+            return sum(file.path.stat().st_size for file in self._files)
+        except OSError as error:
+            raise InvalidBacktest(str(error)) from None
+
+    def read_blocks(self, report: Report = lambda _: None) -> Iterator[BarBlock]:
+        """Yield the selected bars in the order of (start, symbol), all of one start in one block."""
+        progress = [0] * len(self._files)
+
+        def track(index: int) -> Report:
+            def update(done: int) -> None:
+                progress[index] = done
+                report(sum(progress))
+
+            return update
+
+        sources = [_Source(file, self._selection, track(index)) for index, file in enumerate(self._files)]
+        bound = -_END
+        while bound < _END:
+            for source in sources:
+                if source.reached == bound:
+                    source.read()
+            bound = min(source.reached for source in sources)
+            block = self._build_block([part for source in sources for part in source.take(bound)])
+            if block.columns:
+                yield block
+
+    def _build_block(self, parts: Sequence[BarColumns]) -> BarBlock:
+        by_symbol: dict[str, list[BarColumns]] = {}
+        for part in parts:
+            by_symbol.setdefault(part.symbol, []).append(part)
+        columns = {}
+        for symbol, found in sorted(by_symbol.items()):
+            found.sort(key=lambda one: one.starts[0])
+            joined = join_columns(found)
+            if len(found) > 1 and any(one.starts[-1] >= other.starts[0] for one, other in pairwise(found)):
+                raise InvalidBacktest(f"Two files have bars of {symbol} of the same time.")
+            columns[symbol] = self._rescale(joined)
+        return build_block(columns)
+
+    def _rescale(self, columns: BarColumns) -> BarColumns:
+        """Return the bars with at least the places of earlier ones, so that indicators can go on."""
+        places, volume_places = self._scales.get(columns.symbol, (0, 0))
+        current = max(places, columns.places), max(volume_places, columns.volume_places)
+        self._scales[columns.symbol] = current
+        return scale_columns(columns, *current)

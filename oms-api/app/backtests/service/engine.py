@@ -1,0 +1,219 @@
+"""Runs a strategy on blocks of bars.
+
+For each start, all bars of it are matched first, then each is shown to the strategy, at its end. An order
+that the strategy makes then is stamped with that end, and is matched from the next bar on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.rules.blocks import BarBlock
+from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.service.account import Account
+from app.backtests.service.context import BacktestContext
+from app.backtests.service.feeds import Feed
+from app.backtests.service.order_manager import OrderManager
+from app.backtests.service.recorder import Recorder
+from app.money import ZERO
+from slackoms_strategy import Bar, Context, Fill, Strategy
+
+MAX_NOTICES = 10_000  # of one instant: more means that the strategy reacts to its own orders without end
+_new_bar: Callable[[type[Bar], tuple[Any, int]], Bar] = tuple.__new__
+
+
+class BacktestRun(NamedTuple):
+    """What a backtest computed. `result_hash` is that of its orders, fills and equity."""
+
+    account: Account
+    points: Sequence[EquityPoint]
+    bars: int
+    orders: int
+    denied: int
+    weekends: bool
+    result_hash: str
+
+
+class BacktestEngine:
+    """Runs one strategy once."""
+
+    def __init__(
+        self, strategy: Strategy, symbols: Iterable[str], settings: BacktestSettings, recorder: Recorder
+    ) -> None:
+        self._strategy, self._recorder = strategy, recorder
+        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
+        self._seconds = int(settings.interval.length.total_seconds())
+        self._account = Account(settings, lambda symbol: self._feeds[symbol].find_price() or ZERO)
+        self._orders = OrderManager(settings, self._account, recorder, self._find_price)
+        for symbol in self._feeds:
+            self._orders.open[symbol] = {}
+        self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        self._curve = EquityCurve()
+        self._bars = self._instants = 0
+        self._day: int | None = None
+        self._has_weekends = False
+        kind = type(strategy)
+        self._orders.hears_fills = kind.on_fill is not Strategy.on_fill
+        self._orders.hears_orders = kind.on_order is not Strategy.on_order
+
+    def run(self, blocks: Iterable[BarBlock]) -> BacktestRun:
+        """Run the strategy. Raise StrategyFailed, and InvalidBacktest if there are no bars."""
+        for block in blocks:
+            if self._day is None:
+                self._start(block)
+            self._bars += block.size
+            self._play_block(block)
+        if self._day is None:
+            raise InvalidBacktest("There are no bars of these symbols in this period.")
+        self._call("on_stop", self._strategy.on_stop, self._context)
+        self._dispatch()
+        self._add_point(is_close=True)
+        self._orders.close()
+        self._recorder.record_equity(self._curve.points)
+        result_hash = self._recorder.finish()
+        return BacktestRun(
+            self._account, self._curve.points, self._bars, self._recorder.orders, self._recorder.denied,
+            self._has_weekends, result_hash,
+        )  # fmt: skip
+
+    def _start(self, block: BarBlock) -> None:
+        first = min(one.starts[0] for one in block.columns.values())
+        self._context.seconds = first
+        self._call("on_start", self._strategy.on_start, self._context)
+        self._context.finish_start()
+        self._add_point(is_close=False)
+        self._dispatch()
+
+    def _play_block(self, block: BarBlock) -> None:
+        for symbol, columns in block.columns.items():
+            self._feeds[symbol].load(columns)
+        try:
+            if block.order is None:
+                (symbol,) = block.columns
+                self._play_symbol(self._feeds[symbol], block.columns[symbol].starts)
+            else:
+                self._play_groups(block)
+        except (InvalidBacktest, StrategyFailed):
+            raise
+        except Exception as error:
+            raise StrategyFailed("on_bar", error) from error
+
+    def _play_symbol(self, feed: Feed, starts: Sequence[int]) -> None:
+        """Play the bars of the only symbol of a block."""
+        for first, last in split_days(starts):
+            self._begin_day(starts[first])
+            index = first
+            while index < last:
+                size = self._curve.step - self._instants % self._curve.step
+                stop = min(index + size, last)
+                self._play_bars(feed, index, stop)
+                self._instants += stop - index
+                index = stop
+                if self._instants % self._curve.step == 0:
+                    self._add_point(is_close=False)
+
+    def _play_bars(self, feed: Feed, first: int, stop: int) -> None:
+        """Play some bars of one symbol, one after the other. This is the hot loop of a backtest."""
+        columns, seconds = feed.columns, self._seconds
+        assert columns is not None  # noqa: S101  # the block is loaded
+        starts, floats, prices = columns.starts, feed.floats, feed.prices
+        context, on_bar = self._context, self._strategy.on_bar
+        open_orders, notices = self._orders.open[feed.symbol], self._orders.notices
+        ready = feed.warm_up - feed.seen - 1  # the index of the first bar after the warm-up
+        for index in range(first, stop):
+            feed.index = index
+            context.seconds = end = starts[index] + seconds
+            for series, values in floats:
+                series.value = values[index]
+            for price_series, integers in prices:
+                price_series.raw = integers[index]
+            if open_orders:
+                self._orders.match(feed, end)
+            if notices:
+                self._dispatch()
+            if index >= ready:
+                on_bar(context, _new_bar(Bar, (columns, index)))
+                if notices:
+                    self._dispatch()
+
+    def _play_groups(self, block: BarBlock) -> None:
+        """Play the bars of several symbols: those of one start together."""
+        for start, group in groupby(self._advance(block.order or ()), key=lambda feed: feed[1]):
+            self._begin_day(start)
+            self._context.seconds = end = start + self._seconds
+            feeds = [feed for feed, _ in group]
+            for feed in feeds:
+                self._show_bar(feed)
+            for feed in feeds:
+                if self._orders.open[feed.symbol]:
+                    self._orders.match(feed, end)
+            self._dispatch()
+            for feed in feeds:
+                if feed.seen + feed.index + 1 >= feed.warm_up and feed.columns is not None:
+                    self._strategy.on_bar(self._context, Bar(feed.columns, feed.index))
+                    self._dispatch()
+            self._instants += 1
+            if self._instants % self._curve.step == 0:
+                self._add_point(is_close=False)
+
+    def _advance(self, order: Sequence[str]) -> Iterator[tuple[Feed, int]]:
+        """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
+        positions = dict.fromkeys(order, 0)
+        for symbol in order:
+            feed = self._feeds[symbol]
+            position = positions[symbol]
+            positions[symbol] = position + 1
+            if feed.columns is not None:
+                yield feed, feed.columns.starts[position]
+
+    def _show_bar(self, feed: Feed) -> None:
+        """Make the next bar of a symbol the current one."""
+        feed.index = index = feed.index + 1
+        for series, values in feed.floats:
+            series.value = values[index]
+        for price_series, integers in feed.prices:
+            price_series.raw = integers[index]
+
+    def _begin_day(self, start: int) -> None:
+        """Close the day before, if the bar is the first of a UTC day."""
+        day = start // DAY_SECONDS
+        if day == self._day:
+            return
+        if self._day is not None:
+            self._add_point(is_close=True)
+            self._orders.risk.start_day()
+        self._has_weekends = self._has_weekends or (day + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+        self._day = day
+
+    def _add_point(self, *, is_close: bool) -> None:
+        account, at = self._account, self._context.seconds
+        net, gross = account.measure_exposure()
+        self._curve.append(EquityPoint(at, account.cash, net, gross, account.charges, is_close))
+
+    def _dispatch(self) -> None:
+        """Report fills and new statuses to the strategy, and those that its reactions cause."""
+        notices, context, strategy = self._orders.notices, self._context, self._strategy
+        count = 0
+        while notices:
+            count += 1
+            if count > MAX_NOTICES:
+                raise StrategyFailed("on_order", RuntimeError(f"{MAX_NOTICES} events at one instant"))
+            notice = notices.popleft()
+            if isinstance(notice, Fill):
+                self._call("on_fill", strategy.on_fill, context, notice)
+            else:
+                self._call("on_order", strategy.on_order, context, notice)
+
+    def _find_price(self, symbol: str) -> Any:
+        return self._feeds[symbol].find_price()
+
+    @staticmethod
+    def _call(name: str, callback: Callable[..., None], context: Context, *arguments: object) -> None:
+        try:
+            callback(context, *arguments)
+        except (InvalidBacktest, StrategyFailed):
+            raise
+        except Exception as error:
+            raise StrategyFailed(name, error) from error

@@ -1,0 +1,68 @@
+"""Exits of brackets: they grow with the fills of their entry, and never exceed the position."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+
+from app.backtests.service.orders import BacktestOrder
+from app.brokers.rules.values import OrderType
+from app.ledger.rules.accounting import Side
+from app.money import ZERO
+from app.orders.rules.values import Ticket
+
+Create = Callable[[Ticket, Decimal, int, str | None], BacktestOrder]
+Reduce = Callable[[BacktestOrder, Decimal, int], None]
+
+
+class ExitManager:
+    """Creates, grows and cuts exits. `reduce` changes the total quantity of a working one."""
+
+    def __init__(self, create: Create, reduce: Reduce) -> None:
+        self._create, self._reduce = create, reduce
+
+    def build_tickets(self, entry: BacktestOrder) -> list[Ticket]:
+        """Return the tickets of the exits that an entry asks for, for its whole quantity."""
+        ticket, tickets = entry.ticket, list[Ticket]()
+        side = Side.SELL if entry.side is Side.BUY else Side.BUY
+        base = Ticket(
+            ticket.symbol, side.value, OrderType.LIMIT, entry.quantity, product=ticket.product,
+            time_in_force=ticket.time_in_force, expires_at=ticket.expires_at,
+        )  # fmt: skip
+        if ticket.take_profit is not None:
+            tickets.append(base._replace(limit_price=ticket.take_profit.limit_price))
+        if ticket.stop_loss is not None:
+            stop, limit = ticket.stop_loss
+            kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
+            tickets.append(base._replace(type=kind, stop_price=stop, limit_price=limit))
+        return tickets
+
+    def grow(
+        self, entry: BacktestOrder, open_orders: Mapping[str, BacktestOrder], now: int
+    ) -> Iterator[BacktestOrder]:
+        """Grow the exits of an entry to what it has filled. Yield those that are new."""
+        tickets = self.build_tickets(entry)
+        if not tickets:
+            return
+        exits = [one for one in open_orders.values() if one.parent_id == entry.id]
+        for order in exits:
+            self._reduce(order, entry.filled_quantity, now)
+        if not exits:
+            for ticket in tickets:
+                yield self._create(ticket, entry.filled_quantity, now, entry.id)
+
+    def cut(self, open_orders: Mapping[str, BacktestOrder], product: str, held: Decimal, now: int) -> None:
+        """Cut the exits of a position to its quantity, the oldest first."""
+        side = Side.SELL if held > ZERO else Side.BUY
+        exits = [one for one in open_orders.values() if one.group is not None and one.product == product]
+        exits.sort(key=attrgetter("group"))
+        groups = [list(found) for _, found in groupby(exits, key=attrgetter("group"))]
+        groups.sort(key=lambda found: min(one.created_at for one in found))
+        excess = sum((max(one.leaves for one in found) for found in groups), ZERO) - abs(held)
+        for found in groups:
+            wrong_side = found[0].side is not side
+            largest = max(one.leaves for one in found)
+            reduction = largest if wrong_side or not held else max(min(excess, largest), ZERO)
+            for order in found if reduction else ():
+                self._reduce(order, order.quantity - min(reduction, order.leaves), now)
+            excess -= reduction

@@ -1,0 +1,38 @@
+"""Loads the class of a strategy by its name, `module:Class`."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+
+from app.backtests.errors import InvalidBacktest
+from slackoms_strategy import InvalidParameter, Strategy
+
+
+def load_strategy(name: str) -> type[Strategy]:
+    """Return the class. Raise InvalidBacktest if there is none."""
+    module_name, _, class_name = name.partition(":")
+    try:
+        module = import_module(module_name)
+        found = getattr(module, class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        problem = f"{name}: {error}. Name the strategy as MODULE:CLASS."
+        raise InvalidBacktest(problem) from None
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise InvalidBacktest(f"{name} is not a subclass of slackoms_strategy.Strategy.")
+    return found
+
+
+def create_strategy(owner: type[Strategy], parameters: Mapping[str, str]) -> Strategy:
+    """Return a strategy with its parameters. Raise InvalidBacktest if one is wrong."""
+    try:
+        return owner(**parameters)
+    except InvalidParameter as error:
+        raise InvalidBacktest(str(error)) from None
+
+
+def compute_code_hash(owner: type[Strategy]) -> str:
+    """Return the hash of the module that defines the strategy, and of its name."""
+    module = inspect.getmodule(owner)
+    source = inspect.getsource(module or owner)
+    return hashlib.sha256(f"{owner.__qualname__}\n{source}".encode()).hexdigest()

@@ -1,0 +1,280 @@
+"""The life of orders in a backtest: placing, matching on bars, cancelling, replacing, exits."""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.service.account import Account
+from app.backtests.service.exits import ExitManager
+from app.backtests.service.feeds import Feed
+from app.backtests.service.orders import BacktestOrder
+from app.backtests.service.recorder import Recorder
+from app.backtests.service.risk_evaluation import RiskEvaluator
+from app.brokers.paper.book import Book
+from app.brokers.rules.matching import match_bar
+from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.trails import advance_trail
+from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
+from app.calendars.errors import SessionsUnknown
+from app.calendars.rules.calendars import Calendar
+from app.calendars.service import Calendars
+from app.instruments.rules import Instrument
+from app.market_data.rules.bars import Interval
+from app.money import ZERO
+from app.orders.rules.states import status_after_fill
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import Status, Ticket, TimeInForce
+from slackoms_strategy import Fill, OrderState
+
+_EXPIRED = "The order reached the end of its time in force."
+_GROUP_FILLED = "Another order of its group has filled."
+_NOT_OPEN = "Order {} is not open."
+Notice = Fill | OrderState
+
+
+class OrderManager:
+    """The orders of a backtest. `open` has the open ones by symbol and id, `notices` what to report."""
+
+    def __init__(
+        self, settings: BacktestSettings, account: Account, recorder: Recorder,
+        find_price: Callable[[str], Decimal | None],
+    ) -> None:  # fmt: skip
+        self._settings, self._account, self._recorder = settings, account, recorder
+        self._find_price = find_price
+        self.hears_fills = self.hears_orders = True  # whether notices of them are wanted
+        self.open: dict[str, dict[str, BacktestOrder]] = {}
+        self.notices: deque[Notice] = deque()
+        self.risk = RiskEvaluator(settings, account, self.open, find_price)
+        self._book = Book()
+        self._exits = ExitManager(self._create, self._reduce)
+        self._instruments: dict[str, Instrument] = {}
+        self._count = 0
+        self._calendars = Calendars.load() if settings.enforces_sessions else None
+
+    def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
+        """Place an order: it works, or is denied or rejected. Raise ValueError for impossible fields."""
+        if errors := shape_errors(ticket):
+            raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
+        order = self._create(ticket, ticket.quantity or ZERO, at)
+        denial = self.risk.count_message(order.instrument, at) or self.risk.find_denial(order, at)
+        for leg in self._exits.build_tickets(order) if order.has_exits and denial is None else ():
+            exit_order = BacktestOrder("", leg, order.instrument, order.quantity, at, order.id)
+            denial = denial or self.risk.find_denial(exit_order, at)
+        if denial is not None:
+            self._deny(order, denial.message, at)
+            return order
+        order.move(Status.SUBMITTED, at)
+        reason = find_rejection(self._settings.market, order.id)
+        if reason is not None:
+            self._close(order, Status.REJECTED, at, reason)
+        else:
+            self._start_working(order, at)
+        return order
+
+    def cancel(self, order_id: str, at: int) -> None:
+        """Cancel an order, if it is open."""
+        order = self.find(order_id)
+        if order is not None:
+            self._withdraw(order)
+            self._close(order, Status.CANCELED, at, "Canceled by the strategy.")
+
+    def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
+        """Replace an open order by one with another total quantity or other prices.
+
+        A denied replacement leaves it as it is. Raise ValueError.
+        """
+        previous = self.find(order_id)
+        if previous is None:
+            raise ValueError(_NOT_OPEN.format(order_id))
+        if errors := shape_errors(ticket):
+            raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
+        order = self._create(ticket, ticket.quantity or ZERO, at, previous.parent_id)
+        order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
+        order.trail_level = previous.trail_level
+        denial = self.risk.count_message(order.instrument, at)
+        denial = denial or self.risk.find_denial(order, at, previous)
+        if denial is not None:
+            self._deny(order, denial.message, at)
+            return order
+        self._withdraw(previous)
+        previous.move(Status.PENDING_REPLACE, at)
+        self._close(previous, Status.REPLACED, at)
+        order.move(Status.SUBMITTED, at)
+        if order.leaves <= ZERO:
+            order.quantity = order.filled_quantity
+            self._close(order, Status.FILLED, at)
+        else:
+            self._start_working(order, at)
+        return order
+
+    def find(self, order_id: str) -> BacktestOrder | None:
+        """Return an open order, or None."""
+        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+
+    def match(self, feed: Feed, now: int) -> None:
+        """Match the open orders of a symbol against its current bar, which ends now."""
+        bar, start = feed.build_market_bar(), feed.start
+        for order in list(self.open[feed.symbol].values()):
+            if order.ends_at is not None and bar.start >= order.ends_at:
+                self._withdraw(order)
+                self._close(order, Status.EXPIRED, start, _EXPIRED)
+        orders = self._book.of(feed.symbol)
+        if not orders or not self._is_open(feed.symbol, bar.start):
+            return
+        for event in match_bar(orders, bar, self._settings.market):
+            self._apply(event, feed.symbol, bar.start, start, now)
+        self._book.ended.clear()
+
+    def close(self) -> None:
+        """Record the orders that are still open."""
+        for found in self.open.values():
+            for order in found.values():
+                self._recorder.record_order(order)
+
+    def get_instrument(self, symbol: str) -> Instrument:
+        """Return the instrument of a symbol."""
+        if symbol not in self._instruments:
+            self._instruments[symbol] = self._settings.build_instrument(symbol)
+        return self._instruments[symbol]
+
+    def _create(self, ticket: Ticket, quantity: Decimal, at: int, parent: str | None = None) -> BacktestOrder:
+        self._count += 1
+        instrument = self.get_instrument(ticket.symbol)
+        return BacktestOrder(f"O{self._count}", ticket, instrument, quantity, at, parent)
+
+    def _start_working(self, order: BacktestOrder, at: int) -> None:
+        order.accepted_at = instant = datetime.fromtimestamp(at, UTC)
+        if self._calendars is not None or order.ticket.expires_at is not None:
+            order.ends_at = self._find_end(order, instant)
+        if order.parent_id is not None:  # the broker has exits already: they arrive without latency
+            order.accepted_at -= self._settings.market.latency
+        if order.ticket.type is OrderType.TRAILING_STOP and order.trail_level is None:
+            price = self._find_price(order.ticket.symbol)
+            level = None if price is None else advance_trail(order.build_broker_order(instant), price)
+            order.trail_level = level
+        order.move(Status.ACCEPTED, at)
+        self.open.setdefault(order.ticket.symbol, {})[order.id] = order
+        self._book.add(order.build_broker_order(order.accepted_at))
+        self._notify(order)
+
+    def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
+        """Apply an event of the market at the start of a bar. The strategy hears of it at the bar's end."""
+        order = self.open[symbol][event.order_id]
+        followers = self._book.apply(event, symbol, start)
+        match event:
+            case Executed():
+                self._fill(order, event, at)
+            case Triggered():
+                order.is_triggered = True
+                order.move(Status.TRIGGERED, at)
+            case TrailMoved():
+                order.trail_level = event.level
+            case Lapsed():
+                self._close(order, Status.CANCELED, at, event.reason)
+        for follower in followers:
+            if isinstance(follower, Canceled):
+                self._close(self.open[symbol][follower.order_id], Status.CANCELED, at, _GROUP_FILLED)
+        if isinstance(event, Executed):
+            self._update_group(order, symbol)
+            self._release_exits(order, now)
+
+    def _fill(self, order: BacktestOrder, event: Executed, at: int) -> None:
+        charges = self._account.book(order, event)
+        order.filled_quantity += event.quantity
+        order.filled_value += event.value
+        fill = Fill(
+            order.id,
+            order.ticket.symbol,
+            order.strategy_side,
+            event.quantity,
+            event.price,
+            event.value,
+            charges,
+            event.at,
+        )
+        self._recorder.record_fill(fill, at)
+        if self.hears_fills:
+            self.notices.append(fill)
+        status = status_after_fill(order.status, order.quantity, order.filled_quantity)
+        if status is Status.FILLED:
+            self._close(order, status, at)
+        else:
+            order.move(status, at)
+            self._notify(order)
+
+    def _update_group(self, order: BacktestOrder, symbol: str) -> None:
+        """Copy the quantities of the filled order's siblings, which the fill has reduced."""
+        if order.group is not None:
+            for working in self._book.of(symbol):
+                if working.group == order.group:
+                    self.open[symbol][working.id].quantity = working.quantity
+
+    def _release_exits(self, order: BacktestOrder, now: int) -> None:
+        """Let the exits of a filled entry work, and cut exits to what is left of the position."""
+        open_orders = self.open.get(order.ticket.symbol, {})
+        if order.has_exits:
+            for created in self._exits.grow(order, open_orders, now):
+                created.move(Status.SUBMITTED, now)
+                self._start_working(created, now)
+        if open_orders:
+            self._exits.cut(open_orders, order.product, self._account.position_of(order).quantity, now)
+
+    def _reduce(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
+        """Change the total quantity of a working exit; one that has nothing left is canceled."""
+        order.quantity = quantity
+        if order.leaves > ZERO:
+            self._book.add(order.build_broker_order(order.accepted_at or datetime.fromtimestamp(at, UTC)))
+        else:
+            self._withdraw(order)
+            self._close(order, Status.CANCELED, at, "The position that it protects was reduced.")
+
+    def _withdraw(self, order: BacktestOrder) -> None:
+        """Remove an open order from the market."""
+        working = self._book.find(order.id)
+        if working is not None:
+            self._book.remove(working)
+
+    def _notify(self, order: BacktestOrder) -> None:
+        if self.hears_orders:
+            self.notices.append(order.build_state())
+
+    def _deny(self, order: BacktestOrder, reason: str, at: int) -> None:
+        self._recorder.denied += 1
+        self._close(order, Status.DENIED, at, reason)
+
+    def _close(self, order: BacktestOrder, status: Status, at: int, reason: str | None = None) -> None:
+        order.move(status, at, reason)
+        self.open.get(order.ticket.symbol, {}).pop(order.id, None)
+        self._recorder.record_order(order)
+        self._notify(order)
+
+    def _find_calendar(self, symbol: str) -> Calendar | None:
+        instrument = self.get_instrument(symbol)
+        if self._calendars is None:
+            return None
+        return self._calendars.find_calendar(instrument.exchange, instrument.asset_class)
+
+    def _is_open(self, symbol: str, start: datetime) -> bool:
+        """Return whether a bar that begins then is of a session. A bar of a day always is."""
+        calendar = self._find_calendar(symbol)
+        if calendar is None or self._settings.interval is Interval.DAY:
+            return True
+        try:
+            return calendar.session_at(start) is not None
+        except SessionsUnknown as unknown:
+            raise InvalidBacktest(unknown.detail) from None
+
+    def _find_end(self, order: BacktestOrder, at: datetime) -> datetime | None:
+        ticket = order.ticket
+        if ticket.expires_at is not None:
+            return datetime.fromisoformat(ticket.expires_at)
+        calendar = self._find_calendar(ticket.symbol)
+        if calendar is None or ticket.time_in_force is not TimeInForce.DAY:
+            return None  # without sessions, a DAY order has no end, as in the service
+        try:
+            return calendar.session_from(at).close
+        except SessionsUnknown as unknown:
+            raise InvalidBacktest(unknown.detail) from None

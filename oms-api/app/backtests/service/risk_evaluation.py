@@ -1,0 +1,154 @@
+"""Evaluates orders by the pre-trade checks of the live service."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.service.account import Account
+from app.backtests.service.orders import BacktestOrder
+from app.instruments.rules import Instrument
+from app.ledger.rules.keys import HoldingKey
+from app.money import ZERO
+from app.risk.rules.evaluation import evaluate_exit, evaluate_order
+from app.risk.rules.exposure import add_totals, build_symbol_book, price_of, total_of
+from app.risk.rules.limits import Subject, limits_for
+from app.risk.rules.values import (
+    NOTHING,
+    Candidate,
+    Denial,
+    Limits,
+    Prices,
+    RiskInput,
+    SymbolBook,
+    Totals,
+    Tradable,
+    no_charges,
+)  # fmt: skip
+
+_MINUTE_SECONDS = 60
+OpenOrders = Mapping[str, Mapping[str, BacktestOrder]]  # by symbol and id
+FindPrice = Callable[[str], Decimal | None]
+
+
+class RiskEvaluator:
+    """Evaluates the orders of a backtest. Losses are measured from the last UTC midnight and the peak."""
+
+    def __init__(
+        self, settings: BacktestSettings, account: Account, open_orders: OpenOrders, find_price: FindPrice
+    ) -> None:
+        self._settings, self._account = settings, account
+        self._open, self._find_price = open_orders, find_price
+        self._rows = settings.list_limits()
+        self._limits: dict[str, Limits] = {}
+        self._tradable: dict[str, Tradable] = {}
+        self._sent: deque[int] = deque()
+        self._day_equity = self._peak_equity = account.opening_cash
+
+    def start_day(self) -> None:
+        """Begin a day: its losses are measured from the equity now."""
+        self._day_equity = self._account.equity
+
+    def count_message(self, instrument: Instrument, at: int) -> Denial | None:
+        """Count an order, a change or a cancellation. Return the denial if there are too many in a minute."""
+        most = self._get_limits(instrument).messages_per_minute
+        if most is None or not self._settings.has_risk_checks:
+            return None
+        while self._sent and self._sent[0] <= at - _MINUTE_SECONDS:
+            self._sent.popleft()
+        if len(self._sent) >= most:
+            return Denial("MESSAGES_PER_MINUTE", f"At most {most:f} messages a minute are allowed.", most)
+        self._sent.append(at)
+        return None
+
+    def find_denial(
+        self, order: BacktestOrder, at: int, excluded: BacktestOrder | None = None
+    ) -> Denial | None:
+        """Return the denial of an order, None if it passes. The order that it replaces is excluded."""
+        if not self._settings.has_risk_checks:
+            return None
+        risk = self._build_input(order, at, excluded)
+        if order.parent_id is not None:
+            return evaluate_exit(risk, is_change=excluded is not None)
+        return evaluate_order(risk)
+
+    def _build_input(self, order: BacktestOrder, at: int, excluded: BacktestOrder | None) -> RiskInput:
+        instrument, candidate = order.instrument, order.build_candidate()
+        symbol, account = candidate.symbol, self._account
+        prices, limits = Prices(last=self._find_price(symbol)), self._get_limits(instrument)
+        instant = datetime.fromtimestamp(at, UTC)
+        key = HoldingKey(symbol, order.product)
+        charges: Callable[[Decimal], Decimal] = no_charges
+        price = price_of(candidate, prices)
+        if price is not None and not account.calculator.terms.is_free:
+            charges = partial(self._estimate, order, price, instant)
+        loss, drawdown = self._measure_losses(limits)
+        return RiskInput(
+            order=candidate,
+            instrument=self._get_tradable(instrument),
+            prices=prices,
+            book=self._build_book(key, instant, order, excluded, candidate),
+            limits=limits,
+            cash=account.cash,
+            other_exposure=self._sum_others(key, instant),
+            portfolio_key="backtest",
+            pnl_of_day=loss,
+            drawdown=drawdown,
+            charges=charges,
+        )
+
+    def _estimate(self, order: BacktestOrder, price: Decimal, at: datetime, quantity: Decimal) -> Decimal:
+        return self._account.calculator.estimate(order, quantity, price, at)
+
+    def _build_book(
+        self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
+        excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
+    ) -> SymbolBook:  # fmt: skip
+        """Return the book of a symbol and product, without an order and the one that it replaces."""
+        mark, held = self._find_price(key.symbol), self._account.position(key).quantity
+        prices = Prices(last=mark)
+        working = [
+            one.build_working_order(self._estimate(one, price, at, one.leaves) if price is not None else ZERO)
+            for one in self._open.get(key.symbol, {}).values()
+            if one is not order and one is not excluded and one.product == key.product
+            for price in (price_of(one.build_candidate(), prices),)
+        ]
+        return build_symbol_book(held, mark, working, prices, candidate)
+
+    def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
+        """Return the totals of the portfolio's other symbols and products."""
+        positions = self._account.positions
+        if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
+            return NOTHING
+        keys = {one for one, held in positions.items() if held.quantity}
+        keys |= {
+            HoldingKey(symbol, one.product) for symbol, found in self._open.items() for one in found.values()
+        }
+        total = NOTHING
+        for one in keys - {key}:
+            total = add_totals(total, total_of(self._build_book(one, at)))
+        return total
+
+    def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:
+        """Return the P&L of the day and the drawdown, None where no limit needs them."""
+        if limits.max_daily_loss is None and limits.max_drawdown is None:
+            return None, None
+        equity = self._account.equity
+        self._peak_equity = max(self._peak_equity, equity)
+        return equity - self._day_equity, self._peak_equity - equity
+
+    def _get_limits(self, instrument: Instrument) -> Limits:
+        symbol = instrument.symbol
+        if symbol not in self._limits:
+            strategy = self._settings.strategy or None
+            subject = Subject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
+            self._limits[symbol] = limits_for(subject, self._rows)
+        return self._limits[symbol]
+
+    def _get_tradable(self, instrument: Instrument) -> Tradable:
+        if instrument.symbol not in self._tradable:
+            terms = Tradable(instrument.tick_size, instrument.lot_size, asset_class=instrument.asset_class)
+            self._tradable[instrument.symbol] = terms
+        return self._tradable[instrument.symbol]

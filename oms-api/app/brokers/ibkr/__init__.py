@@ -1,0 +1,1 @@
+"""Interactive Brokers as a broker, over TWS or IB Gateway."""

@@ -1,0 +1,302 @@
+"""IBKR behind the interface of a broker."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from ib_async.objects import ExecutionFilter
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.ibkr.gateway import Gateway, GatewayAddress, Timeouts
+from app.brokers.ibkr.messages import MessageReceiver
+from app.brokers.ibkr.order_log import OrderLog
+from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
+from app.brokers.ibkr.rules.contracts import find_contract
+from app.brokers.ibkr.rules.reports import OrderReport, build_terms
+from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
+from app.brokers.protocol import BrokerEventRecord, OrderState
+from app.brokers.remote.event_log import EventLog
+from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
+from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
+from app.clock import Now, milliseconds, utc_now
+from app.money import product
+
+NAME = "ibkr"
+READY_SECONDS = 5.0
+READING_INTERVAL = timedelta(seconds=20)  # while orders or executions are missing
+_CURSORS_PER_MILLISECOND = 1000
+_NOT_WORKING = "There is no such working order."
+_OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
+_TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
+LoadChains = Callable[[], Sequence[Chain]]  # reads the replacements of earlier processes
+
+
+class ConnectionState(NamedTuple):
+    """The state of the connection. `requests_left` is what the rate limit allows at once."""
+
+    is_ready: bool
+    last_event_at: datetime | None
+    requests_left: int
+    error: str | None
+
+
+class IbkrBroker:
+    """Implements `Broker`. Nothing is sent before the first call.
+
+    A request waits until TWS reports the order, so that a lost connection never leaves it without an outcome.
+    """
+
+    name = NAME
+    is_in_process = False
+
+    def __init__(
+        self,
+        address: GatewayAddress,
+        account: str | None = None,
+        portfolio_id: int = 0,
+        *,
+        now: Now = utc_now,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        load_chains: LoadChains = tuple,
+    ) -> None:
+        self._account, self._portfolio_id, self._now = account, portfolio_id, now
+        self._load_chains = load_chains
+        self._next_reading = now()
+        self._first_cursor = milliseconds(now()) * _CURSORS_PER_MILLISECOND
+        log = EventLog(self._first_cursor)
+        self._orders = OrderLog(address.client_id, log, now)
+        self._receiver = MessageReceiver(self._orders, address.client_id)
+        self._receiver.account = account
+        self.gateway = Gateway(address, self._receiver, self, timeouts)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.gateway.close()
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each new event. It must return at once."""
+        self._orders.log.subscribe(listener)
+
+    def get_connection_state(self) -> ConnectionState:
+        """Return the state of the connection. It sends nothing."""
+        gateway = self.gateway
+        return ConnectionState(
+            gateway.is_ready.is_set(), self._orders.last_event_at, gateway.requests_left, gateway.last_error
+        )
+
+    # The interface of a broker
+
+    def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
+        """Submit an order. A repeated id sends nothing."""
+        refusal = find_refusal(order)
+        if refusal is not None:
+            return self._orders.reject(order.id, refusal, at)
+        self._require_ready()
+        if self._orders.find(order.id) is not None:
+            return ()
+        account = self._account or self.account().number or ""
+        before, losses = self._orders.log.length, self._orders.losses
+        tracked = self.gateway.run(self._send(order, account))
+        if not self._wait_for(lambda: tracked.is_accepted or tracked.is_closed, losses):
+            raise OutcomeOpen(f"TWS did not report the order {order.id}.")
+        return self._list_events(order.id, before)
+
+    def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
+        """Request the cancellation of an order. A repeat is harmless."""
+        self._require_ready()
+        tracked = self._find(order_id)
+        if tracked is None or tracked.is_closed or tracked.order_id != order_id:
+            return self._orders.record([Refused(order_id, _NOT_WORKING, at)])
+        if not tracked.venue_id:
+            return self._orders.record([Refused(order_id, _OTHER_CLIENT, at)])
+        before, losses = self._orders.log.length, self._orders.losses
+        tracked.is_cancel_requested, tracked.is_cancel_confirmed = True, False
+        self.gateway.run(self._cancel(tracked.venue_id))
+        if not self._wait_for(lambda: tracked.is_cancel_confirmed or not tracked.is_cancel_requested, losses):
+            raise OutcomeOpen(f"TWS did not report the cancellation of {order_id}.")
+        return self._list_events(order_id, before)
+
+    def replace(self, order_id: str, successor: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
+        """Request the change of an order. It keeps its id at IBKR, and gets that of `successor` here."""
+        self._require_ready()
+        tracked = self._find(order_id)
+        refusal = self._find_replacement_refusal(tracked, order_id, successor)
+        if tracked is None or refusal is not None:
+            return self._orders.record([Refused(order_id, refusal or _NOT_WORKING, at)])
+        before, losses = self._orders.log.length, self._orders.losses
+        tracked.pending = successor
+        self.gateway.run(self._change(tracked, successor))
+        if not self._wait_for(lambda: tracked.pending is None, losses):
+            raise OutcomeOpen(f"TWS did not report the change of {order_id}.")
+        return self._list_events(order_id, before)
+
+    def find(self, order_id: str) -> OrderState | None:
+        """Return IBKR's state of an order, or None if IBKR does not know it.
+
+        An unknown order is read again until it is known, or counts as ended.
+        """
+        self._require_ready()
+        tracked = self._find(order_id)
+        state = None if tracked is None else tracked.build_state(order_id, self._portfolio_id, self._now())
+        if state is None:
+            self._orders.note_absent(order_id)
+        return state
+
+    def open_orders(self) -> Sequence[BrokerOrder]:
+        """Return the working orders of the account, oldest first."""
+        self._require_ready()
+        self.gateway.run(self._read_open_orders())
+        states = (
+            one.build_state(one.order_id, self._portfolio_id, self._now())
+            for one in self._orders.list_orders()
+        )
+        return [state.order for state in states if state is not None and state.is_open]
+
+    def positions(self) -> Sequence[Holding]:
+        """Return the open positions."""
+        self._require_ready()
+        rows = self.gateway.run(self.gateway.query("positions", "reqPositions", end="cancelPositions"))
+        return [
+            Holding(self._portfolio_id, symbol, quantity, product(quantity, average))
+            for account, symbol, quantity, average in rows
+            if quantity and account == (self._account or account)
+        ]
+
+    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+        """Return the fills of one order, or of all. TWS tells those since midnight."""
+        self._require_ready()
+        tracked = None if order_id is None else self._orders.find(order_id)
+        if tracked is None or tracked.has_missing_fills:
+            self.gateway.run(self._read_executions())
+        found = [one for order in self._orders.list_orders() for one in order.list_executions(order_id)]
+        return sorted(found, key=lambda one: (one.at, one.execution_id))
+
+    def account(self) -> Account:
+        """Return cash and buying power. The cash is that in the account's currency."""
+        self._require_ready()
+        summary = self.gateway.query(
+            "account", "reqAccountSummary", "All", _TAGS, numbered=True, end="cancelAccountSummary"
+        )
+        rows = self.gateway.run(summary)
+        number = self._choose_account()
+        figures = {(tag, currency): value for account, tag, value, currency in rows if account == number}
+        currency, total = next(
+            ((currency, value) for (tag, currency), value in figures.items() if tag == "TotalCashValue"),
+            ("USD", "0"),
+        )
+        self._account = self._receiver.account = number
+        return Account(
+            currency,
+            Decimal(figures.get(("CashBalance", currency), total)),
+            Decimal(figures.get(("BuyingPower", currency), "0")),
+            number=number,
+            is_paper=number.startswith(PAPER_ACCOUNT_PREFIX),
+        )
+
+    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+        """Return the events after the cursor."""
+        self.gateway.start()
+        return self._orders.log.list_after(after)
+
+    # Called by the connection, in its thread
+
+    async def prepare(self) -> None:
+        """Read which orders were replaced."""
+        self._orders.add_chains(await asyncio.to_thread(self._load_chains))
+
+    async def synchronize(self) -> None:
+        """Read executions, open orders and orders that ended. Raise ConnectionError for another account."""
+        if self._account is not None and self._account not in self.gateway.accounts:
+            raise ConnectionError(f"TWS is not logged in to the account {self._account}")
+        await self._read_executions()
+        reports = await self._read_open_orders()
+        for report in await self.gateway.query("completed orders", "reqCompletedOrders", False):
+            self._orders.receive(report)
+        self._orders.finish_reading(reports)
+
+    async def check(self) -> None:
+        """Read again while something is missing, and repeat cancels that TWS dropped."""
+        for venue_id in self._orders.take_paced_cancels():
+            await self._cancel(venue_id)
+        now = self._now()
+        if self._orders.is_reading_due and now >= self._next_reading:
+            self._next_reading = now + READING_INTERVAL
+            await self.synchronize()
+
+    def lose(self) -> None:
+        """Note that the connection is lost."""
+        self._orders.lose()
+
+    async def _send(self, order: BrokerOrder, account: str) -> TrackedOrder:
+        number = self.gateway.create_number()
+        tracked = self._orders.register(order.id, number)
+        try:
+            self._place(number, order, account, order.id)
+        except ConnectionError:
+            self._orders.forget(tracked)
+            raise
+        return tracked
+
+    async def _change(self, tracked: TrackedOrder, successor: BrokerOrder) -> None:
+        try:
+            self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0])
+        except ConnectionError:
+            tracked.pending = None
+            raise
+
+    def _place(self, number: int, order: BrokerOrder, account: str, ref: str) -> None:
+        contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
+        if contract is None:  # the table of capabilities has refused it
+            raise ConnectionError(order.symbol)
+        self.gateway.place(number, contract, build_terms(order, account, ref))
+
+    async def _cancel(self, venue_id: int) -> None:
+        self.gateway.send("cancelOrder", venue_id)
+
+    async def _read_executions(self) -> None:
+        await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
+
+    async def _read_open_orders(self) -> Sequence[OrderReport]:
+        return await self.gateway.query("open orders", "reqAllOpenOrders")
+
+    def _find(self, order_id: str) -> TrackedOrder | None:
+        """Return an order, which is read if it is not known."""
+        tracked = self._orders.find(order_id)
+        if tracked is None or (tracked.report is None and not tracked.is_closed):
+            self.gateway.run(self.synchronize())
+            tracked = self._orders.find(order_id)
+        return tracked
+
+    def _find_replacement_refusal(
+        self, tracked: TrackedOrder | None, order_id: str, successor: BrokerOrder
+    ) -> str | None:
+        if tracked is None or tracked.is_closed or tracked.report is None or tracked.order_id != order_id:
+            return _NOT_WORKING
+        if not tracked.venue_id:
+            return _OTHER_CLIENT
+        if successor.quantity <= tracked.filled:
+            return "The order has filled that quantity already: cancel the order to end it."
+        order = tracked.report.build_order(order_id, tracked.filled, self._portfolio_id, self._now())
+        return find_replacement_refusal(order, successor)
+
+    def _choose_account(self) -> str:
+        accounts = self.gateway.accounts
+        if self._account is None and len(accounts) > 1:
+            raise BrokerUnavailable("TWS is logged in to several accounts: name the account.")
+        return self._account if self._account in accounts else accounts[0]
+
+    def _wait_for(self, condition: Callable[[], bool], losses: int) -> bool:
+        return self._orders.wait_for(condition, losses, self.gateway.timeouts.response)
+
+    def _list_events(self, order_id: str, before: int) -> list[BrokerEvent]:
+        records = self._orders.log.list_after(self._first_cursor + before)
+        return [record.event for record in records if record.event.order_id == order_id]
+
+    def _require_ready(self) -> None:
+        gateway = self.gateway
+        gateway.start()
+        if not gateway.is_ready.wait(READY_SECONDS if gateway.last_error is None else 0):
+            reason = gateway.last_error or "it is not connected yet"
+            raise BrokerUnavailable(f"TWS is not connected: {reason}. Nothing was sent.")

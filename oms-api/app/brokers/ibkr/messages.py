@@ -1,0 +1,240 @@
+"""Receives the messages of TWS, answers and reports of orders, under the names that ib_async calls."""
+
+import asyncio
+import logging
+from datetime import UTC
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from app.brokers.ibkr.rules import messages
+from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol
+from app.brokers.ibkr.rules.reports import (
+    ChargeReport,
+    FillReport,
+    OrderReport,
+    StatusReport,
+    parse_amount,
+    parse_kind,
+    parse_optional,
+    parse_time_in_force,
+)
+from app.brokers.rules.values import OrderType
+from app.ledger.rules.accounting import Side
+from app.money import ZERO
+
+_OTHER_TYPE = OrderType.LIMIT  # shown for order types that only a person in TWS can send
+_UNSET = 1e300  # an absent amount is the largest float
+_LOG = logging.getLogger(__name__)
+Report = OrderReport | StatusReport | FillReport | ChargeReport
+
+
+class RequestFailed(Exception):
+    """TWS answered a request with an error."""
+
+
+class ReportListener(Protocol):
+    """What is called with each report of an order, in the thread of the connection."""
+
+    def receive(self, report: Report) -> None:
+        """Apply a report."""
+        ...
+
+    def receive_message(self, venue_id: int, code: int, text: str) -> None:
+        """Apply a message about an order."""
+        ...
+
+
+class ConnectionKeeper(Protocol):
+    """What is called with the state of the connection, in its thread."""
+
+    def note_connectivity(self, problem: str | None) -> None:
+        """Note that TWS lost its own connection with IBKR, or has it again."""
+        ...
+
+    def drop(self, problem: str) -> None:
+        """Give the connection up, and connect again."""
+        ...
+
+
+class MessageReceiver:
+    """The wrapper that ib_async's client and decoder need. The names of its methods are those of the API."""
+
+    defaultTimezone = UTC  # noqa: N815  # ib_async reads it
+    ib = SimpleNamespace(TimezoneTWS="")  # likewise
+
+    def __init__(self, listener: ReportListener, client_id: int) -> None:
+        self.account: str | None = None  # reports of other accounts of the log-in are ignored
+        self._listener, self._client_id = listener, client_id
+        self._keeper: ConnectionKeeper | None = None
+        self._rows: dict[str, list[Any]] = {}
+        self._answers: dict[str, asyncio.Future[list[Any]]] = {}
+        self._keys: dict[int, str] = {}  # of numbered requests
+
+    def begin(self, keeper: ConnectionKeeper) -> None:
+        """Use this connection from now on."""
+        self._keeper = keeper
+
+    def expect(self, key: str, number: int | None) -> "asyncio.Future[list[Any]]":
+        """Return the future of an answer."""
+        self._rows[key] = []
+        self._answers[key] = asyncio.get_running_loop().create_future()
+        if number is not None:
+            self._keys[number] = key
+        return self._answers[key]
+
+    def fail(self, error: Exception) -> None:
+        """Fail all requests that wait."""
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._answers.clear()
+        self._keys.clear()
+
+    def _add(self, key: str, row: Any) -> None:
+        if key in self._answers:
+            self._rows[key].append(row)
+
+    def _is_other(self, account: str) -> bool:
+        return self.account is not None and account not in {"", self.account}
+
+    def _finish(self, key: str) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is not None and not answer.done():
+            answer.set_result(self._rows.pop(key, []))
+
+    # Messages
+
+    def connectAck(self) -> None:  # noqa: N802  # here and below: a name of the API
+        """Receive the end of the handshake."""
+
+    def setEventsDone(self) -> None:  # noqa: N802
+        """Receive the end of a connection, also of one that was not ready."""
+        if self._keeper is not None:
+            self._keeper.drop("TWS closed the connection.")
+
+    def connectionClosed(self) -> None:  # noqa: N802
+        """Receive the end of a connection that was ready."""
+
+    def error(self, number: int, code: int, text: str, _details: str = "") -> None:
+        """Receive a message about a request, an order, or the connection."""
+        keeper = self._keeper
+        if number in self._keys:
+            key = self._keys.pop(number)
+            answer = self._answers.pop(key, None)
+            if answer is not None and not answer.done():
+                answer.set_exception(RequestFailed(f"{code} {text}"))
+        elif number > 0:
+            self._listener.receive_message(number, code, text)
+        elif keeper is not None:
+            self._receive_state(keeper, code, text)
+
+    def _receive_state(self, keeper: ConnectionKeeper, code: int, text: str) -> None:
+        if code in messages.CONNECTIVITY_LOST:
+            keeper.note_connectivity(text)
+        elif code in messages.CONNECTIVITY_RESTORED:
+            keeper.note_connectivity(None)
+        elif code in messages.SOCKET_CLOSED or code == messages.CLIENT_ID_IN_USE:
+            keeper.drop(text)
+        elif code not in range(2100, 2200):
+            _LOG.warning("TWS says %d: %s", code, text)
+
+    def openOrder(self, number: int, contract: Any, order: Any, state: Any) -> None:  # noqa: N802
+        """Receive an open order."""
+        if self._is_other(order.account):
+            return
+        report = build_report(number, order.clientId, contract, order, state.status)
+        self._add("open orders", report)
+        self._listener.receive(report)
+
+    def openOrderEnd(self) -> None:  # noqa: N802
+        """Receive the end of the open orders."""
+        self._finish("open orders")
+
+    def orderStatus(self, number: int, status: str, filled: float, *values: Any) -> None:  # noqa: N802
+        """Receive the status of an order."""
+        _, _, perm_id, _, _, client_id, *_ = values
+        self._listener.receive(StatusReport(number, client_id, perm_id, status, parse_amount(filled)))
+
+    def completedOrder(self, contract: Any, order: Any, state: Any) -> None:  # noqa: N802
+        """Receive an order that has ended. TWS does not tell its number."""
+        if self._is_other(order.account):
+            return
+        report = build_report(0, self._client_id, contract, order, state.status)
+        filled = parse_optional(order.filledQuantity) or ZERO
+        self._add("completed orders", report._replace(filled=filled, quantity=report.quantity or filled))
+
+    def completedOrdersEnd(self) -> None:  # noqa: N802
+        """Receive the end of the completed orders."""
+        self._finish("completed orders")
+
+    def execDetails(self, _number: int, _contract: Any, execution: Any) -> None:  # noqa: N802
+        """Receive an execution."""
+        if self._is_other(execution.acctNumber):
+            return
+        fill = FillReport(
+            execution.execId, execution.orderId, execution.clientId, execution.permId, execution.orderRef,
+            parse_amount(execution.shares), parse_amount(execution.price), execution.time.astimezone(UTC),
+        )  # fmt: skip
+        self._listener.receive(fill)
+
+    def execDetailsEnd(self, number: int) -> None:  # noqa: N802
+        """Receive the end of the executions."""
+        self._keys.pop(number, None)
+        self._finish("executions")
+
+    def commissionReport(self, report: Any) -> None:  # noqa: N802
+        """Receive what an execution costs."""
+        if report.commission < _UNSET:
+            amount = parse_amount(report.commission)
+            self._listener.receive(ChargeReport(report.execId, amount, report.currency))
+
+    def position(self, account: str, contract: Any, quantity: float, average: float) -> None:
+        """Receive a position."""
+        row = (account, build_symbol(parse_contract(contract)), parse_amount(quantity), parse_amount(average))
+        self._add("positions", row)
+
+    def positionEnd(self) -> None:  # noqa: N802
+        """Receive the end of the positions."""
+        self._finish("positions")
+
+    def accountSummary(self, _number: int, account: str, tag: str, value: str, currency: str) -> None:  # noqa: N802
+        """Receive a figure of the account."""
+        self._add("account", (account, tag, value, currency))
+
+    def accountSummaryEnd(self, number: int) -> None:  # noqa: N802
+        """Receive the end of the account's figures."""
+        self._keys.pop(number, None)
+        self._finish("account")
+
+    def currentTime(self, _seconds: int) -> None:  # noqa: N802
+        """Receive the time, which proves that the connection works."""
+        self._finish("time")
+
+
+def parse_contract(contract: Any) -> ContractTerms:
+    """Return the terms of a contract of the API."""
+    return ContractTerms(contract.symbol, contract.secType, contract.exchange, contract.currency)
+
+
+def build_report(number: int, client_id: int, contract: Any, order: Any, status: str) -> OrderReport:
+    """Return the report of an order of the API."""
+    kind = parse_kind(order.orderType) or _OTHER_TYPE
+    is_trail = kind is OrderType.TRAILING_STOP
+    aux = parse_optional(order.auxPrice)
+    return OrderReport(
+        venue_id=number,
+        client_id=client_id,
+        perm_id=order.permId,
+        ref=order.orderRef,
+        symbol=build_symbol(parse_contract(contract)),
+        side=Side.BUY if order.action == "BUY" else Side.SELL,
+        kind=kind,
+        time_in_force=parse_time_in_force(order.tif, order.orderType),
+        quantity=parse_amount(order.totalQuantity),
+        limit_price=None if kind in {OrderType.MARKET, OrderType.STOP} else parse_optional(order.lmtPrice),
+        stop_price=None if is_trail or kind is OrderType.MARKET else aux,
+        trail_amount=aux if is_trail else None,
+        trail_percent=parse_optional(order.trailingPercent) if is_trail else None,
+        trail_level=parse_optional(order.trailStopPrice) if is_trail else None,
+        status=status,
+    )

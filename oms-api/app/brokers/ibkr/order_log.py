@@ -1,0 +1,147 @@
+"""The reported orders of an account at IBKR, the events that follow, and what is still awaited."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from app.brokers.ibkr.messages import Report
+from app.brokers.ibkr.rules.messages import Effect, find_effect
+from app.brokers.ibkr.rules.order_tracking import OrderTracker
+from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
+from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
+from app.brokers.remote.event_log import EventLog
+from app.brokers.rules.values import BrokerEvent
+from app.clock import Now
+
+ABSENT_LIMIT = timedelta(seconds=90)  # an order that TWS does not show that long has ended
+MIN_READINGS = 3  # before an order counts as ended; after its restart TWS shows orders late
+
+
+class OrderLog:
+    """Applies reports from any source, each once. Thread-safe."""
+
+    def __init__(self, client_id: int, log: EventLog, now: Now) -> None:
+        self.log = log
+        self.tracker = OrderTracker(client_id)
+        self.last_event_at: datetime | None = None
+        self._paced: set[int] = set()  # orders whose request TWS may have dropped
+        self._now = now
+        self._changed = threading.Condition(threading.RLock())
+        self.losses = 0  # of the connection
+        self._absent: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
+
+    # Reports
+
+    def receive(self, report: Report) -> None:
+        """Record the new events of a report."""
+        at = self._now()
+        with self._changed:
+            self.last_event_at = at
+            match report:
+                case OrderReport():
+                    events = self.tracker.apply_order(report, at)
+                case StatusReport():
+                    events = self.tracker.apply_status(report, at)
+                case FillReport():
+                    events = self.tracker.apply_fill(report, at)
+                case ChargeReport():
+                    events = self.tracker.apply_charge(report, at)
+            self._record(events)
+
+    def receive_message(self, venue_id: int, code: int, text: str) -> None:
+        """Record the new events of a message about an order."""
+        with self._changed:
+            if find_effect(code) is Effect.IS_UNKNOWN:
+                self._paced.add(venue_id)
+            self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
+
+    def finish_reading(self, open_reports: Sequence[OrderReport]) -> None:
+        """Note which orders were read. One that stays absent has ended.
+
+        TWS forgets orders of earlier days.
+        """
+        at = self._now()
+        with self._changed:
+            absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
+            absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
+            counted = {one: self._absent.get(one, (at, 0)) for one in absent}
+            self._absent = {one: (since, number + 1) for one, (since, number) in counted.items()}
+            for order_id, (since, number) in list(self._absent.items()):
+                if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
+                    del self._absent[order_id]
+                    self._record(self.tracker.lapse(order_id, at))
+
+    # Requests
+
+    def note_absent(self, order_id: str) -> None:
+        """Note that somebody asked for an order that TWS does not show."""
+        with self._changed:
+            self._absent.setdefault(order_id, (self._now(), 0))
+
+    @property
+    def is_reading_due(self) -> bool:
+        """Whether orders or executions are missing."""
+        with self._changed:
+            return bool(self._absent) or any(one.has_missing_fills for one in self.tracker.orders)
+
+    def add_chains(self, chains: Sequence[Chain]) -> None:
+        """Note the replacements of earlier processes."""
+        with self._changed:
+            self.tracker.add_chains(chains)
+
+    def find(self, order_id: str) -> TrackedOrder | None:
+        """Return an order by one of our ids."""
+        with self._changed:
+            return self.tracker.find(order_id)
+
+    def register(self, order_id: str, venue_id: int) -> TrackedOrder:
+        """Note an order that is about to be sent."""
+        with self._changed:
+            return self.tracker.register(order_id, venue_id)
+
+    def forget(self, tracked: TrackedOrder) -> None:
+        """Remove an order that was not sent."""
+        with self._changed:
+            self.tracker.forget(tracked)
+
+    def reject(self, order_id: str, reason: str, at: datetime) -> Sequence[BrokerEvent]:
+        """Record the rejection of an order that is not sent."""
+        with self._changed:
+            return self._record(self.tracker.reject(order_id, reason, at))
+
+    def record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
+        """Add events to the log, and return them."""
+        with self._changed:
+            return self._record(events)
+
+    def lose(self) -> None:
+        """Note that the connection is lost: nothing that is awaited will arrive."""
+        with self._changed:
+            self.losses += 1
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool], losses: int, seconds: float) -> bool:
+        """Wait until a report makes a condition true. Return False if none does.
+
+        A connection that was lost since there were `losses` will bring no report.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: condition() or self.losses != losses, seconds)
+            return condition()
+
+    def take_paced_cancels(self) -> list[int]:
+        """Return the orders whose cancel TWS dropped because of too many messages."""
+        with self._changed:
+            dropped, self._paced = self._paced, set()
+            waiting = {one.venue_id for one in self.tracker.orders if one.is_cancel_requested}
+            return sorted(dropped & waiting)
+
+    def list_orders(self) -> list[TrackedOrder]:
+        """Return all orders, oldest first."""
+        with self._changed:
+            return self.tracker.orders
+
+    def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
+        self.log.append(events)
+        self._changed.notify_all()
+        return events

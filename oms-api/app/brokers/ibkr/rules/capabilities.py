@@ -1,0 +1,80 @@
+"""What the adapter can send to IBKR. Orders outside of this table are refused before anything is sent.
+
+Source: the TWS API documentation, "Order Types" and "Time in Force".
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.brokers.ibkr.rules.contracts import FOREX, STOCK, find_contract
+from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+
+_AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+_WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_CONTINUOUS = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC})
+
+
+class Capabilities(NamedTuple):
+    """What is possible for a kind of contract. All our order types are.
+
+    Linked orders are brackets and other groups of orders.
+    """
+
+    times_in_force: frozenset[TimeInForce]
+    has_fractions: bool
+    can_short: bool
+    can_replace: bool
+    has_extended_hours: bool
+    has_linked_orders: bool
+
+
+CAPABILITIES = {
+    STOCK: Capabilities(
+        times_in_force=_CONTINUOUS | {TimeInForce.FOK} | _AUCTIONS,  # GTD needs a date, which is not sent yet
+        has_fractions=False,  # the API takes them for a few accounts only
+        can_short=True,
+        can_replace=True,
+        has_extended_hours=False,  # an order cannot ask for it yet
+        has_linked_orders=False,
+    ),
+    FOREX: Capabilities(
+        times_in_force=_CONTINUOUS,
+        has_fractions=False,
+        can_short=True,
+        can_replace=True,
+        has_extended_hours=True,  # the market has no regular hours
+        has_linked_orders=False,
+    ),
+}
+
+
+def find_refusal(order: BrokerOrder) -> str | None:
+    """Return why IBKR cannot execute an order and what to do, or None if it can."""
+    contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
+    if contract is None:
+        return "Over IBKR, stocks, ETFs and currency pairs can be traded: set the instrument's asset class."
+    able = CAPABILITIES[contract.sec_type]
+    if order.group is not None and not able.has_linked_orders:
+        return "IBKR orders cannot be linked with other orders yet: send one exit order without a group."
+    if order.time_in_force not in able.times_in_force:
+        return (
+            f"Over IBKR there are no {order.time_in_force} orders for it: use {_list(able.times_in_force)}."
+        )
+    if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
+        return f"IBKR's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
+    if order.quantity % 1 and not able.has_fractions:
+        return "Over IBKR there are no fractions: use a whole quantity."
+    return None
+
+
+def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:
+    """Return why IBKR cannot change an order to `successor`, or None if it can."""
+    if (order.symbol, order.side, order.kind) != (successor.symbol, successor.side, successor.kind):
+        return "IBKR cannot change the symbol, side or type of an order: cancel it and send another one."
+    return find_refusal(successor)
+
+
+def _list(names: Iterable[StrEnum]) -> str:
+    *rest, last = sorted(str(name) for name in names)
+    return f"{', '.join(rest)} or {last}" if rest else last

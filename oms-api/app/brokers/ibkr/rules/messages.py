@@ -1,0 +1,46 @@
+"""Messages of TWS: what their codes mean.
+
+Source: the TWS API documentation, "Error Codes".
+"""
+
+from enum import StrEnum
+
+RATE_EXCEEDED, CLIENT_ID_IN_USE, COMPETING_SESSION = 100, 326, 10197
+ORDER_CANCELED = 202
+CONNECTIVITY_LOST = frozenset({1100, 2110})
+CONNECTIVITY_RESTORED = frozenset({1101, 1102})
+SOCKET_CLOSED = frozenset({1300})
+# An order that TWS holds, or a remark about it: it stays as it is.
+_REMARKS = frozenset({109, 165, 399, 404, 10167, 10311, COMPETING_SESSION})
+_WARNINGS = range(2100, 2200)
+_CANCEL_REFUSED = frozenset({135, 136, 161, 10147, 10148})
+_REJECTED = "IBKR rejected the order."
+
+
+class Effect(StrEnum):
+    """What a message about an order means for it."""
+
+    NONE = "none"
+    REFUSES_CANCEL = "refuses_cancel"
+    CANCELS = "cancels"
+    REFUSES_LAST_REQUEST = "refuses_last_request"  # the order, or its change
+    IS_UNKNOWN = "is_unknown"  # the message may have been dropped
+
+
+def find_effect(code: int) -> Effect:
+    """Return the effect of a message about an order."""
+    if code == RATE_EXCEEDED:
+        return Effect.IS_UNKNOWN
+    if code == ORDER_CANCELED:
+        return Effect.CANCELS
+    if code in _CANCEL_REFUSED:
+        return Effect.REFUSES_CANCEL
+    if code in _REMARKS or code in _WARNINGS:
+        return Effect.NONE
+    return Effect.REFUSES_LAST_REQUEST
+
+
+def format_reason(text: str) -> str:
+    """Return the reason in a message without the words that TWS puts before it."""
+    reason = text.partition("reason:")[2].strip() or text.strip()
+    return reason or _REJECTED

@@ -1,0 +1,173 @@
+"""Reports of TWS as records with exact amounts, and our orders in the words of the TWS API."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
+from app.ledger.rules.accounting import Side
+from app.money import ZERO, fixed, quantity_text
+
+OPEN = frozenset({"ApiPending", "PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel"})
+ACCEPTED = frozenset({"PreSubmitted", "Submitted", "Filled"})
+CANCELED = frozenset({"Cancelled", "ApiCancelled"})
+INACTIVE, FILLED, PENDING_CANCEL = "Inactive", "Filled", "PendingCancel"
+_KINDS = {
+    OrderType.MARKET: "MKT",
+    OrderType.LIMIT: "LMT",
+    OrderType.STOP: "STP",
+    OrderType.STOP_LIMIT: "STP LMT",
+    OrderType.TRAILING_STOP: "TRAIL",
+}
+_AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
+_TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
+_UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
+
+
+class OrderReport(NamedTuple):
+    """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
+
+    `filled` is None where the report does not tell it.
+    """
+
+    venue_id: int
+    client_id: int
+    perm_id: int
+    ref: str
+    symbol: str
+    side: Side
+    kind: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    trail_amount: Decimal | None
+    trail_percent: Decimal | None
+    trail_level: Decimal | None
+    status: str
+    filled: Decimal | None = None
+
+    def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
+        """Return the order in our words."""
+        return BrokerOrder(
+            order_id,
+            portfolio_id,
+            self.symbol,
+            self.side,
+            self.kind,
+            self.quantity,
+            max(self.quantity - filled, ZERO),
+            at,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            trail_amount=self.trail_amount,
+            trail_percent=self.trail_percent,
+            trail_level=self.trail_level,
+            time_in_force=self.time_in_force,
+        )
+
+    def has_terms_of(self, order: BrokerOrder) -> bool:
+        """Return whether IBKR works the order with the quantity and the prices of `order`."""
+        mine = (self.quantity, self.limit_price, self.stop_price, self.trail_amount, self.trail_percent)
+        others = (
+            order.quantity,
+            order.limit_price,
+            order.stop_price,
+            order.trail_amount,
+            order.trail_percent,
+        )
+        return mine == others and self.time_in_force is order.time_in_force
+
+
+class StatusReport(NamedTuple):
+    """The status of an order."""
+
+    venue_id: int
+    client_id: int
+    perm_id: int
+    status: str
+    filled: Decimal
+
+
+class FillReport(NamedTuple):
+    """An execution. `number` counts its corrections, from 1; the quantity 0 takes it back."""
+
+    execution_id: str
+    venue_id: int
+    client_id: int
+    perm_id: int
+    ref: str
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+
+    @property
+    def base_id(self) -> str:
+        """The part of the id that all corrections of an execution share."""
+        base, _, number = self.execution_id.rpartition(".")
+        return base if base and number.isdigit() else self.execution_id
+
+    @property
+    def number(self) -> int:
+        """The number of the correction, 1 for the execution itself."""
+        number = self.execution_id.removeprefix(f"{self.base_id}.")
+        return int(number) if number.isdigit() else 1
+
+
+class ChargeReport(NamedTuple):
+    """What IBKR charges for an execution in total."""
+
+    execution_id: str
+    amount: Decimal
+    currency: str
+
+
+def parse_amount(given: Any) -> Decimal:
+    """Return a float of the API as the decimal that it was on the wire."""
+    return Decimal(str(given))
+
+
+def parse_optional(given: Any) -> Decimal | None:
+    """Return an amount, None if it is absent. Prices of currency pairs and stocks are never zero."""
+    if given is None or given == "":
+        return None
+    amount = parse_amount(given)
+    return None if not amount or not amount.is_finite() or amount >= _UNSET else amount
+
+
+def parse_kind(name: str) -> OrderType | None:
+    """Return our order type, None for one that we do not send."""
+    return _TYPES.get(name)
+
+
+def parse_time_in_force(tif: str, kind_name: str) -> TimeInForce:
+    """Return our time in force. Orders for the close are order types of their own."""
+    if kind_name in _AT_CLOSE.values():
+        return TimeInForce.CLS
+    return TimeInForce(tif) if tif in TimeInForce.__members__ else TimeInForce.DAY
+
+
+def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str]:
+    """Return the fields of an order of the API. Amounts are texts, so that they arrive exactly."""
+    is_at_close = order.time_in_force is TimeInForce.CLS
+    aux = order.trail_amount if order.kind is OrderType.TRAILING_STOP else order.stop_price
+    terms = {
+        "action": order.side.value,
+        "totalQuantity": format_amount(order.quantity),
+        "orderType": (_AT_CLOSE if is_at_close else _KINDS)[order.kind],
+        "tif": "DAY" if is_at_close else order.time_in_force.value,
+        "orderRef": ref,
+        "account": account,
+    }
+    prices = {
+        "lmtPrice": order.limit_price,
+        "auxPrice": aux,
+        "trailingPercent": order.trail_percent,
+        "trailStopPrice": order.trail_level if order.kind is OrderType.TRAILING_STOP else None,
+    }
+    return terms | {name: format_amount(price) for name, price in prices.items() if price is not None}
+
+
+def format_amount(amount: Decimal) -> str:
+    """Return 10 as "10" and 10.50 as "10.5"."""
+    return quantity_text(fixed(amount))

@@ -1,0 +1,1 @@
+"""Zerodha's Kite Connect as a broker: REST requests, and order frames of the ticker socket."""

@@ -1,0 +1,1 @@
+"""Kite's messages, tags, charges and capabilities, without I/O."""

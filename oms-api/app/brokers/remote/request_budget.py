@@ -1,0 +1,145 @@
+"""A broker's rate limit, such as 200 requests a minute for an account. Cancels go first and have a reserve.
+
+Requests wait in a queue by priority until a token is available. One that would wait beyond its patience is
+not sent.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+from app.brokers.errors import BrokerUnavailable
+from app.clock import monotonic_seconds
+
+REQUESTS_PER_MINUTE = 200
+WINDOW_SECONDS = 60
+_MAX_WAIT_SECONDS = 1.0  # then look again, because another process may have given tokens back
+
+
+class Priority(IntEnum):
+    """The order in which waiting requests are sent."""
+
+    CANCEL = 0
+    ORDER = 1
+    QUERY = 2
+
+
+# The tenths of all tokens that requests of a priority leave for those of a higher one.
+_RESERVED_TENTHS = {Priority.CANCEL: 0, Priority.ORDER: 1, Priority.QUERY: 2}
+
+
+class TokenBucket(Protocol):
+    """A bucket of request tokens, which processes may share."""
+
+    @property
+    def capacity(self) -> int:
+        """The number of requests within a window."""
+        ...
+
+    def take(self, reserved: int) -> float:
+        """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
+        ...
+
+    def get_level(self) -> float:
+        """Return the number of tokens that are left."""
+        ...
+
+    def set_level(self, level: float) -> None:
+        """Lower the number of tokens to what the broker reports."""
+        ...
+
+
+class LocalTokenBucket:
+    """The tokens of one process. Not thread-safe."""
+
+    def __init__(
+        self,
+        capacity: int = REQUESTS_PER_MINUTE,
+        clock: Callable[[], float] = monotonic_seconds,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
+        self.capacity = capacity
+        self._per_second = capacity / window_seconds
+        self._clock = clock
+        self._level, self._at = float(capacity), clock()
+
+    def take(self, reserved: int) -> float:
+        """Take a token, or return the seconds to wait."""
+        missing = reserved + 1 - self.get_level()
+        if missing > 0:
+            return missing / self._per_second
+        self._level -= 1
+        return 0.0
+
+    def get_level(self) -> float:
+        """Return the number of tokens that are left."""
+        now = self._clock()
+        self._level = min(self.capacity, self._level + (now - self._at) * self._per_second)
+        self._at = now
+        return self._level
+
+    def set_level(self, level: float) -> None:
+        """Lower the number of tokens to `level`."""
+        self._level = min(self.get_level(), level)
+
+
+class RequestBudget:
+    """Admits requests as the bucket allows, by priority. Thread-safe."""
+
+    def __init__(
+        self,
+        bucket: TokenBucket,
+        clock: Callable[[], float] = monotonic_seconds,
+        label: str = "The broker",
+    ) -> None:
+        self._bucket, self._clock, self._label = bucket, clock, label
+        self._changed = threading.Condition()
+        self._queue: list[tuple[Priority, int]] = []
+        self._numbers = itertools.count()
+        self._blocked_until = 0.0
+
+    @property
+    def requests_left(self) -> int:
+        """The number of requests that may be sent at once."""
+        with self._changed:
+            return max(int(self._bucket.get_level()), 0)
+
+    def take(self, priority: Priority, patience_seconds: float) -> None:
+        """Wait for a token. Raise BrokerUnavailable if that would take longer than `patience_seconds`."""
+        deadline = self._clock() + patience_seconds
+        with self._changed:
+            place = (priority, next(self._numbers))
+            heapq.heappush(self._queue, place)
+            try:
+                self._wait(place, deadline)
+            finally:
+                self._queue.remove(place)
+                heapq.heapify(self._queue)
+                self._changed.notify_all()
+
+    def block(self, seconds: float) -> None:
+        """Send nothing for some time, because the broker answered 429."""
+        with self._changed:
+            self._blocked_until = max(self._blocked_until, self._clock() + seconds)
+            self._changed.notify_all()
+
+    def report_level(self, level: float) -> None:
+        """Note the number of requests that the broker says are left."""
+        with self._changed:
+            self._bucket.set_level(level)
+
+    def _wait(self, place: tuple[Priority, int], deadline: float) -> None:
+        while True:
+            now = self._clock()
+            seconds = self._blocked_until - now
+            if seconds <= 0 and self._queue[0] == place:
+                seconds = self._bucket.take(self._bucket.capacity * _RESERVED_TENTHS[place[0]] // 10)
+                if not seconds:
+                    return
+            if now + max(seconds, 0.0) > deadline or now >= deadline:
+                raise BrokerUnavailable(f"{self._label}'s rate limit is used up. Nothing was sent.")
+            wait = seconds if seconds > 0 else _MAX_WAIT_SECONDS
+            self._changed.wait(min(wait, _MAX_WAIT_SECONDS, deadline - now))

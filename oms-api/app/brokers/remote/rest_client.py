@@ -1,0 +1,176 @@
+"""A thin client of a broker's REST interface: exact numbers, bounded waits, and no doubt about what was sent.
+
+A request that changes something is sent once. If its outcome is not known, the caller asks for the order by
+our id, and never sends it again blindly.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.remote.request_budget import Priority, RequestBudget
+from app.clock import monotonic_seconds
+
+CONNECT_SECONDS, RESPONSE_SECONDS = 3.0, 10.0
+PATIENCE_SECONDS = 15.0
+MAX_CONNECTIONS = 8
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+MAX_MESSAGE_LENGTH = 500
+TOO_MANY, UNAUTHORIZED = 429, 401
+_DEFAULT_RETRY_SECONDS = 3.0
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_QUERIES = frozenset({"GET"})
+
+Parameters = dict[str, str]
+RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `patience` limits how long a request waits for the rate limit, retries included."""
+
+    connect: float = CONNECT_SECONDS
+    response: float = RESPONSE_SECONDS
+    patience: float = PATIENCE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request. It has a JSON body, or the fields of a form, or neither."""
+
+    method: str
+    path: str
+    priority: Priority
+    body: Any = None
+    form: Parameters | None = None
+    parameters: Parameters | None = None
+
+    @property
+    def is_query(self) -> bool:
+        """Whether repeating it changes nothing. `priority` says so for a POST that only computes."""
+        return self.method in _QUERIES or self.priority is Priority.QUERY
+
+
+class RequestRefused(Exception):
+    """The broker refused a request. The message is the broker's text, `code` its kind of error."""
+
+    def __init__(self, status: int, code: int | str | None, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the order or position does not exist."""
+        return self.status == 404
+
+
+class RestClient:
+    """Sends requests to the broker `label`. Thread-safe. An adapter extends it by its paths and errors."""
+
+    def __init__(
+        self,
+        label: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        budget: RequestBudget,
+        timeouts: Timeouts,
+        query_budget: RequestBudget | None = None,
+    ) -> None:
+        self.label, self.budget = label, budget
+        self.observe: RequestObserver = lambda *_: None
+        self._query_budget = query_budget or budget
+        self._timeouts = timeouts
+        self._http = httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", **headers},
+            timeout=httpx.Timeout(timeouts.response, connect=timeouts.connect),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, parameters: Parameters | None = None) -> Any:
+        """Return the JSON of a resource. Raise BrokerUnavailable or RequestRefused."""
+        return self.request(Request("GET", path, Priority.QUERY, parameters=parameters))
+
+    def request(self, request: Request) -> Any:
+        """Return the JSON of the answer. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        return self.parse(request, self.send(request))
+
+    def send(self, request: Request) -> httpx.Response:
+        """Return the answer to a request, whatever its status except 429."""
+        deadline = monotonic_seconds() + self._timeouts.patience
+        budget = self._query_budget if request.priority is Priority.QUERY else self.budget
+        while True:
+            budget.take(request.priority, deadline - monotonic_seconds())
+            response = self._send_once(request, budget)
+            if response.status_code != TOO_MANY:
+                return response
+            # 429 says that the broker did nothing, so the request may be sent again.
+            budget.block(_parse_retry_after(response))
+
+    def parse(self, request: Request, response: httpx.Response) -> Any:
+        """Return the JSON of an answer, or raise what the answer means."""
+        status = response.status_code
+        if status >= 500:
+            raise self.build_failure(request, f"status {status}")
+        if status == UNAUTHORIZED or 300 <= status < 400:
+            reason = "Check the credentials" if status == UNAUTHORIZED else "Check the address"
+            raise BrokerUnavailable(f"{self.label} answered {status} and did nothing. {reason}.")
+        if len(response.content) > MAX_RESPONSE_BYTES:
+            raise self.build_failure(request, "a response that is too large")
+        try:
+            parsed = json.loads(response.content, parse_float=Decimal) if response.content else None
+        except ValueError:
+            raise self.build_failure(request, "a response that is not JSON") from None
+        if status >= 400:
+            raise self.build_refusal(request, status, parsed if isinstance(parsed, dict) else {})
+        return parsed
+
+    def build_failure(self, request: Request, what: str) -> Exception:
+        """Return the error of a request that may have been carried out."""
+        if request.is_query:
+            return BrokerUnavailable(f"{self.label} did not answer the query: {what}.")
+        return OutcomeOpen(f"The outcome of the request is unknown: {what}.")
+
+    def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
+        """Return the error of a request that the broker refused."""
+        code = fields.get("code")
+        message = str(fields.get("message") or f"{self.label} answered with status {status}.")
+        return RequestRefused(status, code if isinstance(code, int) else None, message[:MAX_MESSAGE_LENGTH])
+
+    def _send_once(self, request: Request, budget: RequestBudget) -> httpx.Response:
+        started, outcome = monotonic_seconds(), "failed"
+        try:
+            response = self._http.request(
+                request.method,
+                request.path,
+                json=request.body,
+                data=request.form,
+                params=request.parameters,
+            )
+            outcome = f"{response.status_code // 100}xx"
+        except _NOT_SENT as error:
+            raise BrokerUnavailable(f"{self.label} was not reached: {type(error).__name__}.") from None
+        except httpx.HTTPError as error:
+            raise self.build_failure(request, type(error).__name__) from None
+        finally:
+            self.observe(request.method, outcome, monotonic_seconds() - started)
+        left = response.headers.get("x-ratelimit-remaining", "")
+        if left.isascii() and left.isdigit():
+            budget.report_level(float(left))
+        return response
+
+
+def _parse_retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("retry-after", "")
+    return float(text[:6]) if text.isascii() and text.isdigit() else _DEFAULT_RETRY_SECONDS

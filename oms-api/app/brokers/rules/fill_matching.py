@@ -1,0 +1,62 @@
+"""Find the fills that were not applied yet, even if a broker's sources name the same fill differently.
+
+A broker may report a fill on its stream under one id, and list it later under another one. So ids alone do
+not tell: the filled quantity of the order limits how much can be missing.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from app.money import ZERO
+
+
+class Fill(Protocol):
+    """A fill of one order: its id at the source that reported it, units, and price per unit."""
+
+    @property
+    def execution_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def quantity(self) -> Decimal:
+        """Units."""
+        ...
+
+    @property
+    def price(self) -> Decimal:
+        """Price per unit."""
+        ...
+
+
+FillT = TypeVar("FillT", bound=Fill)
+
+
+def select_missing_fills(
+    applied: Sequence[Fill], reported: Sequence[FillT], filled: Decimal, busted: Collection[str] = ()
+) -> list[FillT]:
+    """Return the reported fills of an order that must still be applied, in their order.
+
+    `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted` are
+    ids of fills that were taken back. Together with the result they never exceed `filled`. Where the unknown
+    fills are more than what is missing, those that equal an applied fill in quantity and price are that fill
+    under another id.
+    """
+    known = {one.execution_id for one in applied} | set(busted)
+    unknown = [one for one in reported if one.execution_id not in known]
+    missing = filled - sum((one.quantity for one in applied), ZERO)
+    excess = sum((one.quantity for one in unknown), ZERO) - missing
+    named = {one.execution_id for one in reported}
+    renamed = Counter((one.quantity, one.price) for one in applied if one.execution_id not in named)
+    selected = []
+    for one in unknown:
+        terms = (one.quantity, one.price)
+        if renamed[terms] and one.quantity <= excess:
+            renamed[terms] -= 1
+            excess -= one.quantity
+        elif one.quantity <= missing:
+            missing -= one.quantity
+            selected.append(one)
+    return selected

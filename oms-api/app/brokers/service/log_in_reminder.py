@@ -1,0 +1,57 @@
+"""Remind people before the market opens to log in at brokers whose sessions end every day: a duty."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from app.brokers.queries import StoredConnection, find_portfolio_names, list_connections
+from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.sessions import needs_log_in
+from app.calendars.rules.values import Market, Segment
+from app.calendars.service import Calendars
+from app.clock import Now
+from app.database import set_all_tenants_scope, unit_of_work, write
+from app.duties.queries import mark_state
+from app.duties.service import Lease
+from app.events.service import build_event_insert
+from app.timestamps import iso
+
+LOG_IN_NEEDED = "broker_connection.log_in_needed"
+
+
+class LogInReminder:
+    """Publishes an event, once a day, for each connection over which a portfolio trades."""
+
+    def __init__(self, engine: Engine, calendars: Calendars, brokers: Collection[str], now: Now) -> None:
+        self._engine, self._calendars, self._brokers, self._now = engine, calendars, brokers, now
+
+    def check(self, _: Lease) -> None:
+        """Publish the events that are due."""
+        now = self._now()
+        clock = self._calendars.read_clock(Market.XNSE, Segment.SHARES, now)
+        opens_at = now if clock.is_open else clock.next_open
+        with unit_of_work(self._engine) as connection:
+            found = list_connections(set_all_tenants_scope(connection))
+            for stored in found:
+                if stored.broker in self._brokers and stored.status != ConnectionStatus.AWAITING_LIVE:
+                    self._remind(connection, stored, opens_at, now)
+
+    def _remind(
+        self, connection: Connection, stored: StoredConnection, opens_at: datetime | None, now: datetime
+    ) -> None:
+        portfolio_name = find_portfolio_names(connection, stored.tenant_id).get(stored.name)
+        expires_at = stored.session_expires_at
+        is_needed = portfolio_name is not None and needs_log_in(expires_at, opens_at, now)
+        if not mark_state(connection, f"log in {stored.id}", now, is_on=is_needed) or not is_needed:
+            return
+        payload = {
+            "connection": stored.name,
+            "broker": stored.broker,
+            "portfolio_name": portfolio_name,
+            "session_expires_at": None if expires_at is None else iso(expires_at),
+            "opens_at": None if opens_at is None else iso(opens_at),
+        }
+        row = (stored.tenant_id, LOG_IN_NEEDED, orjson.dumps(payload).decode(), iso(now))
+        write(connection, build_event_insert([row]))

@@ -1,0 +1,71 @@
+"""The daily log-in of a person at a broker. The token is encrypted with the connection's credentials."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.brokers import queries
+from app.brokers.errors import BrokerUnavailable, LogInFailed, NoLogIn
+from app.brokers.protocol import LogIn
+from app.brokers.queries import StoredConnection
+from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionTerms, find_address_problem
+from app.brokers.rules.sessions import compute_session_expiry
+from app.brokers.service.connections import get_connection
+from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
+from app.encryption import KeyRing
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.timestamps import iso
+
+LogIns = dict[str, Callable[[ConnectionTerms], LogIn]]
+ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
+
+
+class BrokerLogIns:
+    """Creates sessions at brokers that need a log-in."""
+
+    def __init__(self, keys: KeyRing, policy: AddressPolicy, log_ins: LogIns) -> None:
+        self._keys, self._policy, self._log_ins = keys, policy, log_ins
+
+    def open_log_in(self, stored: StoredConnection) -> LogIn:
+        """Return the log-in of a connection. It sends nothing yet. Raise NoLogIn."""
+        create = self._log_ins.get(stored.broker)
+        if create is None:
+            raise NoLogIn(f"{stored.broker} keeps its sessions.")
+        broker = BrokerName(stored.broker)
+        problem = find_address_problem(broker, stored.base_url, is_live=stored.is_live, policy=self._policy)
+        if problem is not None:
+            raise NoLogIn(f"base_url: {problem}")
+        try:
+            return create(get_terms(self._keys, stored))
+        except CredentialsUnreadable as error:
+            raise NoLogIn(str(error)) from None
+
+    def fetch_token(self, stored: StoredConnection, request_token: str) -> str:
+        """Return the access token of a new session. It calls the broker, so run it outside transactions."""
+        try:
+            return self.open_log_in(stored).create_session(request_token)
+        except BrokerUnavailable:
+            raise LogInFailed from None
+
+    def store(
+        self, connection: Connection, context: OperationContext, name: str, token: str, now: datetime
+    ) -> Change:
+        """Store the token of a session. The connection's session begins anew with it."""
+        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        expires_at = compute_session_expiry(now)
+        values: dict[str, Any] = {
+            "credentials": self._add_token(stored, token), "session_expires_at": expires_at, "error": None,
+        }  # fmt: skip
+        queries.update_connection(connection, stored, values)
+        target, after = f"broker_connection:{name}", {"session_expires_at": iso(expires_at)}
+        entry = context.entry(now, "broker_connection.logged_in", target, None, after)
+        return Change({"expires_at": iso(expires_at)}, [entry])
+
+    def _add_token(self, stored: StoredConnection, token: str) -> str:
+        try:
+            known = get_terms(self._keys, stored).credentials
+        except CredentialsUnreadable as error:
+            raise NoLogIn(str(error)) from None
+        return encrypt_credentials(self._keys, stored.tenant_id, stored.id, {**known, ACCESS_TOKEN: token})

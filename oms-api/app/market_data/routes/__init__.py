@@ -1,0 +1,1 @@
+"""Serve market data over REST."""

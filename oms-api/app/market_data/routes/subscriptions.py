@@ -1,0 +1,144 @@
+"""Routes of subscriptions: symbols whose quotes are always followed; and of the health of the feed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry, record
+from app.hot_routes import FastRequest
+from app.identity.dependencies import Reader, require_permission
+from app.identity.rules.access import Caller, Operation
+from app.instruments.rules import InstrumentKey
+from app.instruments.schemas import Symbol
+from app.market_data.dependencies import TheMarket
+from app.market_data.queries import subscriptions as queries
+from app.market_data.queries.subscriptions import Subscription
+from app.market_data.schemas import FeedHealthOut, SubscriptionOut, SubscriptionsIn, serialize_subscription
+from app.market_data.service import Market
+from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
+from app.timestamps import iso
+from app.wire.answers import answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheChanges, TheClock, TheReaders
+
+router = APIRouter(prefix="/market-data", tags=["market data"])
+
+Subscriber = Annotated[Caller, Depends(require_permission(Operation.SUBSCRIBE_QUOTES))]
+EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
+
+
+@router.post(
+    "/subscriptions",
+    summary="Create subscriptions",
+    status_code=201,
+    responses=responses(201, {"model": list[SubscriptionOut]}, 409, 413, 415),
+    openapi_extra=documented_body(SubscriptionsIn, EXAMPLE),
+)
+async def create_subscriptions(
+    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn))],
+    market: TheMarket, changes: TheChanges, now: TheClock, request: Request,
+) -> Response:  # fmt: skip
+    """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
+
+    All API processes follow them. A symbol that is subscribed already stays as it is.
+    """
+    tenant_id, at = caller.tenant_id, now()
+
+    def write(connection: Connection) -> list[dict[str, Any]]:
+        found = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
+        target = " ".join(one.symbol for one in found)[:400]
+        record(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
+        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+
+    return answer(await changes.run(write, tenant_id), 201)
+
+
+@router.get(
+    "/subscriptions",
+    summary="List subscriptions",
+    responses=responses(200, {"model": list[SubscriptionOut]}),
+)
+async def list_subscriptions(
+    caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock
+) -> Response:
+    """List the symbols that the tenant follows, with the last quote of each and its age."""
+    tenant_id, at = caller.tenant_id, now()
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        found = queries.list_subscriptions(connection, tenant_id)
+        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+
+    return answer(await readers.run(read, tenant_id))
+
+
+@router.delete(
+    "/subscriptions/{symbol:path}",
+    summary="Delete a subscription",
+    status_code=204,
+    responses=responses(204, {"description": "It is deleted"}, 404),
+)
+async def delete_subscription(
+    caller: Subscriber,
+    symbol: Annotated[Symbol, Path()],
+    changes: TheChanges,
+    now: TheClock,
+    request: Request,
+) -> Response:
+    """Follow a symbol no more, unless somebody holds it, watches it or has orders in it."""
+    tenant_id, at = caller.tenant_id, now()
+
+    def write(connection: Connection) -> None:
+        removed = remove_subscription(connection, tenant_id, symbol)
+        record(connection, [_build_entry(caller, at, request, "market_data.unsubscribed", removed)])
+
+    await changes.run(write, tenant_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/health",
+    summary="Get the health of market data",
+    responses=responses(200, {"model": FeedHealthOut}),
+)
+async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock) -> Response:
+    """Get whether the price source answers, and which subscriptions have a stale quote or none."""
+    tenant_id, at = caller.tenant_id, now()
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        found = queries.list_subscriptions(connection, tenant_id)
+        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+
+    found, silence = await readers.run(read, tenant_id), market.feed_silence(at)
+    facts = {
+        "status": "stale" if silence is not None and silence > market.max_silence else "ok",
+        "price_source": market.source_name,
+        "last_heard_at": None if silence is None else iso(at - silence),
+        "silence_seconds": None if silence is None else round(silence.total_seconds(), 3),
+        "max_silence_seconds": market.max_silence.total_seconds(),
+        "followed_symbols": market.followed_symbols,
+        "subscriptions": len(found),
+        "stale_symbols": [one["symbol"] for one in found if one["is_stale"]],
+        "missing_symbols": [one["symbol"] for one in found if one["quote"] is None],
+    }
+    return answer(facts)
+
+
+def _serialize_subscriptions(
+    connection: Connection, market: Market, tenant_id: int, found: list[Subscription], at: datetime
+) -> list[dict[str, Any]]:
+    keys = {one.symbol: InstrumentKey(tenant_id, one.symbol) for one in found}
+    quotes = market.quotes_for(connection, sorted(keys.values()), at)
+    serialized = []
+    for one in found:
+        quote = quotes.get(keys[one.symbol])
+        is_stale = None if quote is None else market.is_stale(quote, at)
+        serialized.append(serialize_subscription(one, quote, at, is_stale=is_stale))
+    return serialized
+
+
+def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
+    edge: FastRequest = request.state.edge
+    who = (caller.tenant_id, at, caller.actor, caller.name)
+    return AuditEntry(*who, action, target, edge.address, edge.request_id)

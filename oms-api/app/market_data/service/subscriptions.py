@@ -1,0 +1,79 @@
+"""Subscribe a tenant to symbols, and let this process follow them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.database import Readers, set_all_tenants_scope
+from app.errors import OmsError
+from app.identity.queries.tenants import lock_tenant
+from app.instruments.queries import find_symbol
+from app.instruments.rules import InstrumentKey
+from app.market_data.errors import NoSubscription, TooManySubscriptions
+from app.market_data.queries import subscriptions as queries
+from app.market_data.queries.subscriptions import Subscription
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+
+MAX_SUBSCRIPTIONS = 1_000  # of a tenant
+REFRESH_SECONDS = 2.0
+_LOG = logging.getLogger(__name__)
+
+
+def add_subscriptions(
+    connection: Connection, tenant_id: int, names: Sequence[str], who: str, at: datetime
+) -> list[Subscription]:
+    """Subscribe a tenant to symbols or aliases. Return those subscriptions. Raise TooManySubscriptions."""
+    lock_tenant(connection, tenant_id)
+    symbols = {find_symbol(connection, tenant_id, name) for name in names}
+    queries.insert_subscriptions(connection, tenant_id, sorted(symbols), who, at)
+    if queries.count_subscriptions(connection, tenant_id) > MAX_SUBSCRIPTIONS:
+        raise TooManySubscriptions(MAX_SUBSCRIPTIONS)
+    return [one for one in queries.list_subscriptions(connection, tenant_id) if one.symbol in symbols]
+
+
+def remove_subscription(connection: Connection, tenant_id: int, name: str) -> str:
+    """End the subscription of a symbol or alias, and return its symbol. Raise NoSubscription."""
+    symbol = find_symbol(connection, tenant_id, name)
+    if not queries.delete_subscription(connection, InstrumentKey(tenant_id, symbol)):
+        raise NoSubscription(symbol)
+    return symbol
+
+
+class SubscribedQuotes:
+    """Lets the market of this process follow the subscriptions of all tenants."""
+
+    def __init__(self, readers: Readers, market: Market) -> None:
+        self._readers, self._market = readers, market
+        self._followed: frozenset[InstrumentKey] = frozenset()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    async def run(self) -> None:
+        """Follow the subscriptions until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except OmsError as refusal:
+                _LOG.warning("the subscriptions were not read: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and try again
+                _LOG.exception("the subscriptions were not read")
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def refresh(self) -> None:
+        """Follow exactly the symbols that tenants subscribe to now. Raise Unavailable."""
+        wanted = await self._readers.run(
+            lambda connection: queries.list_all_symbols(set_all_tenants_scope(connection))
+        )
+        if wanted == self._followed:
+            return
+        previous, self._followed = self._unsubscribe, wanted
+        self._unsubscribe = self._market.subscribe(wanted, _ignore) if wanted else None
+        if previous is not None:
+            previous()
+
+
+def _ignore(_tenant_id: int, _quote: Quote) -> None:
+    """Do nothing: the market keeps the last quote."""

@@ -1,0 +1,134 @@
+"""Statements about cancellations and their parts in portfolios."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import orjson
+from sqlalchemy import Connection, Table, select
+
+from app.column_values import convert_instant
+from app.database import build_insert, build_insert_missing, build_update, write
+from app.database.bulk import Write
+from app.ledger.models import Portfolio
+from app.ledger.rules.keys import PortfolioKey
+from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
+from app.orders.queries.book import ORDERS
+from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+
+_CANCELLATIONS = cast("Table", Cancellation.__table__)
+_PARTS = cast("Table", PortfolioCancellation.__table__)
+_PORTFOLIOS = cast("Table", Portfolio.__table__)
+_COLUMNS = StoredCancellation._fields
+_SELECTED = [_CANCELLATIONS.c[name] for name in _COLUMNS]
+_PART_KEY = ("tenant_id", "cancellation_id", "portfolio_id")
+_IS_PART = (_PARTS.c.tenant_id == _CANCELLATIONS.c.tenant_id) & (
+    _PARTS.c.cancellation_id == _CANCELLATIONS.c.id
+)
+
+
+class NamedPortfolio(NamedTuple):
+    """A portfolio and its name."""
+
+    key: PortfolioKey
+    name: str
+
+
+def list_portfolios_to_cancel_in(
+    connection: Connection, tenant_id: int, wanted: OrderFilter, visible: Collection[str] | None
+) -> list[NamedPortfolio]:
+    """Return the portfolios with open orders that match, by id.
+
+    `visible` are the name keys of the portfolios that the caller may see, None for all.
+    """
+    is_its = (_PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (_PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
+    statement = (
+        select(_PORTFOLIOS.c.id, _PORTFOLIOS.c.name, _PORTFOLIOS.c.name_key)
+        .select_from(ORDERS.join(_PORTFOLIOS, is_its))
+        .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN)
+        .where(*(ORDERS.c[name] == value for name, value in wanted._asdict().items() if value is not None))
+        .distinct()
+        .order_by(_PORTFOLIOS.c.id)
+    )
+    return [
+        NamedPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
+        for portfolio_id, name, key in connection.execute(statement)
+        if visible is None or key in visible
+    ]
+
+
+def insert_cancellation(
+    connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[NamedPortfolio]
+) -> StoredCancellation:
+    """Store a cancellation with its parts. Return the earlier one if its idempotency key is in use."""
+    write(connection, build_insert_missing(_CANCELLATIONS, _COLUMNS, [tuple(cancellation)]))
+    stored = _find_by_key(connection, cancellation) if cancellation.idempotency_key else None
+    if stored is not None and stored.id != cancellation.id:
+        return stored
+    if portfolios:
+        parts = [(cancellation.tenant_id, cancellation.id, one.key.portfolio_id) for one in portfolios]
+        write(connection, build_insert(_PARTS, _PART_KEY, parts))
+    return cancellation
+
+
+def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[NamedPortfolio]:
+    """Return the portfolios of a cancellation, by id."""
+    is_its = (_PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (_PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
+    statement = (
+        select(_PORTFOLIOS.c.id, _PORTFOLIOS.c.name)
+        .select_from(_PARTS.join(_PORTFOLIOS, is_its))
+        .where(_PARTS.c.tenant_id == cancellation.tenant_id, _PARTS.c.cancellation_id == cancellation.id)
+        .order_by(_PORTFOLIOS.c.id)
+    )
+    return [
+        NamedPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)
+        for portfolio_id, name in connection.execute(statement)
+    ]
+
+
+def list_unfinished(connection: Connection, before: datetime) -> list[StoredCancellation]:
+    """Return the cancellations created before that instant that have parts to do, oldest first.
+
+    They are of every tenant that `connection` can read.
+    """
+    statement = (
+        select(*_SELECTED)
+        .select_from(_CANCELLATIONS.join(_PARTS, _IS_PART))
+        .where(_PARTS.c.order_ids.is_(None), _CANCELLATIONS.c.created_at < before)
+        .distinct()
+        .order_by(_CANCELLATIONS.c.created_at, _CANCELLATIONS.c.id)
+    )
+    return [_parse(row) for row in connection.execute(statement)]
+
+
+def find_cancelled_orders(
+    connection: Connection, cancellation_id: str, portfolio_key: PortfolioKey
+) -> list[str] | None:
+    """Return the ids of the orders that a cancellation cancelled in a portfolio, None until it is done."""
+    statement = select(_PARTS.c.order_ids).where(
+        _PARTS.c.tenant_id == portfolio_key.tenant_id,
+        _PARTS.c.cancellation_id == cancellation_id,
+        _PARTS.c.portfolio_id == portfolio_key.portfolio_id,
+    )
+    found = connection.execute(statement).scalar()
+    return None if found is None else orjson.loads(found)
+
+
+def build_part_update(cancellation_id: str, portfolio_key: PortfolioKey, order_ids: Sequence[str]) -> Write:
+    """Return the statement that marks a cancellation as done in a portfolio."""
+    listed = orjson.dumps(order_ids).decode()
+    row = (listed, portfolio_key.tenant_id, cancellation_id, portfolio_key.portfolio_id)
+    return build_update(_PARTS, ("order_ids",), _PART_KEY, [row])
+
+
+def _find_by_key(connection: Connection, cancellation: StoredCancellation) -> StoredCancellation | None:
+    statement = select(*_SELECTED).where(
+        _CANCELLATIONS.c.tenant_id == cancellation.tenant_id,
+        _CANCELLATIONS.c.idempotency_key == cancellation.idempotency_key,
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else _parse(row)
+
+
+def _parse(row: Sequence[Any]) -> StoredCancellation:
+    return StoredCancellation(*map(convert_instant, row))

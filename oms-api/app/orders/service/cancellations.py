@@ -1,0 +1,168 @@
+"""Cancel orders in many portfolios: store the request, then cancel in one portfolio after another.
+
+One transaction for all would lock every portfolio until the last order is cancelled. Each portfolio has a
+transaction of its own instead. What a process does not finish, because it ended or a portfolio was locked for
+too long, is resumed by any process.
+"""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import Readers, set_all_tenants_scope, set_tenant_scope
+from app.database.transactions import Transactions
+from app.errors import OmsError
+from app.group_commit import GroupCommit
+from app.ids import TradeIds
+from app.instruments.queries import find_symbols_by_alias
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.chain import fingerprint
+from app.ledger.service.commands import Origin
+from app.ledger.service.trade_service import RequestSource
+from app.orders.errors import OrderKeyReused
+from app.orders.queries import cancellations as queries
+from app.orders.queries.cancellations import NamedPortfolio
+from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+from app.orders.rules.order_views import OrderView
+from app.orders.service.commands import CancelInPortfolio, Command, Done, Outcome
+from app.timestamps import iso
+
+ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
+RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
+RESUME_PERIOD_SECONDS = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class CancellationResult(NamedTuple):
+    """The cancelled orders, by id, and the names of the portfolios that are not done yet."""
+
+    orders: list[OrderView]
+    unsettled: list[str]
+    replayed: bool
+
+
+class Cancellations:
+    """Cancels orders in all portfolios of a caller. One instance serves a process."""
+
+    def __init__(
+        self,
+        writer: "GroupCommit[Command, Outcome]",
+        transactions: Transactions,
+        readers: Readers,
+        now: Now,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
+        self._answer_seconds = answer_seconds
+        self._ids = TradeIds("C")
+        self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
+
+    async def cancel_all(
+        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+    ) -> CancellationResult:
+        """Cancel the open orders that match, in all portfolios that the caller may see.
+
+        A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
+        """
+        asked = self._build(request_source, wanted, reason)
+        visible = request_source.caller.portfolios
+
+        def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
+            set_tenant_scope(connection, [asked.tenant_id])
+            exact = asked._replace(symbol=_find_symbol(connection, asked))
+            portfolios = queries.list_portfolios_to_cancel_in(
+                connection, asked.tenant_id, exact.filter, visible
+            )
+            stored = queries.insert_cancellation(connection, exact, portfolios)
+            is_new = stored.id == exact.id
+            return stored, portfolios if is_new else queries.list_parts(connection, stored)
+
+        stored, portfolios = await self._transactions.run(store)
+        if stored.request_hash != asked.request_hash:
+            raise OrderKeyReused(request_source.key or "")
+        results: dict[NamedPortfolio, Done] = {}
+        task = asyncio.ensure_future(self._work_off(stored, portfolios, results))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait({task}, timeout=self._answer_seconds)
+        orders = [view for done in results.values() for view in done.orders]
+        unsettled = [portfolio.name for portfolio in portfolios if portfolio not in results]
+        return CancellationResult(sorted(orders, key=_get_id), sorted(unsettled), stored.id != asked.id)
+
+    async def run(self) -> None:
+        """Resume unfinished cancellations repeatedly, until cancelled."""
+        while True:
+            try:
+                await self.resume()
+            except OmsError as refusal:
+                _LOG.warning("cancellations were not resumed: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and try again
+                _LOG.exception("cancellations were not resumed")
+            await asyncio.sleep(RESUME_PERIOD_SECONDS)
+
+    async def resume(self) -> None:
+        """Do what remains of the cancellations of all tenants that were stored some time ago."""
+
+        def read(connection: Connection) -> list[tuple[StoredCancellation, list[NamedPortfolio]]]:
+            found = queries.list_unfinished(set_all_tenants_scope(connection), self._now() - RESUME_AFTER)
+            return [(one, queries.list_parts(connection, one)) for one in found]
+
+        for stored, portfolios in await self._readers.run(read):
+            await self._work_off(stored, portfolios, {})
+
+    async def _work_off(
+        self,
+        stored: StoredCancellation,
+        portfolios: list[NamedPortfolio],
+        results: dict[NamedPortfolio, Done],
+    ) -> None:
+        """Cancel in one portfolio after another. A portfolio that fails is left for `resume`."""
+        for portfolio in portfolios:
+            command = CancelInPortfolio(
+                _build_origin(stored, self._now()), portfolio.key.portfolio_id, stored
+            )
+            try:
+                outcome = await self._writer.submit(command)
+            except OmsError as refusal:
+                _LOG.warning("orders of a portfolio were not cancelled yet: %s", refusal.detail)
+                continue
+            assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+            results[portfolio] = outcome
+
+    def _build(
+        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+    ) -> StoredCancellation:
+        caller, now = request_source.caller, self._now()
+        sender = (caller.name, caller.person)
+        return StoredCancellation(
+            caller.tenant_id,
+            self._ids.next(caller.tenant_id, now),
+            fingerprint(*sender, request_source.key) if request_source.key else None,
+            fingerprint("cancel-all", *wanted, reason),
+            *sender,
+            request_source.request_id,
+            *wanted,
+            reason,
+            iso(now),
+        )
+
+
+def _find_symbol(connection: Connection, asked: StoredCancellation) -> str | None:
+    """Return the symbol that the request means, which may have given an alias."""
+    if asked.symbol is None:
+        return None
+    key = InstrumentKey(asked.tenant_id, asked.symbol)
+    return find_symbols_by_alias(connection, [key]).get(key, asked.symbol)
+
+
+def _build_origin(stored: StoredCancellation, at: datetime) -> Origin:
+    who = (stored.tenant_id, stored.source, None, at, None, None)
+    return Origin(*who, actor=stored.actor, request_id=stored.request_id)
+
+
+def _get_id(view: OrderView) -> str:
+    return view.order.id

@@ -1,0 +1,85 @@
+"""Keep what statistics need of a portfolio's ledger in memory, until the ledger grows."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from threading import Lock
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.database.versioned_cache import VersionedCache
+from app.performance.queries import reading as queries
+from app.performance.queries.reading import PortfolioTerms, TradedValue
+from app.performance.rules.trip_statistics import ClosedTrip
+from app.text import name_key
+
+MAX_TRADES = 50_000  # of a portfolio whose round trips are counted
+MAX_CACHED_ROWS = 200_000
+# Returns the round trips of a portfolio (tenant id, name key) that closed.
+TripReader = Callable[[Connection, int, str], Sequence[ClosedTrip]]
+
+
+class _Figures(NamedTuple):
+    trips: Sequence[ClosedTrip]
+    traded: Sequence[TradedValue]
+
+
+_NO_FIGURES = _Figures((), ())
+
+
+class LedgerFigures:
+    """The closed round trips and the traded values of portfolios. Thread-safe."""
+
+    def __init__(self, read_trips: TripReader) -> None:
+        self._read_trips = read_trips
+        self._lock = Lock()
+        self._cache: VersionedCache[tuple[int, int], _Figures] = VersionedCache(
+            MAX_CACHED_ROWS, lambda one: 1 + len(one.trips) + len(one.traded)
+        )
+
+    def list_trips(
+        self,
+        connection: Connection,
+        tenant_id: int,
+        portfolio: PortfolioTerms,
+        start: datetime,
+        end: datetime,
+    ) -> list[Decimal] | None:
+        """Return the net P&L of each round trip that closed in [start, end), None for too many trades."""
+        if portfolio.last_sequence > MAX_TRADES:
+            return None
+        trips = self._read(connection, tenant_id, portfolio).trips
+        return [trip.net_pnl for trip in trips if start <= trip.closed_at < end]
+
+    def list_traded_values(
+        self,
+        connection: Connection,
+        tenant_id: int,
+        portfolio: PortfolioTerms,
+        start: datetime,
+        end: datetime,
+    ) -> list[Decimal]:
+        """Return the values of the unreversed trades of (start, end], in the portfolio's currency."""
+        if portfolio.last_sequence > MAX_TRADES:
+            traded: Sequence[TradedValue] = queries.list_traded_values(
+                connection, tenant_id, portfolio.id, start, end
+            )
+            return [one.value for one in traded]
+        traded = self._read(connection, tenant_id, portfolio).traded
+        return [one.value for one in traded if start < one.created_at <= end]
+
+    def _read(self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms) -> _Figures:
+        if not portfolio.last_sequence:
+            return _NO_FIGURES
+        key, version = (tenant_id, portfolio.id), f"{portfolio.last_sequence} {portfolio.last_hash}"
+        with self._lock:
+            found = self._cache.get(key, version)
+        if found is None:
+            found = _Figures(
+                self._read_trips(connection, tenant_id, name_key(portfolio.name)),
+                queries.list_traded_values(connection, tenant_id, portfolio.id),
+            )
+            with self._lock:
+                self._cache.put(key, version, found)
+        return found

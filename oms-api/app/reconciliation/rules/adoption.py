@@ -1,0 +1,41 @@
+"""Compute the trade that makes a position of ours equal to the broker's."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.ledger.rules.accounting import Side, closed_quantity
+from app.money import ZERO, product
+from app.reconciliation.rules.differences import HeldAmount
+
+
+class AdoptionTrade(NamedTuple):
+    """A trade: side, units (> 0), and value (≥ 0) in the currency that the instrument trades in."""
+
+    side: Side
+    quantity: Decimal
+    value: Decimal
+
+
+def build_adoption_trade(ours: HeldAmount, theirs: HeldAmount) -> AdoptionTrade | None:
+    """Return the trade between two positions, None if their quantities are equal.
+
+    What it adds is valued so that the cost equals the broker's. What it takes away is valued at our average
+    cost, so that it realizes nothing: nobody knows at which price it was sold.
+    """
+    delta = theirs.quantity - ours.quantity
+    if not delta:
+        return None
+    side = Side.BUY if delta > 0 else Side.SELL
+    closed = closed_quantity(ours.quantity, delta)
+    value = product(closed, ours.average_cost)
+    opened = abs(delta) - closed
+    if opened:
+        value += _compute_opening_value(ours, theirs, opened)
+    return AdoptionTrade(side, abs(delta), value)
+
+
+def _compute_opening_value(ours: HeldAmount, theirs: HeldAmount, opened: Decimal) -> Decimal:
+    """Return the value of the part that opens: their cost less ours, else at their average cost."""
+    is_addition = ours.quantity * theirs.quantity > 0
+    missing = abs(theirs.cost) - abs(ours.cost) if is_addition else abs(theirs.cost)
+    return missing if missing > ZERO else product(opened, theirs.average_cost)

@@ -1,0 +1,84 @@
+"""Adopt a broker's position: the writer books the trade that makes ours equal to it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import Readers
+from app.group_commit import GroupCommit
+from app.identity.service.idempotent_operations import OperationContext
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade
+from app.money import ZERO
+from app.reconciliation import queries
+from app.reconciliation.errors import FiguresChanged, SeveralProducts
+from app.reconciliation.queries import Issue
+from app.reconciliation.rules.adoption import AdoptionTrade, build_adoption_trade
+from app.reconciliation.rules.differences import HeldAmount, format_quantity
+from app.reconciliation.service.issues import find_resolvable
+from app.text import name_key
+
+ADOPT = "adopt"
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAdoption:
+    """Books adopted positions. One instance serves a process.
+
+    The trade has the issue's id as its idempotency key, so that a repeated request books it once.
+    """
+
+    writer: "GroupCommit[Command, Recorded]"
+    readers: Readers
+    now: Now
+
+    async def adopt(self, context: OperationContext, issue_id: str, reason: str) -> None:
+        """Book the trade of an open issue. Nothing happens if the issue is resolved already.
+
+        Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts, and what refuses
+        a reported trade.
+        """
+        tenant_id = context.caller.tenant_id
+        command = await self.readers.run(
+            lambda connection: self._build_command(connection, context, issue_id, reason), tenant_id
+        )
+        if command is not None:
+            await self.writer.submit(command)
+
+    def _build_command(
+        self, connection: Connection, context: OperationContext, issue_id: str, reason: str
+    ) -> RecordTrade | None:
+        issue = find_resolvable(connection, context.caller, issue_id, ADOPT)
+        if issue.status == "resolved":
+            return None
+        product, trade = _find_trade(connection, issue)
+        if trade is None:
+            return None
+        return RecordTrade(
+            origin=self._build_origin(context, issue_id), symbol=issue.symbol or "", product=product,
+            side=trade.side, trade=value_trade(trade.quantity, trade.value, None),
+            portfolio_name=issue.portfolio_name, portfolio_key=name_key(issue.portfolio_name),
+            note=f"Adopted from the broker: {reason}", charges=ZERO,
+        )  # fmt: skip
+
+    def _build_origin(self, context: OperationContext, issue_id: str) -> Origin:
+        caller, key = context.caller, f"reconciliation:{issue_id}"
+        return Origin(
+            tenant_id=caller.tenant_id, source=caller.name, user_id=None, at=self.now(), idempotency_key=key,
+            request_hash=fingerprint(key), actor=caller.person, request_id=context.request_id,
+        )  # fmt: skip
+
+
+def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
+    """Return the product and the trade that makes our position equal to the broker's."""
+    held = queries.list_positions(connection, issue.tenant_id, issue.portfolio_id).get(issue.symbol or "", [])
+    if len(held) > 1:
+        raise SeveralProducts(issue.symbol or "")
+    ours = queries.get_held_amount(held[0]) if held else HeldAmount()
+    if format_quantity(ours.quantity) != issue.ours:
+        raise FiguresChanged(issue.id)
+    theirs = HeldAmount(Decimal(issue.theirs or 0), Decimal(issue.details or 0))
+    return (held[0].product if held else "", build_adoption_trade(ours, theirs))

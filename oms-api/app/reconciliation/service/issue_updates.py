@@ -1,0 +1,114 @@
+"""Keep the issues of a connection: new ones, those found again, and those that are gone."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.brokers.queries import StoredConnection
+from app.reconciliation import queries
+from app.reconciliation.queries import ComparedPortfolio, Issue
+from app.reconciliation.rules.differences import Difference, get_subject
+
+ITSELF = "reconciliation"  # resolves what is provable
+Figures = tuple[str | None, ...]
+
+
+def update_issues(
+    connection: Connection,
+    stored: StoredConnection,
+    portfolio: ComparedPortfolio,
+    differences: Sequence[Difference],
+    confirmed: Sequence[Difference],
+    now: datetime,
+) -> None:
+    """Update the open issues by what was found, and insert new ones for what is confirmed.
+
+    An open issue that was not found again is resolved. One that somebody ignored comes back with other
+    figures only.
+    """
+    standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
+    open_issues = [one for one in standing if one.status == "open"]
+    ignored = {get_figures(one) for one in standing if one.status != "open"}
+    found = {_get_subject(one): one for one in differences}
+    subjects = set()
+    for issue in open_issues:
+        again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
+        updated = queries.update_issue(connection, issue, _build_changes(again, now))
+        if again is not None:
+            subjects.add(_get_subject(issue))
+        else:
+            queries.publish(connection, updated, "resolved", now)
+    for difference in confirmed:
+        if _get_subject(difference) not in subjects and get_figures(difference) not in ignored:
+            issue = build_issue(stored, portfolio, difference, now)
+            queries.insert_issue(connection, issue)
+            queries.publish(connection, issue, "opened", now)
+    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+
+
+def resolve_all_issues(connection: Connection, stored: StoredConnection, now: datetime) -> None:
+    """Resolve the open issues of a connection that no portfolio trades over any more."""
+    for issue in queries.list_standing_issues(connection, stored.tenant_id, stored.name):
+        if issue.status == "open":
+            reason = "No portfolio trades over the connection."
+            updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
+            queries.publish(connection, updated, "resolved", now)
+    queries.update_critical_count(connection, stored.tenant_id, stored.name)
+
+
+def insert_booked(
+    connection: Connection,
+    stored: StoredConnection,
+    portfolio: ComparedPortfolio,
+    booked: Sequence[Difference],
+    now: datetime,
+) -> None:
+    """Store missed executions that were booked as resolved issues."""
+    fields = build_resolution(now, ITSELF, "book_missing", "The execution was booked once.")
+    for difference in booked:
+        issue = build_issue(stored, portfolio, difference, now)
+        queries.insert_issue(connection, issue._replace(**fields))
+
+
+def build_issue(
+    stored: StoredConnection, portfolio: ComparedPortfolio, difference: Difference, now: datetime
+) -> Issue:
+    """Return an open issue."""
+    nothing: dict[str, Any] = dict.fromkeys(("owner", "action", "reason", "resolved_at", "resolved_by"))
+    return Issue(
+        tenant_id=stored.tenant_id, id=f"ri_{secrets.token_hex(12)}", connection=stored.name,
+        portfolio_id=portfolio.id, type=difference.type.value, severity=difference.severity.value,
+        symbol=difference.symbol, order_id=difference.order_id, ours=difference.ours,
+        theirs=difference.theirs, status="open", detected_at=now, seen_at=now, details=difference.details,
+        portfolio_name=portfolio.name, **nothing,
+    )  # fmt: skip
+
+
+def build_resolution(now: datetime, actor: str, action: str, reason: str) -> dict[str, Any]:
+    """Return the columns of a resolved issue."""
+    return {
+        "status": "resolved",
+        "action": action,
+        "reason": reason,
+        "resolved_at": now,
+        "resolved_by": actor,
+    }
+
+
+def get_figures(one: Issue | Difference) -> Figures:
+    """Return what identifies an ignored difference: other figures are another one."""
+    return (str(one.type), one.symbol, one.order_id, one.ours, one.theirs)
+
+
+def _get_subject(one: Issue | Difference) -> Figures:
+    return get_subject(one.type, one.symbol, one.order_id, one.theirs)
+
+
+def _build_changes(again: Difference | None, now: datetime) -> dict[str, Any]:
+    """Return the changes of an open issue: seen again with its figures of now, or resolved by itself."""
+    if again is None:
+        return build_resolution(now, ITSELF, "gone", "Both sides agree again.")
+    return {"seen_at": now, "ours": again.ours, "theirs": again.theirs, "details": again.details}

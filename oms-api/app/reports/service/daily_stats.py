@@ -1,0 +1,112 @@
+"""Store the statistics of days that are over, read them, and verify them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from app.audit.rules.actions import Difference
+from app.clock import EPOCH, Now
+from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.duties.service import Lease
+from app.money import fixed
+from app.reports import queries
+from app.reports.queries import DayTotals, ReportFilter, StoredUntil
+from app.reports.rules.profit import DayKey, Totals, sum_days
+
+MAX_PORTFOLIOS = 500  # per query
+STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database that much later
+_DAY = timedelta(days=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class DailyStatistics:
+    """Stores the statistics of the days of all tenants, once each day."""
+
+    def __init__(self, engine: Engine, now: Now) -> None:
+        self._engine, self._now = engine, now
+        self._stored_until = EPOCH  # all days before have their rows
+
+    def store(self, lease: Lease) -> None:
+        """Store the days that are over and have no row yet, one portfolio per transaction."""
+        end, after = _start_of((self._now() - STORING_DELAY).date()), 0
+        if end == self._stored_until:
+            return
+        while True:
+            with snapshot(self._engine) as connection:
+                set_all_tenants_scope(connection)
+                page = queries.list_stored_until(connection, after, MAX_PORTFOLIOS)
+            for portfolio in page:
+                if _find_first_missing(portfolio) < end:
+                    self._store_days(portfolio, end)
+                    lease.renew()
+            if len(page) < MAX_PORTFOLIOS:
+                break
+            after = page[-1].id
+        self._stored_until = end
+
+    def _store_days(self, portfolio: StoredUntil, end: datetime) -> None:
+        tenant_id, since = portfolio.tenant_id, _find_first_missing(portfolio)
+        filters = ReportFilter(portfolio.name_key, since=None if since == EPOCH else since, until=end)
+        with snapshot(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+        rows = [(tenant_id, portfolio.id, *_build_row(key.day, totals)) for key, totals in days.items()]
+        with unit_of_work(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            write(connection, queries.build_day_insert(rows))
+
+
+def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+    """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
+    if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
+        return sum_days(queries.booked_rows(connection, tenant_id, filters))
+    stored = queries.list_days(connection, tenant_id, filters)
+    missing = map(_find_first_missing, queries.list_stored_until(connection, 0, None, tenant_id))
+    since = min(missing, default=_NEVER)
+    if since == _NEVER:
+        return stored
+    if since > (filters.since or EPOCH):
+        filters = replace(filters, since=since)
+    return sum_days(queries.booked_rows(connection, tenant_id, filters)) | stored
+
+
+def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
+    """Yield each stored day that differs from the ledger, and each that is missing before a stored one."""
+    for portfolio, stored in queries.iterate_stored_days(connection):
+        place = f"daily statistics of portfolio {portfolio.id} of tenant {portfolio.tenant_id}"
+        expected: dict[str, DayTotals] = {}
+        if portfolio.name_key is not None:
+            filters = ReportFilter(portfolio.name_key)
+            days = sum_days(queries.booked_rows(connection, portfolio.tenant_id, filters))
+            expected = {key.day.isoformat(): _build_row(key.day, one) for key, one in days.items()}
+        wanted = {day for day in expected if day <= max(stored)}
+        for day in sorted(wanted | stored.keys()):
+            found, correct = stored.get(day), expected.get(day)
+            if found != correct:
+                yield Difference(place, day, _describe(found), _describe(correct))
+
+
+def _build_row(day: date, totals: Totals) -> DayTotals:
+    amounts = (totals.volume, totals.realized_pnl, totals.charges, totals.max_drawdown)
+    return DayTotals(day.isoformat(), totals.trades, totals.wins, totals.losses, *map(fixed, amounts))
+
+
+def _describe(row: DayTotals | None) -> str:
+    return "none" if row is None else " ".join(map(str, row[1:]))
+
+
+def _find_first_missing(portfolio: StoredUntil) -> datetime:
+    """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
+    start = EPOCH if portfolio.last_day is None else _start_of(date.fromisoformat(portfolio.last_day)) + _DAY
+    last = portfolio.last_created_at
+    return start if last is not None and last >= start else _NEVER
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time(tzinfo=UTC))
+
+
+def _is_midnight(instant: datetime | None) -> bool:
+    return instant is None or instant == _start_of(instant.date())

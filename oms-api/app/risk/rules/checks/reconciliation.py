@@ -1,0 +1,21 @@
+"""Check the comparison with the broker: its critical issues stop orders that open positions."""
+
+from decimal import Decimal
+
+from app.risk.rules.exposure import get_reducible_quantity
+from app.risk.rules.values import Denial, RiskInput
+from app.risk.rules.words import format_amount
+
+
+def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
+    """Deny an order that does not reduce a position while the books and the broker's differ critically."""
+    if not risk.critical_issues:
+        return None
+    room = get_reducible_quantity(risk.book, risk.order.side)
+    if quantity <= room:
+        return None
+    sentence = (
+        "The positions differ from those at the broker: only orders that reduce a position pass, and "
+        f"{format_amount(room)} can be reduced."
+    )
+    return Denial("RECONCILIATION_BREAK", sentence, room, quantity)

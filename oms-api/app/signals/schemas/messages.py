@@ -1,0 +1,23 @@
+"""Signals in messages of Redis."""
+
+from app.errors import Malformed
+from app.signals.errors import refuse_field
+from app.signals.rules.values import Channel, SignalRequest
+from app.signals.schemas.signals import SignalIn
+from app.wire.body import validate_model
+from app.wire.json import parse_json
+
+MAX_MESSAGE_BYTES = 16_384
+
+
+def parse_message(message: bytes) -> SignalRequest:
+    """Parse a message: JSON with the fields of a signal and its `id`. Raise Malformed or Invalid."""
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise Malformed(f"A message has at most {MAX_MESSAGE_BYTES:,} bytes.")
+    payload = parse_json(message)
+    if not isinstance(payload, dict):
+        raise Malformed("Send a JSON object.")
+    signal = validate_model(SignalIn, payload)
+    if signal.id is None:
+        raise refuse_field("id", "Send an `id`, by which a repeat counts once.", "missing")
+    return signal.request(Channel.REDIS, signal.id)

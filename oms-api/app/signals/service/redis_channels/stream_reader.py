@@ -1,0 +1,133 @@
+"""Read signals from the stream as a consumer of its group.
+
+An entry is acknowledged after its signal is stored. Entries of consumers that died are claimed. An entry
+whose signal is refused goes to the stream of refused messages, with the reason.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from app.clock import monotonic_seconds
+from app.errors import OmsError, Unavailable
+from app.signals.rules.redis_messages import (
+    DEAD_STREAM,
+    GROUP,
+    MAX_DEAD,
+    MAX_DELIVERIES,
+    STREAM,
+    StreamEntry,
+    is_hopeless,
+    read_entries,
+)
+from app.signals.service.redis_channels.intake import SignalIntake
+
+BATCH = 100
+BLOCK_MILLISECONDS = 1_000
+CLAIM_AFTER_MILLISECONDS = 30_000
+CLAIM_SECONDS = 5.0
+FORGET_AFTER_MILLISECONDS = 3_600_000
+RETRY_SECONDS = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+class StreamReader:
+    """A consumer of the group, on one connection. `redis` is a client of redis.asyncio."""
+
+    def __init__(self, redis: Any, intake: SignalIntake, consumer: str) -> None:
+        self._redis, self._intake, self._consumer = redis, intake, consumer
+        self._claimed_at = -CLAIM_SECONDS
+
+    async def prepare(self) -> None:
+        """Create the group if it is missing. It starts with the first entry of the stream."""
+        try:
+            await self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def read_once(self) -> None:
+        """Claim entries of dead consumers if that is due, and read new ones. Raise RedisError."""
+        if monotonic_seconds() - self._claimed_at >= CLAIM_SECONDS:
+            await self._claim()
+            self._claimed_at = monotonic_seconds()
+        found = await self._redis.xreadgroup(
+            GROUP, self._consumer, {STREAM: ">"}, count=BATCH, block=BLOCK_MILLISECONDS
+        )
+        for _, entries in found or ():
+            await self._handle(read_entries(entries))
+
+    async def _claim(self) -> None:
+        start: bytes = b"0-0"
+        while True:
+            start, entries, *_ = await self._redis.xautoclaim(
+                STREAM, GROUP, self._consumer, CLAIM_AFTER_MILLISECONDS, start, BATCH
+            )
+            await self._handle(read_entries(entries))
+            if start == b"0-0":
+                break
+        for consumer in await self._redis.xinfo_consumers(STREAM, GROUP):
+            if not consumer["pending"] and consumer["idle"] > FORGET_AFTER_MILLISECONDS:
+                await self._redis.xgroup_delconsumer(STREAM, GROUP, consumer["name"])
+
+    async def _handle(self, entries: Sequence[StreamEntry]) -> None:
+        if not entries:
+            return
+        try:
+            await self._store(entries)
+        except RedisError:
+            raise
+        except Exception:  # noqa: BLE001  # logged; the other entries and the next delivery must be tried
+            if len(entries) > 1:  # find the one that fails
+                for entry in entries:
+                    await self._handle([entry])
+                return
+            _LOG.exception("a signal of the stream failed")
+            await self._handle_failure(entries[0])
+
+    async def _store(self, entries: Sequence[StreamEntry]) -> None:
+        """Store the signals of entries, acknowledge them, and wait until they are acted on.
+
+        While the database is not available, wait: that is no failure of an entry.
+        """
+        while True:
+            try:
+                accepted = await self._intake.accept([entry.message for entry in entries])
+            except Unavailable as error:
+                _LOG.warning("signals of the stream wait: %s", error.detail)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                break
+        stored = []
+        for entry, refusal in zip(entries, accepted.refusals, strict=True):
+            if refusal is None:
+                stored.append(entry.id)
+            else:
+                await self._bury(entry, describe_refusal(refusal))
+        if stored:
+            await self._redis.xack(STREAM, GROUP, *stored)
+        await accepted.finish()
+
+    async def _handle_failure(self, entry: StreamEntry) -> None:
+        """Leave the entry to be claimed again, unless it was delivered often enough."""
+        pending = await self._redis.xpending_range(STREAM, GROUP, entry.id, entry.id, 1)
+        if pending and is_hopeless(pending[0]["times_delivered"]):
+            await self._bury(
+                entry, f"It failed {MAX_DELIVERIES} times; the log of the service has the error."
+            )
+
+    async def _bury(self, entry: StreamEntry, reason: str) -> None:
+        fields = {"data": entry.message, "reason": reason, "entry_id": entry.id}
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.xadd(DEAD_STREAM, fields, maxlen=MAX_DEAD, approximate=True)
+            pipeline.xack(STREAM, GROUP, entry.id)
+            await pipeline.execute()
+
+
+def describe_refusal(refusal: OmsError) -> str:
+    """Return why a signal was refused, with its fields."""
+    fields = "; ".join(f"`{one.field}`: {one.message}" for one in refusal.errors)
+    return fields or refusal.detail

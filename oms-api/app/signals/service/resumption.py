@@ -1,0 +1,49 @@
+"""Resume signals that were stored but not acted on, because their process ended."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import Readers, set_all_tenants_scope
+from app.errors import OmsError
+from app.signals.queries import signals as queries
+from app.signals.queries.signals import ListedSignal
+from app.signals.service.signal_service import SignalService
+
+RESUME_AFTER = timedelta(seconds=5)
+RESUME_PERIOD_SECONDS = 2.0
+MAX_RESUMED = 500
+_LOG = logging.getLogger(__name__)
+
+
+class SignalResumption:
+    """Resumes signals that were stored but not acted on, in each process that has a writer."""
+
+    def __init__(self, service: SignalService, readers: Readers, now: Now) -> None:
+        self._service, self._readers, self._now = service, readers, now
+
+    async def run(self) -> None:
+        """Resume repeatedly, until cancelled."""
+        while True:
+            try:
+                await self.resume_pending()
+            except OmsError as refusal:
+                _LOG.warning("signals were not resumed: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and try again
+                _LOG.exception("signals were not resumed")
+            await asyncio.sleep(RESUME_PERIOD_SECONDS)
+
+    async def resume_pending(self) -> int:
+        """Resume the signals of all tenants that wait for longer than RESUME_AFTER; return how many."""
+        before = self._now() - RESUME_AFTER
+
+        def read(connection: Connection) -> list[ListedSignal]:
+            return queries.list_pending_signals(set_all_tenants_scope(connection), before, MAX_RESUMED)
+
+        pending = await self._readers.run(read)
+        for listed in pending:
+            await self._service.resume(listed)
+        return len(pending)

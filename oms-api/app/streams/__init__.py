@@ -1,0 +1,1 @@
+"""The WebSocket: events, quotes and P&L as they change."""

@@ -1,0 +1,1 @@
+"""Fans out events, quotes and P&L to the connections of this process."""

@@ -1,0 +1,207 @@
+"""One connection of the WebSocket, from its authentication to its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from app.clock import monotonic_seconds
+from app.errors import Unavailable
+from app.events.rules import EVENT_ID_KIND
+from app.events.service.feed import Feed
+from app.identity.rules.access import Caller, Operation
+from app.rate_limit import Limit, OverLimit
+from app.streams.errors import CloseCode, MessageRefused, StreamClosed
+from app.streams.rules.frames import build_system_frame
+from app.streams.rules.messages import (
+    EVENT_TYPES,
+    Authenticate,
+    Channel,
+    ChannelKind,
+    Message,
+    Subscribe,
+    Unsubscribe,
+    parse_message,
+)
+from app.streams.service.event_fanout import EventFanout, EventSubscription
+from app.streams.service.outbox import Outbox
+from app.streams.service.quote_fanout import QuoteFanout
+from app.streams.service.value_fanout import ValueFanout
+from app.wire.opaque_ids import OpaqueIds
+
+CHECK_SECONDS = 0.5  # a revoked key loses its connections within a second
+MAX_CHANNELS = 1_000  # of a connection
+MESSAGES_PER_MINUTE = 600
+
+
+class Socket(Protocol):
+    """A connection."""
+
+    async def receive(self) -> str | None:
+        """Return the next message. Return "" for one that is no text, and None after the end."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send a frame, once there is room for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fanouts:
+    """What connections subscribe to."""
+
+    events: EventFanout
+    quotes: QuoteFanout
+    values: ValueFanout
+    feed: Feed
+    opaque_ids: OpaqueIds
+
+
+class Rights(NamedTuple):
+    """The caller, and how to find it again: None if its key was revoked."""
+
+    caller: Caller
+    find_current: Callable[[], Awaitable[Caller | None]]
+
+
+class Session:
+    """The subscriptions of an authenticated connection."""
+
+    def __init__(self, socket: Socket, rights: Rights, fanouts: Fanouts) -> None:
+        self._socket, self._rights, self._fanouts = socket, rights, fanouts
+        self._caller = rights.caller
+        self._outbox = Outbox(socket.send)
+        self._events: dict[ChannelKind, EventSubscription] = {}
+        self._channels: set[Channel] = set()
+        self._limit = Limit("messages", "Too many messages of this connection.", MESSAGES_PER_MINUTE)
+
+    async def serve(self) -> None:
+        """Serve the connection until the client leaves. Raise StreamClosed if the service ends it."""
+        self._reply("authenticated", person=self._caller.person, key=self._caller.name)
+        work = (self._outbox.run(), self._watch_rights(), self._read_messages())
+        tasks = [asyncio.create_task(one) for one in work]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._outbox.closed]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            failures = [task.exception() for task in tasks if task.done()]
+            if self._outbox.closed.done():
+                raise self._outbox.closed.result()
+            for failure in filter(None, failures):
+                raise failure
+        finally:
+            self._outbox.closed.cancel()
+            for task in tasks:
+                task.cancel()
+            self._leave()
+            for task in (await asyncio.wait(tasks))[0]:
+                _ = task.cancelled() or task.exception()  # it is retrieved, so that nothing logs it
+
+    async def _read_messages(self) -> None:
+        while (text := await self._socket.receive()) is not None:
+            try:
+                self._limit.take("", monotonic_seconds())
+                await self._handle(parse_message(text))
+            except MessageRefused as refusal:
+                self._reply("error", code=refusal.code, detail=refusal.detail)
+            except OverLimit:
+                self._outbox.close(CloseCode.TOO_MANY, self._limit.refusal)
+            except Unavailable as error:
+                self._reply("error", code="unavailable", detail=error.detail)
+
+    async def _handle(self, message: Message) -> None:
+        if isinstance(message, Subscribe):
+            await self._subscribe(message)
+        elif isinstance(message, Unsubscribe):
+            await self._unsubscribe(message)
+        elif isinstance(message, Authenticate):
+            raise MessageRefused(
+                "authenticated", "The connection is authenticated already; open another one."
+            )
+        else:
+            self._reply("pong")
+
+    async def _subscribe(self, message: Subscribe) -> None:
+        """Subscribe to all channels of a message, or to none of them."""
+        for channel in message.channels:
+            self._require_right(channel)
+        if len(self._channels | set(message.channels)) > MAX_CHANNELS:
+            raise MessageRefused("too_many", f"A connection has at most {MAX_CHANNELS} channels.")
+        tenant_id, after = self._caller.tenant_id, self._decode_event_id(message.after)
+        names = _group_names(message.channels)
+        if ChannelKind.PNL in names:
+            missing = await self._fanouts.values.add(
+                tenant_id, self._outbox, names[ChannelKind.PNL], self._caller.portfolios
+            )
+            if missing:
+                raise MessageRefused("unknown_channel", f"There is no portfolio {missing[0]!r}.")
+        self._channels |= set(message.channels)
+        position = after if after is not None else await self._fanouts.feed.horizon(tenant_id)
+        event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
+        self._reply("subscribed", event_id, channels=[str(one) for one in message.channels])
+        if ChannelKind.QUOTES in names:
+            await self._fanouts.quotes.add(tenant_id, self._outbox, names[ChannelKind.QUOTES])
+        for kind in names.keys() & EVENT_TYPES.keys():
+            await self._subscribe_events(kind, position, is_resumed=after is not None)
+
+    async def _subscribe_events(self, kind: ChannelKind, position: int, *, is_resumed: bool) -> None:
+        """Send events after a position. A channel that is subscribed goes on unless it is resumed."""
+        previous = self._events.get(kind)
+        if previous is not None and not is_resumed:
+            return
+        tenant_id = self._caller.tenant_id
+        self._events[kind] = await self._fanouts.events.subscribe(tenant_id, self._outbox, kind, position)
+        if previous is not None:
+            self._fanouts.events.unsubscribe(tenant_id, previous)
+
+    async def _unsubscribe(self, message: Unsubscribe) -> None:
+        tenant_id, names = self._caller.tenant_id, _group_names(message.channels)
+        if ChannelKind.QUOTES in names:
+            await self._fanouts.quotes.remove(tenant_id, self._outbox, names[ChannelKind.QUOTES])
+        self._fanouts.values.remove(self._outbox, names.get(ChannelKind.PNL, ()))
+        for kind in names.keys() & self._events.keys():
+            self._fanouts.events.unsubscribe(tenant_id, self._events.pop(kind))
+        self._channels -= set(message.channels)
+        self._reply("unsubscribed", channels=[str(one) for one in message.channels])
+
+    def _require_right(self, channel: Channel) -> None:
+        operation = Operation.READ_EVENTS if channel.kind in EVENT_TYPES else Operation.READ_BOOKS
+        if not self._caller.may(operation):
+            raise MessageRefused("forbidden", f"You may not read the channel {channel.kind}.")
+
+    def _decode_event_id(self, text: str | None) -> int | None:
+        if text is None:
+            return None
+        number = self._fanouts.opaque_ids.decode(self._caller.tenant_id, EVENT_ID_KIND, text)
+        if number is None:
+            raise MessageRefused("event_id", "`after` must be the id of a frame or an event.")
+        return number
+
+    async def _watch_rights(self) -> None:
+        """Close the connection when its key is revoked, or its caller has other rights than before."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            with suppress(Unavailable):
+                current = await self._rights.find_current()
+                if current is None or _get_rights(current) != _get_rights(self._caller):
+                    raise StreamClosed(CloseCode.UNAUTHENTICATED, "The key or the rights have changed.")
+
+    def _reply(self, type_: str, position: str | None = None, **facts: object) -> None:
+        self._outbox.put(build_system_frame({"type": type_, **facts}, position))
+
+    def _leave(self) -> None:
+        for subscription in self._events.values():
+            self._fanouts.events.unsubscribe(self._caller.tenant_id, subscription)
+        self._fanouts.quotes.forget(self._outbox)
+        self._fanouts.values.forget(self._outbox)
+
+
+def _group_names(channels: tuple[Channel, ...]) -> dict[ChannelKind, list[str]]:
+    names: dict[ChannelKind, list[str]] = {}
+    for channel in channels:
+        names.setdefault(channel.kind, []).append(channel.name)
+    return names
+
+
+def _get_rights(caller: Caller) -> tuple[object, ...]:
+    return caller.tenant_id, caller.scopes, caller.portfolios, caller.person

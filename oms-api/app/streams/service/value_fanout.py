@@ -1,0 +1,145 @@
+"""Fan out the P&L of portfolios: each portfolio is valued and serialized once for all connections."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import Readers
+from app.errors import OmsError
+from app.ledger.queries.reading import find_books, list_books
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.service.reading import Statement
+from app.ledger.service.valuation import Valuer, value_statements
+from app.money import fixed, money_text
+from app.streams.rules.messages import ChannelKind
+from app.streams.service.outbox import Outbox
+from app.text import name_key
+
+VALUE_SECONDS = 1.0
+MAX_PORTFOLIOS = 200  # of a connection that wants all
+_ALL = ""
+_LOG = logging.getLogger(__name__)
+
+
+class PortfolioText(NamedTuple):
+    """The value of a portfolio as JSON text, with the name under which it is sent."""
+
+    name: str
+    text: str
+
+
+class _Client:
+    """What one connection wants: the name keys of portfolios, and what it was sent last."""
+
+    def __init__(self, tenant_id: int, portfolios: frozenset[str] | None) -> None:
+        self.tenant_id, self.portfolios = tenant_id, portfolios
+        self.wanted: set[str] = set()
+        self.sent: dict[str, str] = {}
+
+
+class ValueFanout:
+    """The values of portfolios for the connections of this process, once a second if they have changed."""
+
+    def __init__(self, readers: Readers, valuer: Valuer, now: Now) -> None:
+        self._readers, self._valuer, self._now = readers, valuer, now
+        self._clients: dict[Outbox, _Client] = {}
+
+    async def run(self) -> None:
+        """Send changed values every second, until cancelled."""
+        while True:
+            await asyncio.sleep(VALUE_SECONDS)
+            try:
+                await self.flush()
+            except OmsError as refusal:
+                _LOG.warning("portfolios were not valued: %s", refusal.detail)
+            except Exception:  # noqa: BLE001  # the task must survive any error and try again
+                _LOG.exception("portfolios were not valued")
+
+    async def add(
+        self, tenant_id: int, outbox: Outbox, names: Iterable[str], portfolios: frozenset[str] | None
+    ) -> list[str]:
+        """Send the values of portfolios ("": all that the caller may see; name keys, None: all).
+
+        Return the names of those that do not exist or may not be seen. Raise Unavailable.
+        """
+        keys = {name_key(name): name for name in names}
+        known = await self._readers.run(
+            lambda connection: find_books(connection, tenant_id, [key for key in keys if key]), tenant_id
+        )
+        visible = {key for key in known if portfolios is None or key in portfolios}
+        client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
+        client.wanted |= visible | ({_ALL} & keys.keys())
+        return [name for key, name in keys.items() if key and key not in visible]
+
+    def remove(self, outbox: Outbox, names: Iterable[str]) -> None:
+        """Send the values of these portfolios no more."""
+        client = self._clients.get(outbox)
+        if client is not None:
+            client.wanted -= {name_key(name) for name in names}
+            client.sent.clear()
+
+    def forget(self, outbox: Outbox) -> None:
+        """Send no more values to a connection."""
+        self._clients.pop(outbox, None)
+
+    async def flush(self) -> None:
+        """Value the portfolios that somebody wants, and send what each connection has not got."""
+        for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted}:
+            wanted = {
+                key for one in self._clients.values() if one.tenant_id == tenant_id for key in one.wanted
+            }
+            texts = await self._readers.run(
+                lambda connection, tenant_id=tenant_id, wanted=wanted: self._value(  # type: ignore[misc]  # bound
+                    connection, tenant_id, wanted
+                ),
+                tenant_id,
+            )
+            for outbox, client in self._clients.items():
+                if client.tenant_id == tenant_id:
+                    _send(outbox, client, texts)
+
+    def _value(self, connection: Connection, tenant_id: int, wanted: set[str]) -> dict[str, PortfolioText]:
+        keys = wanted - {_ALL}
+        if _ALL in wanted:
+            books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
+            keys |= {name_key(book.name) for book in books}
+        found = find_books(connection, tenant_id, sorted(keys))
+        statements = {key: Statement(*pair) for key, pair in found.items()}
+        values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
+        return {key: _serialize(statements[key], value) for key, value in values.items()}
+
+
+def _send(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> None:
+    changed = {}
+    for key, (name, text) in texts.items():
+        is_wanted = key in client.wanted or _ALL in client.wanted
+        is_visible = client.portfolios is None or key in client.portfolios
+        if is_wanted and is_visible and client.sent.get(key) != text:
+            client.sent[key] = changed[name] = text
+    if changed:
+        outbox.put_items(ChannelKind.PNL, changed)
+
+
+def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
+    book = statement.book
+    amounts = {
+        "equity": value.equity,
+        "unrealized_pnl": value.exposure.unrealized_pnl,
+        "day_pnl": value.day_pnl,
+        "total_pnl": value.total_pnl,
+        "gross_exposure": value.exposure.gross,
+        "net_exposure": value.exposure.net,
+    }
+    facts = {
+        "portfolio_name": book.name,
+        "base_currency": book.base_currency,
+        "cash": money_text(book.cash),
+        "realized_pnl": money_text(book.realized_pnl),
+    }
+    facts |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    return PortfolioText(book.name, orjson.dumps(facts).decode())

@@ -1,0 +1,1 @@
+"""Examples of strategies, each with a documented backtest in `docs/strategies.md`."""

@@ -1,0 +1,58 @@
+"""A running stand-in of TWS, and the broker on it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from app.brokers.ibkr.broker import IbkrBroker
+from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
+
+WAIT_SECONDS = 60.0
+CLIENT_ID = 7
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def running_tws():
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def tws(running_tws):
+    running_tws.clear()
+    running_tws.quote("AAPL", "99", "101")
+    return running_tws
+
+
+@pytest.fixture
+def create_broker(tws):
+    """Return a function that connects a broker."""
+    brokers = []
+
+    def create(response=WAIT_SECONDS, client_id=CLIENT_ID, **options):
+        address = GatewayAddress(LOOPBACK, tws.port, client_id)
+        timeouts = Timeouts(connect=WAIT_SECONDS, response=response)
+        broker = IbkrBroker(address, None, 1, timeouts=timeouts, **options)
+        brokers.append(broker)
+        broker.gateway.start()
+        wait_for(broker.gateway.is_ready.is_set)
+        return broker
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture
+def broker(create_broker):
+    return create_broker()

@@ -1,0 +1,200 @@
+"""Reports of TWS become events, each once, whatever their order."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.ibkr.rules.order_tracking import OrderTracker
+from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
+from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.rules.values import OrderType, TimeInForce
+from app.ledger.rules.accounting import Side
+from tests.brokers.market import NOON, format_events, order
+
+CLIENT_ID = 7
+TEN = Decimal(10)
+
+
+def report(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
+    found = OrderReport(
+        venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
+        Decimal(95), None, None, None, None, status,
+    )  # fmt: skip
+    return found._replace(**changes)
+
+
+def status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1):
+    return StatusReport(venue_id, client_id, perm_id, name, Decimal(filled))
+
+
+def fill(execution_id="x.01", quantity="10", ref="A", **changes):
+    found = FillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
+    return found._replace(**changes)
+
+
+@pytest.fixture
+def tracker():
+    return OrderTracker(CLIENT_ID)
+
+
+@pytest.fixture
+def working(tracker):
+    tracked = tracker.register("A", 1)
+    assert format_events(tracker.apply_order(report(), NOON)) == ["A accepted"]
+    return tracked
+
+
+def test_repeated_reports_change_nothing(tracker, working):
+    assert tracker.apply_order(report(), NOON) == []
+    assert tracker.apply_status(status("PreSubmitted"), NOON) == []
+    assert not working.is_closed
+
+
+def test_fill_before_its_order_accepts_it(tracker):
+    assert format_events(tracker.apply_fill(fill(), NOON)) == ["A accepted", "A 10 @ 95"]
+    assert tracker.apply_fill(fill(), NOON) == []
+    assert tracker.find("A").build_state("A", 1, NOON) is None  # only its executions are known
+
+
+def test_status_of_an_unknown_order_is_left_for_its_report(tracker):
+    assert tracker.apply_status(status("Submitted"), NOON) == []
+
+
+def test_filled_order_may_wait_for_its_fills(tracker, working):
+    tracker.apply_status(status("Filled", "10"), NOON)
+    assert working.is_closed
+    assert working.has_missing_fills
+    tracker.apply_fill(fill(), NOON)
+    assert not working.has_missing_fills
+    assert tracker.apply_status(status("Submitted"), NOON) == []
+
+
+def test_order_that_was_filled_before_its_report_is_closed(tracker):
+    tracker.register("A", 1)
+    tracker.apply_status(status("Filled", "10"), NOON)
+    assert tracker.find("A").filled == TEN
+
+
+@pytest.mark.parametrize(("requested", "expected"), [(True, "A canceled"), (False, "A lapsed")])
+def test_end_is_a_cancel_only_on_request(tracker, working, requested, expected):
+    working.is_cancel_requested = requested
+    assert format_events(tracker.apply_status(status("Cancelled"), NOON)) == [expected]
+    assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
+
+
+def test_message_of_a_cancellation_ends_the_order(tracker, working):
+    (event,) = tracker.apply_message(1, 202, "Order Canceled - reason:No margin", NOON)
+    assert event.reason == "No margin"
+    assert working.build_state("A", 1, NOON).end is not None
+
+
+def test_pending_cancel_confirms_the_request(tracker, working):
+    working.is_cancel_requested = True
+    assert tracker.apply_status(status("PendingCancel"), NOON) == []
+    assert working.is_cancel_confirmed
+
+
+def test_refused_cancel_leaves_the_order(tracker, working):
+    working.is_cancel_requested = True
+    assert format_events(tracker.apply_message(1, 161, "Too late", NOON)) == ["A refused"]
+    assert tracker.apply_message(1, 161, "Too late", NOON) == []
+
+
+def test_inactive_order_is_rejected(tracker):
+    tracker.register("A", 1)
+    (event,) = tracker.apply_order(report("Inactive"), NOON)
+    assert event.reason == "IBKR rejected the order."
+
+
+def test_inactive_order_that_was_accepted_has_lapsed(tracker, working):
+    assert format_events(tracker.apply_status(status("Inactive"), NOON)) == ["A lapsed"]
+
+
+def test_message_rejects_an_order_that_was_not_accepted(tracker):
+    tracker.register("A", 1)
+    assert tracker.apply_message(1, 399, "Held until the open", NOON) == []
+    (event,) = tracker.apply_message(1, 201, "Order rejected - reason:No margin", NOON)
+    assert event.reason == "No margin"
+    assert tracker.apply_message(2, 201, "unknown order", NOON) == []
+
+
+def test_order_that_is_not_sent_is_rejected_once(tracker, working):
+    assert format_events(tracker.reject("B", "No", NOON)) == ["B rejected"]
+    assert tracker.reject("B", "No", NOON) == tracker.reject("A", "No", NOON) == []
+
+
+def test_order_that_could_not_be_sent_is_forgotten(tracker):
+    tracker.forget(tracker.register("A", 1))
+    assert tracker.find("A") is None
+
+
+def test_replacement_is_confirmed_by_its_terms(tracker, working):
+    working.pending = order("BUY 10 LIMIT limit 96", "B")
+    assert tracker.apply_order(report(), NOON) == []
+    changed = report(limit_price=Decimal(96))
+    assert format_events(tracker.apply_order(changed, NOON)) == ["A replaced"]
+    state = working.build_state("A", 1, NOON)
+    assert (state.is_open, state.end.successor_id) == (False, "B")
+    assert format_events(tracker.apply_fill(fill(), NOON)) == ["B 10 @ 95"]
+    assert tracker.find("B") is working
+
+
+def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working):
+    working.pending = order("BUY 10 LIMIT limit 96", "B")
+    assert format_events(tracker.apply_status(status("Filled", "10"), NOON)) == ["A refused"]
+
+
+def test_order_of_another_process_has_its_replacements(tracker):
+    tracker.add_chains([Chain(("A", "B"))])
+    assert format_events(tracker.apply_order(report(), NOON)) == ["B accepted"]
+    assert [one.order_id for one in tracker.orders] == ["B"]
+
+
+def test_orders_without_our_reference_have_no_events(tracker):
+    assert tracker.apply_order(report(ref="", venue_id=5, client_id=0, perm_id=9), NOON) == []
+    assert tracker.find("ib-9").venue_id == 0
+    assert tracker.apply_status(status("Filled", perm_id=9, client_id=0), NOON) == []
+
+
+def test_order_without_a_number_is_found_by_its_reference(tracker):
+    tracker.apply_order(report(venue_id=0, perm_id=0), NOON)
+    tracker.apply_order(report("Cancelled", venue_id=0, filled=Decimal(4)), NOON)
+    tracked = tracker.find("A")
+    assert (tracked.filled, tracked.is_closed) == (4, True)
+
+
+def test_correction_replaces_the_execution(tracker, working):
+    tracker.apply_fill(fill(), NOON)
+    events = tracker.apply_fill(fill("x.02", price=Decimal(94)), NOON)
+    assert format_events(events) == ["A busted", "A 10 @ 94"]
+    assert format_events(tracker.apply_fill(fill("x.03", "0"), NOON)) == ["A busted"]
+    assert working.list_executions() == []
+
+
+def test_correction_that_is_the_first_report_takes_the_earlier_ones_back(tracker, working):
+    events = tracker.apply_fill(fill("x.03"), NOON)
+    assert format_events(events) == ["A busted", "A busted", "A 10 @ 95"]
+    assert [event.execution_id for event in events] == ["x.01", "x.02", "x.03"]
+
+
+def test_charge_is_reported_once_and_after_its_execution(tracker, working):
+    charge = ChargeReport("x.01", Decimal("1.25"), "USD")
+    assert tracker.apply_charge(charge, NOON) == []
+    assert format_events(tracker.apply_fill(fill(), NOON)) == ["A 10 @ 95", "A charged"]
+    assert tracker.apply_charge(charge, NOON) == []
+
+
+def test_order_that_is_absent_lapses(tracker, working):
+    assert tracker.list_absent([100]) == []
+    assert tracker.list_absent([]) == ["A"]
+    assert format_events(tracker.lapse("A", NOON)) == ["A lapsed"]
+    assert tracker.lapse("A", NOON + timedelta(seconds=1)) == []
+    assert format_events(tracker.lapse("never reported", NOON)) == ["never reported lapsed"]
+    assert tracker.list_absent([]) == []
+
+
+def test_executions_are_listed_by_order(tracker, working):
+    tracker.apply_fill(fill(), NOON)
+    assert len(working.list_executions("A")) == 1
+    assert working.list_executions("B") == []

@@ -1,0 +1,155 @@
+"""Contracts, the table of what IBKR can execute, messages, and orders in the words of the TWS API."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
+from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol, find_contract
+from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
+from app.brokers.ibkr.rules.reports import (
+    FillReport,
+    build_terms,
+    parse_kind,
+    parse_optional,
+    parse_time_in_force,
+)
+from app.brokers.rules.connections import is_live_gateway
+from app.brokers.rules.values import OrderType, TimeInForce
+from tests.brokers.market import NOON, order
+
+PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
+
+
+@pytest.mark.parametrize(
+    ("instrument", "contract"),
+    [
+        (("AAPL", "equity", "USD", "NASDAQ"), ("AAPL", "STK", "SMART", "USD", "NASDAQ")),
+        (("BRK.B", "equity", "USD", "NYSE"), ("BRK B", "STK", "SMART", "USD", "NYSE")),
+        (("SAP", "equity", "EUR", "XETRA"), ("SAP", "STK", "SMART", "EUR", "")),
+        (("EURUSD", "fx", "USD", ""), ("EUR", "CASH", "IDEALPRO", "USD", "")),
+        (("EUR/USD", "fx", "USD", ""), ("EUR", "CASH", "IDEALPRO", "USD", "")),
+    ],
+)
+def test_instrument_has_a_contract(instrument, contract):
+    assert find_contract(*instrument) == ContractTerms(*contract)
+
+
+@pytest.mark.parametrize("instrument", [("BTC/USD", "crypto", "USD", ""), ("EUR", "fx", "USD", "")])
+def test_other_instruments_have_none(instrument):
+    assert find_contract(*instrument) is None
+
+
+def test_symbol_of_a_contract_is_ours():
+    assert build_symbol(ContractTerms("BRK B", "STK", "SMART", "USD")) == "BRK.B"
+    assert build_symbol(ContractTerms("EUR", "CASH", "IDEALPRO", "USD")) == "EURUSD"
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "reason"),
+    [
+        ("BUY 10 MARKET", {"asset_class": "crypto"}, "asset class"),
+        ("BUY 10 MARKET", {"group": "G"}, "linked"),
+        ("BUY 10 LIMIT limit 5 GTD", {}, "no GTD orders"),
+        ("BUY 10 LIMIT limit 5 FOK", PAIR, "DAY, GTC or IOC"),
+        ("BUY 10 STOP stop 5 OPG", {}, "must be LIMIT or MARKET"),
+        ("BUY 1.5 MARKET", {}, "whole quantity"),
+    ],
+)
+def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
+    refusal = find_refusal(order(words, **changes))
+    assert refusal is not None
+    assert reason in refusal
+
+
+@pytest.mark.parametrize("words", ["SELL 10 TRAILING_STOP trail 1 GTC", "BUY 10 MARKET CLS"])
+def test_other_orders_are_sent(words):
+    assert find_refusal(order(words)) is None
+
+
+def test_replacement_keeps_symbol_side_and_type():
+    resting = order("BUY 10 LIMIT limit 5")
+    assert find_replacement_refusal(resting, order("BUY 20 LIMIT limit 6")) is None
+    assert "type" in (find_replacement_refusal(resting, order("BUY 10 MARKET")) or "")
+
+
+@pytest.mark.parametrize(
+    ("code", "effect"),
+    [
+        (100, Effect.IS_UNKNOWN),
+        (201, Effect.REFUSES_LAST_REQUEST),
+        (202, Effect.CANCELS),
+        (399, Effect.NONE),
+        (2109, Effect.NONE),
+        (10148, Effect.REFUSES_CANCEL),
+    ],
+)
+def test_message_has_an_effect(code, effect):
+    assert find_effect(code) is effect
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Order rejected - reason:no margin", "no margin"),
+        ("Too late", "Too late"),
+        (" ", "IBKR rejected the order."),
+    ],
+)
+def test_reason_is_what_ibkr_says(text, reason):
+    assert format_reason(text) == reason
+
+
+@pytest.mark.parametrize(
+    ("words", "terms"),
+    [
+        ("BUY 10 LIMIT limit 95.50 GTC", {"orderType": "LMT", "tif": "GTC", "lmtPrice": "95.5"}),
+        ("SELL 10 STOP_LIMIT stop 90 limit 89", {"orderType": "STP LMT", "auxPrice": "90", "lmtPrice": "89"}),
+        ("SELL 10 TRAILING_STOP percent 2 level 97", {"trailingPercent": "2", "trailStopPrice": "97"}),
+        ("SELL 10 TRAILING_STOP trail 1.5", {"orderType": "TRAIL", "auxPrice": "1.5"}),
+        ("BUY 10 MARKET CLS", {"orderType": "MOC", "tif": "DAY"}),
+        ("BUY 10 LIMIT limit 5 CLS", {"orderType": "LOC", "tif": "DAY"}),
+        ("BUY 10 MARKET OPG", {"orderType": "MKT", "tif": "OPG"}),
+    ],
+)
+def test_order_is_sent_in_the_words_of_the_api(words, terms):
+    built = build_terms(order(words), "DU1", "A")
+    assert built == built | terms | {"account": "DU1", "orderRef": "A", "totalQuantity": "10"}
+
+
+def test_words_of_the_api_are_read_as_ours():
+    assert (parse_kind("LOC"), parse_kind("PEG MID")) == (OrderType.LIMIT, None)
+    assert parse_time_in_force("DAY", "MOC") is TimeInForce.CLS
+    assert parse_time_in_force("GTC", "LMT") is TimeInForce.GTC
+    assert parse_time_in_force("DTC", "LMT") is TimeInForce.DAY
+
+
+@pytest.mark.parametrize("given", [None, "", 0.0, 1.7976931348623157e308, float("inf")])
+def test_absent_amount_is_none(given):
+    assert parse_optional(given) is None
+
+
+def test_amount_is_the_decimal_that_was_sent():
+    assert parse_optional(1.08505) == Decimal("1.08505")
+
+
+@pytest.mark.parametrize(
+    ("execution_id", "parts"),
+    [("0000e0d5.6566.01.02", ("0000e0d5.6566.01", 2)), ("odd", ("odd", 1)), ("a.b", ("a.b", 1))],
+)
+def test_execution_id_ends_with_the_number_of_its_correction(execution_id, parts):
+    fill = FillReport(execution_id, 1, 1, 1, "A", Decimal(1), Decimal(1), NOON)
+    assert (fill.base_id, fill.number) == parts
+
+
+@pytest.mark.parametrize(
+    ("address", "account", "is_live"),
+    [
+        ("127.0.0.1:4002", "DU1", False),
+        ("127.0.0.1:4001", None, True),
+        ("127.0.0.1:5000", "U1", True),
+        ("127.0.0.1:5000", None, False),
+    ],
+)
+def test_gateway_is_live_by_its_port_or_account(address, account, is_live):
+    assert is_live_gateway(address, account) is is_live

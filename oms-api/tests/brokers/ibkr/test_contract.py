@@ -1,0 +1,35 @@
+"""The IBKR broker fulfils the contract against the stand-in of TWS."""
+
+from datetime import UTC, datetime
+
+import pytest
+from typing_extensions import override
+
+from tests.brokers.contract import BrokerContract, Stage
+from tests.brokers.market import order
+
+
+class UpToDateBroker:
+    """The broker, used only after it received all that the stand-in sent."""
+
+    def __init__(self, broker):
+        self._broker = broker
+
+    def __getattr__(self, name):
+        gateway = self._broker.gateway
+        gateway.run(gateway.query("time", "reqCurrentTime"))
+        return getattr(self._broker, name)
+
+
+class TestIbkrBrokerKeepsTheContract(BrokerContract):
+    @pytest.fixture
+    @override
+    def stage(self, broker, tws):
+        tws.exchange.holds_commissions = True  # the contract knows no commissions
+
+        def fill(resting):
+            tws.quote("AAPL", "89", "90")
+
+        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling = order("BUY 10 MARKET", "fills", symbol="AAPL")
+        return Stage(UpToDateBroker(broker), datetime.now(UTC), resting, filling, fill)

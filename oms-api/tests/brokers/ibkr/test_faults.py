@@ -1,0 +1,255 @@
+"""Faults of TWS and of the connection with it: nothing is doubled, lost or stuck."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Lapsed, Refused, Rejected
+from tests.brokers.ibkr.conftest import CLIENT_ID, wait_for
+from tests.brokers.market import format_events, order
+from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
+
+NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
+def limit(order_id="A", price="95", quantity=10):
+    return order(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="AAPL")
+
+
+def list_events(broker):
+    """Return all events but the charges."""
+    return [record.event for record in broker.events() if not isinstance(record.event, Charged)]
+
+
+def wait_for_events(broker, *expected):
+    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    assert format_events(list_events(broker)) == list(expected)
+
+
+def count_requests(tws, message=PLACE_ORDER):
+    return sum(number == message for number, _ in tws.requests)
+
+
+def find_order(tws, ref="A"):
+    return tws.call(lambda: tws.exchange.find_by_ref(ref))
+
+
+@pytest.mark.parametrize("kind", ["cut_after", "mute"])
+def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(tws, create_broker, kind):
+    broker = create_broker(response=2.0)
+    tws.faults.add(kind)
+    with pytest.raises(OutcomeOpen):
+        broker.submit(limit(price="101"), NOW)
+    tws.cut()
+    wait_for_events(broker, "A accepted", "A 10 @ 101")
+    wait_for(broker.gateway.is_ready.is_set)
+    state = broker.find("A")
+    assert state is not None
+    assert not state.is_open
+    assert broker.submit(limit(price="101"), NOW) == ()
+    assert count_requests(tws) == 1
+
+
+def test_order_that_never_arrived_is_not_found(tws, broker):
+    tws.faults.add("cut_before")
+    with pytest.raises(OutcomeOpen):
+        broker.submit(limit(), NOW)
+    wait_for(broker.gateway.is_ready.is_set)
+    assert broker.find("A") is None
+    assert tws.exchange.orders == []
+
+
+def test_rejection_has_the_reason_of_ibkr(tws, broker):
+    tws.faults.add("reject", text="insufficient margin")
+    (event,) = broker.submit(limit(), NOW)
+    assert isinstance(event, Rejected)
+    assert event.reason == "insufficient margin"
+
+
+def test_order_without_a_contract_is_refused_before_it_is_sent(tws, broker):
+    (event,) = broker.submit(order("BUY 1 MARKET", symbol="BTC/USD", asset_class="crypto"), NOW)
+    assert isinstance(event, Rejected)
+    assert count_requests(tws) == 0
+
+
+def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
+    tws.faults.copies = 2
+    broker.submit(limit(), NOW)
+    working = find_order(tws)
+    tws.call(lambda: tws.exchange.fill(working, "4", "94.5"))
+    tws.faults.is_held = True
+    tws.call(lambda: tws.exchange.fill(working, "6", "94"))
+    tws.release()
+    wait_for_events(broker, "A accepted", "A 4 @ 94.5", "A 6 @ 94")
+    wait_for(lambda: len(broker.events()) == 5)
+    charged = [record.event for record in broker.events() if isinstance(record.event, Charged)]
+    assert [(one.amount, one.currency) for one in charged] == [(Decimal("1.0"), "USD")] * 2
+
+
+def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
+    broker.submit(limit(price="101"), NOW)
+    (execution,) = tws.exchange.executions
+    corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
+    tws.call(lambda: tws.exchange.correct(corrected, "0", "100.5"))
+    wait_for(lambda: len(list_events(broker)) == 5)
+    _, _, busted, again, last = list_events(broker)
+    assert isinstance(busted, Busted)
+    assert (busted.execution_id, again.price) == (execution.id, Decimal("100.5"))
+    assert isinstance(last, Busted)
+    assert last.execution_id == corrected.id == again.execution_id
+
+
+def test_correction_that_is_read_after_a_restart_takes_the_execution_back(tws, create_broker):
+    first = create_broker()
+    first.submit(limit(price="101"), NOW)
+    first.close()
+    (execution,) = tws.exchange.executions
+    tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
+    events = list_events(create_broker())
+    assert [type(event) for event in events][1:] == [Busted, Executed]
+    assert events[1].execution_id == execution.id
+
+
+def test_events_of_an_outage_are_read_after_it(tws, broker):
+    broker.submit(limit("A"), NOW)
+    broker.submit(limit("B", "94"), NOW)
+    tws.lose_connectivity()
+    wait_for(lambda: not broker.gateway.is_ready.is_set())
+    with pytest.raises(BrokerUnavailable, match="Connectivity"):
+        broker.submit(limit("C"), NOW)
+    tws.quote("AAPL", "94", "94.5")
+    second = find_order(tws, "B")
+    tws.call(lambda: tws.exchange.cancel(second))
+    tws.restore_connectivity()
+    wait_for(broker.gateway.is_ready.is_set)
+    assert format_events(list_events(broker)) == ["A accepted", "B accepted", "A 10 @ 94.5", "B lapsed"]
+    assert count_requests(tws) == 2
+
+
+def test_daily_restart_of_tws_is_survived(tws, broker):
+    broker.submit(limit(), NOW)
+    tws.faults.refuses_connections = True
+    tws.cut()
+    wait_for(lambda: broker.get_connection_state().error is not None)
+    with pytest.raises(BrokerUnavailable):
+        broker.account()
+    tws.quote("AAPL", "94", "95")
+    tws.faults.refuses_connections = False
+    wait_for(broker.gateway.is_ready.is_set)
+    wait_for_events(broker, "A accepted", "A 10 @ 95")
+
+
+def test_client_id_in_use_is_shown(tws, broker, create_broker):
+    with pytest.raises(AssertionError):
+        create_broker_for_a_moment(create_broker)
+    assert broker.get_connection_state().is_ready
+
+
+def create_broker_for_a_moment(create_broker):
+    import tests.brokers.ibkr.conftest as settings  # noqa: PLC0415
+
+    before, settings.WAIT_SECONDS = settings.WAIT_SECONDS, 3.0
+    try:
+        create_broker(client_id=CLIENT_ID)
+    finally:
+        settings.WAIT_SECONDS = before
+
+
+def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):
+    first = create_broker()
+    first.submit(limit(), NOW)
+    first.close()
+    second = create_broker()
+    (event,) = second.cancel("A", NOW)
+    assert isinstance(event, Canceled)
+
+
+def test_cancel_that_crosses_a_fill_is_refused_after_it(tws, broker):
+    broker.submit(limit(), NOW)
+    tws.faults.is_held = True
+    tws.quote("AAPL", "94", "95")
+    tws.faults.is_held = False
+    broker.cancel("A", NOW)
+    tws.release()
+    wait_for(lambda: len(list_events(broker)) == 3)
+    assert {type(event) for event in list_events(broker)} >= {Executed, Refused}
+
+
+def test_cancel_that_tws_dropped_is_sent_again(tws, create_broker, monkeypatch):
+    monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.2)
+    broker = create_broker(response=2.0)
+    broker.submit(limit(), NOW)
+    tws.faults.add("pace", message=CANCEL_ORDER)
+    broker.cancel("A", NOW)
+    wait_for_events(broker, "A accepted", "A canceled")
+    assert count_requests(tws, CANCEL_ORDER) == 2
+
+
+def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tws, create_broker):
+    first = create_broker()
+    first.submit(limit(), NOW)
+    first.replace("A", limit("B", "96", 20), NOW)
+    state = first.find("A")
+    assert state is not None
+    assert not state.is_open
+    first.close()
+    tws.quote("AAPL", "94", "95.5")
+    second = create_broker(load_chains=lambda: [Chain(("A", "B"))])
+    assert [fill.order_id for fill in second.executions("B")] == ["B"]
+    assert len(tws.exchange.orders) == 1
+
+
+def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_broker):
+    first = create_broker(response=2.0)
+    first.submit(limit(), NOW)
+    successor = limit("B", "96")
+    tws.faults.add("cut_after")
+    with pytest.raises(OutcomeOpen):
+        first.replace("A", successor, NOW)
+    first.close()
+    second = create_broker(load_chains=lambda: [Chain(("A",), successor)])
+    state = second.find("B")
+    assert state is not None
+    assert state.is_open
+    assert format_events(list_events(second)) == ["A replaced", "B accepted"]
+
+
+def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
+    broker.submit(limit(), NOW)
+    tws.faults.add("refuse", text="The price is wrong", code=110)
+    (event,) = broker.replace("A", limit("B", "96"), NOW)
+    assert event == Refused("A", "The price is wrong", event.at)
+    assert [one.id for one in broker.open_orders()] == ["A"]
+
+
+def test_order_that_ibkr_forgot_ends(tws, create_broker, monkeypatch):
+    monkeypatch.setattr("app.brokers.ibkr.order_log.ABSENT_LIMIT", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.broker.READING_INTERVAL", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.1)
+    broker = create_broker()
+    broker.submit(limit(), NOW)
+    tws.call(tws.exchange.orders.clear)
+    assert broker.find("A") is not None  # as it was reported last
+    assert broker.find("B") is None
+    wait_for(lambda: [type(event) for event in list_events(broker)].count(Lapsed) >= 1)
+
+
+def test_other_account_than_before_is_not_traded(tws, broker):
+    broker.account()
+    tws.accounts[:] = ["U7654321"]
+    try:
+        tws.cut()
+        wait_for(lambda: "account" in (broker.get_connection_state().error or ""))
+        with pytest.raises(BrokerUnavailable, match="DU1234567"):
+            broker.submit(limit(), NOW)
+    finally:
+        tws.accounts[:] = ["DU1234567"]
+
+
+def test_account_is_a_paper_account_by_its_number(tws, broker):
+    account = broker.account()
+    assert (account.number, account.is_paper, account.currency) == ("DU1234567", True, "USD")
+    assert account.cash == Decimal(1_000_000)

@@ -1,0 +1,34 @@
+"""A running stand-in of Kite, and the broker on it."""
+
+import pytest
+
+from app.brokers.kite.broker import KiteBroker
+from app.brokers.kite.client import KiteCredentials
+from app.brokers.remote.rest_client import Timeouts
+from tests.brokers.alpaca.conftest import WAIT_SECONDS, wait_for
+from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET, StandIn
+
+CREDENTIALS = KiteCredentials(API_KEY, API_SECRET, ACCESS_TOKEN)
+
+
+@pytest.fixture(scope="session")
+def running_kite():
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def kite(running_kite):
+    running_kite.clear()
+    running_kite.exchange.quote("RELIANCE", "99", "101")
+    return running_kite
+
+
+@pytest.fixture
+def broker(kite):
+    broker = KiteBroker(kite.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker.stream.start()
+    wait_for(broker.stream.is_ready.is_set)
+    kite.gateway.requests.clear()
+    yield broker
+    broker.close()

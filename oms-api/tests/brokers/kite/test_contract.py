@@ -1,0 +1,40 @@
+"""The Kite broker fulfils the contract against the stand-in."""
+
+from datetime import UTC, datetime
+
+import pytest
+from typing_extensions import override
+
+from tests.brokers.alpaca.conftest import wait_for
+from tests.brokers.contract import BrokerContract, Stage
+from tests.brokers.market import order
+
+
+class UpToDateBroker:
+    """The broker, read only after the socket brought all that the stand-in published."""
+
+    def __init__(self, broker, kite):
+        self._broker, self._kite, self._received = broker, kite, 0
+        receive = broker.receive_order
+
+        def count(json):
+            receive(json)
+            self._received += 1
+
+        broker.receive_order = count
+
+    def __getattr__(self, name):
+        wait_for(lambda: self._received >= self._kite.ticker.sent)
+        return getattr(self._broker, name)
+
+
+class TestKiteBrokerKeepsTheContract(BrokerContract):
+    @pytest.fixture
+    @override
+    def stage(self, broker, kite):
+        def fill(resting):
+            kite.exchange.quote("RELIANCE", "89", "90")
+
+        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="RELIANCE")
+        filling = order("BUY 10 MARKET", "fills", symbol="RELIANCE")
+        return Stage(UpToDateBroker(broker, kite), datetime.now(UTC), resting, filling, fill)

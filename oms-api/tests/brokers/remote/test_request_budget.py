@@ -1,0 +1,91 @@
+"""The rate limit: cancels first, and no request waits beyond its patience."""
+
+import threading
+from functools import partial
+
+import pytest
+
+from app.brokers.errors import BrokerUnavailable
+from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from tests.brokers.alpaca.conftest import wait_for
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def count_admitted(budget, priority):
+    admitted = 0
+    while True:
+        try:
+            budget.take(priority, 0.001)
+        except BrokerUnavailable:
+            return admitted
+        admitted += 1
+
+
+def test_queries_leave_requests_for_orders_and_orders_for_cancels(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    assert count_admitted(budget, Priority.QUERY) == 160
+    assert count_admitted(budget, Priority.ORDER) == 20
+    assert count_admitted(budget, Priority.CANCEL) == 20
+    assert budget.requests_left == 0
+
+
+def test_tokens_come_back_evenly_up_to_the_limit(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    assert count_admitted(budget, Priority.CANCEL) == 200
+    clock.now += 3
+    assert count_admitted(budget, Priority.CANCEL) == 10
+    clock.now += 600
+    assert budget.requests_left == 200
+
+
+def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    budget.report_level(5)
+    assert budget.requests_left == 5
+    budget.report_level(150)
+    assert budget.requests_left == 5
+
+
+def test_nothing_is_sent_while_blocked(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    budget.block(30)
+    with pytest.raises(BrokerUnavailable, match="Nothing was sent"):
+        budget.take(Priority.CANCEL, 29)
+    clock.now += 30
+    budget.take(Priority.CANCEL, 1)
+
+
+def test_waiting_cancel_goes_before_waiting_orders(clock):
+    budget = RequestBudget(LocalTokenBucket(200, clock), clock)
+    budget.block(30)
+    sent = []
+
+    def send(priority):
+        budget.take(priority, 60)
+        sent.append(priority)
+
+    def has_waiting(number):
+        return len(budget._queue) == number
+
+    threads = []
+    for number, priority in enumerate((Priority.QUERY, Priority.ORDER, Priority.CANCEL), 1):
+        threads.append(threading.Thread(target=send, args=(priority,)))
+        threads[-1].start()
+        wait_for(partial(has_waiting, number))
+    clock.now += 30
+    for thread in threads:
+        thread.join()
+    assert sent[0] is Priority.CANCEL
+    assert set(sent) == set(Priority)

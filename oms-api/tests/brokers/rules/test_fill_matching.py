@@ -1,0 +1,65 @@
+"""Which fills are missing, when two sources of a broker name the same fill differently."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.brokers.rules.fill_matching import select_missing_fills
+from app.money import ZERO
+
+
+class Fill(NamedTuple):
+    execution_id: str
+    quantity: Decimal
+    price: Decimal
+
+
+def fill(name, quantity=4, price=100):
+    return Fill(name, Decimal(quantity), Decimal(price))
+
+
+def total(fills):
+    return sum((one.quantity for one in fills), ZERO)
+
+
+@pytest.mark.parametrize(
+    ("applied", "reported", "filled", "missing"),
+    [
+        ([], [fill("A1")], 4, ["A1"]),
+        ([fill("E1")], [fill("E1")], 4, []),
+        ([fill("E1")], [fill("A1")], 4, []),  # another name
+        ([fill("E1")], [fill("A1", 4, 101)], 4, []),  # nothing can be missing
+        ([fill("E1")], [fill("A1"), fill("A2", 6, 99)], 10, ["A2"]),
+        ([fill("E1")], [fill("A1"), fill("A2")], 8, ["A2"]),  # two equal ones, of which one was applied
+        ([fill("E1")], [fill("A2")], 8, ["A2"]),  # the list begins after the first one
+        ([fill("E1")], [fill("E1"), fill("A2")], 8, ["A2"]),
+        ([fill("E1"), fill("A2")], [fill("E2")], 8, []),  # the stream tells it late
+        ([], [fill("A1"), fill("A2", 6)], 4, ["A1"]),  # the second came after the order was read
+    ],
+)
+def test_missing_fills_are_found_whatever_their_names(applied, reported, filled, missing):
+    found = select_missing_fills(applied, reported, Decimal(filled))
+    assert [one.execution_id for one in found] == missing
+
+
+def test_fill_that_was_taken_back_is_not_applied_again():
+    assert select_missing_fills([], [fill("E1")], Decimal(4), {"E1"}) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(99, 101), st.booleans()), max_size=8),
+    st.randoms(use_true_random=False),
+)
+def test_quantity_is_complete_after_the_missing_ones(fills, draw):
+    """All fills are listed under other ids. Some were applied before, in any order."""
+    truth = [fill(f"E{number}", quantity, price) for number, (quantity, price, _) in enumerate(fills)]
+    applied = [one for one, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
+    draw.shuffle(applied)
+    reported = [one._replace(execution_id=f"A{number}") for number, one in enumerate(truth)]
+    found = select_missing_fills(applied, reported, total(truth))
+    assert total(applied) + total(found) == total(truth)
+    values = sum(one.quantity * one.price for one in [*applied, *found])
+    assert values == sum(one.quantity * one.price for one in truth)

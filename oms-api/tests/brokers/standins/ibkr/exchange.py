@@ -1,0 +1,178 @@
+"""The books of the stand-in: quotes, orders, executions, positions and cash."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from tests.brokers.standins.ibkr.messages import (
+    Part,
+    build_commission_report,
+    build_error,
+    build_execution,
+    build_open_order,
+    build_order_status,
+)
+from tests.brokers.standins.ibkr.values import ZERO, Contract, Execution, Order, Quote, Refusal
+
+OPENING_CASH = Decimal(1_000_000)
+COMMISSION = Decimal("1.00")
+_FIRST_PERM_ID = 900_000_001
+Publish = Callable[[int, list[Part]], None]  # sends a message to the client of that id
+
+
+class Exchange:
+    """The account and its market. `StandIn.call` runs functions in its thread."""
+
+    def __init__(self, account: str, publish: Publish) -> None:
+        self.account, self._publish = account, publish
+        self.holds_commissions = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything but the numbers that were given out."""
+        self.orders: list[Order] = []
+        self.quotes: dict[str, Quote] = {}
+        self.cash: dict[str, Decimal] = {"USD": OPENING_CASH}
+        self.positions: dict[Contract, tuple[Decimal, Decimal]] = {}  # quantity and its cost
+        self.max_fill: Decimal | None = None
+        self.holds_commissions = False
+        self._perm_ids = itertools.count(_FIRST_PERM_ID)
+        self._numbers = itertools.count(1)
+        self._started = f"{datetime.now(UTC):%H%M%S%f}"
+
+    def quote(self, name: str, bid: str, ask: str) -> None:
+        """Set the prices of AAPL or EURUSD, and fill what they reach."""
+        self.quotes[name] = Quote(Decimal(bid), Decimal(ask))
+        for order in [one for one in self.orders if one.contract.name == name]:
+            self._match(order)
+
+    @property
+    def executions(self) -> list[Execution]:
+        return [execution for order in self.orders for execution in order.executions]
+
+    def next_perm_id(self) -> int:
+        return next(self._perm_ids)
+
+    def find(self, client_id: int, order_id: int) -> Order | None:
+        found = (one for one in self.orders if (one.client_id, one.id) == (client_id, order_id))
+        return next(found, None)
+
+    def find_by_ref(self, ref: str) -> Order:
+        return next(one for one in self.orders if one.ref == ref)
+
+    def submit(self, order: Order, *, is_matched: bool = True) -> None:
+        """Take an order, or change the one of the same id."""
+        known = self.find(order.client_id, order.id)
+        if known is not None:
+            order = self._modify(known, order)
+        else:
+            order.status = "Submitted" if order.kind in {"MKT", "LMT"} else "PreSubmitted"
+            self.orders.append(order)
+        self.publish_state(order)
+        if is_matched:
+            self._match(order)
+
+    def reject(self, order: Order, reason: str) -> None:
+        order.status = "Inactive"
+        self.orders.append(order)
+        self._publish(order.client_id, build_error(order.id, 201, f"Order rejected - reason:{reason}"))
+        self.publish_state(order)
+
+    def cancel(self, order: Order, reason: str = "") -> None:
+        """Cancel an open order. Raise Refusal."""
+        if not order.is_open:
+            text = (
+                f"OrderId {order.id} that needs to be cancelled cannot be cancelled, state: {order.status}."
+            )
+            raise Refusal(10148, text)
+        order.status = "Cancelled"
+        self._publish(order.client_id, build_order_status(order))
+        self._publish(order.client_id, build_error(order.id, 202, f"Order Canceled - reason:{reason}"))
+
+    def fill(self, order: Order, quantity: str, price: str) -> Execution:
+        """Fill a part of an order."""
+        amount = Decimal(quantity)
+        order.filled += amount
+        order.value += amount * Decimal(price)
+        order.status = "Filled" if order.remaining <= ZERO else order.status
+        execution = Execution(
+            f"{self._started}.{next(self._numbers):08x}.01.01",
+            *(order, amount, Decimal(price), order.filled, datetime.now(UTC), COMMISSION),
+        )
+        order.executions.append(execution)
+        self._book(order, amount, Decimal(price))
+        self._publish(order.client_id, build_execution(-1, execution))
+        self.publish_state(order)
+        if not self.holds_commissions:
+            self.charge(execution)
+        return execution
+
+    def charge(self, execution: Execution) -> None:
+        """Send the commission report of an execution."""
+        if not execution.is_charged:
+            currency = execution.order.contract.currency
+            self.cash[currency] = self.cash.get(currency, ZERO) - execution.commission
+        execution.is_charged = True
+        self._publish(execution.order.client_id, build_commission_report(execution))
+
+    def correct(self, execution: Execution, quantity: str, price: str) -> Execution:
+        """Correct an execution: the same id with a higher number at its end. The quantity 0 takes it back."""
+        base, _, number = execution.id.rpartition(".")
+        order, changed = execution.order, Decimal(quantity)
+        corrected = replace(
+            execution, id=f"{base}.{int(number) + 1:02d}", quantity=changed, price=Decimal(price)
+        )
+        order.executions[order.executions.index(execution)] = corrected
+        self._book(order, -execution.quantity, execution.price)
+        self._book(order, changed, corrected.price)
+        order.filled += changed - execution.quantity
+        order.value += changed * corrected.price - execution.quantity * execution.price
+        self._publish(order.client_id, build_execution(-1, corrected))
+        return corrected
+
+    def publish_state(self, order: Order) -> None:
+        """Send the order to its client."""
+        self._publish(order.client_id, build_open_order(order))
+        self._publish(order.client_id, build_order_status(order))
+
+    def _modify(self, known: Order, changed: Order) -> Order:
+        if not known.is_open:
+            raise Refusal(104, "Cannot modify a filled order.")
+        if changed.quantity <= known.filled:
+            raise Refusal(201, "Order rejected - reason:The quantity is filled already.")
+        terms: dict[str, Any] = {
+            name: getattr(changed, name)
+            for name in ("quantity", "kind", "limit_price", "aux_price", "tif", "trail_stop_price")
+        }
+        for name, value in terms.items():
+            setattr(known, name, value)
+        return known
+
+    def _match(self, order: Order) -> None:
+        quote = self.quotes.get(order.contract.name)
+        price = None if quote is None or not order.is_open else _find_price(order, quote)
+        if price is not None:
+            amount = order.remaining if self.max_fill is None else min(order.remaining, self.max_fill)
+            self.fill(order, str(amount), str(price))
+
+    def _book(self, order: Order, amount: Decimal, price: Decimal) -> None:
+        signed, currency = order.sign * amount, order.contract.currency
+        self.cash[currency] = self.cash.get(currency, ZERO) - signed * price
+        quantity, cost = self.positions.get(order.contract, (ZERO, ZERO))
+        self.positions[order.contract] = (quantity + signed, cost + signed * price)
+
+
+def _find_price(order: Order, quote: Quote) -> Decimal | None:
+    """Return the price at which the quote fills an order, None if it does not."""
+    price = quote.ask if order.sign > 0 else quote.bid
+    if order.kind == "MKT":
+        return price
+    if order.kind == "LMT":
+        limit = Decimal(order.limit_price)
+        return price if (limit - price) * order.sign >= 0 else None
+    if order.kind == "STP" and (price - Decimal(order.aux_price)) * order.sign >= 0:
+        return price
+    return None

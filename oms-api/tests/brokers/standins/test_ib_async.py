@@ -1,0 +1,157 @@
+"""The library ib_async drives the stand-in of TWS, so that it is known to speak the protocol."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from ib_async import IB, Forex, LimitOrder, MarketOrder, Stock, StopOrder
+
+from tests.brokers.standins.ibkr.server import ACCOUNT, StandIn
+
+WAIT_SECONDS = 30.0
+APPLE = Stock("AAPL", "SMART", "USD", primaryExchange="NASDAQ")
+
+
+@pytest.fixture(scope="module")
+def running():
+    with StandIn() as tws:
+        yield tws
+
+
+@pytest.fixture
+def tws(running):
+    running.clear()
+    running.quote("AAPL", "99", "101")
+    return running
+
+
+def run(steps, tws, client_id=1):
+    """Run steps with a connected client."""
+
+    async def connect():
+        ib = IB()
+        await ib.connectAsync("127.0.0.1", tws.port, client_id, timeout=WAIT_SECONDS, raiseSyncErrors=True)
+        try:
+            return await steps(ib)
+        finally:
+            ib.disconnect()
+            await asyncio.sleep(0.05)
+
+    return asyncio.run(connect())
+
+
+async def wait_for(condition):
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition():  # noqa: ASYNC110  # the stand-in is in another thread
+            await asyncio.sleep(0.005)
+
+
+def test_client_connects_and_reads_the_account(tws):
+    async def steps(ib):
+        assert ib.managedAccounts() == [ACCOUNT]
+        summary = await ib.accountSummaryAsync()
+        return {(one.tag, one.currency): one.value for one in summary}
+
+    assert run(steps, tws)["CashBalance", "USD"] == "1000000"
+
+
+def test_market_order_fills_with_its_execution_and_commission(tws):
+    async def steps(ib):
+        trade = ib.placeOrder(APPLE, MarketOrder("BUY", 10, orderRef="ours"))
+        await wait_for(lambda: trade.fills and trade.fills[0].commissionReport.execId)
+        (fill,) = trade.fills
+        assert (fill.execution.shares, fill.execution.price, fill.execution.orderRef) == (10, 101, "ours")
+        assert (fill.commissionReport.commission, fill.commissionReport.currency) == (1.0, "USD")
+        assert trade.orderStatus.status == "Filled"
+        (position,) = await ib.reqPositionsAsync()
+        assert (position.contract.symbol, position.position, position.avgCost) == ("AAPL", 10, 101)
+
+    run(steps, tws)
+
+
+def test_limit_order_rests_is_changed_and_canceled(tws):
+    async def steps(ib):
+        order = LimitOrder("SELL", 5, 120, tif="GTC")
+        trade = ib.placeOrder(APPLE, order)
+        await wait_for(lambda: trade.orderStatus.status == "Submitted")
+        order.lmtPrice = 125.5
+        ib.placeOrder(APPLE, order)
+        await wait_for(lambda: tws.exchange.orders[0].limit_price == "125.5")
+        *_, found = await ib.reqAllOpenOrdersAsync()
+        assert found.order.lmtPrice == 125.5
+        ib.cancelOrder(order)
+        await wait_for(lambda: trade.orderStatus.status == "Cancelled")
+
+    run(steps, tws)
+
+
+def test_stop_order_and_forex_are_taken(tws):
+    async def steps(ib):
+        pair = Forex("EURUSD")
+        bought = ib.placeOrder(pair, MarketOrder("BUY", 20_000))
+        stop = ib.placeOrder(pair, StopOrder("SELL", 20_000, 1.05))
+        tws.quote("EURUSD", "1.08500", "1.08505")
+        await wait_for(lambda: bought.orderStatus.status == "Filled")
+        tws.quote("EURUSD", "1.04", "1.0401")
+        await wait_for(lambda: stop.orderStatus.status == "Filled")
+        assert stop.fills[0].execution.price == 1.04
+
+    run(steps, tws)
+    assert (
+        tws.exchange.cash["USD"] == Decimal(1_000_000) - 20_000 * (Decimal("1.08505") - Decimal("1.04")) - 2
+    )
+
+
+def test_next_connection_reads_executions_and_completed_orders(tws):
+    async def trade(ib):
+        filled = ib.placeOrder(APPLE, MarketOrder("BUY", 10, orderRef="first"))
+        await wait_for(lambda: filled.orderStatus.status == "Filled")
+        ib.placeOrder(APPLE, LimitOrder("BUY", 10, 90, orderRef="rests"))
+        await wait_for(lambda: len(tws.exchange.orders) == 2)
+
+    async def read(ib):
+        assert [fill.execution.orderRef for fill in ib.fills()] == ["first"]
+        assert [one.order.orderRef for one in ib.openTrades()] == ["rests"]
+        (completed,) = await ib.reqCompletedOrdersAsync(apiOnly=False)
+        assert (completed.order.orderRef, completed.orderStatus.status) == ("first", "Filled")
+        assert completed.order.filledQuantity == 10
+
+    run(trade, tws)
+    run(read, tws)
+
+
+def test_rejection_is_reported_with_its_reason(tws):
+    tws.faults.add("reject", text="insufficient margin")
+
+    async def steps(ib):
+        errors = []
+        ib.errorEvent += lambda *facts: errors.append(facts[1:3])
+        trade = ib.placeOrder(APPLE, MarketOrder("BUY", 10))
+        await wait_for(lambda: trade.orderStatus.status == "Inactive")
+        assert (201, "Order rejected - reason:insufficient margin") in errors
+
+    run(steps, tws)
+
+
+def test_client_id_in_use_is_refused(tws):
+    async def steps(_):
+        second, errors = IB(), []
+        second.errorEvent += lambda *facts: errors.append(facts[1])
+        with pytest.raises((ConnectionError, TimeoutError)):
+            await second.connectAsync("127.0.0.1", tws.port, 1, timeout=2)
+        assert errors == [326]
+
+    run(steps, tws)
+
+
+def test_correction_of_an_execution_has_the_next_number(tws):
+    async def steps(ib):
+        trade = ib.placeOrder(APPLE, MarketOrder("BUY", 10))
+        await wait_for(lambda: len(trade.fills) == 1)
+        (execution,) = tws.exchange.executions
+        tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
+        await wait_for(lambda: len(trade.fills) == 2)
+        first, second = (fill.execution.execId for fill in trade.fills)
+        assert (first[:-2], second[-2:]) == (second[:-2], "02")
+
+    run(steps, tws)

@@ -1,0 +1,73 @@
+"""People are reminded before the open to log in, once a day, if a portfolio trades over the connection."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.brokers.queries import find_connection, update_connection
+from app.brokers.service.log_in_reminder import LogInReminder
+from app.database import connect_engine, set_tenant_scope, unit_of_work
+from app.webhooks.rules.addresses import AddressPolicy
+from tests.support.duties import EndlessLease
+from tests.support.event_schemas import VALIDATORS
+
+pytestmark = pytest.mark.any_database
+OPENS_AT = datetime(2026, 11, 30, 3, 45, tzinfo=UTC)  # a Monday, 09:15 in India
+BODY = {
+    "name": "kite", "broker": "zerodha", "base_url": "http://127.0.0.1:9",
+    "credentials": {"api_key": "key", "api_secret": "secret"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def engine(service):
+    engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connected(api, service, monkeypatch):
+    policy = AddressPolicy(allows_loopback=True)
+    monkeypatch.setattr(service.app.state.broker_connections, "policy", policy)
+    assert api.post("/broker-connections", BODY).status_code == 201
+    assert api.post("/portfolios", {"name": "India", "base_currency": "INR"}).status_code == 201
+    return api
+
+
+def list_events(api):
+    events = api.get("/events", type="broker_connection.*").json()
+    for event in events:
+        VALIDATORS[event["type"]].validate(event["data"])
+    return [event["data"] for event in reversed(events)]
+
+
+def check_at(service, engine, now):
+    LogInReminder(engine, service.app.state.calendars, {"zerodha"}, lambda: now).check(EndlessLease())
+
+
+def set_session(engine, tenant_id, expires_at):
+    with unit_of_work(engine) as connection:
+        set_tenant_scope(connection, [tenant_id])
+        stored = find_connection(connection, tenant_id, "kite")
+        assert stored is not None
+        update_connection(connection, stored, {"session_expires_at": expires_at})
+
+
+def test_log_in_is_asked_for_once_a_day_before_the_open(connected, service, engine):
+    before = OPENS_AT - timedelta(minutes=30)
+    check_at(service, engine, before)
+    assert list_events(connected) == []  # no portfolio trades over it
+    assignment = {"broker": "zerodha", "connection": "kite"}
+    assert connected.patch("/portfolios/India", assignment).status_code == 200
+    check_at(service, engine, OPENS_AT - timedelta(hours=3))
+    assert list_events(connected) == []
+    for _ in range(2):
+        check_at(service, engine, before)
+    (event,) = list_events(connected)
+    assert (event["connection"], event["portfolio_name"]) == ("kite", "India")
+    assert event["opens_at"] == "2026-11-30T03:45:00.000000Z"
+    set_session(engine, connected.tenant_id, OPENS_AT + timedelta(hours=20))
+    check_at(service, engine, before)
+    check_at(service, engine, before + timedelta(days=1))
+    assert len(list_events(connected)) == 2

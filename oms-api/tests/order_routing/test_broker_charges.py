@@ -1,0 +1,72 @@
+"""What a broker charges is booked once, beyond what the cost schedule estimated."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.rules.values import Busted, Charged
+
+pytestmark = pytest.mark.any_database
+
+
+def charge(routing, fill, amount="1.25", currency="USD"):
+    routing.broker.report(
+        Charged(fill.order_id, fill.execution_id, Decimal(amount), currency, routing.rig.now)
+    )
+    routing.run()
+
+
+def movements(routing):
+    rows = routing.rig.rows("SELECT kind, amount, reason FROM cash_movements ORDER BY sequence")
+    return [(kind, Decimal(amount), reason) for kind, amount, reason in rows if reason and "alpaca" in reason]
+
+
+def cash(routing):
+    return Decimal(routing.rig.rows("SELECT cash FROM portfolios WHERE name = 'Growth'")[0][0])
+
+
+@pytest.fixture
+def fill(routing):
+    order = routing.work()
+    fill = routing.broker.fill(order, "10")
+    routing.run()
+    return fill
+
+
+def test_charge_of_an_execution_is_booked_once(routing, fill):
+    before = cash(routing)
+    for _ in range(2):
+        charge(routing, fill)
+    assert movements(routing) == [
+        ("charges", Decimal("-1.25"), f"alpaca charged 1.25 USD for {fill.execution_id}")
+    ]
+    assert cash(routing) == before - Decimal("1.25")
+
+
+def test_rebate_is_an_adjustment(routing, fill):
+    charge(routing, fill, "-0.20")
+    assert [row[:2] for row in movements(routing)] == [("adjustment", Decimal("0.20"))]
+
+
+def test_charge_of_an_execution_that_is_not_booked_changes_nothing(routing, fill):
+    charge(routing, fill._replace(execution_id="unknown"))
+    assert movements(routing) == []
+
+
+def test_bust_returns_the_charge(routing, fill):
+    before = cash(routing)
+    charge(routing, fill)
+    routing.broker.report(Busted(fill.order_id, fill.execution_id, "busted", routing.rig.now))
+    routing.run()
+    assert [row[:2] for row in movements(routing)] == [
+        ("charges", Decimal("-1.25")),
+        ("adjustment", Decimal("1.25")),
+    ]
+    assert cash(routing) == before + fill.value
+
+
+def test_charge_in_another_currency_needs_a_rate(routing, fill):
+    charge(routing, fill, currency="EUR")
+    assert movements(routing) == []
+    charge(routing, fill)
+    assert len(movements(routing)) == 1

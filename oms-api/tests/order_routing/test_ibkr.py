@@ -1,0 +1,138 @@
+"""The OMS and the stand-in of TWS agree, whatever fails between them."""
+
+import random
+import time
+from functools import partial
+
+import pytest
+
+from app.brokers.ibkr.broker import IbkrBroker
+from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.order_routing.service.replacement_chains import load_chains
+from app.orders.rules.values import FINAL, Status
+from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
+from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
+from tests.order_routing.scripted_broker import NAME, Routing
+from tests.orders.rig import Rig
+
+pytestmark = pytest.mark.any_database
+WAIT_SECONDS = 100.0
+FAULTS = ("cut_before", "cut_after", "drop", "mute")
+
+
+@pytest.fixture
+def tws():
+    with StandIn() as running:
+        running.quote("AAPL", "99", "101")
+        yield running
+
+
+@pytest.fixture
+def routing(engine, tws, monkeypatch):
+    for name in ("_FIRST_WAIT_SECONDS", "HEARTBEAT_SECONDS"):
+        monkeypatch.setattr(f"app.brokers.ibkr.gateway.{name}", 0.1)
+    rig, brokers = Rig(engine), []
+    rig.quote("99", "101", "100")
+
+    def create():
+        chains = partial(load_chains, engine, rig.tenant, NAME)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, 1.0)
+        brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
+        return brokers[-1]
+
+    routing = Routing(rig, create())
+    routing.create = create  # type: ignore[attr-defined]  # for the test that starts anew
+    run_until(routing, lambda: routing.stored().status == "connected")
+    yield routing
+    for broker in brokers:
+        broker.close()
+
+
+def run_until(routing, condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never became true"
+        routing.run(1)
+        time.sleep(0.01)
+
+
+def find_status(routing, order):
+    return routing.rig.order(order).status
+
+
+def restart(routing):
+    """Let the process die, and another one go on."""
+    routing.broker.close()
+    routing.broker = routing.create()
+    routing.restart()
+
+
+def test_order_that_was_replaced_and_killed_is_found_under_its_successor(routing, tws):
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    routing.rig.replace(order, limit_price=96)
+    tws.faults.add("mute")
+    routing.run(1)
+    tws.faults.clear()
+    restart(routing)
+    run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
+    successor_id = routing.rig.order(order).replaced_by
+    tws.quote("AAPL", "94", "95.5")
+    run_until(routing, lambda: len(routing.executions()) == 1)
+    rows = routing.rig.rows("SELECT order_id FROM executions")
+    assert [row[0] for row in rows] == [successor_id]
+    assert len(tws.exchange.orders) == 1
+
+
+def break_something(draw, tws, routing):
+    match draw.randrange(6):
+        case 0 | 1:
+            tws.faults.add(draw.choice(FAULTS), message=draw.choice([PLACE_ORDER, CANCEL_ORDER]))
+        case 2:
+            tws.cut()
+        case 3:
+            tws.faults.copies = draw.randrange(1, 3)
+        case 4:
+            tws.lose_connectivity()
+            tws.restore_connectivity()
+        case _:
+            restart(routing)
+
+
+def trade_at_random(draw, routing, tws, count):
+    orders = []
+    for _ in range(count):
+        orders.append(routing.place(limit_price=str(draw.choice([90, 95, 99]) + draw.randrange(4))))
+        break_something(draw, tws, routing)
+        routing.run(1)
+        tws.exchange.max_fill = draw.randrange(1, 15)
+        bid = draw.randrange(90, 102)
+        tws.quote("AAPL", str(bid), str(bid + 1))
+        if draw.random() < 0.3:
+            order = routing.rig.order(draw.choice(orders))
+            if order.status not in FINAL | {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
+                routing.rig.cancel(order)
+    return orders
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_books_agree_after_random_faults(routing, tws, seed):
+    orders = trade_at_random(random.Random(seed), routing, tws, 20 if seed == 1 else 1000)
+    tws.faults.clear()
+    tws.cut()
+    tws.exchange.max_fill = None
+    tws.quote("AAPL", "85", "86")
+
+    def is_over():
+        tws.quote("AAPL", "85", "86")
+        return all(find_status(routing, order) in FINAL for order in orders)
+
+    run_until(routing, is_over)
+    run_until(routing, lambda: len(routing.executions()) == len(tws.exchange.executions))
+    theirs = {execution.id for execution in tws.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.executions()} == theirs
+    filled = {order.ref: order.filled for order in tws.exchange.orders}
+    assert len(filled) == len(tws.exchange.orders)
+    for order in orders:
+        assert routing.rig.order(order).filled_quantity == filled.get(order.id, 0), order.id
+    assert routing.undone() == []

@@ -1,0 +1,124 @@
+"""The process for IBKR trades over the stand-in of TWS, connected to the API by the database alone."""
+
+import subprocess
+import sys
+import time
+from decimal import Decimal
+
+import pytest
+
+from app.verify import verify_database
+from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.processes import HOME, environment
+from tests.support.service import ApiClient
+
+pytestmark = pytest.mark.any_database
+WAIT_SECONDS = 120.0
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def tws():
+    with StandIn() as running:
+        running.quote("EURUSD", "1.08500", "1.08505")
+        running.quote("AAPL", "99", "101")
+        yield running
+
+
+@pytest.fixture
+def start_process(database_url, tws, tmp_path):
+    """Return a function that starts the process."""
+    started = []
+    given = environment(
+        DATABASE_URL=database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK, IB_PORT=str(tws.port)
+    )
+
+    def start():
+        with (tmp_path / "ibkr.log").open("ab") as log:
+            command = [sys.executable, "-m", "app.brokers.ibkr"]
+            started.append(subprocess.Popen(command, cwd=HOME, env=given, stdout=log, stderr=log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(60)
+
+
+@pytest.fixture
+def trading(serve, start_process):
+    """Provide the API with a portfolio that trades at IBKR, and the process."""
+    with serve(broker_sessions="on", environment="development") as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY)
+        pair = {
+            "exchange": "",
+            "asset_class": "fx",
+            "currency": "USD",
+            "tick_size": "0.00005",
+            "lot_size": "1",
+        }
+        assert api.put("/instruments/EURUSD", pair).status_code in {200, 201}
+        api.quote("EURUSD", "1.08500", "1.08505", "1.08500")
+        api.quote("AAPL", "99", "101", "100")
+        process = start_process()
+        wait_for(lambda: [one["status"] for one in api.get("/broker-connections").json()] == ["connected"])
+        assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
+        to_ibkr = {"broker": "ibkr", "connection": "env-ibkr"}
+        assert api.patch("/portfolios/Growth", to_ibkr).status_code == 200
+        yield api, process
+
+
+def list_charges(api):
+    rows = api.get("/portfolios/Growth/cash").json()["rows"]
+    return [Decimal(row["amount"]) for row in rows if row["kind"] == "charges"]
+
+
+def wait_for_status(api, order, status):
+    return wait_for(lambda: (found := api.found(order["id"]))["status"] == status and found)
+
+
+def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
+    api, process = trading
+    pair = api.order(symbol="EURUSD", quantity="25000")
+    filled = wait_for_status(api, pair, "FILLED")
+    assert [fill["price"] for fill in filled["fills"]] == ["1.08505"]
+    resting = api.order(type="LIMIT", limit_price="95", time_in_force="GTC")
+    wait_for_status(api, resting, "ACCEPTED")
+    changed = api.patch(f"/orders/{resting['id']}", {"limit_price": "96"})
+    assert changed.status_code in {200, 201, 202}, changed.text
+    replaced = wait_for_status(api, resting, "REPLACED")
+    tws.faults.add("mute")
+    unknown = api.order()
+    wait_for(lambda: len(tws.exchange.orders) == 3)
+    process.kill()
+    process.wait(60)
+    tws.faults.clear()
+    tws.quote("AAPL", "94", "95")  # fills the replaced order while nobody listens
+    start_process()
+    successor = {"id": replaced["replaced_by"]}
+    wait_for_status(api, unknown, "FILLED")
+    wait_for_status(api, successor, "FILLED")
+    assert len(tws.exchange.orders) == 3
+    assert api.portfolio()["positions"]["AAPL"]["quantity"] == "20"
+    wait_for(lambda: len(list_charges(api)) == 3)
+    assert sum(list_charges(api)) == -3
+    assert not verify_database(api.service.engine).failed
+
+
+def test_api_leaves_connections_of_ibkr_to_their_process(serve, tws):
+    with serve(broker_sessions="on", environment="development") as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY)
+        body = {"name": "ib", "broker": "ibkr", "base_url": tws.address, "credentials": {}}
+        assert api.post("/broker-connections", body).status_code == 201
+        tested = api.post("/broker-connections/ib:test", {}).json()
+        assert (tested["ok"], tested["account"], tested["paper"]) == (True, "DU1234567", True)
+        assert api.get("/broker-connections/ib").json()["status"] == "new"

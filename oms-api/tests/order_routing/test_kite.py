@@ -1,0 +1,150 @@
+"""The OMS and the stand-in of Kite agree, whatever fails between them."""
+
+import random
+
+import pytest
+
+from app.brokers.kite.broker import KiteBroker
+from app.brokers.kite.rules.tags import build_tag
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import Timeouts
+from app.orders.rules.values import FINAL, Status
+from tests.brokers.alpaca.conftest import WAIT_SECONDS
+from tests.brokers.kite.conftest import CREDENTIALS
+from tests.brokers.standins.kite.server import StandIn
+from tests.brokers.standins.kite.values import Listing
+from tests.order_routing.scripted_broker import Routing
+from tests.order_routing.test_alpaca import find_status, run_until
+from tests.orders.rig import Rig
+
+pytestmark = pytest.mark.any_database
+FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
+AAPL = Listing(1, "AAPL", "AAPL", tick="0.01")
+
+
+@pytest.fixture(scope="module")
+def running_kite():
+    with StandIn() as running:
+        running.exchange.listings["NSE", "AAPL"] = AAPL
+        yield running
+
+
+@pytest.fixture
+def kite(running_kite, monkeypatch):
+    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
+    running_kite.clear()
+    running_kite.exchange.quote("AAPL", "99", "101")
+    return running_kite
+
+
+@pytest.fixture
+def create_broker(kite):
+    brokers = []
+
+    def create():
+        budget = RequestBudget(LocalTokenBucket(100_000))
+        timeouts = Timeouts(response=WAIT_SECONDS)
+        brokers.append(
+            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+        )
+        return brokers[-1]
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture
+def routing(engine, create_broker):
+    rig = Rig(engine)
+    rig.quote("99", "101", "100")
+    routing = Routing(rig, create_broker())
+    run_until(routing, lambda: routing.stored().status == "connected")
+    return routing
+
+
+def place(routing, **changes):
+    return routing.place(time_in_force="DAY", **changes)
+
+
+def find_at_kite(kite, order):
+    return next(iter(kite.exchange.list_by_tag(build_tag(order.id))), None)
+
+
+def test_order_is_sent_filled_and_booked(routing, kite):
+    order = place(routing, limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    kite.exchange.quote("AAPL", "94", "94.50", ask_size="4")
+    run_until(routing, lambda: find_status(routing, order) is Status.PARTIALLY_FILLED)
+    kite.exchange.quote("AAPL", "93", "94")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    assert routing.rig.order(order).filled_value == 4 * 94.5 + 6 * 94
+    assert len(routing.executions()) == 2
+
+
+def test_replacement_keeps_the_filled_quantity(routing, kite):
+    order = place(routing, limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    kite.faults.orders.crossing = "4"
+    routing.rig.replace(order, limit_price="96")
+    run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
+    replaced = routing.rig.order(order)
+    successor = routing.rig.order(replaced._replace(id=replaced.replaced_by))
+    kite.exchange.quote("AAPL", "94", "95.50")
+    run_until(routing, lambda: find_status(routing, successor) is Status.FILLED)
+    assert sum(trade.quantity for trade in kite.exchange.trades) == 10
+
+
+def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(routing, kite):
+    kite.sessions.expire()
+    kite.ticker.cut()
+    run_until(routing, lambda: routing.stored().status == "refused")
+    assert "needs today's log-in" in (routing.stored().error or "")
+
+
+def break_something(draw, kite, routing, create_broker):
+    match draw.randrange(7):
+        case 0 | 1 | 2:
+            kite.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
+        case 3:
+            kite.ticker.cut()
+        case 4:
+            kite.faults.stream.duplicates = draw.randrange(4)
+        case 5:
+            kite.faults.stream.drops = 1
+        case _:  # the OMS dies, and another process goes on
+            routing.broker.close()
+            routing.broker = create_broker()
+            routing.restart()
+
+
+def trade_at_random(draw, routing, kite, create_broker, count):
+    orders = []
+    for _ in range(count):
+        orders.append(place(routing, limit_price=str(draw.choice([99, 95, 90]) + draw.randrange(4))))
+        break_something(draw, kite, routing, create_broker)
+        routing.run(1)
+        bid = draw.randrange(90, 102)
+        kite.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
+        if draw.random() < 0.2:
+            order = routing.rig.order(draw.choice(orders))
+            if order.status not in FINAL | {Status.PENDING_CANCEL}:
+                routing.rig.cancel(order)
+    return orders
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_books_agree_after_random_faults(routing, kite, create_broker, seed, monkeypatch):
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    orders = trade_at_random(random.Random(seed), routing, kite, create_broker, 25 if seed == 1 else 1000)
+    kite.faults.clear()
+    kite.ticker.flush()
+    kite.exchange.quote("AAPL", "88", "89")
+    run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
+    run_until(routing, lambda: len(routing.executions()) == len(kite.exchange.trades))
+    for order in orders:
+        theirs = find_at_kite(kite, order)
+        assert routing.rig.order(order).filled_quantity == (theirs.filled if theirs else 0), order.id
+    assert len(kite.exchange.orders) <= len(orders)  # none was doubled
+    assert routing.undone() == []

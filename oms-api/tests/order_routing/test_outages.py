@@ -1,0 +1,90 @@
+"""What becomes of orders while their broker is down: refused or held, as the portfolio says."""
+
+import pytest
+from sqlalchemy import text
+
+from app.database import set_tenant_scope, unit_of_work
+from app.orders.rules.values import Status
+from tests.order_routing.scripted_broker import DOWN
+
+pytestmark = pytest.mark.any_database
+
+
+def hold_orders(routing):
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        connection.execute(text("UPDATE portfolios SET when_broker_down = 'hold'"))
+
+
+def lose(routing):
+    """Let the broker be down for three minutes."""
+    routing.broker.faults["events"] = [DOWN]
+    routing.broker.faults["account"] = [DOWN] * 180
+    routing.run()
+    assert routing.stored().status == "down"
+
+
+def find_way_back(routing):
+    routing.broker.faults.clear()
+    routing.run(60)
+    assert routing.stored().status == "connected"
+
+
+def test_order_is_refused_while_the_broker_is_down(routing):
+    lose(routing)
+    assert routing.place().status is Status.DENIED
+
+
+def test_held_order_is_sent_once_the_broker_is_back(routing):
+    hold_orders(routing)
+    lose(routing)
+    order = routing.place()
+    assert order.status is Status.HELD
+    routing.rig.release()
+    routing.run(90)  # longer than an order waits to be sent
+    assert routing.rig.order(order).status is Status.HELD
+    assert routing.broker.received == []
+    find_way_back(routing)
+    routing.rig.release()
+    routing.run()
+    assert routing.rig.order(order).status is Status.ACCEPTED
+    assert routing.broker.received == [("submit", order.id)]
+
+
+def test_held_order_is_cancelled_without_the_broker(routing):
+    hold_orders(routing)
+    lose(routing)
+    order = routing.place()
+    routing.rig.cancel(order)
+    assert routing.rig.order(order).status is Status.CANCELED
+    find_way_back(routing)
+    routing.rig.release()
+    routing.run()
+    assert routing.broker.received == []
+
+
+def test_order_does_not_wait_for_a_connection_that_a_person_must_correct(routing):
+    hold_orders(routing)
+    routing.broker.number = "ANOTHER"
+    routing.broker.faults["events"] = [DOWN]
+    routing.run(5)
+    assert routing.stored().status == "refused"
+    assert routing.place().status is Status.DENIED
+
+
+def test_broker_that_stays_down_is_asked_less_often(routing):
+    lose(routing)
+    before = len(routing.broker.faults["account"])
+    routing.run(120)
+    assert before - len(routing.broker.faults["account"]) <= 12
+
+
+def test_loss_and_return_of_a_broker_are_events(routing):
+    lose(routing)
+    find_way_back(routing)
+    [lost] = routing.rig.events("broker.down")
+    assert lost == {
+        "connection": "paper", "broker": "alpaca", "status": "down",
+        "reason": "The broker does not answer.",
+    }  # fmt: skip
+    assert [one["status"] for one in routing.rig.events("broker.connected")] == ["connected", "connected"]

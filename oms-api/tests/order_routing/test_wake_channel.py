@@ -1,0 +1,34 @@
+"""Processes wake each other's sessions on PostgreSQL."""
+
+from contextlib import closing
+
+import pytest
+
+from app.order_routing.service.wake_channel import WakeChannel
+from app.orders.service.outgoing_signal import OutgoingSignal
+
+WAIT_SECONDS = 20.0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_request_of_another_process_wakes_a_session_once(engine):
+    ours, theirs = OutgoingSignal(), OutgoingSignal()
+    with closing(WakeChannel(engine, ours)) as first, closing(WakeChannel(engine, theirs)) as second:
+        for channel in (first, second):
+            channel.start()
+            assert channel.is_listening.wait(WAIT_SECONDS)
+        own, other = ours.listen(), theirs.listen()
+        ours.notify()
+        assert own.is_set()
+        assert other.wait(WAIT_SECONDS)
+        own.clear()
+        other.clear()
+        assert not own.wait(1.0)  # neither its own notice nor an echo of it
+        assert not other.is_set()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_nothing_runs_on_sqlite(engine):
+    with closing(WakeChannel(engine, OutgoingSignal())) as channel:
+        channel.start()
+        assert not channel.is_listening.is_set()

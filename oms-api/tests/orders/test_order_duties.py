@@ -1,0 +1,160 @@
+"""The background jobs of orders: expiry and square-off, each in one process at a time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from app.assembly import EXPIRY_PERIOD, ORDER_EXPIRY, create_order_duties
+from app.calendars.service import Calendars
+from app.database import set_tenant_scope, unit_of_work
+from app.duties.service import LEASE, DutyRunner
+from app.ledger.queries.books import PORTFOLIOS
+from app.orders.rules.values import Status
+from app.orders.service import batch_handler, order_duties, plan
+from app.orders.service.commands import ExpireOrders, SquareOff
+
+OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)
+SQUARE_OFF = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)  # 15:20 in Mumbai
+RESTING = {"type": "LIMIT", "limit_price": "90"}
+
+
+class Killed(BaseException):
+    """The end of a process: nothing of it follows."""
+
+
+class Process:
+    """A process that runs the duties of orders, with the commands that its writer received.
+
+    `before_write` is called with the number of the commands before.
+    """
+
+    def __init__(self, rig: Any, before_write: Callable[[int], None] = lambda _: None) -> None:
+        self._rig, self._before_write = rig, before_write
+        self.commands: list[Any] = []
+        duties = create_order_duties(rig.engine, cast("Any", self), Calendars.load(), lambda: rig.now)
+        self.runner = DutyRunner(rig.engine, duties, lambda: rig.now)
+
+    def write(self, command: Any) -> None:
+        """Stand in for the writer."""
+        self._before_write(len(self.commands))
+        self.commands.append(command)
+        self._rig.run(command)
+
+    def count(self, kind: type) -> int:
+        """Return how many commands of a kind the writer received."""
+        return sum(isinstance(command, kind) for command in self.commands)
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Let a command expire at most two orders."""
+    for module in (batch_handler, plan, order_duties):
+        monkeypatch.setattr(module, "MAX_EXPIRIES", 2)
+
+
+@pytest.fixture
+def resting(rig, small_batches):
+    """Provide three DAY orders in each of two portfolios, at their close."""
+    rig.list_instrument()
+    rig.now, orders = OPENS, []
+    for name in ("Growth", "Income"):
+        rig.enforce_sessions("hold", name)
+        orders += [rig.place(name, **RESTING, client_order_id=f"{name}{number}") for number in range(3)]
+    rig.now = CLOSES
+    return orders
+
+
+def statuses(rig, orders):
+    return [rig.order(order).status for order in orders]
+
+
+def test_orders_expire_in_small_batches_at_the_close(rig, resting):
+    process = Process(rig)
+    process.runner.run_due()
+    assert process.count(ExpireOrders) == 4  # two of each portfolio
+    assert set(statuses(rig, resting)) == {Status.EXPIRED}
+
+
+def test_commands_of_two_portfolios_in_one_batch_expire_both(rig, resting):
+    portfolio_ids = dict.fromkeys(order.portfolio_id for order in resting)
+    at = rig.now.isoformat().replace("+00:00", "Z")
+    rig.run(*(ExpireOrders(rig.tenant, at, portfolio_id) for portfolio_id in portfolio_ids))
+    assert statuses(rig, resting).count(Status.EXPIRED) == 4
+
+
+def test_order_expires_once_with_two_processes(rig, resting):
+    other = Process(rig)
+
+    def race(_: int) -> None:
+        assert ORDER_EXPIRY not in other.runner.run_due()
+
+    one = Process(rig, race)
+    assert ORDER_EXPIRY in one.runner.run_due()
+    assert (one.count(ExpireOrders), other.count(ExpireOrders)) == (4, 0)
+    assert set(statuses(rig, resting)) == {Status.EXPIRED}
+
+
+def test_next_process_finishes_what_a_killed_one_began(rig, resting):
+    def die_at_the_second(number: int) -> None:
+        if number == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Process(rig, die_at_the_second).runner.run_due()
+    assert statuses(rig, resting).count(Status.EXPIRED) == 2
+    survivor = Process(rig)
+    rig.now += LEASE - timedelta(seconds=1)
+    assert ORDER_EXPIRY not in survivor.runner.run_due()
+    rig.now += timedelta(seconds=1) + EXPIRY_PERIOD
+    assert ORDER_EXPIRY in survivor.runner.run_due()
+    assert set(statuses(rig, resting)) == {Status.EXPIRED}
+    moves = rig.rows("SELECT count(*) FROM order_events WHERE to_status = 'EXPIRED'")
+    assert moves == [(6,)]
+
+
+@pytest.fixture
+def held(rig):
+    """Provide an intraday position before its square-off."""
+    rig.list_instrument("INFY", "NSE", currency="INR")
+    rig.enforce_sessions("hold")
+    with unit_of_work(rig.engine) as connection:
+        set_tenant_scope(connection, [rig.tenant])
+        connection.execute(PORTFOLIOS.update().values(base_currency="INR", cost_schedule="zerodha"))
+    rig.now = SQUARE_OFF - timedelta(hours=4)
+    rig.quote("99", "101", "100", symbol="INFY")
+    rig.place(symbol="INFY", product="MIS")
+    return rig
+
+
+def quantity(rig):
+    [(found,)] = rig.rows("SELECT quantity FROM positions WHERE product = 'MIS'")
+    return Decimal(str(found))
+
+
+def test_intraday_positions_are_closed_once_a_day(held):
+    process = Process(held)
+    for minutes, expected in ((-1, 10), (0, 0), (1, 0)):
+        held.now = SQUARE_OFF + timedelta(minutes=minutes)
+        process.runner.run_due()
+        assert quantity(held) == expected
+    assert process.count(SquareOff) == 2  # at its start, and at the square-off
+
+
+def test_next_process_squares_off_after_a_kill(held):
+    def die(_: int) -> None:
+        raise Killed
+
+    held.now = SQUARE_OFF
+    with pytest.raises(Killed):
+        Process(held, die).runner.run_due()
+    assert quantity(held) == 10
+    held.now += LEASE
+    survivors = [Process(held), Process(held)]
+    for survivor in survivors:
+        survivor.runner.run_due()
+    assert [survivor.count(SquareOff) for survivor in survivors] == [1, 0]
+    assert quantity(held) == 0

@@ -1,0 +1,83 @@
+"""The statistics of days that are over are rows, equal to what the ledger says."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.database import set_tenant_scope
+from app.reports.service.daily_stats import STORING_DELAY, DailyStatistics
+from app.verify import verify_database
+from tests.support.clock import SetClock
+from tests.support.duties import EndlessLease, store_daily_stats
+from tests.support.service import serving
+
+DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
+
+
+@pytest.fixture
+def clock():
+    return SetClock(f"{DAYS[0]}T12:00")
+
+
+@pytest.fixture
+def traded(backend, new_database, clock):
+    """Provide a desk with two portfolios that traded on two days, and reversed a trade on the second."""
+    with serving(new_database(backend), now=clock, price_source="manual") as service:
+        api = service.api()
+        for name in ("Growth", "Income"):
+            clock.set(f"{DAYS[0]}T12:00")
+            api.report(portfolio_name=name, side="BUY", quantity="10", gmv="1000", charges="1")
+            mistake = api.report(portfolio_name=name, side="SELL", quantity="5", gmv="400").json()
+            clock.set(f"{DAYS[1]}T12:00")
+            assert api.reverse(mistake["trade_id"]).status_code == 201
+            api.report(portfolio_name=name, side="SELL", quantity="5", gmv="600", charges="2")
+        clock.set(f"{DAYS[2]}T12:00")
+        yield api
+
+
+def days(api, **params):
+    answer = api.get("/daily-stats", **params)
+    assert answer.status_code == 200, answer.text
+    return [{**day, "converted": None} for day in answer.json()]  # its rate has an age
+
+
+def count_stored(api):
+    with api.service.engine.connect() as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        return connection.execute(text("SELECT count(*) FROM daily_stats")).scalar_one()
+
+
+def test_stored_days_are_those_of_the_ledger(traded, clock):
+    whole = {"from_": f"{DAYS[1]}T00:00:00Z", "to": f"{DAYS[2]}T00:00:00Z"}
+    filters: tuple[dict[str, str], ...] = (
+        {},
+        {"portfolio": "Income"},
+        whole,
+        {"from_": f"{DAYS[0]}T12:30:00Z"},
+        {"symbol": "AAPL"},
+    )
+    computed = [days(traded, **one) for one in filters]
+    assert [len(found) for found in computed] == [4, 2, 2, 2, 4]
+    store_daily_stats(traded.service, clock())
+    assert count_stored(traded) == 4
+    assert [days(traded, **one) for one in filters] == computed
+    traded.report(portfolio_name="Growth", side="BUY", quantity="1", gmv="100")
+    newest = days(traded)[0]
+    assert (newest["date"], newest["portfolio_name"]) == (DAYS[2], "Growth")
+    assert days(traded)[1:] == computed[0]
+    assert verify_database(traded.service.engine).clean
+
+
+def test_day_is_stored_once_it_is_over(traded, clock):
+    statistics = DailyStatistics(traded.service.engine, clock)
+    clock.set(f"{DAYS[1]}T00:00")
+    statistics.store(EndlessLease())
+    assert count_stored(traded) == 0
+    clock.at += STORING_DELAY
+    for _ in range(2):
+        statistics.store(EndlessLease())
+        assert count_stored(traded) == 2
+    clock.at += timedelta(days=1)
+    statistics.store(EndlessLease())
+    assert count_stored(traded) == 4

@@ -1,0 +1,246 @@
+"""Signals over a real Redis, which may fail at any time."""
+
+import asyncio
+import json
+import secrets
+import time
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from app.errors import Unavailable
+from app.metrics import SignalMetrics
+from app.signals.schemas.messages import MAX_MESSAGE_BYTES, parse_message
+from app.signals.service.redis_channels import stream_reader
+from app.signals.service.redis_channels.intake import SignalIntake
+from app.signals.service.redis_channels.stream_reader import StreamReader
+from app.signals.service.signal_service import AcceptedSignals
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.event_schemas import VALIDATORS
+from tests.support.redis import RedisServer
+from tests.support.service import ApiClient
+
+pytestmark = pytest.mark.any_database
+PATIENCE_SECONDS = 30.0
+SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 10, "portfolio": "Growth"}
+STREAM, DEAD = "trade_signals_stream", "trade_signals_dead"
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis(redis_server):
+    """Provide a client of an empty server."""
+    with redis_server.client() as client:
+        client.flushall()
+        yield client
+
+
+def until(check, what="it"):
+    """Wait until `check` returns something, and return that."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.02)  # nothing signals it; the deadline ends this
+    return found
+
+
+@contextmanager
+def receiving(serve, url):
+    """Run a service that receives signals, with a portfolio and a price; yield its first tenant."""
+    with serve(redis_url=url) as service:
+        desk = ApiClient(service, 1, BOOTSTRAP_KEY).open_portfolio("Growth")
+        desk.quote("AAPL", "99", "101", "100")
+        yield desk
+
+
+def message(**changes):
+    return json.dumps({**SIGNAL, "id": secrets.token_hex(8), **changes})
+
+
+def listed(desk):
+    return {one["id"]: one for one in desk.get("/signals").json()}
+
+
+def position(desk):
+    return sum(float(one["quantity"]) for one in desk.get("/positions", symbol="AAPL").json())
+
+
+def health(desk):
+    return desk.get("/health/detailed").json()["components"]["redis"]
+
+
+def test_signal_of_the_stream_is_filled_once_and_acknowledged(serve, redis, redis_server):
+    with receiving(serve, redis_server.url) as desk:
+        for _ in range(2):
+            redis.xadd(STREAM, {"data": message(id="breakout-1")})
+        redis.xadd(STREAM, {"data": message(id="last", side="sell", qty=3)})
+        until(lambda: "last" in listed(desk) and listed(desk)["last"]["status"] == "filled")
+        assert position(desk) == 7
+        found = listed(desk)
+        assert {one["status"] for one in found.values()} == {"filled"}
+        assert (found["breakout-1"]["channel"], found["breakout-1"]["source"]) == ("redis", "redis")
+        until(lambda: redis.xpending(STREAM, "oms")["pending"] == 0, "the acknowledgement")
+        assert redis.xlen(DEAD) == 0
+        assert health(desk)["status"] in {"ok", "degraded"}
+
+
+def test_messages_of_the_channel_become_orders(serve, redis, redis_server):
+    with receiving(serve, redis_server.url) as desk:
+        until(lambda: redis.publish("trade_signals", message(id="heard")), "the subscription")
+        until(lambda: position(desk) == 10, "the fill")
+        redis.publish("trade_signals", "not JSON")
+        redis.publish("trade_signals", message(id="heard"))
+        redis.publish("trade_signals", message(id="flat", qty=None, side=None, close=True))
+        until(lambda: position(desk) == 0, "the close")
+        assert {name: one["status"] for name, one in listed(desk).items()} == {
+            "heard": "filled",
+            "flat": "filled",
+        }
+
+
+def test_refused_messages_go_to_the_dead_stream_with_the_reason(serve, redis, redis_server):
+    with receiving(serve, redis_server.url) as desk:
+        bad = {
+            "{": "JSON",
+            "[1]": "object",
+            message(id=None): "`id`",
+            message(strategy="unknown"): "`strategy`",
+            message(qty=None): "`qty`",
+        }
+        for text in bad:
+            redis.xadd(STREAM, {"data": text})
+        redis.xadd(STREAM, {"other": "field"})
+        redis.xadd(STREAM, {"data": message(id="good")})
+        until(lambda: position(desk) == 10, "the good one")
+        dead = until(lambda: len(redis.xrange(DEAD)) == len(bad) + 1 and redis.xrange(DEAD))
+        reasons = {fields["data"]: fields["reason"] for _, fields in dead}
+        for text, part in bad.items():
+            assert part in reasons[text]
+        until(lambda: redis.xpending(STREAM, "oms")["pending"] == 0)
+        assert set(listed(desk)) == {"good"}
+
+
+def test_signal_with_a_target_sees_the_signals_before_it(serve, redis, redis_server):
+    with receiving(serve, redis_server.url) as desk:
+        for number in range(3):
+            redis.xadd(STREAM, {"data": message(id=f"add-{number}")})
+        redis.xadd(STREAM, {"data": message(id="target", side=None, qty=None, target_position="12")})
+        redis.xadd(STREAM, {"data": message(id="after", qty=1)})
+        until(lambda: "after" in listed(desk) and listed(desk)["after"]["status"] == "filled")
+        assert position(desk) == 13
+
+
+def test_same_id_with_another_body_is_refused(serve, redis, redis_server):
+    with receiving(serve, redis_server.url) as desk:
+        redis.xadd(STREAM, {"data": message(id="one")})
+        redis.xadd(STREAM, {"data": message(id="one", qty=11)})
+        dead = until(lambda: redis.xrange(DEAD))
+        assert "was used for another signal" in dead[0][1]["reason"]
+        assert position(desk) == 10
+
+
+class FailingIntake:
+    """Is away at first, and always fails for one message."""
+
+    def __init__(self):
+        self.stored, self.is_away = [], True
+
+    async def accept(self, messages):
+        if self.is_away:
+            self.is_away = False
+            raise Unavailable("The database does not answer.")
+        if b"poison" in messages:
+            raise ZeroDivisionError
+        self.stored.extend(messages)
+        return AcceptedSignals([None] * len(messages), [])
+
+
+def read_repeatedly(redis_server, intake, monkeypatch):
+    """Let a consumer read several times, which claims what others left pending at once."""
+    changes = {"CLAIM_AFTER_MILLISECONDS": 0, "BLOCK_MILLISECONDS": 1, "CLAIM_SECONDS": 0.0}
+    for name, value in (changes | {"RETRY_SECONDS": 0.01}).items():
+        monkeypatch.setattr(stream_reader, name, value)
+
+    async def work():
+        client = Redis.from_url(redis_server.url, protocol=2)
+        reader = StreamReader(client, intake, "me")
+        await reader.prepare()
+        await reader.prepare()  # the group exists
+        for _ in range(8):
+            await reader.read_once()
+        await client.aclose()
+
+    asyncio.run(work())
+
+
+def test_entries_of_a_dead_consumer_are_claimed(redis, redis_server, monkeypatch):
+    redis.xgroup_create(STREAM, "oms", id="0", mkstream=True)
+    redis.xadd(STREAM, {"data": "orphan"})
+    assert redis.xreadgroup("oms", "dead", {STREAM: ">"})
+    intake = FailingIntake()
+    read_repeatedly(redis_server, intake, monkeypatch)
+    assert intake.stored == [b"orphan"]
+    assert redis.xpending(STREAM, "oms")["pending"] == 0
+
+
+def test_entry_that_fails_again_and_again_is_given_up(redis, redis_server, monkeypatch):
+    """An unexpected error leaves an entry pending; the fifth delivery buries it. Others are not affected."""
+    for text in ("good", "poison", "better"):
+        redis.xadd(STREAM, {"data": text})
+    intake = FailingIntake()
+    read_repeatedly(redis_server, intake, monkeypatch)
+    assert intake.stored == [b"good", b"better"]
+    ((_, dead),) = redis.xrange(DEAD)
+    assert (dead["data"], "5 times" in dead["reason"]) == ("poison", True)
+    assert redis.xpending(STREAM, "oms")["pending"] == 0
+
+
+def test_service_without_redis_accepts_signals_over_rest_and_says_what_is_missing(serve):
+    server = RedisServer()
+    try:
+        with receiving(serve, server.url) as desk:
+            assert desk.post("/signals", {**SIGNAL, "id": "rest"}).json()["status"] == "filled"
+            until(lambda: "No signals arrive" in (health(desk)["last_error"] or ""), "the report")
+            assert health(desk)["status"] == "degraded"
+            (event,) = until(lambda: desk.get("/events", type="signal_channel.down").json(), "the event")
+            VALIDATORS["signal_channel.down"].validate(event["data"])
+            metrics = desk.service.client.get("/metrics", headers={"X-API-Key": desk.key}).text
+            assert 'oms_signal_channel_up{channel="redis"} 0.0' in metrics
+            server.start()
+            with server.client() as client:
+                client.xadd(STREAM, {"data": message(id="late")})
+            until(lambda: position(desk) == 20, "the reconnection")
+            until(lambda: desk.get("/events", type="signal_channel.up").json(), "the event")
+            until(lambda: health(desk)["last_error"] is None)
+            assert len(desk.get("/events", type="signal_channel.*").json()) == 2
+    finally:
+        server.remove()
+
+
+def test_unknown_tenant_of_the_settings_stores_nothing(serve):
+    with serve(signals_tenant="nobody") as service:
+
+        async def accept():
+            readers, signals = service.app.state.readers, service.app.state.signals
+            await SignalIntake(
+                signals, readers, parse_message, "nobody", SignalMetrics(CollectorRegistry())
+            ).accept([b"{}"])
+
+        with pytest.raises(Unavailable, match="SIGNALS_TENANT"):
+            asyncio.run(accept())
+
+
+def test_message_that_is_too_long_is_refused():
+    with pytest.raises(Exception, match="at most"):
+        parse_message(b" " * (MAX_MESSAGE_BYTES + 1))

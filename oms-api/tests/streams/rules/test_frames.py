@@ -1,0 +1,28 @@
+"""The frames that are sent, without I/O."""
+
+import json
+
+from app.streams.rules.frames import build_event_frame, build_item_frame, build_system_frame
+
+
+def test_event_has_its_id_and_data():
+    frame = json.loads(build_event_frame("orders", "x1", "order.filled", "2026-11-20T15:04:05Z", '{"a":"é"}'))
+    assert (frame["channel"], frame["id"], frame["type"], frame["data"]) == (
+        *("orders", "x1", "order.filled"),
+        {"a": "é"},
+    )
+
+
+def test_one_item_is_data_of_its_channel_and_several_are_items():
+    one = json.loads(build_item_frame("quotes", [("AAPL", '{"bid":"1"}')]))
+    assert one == {"channel": "quotes:AAPL", "id": None, "data": {"bid": "1"}}
+    two = json.loads(build_item_frame("pnl", [('My "best"', "1"), ("Growth", "2")]))
+    assert two == {"channel": "pnl", "id": None, "items": [1, 2]}
+
+
+def test_system_frame_has_the_position():
+    assert json.loads(build_system_frame({"type": "subscribed"}, "x")) == {
+        "channel": "system",
+        "id": "x",
+        "data": {"type": "subscribed"},
+    }

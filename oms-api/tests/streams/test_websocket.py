@@ -1,0 +1,316 @@
+"""The WebSocket of a real service, with the `websockets` library as its client."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from app.database import connect_engine
+from app.rate_limit import SlotLimits, Slots
+from tests.support.processes import running
+from tests.support.service import Service
+
+pytestmark = pytest.mark.any_database
+SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def server(new_database):
+    """Provide a service in a process of its own."""
+    url = new_database("sqlite")
+    engine = connect_engine(url)
+    with (
+        running(DATABASE_URL=url, DUTIES="worker") as process,
+        httpx.Client(base_url=process.url, timeout=60) as client,
+    ):
+        yield Service(None, client, engine, url)  # type: ignore[arg-type]  # it is in another process
+    engine.dispose()
+
+
+@pytest.fixture
+def trader(server):
+    """Provide a tenant with a portfolio and a price."""
+    trader = server.api().open_portfolio("Growth")
+    trader.quote("AAPL", "99", "101", "100")
+    return trader
+
+
+class Stream:
+    """A connection of a client."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    def send(self, **message):
+        self.socket.send(json.dumps(message))
+
+    def frame(self):
+        return json.loads(self.socket.recv(SECONDS))
+
+    def system(self, type_):
+        """Return the next frame, which must be of the system and of that type."""
+        frame = self.frame()
+        assert (frame["channel"], frame["data"]["type"]) == ("system", type_), frame
+        return frame
+
+    def until(self, wanted):
+        """Return the next frame that is wanted."""
+        while not wanted(frame := self.frame()):
+            pass
+        return frame
+
+    def subscribe(self, *channels, **more):
+        self.send(action="subscribe", channels=list(channels), **more)
+        return self.system("subscribed")
+
+    def closed(self):
+        """Read until the service closes the connection; return the code and the frames before."""
+        frames = []
+
+        def read():
+            while True:
+                frames.append(self.frame())
+
+        with pytest.raises(ConnectionClosed) as closed:
+            read()
+        assert closed.value.rcvd is not None, closed.value
+        return closed.value.rcvd.code, frames
+
+
+def address(server):
+    return str(server.client.base_url).replace("http://", "ws://").rstrip("/") + "/api/v1/ws"
+
+
+@contextmanager
+def anonymous(server, **options):
+    with connect(address(server), compression=None, **options) as socket:
+        yield Stream(socket)
+
+
+@contextmanager
+def streaming(server, key, **options):
+    with anonymous(server, **options) as stream:
+        stream.send(action="auth", key=key)
+        stream.system("authenticated")
+        yield stream
+
+
+def listed(trader, **filters):
+    return [one["id"] for one in trader.get("/events", limit=200, **filters).json()][::-1]
+
+
+def test_events_of_an_order_arrive_in_their_order(server, trader):
+    with streaming(server, trader.key) as stream:
+        stream.subscribe("orders", "trades", "positions")
+        order = trader.order(quantity="10")
+        frames: list[dict[str, Any]] = []
+        while {"orders", "trades", "positions"} - {one["channel"] for one in frames} or not any(
+            one["type"] == "order.filled" for one in frames
+        ):
+            frames.append(stream.frame())
+        orders = [one for one in frames if one["channel"] == "orders"]
+        assert [one["id"] for one in orders] == listed(trader, type="order.*")
+        assert {one["data"]["order_id"] for one in orders} == {order["id"]}
+        assert orders[-1]["data"]["status"] == "FILLED"
+
+
+def test_credentials_of_the_handshake_are_accepted(server, trader):
+    with anonymous(server, additional_headers={"X-API-Key": trader.key}) as stream:
+        stream.system("authenticated")
+        stream.send(action="ping")
+        stream.system("pong")
+        stream.send(action="auth", key=trader.key)
+        assert stream.system("error")["data"]["code"] == "authenticated"
+
+
+def test_tenants_do_not_see_each_other(server, trader):
+    other = server.api().open_portfolio("Growth")
+    with streaming(server, trader.key) as mine, streaming(server, other.key) as theirs:
+        mine.subscribe("events", "quotes:ZZZ", "pnl")
+        theirs.subscribe("events", "quotes:ZZZ", "pnl")
+        trade = other.trade(symbol="ZZZ")
+        seen = theirs.until(lambda one: one.get("type") == "trade.recorded")
+        assert seen["data"]["trade_id"] == trade["trade_id"]
+        other.quote("ZZZ", "1", "2", "1")
+        theirs.until(lambda one: one["channel"] == "quotes:ZZZ" and one["data"]["bid"] == "1.00")
+        mine.send(action="subscribe", channels=["orders"], after=seen["id"])
+        frames = [mine.frame()]
+        while frames[-1]["channel"] != "system":
+            frames.append(mine.frame())
+        assert frames[-1]["data"]["code"] == "event_id"
+        texts = json.dumps(frames)
+        assert trade["trade_id"] not in texts
+        assert '"bid": "1.00"' not in texts
+
+
+def test_narrowed_key_reads_its_own_portfolios_only(server, trader):
+    trader.open_portfolio("Secret")
+    key = trader.post("/api-keys", {"name": "narrow", "scopes": ["read"], "portfolios": ["Growth"]}).json()
+    with streaming(server, key["key"]) as stream:
+        stream.send(action="subscribe", channels=["orders"])
+        assert stream.system("error")["data"]["code"] == "forbidden"
+        stream.send(action="subscribe", channels=["pnl:Secret"])
+        refused = stream.system("error")["data"]
+        stream.send(action="subscribe", channels=["pnl:Nowhere"])
+        assert stream.system("error")["data"]["detail"].replace("Nowhere", "Secret") == refused["detail"]
+        stream.subscribe("pnl")
+        frame = stream.frame()
+        assert (frame["channel"], frame["data"]["portfolio_name"]) == ("pnl:Growth", "Growth")
+
+
+def test_key_of_the_bot_reads_events_and_no_quotes(server, trader):
+    with streaming(server, server.mint("bot", trader.tenant_id)) as stream:
+        stream.subscribe("events")
+        stream.send(action="subscribe", channels=["quotes:AAPL"])
+        assert stream.system("error")["data"]["code"] == "forbidden"
+
+
+def test_pnl_follows_prices(server, trader):
+    trader.order(quantity="10")
+    with streaming(server, trader.key) as stream:
+        stream.subscribe("pnl:Growth")
+        first = stream.frame()["data"]
+        assert first["base_currency"] == "USD"
+        trader.quote("AAPL", "109", "111", "110")
+        frame = stream.until(lambda one: one["data"]["unrealized_pnl"] != first["unrealized_pnl"])
+        assert frame["data"]["unrealized_pnl"] == "90.00"
+        assert frame["data"]["equity"] == trader.portfolio()["equity"]
+
+
+def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trader):
+    """A client that reconnects after a few frames, while trades are recorded all the time."""
+    done = threading.Event()
+
+    def record():
+        for _ in range(60):
+            trader.trade()
+        done.set()
+
+    with streaming(server, trader.key) as stream:
+        position = stream.subscribe("trades")["id"]
+    start, seen = position, []
+    writer = threading.Thread(target=record)
+    writer.start()
+    expected = None
+    while expected is None or len(seen) < len(expected):
+        with streaming(server, trader.key) as stream:
+            stream.subscribe("trades", after=position)
+            for _ in range(7):
+                frame = stream.frame()
+                seen.append(frame["id"])
+                position = frame["id"]
+                if len(seen) == 60:
+                    break
+        if done.is_set():
+            expected = listed(trader, type="trade.*")
+    writer.join()
+    assert seen == expected
+    with streaming(server, trader.key) as stream:  # from the start, as a backlog
+        stream.subscribe("trades", after=start)
+        assert [stream.frame()["id"] for _ in range(60)] == expected
+
+
+def test_quotes_are_conflated_and_the_last_one_arrives(server, trader):
+    with streaming(server, trader.key) as stream:
+        stream.subscribe("quotes:aapl")
+        first = stream.frame()
+        assert (first["channel"], first["data"]["bid"], first["id"]) == ("quotes:AAPL", "99.00", None)
+        for number in range(30):
+            trader.quote("AAPL", None, None, str(200 + number))
+        frames = [stream.frame()]
+        while frames[-1]["data"]["last"] != "229.00":
+            frames.append(stream.frame())
+        stream.send(action="unsubscribe", channels=["quotes:AAPL"])
+        stream.until(lambda one: one["channel"] == "system")
+        trader.quote("AAPL", None, None, "300")
+        stream.send(action="subscribe", channels=["quotes:AAPL", "quotes:MSFT"])
+        stream.system("subscribed")
+        both = stream.frame()
+        assert both["channel"] == "quotes"
+        assert {one["symbol"] for one in both["items"]} == {"AAPL", "MSFT"}
+
+
+def test_slow_client_is_closed_and_others_are_served(server, trader):
+    rows = [
+        {"symbol": "AAPL", "side": "BUY", "quantity": "1", "price": "100", "portfolio_name": "Growth"}
+    ] * 100
+    with streaming(server, trader.key, max_queue=1) as slow, streaming(server, trader.key) as fast:
+        slow.subscribe("events", "trades", "positions")
+        fast.subscribe("trades")
+        for _ in range(15):
+            answer = trader.post("/trades:batch", {"trades": rows})
+            assert answer.status_code == 200
+        trades = [fast.frame()["id"] for _ in range(1_500)]
+        assert len(set(trades)) == 1_500
+        code, frames = slow.closed()
+        assert code == 4008
+        assert frames
+
+
+def test_revoked_key_loses_its_connection(server, trader):
+    key = trader.post("/api-keys", {"name": "short", "scopes": ["read"]}).json()
+    with streaming(server, key["key"]) as stream:
+        stream.subscribe("orders")
+        assert trader.patch(f"/api-keys/{key['key_id']}", {"revoked": True}).status_code == 200
+        started = time.monotonic()
+        assert stream.closed()[0] == 4001
+        assert time.monotonic() - started < SECONDS
+
+
+@pytest.mark.parametrize(
+    "first", ["", "{", '{"action":"ping"}', '{"action":"auth"}', '{"action":"auth","key":"oms_wrong"}']
+)
+def test_connection_without_valid_credentials_is_closed(server, first):
+    with anonymous(server) as stream:
+        stream.socket.send(first)
+        assert stream.closed() == (4001, [])
+
+
+def test_malformed_messages_are_refused_and_the_connection_stays(server, trader):
+    with streaming(server, trader.key) as stream:
+        for message in ("nonsense", b"\x00binary", '{"action":"subscribe","channels":["weather"]}'):
+            stream.socket.send(message)
+            assert stream.system("error")["data"]["detail"]
+        stream.subscribe("orders")
+        stream.socket.send("x" * 70_000)
+        assert stream.closed()[0] == 1009
+
+
+@pytest.mark.parametrize(
+    ("query", "origin", "status"),
+    [("?key=secret", None, 400), ("", "https://evil.example", 403)],
+)
+def test_query_strings_and_foreign_pages_are_refused(server, query, origin, status):
+    with pytest.raises(InvalidStatus) as refused, connect(address(server) + query, origin=origin):
+        pass
+    assert refused.value.response.status_code == status
+
+
+def test_page_of_the_same_host_may_connect(server, trader):
+    with streaming(server, trader.key, origin=str(server.client.base_url).rstrip("/")) as stream:
+        stream.subscribe("orders")
+
+
+def test_connections_of_a_key_are_limited(service, api):
+    hub = service.app.state.streams
+    service.app.state.streams = replace(hub, connections=Slots("WebSockets", SlotLimits(1, 2, 2)))
+    headers = {"X-API-Key": api.key}
+    try:
+        with service.client.websocket_connect("/api/v1/ws", headers=headers) as first:
+            assert first.receive_json()["data"]["type"] == "authenticated"
+            with service.client.websocket_connect("/api/v1/ws", headers=headers) as second:
+                with pytest.raises(WebSocketDisconnect) as closed:
+                    second.receive_json()
+                assert closed.value.code == 4029
+        with service.client.websocket_connect("/api/v1/ws", headers=headers) as third:
+            assert third.receive_json()["data"]["type"] == "authenticated"
+    finally:
+        service.app.state.streams = hub

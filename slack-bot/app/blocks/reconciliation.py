@@ -1,0 +1,111 @@
+"""Build the card of a difference from a broker's books, and the form that resolves it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.form_parts import build_choice, build_input, build_modal, build_reason
+from app.blocks.messages import Message
+from app.blocks.order_reports import format_person
+from app.blocks.replies import actions, button
+from app.blocks.text import Json, code, escape, literal, section
+from app.forms import action_ids
+from app.forms.request_context import RequestContext
+
+TAKE, RESOLVE, FORM = "issue_take", "issue_resolve", "issue_form"
+ACTION = "issue_action"  # block id of the choice
+TITLES = {
+    "missing_position": "Position on one side only",
+    "quantity_mismatch": "Quantities differ",
+    "price_mismatch": "Average costs differ",
+    "unknown_order": "Order of somebody else",
+    "missing_execution": "Fill that could not be booked",
+    "cash_mismatch": "Cash differs",
+}
+ACTIONS = {
+    "adopt": "Adopt: book the trade that makes our position the broker's",
+    "book_missing": "Book the fill: try again",
+    "adjust_cash": "Adjust our cash to the broker's",
+    "watch": "Watch: leave it open, let the portfolio trade",
+    "ignore": "Ignore it until a figure changes",
+}
+ALWAYS_POSSIBLE = ("watch", "ignore")
+SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
+CONNECTION_WORDS = {
+    "connected": (":white_check_mark:", "is connected"),
+    "down": (":red_circle:", "is down and tried again; orders wait or are refused"),
+    "refused": (":red_circle:", "was refused, and a person must correct it"),
+}
+NOTHING = "nothing"
+STOPS = "Orders that open positions are denied until it is resolved."
+
+
+def build_issue_card(data: Mapping[str, Any]) -> Message:
+    """Return the message of an issue: both sides' figures, the proposed action, its owner, and buttons."""
+    lines = [_describe(data), f"Ours: {_figure(data, 'ours')} · Broker's: {_figure(data, 'theirs')}"]
+    if data.get("status") == "resolved":
+        lines.append(_describe_resolution(data))
+        return Message("\n".join(lines), (section("\n".join(lines)),))
+    proposed = str(data.get("proposed_action") or "")
+    lines.append(f"Proposed: {escape(ACTIONS.get(proposed, proposed))}")
+    lines.append(f"Owner: {format_person(str(data.get('owned_by') or ''))}{_describe_watch(data)}")
+    if data.get("severity") == "critical" and data.get("action") != "watch":
+        lines.append(STOPS)
+    text = "\n".join(lines)
+    value = build_issue_value(str(data.get("issue_id") or ""), proposed)
+    buttons = actions(button("Take it", TAKE, value), button("Resolve…", RESOLVE, value))
+    return Message(text, (section(text), buttons))
+
+
+def describe_connection(data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn about a broker connection that has another status."""
+    name, reason = literal(str(data.get("connection") or "")), str(data.get("reason") or "")
+    mark, words = CONNECTION_WORDS.get(str(data.get("status")), ("", escape(str(data.get("status")))))
+    return f"{mark} *Broker {name}* {words}{f': {literal(reason)}' if reason else '.'}"
+
+
+def build_issue_value(issue_id: str, proposed_action: str) -> str:
+    """Return the value of the buttons: the id of the issue and what is proposed."""
+    return f"{issue_id} {proposed_action}"
+
+
+def read_issue_value(value: str) -> tuple[str, str]:
+    """Return the id of the issue and what is proposed, both empty for other text."""
+    issue_id, _, proposed = value.partition(" ")
+    return issue_id, proposed
+
+
+def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> Json:
+    """Return the form that asks for an action and the reason."""
+    names = [name for name in (proposed, *ALWAYS_POSSIBLE) if name in ACTIONS]
+    choices = {name: ACTIONS[name] for name in dict.fromkeys(names)}
+    blocks = [
+        section(f"Difference {code(issue_id)}. The audit log keeps what you choose, and why."),
+        build_input(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
+        build_input(action_ids.REASON, "Reason", build_reason()),
+    ]
+    return build_modal("Resolve difference", blocks, context, submit="Resolve", callback_id=FORM)
+
+
+def _describe(data: Mapping[str, Any]) -> str:
+    severity = str(data.get("severity") or "")
+    title = TITLES.get(str(data.get("issue_type")), str(data.get("issue_type") or ""))
+    subjects = [escape(str(data[name])) for name in ("symbol", "order_id") if data.get(name)]
+    portfolio, connection = (literal(str(data.get(name) or "")) for name in ("portfolio_name", "connection"))
+    about = "".join(f"{subject} " for subject in subjects)
+    mark = SYMBOLS.get(severity, "")
+    return f"{mark} *{escape(title)}* ({escape(severity)}): {about}in {portfolio} at {connection}"
+
+
+def _figure(data: Mapping[str, Any], name: str) -> str:
+    return escape(str(data.get(name) or NOTHING))
+
+
+def _describe_watch(data: Mapping[str, Any]) -> str:
+    return " · watched" if data.get("action") == "watch" else ""
+
+
+def _describe_resolution(data: Mapping[str, Any]) -> str:
+    by = format_person(str(data.get("resolved_by") or ""))
+    reason = str(data.get("reason") or "")
+    action = escape(str(data.get("action") or ""))
+    return f":white_check_mark: *Resolved* by {by} ({action}){f': {literal(reason)}' if reason else ''}"

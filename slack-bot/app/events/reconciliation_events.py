@@ -1,0 +1,19 @@
+"""Show brokers that are lost, and differences from their books, when the OMS reports them."""
+
+from app.blocks.reconciliation import describe_connection
+from app.events.registry import Event
+from app.services.dependencies import Services
+from app.services.notifications import notify_channel
+from app.services.reconciliation import show_issue
+
+
+def show_reconciliation_issue(services: Services, event: Event) -> None:
+    """Post or edit the card of an issue."""
+    show_issue(services, event.data, event.id)
+
+
+def show_connection(services: Services, event: Event) -> None:
+    """Tell the channel that a broker is connected, does not answer, or refused the connection."""
+    if services.trading_channel:
+        text = describe_connection(event.data)
+        notify_channel(services, services.trading_channel, event.type, text, event.id)

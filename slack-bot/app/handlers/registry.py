@@ -1,0 +1,108 @@
+"""The handlers of Slack's requests, by kind and name.
+
+Bolt compares a request with every listener in turn, which takes longer than the rest of the acknowledgement.
+Here a request finds its handler by name, so that Bolt gets only what nobody handles.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from slack_bolt import Ack, BoltContext, BoltRequest, BoltResponse
+
+Handler = Callable[[Ack, dict[str, Any], BoltContext], None]
+Register = Callable[[Handler], None]
+Constraint = str | re.Pattern[str] | Mapping[str, str]
+
+
+class Kind(StrEnum):
+    """What Slack sends, and what names the handler."""
+
+    COMMAND = "command"
+    EVENT = "event"  # by the type of the event
+    ACTION = "block_actions"  # by the action id
+    VIEW = "view_submission"  # by the callback id
+    OPTIONS = "block_suggestion"  # by the action id
+
+
+class HandlerRegistry:
+    """Register handlers and find them."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[tuple[Kind, str], Handler] = {}
+        self._patterns: list[tuple[Constraint, Handler]] = []  # of actions, in the order of registration
+
+    def command(self, name: str) -> Register:
+        """Register the handler of a slash command."""
+        return self._register(Kind.COMMAND, name)
+
+    def event(self, event_type: str) -> Register:
+        """Register the handler of a type of events."""
+        return self._register(Kind.EVENT, event_type)
+
+    def view(self, callback_id: str) -> Register:
+        """Register the handler of a submitted form."""
+        return self._register(Kind.VIEW, callback_id)
+
+    def options(self, action_id: str) -> Register:
+        """Register the handler that returns the options of a field."""
+        return self._register(Kind.OPTIONS, action_id)
+
+    def action(self, constraint: Constraint) -> Register:
+        """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
+        if isinstance(constraint, str):
+            return self._register(Kind.ACTION, constraint)
+
+        def register(handler: Handler) -> None:
+            self._patterns.append((constraint, handler))
+
+        return register
+
+    def find(self, body: Mapping[str, Any]) -> Handler | None:
+        """Return the handler of a request, None if there is none or the request is malformed."""
+        if "command" in body:
+            return self._handlers.get((Kind.COMMAND, str(body["command"])))
+        kind = body.get("type")
+        if kind == "event_callback":
+            return self._handlers.get((Kind.EVENT, _read(body.get("event"), "type")))
+        if kind == Kind.VIEW:
+            return self._handlers.get((Kind.VIEW, _read(body.get("view"), "callback_id")))
+        if kind == Kind.OPTIONS:
+            return self._handlers.get((Kind.OPTIONS, _read(body, "action_id")))
+        return self._find_action(body.get("actions")) if kind == Kind.ACTION else None
+
+    def answer(
+        self, req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
+    ) -> BoltResponse:
+        """Run the handler of a request. This is the last middleware of Bolt."""
+        handler = self.find(req.body)
+        if handler is None:
+            return next()
+        ack: Ack = context.ack
+        handler(ack, req.body, context)
+        return ack.response or BoltResponse(status=200, body="")
+
+    def _register(self, kind: Kind, name: str) -> Register:
+        def register(handler: Handler) -> None:
+            self._handlers[kind, name] = handler
+
+        return register
+
+    def _find_action(self, actions: Any) -> Handler | None:
+        action = actions[0] if isinstance(actions, list) and actions else None
+        action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
+        if handler := self._handlers.get((Kind.ACTION, action_id)):
+            return handler
+        found = (each for constraint, each in self._patterns if _matches(constraint, action_id, block_id))
+        return next(found, None) if action is not None else None
+
+
+def _read(part: Any, name: str) -> str:
+    return str(part.get(name, "")) if isinstance(part, dict) else ""
+
+
+def _matches(constraint: Constraint, action_id: str, block_id: str) -> bool:
+    if isinstance(constraint, re.Pattern):
+        return constraint.search(action_id) is not None
+    return isinstance(constraint, Mapping) and constraint == {"action_id": action_id, "block_id": block_id}

@@ -1,0 +1,115 @@
+"""Answer requests before background work continues.
+
+Slack waits for the acknowledgement of a request, and Python runs one thread at a time. Background work
+therefore runs on one thread at a time, and pauses while requests are being answered. A call to Slack or the
+OMS is waited for outside, so that the calls of many threads overlap.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+QUIET_SECONDS = 0.008  # after the last answer: the next requests of a burst are still being read
+MAX_PAUSE_SECONDS = 0.2  # of a piece of work, so that requests that never end do not stop it
+POLL_SECONDS = 0.002
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class RequestCounter:
+    """Count the requests that are being answered by this process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._running = 0
+        self._ended_at = -QUIET_SECONDS
+
+    @contextmanager
+    def count(self) -> Iterator[None]:
+        """Count a request until the block ends."""
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    @contextmanager
+    def exclude(self) -> Iterator[None]:
+        """Do not count a request in this block, in which it waits."""
+        self._change(-1)
+        try:
+            yield
+        finally:
+            self._change(1)
+
+    def is_busy(self) -> bool:
+        """Return whether a request is being answered, or was answered just now."""
+        return self._running > 0 or self._clock() < self._ended_at + QUIET_SECONDS
+
+    def wait_until_idle(self) -> None:
+        """Wait until no request is being answered, at most 0.2 s."""
+        until = self._clock() + MAX_PAUSE_SECONDS
+        while self.is_busy() and self._clock() < until:
+            time.sleep(POLL_SECONDS)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._running += by
+            self._ended_at = self._clock()
+
+
+class _BackgroundThread(threading.local):
+    has_turn = False
+
+
+REQUESTS = RequestCounter()
+_turn = threading.Lock()
+_thread = _BackgroundThread()
+
+
+def count_requests(application: WsgiApplication) -> WsgiApplication:
+    """Return a WSGI application whose requests take precedence over background work."""
+
+    def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with REQUESTS.count():
+            return application(environ, start_response)
+
+    return counted
+
+
+@contextmanager
+def run_in_background() -> Iterator[None]:
+    """Run the block after the requests that are being answered, and alone among background work."""
+    _take_turn()
+    try:
+        yield
+    finally:
+        _release_turn()
+
+
+@contextmanager
+def run_outside() -> Iterator[None]:
+    """Let other background work run in this block, in which this thread waits."""
+    had_turn = _release_turn()
+    try:
+        yield
+    finally:
+        if had_turn:
+            _take_turn()
+
+
+def _take_turn() -> None:
+    """Wait for the turn. A thread that waits for too long goes on without: it may hold what others need."""
+    _thread.has_turn = _turn.acquire(timeout=MAX_PAUSE_SECONDS)
+    REQUESTS.wait_until_idle()
+
+
+def _release_turn() -> bool:
+    """Release the turn of this thread. Return whether it had one."""
+    had_turn, _thread.has_turn = _thread.has_turn, False
+    if had_turn:
+        _turn.release()
+    return had_turn

@@ -1,0 +1,99 @@
+"""Show differences from brokers' books as cards in the channel, and let people resolve them."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.messages import notice
+from app.blocks.reconciliation import ACTION, build_issue_card, build_issue_form, read_issue_value
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.outbox import Job
+from app.errors import BadFields, OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
+from app.forms import action_ids
+from app.forms.request_context import RequestContext
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.form_submission import FormAction, FormSubmission
+from app.services.open_form import open_view
+from app.services.orders.actions import ClickedMessage
+from app.services.origin import Origin
+from app.services.position_actions import create_client
+from app.services.request_failures import describe_failure
+
+log = logging.getLogger(__name__)
+
+PERMISSION = "the reconciliation with brokers"
+TAKEN = "Taken in Slack"
+SAY_WHY = "Say why. The audit log keeps it."
+
+
+def show_issue(services: Services, data: Mapping[str, Any], request_id: str) -> None:
+    """Queue the card of an issue: posted in the channel of the desk, or edited if it is there."""
+    issue_id, channel = str(data.get("issue_id") or ""), services.trading_channel
+    shown = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    channel = shown.channel if shown else channel
+    if not issue_id or not channel:
+        return
+
+    def send() -> None:
+        try:
+            _send(services, issue_id, channel, data)
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            log.warning("Issue not shown", extra={"request_id": request_id, "fault": str(error)})
+
+    def log_abandoned() -> None:
+        log.warning("Issue given up", extra={"request_id": request_id})
+
+    try:
+        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
+    except Saturated:
+        log_abandoned()
+
+
+def take_issue(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
+    """Make the person the owner of an issue. The event of the OMS redraws the card."""
+    issue_id, _ = read_issue_value(value)
+    try:
+        create_client(services, origin).resolve_issue(
+            issue_id, "assign", TAKEN, idempotency_key=f"{origin.person.team}:{issue_id}:{origin.user}"
+        )
+    except OmsError as error:
+        log.warning("Not taken", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
+        sentence = describe_failure(error, origin.request_id, permission=PERMISSION)
+        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+
+
+def open_issue_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
+    """Open the form that resolves an issue."""
+    issue_id, proposed = read_issue_value(value)
+    context = RequestContext(clicked.channel, issue_id)
+    open_view(services, origin, build_issue_form(issue_id, proposed, context), failure_messages.CLICK_AGAIN)
+
+
+def resolve_issue(services: Services, submission: FormSubmission) -> tuple[str, str]:
+    """Resolve the issue of a submitted form. Raises `BadFields` or `OmsError`."""
+    reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
+    if not reason:
+        raise BadFields({action_ids.REASON: SAY_WHY})
+    create_client(services, submission.origin).resolve_issue(
+        submission.context.subject,
+        submission.entries.get(ACTION, ""),
+        reason,
+        idempotency_key=submission.key,
+    )
+    return "Done", "The card in the channel shows the result."
+
+
+RESOLVE = FormAction(resolve_issue, PERMISSION)
+
+
+def _send(services: Services, issue_id: str, channel: str, data: Mapping[str, Any]) -> None:
+    message, shown = build_issue_card(data), services.order_messages.find(issue_id, MessageKind.ISSUE)
+    if shown is not None:
+        services.slack.update_message(shown.channel, shown.ts, message)
+        return
+    ts = services.slack.post(channel, message)
+    card = OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
+    services.order_messages.save(card)

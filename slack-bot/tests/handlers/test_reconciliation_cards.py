@@ -1,0 +1,105 @@
+"""Cards of differences from brokers' books: posted once, edited, taken and resolved by people."""
+
+import pytest
+
+from app.blocks.reconciliation import build_issue_card, build_issue_form, build_issue_value
+from app.events.registry import Event, EventRegistry
+from app.events.subscriptions import register_subscriptions
+from app.forms.request_context import RequestContext
+from tests.conftest import Workspace
+from tests.fakes import Answer, problem
+from tests.handlers.orders.test_order_messages import buttons, click
+from tests.limits import check_message, check_view
+
+ISSUE = {
+    "issue_id": "ri_1", "issue_type": "quantity_mismatch", "severity": "critical", "status": "open",
+    "portfolio_name": "Growth", "connection": "alpaca-paper", "symbol": "AAPL", "ours": "100",
+    "theirs": "90", "proposed_action": "adopt",
+}  # fmt: skip
+PATH = "/api/v1/reconciliation/issues/ri_1/resolve"
+
+
+@pytest.fixture
+def cards(workspace: Workspace):
+    """Provide a workspace whose OMS answers to resolutions."""
+    object.__setattr__(workspace.bot.services, "trading_channel", "C9")
+    return workspace
+
+
+def report(workspace: Workspace, state="opened", **changes):
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    event = Event("E1", f"reconciliation.{state}", "2026-11-29T10:00:00Z", ISSUE | changes)
+    registry.handle(workspace.bot.services, event)
+
+
+def resolve(workspace: Workspace, action, reason):
+    value = {"option": {"value": action}}
+    values = {
+        "issue_action": {"entry": {"type": "radio_buttons", "selected_option": value["option"]}},
+        "reason": {"entry": {"type": "plain_text_input", "value": reason}},
+    }
+    context = RequestContext("C9", "ri_1").dump()
+    view = build_issue_form("ri_1", "adopt", RequestContext("C9", "ri_1"))
+    return workspace.submit(values, callback_id="issue_form", private_metadata=context, blocks=view["blocks"])
+
+
+def test_card_is_posted_once_and_edited_when_it_is_resolved(cards: Workspace):
+    report(cards)
+    posted = cards.slack.wait_for("chat.postMessage")[0].body
+    check_message(posted["text"], posted["blocks"])
+    assert posted["channel"] == "C9"
+    assert "*Quantities differ* (critical): AAPL in Growth at alpaca-paper" in posted["text"]
+    assert "Ours: 100 · Broker's: 90" in posted["text"]
+    assert "Owner: nobody" in posted["text"]
+    assert buttons(posted) == ["Take it", "Resolve…"]
+    outcome = {"action": "adopt", "reason": "Bought by phone", "resolved_by": "slack:T1:U1"}
+    report(cards, "resolved", status="resolved", **outcome)
+    edited = cards.slack.wait_for("chat.update")[0].body
+    assert "*Resolved* by <@U1> (adopt): Bought by phone" in edited["text"]
+    assert buttons(edited) == []
+    assert len(cards.slack.named("chat.postMessage")) == 1
+
+
+def test_person_takes_an_issue(cards: Workspace):
+    cards.oms.script(PATH.removeprefix("/api/v1"), Answer(200, {"id": "ri_1"}))
+    click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
+    sent = cards.oms.wait_for(PATH.removeprefix("/api/v1"))[0]
+    assert sent.body == {"action": "assign", "reason": "Taken in Slack"}
+    assert sent.headers["x-on-behalf-of"] == "slack:T1:U1"
+
+
+def test_person_without_the_right_is_told(cards: Workspace):
+    cards.oms.script(PATH.removeprefix("/api/v1"), problem(403, "Not allowed.", kind="forbidden"))
+    click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
+    assert "the reconciliation with brokers" in cards.slack.wait_for("respond")[0].body["text"]
+
+
+def test_form_offers_what_is_possible_and_needs_a_reason(cards: Workspace):
+    click(cards, "issue_resolve", build_issue_value("ri_1", "adopt"))
+    view = cards.slack.wait_for("views.open")[0].body["view"]
+    check_view(view)
+    options = view["blocks"][1]["element"]["options"]
+    assert [each["value"] for each in options] == ["adopt", "watch", "ignore"]
+    assert resolve(cards, "adopt", " ")["response_action"] == "errors"
+    cards.oms.script(PATH.removeprefix("/api/v1"), Answer(200, {"id": "ri_1"}))
+    assert resolve(cards, "adopt", "Bought by phone")["response_action"] == "update"
+    sent = cards.oms.named(PATH.removeprefix("/api/v1"))[-1]
+    assert sent.body == {"action": "adopt", "reason": "Bought by phone"}
+
+
+def test_card_escapes_names_and_shows_missing_sides():
+    card = build_issue_card(ISSUE | {"symbol": "<!channel>", "ours": None, "severity": "warning"})
+    check_message(card.text, list(card.blocks))
+    assert "<!channel>" not in card.text
+    assert "Ours: nothing" in card.text
+
+
+def test_channel_is_told_of_a_broker_that_is_lost(cards: Workspace):
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
+    registry.handle(cards.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data))
+    told = cards.slack.wait_for("chat.postMessage")[0].body
+    assert told["channel"] == "C9"
+    assert "*Broker alpaca-paper* is down and tried again" in told["text"]

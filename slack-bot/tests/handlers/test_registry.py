@@ -1,0 +1,66 @@
+"""A request finds its handler by name, and malformed ones find none."""
+
+import re
+from typing import cast
+
+import pytest
+
+from app.handlers.registry import Handler, HandlerRegistry
+
+
+def act(action_id, block_id="b"):
+    return {"type": "block_actions", "actions": [{"action_id": action_id, "block_id": block_id}]}
+
+
+@pytest.fixture
+def registry():
+    found = HandlerRegistry()
+    for register, name in (
+        (found.command("/trade"), "command"),
+        (found.event("message"), "event"),
+        (found.view("form"), "view"),
+        (found.options("field"), "options"),
+        (found.action("button"), "action"),
+        (found.action({"action_id": "entry", "block_id": "symbol"}), "both ids"),
+        (found.action(re.compile("tab:.*")), "pattern"),
+    ):
+        register(cast("Handler", name))  # a name instead of a function
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "handler"),
+    [
+        ({"command": "/trade", "type": "event_callback"}, "command"),
+        ({"command": "/other"}, None),
+        ({"type": "event_callback", "event": {"type": "message"}}, "event"),
+        ({"type": "event_callback", "event": {"type": "other"}}, None),
+        ({"type": "view_submission", "view": {"callback_id": "form"}}, "view"),
+        ({"type": "view_closed", "view": {"callback_id": "form"}}, None),
+        ({"type": "block_suggestion", "action_id": "field"}, "options"),
+        (act("button"), "action"),
+        (act("entry", "symbol"), "both ids"),
+        (act("entry", "other"), None),
+        (act("home:tab:orders"), "pattern"),
+        (act("nothing"), None),
+    ],
+)
+def test_a_request_finds_the_handler_of_its_kind_and_name(registry, body, handler):
+    assert registry.find(body) == handler
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"type": "event_callback", "event": None},
+        {"type": "view_submission", "view": []},
+        {"type": "block_suggestion", "action_id": None},
+        {"type": "block_actions", "actions": {}},
+        {"type": "block_actions", "actions": []},
+        {"type": "block_actions", "actions": ["button"]},
+        {"type": ["block_actions"]},
+    ],
+)
+def test_a_malformed_request_finds_none(registry, body):
+    assert registry.find(body) is None

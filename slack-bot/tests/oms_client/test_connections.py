@@ -1,0 +1,108 @@
+"""Connections to the OMS: kept open, replaced when the server closed them, no change sent twice."""
+
+import http.server
+import threading
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from app.oms_client import connections
+from app.oms_client.connections import Connections, HttpError, NothingSent
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Record the requests. `closes`: close a connection after its answer, without saying so."""
+
+    daemon_threads = True
+    closes = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: list[tuple[Any, ...]] = []
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self):
+        self.server.seen.append((self.command, self.path, self.client_address, self.headers.get("X-One")))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        body = b'{"a": 1}'
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = self.server.closes
+
+    def do_POST(self):
+        self.do_GET()
+
+    @override
+    def log_message(self, *_: Any) -> None:
+        """Write no log."""
+
+
+@pytest.fixture
+def server():
+    found = Server()
+    thread = threading.Thread(target=found.serve_forever, args=(0.02,))
+    thread.start()
+    yield found
+    found.shutdown()
+    found.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def client(server):
+    found = Connections(f"http://127.0.0.1:{server.server_port}/base", {"X-One": "1"}, 5.0)
+    yield found
+    found.close()
+
+
+def test_a_connection_is_used_again(client, server):
+    for _ in range(2):
+        answer = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
+    assert (answer.status_code, answer.json()) == (200, {"a": 1})
+    (first, second) = server.seen
+    assert first == second == ("GET", "/base/x?q=a+b", first[2], "1")
+
+
+def test_a_connection_that_the_server_closed_is_replaced(client, server):
+    server.closes = True
+    for method in ("GET", "POST", "POST"):
+        assert client.request(method, "/x", seconds=10.0, body={}).status_code == 200
+    assert len({address for _, _, address, _ in server.seen}) == 3
+
+
+def test_a_request_is_never_sent_again(client, server, monkeypatch):
+    monkeypatch.setattr(connections, "_is_readable", lambda _: False)  # the server closes at this moment
+    server.closes = True
+    client.request("GET", "/x", seconds=10.0)
+    for method in ("GET", "POST"):
+        with pytest.raises(HttpError):
+            client.request(method, "/x", seconds=10.0, body={})
+        client.request("GET", "/x", seconds=10.0)
+    assert len(server.seen) == 3
+
+
+def test_nothing_is_sent_without_a_connection(server):
+    server.server_close()
+    with pytest.raises(NothingSent):
+        Connections(f"http://127.0.0.1:{server.server_port}", {}, 5.0).request("GET", "/x", seconds=10.0)
+
+
+def test_a_large_file_is_given_up(client):
+    assert client.download("/x", {}, {}, seconds=10.0, limit=100).content == b'{"a": 1}'
+    assert client.download("/x", {}, {}, seconds=10.0, limit=3) is None
+
+
+def test_a_proxy_of_the_environment_gets_the_request(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    client = Connections("http://oms.example", {}, 5.0)
+    assert client.request("GET", "/x", seconds=10.0).status_code == 200
+    client.close()
+    assert server.seen[0][1] == "http://oms.example/x"

@@ -1,0 +1,56 @@
+"""Background work waits for requests, runs alone, and lets others run while it waits."""
+
+import threading
+
+import pytest
+
+from app import request_priority
+from app.request_priority import RequestCounter, count_requests, run_in_background, run_outside
+from app.services.workers import Workers
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    found = RequestCounter()
+    monkeypatch.setattr(request_priority, "REQUESTS", found)
+    monkeypatch.setattr(request_priority, "QUIET_SECONDS", 0.0)
+    return found
+
+
+def test_background_work_waits_for_the_end_of_a_request(counter, monkeypatch):
+    monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
+    workers = Workers("test", threads=1, waiting=0, is_background=True)
+    with counter.count():
+        future = workers.submit("r", counter.is_busy)
+        assert not future.done()
+    assert future.result(timeout=60) is False
+    workers.stop(wait=True)
+
+
+def test_a_request_that_never_ends_does_not_stop_background_work(counter, monkeypatch):
+    monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 0.01)
+    with counter.count(), run_in_background():
+        assert counter.is_busy()
+
+
+def test_a_request_that_waits_itself_is_not_waited_for(counter):
+    with counter.count(), counter.exclude():
+        assert not counter.is_busy()
+
+
+def test_a_request_counts_until_its_application_has_answered(counter):
+    application = count_requests(lambda _environ, _start: [str(counter.is_busy()).encode()])
+    assert application({}, lambda *_: None) == [b"True"]
+    assert not counter.is_busy()
+
+
+def test_background_work_runs_alone_except_where_it_waits(counter, monkeypatch):
+    monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
+    workers = Workers("test", threads=1, waiting=0, is_background=True)
+    done = threading.Event()
+    with run_in_background():
+        future = workers.submit("r", done.set)
+        assert not future.done()
+        with run_outside():
+            assert done.wait(60), "the other work runs in the meantime"
+    workers.stop(wait=True)
