@@ -190,9 +190,9 @@ $(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
 	@touch $@
 
 $(VENV)/.installed-dev: oms-api/requirements-dev.txt oms-api/requirements-sdk.txt oms-api/requirements-ibkr.txt \
-		slack-bot/requirements-dev.txt $(VENV)/.installed
+		oms-api/requirements-celery.txt slack-bot/requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
 	@$(PIP) -r oms-api/requirements-dev.txt -r oms-api/requirements-sdk.txt -r oms-api/requirements-ibkr.txt \
-		-r slack-bot/requirements-dev.txt
+		-r oms-api/requirements-celery.txt -r slack-bot/requirements-dev.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@

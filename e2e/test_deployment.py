@@ -312,7 +312,7 @@ def test_free_variant_of_render_has_the_same_services_and_no_private_network():
         entries = env_of_render(one)
         assert not any(entry.get("fromService", {}).get("property") for entry in entries.values())
         assert set(entries) - set(env_of_render(other)) <= {"READER_THREADS"}
-        assert set(env_of_render(other)) - set(entries) <= {"WEBHOOK_INTERNAL_URLS"}
+        assert set(env_of_render(other)) - set(entries) <= {"WEBHOOK_INTERNAL_URLS", "BOT_DATABASE_URL"}
     assert "python -m app.migrate && exec python -m app.main" in free["services"][0]["dockerCommand"]
 
 
@@ -349,6 +349,7 @@ def pins(path):
 REQUIREMENTS = [
     "oms-api/requirements-sdk.txt",
     "oms-api/requirements-ibkr.txt",
+    "oms-api/requirements-celery.txt",
     *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 

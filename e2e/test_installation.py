@@ -20,7 +20,7 @@ LOCKS = [
     for service in ("oms-api", "slack-bot")
     for name in ("requirements", "requirements-dev")
 ]
-BROKERS = ["oms-api/requirements-sdk", "oms-api/requirements-ibkr"]
+BROKERS = ["oms-api/requirements-sdk", "oms-api/requirements-ibkr", "oms-api/requirements-celery"]
 
 
 def read_requirements(path: Path) -> list[Requirement]:

@@ -48,7 +48,7 @@ def find_previous_release() -> str:
 
 
 @pytest.fixture
-def previous_home(tmp_path: Path) -> Path:
+def earlier_source(tmp_path: Path) -> Path:
     """Provide the source of the previous release."""
     commit = find_previous_release()
     if not commit:
@@ -68,12 +68,12 @@ def migrate(home: Path, database_url: str) -> str:
 
 
 def test_database_of_the_previous_release_migrates_under_load(
-    killable_postgres: PostgresProcess, previous_home: Path, journal: Journal, tmp_path: Path
+    killable_postgres: PostgresProcess, earlier_source: Path, journal: Journal, tmp_path: Path
 ):
     url = Databases(killable_postgres.url).new("template0")
-    before = migrate(previous_home, url)
+    before = migrate(earlier_source, url)
     previous, current = Oms(url, tmp_path), Oms(url, tmp_path)
-    previous.home = previous_home
+    previous.home = earlier_source
     try:
         previous.start(ready=False)
         previous.wait_ready(START_SECONDS)
