@@ -19,13 +19,15 @@ MYPY   := $(PY) -m mypy --cache-dir "$(CACHE)/mypy"
 IMPORTS := "$(CURDIR)/.venv/bin/lint-imports" --no-logo --cache-dir "$(CACHE)/imports"
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-with-brokers test check coverage bench migrate seed-data docker-up docker-down clean dev format lock \
-	test-oms-api test-slack-bot test-e2e check-python
+.PHONY: help install run run-with-brokers dev dev-install dev-worker dev-beat flower migrate makemigrations seed-data superuser shell \
+	test test-unit test-integration test-watch test-cov coverage check lint check-all format bench lock clean \
+	docker-up docker-down docker-logs docker-shell test-oms-api test-slack-bot test-e2e
 
 help: ## list the targets
 	@echo "SlackOMS: trade from Slack. Start with \`make run\`."
-	@echo
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## /{printf "  make %-20s %s\n", $$1, $$2}' Makefile
+
+##@ Run
 
 install: $(VENV)/.installed ## make .venv with what both services run on (the others do it first, once)
 
@@ -35,17 +37,72 @@ run: install ## start the OMS, the bot and, without a Slack token, the Slack sim
 run-with-brokers: install ## the same beside stand-ins of the brokers, for which no account is needed
 	@exec $(PY) scripts/run.py --with-brokers
 
+dev: install ## as run, and restart a service whose source files change
+	@exec $(PY) scripts/run.py --reload
+
+##@ Jobs by Celery, with REDIS_URL
+
+dev-worker: $(VENV)/.installed-celery ## run the background jobs that beat enqueues
+	cd oms-api && exec $(PY) -m celery --app app.job_queue worker --loglevel INFO --concurrency 2
+
+dev-beat: $(VENV)/.installed-celery ## enqueue the background jobs that are due
+	@mkdir -p "$(CACHE)"
+	cd oms-api && exec $(PY) -m celery --app app.job_queue beat --loglevel INFO --schedule "$(CACHE)/beat"
+
+flower: $(VENV)/.installed-celery ## show the workers at http://127.0.0.1:5555; set FLOWER_BASIC_AUTH=user:password
+	@test -n "$$FLOWER_BASIC_AUTH" || { echo "Set FLOWER_BASIC_AUTH=user:password. Flower shows and stops workers." >&2; exit 2; }
+	cd oms-api && exec $(PY) -m celery --app app.job_queue flower --address=127.0.0.1 --port=5555
+
+##@ Database and people
+
+migrate: install ## bring the database of oms-api/.env up to date
+	@$(PY) scripts/env_files.py
+	cd oms-api && $(PY) -m app.migrate
+
+makemigrations: dev-install ## write a migration for changed models: NAME=order_tags
+	cd oms-api && $(PY) new_migration.py $(NAME)
+
+seed-data: migrate ## fill it with a demo desk; again changes nothing
+	cd oms-api && $(PY) seed_data.py
+
+superuser: migrate ## create an admin who logs in with a password: EMAIL=… NAME=…
+	@test -n "$(EMAIL)" || { echo "Name the address to log in with: make superuser EMAIL=desk@example.com" >&2; exit 2; }
+	@cd oms-api && $(PY) -m app.admin create-user "$(or $(NAME),Administrator)" admin --email "$(EMAIL)"
+
+shell: migrate ## open a Python console on the database, for reading
+	@cd oms-api && $(PY) shell.py
+
+##@ Tests and checks
+
+dev-install: $(VENV)/.installed-dev ## add to .venv what the tests and checks need
+
 test: test-oms-api test-slack-bot test-e2e ## every test, on SQLite and on a PostgreSQL of its own
 
-coverage: dev ## the tests of both services, with every line measured: takes twice as long
+test-unit: dev-install ## only the tests without a database, a server or a process
+	cd oms-api && $(PYTEST) -n $(WORKERS) $(UNIT_TESTS)
+	cd slack-bot && $(PYTEST) -n $(WORKERS) tests/blocks tests/forms
+
+test-integration: dev-install ## only the tests that need one
+	cd oms-api && $(PYTEST) -n $(WORKERS) $(addprefix --ignore=,$(UNIT_TESTS))
+	cd slack-bot && $(PYTEST) -n $(WORKERS) --ignore=tests/blocks --ignore=tests/forms
+	$(MAKE) test-e2e
+
+test-watch: dev-install ## run tests again at each change: IN=oms-api TESTS=tests/orders
+	@$(PY) scripts/watch_tests.py $(or $(IN),oms-api) $(TESTS)
+
+test-cov: coverage ## the same as coverage
+
+coverage: dev-install ## the tests of both services, with every line measured: takes twice as long
 	@mkdir -p "$(CACHE)"
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PYTEST) -n $(WORKERS) --cov --cov-report= --cov-fail-under=0
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-oms-api" $(PY) -m coverage report
 	$(MAKE) test-slack-bot
 
-check: dev ## lint, format, types and architecture
+lint: dev-install ## lint and format only, which takes a second
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+check: lint ## lint, format, types and architecture
 	$(PY) scripts/check_vocabulary.py
 	$(PY) scripts/error_reference.py --check
 	$(PY) scripts/event_reference.py --check
@@ -57,15 +114,16 @@ check: dev ## lint, format, types and architecture
 	cd oms-api && $(IMPORTS)
 	cd slack-bot && $(IMPORTS)
 
-bench: dev ## load and scale, each figure against a limit measured in the same run
+check-all: check test ## check, then test
+
+format: dev-install ## format every file
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: dev-install ## load and scale, each figure against a limit measured in the same run
 	$(PY) -m bench
 
-migrate: install ## bring the database of oms-api/.env up to date
-	@$(PY) scripts/env_files.py
-	cd oms-api && $(PY) -m app.migrate
-
-seed-data: migrate ## fill it with a demo desk; again changes nothing
-	cd oms-api && $(PY) seed_data.py
+##@ Containers
 
 docker-up: install ## PostgreSQL and both services in containers; asks for the Slack tokens in .env
 	@$(PY) scripts/env_files.py --compose
@@ -74,9 +132,13 @@ docker-up: install ## PostgreSQL and both services in containers; asks for the S
 docker-down: ## stop the containers; the database stays
 	docker compose down
 
-format: dev ## format every file
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+docker-logs: ## follow the logs of the containers, or of one: SERVICE=oms-api
+	docker compose logs --follow --tail=100 $(SERVICE)
+
+docker-shell: ## open a shell in a container: SERVICE=oms-api
+	docker compose exec $(or $(SERVICE),oms-api) sh
+
+##@ Housekeeping
 
 lock: ## pin the newest versions of everything
 	PYTHON=$(PYTHON) scripts/lock.sh
@@ -85,27 +147,28 @@ clean: ## remove the environment and the caches; the books and the .env files st
 	rm -rf .venv .cache oms-api/.pytest_cache slack-bot/.pytest_cache e2e/.pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-dev: $(VENV)/.installed-dev
+# Tests of pure rules.
+UNIT_TESTS = $(patsubst oms-api/%,%,$(wildcard oms-api/tests/*/rules))
 
 # Tracing makes tests half as slow again, so only the tests that reach every branch of the rules are traced.
-RULES_TESTS = $(patsubst oms-api/%,%,$(wildcard oms-api/tests/*/rules)) \
+RULES_TESTS = $(UNIT_TESTS) \
 	$(addprefix tests/,access alerts audit brokers corporate_actions events exports identity instruments market_data \
 	order_routing reconciliation reports signals verification webhooks test_health.py) \
 	$(addprefix tests/orders/test_,corrections.py order_entry.py order_events.py order_verification.py other_names.py) \
 	tests/ledger/test_position_records.py
 
-test-oms-api: dev
+test-oms-api: dev-install
 	@mkdir -p "$(CACHE)"
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-rules" $(PYTEST) -n $(WORKERS) $(RULES_TESTS) --cov --cov-config=.coveragerc-rules --cov-report= --cov-fail-under=0
 	cd oms-api && COVERAGE_FILE="$(CACHE)/coverage-rules" $(PY) -m coverage report --rcfile=.coveragerc-rules
 	cd oms-api && $(PYTEST) -n $(WORKERS) $(addprefix --ignore=,$(RULES_TESTS))
 
-test-slack-bot: dev
+test-slack-bot: dev-install
 	@mkdir -p "$(CACHE)"
 	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PYTEST) -n $(WORKERS) --cov --cov-report= --cov-fail-under=0
 	cd slack-bot && COVERAGE_FILE="$(CACHE)/coverage-slack-bot" $(PY) -m coverage report
 
-test-e2e: dev
+test-e2e: dev-install
 	cd e2e && $(PYTEST) -n $(WORKERS) --dist loadfile
 
 $(VENV)/bin/python:
@@ -120,10 +183,16 @@ $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 
+$(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
+	@echo "Installing Celery …"
+	@$(PIP) -r oms-api/requirements-celery.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
+	@touch $@
+
 $(VENV)/.installed-dev: oms-api/requirements-dev.txt oms-api/requirements-sdk.txt oms-api/requirements-ibkr.txt \
-		slack-bot/requirements-dev.txt $(VENV)/.installed
+		oms-api/requirements-celery.txt slack-bot/requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
 	@$(PIP) -r oms-api/requirements-dev.txt -r oms-api/requirements-sdk.txt -r oms-api/requirements-ibkr.txt \
-		-r slack-bot/requirements-dev.txt
+		-r oms-api/requirements-celery.txt -r slack-bot/requirements-dev.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@

@@ -70,9 +70,13 @@ def env_of_render(service):
     return {each["key"]: each for each in service["envVars"]}
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "render.yaml"])
+@pytest.mark.parametrize(
+    "name", ["docker-compose.yml", "docker-compose.prod.yml", "render.yaml", "render-free.yaml"]
+)
 def test_it_keeps_to_its_schema(name):
-    schema = json.loads((SCHEMAS / f"{Path(name).stem}.json").read_text())
+    schema_name = re.match(r"docker-compose|render", name)
+    assert schema_name
+    schema = json.loads((SCHEMAS / f"{schema_name[0]}.json").read_text())
     Draft202012Validator.check_schema(schema)
     problems = [
         f"{'.'.join(map(str, error.path))}: {error.message}"
@@ -87,7 +91,7 @@ def test_it_keeps_to_its_schema(name):
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_installs_the_pinned_hashed_requirements(service):
     assert any(
-        re.search(r"--require-hashes --no-deps( \$\{EXTRA\S+ \S+)? -r requirements.txt && pip check", line)
+        re.search(r"--require-hashes --no-deps -r requirements.txt && pip check", line)
         for line in instruction(service, "RUN")
     )
 
@@ -297,6 +301,22 @@ def test_all_of_render_is_in_one_region_so_that_the_private_network_works(render
     assert len({each["region"] for each in [*render["services"], *render["databases"]]}) == 1
 
 
+def test_free_variant_of_render_has_the_same_services_and_no_private_network():
+    free, paid = parsed("render-free.yaml"), parsed("render.yaml")
+    plans = {each["plan"] for each in [*free["services"], *free["databases"]]}
+    assert plans == {"free"}
+    for one, other in zip(free["services"], paid["services"], strict=True):
+        assert (one["name"], one["rootDir"], one["healthCheckPath"]) == (
+            *(other["name"], other["rootDir"], other["healthCheckPath"]),
+        )
+        assert "preDeployCommand" not in one
+        entries = env_of_render(one)
+        assert not any(entry.get("fromService", {}).get("property") for entry in entries.values())
+        assert set(entries) - set(env_of_render(other)) <= {"READER_THREADS"}
+        assert set(env_of_render(other)) - set(entries) <= {"WEBHOOK_INTERNAL_URLS", "BOT_DATABASE_URL"}
+    assert "python -m app.migrate && exec python -m app.main" in free["services"][0]["dockerCommand"]
+
+
 def test_render_and_the_images_ask_the_same_question_for_health(render):
     for service in render["services"]:
         (check,) = instruction(service["rootDir"], "HEALTHCHECK")
@@ -330,6 +350,7 @@ def pins(path):
 REQUIREMENTS = [
     "oms-api/requirements-sdk.txt",
     "oms-api/requirements-ibkr.txt",
+    "oms-api/requirements-celery.txt",
     *(f"{service}/{name}.txt" for service in SERVICES for name in ("requirements", "requirements-dev")),
 ]
 
@@ -367,7 +388,23 @@ def test_the_test_tools_stay_out_of_what_the_services_run_on():
 
 @pytest.mark.parametrize(
     "target",
-    ["help", "install", "run", "test", "check", "bench", "migrate", "seed-data", "docker-up", "docker-down"],
+    [
+        *(
+            "help",
+            "install",
+            "run",
+            "test",
+            "check",
+            "bench",
+            "migrate",
+            "seed-data",
+            "docker-up",
+            "docker-down",
+        ),
+        *("dev", "dev-install", "shell", "superuser", "lint", "check-all", "test-cov", "test-unit"),
+        *("dev-worker", "dev-beat", "flower"),
+        *("test-integration", "test-watch", "makemigrations", "docker-logs", "docker-shell"),
+    ],
 )
 def test_the_makefile_has_the_target_and_says_what_it_does(target):
     out = subprocess.run(
@@ -381,7 +418,24 @@ def test_the_scripts_that_the_makefile_runs_are_there():
     for path in re.findall(r"\$\(PY\) (\S+\.py)", text):
         assert (ROOT / path).is_file() or (ROOT / "oms-api" / path).is_file(), path
     for module in re.findall(r"\$\(PY\) -m (app\.\w+)", text):
-        assert module_file("oms-api", ["python", "-m", module]).is_file(), module
+        file = module_file("oms-api", ["python", "-m", module])
+        assert file.is_file() or (file.with_suffix("") / "__main__.py").is_file(), module
+
+
+def test_targets_are_listed_in_groups():
+    out = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    groups = re.findall(r"^[A-Z].*$", out, re.MULTILINE)[1:]
+    assert groups == [
+        "Run",
+        "Jobs by Celery, with REDIS_URL",
+        "Database and people",
+        "Tests and checks",
+        "Containers",
+        "Housekeeping",
+    ]
+    declared = set(re.findall(r"^([a-z][a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^  make (\S+)", out, re.MULTILINE))
+    assert declared - listed == {"test-oms-api", "test-slack-bot", "test-e2e"}
 
 
 def test_the_ci_script_is_executable_and_sound_bash():

@@ -20,7 +20,7 @@ LOCKS = [
     for service in ("oms-api", "slack-bot")
     for name in ("requirements", "requirements-dev")
 ]
-BROKERS = ["oms-api/requirements-sdk", "oms-api/requirements-ibkr"]
+BROKERS = ["oms-api/requirements-sdk", "oms-api/requirements-ibkr", "oms-api/requirements-celery"]
 
 
 def read_requirements(path: Path) -> list[Requirement]:
@@ -115,7 +115,7 @@ def list_installed(tree: Path) -> list[str]:
 
 
 def test_make_dev_installs_the_pinned_releases_while_newer_ones_exist(checkout):
-    result = run_make(checkout, "dev")
+    result = run_make(checkout, "dev-install")
     assert result.returncode == 0, result.stdout + result.stderr
     assert list_installed(checkout) == ["desk-1.0.dist-info", "ledger-1.0.dist-info"]
 

@@ -1,11 +1,14 @@
 """The decisions of `make run` before it starts a program."""
 
+import os
 import socket
 
 import pytest
+from typing_extensions import override
 
 import run
 from broker_programs import add_brokers, add_ibkr
+from file_watcher import FileWatcher
 from supervisor import Program, describe_exit
 
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
@@ -147,3 +150,35 @@ def test_after_a_long_life_a_death_counts_as_the_first(tmp_path):
 @pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
 def test_an_end_is_told_in_words(code, words):
     assert describe_exit(code) == words
+
+
+class FakeProgram(Program):
+    """A program that records its restarts."""
+
+    @override
+    def start(self):
+        self.deaths += 1
+
+
+def test_only_a_program_whose_files_changed_is_restarted(tmp_path):
+    programs = [FakeProgram(name, [], tmp_path, {}, 1) for name in ("oms-api", "slack-bot")]
+    for program in programs:
+        (tmp_path / program.name / "__pycache__").mkdir(parents=True)
+        (tmp_path / program.name / "main.py").touch()
+    watchers = {program.name: FileWatcher([tmp_path / program.name]) for program in programs}
+    run.restart_changed(programs, watchers)
+    assert [program.deaths for program in programs] == [0, 0]
+    (tmp_path / "oms-api" / "main.py").write_text("changed")
+    os.utime(tmp_path / "oms-api" / "main.py", (1, 1))
+    (tmp_path / "slack-bot" / "__pycache__" / "main.py").touch()
+    run.restart_changed(programs, watchers)
+    run.restart_changed(programs, watchers)
+    assert [program.deaths for program in programs] == [1, 0]
+    (tmp_path / "slack-bot" / "main.py").unlink()
+    run.restart_changed(programs, watchers)
+    assert [program.deaths for program in programs] == [1, 1]
+
+
+def test_every_program_of_the_product_is_watched():
+    programs = run.list_programs({}, {}, PORTS)
+    assert set(run.create_watchers(programs)) == {program.name for program in programs}

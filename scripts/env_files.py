@@ -1,10 +1,12 @@
 """Creates the settings files of a first start with new secrets, and keeps existing files.
 
 `python scripts/env_files.py` creates `oms-api/.env` and `slack-bot/.env`. `--compose` creates the `.env` of
-`docker compose`, and adds secrets of newer versions to an existing one. Every file is readable by its owner
+`docker compose`, and adds secrets of newer versions to an existing one. `--production` also adds those of
+`docker-compose.prod.yml`. Every file is readable by its owner
 only. No value is ever overwritten.
 """
 
+import base64
 import os
 import secrets
 import sys
@@ -23,6 +25,16 @@ BOT_STATEMENT_SECRET={statement_secret}
 JWT_KEYS={jwt_keys}
 SLACK_BOT_TOKEN={slack_bot_token}
 SLACK_SIGNING_SECRET={slack_signing_secret}
+"""
+PRODUCTION_TEMPLATE = """\
+# What docker-compose.prod.yml needs besides. CERTIFICATES is the folder of tls.pem and tls.key.
+REDIS_PASSWORD={redis_password}
+WEBHOOK_KEYS={webhook_keys}
+BROKER_KEYS={broker_keys}
+BACKUP_KEYS={backup_keys}
+GRAFANA_PASSWORD={grafana_password}
+FLOWER_PASSWORD={flower_password}
+CERTIFICATES=
 """
 
 
@@ -66,6 +78,16 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
     return [path] if _write_new(path, text) or _add_missing(path, text) else []
 
 
+def ensure_production_file(root: Path = ROOT) -> list[Path]:
+    """Create the `.env` of docker compose, or add what it lacks, for `docker-compose.prod.yml`."""
+    written = ensure_compose_file(root)
+    names = ("redis_password", "grafana_password", "flower_password")
+    rings = ("webhook_keys", "broker_keys", "backup_keys")
+    values = {name: secrets.token_urlsafe(32) for name in names} | {name: _new_key() for name in rings}
+    path = root / ".env"
+    return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written
+
+
 def filled(template: str, values: dict[str, str]) -> str:
     """Return the template with the values of `NAME=…` lines replaced. Other lines are kept."""
 
@@ -78,6 +100,10 @@ def filled(template: str, values: dict[str, str]) -> str:
 
 def _template(root: Path, service: str) -> str:
     return (root / service / ".env.template").read_text(encoding="utf-8")
+
+
+def _new_key() -> str:
+    return f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _fresh_jwt_keys() -> str:
@@ -106,7 +132,10 @@ def _write_new(path: Path, text: str) -> bool:
 
 def main() -> None:
     """Create the files and print their names."""
-    written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
+    if "--production" in sys.argv[1:]:
+        written = ensure_production_file()
+    else:
+        written = ensure_compose_file() if "--compose" in sys.argv[1:] else ensure_service_files()
     for path in written:
         print(f"Wrote {path.relative_to(ROOT)} with fresh secrets.")
 

@@ -9,17 +9,25 @@ trap 'rm -rf "$tools"' EXIT
 "${PYTHON:-python3}" -m venv "$tools/venv"
 "$tools/venv/bin/pip" install --quiet uv
 
-resolve() {
-    "$tools/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+compile() {
+    "$tools/venv/bin/uv" pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url \
         --no-emit-find-links --no-annotate "$@"
+}
+
+resolve() {
+    compile --universal "$@"
 }
 
 resolve --upgrade --output-file "$tools/all.txt" {oms-api,slack-bot}/requirements{,-dev}.in \
     oms-api/requirements-{sdk,ibkr}.in
-for extra in oms-api/requirements-{xlsx,sheets,sdk,ibkr} slack-bot/requirements-charts; do
+for extra in oms-api/requirements-{xlsx,sheets,sdk,ibkr,sentry} slack-bot/requirements-charts; do
     rm -f "$extra.txt"
     resolve --generate-hashes --constraint "$tools/all.txt" --output-file "$extra.txt" "$extra.in"
 done
+# Celery does not support Windows, where its packages need another tzdata than ib_async.
+rm -f oms-api/requirements-celery.txt
+compile --python-platform linux --generate-hashes --constraint "$tools/all.txt" \
+    --output-file oms-api/requirements-celery.txt oms-api/requirements-celery.in
 for service in oms-api slack-bot; do
     for list in requirements requirements-dev; do
         rm -f "$service/$list.txt"

@@ -1,9 +1,9 @@
-"""Starts the whole product on this machine: `make run`, or `make run-with-brokers`.
+"""Starts the whole product on this machine: `make run`, `make run-with-brokers` or `make dev`.
 
 Creates the `.env` files of a first start, migrates the database, and starts the OMS, the bot and, without a
 Slack token, the Slack simulator. It prints their addresses, restarts programs that crash, and runs until
-Ctrl-C or SIGTERM. Exit status: 0 after a requested stop, 1 if something could not be started or had to be
-killed.
+Ctrl-C or SIGTERM. With `--reload` it also restarts a program whose source files change. Exit status: 0 after
+a requested stop, 1 if something could not be started or had to be killed.
 """
 
 import http.client
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -23,12 +23,14 @@ from dotenv import dotenv_values
 
 from broker_programs import PORTFOLIO, add_brokers, add_ibkr, connect_kite
 from env_files import ensure_service_files
+from file_watcher import FileWatcher
 from supervisor import Program, describe_exit, print_line, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+WATCH_SECONDS = 0.5
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
 SIMULATED_APP = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "of-the-simulator"}
 CANNOT_START = 1
@@ -166,10 +168,14 @@ def wait_until_healthy(programs: list[Program]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def keep_running(programs: list[Program]) -> None:
-    """Restart programs that crash until a stop is requested. Skip one that was started manually instead."""
+def keep_running(programs: list[Program], watchers: Mapping[str, FileWatcher] | None = None) -> None:
+    """Restart programs that crash until a stop is requested. Skip one that was started manually instead.
+
+    `watchers` by the name of a program find changes of its files, after which it is restarted too.
+    """
     while True:
         now = time.monotonic()
+        restart_changed(programs, watchers or {})
         for program in programs:
             if program.process is None:
                 _start_if_due(program, now)
@@ -181,6 +187,28 @@ def keep_running(programs: list[Program]) -> None:
                     f"{describe_exit(code)}. The others keep running; restarting it in {wait:.1f} s.",
                 )
         time.sleep(POLL_SECONDS)
+
+
+def create_watchers(programs: list[Program]) -> dict[str, FileWatcher]:
+    """Return a watcher of the source files of each program."""
+    names = {"oms-api": ["oms-api/app"], "slack-bot": ["slack-bot/app"], "simulator": ["slack-bot/simulator"]}
+    return {
+        program.name: FileWatcher([ROOT / folder for folder in names[program.name]], WATCH_SECONDS)
+        for program in programs
+        if program.name in names
+    }
+
+
+def restart_changed(programs: Sequence[Program], watchers: Mapping[str, FileWatcher]) -> None:
+    """Restart the programs whose files have changed."""
+    for program in programs:
+        watcher = watchers.get(program.name)
+        changes = watcher.find_changes() if watcher is not None else []
+        if not changes:
+            continue
+        print_line(program.name, f"{changes[0].name} has changed: restarting.")
+        stop_all([program])
+        program.start()
 
 
 def banner(programs: list[Program], key_file: str) -> str:
@@ -231,7 +259,7 @@ def _broker_ports(environment: Values) -> tuple[int, int]:
     return alpaca, kite
 
 
-def run(*, with_brokers: bool = False) -> None:
+def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     """Start everything and keep it running. Raise CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
@@ -253,7 +281,7 @@ def run(*, with_brokers: bool = False) -> None:
         if with_brokers:
             connect_brokers(programs, os.environ.get("OMS_API_KEY") or oms.get("OMS_API_KEY") or "")
         print(banner(programs, "oms-api/.env"), flush=True)
-        keep_running(programs)
+        keep_running(programs, create_watchers(programs) if reload else None)
     finally:
         _ignore_signals()
         if not stop_all(programs):
@@ -265,7 +293,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _request_stop)
     try:
-        run(with_brokers="--with-brokers" in sys.argv[1:])
+        run(with_brokers="--with-brokers" in sys.argv[1:], reload="--reload" in sys.argv[1:])
     except StopRequested:
         print("Stopped.", flush=True)
     except CannotStartError as error:

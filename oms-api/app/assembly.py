@@ -12,6 +12,8 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
+from app.backup import create_backup_keys
+from app.backup_job import BackupJob
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
@@ -48,6 +50,7 @@ from app.health.rules import (
     describe_feed,
     describe_webhooks,
 )
+from app.health.service import ValuedPortfolio, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.idempotent_operations import Administration
@@ -79,7 +82,7 @@ from app.market_data.sources import (
     SourceSettings,
 )
 from app.metrics import Metrics
-from app.migrate import is_current
+from app.migrate import get_migration_url, is_current
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.order_routing.service.environment_connections import (
     AlpacaVariables,
@@ -114,6 +117,7 @@ from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
+from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
 from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -191,7 +195,8 @@ class Components:
     def parts(self) -> Parts:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
-        is_embedded = self.settings.duties == "embedded"
+        duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
+        deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -211,7 +216,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *([self.duty_runner.run, self.delivery_runner.run] if is_embedded else []),
+                *(*duties, *deliveries),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -338,10 +343,17 @@ class Components:
                 describe_broker_connections,
                 self._describe_alerts,
             ),
+            list_portfolio_values=self._list_portfolio_values,
             signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
-            has_worker=self.settings.duties == "worker",
+            has_worker=self.settings.duties != "embedded",
         )
+
+    def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:
+        names: dict[str, list[str]] = {}
+        for slug, name in self.settings.metrics_portfolios:
+            names.setdefault(slug, []).append(name)
+        return list_portfolio_values(connection, self.valuer, names, self.now())
 
     def _describe_feed(self) -> Component:
         silence = self.market.feed_silence(self.now())
@@ -431,11 +443,15 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
-        delivery_runner=create_delivery_runner(settings, engine, now),
+        delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
         price_alerts=PriceAlerts(readers, transactions, market, now),
-        create_broker=partial(create_adapter, redis_url=settings.redis_url),
+        create_broker=partial(
+            create_adapter,
+            redis_url=settings.redis_url,
+            observe=metrics.requests.count_broker_request,
+        ),
         outgoing=outgoing,
         signal_planner=planner,
         signals=SignalService(
@@ -505,14 +521,48 @@ def create_duties(
         Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
         Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
+        *_create_backup_duties(settings, now),
+        *_create_report_duties(settings, engine, market, calendars, now),
     ]
 
 
-def create_delivery_runner(settings: Settings, engine: Engine, now: Now) -> DeliveryRunner:
+def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
+    """Return the duty that backs up the database, if BACKUP_FOLDER is set."""
+    if settings.backup_folder is None:
+        return []
+    retention = timedelta(days=settings.backup_retention_days)
+    keys = create_backup_keys(settings)
+    job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
+    return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
+
+
+def _create_report_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duty that reports each day, if REPORTS_FOLDER or REPORTS_URL is set."""
+    targets = ReportTargets(
+        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format)
+    )
+    if targets.folder is None and targets.url is None:
+        return []
+    cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
+    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))
+    sender = WebhookSender(create_address_policy(settings), now)
+    return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
+
+
+def create_delivery_runner(
+    settings: Settings, engine: Engine, now: Now, metrics: Metrics | None = None
+) -> DeliveryRunner:
     """Return the runner that delivers events to webhooks."""
     keys, policy = create_key_ring(settings), create_address_policy(settings)
     store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
-    return DeliveryRunner(engine, lambda: Dispatcher(store, WebhookSender(policy, now), keys, now), now)
+    observe = (metrics or Metrics()).requests.count_webhook_request
+
+    def create_dispatcher() -> Dispatcher:
+        return Dispatcher(store, WebhookSender(policy, now), keys, now, observe=observe)
+
+    return DeliveryRunner(engine, create_dispatcher, now)
 
 
 def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:

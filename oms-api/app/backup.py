@@ -12,14 +12,15 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Connection, Engine, Table, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+import app.models  # noqa: F401  # fills the metadata
 from app.backup_files import BackupWriter, FileEntry, Manifest, write_manifest
 from app.clock import utc_now
 from app.config import ConfigurationError, Settings, load_settings
@@ -45,11 +46,16 @@ _SEQUENCES = """
 
 
 class CannotBackUp(Exception):
-    """The database has no tables of this version, or the folder is not empty."""
+    """The database does not have exactly the tables of this version, or the folder exists."""
 
 
-def back_up(engine: Engine, folder: Path, keys: KeyRing | None) -> Manifest:
-    """Write a backup of the database to a new folder. Raise CannotBackUp. Nothing remains of a failure."""
+def back_up(
+    engine: Engine, folder: Path, keys: KeyRing | None, on_progress: Callable[[], None] = lambda: None
+) -> Manifest:
+    """Write a backup of the database to a new folder. Raise CannotBackUp. Nothing remains of a failure.
+
+    `on_progress` is called often. An error that it raises ends the backup.
+    """
     try:
         folder.mkdir(parents=True, mode=0o700)
     except FileExistsError:
@@ -57,7 +63,7 @@ def back_up(engine: Engine, folder: Path, keys: KeyRing | None) -> Manifest:
     try:
         with response_timeout(SCAN_SECONDS):
             copy = _copy_sqlite if engine.dialect.name == "sqlite" else _copy_postgresql
-            manifest = copy(engine, folder, keys, secrets.token_hex(16))
+            manifest = copy(engine, folder, keys, secrets.token_hex(16), on_progress)
         write_manifest(folder, manifest)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -75,19 +81,25 @@ def create_backup_keys(settings: Settings) -> KeyRing | None:
     return None if settings.backup_keys is None else KeyRing(parse_key_ring(settings.backup_keys))
 
 
-def _copy_postgresql(engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str) -> Manifest:
+def _copy_postgresql(
+    engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str, on_progress: Callable[[], None]
+) -> Manifest:
     with snapshot(engine) as connection:
         _require_tables(connection)
         set_all_tenants_scope(connection).execute(text("SELECT 1"))  # sends the scope
         heads, revision = read_heads(connection), current_revision(connection) or ""
         sequences = {str(row[0]): int(row[1]) for row in connection.execute(text(_SEQUENCES))}
-        files = [_copy_table(connection, table, folder, keys, backup_id) for table in METADATA.sorted_tables]
+        files = [
+            _copy_table(connection, table, folder, keys, backup_id, on_progress)
+            for table in METADATA.sorted_tables
+        ]
     return _build_manifest(backup_id, "postgresql", revision, keys, files, heads, sequences)
 
 
 def _copy_table(
-    connection: Connection, table: Table, folder: Path, keys: KeyRing | None, backup_id: str
-) -> FileEntry:
+    connection: Connection, table: Table, folder: Path, keys: KeyRing | None, backup_id: str,
+    on_progress: Callable[[], None],
+) -> FileEntry:  # fmt: skip
     """Write a table as a JSON object a line, which keeps all digits of amounts."""
     columns = tuple(column.name for column in table.columns)
     quoted = ", ".join(f'"{name}"' for name in columns)
@@ -95,12 +107,16 @@ def _copy_table(
     name = f"{table.name}.jsonl.gz"
     writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
     options = {"stream_results": True, "yield_per": ROWS}
-    for row in connection.execution_options(**options).execute(text(statement)):
+    for number, row in enumerate(connection.execution_options(**options).execute(text(statement))):
         writer.write(row[0].encode() + b"\n")
+        if number % ROWS == 0:
+            on_progress()
     return writer.close()._replace(table=table.name, columns=columns)
 
 
-def _copy_sqlite(engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str) -> Manifest:
+def _copy_sqlite(
+    engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str, on_progress: Callable[[], None]
+) -> Manifest:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         copy = Path(place) / SQLITE_FILE
         with engine.connect() as connection:
@@ -117,6 +133,7 @@ def _copy_sqlite(engine: Engine, folder: Path, keys: KeyRing | None, backup_id: 
         with copy.open("rb") as file:
             while data := file.read(1 << 20):
                 writer.write(data)
+                on_progress()
     return _build_manifest(backup_id, "sqlite", revision, keys, [writer.close()], heads, {})
 
 
@@ -144,8 +161,11 @@ def _build_manifest(
 
 
 def _require_tables(connection: Connection) -> None:
-    if not is_current(connection):
+    found = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    if not is_current(connection) or not set(METADATA.tables) <= found:
         raise CannotBackUp("The tables are not those of this version. Run `python -m app.migrate`.")
+    if unknown := sorted(found - set(METADATA.tables)):
+        raise CannotBackUp(f"The database has tables that a backup would leave out: {', '.join(unknown)}.")
 
 
 def main(arguments: Sequence[str] = ()) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 MIN_KEY_LENGTH = 32
 LIMIT_CEILING = Decimal("1e12")
+MAX_METRICS_PORTFOLIOS = 100
 PLACEHOLDER = "change-me"
 _JWT_KEY = re.compile(rf"(?:[A-Za-z0-9_-]{{1,32}}:)?[!-+\--9;-~]{{{MIN_KEY_LENGTH},512}}")
 _ENCRYPTION_KEY = re.compile(r"(?:[A-Za-z0-9]{1,32}:)?[A-Za-z0-9+/]{43}=")
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
     equity_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     mark_interval_seconds: Annotated[int, Field(ge=1, le=3_600)] = 5
     tick_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 7
-    duties: Literal["embedded", "worker"] = "embedded"
+    duties: Literal["embedded", "worker", "celery"] = "embedded"
     webhook_keys: str | None = Field(default=None, repr=False)
     sheets_credentials_file: Path | None = None
     webhook_internal_urls: Annotated[tuple[str, ...], NoDecode] = ()
@@ -105,13 +106,22 @@ class Settings(BaseSettings):
     signals_tenant: str | None = None
     signals_redis: Literal["on", "off"] = "on"
     backup_keys: str | None = Field(default=None, repr=False)
+    reports_folder: Path | None = None
+    reports_url: str | None = Field(default=None, repr=False)
+    reports_tenants: Annotated[tuple[str, ...], NoDecode] = ("default",)
+    reports_format: Literal["csv", "xlsx"] = "csv"
+    sentry_dsn: str | None = Field(default=None, repr=False)
+    backup_folder: Path | None = None
+    backup_interval_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    backup_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 14
+    metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()
 
     @field_validator(
         *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
         *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
         *("ib_host", "ib_port", "ib_account"),
-        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys"),
-        "sheets_credentials_file",
+        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys", "sentry_dsn"),
+        *("sheets_credentials_file", "backup_folder", "reports_folder", "reports_url"),
         mode="before",
     )
     @classmethod
@@ -201,12 +211,25 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", "websocket_origins", mode="before")
+    @field_validator("broker_internal_urls", "websocket_origins", "reports_tenants", mode="before")
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("metrics_portfolios", mode="before")
+    @classmethod
+    def _portfolio_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = [part.strip().partition("/") for part in value.split(",") if part.strip()]
+        if len(names) > MAX_METRICS_PORTFOLIOS or not all(slug and name for slug, _, name in names):
+            raise ValueError(
+                "METRICS_PORTFOLIOS must be at most "
+                f"{MAX_METRICS_PORTFOLIOS} tenant/portfolio pairs parted by commas, such as default/Growth"
+            )
+        return tuple((slug, name) for slug, _, name in names)
 
     @field_validator("max_quantity", "max_gmv", "min_price", "max_price")
     @classmethod

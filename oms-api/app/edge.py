@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from app.addresses import AddressResolver
 from app.clock import Now
+from app.correlation import correlate, parse_trace_id, set_correlation
 from app.deadline import Deadline
 from app.errors import Forbidden, Malformed, OmsError, Unexpected
 from app.hot_routes import FastRequest, FastResponse, HotRequest, HotRoute, PendingResponse
@@ -92,6 +93,7 @@ class Edge:
             return
         started = time.perf_counter()
         request = self._build_request(scope)
+        set_correlation(request_id=request.request_id, trace_id=request.trace_id)
         answer = _ResponseSender(send, self._headers, request)
         await self._respond(scope, request, answer, started, self._serve(scope, receive, request, answer))
 
@@ -99,9 +101,10 @@ class Edge:
         """Start to serve a request by its hot route. Return False if the route declines it."""
         started, scope, headers = time.perf_counter(), hot.cycle.scope, hot.headers
         request = FastRequest(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
-        request.address = self._address(scope)
+        request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
         try:
-            pending = hot.route(request)
+            with correlate(request_id=request.request_id, trace_id=request.trace_id):
+                pending = hot.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
             return False
         if pending is None:
@@ -147,7 +150,8 @@ class Edge:
         except OmsError as error:
             await answer.problem(error)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
-            _LOG.exception("unexpected error", extra={"request_id": request.request_id})
+            with correlate(request_id=request.request_id, trace_id=request.trace_id):
+                _LOG.exception("unexpected error")
             await answer.problem(Unexpected())
         if answer.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
@@ -155,7 +159,9 @@ class Edge:
 
     def _build_request(self, scope: Scope) -> FastRequest:
         headers = dict(scope["headers"])
-        return FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request.trace_id = parse_trace_id(headers.get(b"traceparent"))
+        return request
 
     def _address(self, scope: Scope) -> str:
         client = scope.get("client")
@@ -193,7 +199,8 @@ class Edge:
         schedule = asyncio.get_running_loop().call_later
         path = f"{HOOK_PATH}…" if request.path.startswith(HOOK_PATH) else request.path
         self._access_log.add(
-            schedule, self._now(), method, path, status, seconds, request.request_id, request.caller
+            *(schedule, self._now(), method, path, status, seconds),
+            *(request.request_id, request.caller, request.trace_id),
         )
 
 

@@ -29,7 +29,7 @@ class FastRequest:
 
     The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
     added to the response, and `on_denied`, which is called when an authenticated caller gets a 403. `tail` is
-    the last segment of the path.
+    the last segment of the path. `trace_id` is that of the header `traceparent`.
     """
 
     headers: Mapping[bytes, bytes] = field(repr=False)  # may contain keys and passwords
@@ -39,6 +39,7 @@ class FastRequest:
     caller: str = "-"
     tail: str = ""
     address: str = "-"
+    trace_id: str | None = None
     rate: "RateState | None" = None
     on_denied: Callable[[], None] | None = field(default=None, repr=False)
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from typing_extensions import override
 
+from app.correlation import get_correlation
 from app.timestamps import iso
 
 _PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -50,7 +51,7 @@ class AccessLog:
         self._lines: list[str] = []
 
     def add(self, schedule: Callable[[float, Callable[[], None]], object], *facts: Any) -> None:  # see below
-        """Add a request: instant, method, path, status, seconds, request id and caller."""
+        """Add a request: instant, method, path, status, seconds, request id, caller, and trace id or None."""
         if not self._lines:
             schedule(FLUSH_SECONDS, self.flush)
         self._lines.append(self._format(*facts))
@@ -78,7 +79,13 @@ def configure_logging(as_json: bool, level: str) -> None:
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     at = iso(datetime.fromtimestamp(record.created, UTC))
-    facts = {"timestamp": at, "level": record.levelname, "logger": record.name, "event": record.getMessage()}
+    facts: dict[str, Any] = {
+        "timestamp": at,
+        "level": record.levelname,
+        "logger": record.name,
+        "event": record.getMessage(),
+    }
+    facts |= get_correlation()
     facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
     if record.exc_info and record.exc_info[0]:
         facts["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
@@ -86,22 +93,26 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _access_json(
-    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str
-) -> str:
+    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str,
+    trace_id: str | None = None,
+) -> str:  # fmt: skip
+    trace = "" if trace_id is None else f'"trace_id":"{trace_id}",'
     return (
         f'{{"timestamp":"{iso(at)}","level":"INFO","logger":"access","event":"request","method":"{method}",'
         f'"path":{orjson.dumps(path, default=str).decode()},"status":{status},'
         f'"milliseconds":{seconds * 1000:.2f},'
-        f'"request_id":"{request_id}","caller":{orjson.dumps(caller).decode()}}}\n'
+        f'"request_id":"{request_id}",{trace}"caller":{orjson.dumps(caller).decode()}}}\n'
     )
 
 
 def _access_text(
-    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str
-) -> str:
+    at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str,
+    trace_id: str | None = None,
+) -> str:  # fmt: skip
+    trace = "" if trace_id is None else f" trace_id={trace_id}"
     return (
         f"{iso(at)[11:23]} INFO    {method} {_one_line(path)} {status} {seconds * 1000:.1f}ms "
-        f"request_id={request_id} caller={_one_line(caller)}\n"
+        f"request_id={request_id}{trace} caller={_one_line(caller)}\n"
     )
 
 

@@ -21,6 +21,7 @@ from app.costs import routes as cost_routes
 from app.day_close import routes as day_close_routes
 from app.duties import routes as job_routes
 from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope, Send
+from app.error_reports import configure_error_reports
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
 from app.health import routes as health_routes
@@ -119,6 +120,7 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     """Return the application. Raise ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
+    configure_error_reports(settings)
     components = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
     app = Application(
         title="SlackOMS OMS API",

@@ -1,8 +1,15 @@
-"""Prometheus metrics: requests, latencies, batches, queue depth and commits."""
+"""Prometheus metrics: requests, latencies, batches, commits, business counts, and the process."""
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -10,7 +17,7 @@ _SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class OrderMetrics:
-    """What this process did with orders. Label values are words of the code, never of a request."""
+    """What this process did with orders and trades. Label values are words of the code."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._orders = Counter(
@@ -19,6 +26,12 @@ class OrderMetrics:
         self._fills = Counter("oms_fills", "Fills of orders", registry=registry)
         self._denials = Counter(
             "oms_order_denials", "Orders that a risk check denied", ("code",), registry=registry
+        )
+        self._trades = Counter(
+            "oms_reported_trades",
+            "Trades recorded without an order, and reversals of trades",
+            ("kind",),
+            registry=registry,
         )
 
     def count_order(self, order_type: str, status: str) -> None:
@@ -32,6 +45,10 @@ class OrderMetrics:
     def count_denial(self, code: str) -> None:
         """Count an order that a risk check denied."""
         self._denials.labels(code).inc()
+
+    def count_trades(self, kind: str, count: int) -> None:
+        """Count trades that were recorded without an order ("trade"), or reversals ("reversal")."""
+        self._trades.labels(kind).inc(count)
 
 
 class SignalMetrics:
@@ -60,6 +77,66 @@ class SignalMetrics:
     def set_channel(self, channel: str, *, is_up: bool) -> None:
         """Set whether signals arrive over a channel."""
         self._channels.labels(str(channel)).set(is_up)
+
+
+class RequestMetrics:
+    """Requests that this process sent to brokers and to webhooks, by outcome."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("broker", "method", "outcome")
+        self._broker_requests = Counter(
+            "oms_broker_requests", "Requests to brokers", labels, registry=registry
+        )
+        self._broker_latency = Histogram(
+            "oms_broker_request_seconds",
+            "Time until a broker answered or a request failed",
+            ("broker", "method"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._deliveries = Counter(
+            "oms_webhook_requests", "Requests to webhooks", ("outcome",), registry=registry
+        )
+        self._delivery_latency = Histogram(
+            "oms_webhook_request_seconds",
+            "Time until an endpoint answered or a request failed",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def count_broker_request(self, broker: str, method: str, outcome: str, seconds: float) -> None:
+        """Count a request to a broker. `outcome` is the class of the status, such as "2xx", or "failed"."""
+        self._broker_requests.labels(broker, method, outcome).inc()
+        self._broker_latency.labels(broker, method).observe(seconds)
+
+    def count_webhook_request(self, outcome: str, seconds: float) -> None:
+        """Count a request to a webhook. `outcome` is "delivered", "pending" (to be repeated) or "failed"."""
+        self._deliveries.labels(outcome).inc()
+        self._delivery_latency.observe(seconds)
+
+
+class PortfolioMetrics:
+    """Values of the portfolios that METRICS_PORTFOLIOS names, in their currency."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("tenant", "portfolio", "currency")
+        self._equity = Gauge("oms_portfolio_equity", "Equity of a portfolio", labels, registry=registry)
+        self._profits = Gauge(
+            "oms_portfolio_pnl", "P&L of a portfolio after charges", (*labels, "kind"), registry=registry
+        )
+
+    def clear(self) -> None:
+        """Remove all values, so that a portfolio that was renamed does not remain."""
+        self._equity.clear()
+        self._profits.clear()
+
+    def set_values(
+        self, labels: tuple[str, str, str], equity: float, day_pnl: float, total_pnl: float
+    ) -> None:
+        """Set the values of a portfolio. `labels` are tenant, portfolio and currency."""
+        self._equity.labels(*labels).set(equity)
+        self._profits.labels(*labels, "day").set(day_pnl)
+        self._profits.labels(*labels, "total").set(total_pnl)
 
 
 class Metrics:
@@ -108,6 +185,9 @@ class Metrics:
         )
         self.orders = OrderMetrics(self.registry)
         self.signals = SignalMetrics(self.registry)
+        self.requests = RequestMetrics(self.registry)
+        self.portfolios = PortfolioMetrics(self.registry)
+        ProcessCollector(registry=self.registry)  # processor time, memory and open files; Linux only
         self._pending = Gauge(
             "oms_pending", "Work that is stored and not done yet", ("kind",), registry=self.registry
         )

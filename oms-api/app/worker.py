@@ -5,6 +5,8 @@ Start any number of workers. Exit status: 0 stopped by SIGTERM or SIGINT, 2 the 
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 
 from sqlalchemy import Engine
@@ -16,6 +18,8 @@ from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
 from app.database.failures import format_reason
+from app.duties.service import DutyRunner
+from app.error_reports import configure_error_reports
 from app.logs import configure_logging
 from app.migrate import is_current
 
@@ -26,8 +30,9 @@ class CannotWork(Exception):
     """The database has no tables of this version."""
 
 
-def run(settings: Settings, stop: Event) -> None:
-    """Run the duties of an installation until `stop` is set. Raise CannotWork."""
+@contextmanager
+def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
+    """Yield the runner of the duties with its engine, which are closed at the end. Raise CannotWork."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
         tenant_scoped=True,
@@ -35,22 +40,30 @@ def run(settings: Settings, stop: Event) -> None:
     readers = Readers(engine, 1)
     try:
         _require_tables(engine)
-        calendars, now = Calendars.load(), SteadyClock()
+        calendars = Calendars.load()
         market = create_market(settings, readers, calendars)
         writer = create_writer(settings, engine, market, calendars)
-        duty_runner = create_duty_runner(settings, engine, market, calendars, writer, now)
-        delivery_runner = create_delivery_runner(settings, engine, now)
+        runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock())
         writer.start()
-        delivery_runner.start()
         try:
-            duty_runner.run_until(stop)
+            yield engine, runner
         finally:
-            duty_runner.close()
-            delivery_runner.close()
+            runner.close()
             writer.close()
     finally:
         readers.close()
         engine.dispose()
+
+
+def run(settings: Settings, stop: Event) -> None:
+    """Run the duties of an installation until `stop` is set. Raise CannotWork."""
+    with open_duty_runner(settings) as (engine, runner):
+        delivery_runner = create_delivery_runner(settings, engine, SteadyClock())
+        delivery_runner.start()
+        try:
+            runner.run_until(stop)
+        finally:
+            delivery_runner.close()
 
 
 def main() -> int:
@@ -61,6 +74,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
+        configure_error_reports(settings)
         run(settings, stop)
     except (ConfigurationError, CannotWork) as error:
         sys.stderr.write(f"{error}\n")

@@ -23,7 +23,8 @@ from app.health.rules import (
     describe_webhooks,
     summarize,
 )
-from tests.factories import NOON
+from tests.factories import BOOTSTRAP_KEY, NOON
+from tests.support.service import ApiClient
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
@@ -161,6 +162,9 @@ def test_metrics_count_orders_fills_denials_and_signals(serve):
         limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "5"}
         api.put("/limits", limit)
         api.post("/signals", {"symbol": "AAPL", "side": "buy", "qty": "10", "portfolio": "Growth"})
+        trade = api.trade("once", symbol="MSFT")
+        api.trade("once", symbol="MSFT")
+        assert api.reverse(trade["trade_id"]).status_code == 201
         exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
     for line in (
         'oms_orders_total{status="FILLED",type="MARKET"} 1.0',
@@ -170,8 +174,27 @@ def test_metrics_count_orders_fills_denials_and_signals(serve):
         'oms_signals_total{channel="rest",status="rejected"} 1.0',
         "oms_signal_seconds_count 1.0",
         'oms_pending{kind="signals"} 0.0',
+        'oms_reported_trades_total{kind="trade"} 1.0',
+        'oms_reported_trades_total{kind="reversal"} 1.0',
     ):
         assert line in exposition
+
+
+@pytest.mark.any_database
+def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
+    with serve(metrics_portfolios="default/growth, default/Missing, other/Growth") as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY)
+        api.open_portfolio()
+        api.open_portfolio("Macro")
+        api.quote("AAPL", "99", "101", "100")
+        api.buy("10", "90", charges="0")
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+    labels = 'portfolio="Growth",tenant="default"'
+    assert f'oms_portfolio_pnl{{currency="USD",kind="total",{labels}}} 100.0' in exposition
+    assert f'oms_portfolio_equity{{currency="USD",{labels}}} 1.0001e+06' in exposition
+    assert "Macro" not in exposition
+    assert "process_resident_memory_bytes" in exposition
+    assert "process_open_fds" in exposition
 
 
 @pytest.mark.any_database

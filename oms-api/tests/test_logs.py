@@ -1,7 +1,9 @@
 """Logs: readable lines or JSON, a request id in each access line, no secrets and no bodies."""
 
+import asyncio
 import json
 import logging
+import os
 import signal
 from typing import Any
 
@@ -9,11 +11,15 @@ import httpx
 import pytest
 
 from app.clock import EPOCH
+from app.correlation import build_traceparent, correlate, parse_trace_id, set_correlation
+from app.database.thread_pool import BoundedThreadPool
 from app.logs import AccessLog, ConsoleFormatter, JsonFormatter
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import running
 
 CANARY = "canary-7f3a9c"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
 def record(message="told", **facts):
@@ -32,13 +38,59 @@ def test_json_log_line_contains_the_fields():
         "logger": "app.test",
         "event": "told",
         "items": 3,
+        "process": os.getpid(),
+        "thread": "MainThread",
     }
     assert line == told
 
 
+def test_lines_name_the_request_or_the_job_that_they_belong_to():
+    async def handle(number):
+        set_correlation(request_id=f"req-{number}", trace_id=None)
+        pool = BoundedThreadPool(1, 10, "reader", "too many")
+        try:
+            return await pool.run(lambda: json.loads(JsonFormatter().format(record())))
+        finally:
+            pool.close()
+
+    async def handle_all():
+        return await asyncio.gather(*(handle(number) for number in range(3)))
+
+    lines = asyncio.run(handle_all())
+    assert [line["request_id"] for line in lines] == ["req-0", "req-1", "req-2"]
+    assert not {"process", "trace_id"} & lines[0].keys()
+    with correlate(job="day closes", slot="2026-11-20T12:00:00.000000Z"):
+        assert "job=day closes slot=2026-11-20" in ConsoleFormatter().format(record())
+    assert "job=" not in ConsoleFormatter().format(record())
+
+
+@pytest.mark.parametrize(
+    ("header", "trace_id"),
+    [
+        (TRACEPARENT.encode(), TRACE_ID),
+        (b"cc-" + TRACEPARENT.encode()[3:] + b"-later", TRACE_ID),
+        (b"ff-" + TRACEPARENT.encode()[3:], None),
+        (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01", None),
+        (TRACEPARENT.upper().encode(), None),
+        (b"canary", None),
+        (None, None),
+    ],
+)
+def test_trace_id_is_read_from_a_valid_header_only(header, trace_id):
+    assert parse_trace_id(header) == trace_id
+
+
+def test_requests_of_the_same_name_belong_to_one_trace():
+    first, second, other = (build_traceparent(*each) for each in (("E1", "1"), ("E1", "2"), ("E2", "1")))
+    assert parse_trace_id(first.encode()) == parse_trace_id(second.encode()) is not None
+    assert first != second
+    assert parse_trace_id(other.encode()) != parse_trace_id(first.encode())
+
+
 def test_console_log_entry_is_always_one_line():
     line = ConsoleFormatter().format(record(path="/a\nb\x1b[31m"))
-    assert line == "00:00:00.000 INFO    told logger=app.test path=/a\\nb\\x1b[31m"
+    assert line.startswith("00:00:00.000 INFO    told logger=app.test process=")
+    assert line.endswith(" path=/a\\nb\\x1b[31m")
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter()])
@@ -74,7 +126,9 @@ def test_access_log_lines_are_written_in_batches(as_json):
 def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
     with running(**settings) as service, httpx.Client(base_url=service.url) as client:
-        good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"}
+        good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"} | {
+            "traceparent": TRACEPARENT
+        }
         client.post(
             "/api/v1/trade",
             json=trade_body(note=CANARY, user_id=CANARY),
@@ -96,6 +150,7 @@ def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     assert CANARY not in log
     assert BOOTSTRAP_KEY not in log
     assert log.count("req-of-the-canary") == 7
+    assert log.count(TRACE_ID) == 7
     lines = [line for line in log.splitlines() if "/api/v1/trade" in line]
     assert len(lines) == 9
     if log_format == "json":

@@ -13,6 +13,7 @@ from app.admin.account import get_account_name
 from app.admin.arguments import make_parser
 from app.admin.broker_keys import encrypt_broker_credentials
 from app.admin.commands import COMMANDS, CommandContext, CommandResult
+from app.admin.erasure import erase_person
 from app.admin.master_key import NoMasterKey
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
@@ -63,7 +64,10 @@ def _run(options: Namespace) -> CommandResult:
             command_context = CommandContext(
                 engine, administration, utc_now, get_account_name(), read_password
             )
-            commands = COMMANDS | {"encrypt-broker-credentials": encrypt_broker_credentials}
+            commands = COMMANDS | {
+                "encrypt-broker-credentials": encrypt_broker_credentials,
+                "erase-person": erase_person,
+            }
             return asyncio.run(commands[options.command](command_context, options))
         finally:
             passwords.close()

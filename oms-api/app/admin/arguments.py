@@ -22,7 +22,8 @@ def make_parser() -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m app.admin", description=_DESCRIPTION, formatter_class=form)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_tenant_commands, _add_user_commands, _add_key_commands, _add_master_key_command):
+    groups = (_add_tenant_commands, _add_user_commands, _add_erase_command)
+    for add in (*groups, _add_key_commands, _add_master_key_command):
         add(commands)
     return parser
 
@@ -58,6 +59,12 @@ def _add_user_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         switch = commands.add_parser(command, help="disable or enable a user")
         switch.add_argument("email", help="the e-mail address, or slack:<team>:<user>")
         _add_tenant_option(switch)
+
+
+def _add_erase_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    erase = commands.add_parser("erase-person", help="replace all that names a person by a pseudonym")
+    erase.add_argument("email", help="the e-mail address, or slack:<team>:<user>")
+    _add_tenant_option(erase)
 
 
 def _add_key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -123,7 +123,7 @@ async def create_user(command_context: CommandContext, options: Namespace) -> Co
 async def reset_password(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Set a password and end the user's sessions."""
     tenant_id = command_context.tenant(options.tenant).id
-    user = _user(command_context, tenant_id, options.email)
+    user = find_user(command_context, tenant_id, options.email)
     changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
     await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
     return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
@@ -245,7 +245,7 @@ async def _change_user(
     command_context: CommandContext, options: Namespace, changes: UserChanges
 ) -> CommandResult:
     tenant_id = command_context.tenant(options.tenant).id
-    user = _user(command_context, tenant_id, options.email)
+    user = find_user(command_context, tenant_id, options.email)
     await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
     return CommandResult(f"{user.called} is {changes['status']}.")
 
@@ -254,7 +254,8 @@ def _show_master_key(_: Connection, context: OperationContext, now: datetime) ->
     return Change({}, [context.entry(now, "installation.rotated", "OMS_API_KEY")])
 
 
-def _user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
+def find_user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
+    """Return the user with that e-mail address or Slack identity. Raise NotFound."""
     parameters = called.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
         found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)

@@ -71,6 +71,11 @@ def delete_alert(connection: Connection, tenant_id: int, owner: str, alert_id: s
     return connection.execute(delete(AlertRow).where(*is_mine)).rowcount == 1
 
 
+def delete_alerts_of(connection: Connection, tenant_id: int, owner: str) -> None:
+    """Delete all alerts of an owner."""
+    connection.execute(delete(AlertRow).where(AlertRow.tenant_id == tenant_id, AlertRow.owner == owner))
+
+
 def find_alert(connection: Connection, tenant_id: int, alert_id: str, now: datetime) -> Alert | None:
     """Return an alert by its id. None if it does not exist or its owner is not active."""
     is_it = (AlertRow.tenant_id == tenant_id, AlertRow.id == alert_id, _has_active_owner(now))

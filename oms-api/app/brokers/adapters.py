@@ -1,6 +1,7 @@
 """The adapters of brokers by name. Each is registered by one line."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.brokers.alpaca.factory import create_alpaca_broker
 from app.brokers.errors import NoAdapter
@@ -8,7 +9,8 @@ from app.brokers.ibkr.factory import create_ibkr_broker
 from app.brokers.kite.factory import create_kite_broker
 from app.brokers.kite.instrument_dump import fetch_instruments
 from app.brokers.kite.sessions import KiteLogIn
-from app.brokers.protocol import Broker, LogIn
+from app.brokers.protocol import Broker, LogIn, ObserveRequest, ignore_request
+from app.brokers.remote.adapter import RemoteBroker
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
 from app.instruments.rules import Instrument
 
@@ -30,9 +32,17 @@ INSTRUMENT_DUMPS: dict[str, Callable[[str], dict[str, Instrument]]] = {
 }
 
 
-def create_adapter(terms: ConnectionTerms, redis_url: str | None = None) -> Broker:
-    """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter."""
+def create_adapter(
+    terms: ConnectionTerms, redis_url: str | None = None, observe: ObserveRequest = ignore_request
+) -> Broker:
+    """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter.
+
+    `observe` is called after each request to the broker.
+    """
     create = ADAPTERS.get(terms.broker)
     if create is None:
         raise NoAdapter(terms.broker)
-    return create(terms, redis_url)
+    broker = create(terms, redis_url)
+    if isinstance(broker, RemoteBroker):
+        broker.observe_requests(partial(observe, str(terms.broker)))
+    return broker

@@ -1,6 +1,6 @@
 """The interface of a broker. The tests in `tests/brokers/contract.py` check every implementation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -15,6 +15,12 @@ from app.brokers.rules.values import (
     Rejected,
     Replaced,
 )
+
+ObserveRequest = Callable[[str, str, str, float], None]  # broker, method, outcome and seconds of a request
+
+
+def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> None:
+    """Count no requests."""
 
 
 class OrderState(NamedTuple):

@@ -1,6 +1,7 @@
 """Threads with a bounded queue, for blocking work off the event loop."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ class BoundedThreadPool:
         if not self._room.acquire(blocking=False):
             raise self._error(self._too_many)
         try:
-            future = self._pool.submit(work)
+            future = self._pool.submit(contextvars.copy_context().run, work)  # log lines name the request
         except RuntimeError:
             self._room.release()
             raise self._error("The service is stopping; try again in a moment.") from None

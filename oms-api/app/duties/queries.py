@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Table, delete, or_, select, update
+from sqlalchemy import Connection, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import build_insert_missing, write
@@ -13,6 +13,7 @@ from app.duties.rules.schedule import DutyState
 _DUTIES = cast("Table", DutyRow.__table__)
 _RUNS = cast("Table", DutyRunRow.__table__)
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+QUEUED = "queue"  # the holder of a run that nobody has started
 
 
 class DutyRun(NamedTuple):
@@ -89,6 +90,58 @@ def insert_run(connection: Connection, name: str, slot: datetime, holder: str, n
     values = {"name": name, "slot": slot, "holder": holder, "status": RUNNING, "started_at": now}
     added = dialect.insert(_RUNS).values(**values).on_conflict_do_nothing()
     return connection.execute(added).rowcount == 1
+
+
+class QueuedRun(NamedTuple):
+    """A run that a queue names by its id."""
+
+    name: str
+    slot: datetime
+
+
+def queue_run(
+    connection: Connection, name: str, slot: datetime, now: datetime, sent_before: datetime
+) -> int | None:
+    """Store a run that a queue is to start, and return its id.
+
+    Return None if it was stored before, unless nobody started it and it was sent before `sent_before`.
+    """
+    if insert_run(connection, name, slot, QUEUED, now):
+        is_to_send = DutyRunRow.holder == QUEUED
+    else:
+        is_to_send = and_(DutyRunRow.holder == QUEUED, DutyRunRow.started_at < sent_before)
+    is_it = (DutyRunRow.name == name, DutyRunRow.slot == slot, DutyRunRow.status == RUNNING)
+    run_id = connection.execute(select(DutyRunRow.id).where(*is_it, is_to_send)).scalar_one_or_none()
+    if run_id is not None:
+        connection.execute(update(DutyRunRow).where(DutyRunRow.id == run_id).values(started_at=now))
+    return run_id
+
+
+def start_queued_run(
+    connection: Connection, run_id: int, holder: str, now: datetime, until: datetime
+) -> QueuedRun | None:
+    """Take the lease of the duty of a stored run, and start the run.
+
+    Return None if it has finished, or another process has the lease.
+    """
+    started = update(DutyRunRow).where(DutyRunRow.id == run_id, DutyRunRow.status == RUNNING)
+    row = connection.execute(
+        select(DutyRunRow.name, DutyRunRow.slot).where(DutyRunRow.id == run_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    write(connection, build_insert_missing(_DUTIES, ("name",), [(row.name,)]))
+    is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
+    leased = update(DutyRow).where(DutyRow.name == row.name, is_free).values(leased_until=until)
+    if connection.execute(leased).rowcount != 1:
+        return None
+    is_mine = update(DutyRow).where(DutyRow.name == row.name)
+    if connection.execute(started.values(holder=holder, started_at=now)).rowcount != 1:
+        connection.execute(is_mine.values(leased_until=None))
+        return None
+    connection.execute(is_mine.values(holder=holder, started_at=now))
+    connection.execute(is_mine.where(DutyRow.requested_at <= row.slot).values(requested_at=None))
+    return QueuedRun(row.name, row.slot)
 
 
 def finish_run(

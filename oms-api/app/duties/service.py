@@ -20,14 +20,17 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now, monotonic_seconds
+from app.correlation import correlate
 from app.database import unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries
 from app.duties.rules.schedule import DutyReport, DutyState, compute_lag, get_slot, is_due
 from app.errors import OmsError
+from app.timestamps import iso
 
 POLL_SECONDS = 1.0
 LEASE = timedelta(seconds=60)
+RESEND = timedelta(seconds=15)  # after which a run that a queue has lost is sent again
 KEPT_RUNS = 500  # of each duty
 _MAX_ERROR_LENGTH = 500
 _LOG = logging.getLogger(__name__)
@@ -118,6 +121,33 @@ class DutyRunner:
             _LOG.warning("the duties did not run: %s", format_reason(error))
             return []
 
+    def enqueue_due(self) -> list[int]:
+        """Store a run of each duty that is due, for a queue, and return the ids of the runs to start."""
+        with self._engine.connect() as connection:
+            states = {state.name: state for state in queries.list_duties(connection)}
+        run_ids = []
+        for duty in self._duties:
+            state, now = states.get(duty.name), self._now()
+            if not is_due(state, duty.period, now):
+                continue
+            requested_at = None if state is None else state.requested_at
+            slot = requested_at or get_slot(duty.period, now)
+            with unit_of_work(self._engine) as connection:
+                run_ids.append(queries.queue_run(connection, duty.name, slot, now, now - RESEND))
+        return [run_id for run_id in run_ids if run_id is not None]
+
+    def run_queued(self, run_id: int) -> bool:
+        """Run the duty of a stored run, and return whether this process did."""
+        now = self._now()
+        with unit_of_work(self._engine) as connection:
+            run = queries.start_queued_run(connection, run_id, self._holder, now, now + LEASE)
+        duty = next((one for one in self._duties if run is not None and one.name == run.name), None)
+        if run is None or duty is None:
+            return False
+        with correlate(job=duty.name, slot=iso(run.slot)):
+            self._run(duty, run.slot)
+        return True
+
     def report(self, connection: Connection) -> list[DutyReport]:
         """Return the state and the lag of each duty. One that never ran has no times."""
         states = {state.name: state for state in queries.list_duties(connection)}
@@ -149,7 +179,8 @@ class DutyRunner:
             if not is_new:
                 queries.release_lease(connection, duty.name, self._holder, now, 0, None)
         if is_new:
-            self._run(duty, requested_at or slot)
+            with correlate(job=duty.name, slot=iso(requested_at or slot)):
+                self._run(duty, requested_at or slot)
         return is_new
 
     def _run(self, duty: Duty, slot: datetime) -> None:

@@ -10,6 +10,7 @@ from app.clock import Now
 from app.database import Readers
 from app.duties.rules.schedule import DutyReport
 from app.health.rules import Component
+from app.health.service import ValuedPortfolio
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -22,8 +23,8 @@ class HealthComponents:
 
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` says why its file cannot be written.
-    `signal_channel` has why no signals arrive over Redis.
-    `has_worker` is true if only `python -m app.worker` runs the duties.
+    `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
+    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties.
     """
 
     readers: Readers
@@ -39,6 +40,7 @@ class HealthComponents:
     describe_webhooks: Callable[[Connection], Component]
     describe_brokers: Callable[[Connection], Component]
     describe_alerts: Callable[[Sequence[DutyReport]], Component]
+    list_portfolio_values: Callable[[Connection], Sequence[ValuedPortfolio]]
     signal_channel: ChannelState
     has_redis: bool
     has_worker: bool

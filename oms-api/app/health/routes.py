@@ -1,7 +1,7 @@
 """Routes of health checks, which need no key, and of metrics, which do."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Response
@@ -14,9 +14,10 @@ from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
 from app.health.rules import Component, describe_duties, describe_redis, summarize
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
+from app.health.service import ValuedPortfolio
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.metrics import CONTENT_TYPE
+from app.metrics import CONTENT_TYPE, Metrics
 from app.signals.queries.signals import count_pending_signals
 from app.timestamps import iso
 from app.webhooks.queries.deliveries import count_pending_deliveries
@@ -126,7 +127,17 @@ async def metrics(
         )
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
+    _set_portfolio_values(components.metrics, await _read(components, components.list_portfolio_values) or ())
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[ValuedPortfolio]) -> None:
+    """Set the metrics of portfolios. They lose digits, as all samples of Prometheus do."""
+    metrics.portfolios.clear()
+    for one in portfolios:
+        value = one.value
+        figures = map(float, (value.equity, value.day_pnl, value.total_pnl))
+        metrics.portfolios.set_values((one.tenant, one.name, one.currency), *figures)
 
 
 async def _count_pending(components: HealthComponents) -> dict[str, int]:

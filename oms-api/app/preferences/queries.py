@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, select
 
 from app.database import build_upsert, write
 from app.preferences.models import PreferencesRow
@@ -33,3 +33,9 @@ def store_preferences(
     """Store the fields that the owner has set."""
     row = (tenant_id, owner, orjson.dumps(fields).decode(), iso(at))
     write(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))
+
+
+def delete_preferences_of(connection: Connection, tenant_id: int, owner: str) -> None:
+    """Delete the preferences of an owner."""
+    is_mine = (PreferencesRow.tenant_id == tenant_id, PreferencesRow.owner == owner)
+    connection.execute(delete(PreferencesRow).where(*is_mine))

@@ -1,6 +1,9 @@
 """A backup under writes, restored to a new database, verifies; a changed one is refused."""
 
+import subprocess
+import sys
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -8,9 +11,13 @@ import app.backup
 import app.restore
 from app.backup import CannotBackUp, back_up
 from app.backup_files import InvalidBackup, read_manifest
-from app.database import connect_engine
+from app.backup_job import BackupJob
+from app.database import METADATA, connect_engine, unit_of_work
 from app.encryption import KeyRing, derive_key_ring
 from app.restore import CannotRestore, find_differences, restore
+from tests.support.clock import SetClock
+from tests.support.duties import EndlessLease
+from tests.support.processes import HOME
 from tests.support.service import serving, settings_for
 
 KEYS = KeyRing(derive_key_ring(["a secret of the backups"], "backups"))
@@ -107,3 +114,48 @@ def test_commands_report_what_they_did(backend, new_database, tmp_path, monkeypa
     assert app.restore.main([str(tmp_path / "missing"), "--to", url]) == 2
     assert app.restore.main([str(folder), "--to", url]) == 2
     assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.any_database
+def test_scheduled_backups_are_kept_for_the_retention_and_rests_of_killed_runs_deleted(
+    database_url, tmp_path
+):
+    clock, folder = SetClock("2026-11-20T00:00"), tmp_path / "backups"
+    job = BackupJob(database_url, folder, KEYS, timedelta(days=2), clock)
+    for name in ("20261119T000000Z", "notes"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "trades.jsonl.gz").touch()
+    for day in range(20, 25):
+        clock.set(f"2026-11-{day}T00:00")
+        job.run(EndlessLease())
+        job.run(EndlessLease())  # again in another process, after the first one was killed
+    complete = ["20261122T000000Z", "20261123T000000Z", "20261124T000000Z"]
+    assert sorted(path.name for path in folder.iterdir()) == [*complete, "notes"]
+    assert read_manifest(folder / complete[-1]).is_encrypted
+    clock.set("2027-11-24T00:00")
+    with pytest.raises(CannotBackUp):
+        BackupJob(f"sqlite:///{tmp_path}/empty.db", folder, KEYS, timedelta(days=2), clock).run(
+            EndlessLease()
+        )
+    assert (folder / complete[-1]).is_dir()
+
+
+@pytest.mark.any_database
+def test_backups_are_a_job_where_a_folder_is_named(serve, tmp_path):
+    with serve(backup_folder=tmp_path / "backups") as service:
+        assert "back up" in service.app.state.duty_runner.run_due()
+        assert len(list((tmp_path / "backups").glob("*/manifest.json"))) == 1
+
+
+def test_command_knows_all_tables_without_the_service():
+    code = "import app.backup; print(len(app.backup.METADATA.tables))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == len(METADATA.tables)
+
+
+@pytest.mark.any_database
+def test_backup_that_would_leave_a_table_out_is_refused(engine, tmp_path):
+    with unit_of_work(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
+    with pytest.raises(CannotBackUp, match="notes"):
+        back_up(engine, tmp_path / "three", None)

@@ -112,6 +112,7 @@ class Oms:
     """The service as a process of its own; `fault` names what `tests.faults.sabotaged_service` does to it."""
 
     def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
+        self.home = HERE  # the folder of its source
         self.port = free_port()
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
@@ -132,7 +133,7 @@ class Oms:
         environment = self._environment | {"FAULT": self.fault}
         with self._logs.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=HERE, env=environment,
+                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=self.home, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if ready:

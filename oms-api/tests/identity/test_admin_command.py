@@ -6,6 +6,7 @@ Standard output contains secrets alone. Passwords are never among the arguments.
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from app.admin import __main__ as command
 from app.admin.arguments import make_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
-from tests.factories import BOOTSTRAP_KEY
+from app.verify import verify_database, verify_trails
+from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.identity.administration import PASSWORD, bearer, good, log_in, operator, trail
 from tests.support.service import ApiClient, serving
 
@@ -302,3 +304,42 @@ def test_admin_command_runs_as_a_program(database_url, tmp_path):
 def test_credentials_of_brokers_are_encrypted_again(run, database_url):
     status, _, err = run("encrypt-broker-credentials")
     assert (status, "credentials of 0 broker connections" in err) == (command.DONE, True)
+
+
+def list_texts(engine, tables):
+    """Return all that these tables hold, as one text."""
+    with engine.connect() as connection:
+        return "".join(str(connection.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)  # noqa: S608  # ours
+
+
+@pytest.mark.parametrize("called", ["slack:T1:U7", "zoe@example.com"])
+def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, database_url, called):
+    with serving(database_url) as service:
+        api = operator(service)
+        api.claim_workspace("T1")
+        user = {"name": "Zoe Canary", "role": "trader", "person": "slack:T1:U7"}
+        user |= {"email": "zoe@example.com", "password": PASSWORD}
+        good(api.post("/users", user, {"Idempotency-Key": "z"}), 201)
+        session = bearer(log_in(api, email="zoe@example.com"))
+        acting = {"X-On-Behalf-Of": "slack:T1:U7"}
+        trade = good(api.post("/trade", trade_body(), acting), 201)["trade"]
+        for headers in (acting, session | {"X-API-Key": ""}):
+            alert = {"kind": "price", "symbol": "AAPL", "above": "150"}
+            sent = {name: value for name, value in headers.items() if value}
+            key = {} if "Authorization" in sent else {"X-API-Key": api.key}
+            made = service.client.post("/api/v1/alerts", json=alert, headers=sent | key)
+            assert made.status_code == 201, made.text
+        assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
+        status, _, err = run("erase-person", called)
+        assert (status, "keep the id" in err) == (command.DONE, True)
+        deadline = time.monotonic() + 30
+        while service.client.get("/api/v1/portfolios", headers=session).status_code != 401:
+            assert time.monotonic() < deadline, "the session does not end"
+        assert log_in(api, email="zoe@example.com").status_code == 401
+        found = list_texts(service.engine, ["users", "logins", "admin_requests", "alerts", "preferences"])
+        assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in found}
+        assert "Erased person" in found
+        assert good(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
+        assert verify_database(service.engine).clean
+        assert verify_trails(service.engine).lie is None
+    assert run("erase-person", called)[0] == command.REFUSED

@@ -59,6 +59,7 @@ class Dispatching:
 
     def __init__(self, service, endpoints, clock):
         settings = settings_for(service.database_url, environment="development")
+        self.counted = []  # outcomes of requests
         self.engine = connect_engine(service.database_url, readers=2, tenant_scoped=True)
         self.endpoints, self.clock = endpoints, clock
         self._keys, self._secret = create_key_ring(settings), settings.oms_api_key
@@ -66,7 +67,14 @@ class Dispatching:
 
     def create(self):
         store = DispatchStore(self.engine, OpaqueIds(self._secret))
-        return Dispatcher(store, self.endpoints, self._keys, self.clock, lambda: 0.5)
+        return Dispatcher(
+            store,
+            self.endpoints,
+            self._keys,
+            self.clock,
+            lambda: 0.5,
+            lambda *facts: self.counted.append(facts),
+        )
 
     def run(self, until, dispatcher=None, *, kill=False):
         """Run a dispatcher until a condition holds. With `kill`, nothing is stored afterwards."""

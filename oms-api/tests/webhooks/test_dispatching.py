@@ -107,6 +107,10 @@ def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
     assert (delivery["status"], delivery["attempt"], delivery["next_attempt_at"]) == ("delivered", 3, None)
     assert [one["response_status"] for one in delivery["attempts"]] == [None, 503, 204]
     assert len({headers["webhook-id"] for _, headers, _ in endpoints.requests}) == 1
+    traces = [headers["traceparent"].split("-") for _, headers, _ in endpoints.requests]
+    assert len({trace for _, trace, *_ in traces}) == 1
+    assert len({span for *_, span, _ in traces}) == 3
+    assert dispatching.counted == [("pending", 0.007), ("pending", 0.001), ("delivered", 0.001)]
 
 
 def test_410_disables_at_once_and_other_endpoints_get_an_event(tenant, dispatching, endpoints):

@@ -19,6 +19,7 @@ from app.forms.ticket import Holding, Ticket, Trade
 from app.oms_client.connections import Connections, HttpAnswer, HttpError, NothingSent
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
+from app.oms_client.trace_context import build_traceparent
 from app.oms_client.wire import (
     day_bars_from_json,
     has_trade_scope,
@@ -268,7 +269,11 @@ class OmsClient:
     def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
             raise NotAllowed(DenialReason.WORKSPACE)
-        return {"X-Request-ID": request_id, ON_BEHALF_OF: person.actor}
+        return {
+            "X-Request-ID": request_id,
+            "traceparent": build_traceparent(request_id),
+            ON_BEHALF_OF: person.actor,
+        }
 
 
 def _parse_trade(answer: HttpAnswer) -> Trade:

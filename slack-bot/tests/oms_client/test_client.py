@@ -35,6 +35,9 @@ def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
+    traces = [call.headers["traceparent"].split("-") for call in oms.named("place")]
+    assert traces[0][1] == traces[1][1]
+    assert traces[0][2] != traces[1][2]
 
 
 def test_a_symbol_without_trades_has_no_price(client):

@@ -10,7 +10,7 @@ from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.account_state import AccountState, FilledOrder, OrderReader
 from app.brokers.remote.event_log import EventLog
-from app.brokers.remote.rest_client import RequestRefused, RestClient
+from app.brokers.remote.rest_client import RequestObserver, RequestRefused, RestClient
 from app.brokers.remote.stream import BrokerStream
 from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport
 from app.brokers.rules.order_tracking import TrackedOrder, build_end, build_execution
@@ -56,6 +56,10 @@ class RemoteBroker(ABC):
         """Stop the stream and close the connections."""
         self.stream.close()
         self._rest.close()
+
+    def observe_requests(self, observe: RequestObserver) -> None:
+        """Call `observe` after each request."""
+        self._rest.observe = observe
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each new event. It must return at once."""

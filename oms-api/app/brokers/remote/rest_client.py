@@ -5,7 +5,7 @@ our id, and never sends it again blindly.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 _QUERIES = frozenset({"GET"})
 
 Parameters = dict[str, str]
+RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class RestClient:
         query_budget: RequestBudget | None = None,
     ) -> None:
         self.label, self.budget = label, budget
+        self.observe: RequestObserver = lambda *_: None
         self._query_budget = query_budget or budget
         self._timeouts = timeouts
         self._http = httpx.Client(
@@ -147,6 +149,7 @@ class RestClient:
         return RequestRefused(status, code if isinstance(code, int) else None, message[:MAX_MESSAGE_LENGTH])
 
     def _send_once(self, request: Request, budget: RequestBudget) -> httpx.Response:
+        started, outcome = monotonic_seconds(), "failed"
         try:
             response = self._http.request(
                 request.method,
@@ -155,10 +158,13 @@ class RestClient:
                 data=request.form,
                 params=request.parameters,
             )
+            outcome = f"{response.status_code // 100}xx"
         except _NOT_SENT as error:
             raise BrokerUnavailable(f"{self.label} was not reached: {type(error).__name__}.") from None
         except httpx.HTTPError as error:
             raise self.build_failure(request, type(error).__name__) from None
+        finally:
+            self.observe(request.method, outcome, monotonic_seconds() - started)
         left = response.headers.get("x-ratelimit-remaining", "")
         if left.isascii() and left.isdigit():
             budget.report_level(float(left))

@@ -6,6 +6,10 @@ from typing import NamedTuple
 _SLACK = re.compile(r"slack:([A-Z0-9]{1,20}):([A-Z0-9]{1,20})", re.ASCII)
 
 
+ERASED_NAME = "Erased person"
+ERASED_PREFIX = "erased:"  # of the pseudonym that takes the place of a person
+
+
 class SlackPerson(NamedTuple):
     """A member of a Slack workspace."""
 

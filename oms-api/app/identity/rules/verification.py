@@ -7,6 +7,7 @@ from typing import Any
 from app.audit.rules.actions import AuditedAction
 from app.identity.rules.administration import format_retired_name
 from app.identity.rules.keys import NAME_LENGTH
+from app.identity.rules.people import ERASED_NAME
 from app.text import name_key
 
 Facts = dict[str, Any]
@@ -39,6 +40,7 @@ class ExpectedRows:
             "user.first_seen": self._see_user,
             "user.changed": self._change_user,
             "user.password_changed": self._change_password,
+            "user.erased": self._erase_user,
             "key.created": self._create_key,
             "key.renamed": self._rename_key,
             "key.revoked": self._revoke_key,
@@ -92,6 +94,16 @@ class ExpectedRows:
 
     def _change_password(self, act: AuditedAction) -> None:
         self._revoke_sessions(act, "password changed", _named(act))
+
+    def _erase_user(self, act: AuditedAction) -> None:
+        called, pseudonym = _named(act), act.after["person"]
+        self._revoke_sessions(act, "user disabled", called)
+        facts = self.users.pop((act.tenant_id, called), {})
+        erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
+        self.users[act.tenant_id, pseudonym] = facts | erased
+        for key, session in self.sessions.items():
+            if key[0] == act.tenant_id and session.get("user") == called:
+                session["user"] = pseudonym
 
     def _create_key(self, act: AuditedAction) -> None:
         self._add_key(act, act.after, None)

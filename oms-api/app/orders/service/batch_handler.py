@@ -75,7 +75,7 @@ from app.orders.service.order_changes import (
     replace_order,
 )
 from app.orders.service.order_entry import place, place_group
-from app.orders.service.order_metrics import count_changes
+from app.orders.service.order_metrics import count_changes, count_trades
 from app.orders.service.plan import Plan, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
@@ -122,7 +122,13 @@ class OrderBatchHandler:
         batch.load()
         match_before_trades(self._services, batch, max(map(_get_time, commands)))
         result = record_all(batch, commands)
-        return replace(result, on_commit=apply_trades_to_orders(self._services, batch, result.outcomes))
+        update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
+
+        def act() -> None:
+            update_caches()
+            count_trades(self._services.metrics, result.outcomes)
+
+        return replace(result, on_commit=act)
 
     def _mixed(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
@@ -141,9 +147,9 @@ class OrderBatchHandler:
         context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
-        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context))
+        return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
 
-    def _create_commit_action(self, context: BatchContext) -> Callable[[], None]:
+    def _create_commit_action(self, context: BatchContext, outcomes: Sequence[object]) -> Callable[[], None]:
         """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
         update_caches = context.create_cache_update()
 
@@ -152,6 +158,7 @@ class OrderBatchHandler:
             if context.has_requests:
                 self._services.outgoing.notify()
             count_changes(self._services.metrics, context.order_store)
+            count_trades(self._services.metrics, outcomes)
 
         return act
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from app.clock import Now, monotonic_seconds
+from app.correlation import build_traceparent, set_correlation
 from app.encryption import DecryptionFailed, KeyRing
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
@@ -51,7 +52,9 @@ class Dispatcher:
         keys: KeyRing,
         now: Now,
         draw: Callable[[], float] = random.random,
+        observe: Callable[[str, float], None] = lambda *_: None,
     ) -> None:
+        self._observe = observe  # called with the outcome and the seconds of each request
         self._store, self._sender, self._keys, self._now, self._draw = store, sender, keys, now, draw
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
         self._queues: dict[str, EndpointQueue] = {}
@@ -116,8 +119,10 @@ class Dispatcher:
         self, endpoint: Endpoint, delivery: Delivery, event: OutgoingEvent, slots: SharedSlots
     ) -> None:
         at = self._now()
+        set_correlation(webhook_id=endpoint.id, event_id=event.id)
         try:
             headers = build_headers(endpoint, self._secrets[endpoint.id], event, at)
+            headers["traceparent"] = build_traceparent(event.id, f"{endpoint.id} {delivery.attempt}")
             result = await self._sender.send(endpoint.tenant_id, endpoint.url, headers, event.body)
         finally:
             slots.release(endpoint.tenant_id)
@@ -137,6 +142,7 @@ class Dispatcher:
             delivery.event = None  # it is loaded again when it is due
         completed_at = now if decision.next_attempt_at is None else None
         outcome = (result.status, result.latency_ms, result.error)
+        self._observe(decision.status.value, result.latency_ms / 1000)
         self._updates[delivery.id] = build_update(delivery, decision.status.value, outcome, completed_at)
         if decision.disable_reason is not None:
             self._disablings.append(

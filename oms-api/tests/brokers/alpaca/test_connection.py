@@ -1,9 +1,12 @@
 """A connection of a tenant reaches the stand-in of Alpaca, and its adapters share one rate limit."""
 
+from contextlib import closing, suppress
+
 import pytest
 
 from app.brokers.adapters import create_adapter
 from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.errors import BrokerUnavailable
 from app.brokers.remote.shared_bucket import RedisTokenBucket
 from app.brokers.rules.connections import AddressPolicy, ConnectionTerms
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
@@ -61,6 +64,19 @@ def test_adapters_of_an_account_share_the_rate_limit(alpaca):
     assert one._client.budget is not other._client.budget
     for broker in (one, two, other):
         broker.close()
+
+
+def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
+    counted = []
+    away = terms_at("http://127.0.0.1:9")
+    for terms in (terms_at(alpaca.url), terms_at(alpaca.url, "another key"), away):
+        broker = create_adapter(terms, None, lambda *facts: counted.append(facts))
+        with suppress(BrokerUnavailable), closing(broker):
+            broker.account()
+    assert [facts[:3] for facts in counted] == [
+        ("alpaca", "GET", outcome) for outcome in ("2xx", "4xx", "failed")
+    ]
+    assert all(0 < facts[3] < 60 for facts in counted)
 
 
 def test_processes_share_the_rate_limit_through_redis(redis_server):

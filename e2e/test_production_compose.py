@@ -1,0 +1,110 @@
+"""`docker-compose.prod.yml` and what it mounts are consistent. No container engine is needed."""
+
+import re
+
+import pytest
+import yaml
+
+from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
+from test_deployment import ROOT, VARIABLE, instruction, module_file, settings_of
+
+OMS = ("migrate", "oms-api-1", "oms-api-2", "worker", "celery-worker", "celery-beat", "flower")
+TEXT = (ROOT / "docker-compose.prod.yml").read_text()
+NGINX = (ROOT / "deploy/proxy/nginx.conf").read_text()
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load(TEXT)
+
+
+def test_it_has_two_processes_of_the_api_and_extras_in_profiles(compose):
+    profiles = {name: tuple(one.get("profiles", ())) for name, one in compose["services"].items()}
+    assert [name for name, given in profiles.items() if not given] == [
+        *("proxy", "postgres", "redis", "migrate", "oms-api-1", "oms-api-2", "worker", "slack-bot"),
+    ]
+    assert {name for name, given in profiles.items() if given == ("monitoring",)} == {"prometheus", "grafana"}
+    assert {name for name, given in profiles.items() if given == ("celery",)} == {
+        *("celery-worker", "celery-beat", "flower"),
+    }
+
+
+def test_every_container_is_hardened_and_restarts(compose):
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped"), name
+        assert service["logging"]["options"]["max-size"], name
+
+
+def test_only_the_proxy_is_reachable_from_outside_and_databases_have_no_way_out(compose):
+    published = {name: one["ports"] for name, one in compose["services"].items() if "ports" in one}
+    assert published.pop("proxy") == ["443:8443", "80:8080"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    assert compose["networks"]["data"]["internal"] is True
+    for name in ("postgres", "redis", "migrate"):
+        assert list(compose["services"][name]["networks"]) == ["data"]
+
+
+def test_services_set_only_variables_that_they_read(compose):
+    known = settings_of("oms-api") | {"FLOWER_BASIC_AUTH"}
+    for name in OMS:
+        assert set(compose["services"][name]["environment"]) <= known, name
+        assert instruction("oms-api", "ENV")
+    assert set(compose["services"]["slack-bot"]["environment"]) <= settings_of("slack-bot")
+
+
+def test_secrets_are_required_and_the_script_writes_them(compose):
+    required = {name for name, rest in VARIABLE.findall(TEXT) if rest.startswith(":?")}
+    written = {
+        line.partition("=")[0]
+        for line in (COMPOSE_TEMPLATE + PRODUCTION_TEMPLATE).splitlines()
+        if "=" in line and not line.startswith("#")
+    }
+    assert required == written
+    assert not re.search(r"(PASSWORD|KEYS?|SECRET): [\"']?\w", TEXT)
+
+
+def test_commands_and_mounted_files_exist(compose):
+    for name, service in compose["services"].items():
+        command = service.get("command", [])
+        if command[:2] == ["python", "-m"] and command[2].startswith("app."):
+            assert module_file("oms-api", command).is_file(), name
+        for mount in service.get("volumes", []):
+            source = re.sub(r"\$\{[^}]*\}", "", mount).partition(":")[0]
+            assert not source.startswith("./") or (ROOT / source).exists(), mount
+            assert source.startswith("./") or not source or source in compose["volumes"], mount
+
+
+def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
+    address = compose["services"]["proxy"]["networks"]["front"]["ipv4_address"]
+    network = compose["services"]["oms-api-1"]["environment"]["TRUSTED_PROXIES"]
+    assert address.rsplit(".", 1)[0] == network.rsplit(".", 1)[0]
+    assert network == compose["networks"]["front"]["ipam"]["config"][0]["subnet"]
+    assert re.findall(r"server ([\w-]+:\d+)", NGINX) == ["oms-api-1:8001", "oms-api-2:8001", "slack-bot:3000"]
+    for rule in ("limit_req zone=", "limit_conn connections", "ssl_protocols TLSv1.2 TLSv1.3"):
+        assert rule in NGINX
+    for hidden in ("/metrics", "/oms/events"):
+        assert f"location = {hidden} {{ return 404; }}" in NGINX
+
+
+def test_prometheus_finds_every_process_by_the_shared_name(compose):
+    config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
+    [scrape] = config["scrape_configs"]
+    [found] = scrape["dns_sd_configs"]
+    aliases = [compose["services"][f"oms-api-{number}"]["networks"]["front"]["aliases"] for number in (1, 2)]
+    assert aliases == [found["names"], found["names"]]
+    assert compose["services"]["prometheus"]["secrets"][0]["target"] == "/etc/prometheus/oms-key"
+
+
+def test_flower_has_a_password_and_listens_on_this_machine(compose):
+    flower = compose["services"]["flower"]
+    assert flower["ports"] == ["127.0.0.1:5555:5555"]
+    assert flower["environment"]["FLOWER_BASIC_AUTH"].startswith("operator:${FLOWER_PASSWORD:?")
+
+
+def test_backups_are_on_a_volume_that_the_user_of_the_image_owns(compose):
+    worker = compose["services"]["worker"]
+    assert worker["volumes"] == [f"backups:{worker['environment']['BACKUP_FOLDER']}"]
+    assert any("--owner=oms --mode=700 /srv/backups" in line for line in instruction("oms-api", "RUN"))

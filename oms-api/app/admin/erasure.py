@@ -1,0 +1,37 @@
+"""The command that erases a person, in all tables whose rows no hash covers."""
+
+import secrets
+from argparse import Namespace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.admin.commands import CommandContext, CommandResult, find_user
+from app.alerts.queries import delete_alerts_of
+from app.identity.rules.people import ERASED_PREFIX
+from app.identity.service.erasure import Erasure, erase_user
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.preferences.queries import delete_preferences_of
+
+_KEPT = (
+    "Trades, orders, events and the audit log keep the id under which the person acted: the Slack identity, "
+    "or the e-mail address of a user who logged in. Hashes cover it, and the audit log says which pseudonym "
+    "it has. Nothing of this installation resolves it to a name any more. Backups made before still do: "
+    "delete them when their retention ends."
+)
+
+
+async def erase_person(command_context: CommandContext, options: Namespace) -> CommandResult:
+    """Pseudonymize a user."""
+    tenant_id = command_context.tenant(options.tenant).id
+    user = find_user(command_context, tenant_id, options.email)
+    erasure = Erasure(user, f"{ERASED_PREFIX}{secrets.token_hex(8)}")
+
+    def erase(connection: Connection, context: OperationContext, now: datetime) -> Change:
+        for name in erasure.names:
+            delete_preferences_of(connection, tenant_id, name)
+            delete_alerts_of(connection, tenant_id, name)
+        return erase_user(connection, context, erasure, now)
+
+    await command_context.change(erase, tenant_id)
+    return CommandResult(f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT}")

@@ -1,0 +1,69 @@
+"""Backs up the database by schedule, and deletes old backups."""
+
+import re
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from app.backup import back_up
+from app.backup_files import MANIFEST
+from app.clock import Now, monotonic_seconds
+from app.database import connect_engine
+from app.duties.service import Lease
+from app.encryption import KeyRing
+
+RENEW_SECONDS = 10.0
+_NAME = "%Y%m%dT%H%M%SZ"
+_PATTERN = re.compile(r"\d{8}T\d{6}Z")
+
+
+class BackupJob:
+    """Makes a backup in a folder of its own, and keeps those of the last `retention`.
+
+    The newest complete backup is never deleted. A folder without a manifest is the rest of a run whose
+    process was killed, because the lease allows one run at a time.
+    """
+
+    def __init__(
+        self, database_url: str, folder: Path, keys: KeyRing | None, retention: timedelta, now: Now
+    ) -> None:
+        self._database_url, self._folder, self._keys = database_url, folder, keys
+        self._retention, self._now = retention, now
+
+    def run(self, lease: Lease) -> None:
+        """Make a backup, then delete old ones. Raise OSError, SQLAlchemyError or CannotBackUp."""
+        renewed_at = monotonic_seconds()
+
+        def renew() -> None:
+            nonlocal renewed_at
+            if monotonic_seconds() - renewed_at > RENEW_SECONDS:
+                lease.renew()
+                renewed_at = monotonic_seconds()
+
+        now = self._now()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._delete_incomplete()
+        target = self._folder / now.strftime(_NAME)
+        if not target.exists():
+            engine = connect_engine(self._database_url, readers=1)
+            try:
+                back_up(engine, target, self._keys, renew)
+            finally:
+                engine.dispose()
+        self._delete_old(now)
+
+    def _delete_incomplete(self) -> None:
+        for path in self._list_folders():
+            if not (path / MANIFEST).is_file():
+                shutil.rmtree(path)
+
+    def _delete_old(self, now: datetime) -> None:
+        oldest = (now - self._retention).strftime(_NAME)
+        for path in self._list_folders()[:-1]:
+            if path.name < oldest:
+                shutil.rmtree(path)
+
+    def _list_folders(self) -> list[Path]:
+        """Return the folders of backups, the oldest first. Other files of the folder are left alone."""
+        found = (path for path in self._folder.iterdir() if _PATTERN.fullmatch(path.name) and path.is_dir())
+        return sorted(found)

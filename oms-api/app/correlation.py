@@ -1,0 +1,59 @@
+"""What the current code works for, which every log line names: a request, a run of a job, or a delivery.
+
+W3C Trace Context: https://www.w3.org/TR/trace-context/
+"""
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+_TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+_TRACE_LENGTH, _SPAN_LENGTH = 32, 16
+_CURRENT: ContextVar[Mapping[str, str]] = ContextVar("correlation")
+
+
+def set_correlation(**facts: str | None) -> None:
+    """Name what the current task works for. Log lines of the task and of its threads show it."""
+    _CURRENT.set({name: value for name, value in facts.items() if value is not None})
+
+
+class correlate:  # noqa: N801  # a context manager, four times as fast as one by a generator
+    """Name what the code of the block works for."""
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, **facts: str | None) -> None:
+        self._facts = {name: value for name, value in facts.items() if value is not None}
+
+    def __enter__(self) -> None:
+        self._token = _CURRENT.set(self._facts)
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
+
+
+def get_correlation() -> Mapping[str, str | int]:
+    """Return what the current code works for, else the process and the thread."""
+    facts = _CURRENT.get(None)
+    return facts or {"process": os.getpid(), "thread": threading.current_thread().name}
+
+
+def parse_trace_id(traceparent: bytes | None) -> str | None:
+    """Return the trace id of a `traceparent` header, None if it is missing or malformed."""
+    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return found[1].decode() if found else None
+
+
+def build_traceparent(name: str, part: str) -> str:
+    """Return the header of a request: all requests of the same `name` belong to one trace.
+
+    `part` distinguishes the requests of a trace, such as attempts.
+    """
+    trace = hashlib.sha256(name.encode()).hexdigest()[:_TRACE_LENGTH]
+    span = hashlib.sha256(f"{name} {part}".encode()).hexdigest()[:_SPAN_LENGTH]
+    return f"00-{trace}-{span}-01"

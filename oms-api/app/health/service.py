@@ -1,0 +1,44 @@
+"""Value the portfolios whose P&L is a metric."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.database import set_tenant_scope
+from app.identity.queries.tenants import find_tenant
+from app.ledger.queries.reading import find_books
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.service.reading import Statement
+from app.ledger.service.valuation import Valuer, value_statements
+from app.text import name_key
+
+
+class ValuedPortfolio(NamedTuple):
+    """A portfolio with its current value, in its currency."""
+
+    tenant: str
+    name: str
+    currency: str
+    value: PortfolioValue
+
+
+def list_portfolio_values(
+    connection: Connection, valuer: Valuer, names: Mapping[str, Sequence[str]], at: datetime
+) -> list[ValuedPortfolio]:
+    """Return the portfolios that exist of these names, which are listed by the slug of their tenant."""
+    found = []
+    for slug, wanted in names.items():
+        tenant = find_tenant(connection, slug)
+        if tenant is None:
+            continue
+        set_tenant_scope(connection, [tenant.id])
+        books = find_books(connection, tenant.id, [name_key(name) for name in wanted])
+        statements = {book.id: Statement(book, held) for book, held in books.values()}
+        values = value_statements(connection, valuer, tenant.id, statements, at)
+        found += [
+            ValuedPortfolio(slug, one.book.name, one.book.base_currency, values[number])
+            for number, one in statements.items()
+        ]
+    return found

@@ -1,0 +1,40 @@
+"""`python -m app.worker` with short leases, and with jobs that write each of their runs to a file first."""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import app.duties.service
+import app.worker
+from app.correlation import get_correlation
+from app.duties.service import Duty, DutyRunner, Lease
+
+PERIODS = {"each second": 1, "every two seconds": 2, "every five seconds": 5}
+LEASE_SECONDS = 3
+
+
+def add_counters(create_duty_runner, journal: Path):
+    """Return `create_duty_runner` with the counting jobs added."""
+
+    def count(_: Lease) -> None:
+        facts = get_correlation()
+        line = f"{facts['job']}|{facts['slot']}|{os.getpid()}\n"
+        descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(descriptor, line.encode())  # one append: other processes write between lines only
+        os.close(descriptor)
+
+    def create(settings, engine, *parts):
+        runner, now = create_duty_runner(settings, engine, *parts), parts[-1]
+        counters = [Duty(name, timedelta(seconds=seconds), count) for name, seconds in PERIODS.items()]
+        return DutyRunner(engine, [*counters, *runner.duties], now)
+
+    return create
+
+
+if __name__ == "__main__":
+    app.duties.service.LEASE = timedelta(seconds=LEASE_SECONDS)
+    vars(app.duties.service)["POLL_SECONDS"] = 0.2
+    create = add_counters(vars(app.worker)["create_duty_runner"], Path(os.environ["JOURNAL"]))
+    vars(app.worker)["create_duty_runner"] = create
+    sys.exit(app.worker.main())

@@ -1,0 +1,217 @@
+"""Jobs by Celery: a task carries the id of a row, a lost message is sent again, a repeated one runs once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from threading import Event
+
+import pytest
+from sqlalchemy import text
+
+from app.config import ConfigurationError
+from app.duties import queries
+from app.duties.service import LEASE, RESEND, Duty, DutyRunner
+from app.job_queue import ENQUEUE, RUN, ProcessRunner, build_configuration, create_app
+from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
+from tests.factories import NOON
+from tests.support.processes import HOME, environment
+from tests.support.redis import RedisServer
+from tests.support.service import settings_for
+
+MINUTE = timedelta(minutes=1)
+
+
+class Runs:
+    """A duty that counts its runs, in runners as several processes have them."""
+
+    def __init__(self, engine):
+        self.engine, self.at, self.slots = engine, [NOON], []
+        self.on_run = lambda: None
+
+    def create(self):
+        return DutyRunner(self.engine, [Duty("count", MINUTE, self._run)], lambda: self.at[0])
+
+    def _run(self, _):
+        self.slots.append(self.at[0])
+        self.on_run()
+
+
+@pytest.fixture
+def runs(engine):
+    return Runs(engine)
+
+
+@pytest.mark.any_database
+def test_run_is_enqueued_once_and_a_repeated_message_does_nothing(runs):
+    one, other = runs.create(), runs.create()
+    [run_id] = one.enqueue_due()
+    assert other.enqueue_due() == []
+    assert one.run_queued(run_id)
+    assert not other.run_queued(run_id)
+    assert not other.run_queued(999)
+    assert (len(runs.slots), one.enqueue_due()) == (1, [])
+    runs.at[0] += MINUTE
+    [later] = other.enqueue_due()
+    assert other.run_queued(later)
+    assert len(runs.slots) == 2
+
+
+@pytest.mark.any_database
+def test_message_that_was_lost_is_sent_again(runs):
+    runner = runs.create()
+    [run_id] = runner.enqueue_due()
+    runs.at[0] += RESEND / 2
+    assert runner.enqueue_due() == []
+    runs.at[0] += RESEND
+    assert runner.enqueue_due() == [run_id]
+    assert runner.enqueue_due() == []
+    assert runner.run_queued(run_id)
+
+
+@pytest.mark.any_database
+def test_message_of_a_killed_worker_runs_when_its_lease_has_ended(runs):
+    killed, survivor = runs.create(), runs.create()
+    [run_id] = killed.enqueue_due()
+
+    def die():
+        raise KeyboardInterrupt  # not an Exception: the runner stores no result
+
+    runs.on_run = die
+    with pytest.raises(KeyboardInterrupt):
+        killed.run_queued(run_id)
+    runs.on_run = lambda: None
+    assert not survivor.run_queued(run_id)  # Redis delivered it again too early
+    runs.at[0] += LEASE
+    assert survivor.run_queued(run_id)
+    assert not killed.run_queued(run_id)
+
+
+@pytest.mark.any_database
+def test_requested_run_is_enqueued_besides_the_schedule(runs, engine):
+    runner = runs.create()
+    assert [runner.run_queued(run_id) for run_id in runner.enqueue_due()] == [True]
+    runs.at[0] += timedelta(seconds=5)
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        queries.request_run(connection, "count", runs.at[0])
+    [run_id] = runner.enqueue_due()
+    assert runner.run_queued(run_id)
+    assert runner.enqueue_due() == []
+
+
+@pytest.mark.any_database
+def test_tasks_run_all_jobs_by_their_row(database_url, engine):
+    settings = settings_for(database_url, redis_url="redis://127.0.0.1:9/0", duties="celery")
+    app = create_app(settings)
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    app.tasks[ENQUEUE].delay()
+    with engine.connect() as connection:
+        statuses = connection.execute(text("SELECT name, status FROM duty_runs")).all()
+    assert len(statuses) >= 12
+    assert {status for _, status in statuses} == {"succeeded"}
+    assert {name for name in app.tasks if name.startswith("slackoms.")} == {ENQUEUE, RUN}
+
+
+def test_messages_are_acknowledged_late_and_hold_json_only():
+    configuration = build_configuration()
+    assert configuration["task_acks_late"] is configuration["task_reject_on_worker_lost"] is True
+    assert configuration["accept_content"] == ["json"]
+    assert configuration["worker_prefetch_multiplier"] == 1
+    assert configuration["broker_transport_options"]["visibility_timeout"] > LEASE.total_seconds()
+
+
+@pytest.mark.any_database
+def test_each_process_has_an_engine_of_its_own(database_url, monkeypatch):
+    process = ProcessRunner(settings_for(database_url))
+    first = process.get()
+    assert process.get() is first
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    second = process.get()
+    assert second is not first
+    process.close()
+    first.close()
+
+
+def test_celery_needs_redis():
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        create_app(settings_for("sqlite:///none.db"))
+
+
+@pytest.mark.parametrize(
+    ("waiting", "silence", "running", "stuck"),
+    [(1, SILENCE_SECONDS + 1, 0, True), (0, 999, 0, False), (1, 1, 0, False), (9, 999, 1, False)],
+)
+def test_worker_is_stuck_if_it_is_idle_while_messages_wait(waiting, silence, running, stuck):
+    assert is_stuck(waiting, silence, running) is stuck
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch):
+    now, ended = [0.0], Event()
+    monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
+    watchdog = Watchdog(redis_server.url, "stuck", ended.set)
+    with redis_server.client() as client:
+        client.rpush("stuck", "a message")
+        now[0] = SILENCE_SECONDS + 1
+        assert not watchdog.check(1)
+        watchdog.note_receipt()
+        assert not watchdog.check(0)
+        now[0] += SILENCE_SECONDS + 1
+        assert watchdog.check(0)
+        assert ended.is_set()
+    away = Watchdog("redis://127.0.0.1:9/0", "stuck", pytest.fail)
+    now[0] += SILENCE_SECONDS + 1
+    assert not away.check(0)
+
+
+@pytest.mark.any_database
+def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
+    database_url, engine, redis_server, tmp_path
+):
+    given = environment(
+        DATABASE_URL=database_url, REDIS_URL=redis_server.url, DUTIES="celery", ENVIRONMENT="production",
+        EQUITY_INTERVAL_SECONDS="1",
+    )  # fmt: skip
+    base = [sys.executable, "-m", "celery", "--app", "app.job_queue"]
+    worker = [*base, "worker", "--concurrency", "1", "--loglevel", "WARNING"]
+    beat = [*base, "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
+    with (tmp_path / "celery.log").open("wb") as log:
+        processes = [
+            subprocess.Popen(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
+            for command in (worker, beat)
+        ]
+        try:
+            wait_for_runs(engine, 8, tmp_path / "celery.log")
+            with redis_server.client() as client:
+                client.flushall()
+            wait_for_runs(engine, 14, tmp_path / "celery.log")
+        finally:
+            for process in processes:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(30)
+    with engine.connect() as connection:
+        runs = connection.execute(text("SELECT name, slot, status, error FROM duty_runs")).all()
+    assert len({(name, slot) for name, slot, *_ in runs}) == len(runs)
+    assert {error for *_, error in runs} == {None}
+
+
+def wait_for_runs(engine, count, log):
+    deadline = time.monotonic() + 120
+    while True:
+        with engine.connect() as connection:
+            statement = text("SELECT count(*) FROM duty_runs WHERE status = 'succeeded'")
+            if connection.execute(statement).scalar_one() >= count:
+                return
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)

@@ -1,0 +1,71 @@
+"""Reports of the previous day: files in a folder, and a summary for a URL."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.assembly import create_duties
+from app.calendars.service import Calendars
+from app.database import Readers, connect_engine
+from app.duties.service import DutyRunner
+from app.market_data.service import Market
+from app.market_data.sources.manual import ManualSource
+from app.webhooks.rules.attempts import AttemptResult
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.clock import SetClock
+from tests.support.service import ApiClient, serving, settings_for
+
+
+@pytest.mark.any_database
+def test_reports_of_a_day_are_written_and_posted(backend, new_database, tmp_path, monkeypatch):
+    sent, results = [], [AttemptResult(200, 1), AttemptResult(500, 1)]
+
+    async def send(_self, tenant_id, url, headers, body):
+        await asyncio.sleep(0)
+        sent.append((tenant_id, url, headers["webhook-id"], body.decode()))
+        return results.pop(0)
+
+    monkeypatch.setattr("app.webhooks.service.sender.WebhookSender.send", send)
+    clock, url = SetClock("2026-11-20T15:00"), new_database(backend)
+    with serving(url, now=clock, price_source="manual") as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY).open_portfolio("=Growth <1>")
+        api.quote("AAPL", "110", "110", "110")
+        api.buy("10", "100", charges="0", portfolio_name="=Growth <1>")
+        limit = {"scope": "portfolio", "name": "=Growth <1>", "code": "MAX_GROSS_EXPOSURE", "value": "4400"}
+        assert api.put("/limits", limit).status_code == 200
+        settings = settings_for(
+            url,
+            price_source="manual",
+            reports_folder=tmp_path,
+            reports_url="https://hooks.slack.com/services/x",
+        )
+        engine = connect_engine(url, readers=1, tenant_scoped=True)
+        readers = Readers(engine, 1)
+        market = Market(ManualSource(), readers, timedelta(seconds=30), Calendars.load())
+        duties = create_duties(settings, engine, market, Calendars.load(), clock)
+        [duty] = [one for one in duties if one.name == "daily reports"]
+        clock.set("2026-11-21T00:00:05")
+        runner = DutyRunner(engine, [duty], clock)
+        assert runner.run_due() == ["daily reports"]
+        clock.set("2026-11-22T00:00:05")
+        runner.run_due()
+        with engine.connect() as connection:
+            [failed] = runner.report(connection)
+        runner.close()
+        readers.close()
+        engine.dispose()
+    folder = tmp_path / "default" / "2026-11-20"
+    assert sorted(path.name for path in folder.iterdir()) == ["pnl.csv", "risk.csv", "trades.csv"]
+    heading, risk = (folder / "risk.csv").read_text().splitlines()
+    row = dict(zip(heading.split(","), risk.split(","), strict=True))
+    assert row["portfolio_name"] == "'=Growth <1>"
+    assert (row["gross_exposure"], row["max_gross_exposure"]) == ("1100.00", "4400.00")
+    assert (row["gross_use_percent"], row["net_use_percent"]) == ("25.00", "")
+    assert len((folder / "trades.csv").read_text().splitlines()) == 2
+    assert len((tmp_path / "default" / "2026-11-21" / "trades.csv").read_text().splitlines()) == 1
+    assert [one[:3] for one in sent] == [
+        (1, "https://hooks.slack.com/services/x", f"report-default-2026-11-{day}") for day in (20, 21)
+    ]
+    assert "=Growth &lt;1&gt;: 1000100.00 / " in sent[0][3]
+    assert failed.state.error == "PostFailed: The URL of the reports answered 500."
