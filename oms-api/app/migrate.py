@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
@@ -26,12 +26,30 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 _LOCK = 7_266_311_042  # an arbitrary number, the same in every process of this service
 _LOCK_SECONDS = 120.0
+MAX_ATTEMPTS = 20
+_DEADLOCK = "40P01"
 _LOG = logging.getLogger(__name__)
 _DOWN_REVISION = re.compile(r'^down_revision = "([0-9]+)"', re.MULTILINE)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Upgrade to `revision` under a lock that other processes wait for."""
+    """Upgrade to `revision` under a lock that other processes wait for.
+
+    PostgreSQL may end it because of a deadlock with a process that writes. Then nothing was changed, and it
+    is repeated.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            _migrate_once(engine, revision)
+        except OperationalError as error:
+            if getattr(error.orig, "pgcode", None) != _DEADLOCK or attempt == MAX_ATTEMPTS:
+                raise
+            _LOG.warning("the migration met a deadlock and is repeated", extra={"attempt": attempt})
+        else:
+            return
+
+
+def _migrate_once(engine: Engine, revision: str) -> None:
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
     with _locked(engine) as connection, response_timeout(_LOCK_SECONDS):
