@@ -17,12 +17,13 @@ from time import perf_counter, sleep, time
 
 from sqlalchemy import Engine, text
 
-from app.assembly import create_delivery_runner, create_key_ring
+from app.background_jobs import create_delivery_runner
 from app.clock import utc_now
 from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, unit_of_work, write
 from app.events.service.outbox import build_event_insert
 from app.migrate import migrate
+from app.security_setup import create_key_ring
 from app.timestamps import iso
 from app.webhooks.queries.webhooks import StoredWebhook, insert_webhook
 from app.webhooks.rules.signatures import format_secret

@@ -8,24 +8,19 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
 
-from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
-from app.backup import create_backup_keys
-from app.backup_job import BackupJob
-from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS, create_adapter
+from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
+from app.brokers.adapters import LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
-from app.brokers.service.instrument_loader import InstrumentLoader
-from app.brokers.service.log_in_reminder import LogInReminder
 from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
-from app.carry.service import CarryService
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
@@ -38,8 +33,7 @@ from app.database.transactions import Transactions
 from app.day_close.service.signing import DayCloser
 from app.duties.queries import is_leased
 from app.duties.rules.schedule import DutyReport
-from app.duties.service import Duty, DutyRunner, RunHistory
-from app.encryption import KeyRing, derive_key_ring, parse_key_ring
+from app.duties.service import DutyRunner
 from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
@@ -62,7 +56,6 @@ from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
-from app.ledger.service.position_records import PositionRecords
 from app.ledger.service.recording import Recording
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
@@ -70,8 +63,6 @@ from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
 from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
-from app.market_data.service.bar_rollup import BarRollup, TickRetention
-from app.market_data.service.feed_watch import FeedWatch
 from app.market_data.service.quote_sharing import QuoteSharing
 from app.market_data.service.subscriptions import SubscribedQuotes
 from app.market_data.sources import (
@@ -82,7 +73,7 @@ from app.market_data.sources import (
     SourceSettings,
 )
 from app.metrics import Metrics
-from app.migrate import get_migration_url, is_current
+from app.migrate import is_current
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.order_routing.service.environment_connections import (
     AlpacaVariables,
@@ -99,25 +90,26 @@ from app.orders.service.commands import Command, Outcome, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
-from app.orders.service.order_duties import OrderDuties
 from app.orders.service.order_service import OrderService
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
 from app.performance.service.reading import PerformanceReader
-from app.performance.service.retention import SnapshotRetention
-from app.performance.service.snapshots import SnapshotService
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.adoption import PositionAdoption
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.reports.service import list_closed_trips
-from app.reports.service.daily_stats import DailyStatistics
 from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
-from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
+from app.security_setup import (
+    create_address_policy,
+    create_broker_address_policy,
+    create_broker_key_ring,
+    create_key_ring,
+)
 from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -129,27 +121,12 @@ from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
-from app.webhooks.rules.addresses import AddressPolicy
 from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
-from app.webhooks.service.dispatch_store import DispatchStore
-from app.webhooks.service.dispatcher import Dispatcher
-from app.webhooks.service.maintenance import WebhookMaintenance
-from app.webhooks.service.sender import WebhookSender
 from app.webhooks.service.webhooks import WebhookService
 from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import Cursors
-
-EXPIRY_PERIOD = timedelta(seconds=1)
-BAR_PERIOD = timedelta(seconds=10)
-CLOSE_CHECK_PERIOD = timedelta(seconds=5)
-PRUNE_PERIOD = timedelta(hours=1)
-CARRY_PERIOD = timedelta(minutes=1)
-ALERT_PERIOD = timedelta(seconds=2)
-INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
-ORDER_EXPIRY = "order and approval expiry"
-PORTFOLIO_ALERTS = "portfolio alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,141 +439,10 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
 
 
-def create_duty_runner(
-    settings: Settings,
-    engine: Engine,
-    market: Market,
-    calendars: Calendars,
-    writer: GroupCommit[Command, Outcome],
-    now: Now,
-) -> DutyRunner:
-    """Return the runner of all duties of the service."""
-    order_duties = create_order_duties(engine, writer, calendars, now)
-    return DutyRunner(engine, [*order_duties, *create_duties(settings, engine, market, calendars, now)], now)
-
-
-def create_order_duties(
-    engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the duties of orders, which need a writer."""
-    orders = OrderDuties(engine, writer, calendars, now)
-    return [
-        Duty(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
-        Duty("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
-    ]
-
-
-def create_duties(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the other duties of the service."""
-    interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
-    webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
-    alerts = PortfolioAlerts(engine, Valuer(market.marks_for, find_baselines), now)
-    retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
-    carry = CarryService(engine, market.marks_at, calendars, now)
-    ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    instruments = InstrumentLoader(
-        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
-    )
-    return [
-        Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
-        Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
-        Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
-        Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
-        Duty(
-            "position records",
-            timedelta(seconds=settings.mark_interval_seconds),
-            PositionRecords(engine, market, now).update,
-        ),
-        Duty("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
-        Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
-        Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
-        Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
-        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
-        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
-        Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
-        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
-        Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
-        Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
-        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
-        *_create_backup_duties(settings, now),
-        *_create_report_duties(settings, engine, market, calendars, now),
-    ]
-
-
-def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
-    """Return the duty that backs up the database, if BACKUP_FOLDER is set."""
-    if settings.backup_folder is None:
-        return []
-    retention = timedelta(days=settings.backup_retention_days)
-    keys = create_backup_keys(settings)
-    job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
-    return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
-
-
-def _create_report_duties(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
-) -> list[Duty]:
-    """Return the duty that reports each day, if REPORTS_FOLDER or REPORTS_URL is set."""
-    targets = ReportTargets(
-        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format)
-    )
-    if targets.folder is None and targets.url is None:
-        return []
-    cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))
-    sender = WebhookSender(create_address_policy(settings), now)
-    return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
-
-
-def create_delivery_runner(
-    settings: Settings, engine: Engine, now: Now, metrics: Metrics | None = None
-) -> DeliveryRunner:
-    """Return the runner that delivers events to webhooks."""
-    keys, policy = create_key_ring(settings), create_address_policy(settings)
-    store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
-    observe = (metrics or Metrics()).requests.count_webhook_request
-
-    def create_dispatcher() -> Dispatcher:
-        return Dispatcher(store, WebhookSender(policy, now), keys, now, observe=observe)
-
-    return DeliveryRunner(engine, create_dispatcher, now)
-
-
 def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
     """Return the planner of signals with the defaults of the installation."""
     names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
     return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
-
-
-def create_key_ring(settings: Settings) -> KeyRing:
-    """Return the keys that encrypt secrets in the database: WEBHOOK_KEYS, then keys of OMS_API_KEY."""
-    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
-    own = {} if settings.webhook_keys is None else parse_key_ring(settings.webhook_keys)
-    return KeyRing(own | derive_key_ring(secrets, "webhooks"))
-
-
-def create_broker_key_ring(settings: Settings) -> KeyRing:
-    """Return the keys that encrypt the credentials of brokers: BROKER_KEYS, then keys of OMS_API_KEY."""
-    secrets = [settings.oms_api_key, *filter(None, (settings.oms_api_key_previous,))]
-    own = {} if settings.broker_keys is None else parse_key_ring(settings.broker_keys)
-    return KeyRing(own | derive_key_ring(secrets, "brokers"))
-
-
-def create_broker_address_policy(settings: Settings) -> AddressPolicy:
-    """Return the exceptions of this installation for the addresses of brokers."""
-    return AddressPolicy(
-        frozenset(settings.broker_internal_urls), allows_loopback=settings.is_on_developer_machine
-    )
-
-
-def create_address_policy(settings: Settings) -> AddressPolicy:
-    """Return the exceptions of this installation for the URLs of webhooks."""
-    return AddressPolicy(
-        frozenset(settings.webhook_internal_urls), allows_loopback=settings.is_on_developer_machine
-    )
 
 
 def create_writer(

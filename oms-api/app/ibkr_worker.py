@@ -12,12 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from app.assembly import (
-    Components,
-    assemble,
-    create_broker_address_policy,
-    create_broker_key_ring,
-)
+from app.assembly import Components, assemble
 from app.brokers.ibkr.factory import create_broker
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
@@ -34,6 +29,7 @@ from app.order_routing.service.environment_connections import (
 from app.order_routing.service.replacement_chains import load_chains
 from app.order_routing.service.session_runner import SessionRunner
 from app.reconciliation.service.reconciler import Reconciler
+from app.security_setup import create_broker_address_policy, create_broker_key_ring
 from app.startup import CannotStart, lifespan
 
 STOPPED, CANNOT = 0, 2

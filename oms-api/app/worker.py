@@ -12,7 +12,8 @@ from threading import Event
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.assembly import create_delivery_runner, create_duty_runner, create_market, create_writer
+from app.assembly import create_market, create_writer
+from app.background_jobs import create_delivery_runner, create_duty_runner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings

@@ -3,10 +3,10 @@
 from argparse import Namespace
 
 from app.admin.commands import CommandContext, CommandResult
-from app.assembly import create_broker_key_ring
 from app.brokers.service.credentials import encrypt_again
 from app.config import load_settings
 from app.database import set_all_tenants_scope, unit_of_work
+from app.security_setup import create_broker_key_ring
 
 
 async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:

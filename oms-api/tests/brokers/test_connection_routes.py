@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 from typing_extensions import override
 
-from app.assembly import create_broker_key_ring
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.rules.values import Account
@@ -16,6 +15,7 @@ from app.brokers.service.credentials import encrypt_again
 from app.database import METADATA, set_all_tenants_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.money import ZERO
+from app.security_setup import create_broker_key_ring
 from tests.access.rig import Members
 from tests.support.service import settings_for
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import MetaData, select
 
-from app.assembly import create_duties, create_order_duties, create_writer
+from app.assembly import create_writer
+from app.background_jobs import create_duties, create_order_duties
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.duties.service import LEASE, Duty, DutyRunner

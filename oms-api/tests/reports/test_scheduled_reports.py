@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.assembly import create_duties
+from app.background_jobs import create_duties
 from app.calendars.service import Calendars
 from app.database import Readers, connect_engine
 from app.duties.service import DutyRunner

@@ -7,9 +7,9 @@ from collections import defaultdict
 
 import pytest
 
-from app.assembly import create_address_policy, create_key_ring
 from app.clock import utc_now
 from app.database import connect_engine
+from app.security_setup import create_address_policy, create_key_ring
 from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher

@@ -1,0 +1,157 @@
+"""Creates the background jobs of an installation: duties under leases, and the delivery of webhooks."""
+
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from app.alerts.service.portfolio_alerts import PortfolioAlerts
+from app.backup import create_backup_keys
+from app.backup_job import BackupJob
+from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS
+from app.brokers.service.instrument_loader import InstrumentLoader
+from app.brokers.service.log_in_reminder import LogInReminder
+from app.calendars.service import Calendars
+from app.carry.service import CarryService
+from app.clock import Now
+from app.config import Settings
+from app.duties.service import Duty, DutyRunner, RunHistory
+from app.group_commit import GroupCommit
+from app.ledger.service.cash_figures import CashReader
+from app.ledger.service.position_records import PositionRecords
+from app.ledger.service.settlement import Settlements
+from app.ledger.service.valuation import Valuer
+from app.market_data.service import Market
+from app.market_data.service.bar_rollup import BarRollup, TickRetention
+from app.market_data.service.feed_watch import FeedWatch
+from app.metrics import Metrics
+from app.migrate import get_migration_url
+from app.orders.queries.index_lookups import find_currencies_in_use
+from app.orders.service.buying_power import BuyingPowerReader
+from app.orders.service.commands import Command, Outcome
+from app.orders.service.levels import exits_of
+from app.orders.service.order_duties import OrderDuties
+from app.performance.queries import find_baselines
+from app.performance.service.retention import SnapshotRetention
+from app.performance.service.snapshots import SnapshotService
+from app.reports.service.daily_stats import DailyStatistics
+from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
+from app.security_setup import create_address_policy, create_broker_address_policy, create_key_ring
+from app.webhooks.service.delivery_runner import DeliveryRunner
+from app.webhooks.service.dispatch_store import DispatchStore
+from app.webhooks.service.dispatcher import Dispatcher
+from app.webhooks.service.maintenance import WebhookMaintenance
+from app.webhooks.service.sender import WebhookSender
+from app.wire.opaque_ids import OpaqueIds
+
+EXPIRY_PERIOD = timedelta(seconds=1)
+BAR_PERIOD = timedelta(seconds=10)
+CLOSE_CHECK_PERIOD = timedelta(seconds=5)
+PRUNE_PERIOD = timedelta(hours=1)
+CARRY_PERIOD = timedelta(minutes=1)
+ALERT_PERIOD = timedelta(seconds=2)
+INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
+ORDER_EXPIRY = "order and approval expiry"
+PORTFOLIO_ALERTS = "portfolio alerts"
+
+
+def create_duty_runner(
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    writer: GroupCommit[Command, Outcome],
+    now: Now,
+) -> DutyRunner:
+    """Return the runner of all duties of the service."""
+    order_duties = create_order_duties(engine, writer, calendars, now)
+    return DutyRunner(engine, [*order_duties, *create_duties(settings, engine, market, calendars, now)], now)
+
+
+def create_order_duties(
+    engine: Engine, writer: GroupCommit[Command, Outcome], calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duties of orders, which need a writer."""
+    orders = OrderDuties(engine, writer, calendars, now)
+    return [
+        Duty(ORDER_EXPIRY, EXPIRY_PERIOD, orders.expire, is_urgent=True),
+        Duty("intraday square-off", CLOSE_CHECK_PERIOD, orders.square_off, is_urgent=True),
+    ]
+
+
+def create_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the other duties of the service."""
+    interval = timedelta(seconds=settings.equity_interval_seconds)
+    snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
+    webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.marks_for, find_baselines), now)
+    retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
+    carry = CarryService(engine, market.marks_at, calendars, now)
+    ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
+    instruments = InstrumentLoader(
+        engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
+    )
+    return [
+        Duty("equity snapshots", interval, snapshots.take_interval_snapshots),
+        Duty("flow snapshots", CLOSE_CHECK_PERIOD, snapshots.take_flow_snapshots),
+        Duty("day closes", CLOSE_CHECK_PERIOD, snapshots.take_close_snapshots),
+        Duty("prune equity snapshots", PRUNE_PERIOD, retention.prune),
+        Duty(
+            "position records",
+            timedelta(seconds=settings.mark_interval_seconds),
+            PositionRecords(engine, market, now).update,
+        ),
+        Duty("roll up bars", BAR_PERIOD, BarRollup(engine, now).roll_up),
+        Duty("prune ticks", PRUNE_PERIOD, ticks.prune),
+        Duty("prune webhook deliveries", PRUNE_PERIOD, webhooks.prune),
+        Duty("encrypt webhook secrets again", PRUNE_PERIOD, webhooks.encrypt_again),
+        Duty(PORTFOLIO_ALERTS, ALERT_PERIOD, alerts.check),
+        Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
+        Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
+        Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
+        Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
+        Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
+        Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
+        *_create_backup_duties(settings, now),
+        *_create_report_duties(settings, engine, market, calendars, now),
+    ]
+
+
+def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
+    """Return the duty that backs up the database, if BACKUP_FOLDER is set."""
+    if settings.backup_folder is None:
+        return []
+    retention = timedelta(days=settings.backup_retention_days)
+    keys = create_backup_keys(settings)
+    job = BackupJob(get_migration_url(settings), settings.backup_folder, keys, retention, now)
+    return [Duty("back up", timedelta(hours=settings.backup_interval_hours), job.run)]
+
+
+def _create_report_duties(
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
+) -> list[Duty]:
+    """Return the duty that reports each day, if REPORTS_FOLDER or REPORTS_URL is set."""
+    targets = ReportTargets(
+        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format)
+    )
+    if targets.folder is None and targets.url is None:
+        return []
+    cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
+    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))
+    sender = WebhookSender(create_address_policy(settings), now)
+    return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
+
+
+def create_delivery_runner(
+    settings: Settings, engine: Engine, now: Now, metrics: Metrics | None = None
+) -> DeliveryRunner:
+    """Return the runner that delivers events to webhooks."""
+    keys, policy = create_key_ring(settings), create_address_policy(settings)
+    store = DispatchStore(engine, OpaqueIds(settings.oms_api_key))
+    observe = (metrics or Metrics()).requests.count_webhook_request
+
+    def create_dispatcher() -> Dispatcher:
+        return Dispatcher(store, WebhookSender(policy, now), keys, now, observe=observe)
+
+    return DeliveryRunner(engine, create_dispatcher, now)
