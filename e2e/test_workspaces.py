@@ -39,7 +39,7 @@ def create_key(deployment, key, name, *scopes):
     return answer.raise_for_status().json()["key"]
 
 
-def test_a_second_workspace_installs_the_app_and_trades_in_a_tenant_of_its_own(
+def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
     slack, deployment, administration
 ):
     workspaces = administration.get_by_test_id("admin-workspaces")
