@@ -101,9 +101,10 @@ class ExpectedRows:
         facts = self.users.pop((act.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
         self.users[act.tenant_id, pseudonym] = facts | erased
-        for key, session in self.sessions.items():
-            if key[0] == act.tenant_id and session.get("user") == called:
-                session["user"] = pseudonym
+        mine = (act.tenant_id, called)
+        sessions = [facts for key, facts in self.sessions.items() if (key[0], facts.get("user")) == mine]
+        for session in sessions:
+            session["user"] = pseudonym
 
     def _create_key(self, act: AuditedAction) -> None:
         self._add_key(act, act.after, None)
