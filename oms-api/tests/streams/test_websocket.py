@@ -202,7 +202,8 @@ def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trade
     writer.start()
     expected = None
     while expected is None or len(seen) < len(expected):
-        with streaming(server, trader.key) as stream:
+        # A client whose queue is full reads no more, and waits ten seconds for the end of the connection.
+        with streaming(server, trader.key, max_queue=None) as stream:
             stream.subscribe("trades", after=position)
             for _ in range(7):
                 frame = stream.frame()
