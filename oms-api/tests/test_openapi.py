@@ -1,5 +1,6 @@
 """The OpenAPI document describes every operation; its pages load nothing from other hosts."""
 
+import json
 import re
 
 import jsonschema
@@ -413,8 +414,10 @@ def test_every_field_has_a_description_and_a_valid_example(document):
         for name, field in schema.get("properties", {}).items():
             assert field.get("description"), f"{model}.{name}"
             assert field.get("examples") or is_nested(field), f"{model}.{name}"
+            # To compile all components takes much longer than to validate an example.
+            named = {"components": document["components"]} if '"$ref"' in json.dumps(field) else {}
             for example in field.get("examples", ()):
-                jsonschema_rs.validate({**field, "components": document["components"]}, example)
+                jsonschema_rs.validate({**field, **named}, example)
 
 
 def is_nested(field):
