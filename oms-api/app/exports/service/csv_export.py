@@ -13,8 +13,8 @@ from app.exports.service.pages import LinesPage, Page, Source
 from app.wire.csv_format import format_columns as join_columns
 from app.wire.csv_format import format_rows, guard_text, has_formula
 
-PAGE_ROWS = 4_000
-PAGES = 4  # that are read at once: while the database reads one, the one before is formatted
+PAGE_ROWS = 10_000
+PAGES = 2  # that are read at once: while the database reads one, the one before is formatted
 
 
 class CsvExport:
