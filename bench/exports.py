@@ -16,7 +16,7 @@ from bench.postgres import postgres
 from bench.report import Line, at_least, median, show
 from bench.service import Service, api
 
-TRADES, ROUNDS = 100_000, 3
+TRADES, ROUNDS = 100_000, 9
 _PIECE_BYTES = 1 << 20
 
 
