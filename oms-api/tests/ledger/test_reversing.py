@@ -54,11 +54,11 @@ def test_opening_purchase_can_be_reversed_after_the_sale(api):
 
 
 def test_reversal_restores_counters_and_cash(api):
-    before = api.portfolio(api.buy("1", "1")["portfolio_name"])
+    before = api.books(api.buy("1", "1")["portfolio_name"])
     trade = api.sell("3", "7")
     assert api.portfolio()["cash"] == "1000020.00"
     api.reverse(trade["trade_id"])
-    after = api.portfolio()
+    after = api.books()
     assert after == before | {"last_sequence": 3}
 
 
