@@ -15,8 +15,8 @@ from waitress.server import create_server
 from app.config import ConfigError, load
 from app.server import logs
 from app.server.build import Bot, create_bot
+from app.server.slack_endpoint import MAX_BODY_BYTES
 from app.server.supervision import run_heartbeat, run_supervision, start_threads
-from app.server.web import MAX_BODY_BYTES
 from app.services.chart_images import load_matplotlib
 from app.storage.database import DatabaseError
 from app.storage.encryption import DecryptionFailed
