@@ -206,8 +206,7 @@ def resume(trader, later):
 
 @pytest.mark.any_database
 def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, away):
-    sizes = {"one": {"qty": 10}, "two": {"qty": None, "side": None, "target_position": "4"}}
-    ids = [away(id=name, **size) for name, size in sizes.items()]
+    ids = [away(id="one", qty=10), away(id="two", qty=None, side=None, target_position="4")]
     assert [one["status"] for one in trader.get("/signals").json()] == ["received", "received"]
     later = utc_now() + timedelta(minutes=1)
     assert resume(trader, later) == 2

@@ -29,7 +29,7 @@ RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",
 def request(**changes):
     none = dict.fromkeys(("size", "price", "reason", "strategy", "portfolio", "expires_at"))
     facts = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
-    return SignalRequest(**(none | facts | changes))
+    return SignalRequest(**(none | facts | changes))  # type: ignore[arg-type]  # by name
 
 
 def test_strategy_gives_what_the_signal_leaves_out():
