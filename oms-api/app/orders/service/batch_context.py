@@ -38,6 +38,7 @@ from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
+from app.orders.service.signal_orders import SignalBatch, SignalHandler
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -65,6 +66,7 @@ class BatchServices:
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
     firm_profits: ProfitCache = field(default_factory=create_profit_cache)
     metrics: Metrics | None = None
+    signals: "SignalHandler[BatchContext] | None" = None
 
 
 class BatchContext:
@@ -86,6 +88,7 @@ class BatchContext:
         self.has_requests = False  # to brokers, which are sent after the commit
         self.lane_orders: list[LaneOrder] = []  # of them, those that the session gets in memory
         self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
+        self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`

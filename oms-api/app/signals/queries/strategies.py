@@ -1,5 +1,6 @@
 """Statements about the rules of strategies."""
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
@@ -12,6 +13,13 @@ from app.signals.models import SignalStrategyRow
 from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
 
 _TABLE = cast("Table", SignalStrategyRow.__table__)
+
+
+class StrategyKey(NamedTuple):
+    """A strategy of a tenant."""
+
+    tenant_id: int
+    name: str
 
 
 class _Row(NamedTuple):
@@ -28,14 +36,25 @@ class _Row(NamedTuple):
 
 def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
     """Return the rules of all strategies of the tenant, by name."""
-    statement = _select(tenant_id).order_by(SignalStrategyRow.name)
+    is_theirs = SignalStrategyRow.tenant_id == tenant_id
+    statement = _select().where(is_theirs).order_by(SignalStrategyRow.name)
     return [_build(_Row._make(row)) for row in connection.execute(statement)]
+
+
+def find_strategies(
+    connection: Connection, keys: Collection[StrategyKey]
+) -> dict[StrategyKey, StrategyRules]:
+    """Return the rules of those of the strategies that have some."""
+    row = SignalStrategyRow
+    is_wanted = (row.tenant_id.in_({key.tenant_id for key in keys}), row.name.in_({key.name for key in keys}))
+    found = [_build(_Row._make(one)) for one in connection.execute(_select().where(*is_wanted))]
+    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
 
 
 def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
     """Return the rules of a strategy."""
-    row = connection.execute(_select(tenant_id).where(SignalStrategyRow.name == name)).one_or_none()
-    return None if row is None else _build(_Row._make(row))
+    key = StrategyKey(tenant_id, name)
+    return find_strategies(connection, [key]).get(key)
 
 
 def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
@@ -63,12 +82,11 @@ def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
     return connection.execute(delete(SignalStrategyRow).where(*is_it)).rowcount == 1
 
 
-def _select(tenant_id: int) -> Select[*tuple[Any, ...]]:
+def _select() -> Select[*tuple[Any, ...]]:
     row = SignalStrategyRow
     home = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
-    statement = select(*columns, row.updated_by, row.updated_at).outerjoin(Portfolio, home)
-    return statement.where(row.tenant_id == tenant_id)
+    return select(*columns, row.updated_by, row.updated_at).outerjoin(Portfolio, home)
 
 
 def _build(row: _Row) -> StrategyRules:

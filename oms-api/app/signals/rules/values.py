@@ -79,11 +79,6 @@ class SignalRequest(NamedTuple):
     expires_at: datetime | None
     request_hash: str
 
-    @property
-    def may_be_relative(self) -> bool:
-        """Whether its order may depend on the position: it has a target, or the size of its strategy."""
-        return self.size is None or self.size.kind is SizeKind.TARGET_POSITION
-
 
 class StrategyRules(NamedTuple):
     """How the signals of a strategy become orders.
