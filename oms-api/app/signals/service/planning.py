@@ -33,6 +33,7 @@ from app.signals.rules.values import (
     SizeKind,
     StrategyRules,
 )
+from app.strategies.service.signal_strategies import is_stopped
 from app.text import name_key
 
 MAX_WORKING_ORDERS = 1_000
@@ -105,6 +106,9 @@ class SignalPlanner:
         rules = find_strategy(connection, caller.tenant_id, name)
         if rules is None:
             raise refuse_field("strategy", _STRATEGY_MESSAGE, "unknown")
+        if is_stopped(connection, caller.tenant_id, name):
+            message = "The strategy does not run; start it with `POST /strategies/{strategy_name}:start`."
+            raise refuse_field("strategy", message, "not_active")
         return rules
 
     def _require_portfolio_name(
