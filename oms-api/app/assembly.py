@@ -120,6 +120,8 @@ from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -214,6 +216,7 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
+            "strategy_registry": StrategyRegistry(CodeCatalog(self.settings.allowed_strategy_modules)),
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,

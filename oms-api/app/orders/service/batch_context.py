@@ -37,8 +37,8 @@ from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
-from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
