@@ -350,6 +350,7 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():
+        assert answer.is_success, (name, answer.text)
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
             "application/json"
         ]
@@ -357,6 +358,7 @@ def test_answers_match_their_schemas(document, api):
 
 
 def webhook_path(created):
+    assert created.status_code == 201, created.text
     return f"/webhooks/{created.json()['id']}"
 
 

@@ -1,9 +1,11 @@
 """The calendars of all markets: the tables in `data`, and the dates that the operator set."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -49,9 +51,9 @@ class Calendars:
         self._calendars = self._build([])
 
     @classmethod
-    def load(cls) -> Self:
-        """Load the tables of this release."""
-        return cls()
+    def load(cls) -> "Calendars":
+        """Load the tables of this release, which a process parses once."""
+        return copy(_load_published())
 
     def refresh(self, connection: Connection) -> None:
         """Apply the dates that the operator has set since the last call, in any process."""
@@ -214,6 +216,11 @@ def _find_next_close(calendar: Calendar, instant: datetime) -> datetime | None:
         return calendar.next_close(instant)
     except SessionsUnknown:
         return None
+
+
+@cache
+def _load_published() -> Calendars:
+    return Calendars()
 
 
 def _read_table(name: str) -> str:
