@@ -325,7 +325,7 @@ class Books:
             written.clear()
 
     def _build_events(self) -> list[NewEvent]:
-        """Return the events in order. A trade that is the last of its position is followed by the position."""
+        """Return the events in order. The last trade of a position is followed by the position."""
         events: list[NewEvent] = []
         for one in self._happened:
             if isinstance(one, NewEvent):
