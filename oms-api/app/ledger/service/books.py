@@ -154,9 +154,9 @@ class Books:
         self._keep(queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys())))
 
     def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
-        kept = {state.key: state for state in map(_state, rows)}
-        self.portfolios.update(kept)
-        return list(kept)
+        states = [_state(row) for row in rows]
+        self.portfolios.update((state.key, state) for state in states)
+        return [state.key for state in states]
 
     def add_hypothetical(self, state: PortfolioState) -> None:
         """Add a new portfolio that is not inserted yet."""
@@ -197,7 +197,7 @@ class Books:
         outdated = []
         for portfolio_key, (held, sequence) in cached.items():
             self._whole[portfolio_key] = held
-            self._positions.update(held)
+            self._positions.update(held.items())
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
