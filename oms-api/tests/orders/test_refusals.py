@@ -42,7 +42,16 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
         *("_counted_messages", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
-    "Batch": {"books", "guard", "held_back", "originals", "_rates", "_known_rates", "_known", "_tenants"},
+    "Batch": {
+        "books",
+        "guard",
+        "get_reserved_quantity",
+        "originals",
+        "_rates",
+        "_cached_rates",
+        "_cached_ids",
+        "_tenants",
+    },
 }
 
 

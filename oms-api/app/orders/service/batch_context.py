@@ -242,9 +242,9 @@ class BatchContext:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
         return self._instruments[tenant_id, symbol]
 
-    def get_portfolio_key(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
+    def get_portfolio_key(self, tenant_id: int, name: str, name_key: str) -> PortfolioKey:
         """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
-        return self.batch.open_portfolio(tenant_id, name, portfolio_key).key
+        return self.batch.open_portfolio(tenant_id, name, name_key).key
 
     @property
     def changes(self) -> int:

@@ -17,7 +17,7 @@ from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.recording import Recording, outcome_of, record_all
+from app.ledger.service.recording import Recording, record_all, record_command
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.rules.values import OrderKey
@@ -178,7 +178,7 @@ class OrderBatchHandler:
         if ledger:
             plan.portfolio_keys |= find_portfolios_to_match(batch)
         context.load(plan.portfolio_keys, symbols_of(commands))
-        batch.held_back = partial(_held_back, context)
+        batch.get_reserved_quantity = partial(_get_reserved_quantity, context)
         context.index_request_keys(plan.recorded_orders)
         plan_repeat_checks(context, commands)
         return context, plan, commands
@@ -195,14 +195,14 @@ def _find_changed_quote(command: Command) -> InstrumentKey | None:
             return None
 
 
-def _held_back(
+def _get_reserved_quantity(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
     portfolio_key = portfolio.key
     if portfolio_key in context.order_store.portfolio_keys:
         return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
-    return context.batch.guard.held_back(context.connection, portfolio, command, held)
+    return context.batch.guard.get_reserved_quantity(context.connection, portfolio, command, held)
 
 
 def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
@@ -221,7 +221,7 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
     """
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):
-        recorded = outcome_of(context.batch, command)
+        recorded = record_command(context.batch, command)
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
             row = recorded.row

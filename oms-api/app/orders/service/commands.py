@@ -26,7 +26,7 @@ class PlaceOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     requires_approval: bool = False
 
 
@@ -37,7 +37,7 @@ class PlaceGroup(NamedTuple):
     kind: GroupKind
     tickets: tuple[Ticket, ...]
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class PreviewOrder(NamedTuple):
@@ -46,7 +46,7 @@ class PreviewOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class CancelOrder(NamedTuple):
@@ -123,7 +123,7 @@ class CancelAll(NamedTuple):
     """
 
     origin: Origin
-    portfolio_key: str
+    portfolio_name_key: str
     portfolio_name: str
     symbol: str | None
     side: str | None
@@ -149,7 +149,7 @@ class ClosePosition(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     quantity: Decimal | None
@@ -163,7 +163,7 @@ class SetExits(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     take_profit: Target | None
@@ -323,7 +323,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
-            return (command.origin.tenant_id, command.portfolio_key)
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case (
             CancelOrder()
             | ReplaceOrder()
@@ -334,7 +334,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
         ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
-            return (command.origin.tenant_id, command.portfolio_key)
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case CancelInPortfolio() | ReviewApprovals() | ApplyCorporateAction():
             return (command.origin.tenant_id, "")
         case QuoteArrived():

@@ -262,7 +262,9 @@ def _make(
     context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
 ) -> Order:
     origin = command.origin
-    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    portfolio_key = context.get_portfolio_key(
+        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    )
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)

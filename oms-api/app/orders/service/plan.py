@@ -116,7 +116,7 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, _NAMING):
-            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_key))
+            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
         tickets = _tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(command, ReplaceOrder):
