@@ -86,18 +86,18 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    attempt = batch_handler._attempt
+    process = batch_handler._process
 
-    def compare(context, plan, work):
+    def compare(context, command):
         before = state_of(context)
-        outcome = attempt(context, plan, work)
-        if isinstance(outcome, OmsError) or isinstance(work, PreviewOrder):
+        outcome = process(context, command)
+        if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = state_of(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(batch_handler, "_attempt", compare)
+    monkeypatch.setattr(batch_handler, "_process", compare)
     return seen
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -31,15 +30,6 @@ _MAX_CACHED_PORTFOLIOS = 100_000
 ReservedQuantity = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
-
-
-class Opening(NamedTuple):
-    """A portfolio that a reported trade creates."""
-
-    tenant_id: int
-    portfolio_name: str
-    portfolio_name_key: str
-    at: datetime
 
 
 def no_rates(*_: object) -> None:
@@ -192,12 +182,12 @@ class Batch:
         portfolios may do by chance. The rows are inserted at the end, once a trade is recorded in them.
         """
         self._index_request_keys(self._records)
-        first: dict[PortfolioNameKey, Opening] = {}
+        first: dict[PortfolioNameKey, RecordTrade] = {}
         taken = set(self.rows_by_request_key)
         for command in self._records:
             key = request_key(command)
             if key not in taken or command.origin.portfolios is not None:
-                first.setdefault(_name(command), _opening(command))
+                first.setdefault(_name(command), command)
             if key:
                 taken.add(key)
         prepared = {}
@@ -205,11 +195,17 @@ class Batch:
         for name in missing:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
+                display_name, opening = first[name].portfolio_name, cash[name.tenant_id]
                 portfolio = empty_portfolio(
-                    new_row_id(), *first[name][:3], opening_cash=cash[name.tenant_id], trading_state=state
+                    new_row_id(),
+                    name.tenant_id,
+                    display_name,
+                    name.name_key,
+                    opening_cash=opening,
+                    trading_state=state,
                 )
                 self.books.add_hypothetical(portfolio)
-                self._new[portfolio.key] = portfolio_row(portfolio, first[name].at)
+                self._new[portfolio.key] = portfolio_row(portfolio, first[name].origin.at)
                 prepared[name] = portfolio.id
         return prepared
 
@@ -243,12 +239,6 @@ def request_key(command: Command) -> RequestKey | None:
 
 def _name(command: RecordTrade) -> PortfolioNameKey:
     return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
-
-
-def _opening(command: RecordTrade) -> Opening:
-    return Opening(
-        command.origin.tenant_id, command.portfolio_name, command.portfolio_name_key, command.origin.at
-    )
 
 
 def empty_portfolio(

@@ -33,6 +33,7 @@ from app.orders.service.loss_baselines import BaselineCache, create_baseline_cac
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
@@ -69,9 +70,15 @@ class BatchContext:
     """The state of one batch."""
 
     def __init__(
-        self, batch: Batch, services: BatchServices, now: datetime, messages: dict[int, int] | None = None
+        self,
+        batch: Batch,
+        services: BatchServices,
+        now: datetime,
+        plan: Plan | None = None,
+        messages: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
+        self.plan = plan or Plan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
         self.books: Books = batch.books

@@ -265,7 +265,6 @@ class BrokerReport(NamedTuple):
     at: Timestamp
 
 
-ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals
 OrderRequest = (
     PlaceOrder
     | PlaceGroup
@@ -276,16 +275,23 @@ OrderRequest = (
     | CancelInPortfolio
     | ClosePosition
     | SetExits
-    | ApprovalCommand
+    | DecideApproval
+    | RequestOverride
+    | ReviewApprovals
     | ApplyCorporateAction
     | BustExecution
     | CorrectExecution
 )
-# Commands that the clock or a price causes.
-TimeOrPriceCommand = (
-    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
+InternalCommand = (  # commands without a request: the clock, a price or a broker causes them
+    QuoteArrived
+    | QuoteMatched
+    | ExpireOrders
+    | ReleaseOrders
+    | SquareOff
+    | CancelHalted
+    | CheckLosses
+    | BrokerReport
 )
-InternalCommand = TimeOrPriceCommand | BrokerReport  # commands without a request
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -298,6 +304,9 @@ class Done(NamedTuple):
 
     orders: tuple[OrderView, ...]
     replayed: bool = False
+
+
+NOTHING = Done(())  # the outcome of a command that no caller waits for
 
 
 class Reviewed(NamedTuple):
