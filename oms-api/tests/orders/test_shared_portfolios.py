@@ -182,7 +182,7 @@ def portfolio_of(rig, name):
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
             orders = context.order_store.open_of(portfolio_key, key.symbol)
-            assert book == build_book(context, PositionKey(*portfolio_key, *key), orders)
+            assert book == build_book(context, PositionKey(*portfolio_key, key.symbol, key.product), orders)
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)

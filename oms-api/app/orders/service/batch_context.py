@@ -194,7 +194,7 @@ class BatchContext:
         if missing:
             found = self.services.market.quotes_for(self.connection, missing, self.now)
             self._quotes.update((key, found.get(key)) for key in missing)
-            self._instruments.update(find_instruments(self.connection, missing))
+            self._instruments.update(find_instruments(self.connection, missing).items())
 
     def _load_switches(self, *tenants: int) -> None:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
