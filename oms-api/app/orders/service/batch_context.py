@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
+from app.brokers.queries import StoredConnection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
@@ -29,6 +30,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
+from app.orders.service.express_lane import LaneOrder
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
@@ -36,6 +38,7 @@ from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
+from app.orders.service.signal_orders import SignalBatch, SignalHandler
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
@@ -64,6 +67,7 @@ class BatchServices:
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
     firm_profits: ProfitCache = field(default_factory=create_profit_cache)
     metrics: Metrics | None = None
+    signals: "SignalHandler[BatchContext] | None" = None
 
 
 class BatchContext:
@@ -89,6 +93,9 @@ class BatchContext:
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.has_sessions = False  # whether any portfolio enforces trading sessions
         self.has_requests = False  # to brokers, which are sent after the commit
+        self.lane_orders: list[LaneOrder] = []  # of them, those that the session gets in memory
+        self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
+        self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
