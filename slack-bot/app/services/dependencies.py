@@ -15,6 +15,7 @@ from app.delivery.message_sender import MessageSender
 from app.delivery.notification_store import NotificationStore
 from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
+from app.delivery.owed_banners import OwedBannerStore
 from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
@@ -164,6 +165,11 @@ class Services:
     def banners(self) -> BannerStore:
         """The banners of stopped trading."""
         return BannerStore(self.storage, lambda: self.team)
+
+    @cached_property
+    def owed_banners(self) -> OwedBannerStore:
+        """The banners that are not posted yet."""
+        return OwedBannerStore(self.storage, lambda: self.team)
 
     @cached_property
     def stored_viewers(self) -> ViewerStore:
