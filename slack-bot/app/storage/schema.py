@@ -55,6 +55,9 @@ TABLES = (
         channel TEXT NOT NULL, member TEXT NOT NULL, request_id TEXT NOT NULL, content TEXT NOT NULL,
         created_at DOUBLE PRECISION NOT NULL, state TEXT NOT NULL DEFAULT 'queued', owner TEXT NOT NULL
     )""",
+    """CREATE TABLE IF NOT EXISTS reported_statuses (
+        team TEXT NOT NULL, member TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (team, member)
+    )""",
     """CREATE TABLE IF NOT EXISTS oauth_states (
         digest TEXT PRIMARY KEY, expires_at DOUBLE PRECISION NOT NULL
     )""",
