@@ -9,7 +9,7 @@ from app.delivery.banner_store import Banner
 from app.delivery.message_sender import INVITE_HINT, Address
 from app.delivery.outbox import Job
 from app.delivery.owed_banners import BannerState, OwedBanner
-from app.errors import Saturated, SlackError, SlackRateLimited
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -114,6 +114,9 @@ def _post(services: Services, owed: OwedBanner) -> None:
         services.owed_banners.set_state(owed.key, BannerState.QUEUED)
         raise
     except SlackError as error:
+        if isinstance(error, SlackRefused) and error.is_about_token:
+            services.owed_banners.release(owed.key)  # the app may be installed again
+            return
         log.warning("Banner not posted", extra={"request_id": owed.request_id, "fault": str(error)})
         _send_privately(services, owed, INVITE_HINT.format(channel=owed.channel))
     services.owed_banners.remove(owed.key)
