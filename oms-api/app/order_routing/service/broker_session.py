@@ -14,7 +14,7 @@ from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
-from app.order_routing.queries import find_assigned_portfolio, publish_status, transaction
+from app.order_routing.queries import find_assigned_portfolio, publish_status, reading, transaction
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
@@ -189,7 +189,7 @@ class BrokerSession:
     def _reread_orders(self) -> None:
         """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
         tenant_id, name = self._stored.tenant_id, self._stored.name
-        with transaction(self._engine, tenant_id) as connection:
+        with reading(self._engine, tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, tenant_id, name)
             if portfolio is None:
                 return
@@ -271,7 +271,7 @@ class BrokerSession:
         if now < self._next_status:
             return
         self._next_status, stored = now + STATUS_INTERVAL, self._stored
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with reading(self._engine, stored.tenant_id) as connection:
             found = find_connection(connection, stored.tenant_id, stored.name)
         if found is None or found.version != stored.version:
             raise ConnectionChanged
