@@ -121,6 +121,11 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
+    yield EventType(
+        "cancellation.unconfirmed",
+        "Orders that a kill switch cancelled, but that their brokers still have; they are tried again.",
+        (*_SWITCH, "orders"),
+    )
     yield from _OTHERS
 
 
