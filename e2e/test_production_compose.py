@@ -91,8 +91,11 @@ def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
 
 def test_prometheus_finds_every_process_by_the_shared_name(compose):
     config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
-    [scrape] = config["scrape_configs"]
+    scrape, worker = config["scrape_configs"]
     [found] = scrape["dns_sd_configs"]
+    assert worker["dns_sd_configs"] == [{"names": ["worker"], "type": "A", "port": 9464}]
+    assert compose["services"]["worker"]["environment"]["WORKER_METRICS_PORT"] == "9464"
+    assert set(compose["services"]["prometheus"]["networks"]) & set(compose["services"]["worker"]["networks"])
     aliases = [compose["services"][f"oms-api-{number}"]["networks"]["front"]["aliases"] for number in (1, 2)]
     assert aliases == [found["names"], found["names"]]
     assert compose["services"]["prometheus"]["secrets"][0]["target"] == "/etc/prometheus/oms-key"
