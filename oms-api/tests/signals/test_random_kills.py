@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from app.database import connect_engine
 from tests.faults.process_control import verify, wait_until
-from tests.signals.hour import DEAD, STREAM, Installation, Sender
-from tests.webhooks.test_random_kills import START_SECONDS, read_events
+from tests.signals.hour import DEAD, START_SECONDS, STREAM, Installation, Sender
+from tests.webhooks.test_random_kills import read_events
 
 pytestmark = pytest.mark.long
 
