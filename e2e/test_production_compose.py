@@ -8,7 +8,10 @@ import yaml
 from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
 from test_deployment import ROOT, VARIABLE, instruction, module_file, settings_of
 
-OMS = ("migrate", "oms-api-1", "oms-api-2", "worker", "celery-worker", "celery-beat", "flower")
+OMS = (
+    *("migrate", "oms-api-1", "oms-api-2", "worker"),
+    *("celery-worker", "celery-urgent", "celery-beat", "flower"),
+)
 TEXT = (ROOT / "docker-compose.prod.yml").read_text()
 NGINX = (ROOT / "deploy/proxy/nginx.conf").read_text()
 
@@ -25,7 +28,7 @@ def test_it_has_two_processes_of_the_api_and_extras_in_profiles(compose):
     ]
     assert {name for name, given in profiles.items() if given == ("monitoring",)} == {"prometheus", "grafana"}
     assert {name for name, given in profiles.items() if given == ("celery",)} == {
-        *("celery-worker", "celery-beat", "flower"),
+        *("celery-worker", "celery-urgent", "celery-beat", "flower"),
     }
 
 

@@ -127,12 +127,17 @@ class DutyRunner:
             _LOG.warning("the duties did not run: %s", format_reason(error))
             return []
 
-    def enqueue_due(self) -> list[int]:
-        """Store a run of each duty that is due, for a queue, and return the ids of the runs to start."""
+    def enqueue_due(self, *, is_urgent: bool | None = None) -> list[int]:
+        """Store a run of each duty that is due, for a queue, and return the ids of the runs to start.
+
+        With `is_urgent`, only of the duties that are urgent, or of those that are not.
+        """
         with self._engine.connect() as connection:
             states = {state.name: state for state in queries.list_duties(connection)}
         run_ids = []
         for duty in self._duties:
+            if is_urgent is not None and duty.is_urgent is not is_urgent:
+                continue
             state, now = states.get(duty.name), self._now()
             if not is_due(state, duty.period, now):
                 continue
