@@ -80,6 +80,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app.backtest", description="Run a strategy on past bars."
     )
+    add_run_arguments(parser)
+    parser.add_argument("--out", type=Path, help="the folder of the results")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a run, which those of a sweep share."""
     add = parser.add_argument
     add("strategy", metavar="MODULE:CLASS")
     add("--data", type=Path, required=True, help="a CSV file of bars, or a folder of them")
@@ -96,8 +104,6 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("on", "off"),
         help="off: trust the strategy's code; by default on, except for examples",
     )
-    add("--out", type=Path, help="the folder of the results")
-    add("--json", action="store_true", help="print the result as JSON")
     add("--gaps", choices=("error", "allow"), default="error", help="allow: bars may be missing in a day")
     add("--exchange", choices=("", *Exchange), help="of all symbols; by default that of the costs")
     add("--product", default="", help="such as MIS or CNC")
@@ -111,7 +117,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--basis-points", type=parse_amount, default=Decimal(0), help="of the slippage basis_points")
     add("--participation", type=parse_amount, help="the share of a bar's volume that can fill: 0.1 is 10%%")
     add("--latency-milliseconds", type=int, default=0)
-    return parser
 
 
 def build_settings(given: argparse.Namespace) -> BacktestSettings:
@@ -146,16 +151,9 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
 
 def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    settings = build_settings(given)
-    names = [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
-    selection = Selection(names)
-    if given.start is not None:
-        selection = selection._replace(start=given.start)
-    if given.end is not None:
-        selection = selection._replace(end=given.end)
-    run_strategy = _prepare_strategy(given, settings)
-    files = BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
-    symbols = names or files.list_symbols()
+    run_strategy = _prepare_strategy(given, build_settings(given))
+    files = open_files(given)
+    symbols = list_names(given) or files.list_symbols()
     progress.start(files.count_bytes())
     started = monotonic_seconds()
     with closing(Recorder(given.out)) as recorder:
@@ -169,6 +167,21 @@ def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome
     statistics = compute_statistics(finished.run)
     result = build_result(given.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
+
+
+def list_names(given: argparse.Namespace) -> list[str]:
+    """Return the symbols that the arguments name, empty for all of the data."""
+    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+
+
+def open_files(given: argparse.Namespace) -> BarFiles:
+    """Return the bars of the arguments. Raise InvalidBacktest."""
+    selection = Selection(list_names(given))
+    if given.start is not None:
+        selection = selection._replace(start=given.start)
+    if given.end is not None:
+        selection = selection._replace(end=given.end)
+    return BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
 
 
 def _prepare_strategy(given: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:

@@ -1,5 +1,7 @@
 """Errors of backtests. They are shown by the command; no route raises them."""
 
+from typing_extensions import override
+
 from app.sandbox.errors import Failure
 
 
@@ -20,6 +22,11 @@ class StrategyFailed(Exception):
         super().__init__(f"The strategy failed{callback}: {failure.type}: {failure.message}{where}")
         self.failure = failure
 
+    @override
+    def __reduce__(self) -> tuple[type[Exception], tuple[Failure | str]]:
+        """Let the processes of a sweep report it."""
+        return type(self), (self.failure,)
+
 
 class StrategyStopped(StrategyFailed):
     """The process of a sandboxed strategy exceeded a limit, ended, or sent something wrong."""
@@ -27,3 +34,7 @@ class StrategyStopped(StrategyFailed):
     def __init__(self, reason: str) -> None:
         super().__init__(Failure("Stopped", reason))
         self.args = (f"The strategy's process was stopped. {reason}",)
+
+    @override
+    def __reduce__(self) -> tuple[type[Exception], tuple[Failure | str]]:
+        return type(self), (self.failure.message,)

@@ -1,13 +1,22 @@
 """The service matches the commands of a sandboxed strategy again, and refuses impossible ones."""
 
+import json
+import pickle
 from decimal import Decimal
 
 import pytest
 
-from app.backtests.errors import InvalidCommand
+from app.backtests.errors import InvalidCommand, StrategyFailed, StrategyStopped
 from app.backtests.rules.block_frames import pack_block, parse_block
 from app.backtests.rules.blocks import build_block
-from app.backtests.rules.commands import parse_command
+from app.backtests.rules.commands import (
+    Command,
+    CommandKind,
+    pack_cancellation,
+    pack_replacement,
+    pack_submission,
+    parse_command,
+)
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.rules.settings_fields import parse_settings, serialize_settings
 from app.backtests.service.order_replay import OrderReplay
@@ -15,7 +24,10 @@ from app.backtests.service.recorder import Recorder
 from app.brokers.rules.settings import PaperSettings
 from app.clock import MILLISECOND
 from app.market_data.rules.bars import Interval
+from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
 from app.risk.rules.limits import LimitCode
+from app.sandbox.errors import Failure
+from app.timestamps import iso
 from tests.backtests.bars import START, closes_to_lines
 from tests.backtests.support import build_blocks
 
@@ -71,10 +83,28 @@ def test_an_impossible_command_is_refused(command, problem):
         _replay(command)
 
 
+def test_commands_survive_the_way():
+    """Tickets are what `context.order` builds, with amounts in any notation."""
+    ten, hundred = Decimal(10), Decimal("1E+2")
+    plain = Ticket("AAPL", "BUY", OrderType.MARKET, hundred)
+    full = Ticket(
+        "AAPL", "SELL", OrderType.STOP_LIMIT, ten, None, ten, hundred, time_in_force=TimeInForce.GTD,
+        expires_at=iso(START), product="MIS", reason="why", take_profit=Target(ten),
+        stop_loss=Protection(hundred),
+    )  # fmt: skip
+    for ticket in (plain, full):
+        command = parse_command(json.loads(json.dumps(pack_submission(AT, ticket))), {"AAPL": None})
+        assert command == Command(CommandKind.SUBMIT, AT, ticket)
+    assert parse_command(pack_cancellation(AT, "O1"), {}) == Command(CommandKind.CANCEL, AT, order_id="O1")
+    replaced = parse_command(pack_replacement(AT, "O1", full), {})
+    assert replaced.changes == {"quantity": ten, "limit_price": ten, "stop_price": hundred}
+
+
 def test_settings_survive_the_way():
     settings = BacktestSettings(
-        interval=Interval.HOUR, costs=parse_costs("percent:0.1"), limits={LimitCode.MAX_OPEN_ORDERS: Decimal(5)},
-        instruments=InstrumentTerms("NSE"), market=PaperSettings(latency=3 * MILLISECOND), strategy="Mine",
+        interval=Interval.HOUR, costs=parse_costs("percent:0.1"),
+        limits={LimitCode.MAX_OPEN_ORDERS: Decimal(5)}, instruments=InstrumentTerms("NSE"),
+        market=PaperSettings(latency=3 * MILLISECOND), strategy="Mine",
     )  # fmt: skip
     assert parse_settings(serialize_settings(settings)) == settings
 
@@ -84,3 +114,10 @@ def test_blocks_survive_the_way():
     both = build_block({**one.columns, **two.columns})
     assert parse_block(*pack_block(one)) == one
     assert parse_block(*pack_block(both)) == both
+
+
+def test_errors_of_strategies_pass_from_the_workers_of_a_sweep():
+    failed = StrategyFailed(Failure("ValueError", "no", "mine.py", 3, "on_bar"))
+    for error in (failed, StrategyStopped("It ended by itself.")):
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # as the pool of workers does
+        assert (type(copy), str(copy), copy.failure) == (type(error), str(error), error.failure)

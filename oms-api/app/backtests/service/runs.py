@@ -9,10 +9,11 @@ from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine, BacktestRun
 from app.backtests.service.loading import compute_code_hash, create_strategy, hash_code, load_strategy
 from app.backtests.service.recorder import Recorder
-from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
+from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode, inspect_sandboxed
 from app.sandbox.errors import SandboxError
+from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.sources import find_file, find_source
-from slackoms_strategy import list_parameters
+from slackoms_strategy import ParameterDescription, list_parameters
 
 
 class FinishedRun(NamedTuple):
@@ -31,6 +32,18 @@ def is_own_code(name: str) -> bool:
     return name.startswith("slackoms_strategy.examples.")
 
 
+def inspect_strategy(
+    name: str, sets: Sequence[Mapping[str, str]], *, is_trusted: bool
+) -> list[ParameterDescription]:
+    """Return the parameters of a strategy. Raise InvalidBacktest if one of the sets is wrong."""
+    if not is_trusted:
+        return inspect_sandboxed(_find_source(name), sets)
+    owner = load_strategy(name)
+    for parameters in sets:
+        create_strategy(owner, parameters)
+    return [one.describe() for one in list_parameters(owner)]
+
+
 def prepare_trusted(name: str, parameters: Mapping[str, str], settings: BacktestSettings) -> RunStrategy:
     """Return what runs a strategy in this process. Raise InvalidBacktest and StrategyFailed."""
     owner = load_strategy(name)
@@ -47,8 +60,8 @@ def prepare_trusted(name: str, parameters: Mapping[str, str], settings: Backtest
 
 def prepare_sandboxed(name: str, parameters: Mapping[str, str], settings: BacktestSettings) -> RunStrategy:
     """Return what runs a strategy in a sandbox, and none of its code here. Raise InvalidBacktest."""
+    source = _find_source(name)
     try:
-        source = find_source(name)
         code_hash = hash_code(source.class_name, find_file(source).read_text("utf-8"))
     except (SandboxError, OSError, UnicodeDecodeError) as error:
         raise InvalidBacktest(str(error)) from None
@@ -59,3 +72,10 @@ def prepare_sandboxed(name: str, parameters: Mapping[str, str], settings: Backte
         return FinishedRun(finished.run, finished.parameters, code_hash)
 
     return run
+
+
+def _find_source(name: str) -> StrategySource:
+    try:
+        return find_source(name)
+    except SandboxError as error:
+        raise InvalidBacktest(str(error)) from None

@@ -98,6 +98,19 @@ def prepare(options: Mapping[str, Any]) -> Program:
     return run
 
 
+def prepare_inspection(options: Mapping[str, Any]) -> Program:
+    """Return the program that checks sets of parameters, and describes those of the strategy."""
+
+    def run(environment: ChildEnvironment) -> None:
+        owner = load_class(environment.source)
+        for parameters in options["sets"]:
+            owner(**parameters)
+        found = [one.describe() for one in list_parameters(owner)]
+        environment.channel.send(Frame("described", {"parameters": found}))
+
+    return run
+
+
 def _read_blocks(
     environment: ChildEnvironment, engine: ChildEngine, watchdog: Watchdog
 ) -> Iterator[BarBlock]:

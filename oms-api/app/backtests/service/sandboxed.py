@@ -8,6 +8,7 @@ process whose results differ is reported.
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed, StrategyStopped
@@ -24,8 +25,10 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.children import Child, SandboxSpec, launch
+from slackoms_strategy import ParameterDescription
 
 PROGRAM = "app.backtests.service.sandbox_child:prepare"
+INSPECTION = "app.backtests.service.sandbox_child:prepare_inspection"
 _BLOCKS_AHEAD = 3  # they fit into the pipe
 _INPUT_ERRORS = frozenset({"InvalidBacktest", "InvalidParameter", "InvalidStrategy"})
 _LOG = logging.getLogger("strategy")
@@ -65,20 +68,12 @@ class SandboxedBacktest:
             "symbols": self._symbols,
             "parameters": dict(code.parameters),
         }
-        try:
-            with launch(SandboxSpec(code.source, self._program, options), self._limits) as child:
-                parameters = _get(self._receive(child, "loaded"), "parameters", dict)
-                run = self._replay.run(self._exchange(child, blocks))
-        except SandboxUnavailable as error:
-            raise InvalidBacktest(f"{error} Run code that you trust with --sandbox off.") from None
-        except ChildFailed as error:
-            if error.failure.type in _INPUT_ERRORS:
-                raise InvalidBacktest(error.failure.message) from None
-            raise StrategyFailed(error.failure) from None
-        except SandboxError as error:
-            raise StrategyStopped(str(error)) from None
-        except InvalidCommand as error:
-            raise StrategyStopped(f"It sent a wrong command: {error}.") from None
+        with (
+            _report_errors(),
+            launch(SandboxSpec(code.source, self._program, options), self._limits) as child,
+        ):
+            parameters = _get(self._receive(child, "loaded"), "parameters", dict)
+            run = self._replay.run(self._exchange(child, blocks))
         return SandboxedRun(run, {str(name): str(value) for name, value in parameters.items()})
 
     def _exchange(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
@@ -123,6 +118,40 @@ class SandboxedBacktest:
             at = format_instant(self._replay.instant)
             claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"
             raise StrategyStopped(f"{claim}, but {found!r} by its commands.")
+
+
+def inspect_sandboxed(
+    source: StrategySource, sets: Sequence[Mapping[str, str]]
+) -> list[ParameterDescription]:
+    """Return the parameters of a strategy. Raise InvalidBacktest if a set is wrong, and StrategyFailed."""
+    spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
+    with _report_errors(), launch(spec) as child:
+        found = _get(child.receive(), "parameters", list)
+        return [_parse_description(one) for one in found]
+
+
+def _parse_description(fields: object) -> ParameterDescription:
+    if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
+        raise InvalidFrame("It sent a wrong description of a parameter.")
+    *texts, choices = fields
+    return ParameterDescription(*texts, tuple(map(str, choices)))
+
+
+@contextmanager
+def _report_errors() -> Iterator[None]:
+    """Raise the errors of a child as those of a backtest."""
+    try:
+        yield
+    except SandboxUnavailable as error:
+        raise InvalidBacktest(f"{error} Run code that you trust with --sandbox off.") from None
+    except ChildFailed as error:
+        if error.failure.type in _INPUT_ERRORS:
+            raise InvalidBacktest(error.failure.message) from None
+        raise StrategyFailed(error.failure) from None
+    except SandboxError as error:
+        raise StrategyStopped(str(error)) from None
+    except InvalidCommand as error:
+        raise StrategyStopped(f"It sent a wrong command: {error}.") from None
 
 
 def _get(frame: Frame, name: str, kind: type[T]) -> T:
