@@ -117,6 +117,7 @@ from app.signals.service.redis_channels.channel_state import ChannelState
 from app.signals.service.redis_channels.channel_watch import ChannelWatch
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
@@ -378,12 +379,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     controls, calendars = Controls(), Calendars.load()
     market = create_market(settings, readers, calendars)
     rate = MessageRate()
-    outgoing = OutgoingSignal()
+    outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
     services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
         outgoing=outgoing,
         metrics=metrics,
+        signals=SignalHandler(planner, metrics.signals, now),
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.depth)
@@ -392,7 +394,6 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
-    planner = create_signal_planner(settings, market)
     streams = create_hub(
         *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
         *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
@@ -439,18 +440,16 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         outgoing=outgoing,
         signal_planner=planner,
-        signals=SignalService(
-            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
-        ),
+        signals=SignalService(writer, SignalStore(transactions, planner), now),
         signal_channel=ChannelState(now),
         streams=streams,
     )
 
 
-def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+def create_signal_planner(settings: Settings) -> SignalPlanner:
     """Return the planner of signals with the defaults of the installation."""
     names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
-    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
+    return SignalPlanner(SignalDefaults(*names))
 
 
 def create_writer(

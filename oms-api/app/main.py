@@ -153,13 +153,13 @@ def _edge(app: Application, components: Components) -> Edge:
             *(components.valuer, components.now),
         ),
     }
-    signal = signal_routes.fast_signal(authentication, components.signals)
-    fast |= dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal)
     report = recording.report_operation(components.trade_service)
     place = order_entry.place_operation(components.order_service)
+    signal = signal_routes.signal_operation(components.signals).hot_route(authentication)
     hot = {
         ("POST", recording.TRADE_PATH): report.hot_route(authentication),
         ("POST", order_entry.ORDERS_PATH): place.hot_route(authentication),
+        **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(

@@ -31,11 +31,3 @@ def remove_signal_strategy(connection: Connection, tenant_id: int, name: str) ->
     found = queries.find_strategy(connection, tenant_id, name)
     if found is not None and found.strategy.kind is StrategyKind.SIGNALS:
         queries.delete_strategy(connection, found.strategy)
-
-
-def is_stopped(connection: Connection, tenant_id: int, name: str) -> bool:
-    """Return whether a strategy of signals was paused or stopped, so that its signals are refused."""
-    found = queries.find_strategy(connection, tenant_id, name)
-    if found is None or found.strategy.kind is StrategyKind.CODE:
-        return False
-    return found.strategy.status is not StrategyStatus.ACTIVE
