@@ -1,11 +1,10 @@
 """The calendars of all markets in the tables of this release, in `data`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from datetime import date, datetime, timedelta
-from functools import cache
 from importlib import resources
-from typing import Self, TypeVar
+from typing import Self
 
 from app.calendars.errors import SessionsUnknown, UnknownSegment
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, is_known_open
@@ -20,8 +19,6 @@ from app.calendars.rules.tables import (
     parse_square_off_rules,
 )
 from app.calendars.rules.values import CalendarKey, Day, Market, Segment
-
-T = TypeVar("T")
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -41,7 +38,11 @@ class ReleasedCalendars:
     @classmethod
     def load(cls) -> Self:
         """Load the tables of this release, which a process parses once."""
-        return copy(_load(cls))
+        if cls not in _loaded:
+            _loaded[cls] = cls()
+        found = _loaded[cls]
+        assert isinstance(found, cls)  # noqa: S101  # for the type checker
+        return copy(found)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
         """Return the calendar. Raise UnknownSegment if the market has no such segment."""
@@ -117,6 +118,4 @@ def _read_table(name: str) -> str:
     return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")
 
 
-@cache
-def _load(calendars: Callable[[], T]) -> T:
-    return calendars()
+_loaded: dict[type[ReleasedCalendars], ReleasedCalendars] = {}
