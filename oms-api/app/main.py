@@ -15,6 +15,7 @@ from app import __version__
 from app.addresses import AddressResolver
 from app.alerts import routes as alert_routes
 from app.assembly import Components, assemble
+from app.backtests import routes as backtest_routes
 from app.brokers import routes as broker_routes
 from app.calendars import routes as calendar_routes
 from app.clock import Now, SteadyClock
@@ -78,7 +79,7 @@ ROUTERS = (
         risk_routes.router,
         event_routes.router,
     ),
-    *(strategy_routes.router, stream_routes.router, webhook_routes.router),
+    *(strategy_routes.router, backtest_routes.router, stream_routes.router, webhook_routes.router),
     *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),

@@ -22,6 +22,7 @@ NEVER = {
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
     "action_id": "C17000000000000000ffffffff",
+    "backtest_id": "B17000000000000000ffffffff",
     "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
@@ -69,6 +70,7 @@ CONNECTION = {
     "credentials": {"key_id": "K", "secret_key": "S"},
 }
 SIGNAL = {"symbol": "AAPL", "side": "BUY", "qty": "1", "portfolio": "Secret Book", "id": "secret-1"}
+BACKTEST = {"strategy": "breakout", "symbols": ["AAPL"], "from": "2026-11-02", "to": "2026-11-03"}
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
@@ -107,6 +109,7 @@ def stage(service):
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
         "hook_id": other.api.post("/signals/hooks", {"name": "Secret Hook"}).json()["id"],
         "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
+        "backtest_id": other.api.post("/backtests", BACKTEST).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
         "issue_id": store_issue(other.api),
         "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
