@@ -110,6 +110,7 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared):
     name = f"Growth {next(numbers)}"
     rig = Rig(engine)
     rig.open_portfolio(name)
+    rig.list_instrument("AAPL", "NASDAQ")
     rig.quote("99", "101", "100")
     rig.place(name, type="LIMIT", limit_price="90")
     stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
