@@ -10,6 +10,8 @@ from tests.orders.test_position_closes import LEGS, exits, held, leaves, leg_of
 from tests.orders.test_protection import code_of, group, limit
 from tests.orders.test_stopping import set_switch
 
+pytestmark = pytest.mark.any_database
+
 SHORT_LEGS = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
 SIDES = [("BUY", "SELL", LEGS), ("SELL", "BUY", SHORT_LEGS)]
 
