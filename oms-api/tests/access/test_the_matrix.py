@@ -95,6 +95,13 @@ EXPECTED = {
     "DELETE /signals/hooks/{hook_id}": "admin",
     "PUT /signals/strategies/{strategy_name}": "admin",
     "DELETE /signals/strategies/{strategy_name}": "admin",
+    "GET /strategies": EVERYBODY,
+    "GET /strategies/{strategy_name}": EVERYBODY,
+    "POST /strategies": "admin",
+    "PATCH /strategies/{strategy_name}": TRADERS,  # of code, portfolio and limits: admin
+    "POST /strategies/{strategy_name}:start": TRADERS,
+    "POST /strategies/{strategy_name}:pause": "trader approver risk admin",
+    "POST /strategies/{strategy_name}:stop": "trader approver risk admin",
     "POST /orders:group": TRADERS,
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",

@@ -17,6 +17,7 @@ from app.services.dependencies import Services
 from app.services.notifications import notify_channel, notify_person, send_note
 from app.services.orders.approval_requests import request_approval
 from app.services.reminders import add_reminder
+from app.services.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
 TO_OWNER = "me"
@@ -81,19 +82,21 @@ def notify_of_decision(services: Services, event: Event) -> None:
 def notify_of_close(services: Services, event: Event) -> None:
     """Sum up the day of a portfolio, in the channel of the desk and for the people who want it."""
     text = describe_summary(event.data)
-    if services.trading_channel:
-        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    portfolio = str(event.data.get("portfolio_name") or "")
+    channel = find_report_channel(services, portfolio)
+    if channel:
+        notify_channel(services, channel, event.type, text, event.id)
     for team, user in services.notifications.list_subscribers():
         person = Person(team, user)
-        if _may_see(services, person, str(event.data.get("portfolio_name") or ""), event.id):
+        if _may_see(services, person, portfolio, event.id):
             notify_person(services, person, event.type, text, event.id)
 
 
 def notify_of_log_in(services: Services, event: Event) -> None:
     """Ask in the channel of the desk for the daily log-in at a broker."""
-    if services.trading_channel:
-        text = describe_log_in(event.data)
-        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    channel = find_report_channel(services, str(event.data.get("portfolio_name") or ""))
+    if channel:
+        notify_channel(services, channel, event.type, describe_log_in(event.data), event.id)
 
 
 def find_person(actor: str) -> Person | None:

@@ -13,6 +13,7 @@ from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,12 @@ def _create(
 def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
     """Return the channel of the banner, else that of the request.
 
-    For requests of direct messages, return the channel of the settings.
+    For requests of direct messages, return the channel for reports.
     """
     banner = services.banners.get(portfolio)
     if banner is not None:
         return banner.channel
-    return channel if channel.startswith(CHANNEL_IDS) else services.trading_channel
+    return channel if channel.startswith(CHANNEL_IDS) else find_report_channel(services, portfolio)
 
 
 def _store_and_queue(services: Services, owed: OwedBanner) -> None:

@@ -112,6 +112,10 @@ class Operation(StrEnum):
     LOG_IN_BROKER = "log_in_broker"
     RECONCILE = "reconcile"
     MANAGE_SIGNALS = "manage_signals"
+    MANAGE_STRATEGIES = "manage_strategies"
+    CHANGE_STRATEGY = "change_strategy"
+    START_STRATEGY = "start_strategy"
+    STOP_STRATEGY = "stop_strategy"
     RUN_JOB = "run_job"
     FOLLOW_SLACK = "follow_slack"
 
@@ -191,6 +195,10 @@ TABLE: dict[Operation, Rule] = {
     Operation.LOG_IN_BROKER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
     Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.MANAGE_STRATEGIES: _rule(_ADMIN, narrowed=False),         # admin: they run code
+    Operation.CHANGE_STRATEGY: _rule(_TRADE),               # trader, approver, admin
+    Operation.START_STRATEGY: _rule(_TRADE),                # trader, approver, admin
+    Operation.STOP_STRATEGY: _rule(_TRADE, _RISK),          # trader, approver, risk, admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # admin, and the bot's key: what happens in Slack, and the settings for it
     Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),
